@@ -1,0 +1,26 @@
+/**
+ * Where the operator mounts what a service reads. Everything is a file that is read again when it changes: nothing secret
+ * is passed in the environment, where `kubectl describe` and crash reports would show it.
+ */
+export const FILES = {
+  /** JSON, see topology.ts. */
+  topology: '/etc/pisync/topology/topology.json',
+  /** One folder a Secret below it: `shard-0/{username,password}`, `rabbitmq/…`, `redis/…`, `bootstrap/…`, `signing/…`. */
+  secrets: '/etc/pisync/secrets',
+} as const;
+
+/** Folder names below {@link FILES}.secrets and the keys that each Secret has. Every value is text without a newline. */
+export const SECRET_KEYS = {
+  /** Folder `shard-<id>`. */
+  shard: {username: 'username', password: 'password'},
+  /** Folder `rabbitmq`. The cookie is read by the broker alone. */
+  rabbitmq: {username: 'username', password: 'password', erlangCookie: 'erlang-cookie'},
+  /** Folder `redis`. */
+  redis: {password: 'password'},
+  /** Folder `bootstrap`, for migration jobs: the first administrator's token and the first enrolment token. */
+  bootstrap: {adminToken: 'admin-token', enrolmentToken: 'enrolment-token'},
+  /** Folder `signing`, for admin-api: 32 random bytes in base64url that sign cursors and sessions. */
+  signing: {key: 'key'},
+} as const;
+
+export const shardSecretFolder = (shardId: number): string => `shard-${shardId}`;

@@ -1,0 +1,37 @@
+import {z} from 'zod';
+
+/**
+ * What a region looks like from inside: written by the operator into the ConfigMap `<region>-topology`, read by every service.
+ * It holds intent, never facts (which slot lives where is the slot map's business) and nothing secret.
+ */
+const endpoint = z.object({host: z.string().min(1), port: z.int().min(1).max(65535)});
+
+export const topologySchema = z.object({
+  /** The public name of the region, `spec.region`. */
+  region: z.string().min(1),
+  /** The object's name; prefix of everything it owns. */
+  name: z.string().min(1),
+  /** In id order, ids 0..N-1. Shard 0 holds the control schema. */
+  shards: z
+    .array(z.object({id: z.int().min(0).max(63), rw: endpoint, ro: endpoint.optional(), database: z.string().min(1)}))
+    .min(1)
+    .max(64),
+  broker: endpoint.extend({
+    vhost: z.string().min(1),
+    partitions: z.int().min(1).max(64),
+    replicas: z.int().min(1).max(5),
+  }),
+  redis: endpoint,
+  capacity: z.object({
+    devices: z.int().min(1),
+    /** The daily window in which devices are told to sync. start is HH:MM in UTC, durationMinutes up to a day. */
+    syncWindow: z.object({
+      start: z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/),
+      durationMinutes: z.int().min(1).max(1440),
+    }),
+  }),
+  retention: z.object({recordDays: z.int().min(1), receiptDays: z.int().min(1), quarantineDays: z.int().min(1)}),
+});
+
+export type Topology = z.infer<typeof topologySchema>;
+export type Endpoint = z.infer<typeof endpoint>;

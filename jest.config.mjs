@@ -1,0 +1,33 @@
+/**
+ * Three kinds of tests, told apart by their file's name:
+ * `x.test.ts` needs nothing, `x.integration.test.ts` needs Postgres, RabbitMQ, Redis or an API server (addresses in PISYNC_TEST_*),
+ * `x.e2e.test.ts` needs the local cluster. `make test` runs them in that order.
+ */
+const shared = {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts', '.tsx'],
+  transform: {
+    '^.+\\.tsx?$': [
+      '@swc/jest',
+      {
+        jsc: {parser: {syntax: 'typescript', tsx: false}, target: 'es2024'},
+        module: {type: 'es6'},
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  modulePathIgnorePatterns: ['<rootDir>/\\.tsbuild', '<rootDir>/dist', '<rootDir>/out'],
+};
+
+export default {
+  projects: [
+    {
+      ...shared,
+      displayName: 'unit',
+      testMatch: ['**/*.test.ts'],
+      testPathIgnorePatterns: ['/node_modules/', '\\.integration\\.test\\.ts$', '\\.e2e\\.test\\.ts$'],
+    },
+    {...shared, displayName: 'integration', testMatch: ['**/*.integration.test.ts']},
+    {...shared, displayName: 'e2e', testMatch: ['**/*.e2e.test.ts']},
+  ],
+};
