@@ -1,0 +1,162 @@
+import {type Key, type Kind, type KubeObject, type Manifest, type ObjectRef} from './object.ts';
+
+/**
+ * The one interface between the engine and what it runs. A controller says what exists (`observe`: reads only) and what should
+ * (`plan`: pure); the engine does everything else: caches, queue, retries, writes, status, events.
+ *
+ * One pass over one object is  observe → plan → write the plan's components → `plan.conclude(outcome)` → status → events → next.
+ * The plan is made before the writes and cannot know what becomes of them, so its last step is a function: `conclude` gets the
+ * outcome of every manifest (created, unchanged, in conflict with a stranger's object, refused by quota, ...) and returns the
+ * status of the *same* pass. A failure is therefore in the status at once and not one pass later, nothing waits for a second look,
+ * and the whole remains a pure function of (observed, now, outcome) that a test can call without a cluster.
+ */
+export interface Controller<R, Observed, Status> {
+  /** The kind whose objects are reconciled. */
+  readonly resource: Kind;
+  /** Everything else whose changes matter; each is listed and watched once, for all resources. */
+  readonly watches: readonly WatchSpec[];
+  /** Name of the finalizer that {@link Plan.finalizer} keeps and releases, e.g. `example.org/cleanup`. */
+  readonly finalizer?: string;
+  /** From the server's JSON to the controller's type. Must not throw on a bad spec: that is for `plan` to say in the status. */
+  decode(object: KubeObject): R;
+  /** Reads only. Throws {@link Stalled} or {@link Wait} (errors.ts) or anything else, which is retried with backoff. */
+  observe(resource: R, cluster: Cluster, signal: AbortSignal): Promise<Observed>;
+  /** Pure. `undefined` where the object needs nothing, not even a status (for example while it is suspended). */
+  plan(observed: Observed, now: Date): Plan<Status> | undefined;
+}
+
+/** One kind that the engine lists and watches. */
+export interface WatchSpec extends Kind {
+  /** Limits what is kept in memory, e.g. `app.kubernetes.io/managed-by=shop-operator`. */
+  readonly labelSelector?: string;
+  /** Keep metadata only (no `data` of Secrets). `read` then returns objects without their body. */
+  readonly metadataOnly?: boolean;
+  /** The API may be missing (a delegate operator that is not installed): looked for again every now and then. */
+  readonly optional?: boolean;
+  /** The resources that `object` belongs to; `listOwned` gives it to them and its changes wake them. Default: its controller ownerReference. */
+  readonly concerns?: (object: KubeObject) => readonly ResourceName[];
+  /** For objects that resources only point at (a user's Secret): whether a change of `object` wakes `resource` of the same namespace. */
+  readonly referencedBy?: (object: KubeObject, resource: KubeObject) => boolean;
+}
+
+/** Names one object of the controller's own kind. */
+export interface ResourceName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** The only port to Kubernetes. */
+export interface Cluster {
+  /** From the cache where the kind is watched and the object matches its selector; else, if `live`, with a GET. */
+  read(key: Key, signal: AbortSignal, mode?: 'cache' | 'live'): Promise<KubeObject | undefined>;
+  /** Every cached object that concerns the owner (see {@link WatchSpec.concerns}); no request is made. */
+  listOwned(owner: ObjectRef, signal: AbortSignal): Promise<readonly KubeObject[]>;
+  /** Whether the server has this kind now. Discovery, cached for a minute. */
+  serves(kind: Kind, signal: AbortSignal): Promise<boolean>;
+  /** Server-side apply, skipped when neither we nor the server changed anything. Throws {@link ApplyRefused} (errors.ts) or ApiError. */
+  apply(desired: Desired, owner: ObjectRef, signal: AbortSignal): Promise<ApplyResult>;
+  /** `gone`: it does not exist (or not in that life); never an error. */
+  delete(key: Key, precondition: DeletePrecondition, signal: AbortSignal): Promise<'deleted' | 'gone'>;
+  /** Writes `status` of an object if it differs. The object must be of a kind with the status subresource. */
+  applyStatus(object: KubeObject, status: unknown, signal: AbortSignal): Promise<'configured' | 'unchanged'>;
+}
+
+export interface DeletePrecondition {
+  readonly uid: string;
+  /** Default Background: dependents are collected by the garbage collector afterwards. */
+  readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
+}
+
+export type ApplyResult = 'created' | 'configured' | 'unchanged';
+
+/** One object of a plan. */
+export interface Desired {
+  /** Without ownerReferences: the engine adds them according to `ownership`. */
+  readonly manifest: Manifest;
+  /** `controller`: deleted with its owner. `none`: survives it (retained data); then labels alone say whose it is. Default `controller`. */
+  readonly ownership?: 'controller' | 'none';
+  /**
+   * For kinds that an autoscaler may scale; then `manifest.spec.replicas` must be absent. A second field manager applies the number,
+   * or gives it up when `released`, so that the autoscaler's value stays as it is.
+   */
+  readonly replicas?: number | 'released';
+  /**
+   * Values of a Secret's `data` that the engine makes at random, once: a key that exists is never changed again, a missing
+   * one is added. A restored or hand-made Secret is therefore respected.
+   */
+  readonly generated?: Readonly<Record<string, RandomText>>;
+  /** Top-level fields (`data`, `spec`) that are written on creation only and then belong to whoever changes them. */
+  readonly onceFields?: readonly string[];
+  /** Take over a same-named object that is not ours. Without it such an object is left alone and reported as a conflict. */
+  readonly adopt?: boolean;
+}
+
+/** `bytes` of randomness as text. */
+export interface RandomText {
+  readonly bytes: number;
+  readonly encoding: 'base64url' | 'hex';
+}
+
+/** An existing object that should not exist. Deleted only in this life (uid). */
+export interface Surplus {
+  readonly ref: ObjectRef;
+  readonly propagation?: DeletePrecondition['propagation'];
+}
+
+/** Part of a plan that succeeds or fails on its own: a failing route never stops a database's repair. */
+export interface ComponentPlan {
+  readonly name: string;
+  /** Applied in this order, one after the other. A refused one does not stop those behind it. */
+  readonly desired: readonly Desired[];
+  /** Deleted after the last of `desired`. */
+  readonly prune?: readonly Surplus[];
+}
+
+export interface Plan<Status> {
+  /** Run independently of each other. */
+  readonly components: readonly ComponentPlan[];
+  /**
+   * `keep`: the finalizer is set before the first write. `release`: it is removed once every component went through without an
+   * error. Absent: not touched.
+   */
+  readonly finalizer?: 'keep' | 'release';
+  /** Pure; called once, after the writes. */
+  readonly conclude: (outcome: Outcome) => Conclusion<Status>;
+}
+
+/** What the pass ends with. */
+export interface Conclusion<Status> {
+  /** `undefined` leaves the status alone. Must not hold anything that changes on every pass. */
+  readonly status: Status | undefined;
+  readonly events: readonly EventDraft[];
+  readonly next: Next;
+}
+
+/** When to look again if nothing changes in between. Failed writes are retried with backoff whatever it says. */
+export type Next = {readonly kind: 'on-change'} | {readonly kind: 'after'; readonly delayMs: number};
+
+export interface EventDraft {
+  readonly type: 'Normal' | 'Warning';
+  /** UpperCamelCase, machine readable. */
+  readonly reason: string;
+  /** What was done, UpperCamelCase; default `Reconcile`. */
+  readonly action?: string;
+  /** For people; at most 1 KiB. */
+  readonly note: string;
+}
+
+/** By component name. */
+export type Outcome = ReadonlyMap<string, readonly ObjectOutcome[]>;
+
+/**
+ * What became of one object of a component.
+ *
+ * - `conflict`: an object of that name exists and is somebody else's; not touched.
+ * - `immutable`: the server does not let `fields` change.
+ * - `refused`: the server said no for good (admission, validation, quota, RBAC); retried slowly.
+ * - `failed`: anything that may work next time; retried with backoff.
+ */
+export type ObjectOutcome =
+  | {readonly kind: ApplyResult | 'deleted' | 'gone'; readonly key: Key; readonly repaired: boolean}
+  | {readonly kind: 'conflict' | 'refused' | 'failed'; readonly key: Key; readonly message: string}
+  | {readonly kind: 'immutable'; readonly key: Key; readonly message: string; readonly fields: readonly string[]};

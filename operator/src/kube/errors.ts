@@ -1,0 +1,80 @@
+import {describeKey, type Key} from './object.ts';
+
+/** A response of the API server other than success: its HTTP status and, from the `Status` body, reason, causes and message. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+  readonly status: number;
+  /** `NotFound`, `Conflict`, `Invalid`, `Forbidden`, `Expired`, ...; empty when the answer had no Status body. */
+  readonly reason: string;
+  readonly causes: readonly {readonly field: string; readonly message: string}[];
+  /** From the Retry-After header. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(
+    message: string,
+    response: {
+      readonly status: number;
+      readonly reason?: string;
+      readonly causes?: ApiError['causes'];
+      readonly retryAfterMs?: number | undefined;
+    },
+  ) {
+    super(message);
+    this.status = response.status;
+    this.reason = response.reason ?? '';
+    this.causes = response.causes ?? [];
+    this.retryAfterMs = response.retryAfterMs;
+  }
+}
+
+/** A human must act: the object is not looked at again until something changes (and at the rare resync). */
+export class Stalled extends Error {
+  override readonly name = 'Stalled';
+}
+
+/** Not now, but at a known time: looked at again after `delayMs` without counting as a failure. */
+export class Wait extends Error {
+  override readonly name = 'Wait';
+  readonly delayMs: number;
+
+  constructor(message: string, delayMs: number) {
+    super(message);
+    this.delayMs = delayMs;
+  }
+}
+
+/** This process may not write (it does not hold the lease, or did not renew it in time). The pass ends silently. */
+export class NotLeader extends Error {
+  override readonly name = 'NotLeader';
+}
+
+/** An object that was left as it is, for a reason that retrying at once will not change. */
+export class ApplyRefused extends Error {
+  override readonly name = 'ApplyRefused';
+  readonly kind: 'conflict' | 'immutable' | 'refused';
+  readonly key: Key;
+  /** Paths of the fields the server would not change. */
+  readonly fields: readonly string[];
+
+  constructor(
+    kind: ApplyRefused['kind'],
+    key: Key,
+    detail: string,
+    options: {readonly fields?: readonly string[]; readonly cause?: unknown} = {},
+  ) {
+    super(`${describeKey(key)}: ${detail}`, {cause: options.cause});
+    this.kind = kind;
+    this.key = key;
+    this.fields = options.fields ?? [];
+  }
+}
+
+export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
+
+/** A message for logs and conditions; errors of undici hide theirs in `cause`. */
+export const messageOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error && !error.message.includes(error.cause.message)
+    ? `${error.message}: ${error.cause.message}`
+    : error.message;
+};
