@@ -1,0 +1,78 @@
+import {knex} from 'knex';
+import pg from 'pg';
+import {CONTROL_TABLES, SHARD_TABLES} from './migrations/0001-first.ts';
+
+/** Where and as whom to migrate. */
+export interface MigrationTarget {
+  readonly host: string;
+  readonly port: number;
+  readonly database: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+interface Migration {
+  readonly name: string;
+  /** Statements for this shard. */
+  readonly sql: (shardId: number) => string;
+}
+
+/** In order; the number of entries is the schema version. Never edit one that was released: add the next. */
+const MIGRATIONS: readonly Migration[] = [
+  {name: '0001-first', sql: (shardId) => (shardId === 0 ? SHARD_TABLES + CONTROL_TABLES : SHARD_TABLES)},
+];
+
+const TABLE = 'schema_migration';
+/** Session lock of whoever migrates a database ("PM" in ASCII). */
+const MIGRATION_LOCK = 0x504d;
+
+/**
+ * Brings one shard's schema to the newest version; several at once wait for each other. There is no way down: a release
+ * that must be undone gets a migration that undoes it.
+ * @returns the schema version after.
+ */
+export const migrateShard = async (target: MigrationTarget, shardId: number): Promise<number> => {
+  const connection = {...target, application_name: `migrate/shard-${shardId}`};
+  // knex's own lock is a table row that a killed job leaves behind; this one ends with its connection.
+  const guard = new pg.Client(connection);
+  await guard.connect();
+  try {
+    await guard.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    const db = knex({
+      client: 'pg',
+      connection,
+      pool: {min: 0, max: 2},
+      migrations: {
+        tableName: TABLE,
+        migrationSource: {
+          getMigrations: () => Promise.resolve([...MIGRATIONS]),
+          getMigrationName: ({name}: Migration) => name,
+          getMigration: ({sql}: Migration) =>
+            Promise.resolve({
+              up: async (transaction: {raw(sql: string): PromiseLike<unknown>}) => {
+                await transaction.raw(sql(shardId));
+              },
+              down: () => Promise.reject(new Error('schema migrations go up only')),
+            }),
+        },
+      },
+    });
+    try {
+      await db.migrate.forceFreeMigrationsLock();
+      await db.migrate.latest();
+    } finally {
+      await db.destroy();
+    }
+    return await schemaVersion(guard);
+  } finally {
+    await guard.end();
+  }
+};
+
+/** The version of a shard's schema; 0 when it was never migrated. */
+export const schemaVersion = async (db: pg.ClientBase | pg.Pool): Promise<number> => {
+  const table = await db.query<{present: boolean}>(`select to_regclass('${TABLE}') is not null as present`);
+  if (table.rows[0]?.present !== true) return 0;
+  const rows = await db.query<{version: number}>(`select count(*)::int as version from ${TABLE}`);
+  return rows.rows[0]?.version ?? 0;
+};

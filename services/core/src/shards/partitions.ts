@@ -1,0 +1,68 @@
+import type pg from 'pg';
+
+const DAY_MS = 86_400_000;
+/** One creator at a time per database ("PP" in ASCII). */
+const PARTITION_LOCK = 0x5050;
+
+/** The UTC day of an instant, `YYYY-MM-DD`. */
+export const dayOf = (atMs: number): string => new Date(atMs).toISOString().slice(0, 10);
+
+/** The days from `from` to `to` (offsets in days, both included) around an instant. */
+export const daysAround = (atMs: number, from: number, to: number): readonly string[] =>
+  Array.from({length: to - from + 1}, (_, index) => dayOf(atMs + (from + index) * DAY_MS));
+
+const DAY = /^\d{4}-\d{2}-\d{2}$/;
+
+/** @throws RangeError unless the day is `YYYY-MM-DD`; the name goes into SQL text, where no parameter can stand. */
+export const partitionName = (day: string): string => {
+  if (!DAY.test(day) || Number.isNaN(Date.parse(day))) throw new RangeError(`"${day}" is not a day`);
+  return `record_${day.replaceAll('-', '')}`;
+};
+
+/**
+ * Creates the day partitions that are missing and returns their days. Each is built aside and then attached, which asks
+ * for a lock that lets writers go on; `create table ... partition of` would stop them.
+ */
+export const ensurePartitions = async (pool: pg.Pool, days: readonly string[]): Promise<readonly string[]> => {
+  const names = days.map(partitionName);
+  const found = await pool.query<{name: string}>(
+    `select child.relname as name from pg_inherits join pg_class child on child.oid = inhrelid
+     where inhparent = 'record'::regclass and child.relname = any($1)`,
+    [names],
+  );
+  const existing = new Set(found.rows.map(({name}) => name));
+  const created: string[] = [];
+  for (const day of days) {
+    if (existing.has(partitionName(day))) continue;
+    if (await createPartition(pool, day)) created.push(day);
+  }
+  return created;
+};
+
+const createPartition = async (pool: pg.Pool, day: string): Promise<boolean> => {
+  const name = partitionName(day);
+  const next = dayOf(Date.parse(day) + DAY_MS);
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('begin');
+    await client.query(`set local lock_timeout = '5s'`);
+    await client.query('select pg_advisory_xact_lock($1)', [PARTITION_LOCK]);
+    const attached = await client.query(`select 1 from pg_inherits where inhrelid = to_regclass($1)`, [name]);
+    if (attached.rowCount !== 0) {
+      await client.query('commit');
+      return false;
+    }
+    await client.query(`create table if not exists ${name} (like record including all)`);
+    await client.query(`alter table record attach partition ${name} for values from ('${day}') to ('${next}')`);
+    await client.query('commit');
+    return true;
+  } catch (error) {
+    await client.query('rollback').catch((failure: unknown) => {
+      broken = failure instanceof Error ? failure : new Error(String(failure));
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+};

@@ -1,0 +1,188 @@
+import {type Topology} from '@pisync/contract/topology';
+import {shardSecretFolder, SECRET_KEYS} from '@pisync/contract/files';
+import pg from 'pg';
+import {Gauge, type Registry} from 'prom-client';
+import {AppError, describeError} from '../errors/app-error.ts';
+import {openSecrets} from '../secrets/secrets.ts';
+import {type Logger} from '../telemetry/logger.ts';
+import {type TopologyFile} from '../topology/topology-file.ts';
+import {PG_TYPES} from './pg-types.ts';
+import {type SlotOf, loadSlotHash} from './slot.ts';
+import {createSlotMap, type SlotMap, type SlotMapRow} from './slot-map.ts';
+
+/**
+ * The classes of work. Each has its own pool per shard, so that a slow page cannot take the connections that devices
+ * wait for. `dashboard` reads from the read-only endpoint where the shard has one.
+ */
+export type ShardUse = 'ingest' | 'dashboard' | 'job';
+export const SHARD_USES = ['ingest', 'dashboard', 'job'] as const satisfies readonly ShardUse[];
+
+/** Connections per shard and process. */
+export type PoolSizes = Readonly<Record<ShardUse, number>>;
+
+/** Nothing of ingest takes seconds when healthy; a page is abandoned by its reader; a job may scan a partition. */
+const STATEMENT_TIMEOUT_MS: PoolSizes = {ingest: 15_000, dashboard: 10_000, job: 300_000};
+/** Longer than a TCP handshake over a bad network, shorter than a caller's patience. */
+const CONNECT_TIMEOUT_MS = 3_000;
+const IDLE_TIMEOUT_MS = 30_000;
+/** A move announces itself; the poll is for announcements that were lost. */
+const SLOT_MAP_POLL_MS = 5_000;
+
+export interface Shards {
+  /** Ascending; follows the topology. */
+  readonly ids: () => readonly number[];
+  /** @throws AppError `shard-unavailable` when the topology has no such shard. */
+  pool(shardId: number, use: ShardUse): pg.Pool;
+  /** The shard that holds the control schema. */
+  control(use: ShardUse): pg.Pool;
+  readonly slotMap: SlotMap;
+  readonly slotOf: SlotOf;
+  /** The shard that this process believes to own the device. */
+  shardOfDevice(deviceId: string): number;
+  /** Ends every pool after its running queries. */
+  close(): Promise<void>;
+}
+
+export interface ShardsOptions {
+  readonly topology: Pick<TopologyFile, 'current' | 'onChange'>;
+  readonly secretsDir: string;
+  /** Shown in pg_stat_activity: the pod's name. */
+  readonly applicationName: string;
+  readonly log: Logger;
+  readonly metrics: Registry;
+  readonly sizes: PoolSizes;
+}
+
+const CONTROL_SHARD = 0;
+
+/**
+ * Opens pools on every shard of the topology and keeps the slot map. Succeeds while databases are down: pools connect when
+ * used and the map is read again until it answers, so a process may start in any order.
+ */
+export const openShards = async (options: ShardsOptions): Promise<Shards> => {
+  const {topology, log} = options;
+  const secrets = openSecrets(options.secretsDir);
+  const slotOf = await loadSlotHash();
+  const pools = new Map<string, pg.Pool>();
+  const users = new Map<number, string>();
+  const retiring = new Set<Promise<void>>();
+
+  const readUsers = async (shards: Topology['shards']): Promise<void> => {
+    for (const {id} of shards) {
+      users.set(id, await secrets.read(shardSecretFolder(id), SECRET_KEYS.shard.username));
+    }
+  };
+  await readUsers(topology.current().shards);
+
+  const createPool = (shard: Topology['shards'][number], use: ShardUse): pg.Pool => {
+    const {host, port} = use === 'dashboard' ? (shard.ro ?? shard.rw) : shard.rw;
+    const pool = new pg.Pool({
+      host,
+      port,
+      database: shard.database,
+      user: users.get(shard.id),
+      // Read at each connect, so that a rotated password needs no restart.
+      password: () => secrets.read(shardSecretFolder(shard.id), SECRET_KEYS.shard.password),
+      application_name: `${options.applicationName}/${use}`,
+      max: options.sizes[use],
+      statement_timeout: STATEMENT_TIMEOUT_MS[use],
+      // A process that dies without closing its socket must not hold slot locks for longer than this.
+      idle_in_transaction_session_timeout: 30_000,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      idleTimeoutMillis: IDLE_TIMEOUT_MS,
+      keepAlive: true,
+      types: PG_TYPES,
+    });
+    pool.on('error', (error) => {
+      log.warn({shard: shard.id, use, err: describeError(error)}, 'an idle connection to a shard was lost');
+    });
+    return pool;
+  };
+
+  const keyOf = (shardId: number, use: ShardUse): string => `${shardId}/${use}`;
+
+  const pool = (shardId: number, use: ShardUse): pg.Pool => {
+    const known = pools.get(keyOf(shardId, use));
+    if (known !== undefined) return known;
+    const shard = topology.current().shards.find(({id}) => id === shardId);
+    if (shard === undefined || closed) {
+      const reason = closed ? 'the process is closing' : 'the topology does not list it';
+      throw new AppError('shard-unavailable', `shard ${shardId} cannot be used: ${reason}`);
+    }
+    const created = createPool(shard, use);
+    pools.set(keyOf(shardId, use), created);
+    return created;
+  };
+
+  const retire = (shardId: number): void => {
+    for (const use of SHARD_USES) {
+      const old = pools.get(keyOf(shardId, use));
+      if (old === undefined) continue;
+      pools.delete(keyOf(shardId, use));
+      const ending = old.end().finally(() => retiring.delete(ending));
+      retiring.add(ending);
+    }
+  };
+
+  let closed = false;
+  const stopFollowing = topology.onChange((next, previous) => {
+    for (const old of previous.shards) {
+      const now = next.shards.find(({id}) => id === old.id);
+      if (JSON.stringify(now) !== JSON.stringify(old)) retire(old.id);
+    }
+    readUsers(next.shards).catch((error: unknown) => {
+      log.error({err: describeError(error)}, 'cannot read the user names of the shards after a topology change');
+    });
+  });
+
+  new Gauge({
+    name: 'pisync_pg_pool_connections',
+    help: 'Connections of a pool by state; waiting counts callers without one',
+    labelNames: ['shard', 'use', 'state'] as const,
+    registers: [options.metrics],
+    collect() {
+      this.reset();
+      for (const [key, {totalCount, idleCount, waitingCount}] of pools) {
+        const [shard = '', use = ''] = key.split('/');
+        this.set({shard, use, state: 'busy'}, totalCount - idleCount);
+        this.set({shard, use, state: 'idle'}, idleCount);
+        this.set({shard, use, state: 'waiting'}, waitingCount);
+      }
+    },
+  });
+
+  const slotMap = createSlotMap(async () => {
+    const found = await pool(CONTROL_SHARD, 'ingest').query<SlotMapRow>({
+      name: 'slot-map',
+      text: 'select slot, shard, epoch from control.slot_map order by slot',
+    });
+    return found.rows;
+  });
+  const reloadQuietly = (): Promise<void> =>
+    slotMap.reload().catch((error: unknown) => {
+      log.warn(
+        {version: slotMap.version(), err: describeError(error)},
+        'the slot map could not be read; the last one stays',
+      );
+    });
+  await reloadQuietly();
+  const poll = setInterval(() => void reloadQuietly(), SLOT_MAP_POLL_MS);
+  poll.unref();
+
+  return {
+    ids: () => topology.current().shards.map(({id}) => id),
+    pool,
+    control: (use) => pool(CONTROL_SHARD, use),
+    slotMap,
+    slotOf,
+    shardOfDevice: (deviceId) => slotMap.shardOf(slotOf(deviceId)),
+    async close() {
+      closed = true;
+      clearInterval(poll);
+      stopFollowing();
+      options.metrics.removeSingleMetric('pisync_pg_pool_connections');
+      for (const key of [...pools.keys()]) retire(Number(key.split('/')[0]));
+      await Promise.all(retiring);
+    },
+  };
+};
