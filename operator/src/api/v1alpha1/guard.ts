@@ -1,0 +1,30 @@
+import {type Accepted, RULES} from './rules.ts';
+import {type RegionSpec, specSchema} from './spec.ts';
+
+export interface SpecProblem {
+  /** Path of the field, e.g. `spec.workers.autoscaling.minReplicas`. */
+  readonly path: string;
+  readonly message: string;
+}
+
+export type Verdict =
+  | {readonly kind: 'valid'; readonly spec: RegionSpec}
+  | {readonly kind: 'invalid'; readonly problems: readonly SpecProblem[]};
+
+/**
+ * The same judgement that the API server makes at admission, made again before anything is planned: types, bounds and defaults by the schema,
+ * then every rule. `before` is what was accepted last.
+ */
+export const judge = (name: string, spec: unknown, before: Accepted | undefined): Verdict => {
+  const parsed = specSchema.safeParse(spec);
+  if (!parsed.success) {
+    return {
+      kind: 'invalid',
+      problems: parsed.error.issues.map(({path, message}) => ({path: ['spec', ...path].join('.'), message})),
+    };
+  }
+  const problems = RULES.filter((rule) => !rule.holds({name, spec: parsed.data}, before)).map(
+    ({at, field, message}) => ({path: `${at}${field}`.replace(/^\./, ''), message}),
+  );
+  return problems.length === 0 ? {kind: 'valid', spec: parsed.data} : {kind: 'invalid', problems};
+};

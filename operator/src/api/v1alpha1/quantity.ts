@@ -1,0 +1,75 @@
+import {z} from 'zod';
+
+/** Multipliers of the suffixes that amounts of memory and storage may have. */
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 1024,
+  Mi: 1024 ** 2,
+  Gi: 1024 ** 3,
+  Ti: 1024 ** 4,
+};
+
+/**
+ * Bytes in a Kubernetes quantity such as `10Gi`, `512M`, `1073741824`.
+ * Throws a RangeError for text that {@link byteSize} refuses.
+ */
+export const quantityBytes = (quantity: string | number): number => {
+  const match = /^(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|Ti)?$/.exec(String(quantity));
+  const factor = UNITS[match?.[2] ?? ''];
+  if (match?.[1] === undefined || factor === undefined) throw new RangeError(`not a size in bytes: ${quantity}`);
+  return Math.floor(Number(match[1]) * factor);
+};
+
+/** A size in whole units, always text, so that CEL's `quantity()` can compare it. */
+export const byteSize = z
+  .string()
+  .max(16)
+  .regex(/^[1-9][0-9]{0,9}(Mi|Gi|Ti|M|G|T)$/);
+
+/**
+ * What Kubernetes accepts as an amount of CPU or memory. Marked so that the generator writes `x-kubernetes-int-or-string`, the one union that structural
+ * schemas allow.
+ */
+const amount = (pattern: RegExp) =>
+  z.union([z.int().min(0), z.string().max(16).regex(pattern)]).meta({
+    'x-kubernetes-int-or-string': true,
+    pattern: pattern.source,
+  });
+
+const cpu = amount(/^[0-9]{1,6}(\.[0-9]{1,3})?m?$/);
+const memory = amount(/^[0-9]{1,13}(\.[0-9]{1,3})?(k|M|G|T|Ki|Mi|Gi|Ti)?$/);
+
+interface Amounts {
+  readonly cpu?: string;
+  readonly memory?: string;
+}
+
+/** `resources` of a container, with the defaults of one tier. */
+export const resources = (tier: string, defaults: {readonly requests: Amounts; readonly limits: Amounts}) =>
+  z
+    .object({
+      requests: z
+        .object({
+          cpu: cpu.default(defaults.requests.cpu ?? '50m').describe('CPU that the scheduler keeps free, e.g. `100m`.'),
+          memory: memory
+            .default(defaults.requests.memory ?? '128Mi')
+            .describe('Memory that the scheduler keeps free, e.g. `256Mi`.'),
+        })
+        .prefault({})
+        .describe('What the scheduler keeps free for every pod.'),
+      limits: z
+        .object({
+          cpu: cpu.optional().describe('CPU above which a pod is slowed down. No limit by default.'),
+          memory: memory.default(defaults.limits.memory ?? '512Mi').describe('Memory above which a pod is killed.'),
+        })
+        .prefault({})
+        .describe('What a pod may use at most.'),
+    })
+    .prefault({})
+    .describe(`CPU and memory of ${tier}.`);
+
+export type Resources = z.output<ReturnType<typeof resources>>;

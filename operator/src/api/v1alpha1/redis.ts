@@ -1,0 +1,15 @@
+import {z} from 'zod';
+import {byteSize, resources} from './quantity.ts';
+
+export const redis = z
+  .object({
+    engine: z.enum(['Embedded']).default('Embedded').describe('Who runs the cache. Embedded: a Deployment of one pod.'),
+    maxMemory: byteSize
+      .default('128Mi')
+      .describe(
+        'Memory for cached data; what was used least recently goes first. Keep it below three quarters of the memory limit.',
+      ),
+    resources: resources('the cache', {requests: {cpu: '50m', memory: '64Mi'}, limits: {memory: '256Mi'}}),
+  })
+  .prefault({})
+  .describe('The cache. Everything in it can be rebuilt from the shards.');

@@ -1,0 +1,138 @@
+import {z} from 'zod';
+
+/** The sections that are only a few values each. */
+export const capacity = z
+  .object({
+    devices: z
+      .int()
+      .min(1)
+      .max(10_000_000)
+      .default(50_000)
+      .describe('Devices that the region is meant for. Devices are told when to sync so that this many spread evenly.'),
+    syncWindow: z
+      .object({
+        start: z
+          .string()
+          .max(5)
+          .regex(/^([01][0-9]|2[0-3]):[0-5][0-9]$/)
+          .default('00:00')
+          .describe('Begin of the window, `HH:MM` in UTC.'),
+        durationMinutes: z.int().min(1).max(1440).default(1440).describe('Length of the window in minutes.'),
+      })
+      .prefault({})
+      .describe('The part of the day in which devices are told to sync. Default: the whole day.'),
+  })
+  .prefault({})
+  .describe('What the region is sized for.');
+
+export const retention = z
+  .object({
+    recordDays: z.int().min(1).max(3650).default(90).describe('Days that records are kept.'),
+    receiptDays: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(180)
+      .describe('Days that receipts are kept. A device that repeats an older batch would store it twice.'),
+    quarantineDays: z.int().min(1).max(3650).default(30).describe('Days that refused records are kept.'),
+  })
+  .prefault({})
+  .describe('How long data is kept.');
+
+export const monitoring = z
+  .object({
+    tracing: z
+      .object({
+        endpoint: z
+          .string()
+          .max(512)
+          .regex(/^https?:\/\/[^\s]+$/)
+          .optional()
+          .describe('OTLP/HTTP endpoint, e.g. `http://otel-collector.observability:4318`. Tracing is off without it.'),
+        sampleRatio: z.number().min(0).max(1).default(0.01).describe('Share of requests that are traced, 0 to 1.'),
+      })
+      .prefault({})
+      .describe('Where traces go.'),
+  })
+  .prefault({})
+  .describe('What the region tells about itself. Metrics are always served, on port 9090 of every pod.');
+
+export const networkPolicy = z
+  .object({
+    enabled: z.boolean().default(true).describe('Whether every tier admits only those who need it.'),
+  })
+  .prefault({})
+  .describe('NetworkPolicies. They act only where the network plugin enforces them.');
+
+export const scheduling = z
+  .object({
+    nodeSelector: z
+      .record(z.string().max(317), z.string().max(63))
+      .default({})
+      .meta({maxProperties: 32})
+      .describe('Labels that nodes must have.'),
+    tolerations: z
+      .array(
+        z.object({
+          key: z.string().max(317).optional().describe('Key of the taint. Empty: all keys.'),
+          operator: z.enum(['Exists', 'Equal']).default('Equal').describe('How the value is compared.'),
+          value: z.string().max(63).optional().describe('Value of the taint.'),
+          effect: z
+            .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+            .optional()
+            .describe('Effect of the taint. Absent: all effects.'),
+          tolerationSeconds: z
+            .int()
+            .min(0)
+            .max(86_400)
+            .optional()
+            .describe('Seconds that a pod stays on a node with a NoExecute taint. Absent: for ever.'),
+        }),
+      )
+      .max(32)
+      .default([])
+      .meta({'x-kubernetes-list-type': 'atomic'})
+      .describe('Taints that pods tolerate.'),
+    priorityClassName: z.string().min(1).max(253).optional().describe('PriorityClass of all pods.'),
+  })
+  .prefault({})
+  .describe('Where pods run. They are spread over zones and nodes as far as that is possible.');
+
+export const common = z
+  .object({
+    labels: z
+      .record(z.string().max(317), z.string().max(63))
+      .default({})
+      .meta({maxProperties: 32})
+      .describe('Labels for every child. Prefixes `pisync.io/` and `app.kubernetes.io/` are reserved.'),
+    annotations: z
+      .record(z.string().max(317), z.string().max(4096))
+      .default({})
+      .meta({maxProperties: 32})
+      .describe('Annotations for every child. Prefix `pisync.io/` is reserved.'),
+  })
+  .prefault({})
+  .describe('What all children have in common.');
+
+const image = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(/^[a-z0-9][a-zA-Z0-9._\-/:@]*$/);
+
+export const images = z
+  .object({
+    pullPolicy: z.enum(['IfNotPresent', 'Always', 'Never']).default('IfNotPresent').describe('When nodes pull images.'),
+    pullSecrets: z
+      .array(z.object({name: z.string().min(1).max(253).describe('Name of a Secret of type dockerconfigjson.')}))
+      .max(8)
+      .default([])
+      .meta({'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name']})
+      .describe("Secrets in the region's namespace that pulling needs."),
+    service: image.optional().describe("Image of PiSync's services, instead of the operator's default."),
+    postgres: image.optional().describe("Image of PostgreSQL 15 or later, instead of the operator's default."),
+    rabbitmq: image.optional().describe("Image of RabbitMQ 3.10 or later, instead of the operator's default."),
+    redis: image.optional().describe("Image of Redis 7 or later, instead of the operator's default."),
+  })
+  .prefault({})
+  .describe('Container images. A tag or a digest each; the operator brings defaults that fit together.');

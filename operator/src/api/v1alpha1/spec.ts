@@ -1,0 +1,53 @@
+import {z} from 'zod';
+import {ingress} from './ingress.ts';
+import {postgres} from './postgres.ts';
+import {rabbitmq} from './rabbitmq.ts';
+import {redis} from './redis.ts';
+import {capacity, common, images, monitoring, networkPolicy, retention, scheduling} from './settings.ts';
+import {adminApi, deviceApi, keeper, workers} from './tiers.ts';
+
+/** What a person writes. Defaults are in the schema, so that the API server fills them in and `kubectl get -o yaml` shows them. */
+export const specSchema = z
+  .object({
+    region: z
+      .string()
+      .max(32)
+      .regex(/^[a-z0-9-]{2,32}$/)
+      .describe("The region's public name, e.g. `eu-west`. It cannot be changed later."),
+    version: z
+      .string()
+      .max(64)
+      .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/)
+      .optional()
+      .describe("Tag of the image of PiSync's services. Default: the release that the operator belongs to."),
+    images,
+    capacity,
+    deviceApi,
+    adminApi,
+    workers,
+    keeper,
+    postgres,
+    rabbitmq,
+    redis,
+    ingress,
+    retention,
+    monitoring,
+    networkPolicy,
+    scheduling,
+    common,
+    deletionPolicy: z
+      .enum(['Retain', 'Delete'])
+      .default('Retain')
+      .describe(
+        'What happens to volumes and credentials when the object is deleted. Retain: they stay, and a region of the same name takes them up again.',
+      ),
+    suspend: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether the operator keeps its hands off: nothing is created, changed or repaired while this is true.',
+      ),
+  })
+  .describe('The region as it should be.');
+
+export type RegionSpec = z.output<typeof specSchema>;

@@ -1,0 +1,23 @@
+import {z} from 'zod';
+import {byteSize} from './quantity.ts';
+
+/** A persistent volume of `owner`. The rules about change are in rules.ts. */
+export const storage = (owner: string, size: string) =>
+  z
+    .object({
+      size: byteSize
+        .default(size)
+        .describe('Size of the volume, e.g. `50Gi`. It may only grow, and the storage class must allow expansion.'),
+      className: z
+        .string()
+        .min(1)
+        .max(253)
+        .optional()
+        .describe(
+          "Storage class. Default: the cluster's own default class. It cannot be changed, added or removed later.",
+        ),
+    })
+    .prefault({})
+    .describe(`The volume of ${owner}.`);
+
+export type Storage = z.output<ReturnType<typeof storage>>;

@@ -1,0 +1,90 @@
+import {z} from 'zod';
+import {resources} from './quantity.ts';
+
+/** The stateless tiers: what a region's traffic runs through. */
+const replicas = z.int().min(1).max(64);
+
+const logLevel = z
+  .enum(['trace', 'debug', 'info', 'warn', 'error'])
+  .default('info')
+  .describe('How much the pods of this tier log.');
+
+const autoscaling = (defaults: {readonly enabled: boolean; readonly maxReplicas: number}) =>
+  z
+    .object({
+      enabled: z
+        .boolean()
+        .default(defaults.enabled)
+        .describe('Whether a HorizontalPodAutoscaler sets the number of replicas, between the two bounds.'),
+      minReplicas: replicas
+        .optional()
+        .describe('Fewest replicas. Default: `replicas` of the tier, so that raising that number raises the floor.'),
+      maxReplicas: replicas.default(defaults.maxReplicas).describe('Most replicas.'),
+      targetCPU: z
+        .int()
+        .min(1)
+        .max(1000)
+        .default(75)
+        .describe('Average CPU use that is aimed at, in percent of the CPU request.'),
+      targetMemory: z
+        .int()
+        .min(1)
+        .max(1000)
+        .optional()
+        .describe(
+          'Average memory use that is aimed at, in percent of the memory request. Off by default: a process keeps memory that it once used, so this scales up more readily than down.',
+        ),
+    })
+    .prefault({})
+    .describe('Scaling by load.');
+
+const stateless = (
+  tier: string,
+  defaults: {readonly autoscaling: {readonly enabled: boolean; readonly maxReplicas: number}; readonly cpu: string},
+) => ({
+  replicas: replicas
+    .default(2)
+    .describe(`Pods of ${tier}. With autoscaling: the fewest, unless \`autoscaling.minReplicas\` says otherwise.`),
+  resources: resources(`a pod of ${tier}`, {
+    requests: {cpu: defaults.cpu, memory: '128Mi'},
+    limits: {memory: '512Mi'},
+  }),
+  autoscaling: autoscaling(defaults.autoscaling),
+  logLevel,
+});
+
+export const deviceApi = z
+  .object(stateless('device-api', {autoscaling: {enabled: true, maxReplicas: 10}, cpu: '100m'}))
+  .prefault({})
+  .describe('The API that devices talk to.');
+
+export const adminApi = z
+  .object(stateless('admin-api', {autoscaling: {enabled: false, maxReplicas: 6}, cpu: '50m'}))
+  .prefault({})
+  .describe('The API and dashboard that people talk to.');
+
+export const workers = z
+  .object({
+    ...stateless('the workers', {autoscaling: {enabled: true, maxReplicas: 16}, cpu: '100m'}),
+    concurrency: z
+      .int()
+      .min(1)
+      .max(256)
+      .default(8)
+      .describe(
+        'Batches that one worker handles at the same time. Each takes a database connection while it is written.',
+      ),
+  })
+  .prefault({})
+  .describe('The processes that move batches from the broker into shards. `kubectl scale` acts on them.');
+
+export const keeper = z
+  .object({
+    resources: resources('the keeper', {requests: {cpu: '50m', memory: '128Mi'}, limits: {memory: '512Mi'}}),
+    logLevel,
+  })
+  .prefault({})
+  .describe('The process that does what must run once in a region: partitions, retention, facts for the status.');
+
+export type StatelessTier = z.output<typeof deviceApi>;
+export type Autoscaling = StatelessTier['autoscaling'];
