@@ -1,0 +1,131 @@
+import type {Device, DeviceCommand, DeviceRecord, DeviceRow, Page, Problem, Session, Summary, Sync} from './types.ts';
+
+/** An answer that says no. `status` 0 means that no answer came at all. */
+export class ApiError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'ApiError';
+    this.status = status;
+  }
+}
+
+export interface DeviceFilter {
+  readonly status?: string | undefined;
+  readonly group?: string | undefined;
+  readonly shard?: string | undefined;
+}
+
+export interface SyncWish {
+  readonly syncType: 'delta' | 'full';
+  readonly force: boolean;
+}
+
+/** What a device has a paged list of. */
+export interface DeviceLists {
+  readonly syncs: Sync;
+  readonly records: DeviceRecord;
+  readonly commands: DeviceCommand;
+}
+
+export interface Api {
+  readonly session: (signal?: AbortSignal) => Promise<Session | null>;
+  readonly signIn: (token: string) => Promise<Session>;
+  readonly signOut: (csrfToken: string) => Promise<void>;
+  readonly summary: (signal?: AbortSignal) => Promise<Summary>;
+  readonly devices: (
+    filter: DeviceFilter,
+    fields: readonly string[],
+    cursor: string | null,
+    signal?: AbortSignal,
+  ) => Promise<Page<DeviceRow>>;
+  readonly device: (id: string, signal?: AbortSignal) => Promise<{readonly data: Device; readonly asOf: string}>;
+  readonly deviceList: <K extends keyof DeviceLists>(
+    id: string,
+    list: K,
+    cursor: string | null,
+    signal?: AbortSignal,
+  ) => Promise<Page<DeviceLists[K]>>;
+  readonly requestSync: (id: string, wish: SyncWish, csrfToken: string) => Promise<{readonly requestId: string}>;
+}
+
+/** Rows that the device list asks for at a time: some screens full, so that scrolling rarely waits. */
+export const DEVICE_PAGE_ROWS = 200;
+const LIST_PAGE_ROWS = 25;
+
+/** The grammar that admin-api's `filter` parameter speaks: conditions joined by `;`. */
+export const filterExpression = (filter: DeviceFilter): string =>
+  (['status', 'group', 'shard'] as const)
+    .flatMap((field) => {
+      const value = filter[field];
+      return value === undefined ? [] : [`${field}==${/^[\w.-]+$/.test(value) ? value : JSON.stringify(value)}`];
+    })
+    .join(';');
+
+const problemOf = async (response: Response): Promise<ApiError> => {
+  const text = await response.text();
+  try {
+    // Every error of admin-api is problem+json; anything else (a proxy's page) fails to parse or has no title.
+    const problem = JSON.parse(text) as Partial<Problem>;
+    return new ApiError(response.status, problem.detail ?? problem.title ?? `The server answered ${response.status}.`);
+  } catch (cause) {
+    return new ApiError(response.status, `The server answered ${response.status} ${response.statusText}.`, {cause});
+  }
+};
+
+export const createApi = (send: typeof fetch): Api => {
+  const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
+    let response: Response;
+    try {
+      response = await send(`/api/v1${path}`, {credentials: 'same-origin', ...init});
+    } catch (cause) {
+      if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
+      throw new ApiError(0, 'The server cannot be reached. Check the network; the page tries again by itself.', {
+        cause,
+      });
+    }
+    if (!response.ok) throw await problemOf(response);
+    return response;
+  };
+  // The shapes are admin-api's contract: its own tests check its answers against the OpenAPI document.
+  const get = async <T>(path: string, signal: AbortSignal | undefined): Promise<T> =>
+    (await call(path, signal === undefined ? {} : {signal}).then((response) => response.json())) as T;
+  const post = async <T>(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<T> =>
+    (await call(path, {
+      method: 'POST',
+      headers: {'content-type': 'application/json', ...headers},
+      body: JSON.stringify(body),
+    }).then((response) => response.json())) as T;
+
+  return {
+    session: async (signal) => {
+      try {
+        return await get<Session>('/session', signal);
+      } catch (error) {
+        if (error instanceof ApiError && error.status === 401) return null;
+        throw error;
+      }
+    },
+    signIn: (token) => post<Session>('/session', {token}),
+    signOut: async (csrfToken) => {
+      await call('/session', {method: 'DELETE', headers: {'x-csrf-token': csrfToken}});
+    },
+    summary: (signal) => get<Summary>('/region/summary', signal),
+    devices: (filter, fields, cursor, signal) => {
+      const query = new URLSearchParams({limit: String(DEVICE_PAGE_ROWS), fields: fields.join(',')});
+      const expression = filterExpression(filter);
+      if (expression !== '') query.set('filter', expression);
+      if (cursor !== null) query.set('cursor', cursor);
+      return get<Page<DeviceRow>>(`/devices?${query.toString()}`, signal);
+    },
+    device: (id, signal) => get(`/devices/${encodeURIComponent(id)}`, signal),
+    deviceList: (id, list, cursor, signal) => {
+      const query = new URLSearchParams({limit: String(LIST_PAGE_ROWS)});
+      if (cursor !== null) query.set('cursor', cursor);
+      return get(`/devices/${encodeURIComponent(id)}/${list}?${query.toString()}`, signal);
+    },
+    requestSync: (id, wish, csrfToken) =>
+      post(`/devices/${encodeURIComponent(id)}/sync`, wish, {'x-csrf-token': csrfToken}),
+  };
+};

@@ -1,0 +1,103 @@
+/** What admin-api answers, as far as the page shows it. The whole is at /api/v1/openapi.json. */
+
+export const STATUSES = ['on_time', 'late', 'silent', 'failing', 'pending'] as const;
+export type Status = (typeof STATUSES)[number];
+
+export type Role = 'viewer' | 'operator' | 'admin' | 'auditor';
+
+export interface Session {
+  readonly name: string;
+  readonly role: Role;
+  readonly region: string;
+  readonly csrfToken: string;
+  readonly expiresAt: string;
+}
+
+/** One page of a list. `partial` names the shards that did not answer. */
+export interface Page<Row> {
+  readonly data: readonly Row[];
+  readonly hasNextPage: boolean;
+  readonly nextCursor: string | null;
+  readonly asOf: string;
+  readonly partial?: readonly string[];
+}
+
+export interface DeviceRow {
+  readonly id: string;
+  readonly name?: string;
+  readonly group?: string;
+  readonly status?: Status;
+  readonly model?: string | null;
+  readonly lastSyncAt?: string | null;
+  readonly lastSeenAt?: string | null;
+  readonly recordsTotal?: number;
+  readonly syncsTotal?: number;
+  readonly enrolledAt?: string;
+  readonly shard?: number;
+}
+
+export interface Device extends Required<DeviceRow> {
+  readonly hardwareId: string;
+  readonly tags: Readonly<Record<string, unknown>>;
+  readonly statusSince: string | null;
+  readonly state: Readonly<Record<string, unknown>> | null;
+  readonly epoch: string;
+  readonly appliedThrough: number;
+  readonly revokedAt: string | null;
+  readonly slot: number;
+}
+
+export interface Sync {
+  readonly epoch: string;
+  readonly batchSeq: number;
+  readonly outcome: 'applied' | 'rejected';
+  readonly recordCount: number;
+  readonly badCount: number;
+  readonly mode: string;
+  readonly reason: string | null;
+  readonly receivedAt: string;
+  readonly appliedAt: string;
+}
+
+export interface DeviceRecord {
+  readonly epoch: string;
+  readonly batchSeq: number;
+  readonly seq: number;
+  readonly kind: string;
+  readonly deviceTime: string | null;
+  readonly receivedAt: string;
+  readonly data: unknown;
+}
+
+export interface DeviceCommand {
+  readonly id: string;
+  readonly requestId: string;
+  readonly type: string;
+  readonly priority: string;
+  readonly state: 'queued' | 'delivered' | 'done' | 'expired';
+  readonly createdAt: string;
+  readonly expiresAt: string;
+  readonly deliveredAt: string | null;
+  readonly doneAt: string | null;
+}
+
+export type Counts = Readonly<Record<Status, number>>;
+
+export interface Summary {
+  readonly region: string;
+  readonly devices: number;
+  readonly byStatus: Counts;
+  readonly byGroup: readonly {readonly group: string; readonly devices: number; readonly byStatus: Counts}[];
+  readonly byShard: readonly {readonly shard: number; readonly devices: number; readonly byStatus: Counts}[];
+  readonly partial?: readonly string[];
+  readonly asOf: string;
+  readonly ageSeconds: number;
+}
+
+/** RFC 9457, as admin-api writes it. */
+export interface Problem {
+  readonly title: string;
+  readonly status: number;
+  readonly detail?: string;
+  readonly code?: string;
+}

@@ -1,0 +1,174 @@
+import {useQuery} from '@tanstack/react-query';
+import type {ReactNode} from 'react';
+import {useApi} from '../api/api-context.ts';
+import type {Device} from '../api/types.ts';
+import {StatusLabel} from '../devices/status.tsx';
+import {Empty, Failed, Loading} from '../layout/states.tsx';
+import {Link} from '../navigation/navigation.tsx';
+import {DEVICE_LISTS, deviceHref, devicesHref, type DeviceListName} from '../navigation/view.ts';
+import {Ago} from '../time/time.tsx';
+import {CommandList, RecordList, SyncList} from './lists.tsx';
+import {SyncNow} from './sync-now.tsx';
+import {ValueList} from './value-list.tsx';
+
+const REFETCH_MS = 15_000;
+
+const LIST_TITLES: Readonly<Record<DeviceListName, string>> = {
+  syncs: 'Last syncs',
+  records: 'Records',
+  commands: 'Commands',
+};
+
+export const DevicePage = ({id, list}: {readonly id: string; readonly list: DeviceListName}): ReactNode => {
+  const api = useApi();
+  const device = useQuery({
+    queryKey: ['device', id],
+    queryFn: ({signal}) => api.device(id, signal),
+    refetchInterval: REFETCH_MS,
+  });
+  if (device.data === undefined) {
+    return device.error === null ? (
+      <Loading what="the device" />
+    ) : (
+      <Failed what="device" error={device.error} retry={() => void device.refetch()} />
+    );
+  }
+  return <DeviceView device={device.data.data} asOf={device.data.asOf} list={list} />;
+};
+
+const DeviceView = ({
+  device,
+  asOf,
+  list,
+}: {
+  readonly device: Device;
+  readonly asOf: string;
+  readonly list: DeviceListName;
+}): ReactNode => (
+  <>
+    <nav aria-label="Path" className="path">
+      <Link href={devicesHref()}>Devices</Link>
+      <span aria-hidden="true">›</span>
+      <Link href={devicesHref({group: device.group})}>{device.group}</Link>
+    </nav>
+    <div className="page-head">
+      <h1>{device.name}</h1>
+      <span className="badge">
+        <StatusLabel status={device.status} />
+        {device.statusSince === null ? null : (
+          <span className="faint">
+            since <Ago at={device.statusSince} />
+          </span>
+        )}
+      </span>
+      <p className="faint" role="status">
+        read <Ago at={asOf} />
+      </p>
+    </div>
+    {device.revokedAt === null ? null : (
+      <p className="notice">
+        <strong>Revoked</strong> <Ago at={device.revokedAt} />. Its credential no longer works.
+      </p>
+    )}
+    <div className="device-columns">
+      <div className="device-side">
+        <Facts device={device} />
+        <section className="panel">
+          <h2>State</h2>
+          {device.state === null ? (
+            <Empty title="No state yet">It comes with the device’s first sync.</Empty>
+          ) : (
+            <ValueList values={device.state} />
+          )}
+        </section>
+        <SyncNow device={device} />
+      </div>
+      <section className="panel device-lists">
+        <nav className="tabs" aria-label="Lists of this device">
+          {DEVICE_LISTS.map((name) => (
+            <Link
+              key={name}
+              href={deviceHref(device.id, name)}
+              replace
+              aria-current={name === list ? 'page' : undefined}
+            >
+              {LIST_TITLES[name]}
+            </Link>
+          ))}
+        </nav>
+        <ShownList id={device.id} list={list} />
+      </section>
+    </div>
+  </>
+);
+
+const ShownList = ({id, list}: {readonly id: string; readonly list: DeviceListName}): ReactNode => {
+  switch (list) {
+    case 'syncs':
+      return <SyncList id={id} />;
+    case 'records':
+      return <RecordList id={id} />;
+    case 'commands':
+      return <CommandList id={id} />;
+  }
+};
+
+const integer = new Intl.NumberFormat();
+
+const Facts = ({device}: {readonly device: Device}): ReactNode => {
+  const tags = Object.entries(device.tags);
+  return (
+    <section className="panel">
+      <h2>Device</h2>
+      <dl className="facts">
+        <dt>Last sync</dt>
+        <dd>
+          <Ago at={device.lastSyncAt} />
+        </dd>
+        <dt>Last seen</dt>
+        <dd>
+          <Ago at={device.lastSeenAt} />
+        </dd>
+        <dt>Syncs</dt>
+        <dd>{integer.format(device.syncsTotal)}</dd>
+        <dt>Records</dt>
+        <dd>{integer.format(device.recordsTotal)}</dd>
+        <dt>Applied</dt>
+        <dd>
+          through batch {device.appliedThrough} of <span className="mono">{device.epoch}</span>
+        </dd>
+        <dt>Group</dt>
+        <dd>
+          <Link href={devicesHref({group: device.group})}>{device.group}</Link>
+        </dd>
+        <dt>Model</dt>
+        <dd>{device.model ?? <span className="faint">unknown</span>}</dd>
+        <dt>Enrolled</dt>
+        <dd>
+          <Ago at={device.enrolledAt} />
+        </dd>
+        <dt>Stored in</dt>
+        <dd>
+          <Link href={devicesHref({shard: String(device.shard)})}>shard-{device.shard}</Link>
+          <span className="faint"> slot {device.slot}</span>
+        </dd>
+        {tags.map(([name, value]) => (
+          <Tag key={name} name={name} value={value} />
+        ))}
+        <dt>Hardware</dt>
+        <dd className="mono">{device.hardwareId}</dd>
+        <dt>Id</dt>
+        <dd className="mono">{device.id}</dd>
+      </dl>
+    </section>
+  );
+};
+
+const Tag = ({name, value}: {readonly name: string; readonly value: unknown}): ReactNode => (
+  <>
+    <dt>
+      <span className="faint">tag</span> {name}
+    </dt>
+    <dd>{typeof value === 'string' ? value : JSON.stringify(value)}</dd>
+  </>
+);

@@ -1,0 +1,78 @@
+import type {ReactNode} from 'react';
+import type {DeviceCommand, DeviceRecord, Sync} from '../api/types.ts';
+import {Ago} from '../time/time.tsx';
+import {PagedTable, type TableColumn} from './paged-table.tsx';
+
+const SYNC_COLUMNS: readonly TableColumn<Sync>[] = [
+  {title: 'Applied', cell: (sync) => <Ago at={sync.appliedAt} />},
+  {
+    title: 'Batch',
+    cell: (sync) => (
+      <span className="mono">
+        {sync.epoch}:{sync.batchSeq}
+      </span>
+    ),
+  },
+  {
+    title: 'Outcome',
+    cell: (sync) => (
+      <span className={sync.outcome === 'rejected' ? 'tone-failing' : 'tone-on_time'}>{sync.outcome}</span>
+    ),
+  },
+  {title: 'Records', numeric: true, cell: (sync) => sync.recordCount},
+  {
+    title: 'Bad',
+    numeric: true,
+    cell: (sync) => <span className={sync.badCount > 0 ? 'tone-failing' : 'faint'}>{sync.badCount}</span>,
+  },
+  {title: 'Mode', cell: (sync) => sync.mode},
+  {title: 'Reason', cell: (sync) => sync.reason ?? <span className="faint">–</span>},
+];
+
+export const SyncList = ({id}: {readonly id: string}): ReactNode => (
+  <PagedTable
+    id={id}
+    list="syncs"
+    columns={SYNC_COLUMNS}
+    rowKey={(sync) => `${sync.epoch}:${sync.batchSeq}`}
+    empty="No sync was applied yet"
+  />
+);
+
+const RECORD_COLUMNS: readonly TableColumn<DeviceRecord>[] = [
+  {title: 'Received', cell: (record) => <Ago at={record.receivedAt} />},
+  {title: 'Seq', numeric: true, cell: (record) => record.seq},
+  {title: 'Kind', cell: (record) => record.kind},
+  {title: 'Device time', cell: (record) => <Ago at={record.deviceTime} />},
+  {title: 'Data', cell: (record) => <code className="data">{JSON.stringify(record.data)}</code>},
+];
+
+export const RecordList = ({id}: {readonly id: string}): ReactNode => (
+  <PagedTable
+    id={id}
+    list="records"
+    columns={RECORD_COLUMNS}
+    rowKey={(record) => `${record.epoch}:${record.batchSeq}:${record.seq}`}
+    empty="No record is stored"
+  />
+);
+
+const COMMAND_COLUMNS: readonly TableColumn<DeviceCommand>[] = [
+  {title: 'Asked', cell: (command) => <Ago at={command.createdAt} />},
+  {title: 'Command', cell: (command) => command.type},
+  {title: 'Priority', cell: (command) => command.priority},
+  {title: 'State', cell: (command) => command.state},
+  {title: 'Delivered', cell: (command) => <Ago at={command.deliveredAt} />},
+  {title: 'Done', cell: (command) => <Ago at={command.doneAt} />},
+  {title: 'Expires', cell: (command) => <Ago at={command.expiresAt} />},
+];
+
+export const CommandList = ({id}: {readonly id: string}): ReactNode => (
+  <PagedTable
+    id={id}
+    list="commands"
+    columns={COMMAND_COLUMNS}
+    rowKey={(command) => command.id}
+    empty="Nobody asked this device for anything"
+  />
+);

@@ -1,0 +1,82 @@
+import {useInfiniteQuery} from '@tanstack/react-query';
+import type {ReactNode} from 'react';
+import {useApi} from '../api/api-context.ts';
+import type {DeviceLists} from '../api/client.ts';
+import {Empty, Failed, Loading} from '../layout/states.tsx';
+
+const REFETCH_MS = 15_000;
+
+export interface TableColumn<Row> {
+  readonly title: string;
+  readonly numeric?: boolean;
+  readonly cell: (row: Row) => ReactNode;
+}
+
+/** One of a device's lists, newest first, read page by page. */
+export const PagedTable = <K extends keyof DeviceLists>({
+  id,
+  list,
+  columns,
+  rowKey,
+  empty,
+}: {
+  readonly id: string;
+  readonly list: K;
+  readonly columns: readonly TableColumn<DeviceLists[K]>[];
+  readonly rowKey: (row: DeviceLists[K]) => string;
+  readonly empty: string;
+}): ReactNode => {
+  const api = useApi();
+  const pages = useInfiniteQuery({
+    queryKey: ['device', id, list],
+    queryFn: ({pageParam, signal}) => api.deviceList(id, list, pageParam, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => (page.hasNextPage ? page.nextCursor : null),
+    refetchInterval: REFETCH_MS,
+  });
+  if (pages.data === undefined) {
+    return pages.error === null ? (
+      <Loading what={list} />
+    ) : (
+      <Failed what={list} error={pages.error} retry={() => void pages.refetch()} />
+    );
+  }
+  const rows = pages.data.pages.flatMap((page) => page.data);
+  if (rows.length === 0) return <Empty title={empty} />;
+  return (
+    <div className="scroll-x">
+      <table className="rows" data-testid={`device-${list}`}>
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th key={column.title} scope="col" className={column.numeric === true ? 'number' : undefined}>
+                {column.title}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={rowKey(row)}>
+              {columns.map((column) => (
+                <td key={column.title} className={column.numeric === true ? 'number' : undefined}>
+                  {column.cell(row)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {pages.hasNextPage ? (
+        <button
+          type="button"
+          className="button show-more"
+          disabled={pages.isFetchingNextPage}
+          onClick={() => void pages.fetchNextPage()}
+        >
+          {pages.isFetchingNextPage ? 'Loading…' : 'Show older'}
+        </button>
+      ) : null}
+    </div>
+  );
+};

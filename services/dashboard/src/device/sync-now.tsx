@@ -1,0 +1,84 @@
+import {useMutation, useQueryClient} from '@tanstack/react-query';
+import {type ReactNode, useState} from 'react';
+import {useApi} from '../api/api-context.ts';
+import type {SyncWish} from '../api/client.ts';
+import type {Device} from '../api/types.ts';
+import {mayOperate, useSession} from '../session/session-context.ts';
+
+/** Asks the device to sync with its next call; who may only look sees why it is not offered. */
+export const SyncNow = ({device}: {readonly device: Device}): ReactNode => {
+  const api = useApi();
+  const session = useSession();
+  const queries = useQueryClient();
+  const [wish, setWish] = useState<SyncWish>({syncType: 'delta', force: false});
+  const request = useMutation({
+    mutationFn: () => api.requestSync(device.id, wish, session.csrfToken),
+    onSuccess: () => queries.invalidateQueries({queryKey: ['device', device.id]}),
+  });
+  const allowed = mayOperate(session) && device.revokedAt === null;
+  return (
+    <section className="panel">
+      <h2>Sync now</h2>
+      {allowed ? (
+        <form
+          className="sync-now"
+          onSubmit={(event) => {
+            event.preventDefault();
+            if (!request.isPending) request.mutate();
+          }}
+        >
+          <fieldset>
+            <legend className="visually-hidden">What to send</legend>
+            <label>
+              <input
+                type="radio"
+                name="syncType"
+                checked={wish.syncType === 'delta'}
+                onChange={() => setWish({...wish, syncType: 'delta'})}
+              />
+              What is new
+            </label>
+            <label>
+              <input
+                type="radio"
+                name="syncType"
+                checked={wish.syncType === 'full'}
+                onChange={() => setWish({...wish, syncType: 'full'})}
+              />
+              Everything
+            </label>
+            <label>
+              <input
+                type="checkbox"
+                checked={wish.force}
+                onChange={(event) => setWish({...wish, force: event.target.checked})}
+              />
+              Ahead of others
+            </label>
+          </fieldset>
+          <button type="submit" className="button button-primary" disabled={request.isPending} data-testid="sync-now">
+            {request.isPending ? 'Asking…' : 'Ask to sync'}
+          </button>
+        </form>
+      ) : (
+        <p className="faint">
+          {device.revokedAt === null
+            ? `Your role (${session.role}) may look; asking a device to sync needs operator or admin.`
+            : 'This device is revoked and cannot sync.'}
+        </p>
+      )}
+      <p className="result" role="status" data-testid="sync-now-result">
+        {request.isSuccess ? (
+          <>
+            Queued. The device is told with its next call. <span className="faint mono">{request.data.requestId}</span>
+          </>
+        ) : null}
+      </p>
+      {request.isError ? (
+        <p className="field-error" role="alert">
+          {request.error.message}
+        </p>
+      ) : null}
+    </section>
+  );
+};

@@ -1,0 +1,15 @@
+import type {ReactNode} from 'react';
+
+const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+
+/** A device's own JSON, which may be anything: flat fields as a list, what is nested as JSON text. */
+export const ValueList = ({values}: {readonly values: Readonly<Record<string, unknown>>}): ReactNode => (
+  <dl className="facts">
+    {Object.entries(values).map(([name, value]) => (
+      <div key={name} className="facts-row">
+        <dt className="mono">{name}</dt>
+        <dd className="mono wrap">{shown(value)}</dd>
+      </div>
+    ))}
+  </dl>
+);

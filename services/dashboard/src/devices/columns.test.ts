@@ -1,0 +1,21 @@
+import {describe, expect, test} from '@jest/globals';
+import {chosenColumns, toggledColumns} from './columns.ts';
+
+const keys = (names: readonly string[] | null) => chosenColumns(names).map((column) => column.key);
+
+describe('columns of the device list', () => {
+  test('come in screen order whatever the order in the URL, without unknown names', () => {
+    expect(keys(['shard', 'nope', 'status'])).toEqual(['status', 'shard']);
+  });
+
+  test('switching one on and off again is the default, which needs no URL', () => {
+    const withModel = toggledColumns(chosenColumns(null), 'model');
+    expect(withModel).toContain('model');
+    expect(toggledColumns(chosenColumns(withModel), 'model')).toBeNull();
+  });
+
+  test('may all be switched off', () => {
+    expect(toggledColumns(chosenColumns(['status']), 'status')).toEqual([]);
+    expect(keys([])).toEqual([]);
+  });
+});

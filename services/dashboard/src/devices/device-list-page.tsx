@@ -1,0 +1,76 @@
+import {keepPreviousData, useInfiniteQuery} from '@tanstack/react-query';
+import {type ReactNode, useMemo} from 'react';
+import {useApi} from '../api/api-context.ts';
+import type {DeviceFilter} from '../api/client.ts';
+import {Empty, Failed, Loading, PartialNotice} from '../layout/states.tsx';
+import {Link} from '../navigation/navigation.tsx';
+import {devicesHref} from '../navigation/view.ts';
+import {Ago} from '../time/time.tsx';
+import {chosenColumns} from './columns.ts';
+import {DeviceTable} from './device-table.tsx';
+import {Filters} from './filters.tsx';
+
+const integer = new Intl.NumberFormat();
+
+export const DeviceListPage = ({
+  filter,
+  columnNames,
+}: {
+  readonly filter: DeviceFilter;
+  readonly columnNames: readonly string[] | null;
+}): ReactNode => {
+  const api = useApi();
+  const columns = useMemo(() => chosenColumns(columnNames), [columnNames]);
+  const fields = ['id', 'name', ...columns.map((column) => column.key)];
+  const list = useInfiniteQuery({
+    queryKey: ['devices', filter, fields],
+    queryFn: ({pageParam, signal}) => api.devices(filter, fields, pageParam, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => (page.hasNextPage ? page.nextCursor : null),
+    placeholderData: keepPreviousData,
+  });
+  const rows = useMemo(() => list.data?.pages.flatMap((page) => page.data) ?? [], [list.data]);
+  const partial = [...new Set(list.data?.pages.flatMap((page) => page.partial ?? []) ?? [])].sort();
+
+  return (
+    <div className="list-page">
+      <div className="page-head">
+        <h1>Devices</h1>
+        <p className="faint" role="status">
+          {list.data === undefined ? null : (
+            <>
+              {integer.format(rows.length)}
+              {list.hasNextPage ? ' loaded, more below' : ''} · read <Ago at={list.data.pages.at(-1)?.asOf} />
+            </>
+          )}
+        </p>
+      </div>
+      <Filters filter={filter} columns={columns} columnNames={columnNames} />
+      <PartialNotice shards={partial} />
+      {list.data === undefined ? (
+        list.error === null ? (
+          <Loading what="devices" />
+        ) : (
+          <Failed what="devices" error={list.error} retry={() => void list.refetch()} />
+        )
+      ) : rows.length === 0 ? (
+        <Empty title="No device matches">
+          <Link href={devicesHref({}, columnNames)}>Show all devices</Link>
+        </Empty>
+      ) : (
+        <DeviceTable
+          key={JSON.stringify(filter)}
+          rows={rows}
+          columns={columns}
+          dimmed={list.isPlaceholderData}
+          more={{
+            available: list.hasNextPage,
+            loading: list.isFetchingNextPage,
+            error: list.isFetchNextPageError ? list.error : null,
+            load: () => void list.fetchNextPage(),
+          }}
+        />
+      )}
+    </div>
+  );
+};

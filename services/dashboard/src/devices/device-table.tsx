@@ -1,0 +1,172 @@
+import {useVirtualizer} from '@tanstack/react-virtual';
+import {type KeyboardEvent, type ReactNode, useEffect, useRef, useState} from 'react';
+import type {DeviceRow} from '../api/types.ts';
+import {Link} from '../navigation/navigation.tsx';
+import {deviceHref} from '../navigation/view.ts';
+import {Ago} from '../time/time.tsx';
+import type {Column} from './columns.ts';
+import {StatusLabel} from './status.tsx';
+
+const ROW_HEIGHT_PX = 36;
+/** The next page is asked for this many rows before the end: about two screens, so that a steady scroll never stops. */
+const PREFETCH_ROWS = 60;
+
+interface DeviceTableProps {
+  readonly rows: readonly DeviceRow[];
+  readonly columns: readonly Column[];
+  /** The rows are those of the filter before; the new ones are on their way. */
+  readonly dimmed: boolean;
+  readonly more: {
+    readonly available: boolean;
+    readonly loading: boolean;
+    readonly error: Error | null;
+    readonly load: () => void;
+  };
+}
+
+const integer = new Intl.NumberFormat();
+
+/**
+ * Only the rows on screen exist in the document. Tab reaches one row (the last one visited), the arrow keys, Page and Home move on from there.
+ */
+export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): ReactNode => {
+  const scroller = useRef<HTMLDivElement>(null);
+  const [active, setActive] = useState(0);
+  const moved = useRef(false);
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW_HEIGHT_PX,
+    overscan: 12,
+    scrollPaddingStart: ROW_HEIGHT_PX,
+  });
+  const items = virtual.getVirtualItems();
+  // Where the last visited row was scrolled away, Tab enters at the first one on screen.
+  const tabStop = items.some((item) => item.index === active)
+    ? active
+    : items.find((item) => item.start >= (virtual.scrollOffset ?? 0))?.index;
+  const lastShown = items.at(-1)?.index ?? 0;
+  const wantsMore = more.available && !more.loading && more.error === null && lastShown + PREFETCH_ROWS >= rows.length;
+
+  useEffect(() => {
+    if (wantsMore) more.load();
+  }, [wantsMore, more]);
+
+  useEffect(() => {
+    if (!moved.current) return;
+    moved.current = false;
+    scroller.current?.querySelector<HTMLElement>(`[data-index="${active}"] a`)?.focus({preventScroll: true});
+  });
+
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / ROW_HEIGHT_PX) - 2);
+    const steps: Readonly<Record<string, number>> = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: page,
+      PageUp: -page,
+      Home: -rows.length,
+      End: rows.length,
+    };
+    const step = steps[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    const next = Math.min(rows.length - 1, Math.max(0, active + step));
+    moved.current = true;
+    virtual.scrollToIndex(next);
+    setActive(next);
+  };
+
+  const template = ['minmax(12rem, 2fr)', ...columns.map((column) => column.width)].join(' ');
+  return (
+    <div
+      className={dimmed ? 'grid panel dimmed' : 'grid panel'}
+      ref={scroller}
+      role="table"
+      aria-label="Devices"
+      aria-rowcount={more.available ? -1 : rows.length + 1}
+      aria-colcount={columns.length + 1}
+      aria-busy={dimmed || more.loading}
+      onKeyDown={onKeyDown}
+    >
+      <div className="grid-inner" role="rowgroup">
+        <div className="grid-row grid-head" role="row" aria-rowindex={1} style={{gridTemplateColumns: template}}>
+          <span role="columnheader">Device</span>
+          {columns.map((column) => (
+            <span key={column.key} role="columnheader" className={column.numeric ? 'number' : undefined}>
+              {column.title}
+            </span>
+          ))}
+        </div>
+      </div>
+      <div className="grid-inner grid-body" role="rowgroup" style={{height: virtual.getTotalSize()}}>
+        {items.map((item) => {
+          const row = rows[item.index];
+          if (row === undefined) return null;
+          return (
+            <div
+              key={row.id}
+              className="grid-row"
+              role="row"
+              aria-rowindex={item.index + 2}
+              data-index={item.index}
+              data-testid="device-row"
+              data-device-id={row.id}
+              style={{gridTemplateColumns: template, transform: `translateY(${item.start}px)`, height: item.size}}
+            >
+              <span role="cell" className="grid-name">
+                <Link
+                  href={deviceHref(row.id)}
+                  tabIndex={item.index === tabStop ? 0 : -1}
+                  onFocus={() => setActive(item.index)}
+                >
+                  {row.name ?? row.id}
+                </Link>
+                <span className="faint mono">{row.id.slice(0, 8)}</span>
+              </span>
+              {columns.map((column) => (
+                <span key={column.key} role="cell" className={column.numeric ? 'number' : undefined}>
+                  <Cell row={row} column={column} />
+                </span>
+              ))}
+            </div>
+          );
+        })}
+      </div>
+      {more.loading ? (
+        <p className="grid-foot faint" role="status">
+          Loading more…
+        </p>
+      ) : null}
+      {more.error === null ? null : (
+        <p className="grid-foot" role="alert">
+          The next rows did not come: {more.error.message}{' '}
+          <button type="button" className="button" onClick={more.load}>
+            Try again
+          </button>
+        </p>
+      )}
+    </div>
+  );
+};
+
+const Cell = ({row, column}: {readonly row: DeviceRow; readonly column: Column}): ReactNode => {
+  switch (column.key) {
+    case 'status':
+      return row.status === undefined ? null : <StatusLabel status={row.status} />;
+    case 'lastSyncAt':
+    case 'lastSeenAt':
+    case 'enrolledAt':
+      return <Ago at={row[column.key]} />;
+    case 'recordsTotal':
+    case 'syncsTotal': {
+      const value = row[column.key];
+      return value === undefined ? null : integer.format(value);
+    }
+    case 'shard':
+      return row.shard === undefined ? null : `shard-${row.shard}`;
+    case 'group':
+    case 'model':
+      return row[column.key] ?? <span className="faint">–</span>;
+  }
+};

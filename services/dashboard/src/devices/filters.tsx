@@ -1,0 +1,137 @@
+import {useQuery} from '@tanstack/react-query';
+import type {ReactNode} from 'react';
+import {useApi} from '../api/api-context.ts';
+import type {DeviceFilter} from '../api/client.ts';
+import {STATUSES} from '../api/types.ts';
+import {Link, useNavigation} from '../navigation/navigation.tsx';
+import {devicesHref} from '../navigation/view.ts';
+import {SUMMARY_QUERY_KEY} from '../summary/summary-query.ts';
+import {type Column, COLUMNS, toggledColumns} from './columns.ts';
+import {STATUS_LABELS, STATUS_MEANINGS, StatusMark} from './status.tsx';
+
+interface FiltersProps {
+  readonly filter: DeviceFilter;
+  readonly columns: readonly Column[];
+  readonly columnNames: readonly string[] | null;
+}
+
+/** What the list shows, as links and selects that only ever write the URL. */
+export const Filters = ({filter, columns, columnNames}: FiltersProps): ReactNode => (
+  <div className="filters" role="group" aria-label="Filters">
+    <div className="chips" role="group" aria-label="Status">
+      <Chip href={devicesHref({...filter, status: undefined}, columnNames)} on={filter.status === undefined}>
+        Any
+      </Chip>
+      {STATUSES.map((status) => (
+        <Chip
+          key={status}
+          href={devicesHref({...filter, status}, columnNames)}
+          on={filter.status === status}
+          title={STATUS_MEANINGS[status]}
+        >
+          <StatusMark status={status} />
+          {STATUS_LABELS[status]}
+        </Chip>
+      ))}
+    </div>
+    <GroupAndShard filter={filter} columnNames={columnNames} />
+    <ColumnChooser filter={filter} columns={columns} />
+  </div>
+);
+
+const Chip = ({
+  href,
+  on,
+  title,
+  children,
+}: {
+  readonly href: string;
+  readonly on: boolean;
+  readonly title?: string;
+  readonly children: ReactNode;
+}): ReactNode => (
+  <Link href={href} replace className="chip" aria-current={on ? 'true' : undefined} title={title}>
+    {children}
+  </Link>
+);
+
+const GroupAndShard = ({
+  filter,
+  columnNames,
+}: {
+  readonly filter: DeviceFilter;
+  readonly columnNames: readonly string[] | null;
+}): ReactNode => {
+  const api = useApi();
+  const {go} = useNavigation();
+  const summary = useQuery({queryKey: SUMMARY_QUERY_KEY, queryFn: ({signal}) => api.summary(signal)});
+  const groups = (summary.data?.byGroup ?? []).map((row) => ({value: row.group, label: row.group}));
+  const shards = (summary.data?.byShard ?? []).map((row) => ({value: String(row.shard), label: `shard-${row.shard}`}));
+  const choose = (change: DeviceFilter): void => go(devicesHref({...filter, ...change}, columnNames), {replace: true});
+  return (
+    <>
+      <Choice label="Group" value={filter.group} options={groups} choose={(group) => choose({group})} />
+      <Choice label="Shard" value={filter.shard} options={shards} choose={(shard) => choose({shard})} />
+    </>
+  );
+};
+
+const Choice = ({
+  label,
+  value,
+  options,
+  choose,
+}: {
+  readonly label: string;
+  readonly value: string | undefined;
+  readonly options: readonly {readonly value: string; readonly label: string}[];
+  readonly choose: (value: string | undefined) => void;
+}): ReactNode => {
+  // A value from the URL stays choosable although the counts do not know it (yet).
+  const known = value === undefined || options.some((option) => option.value === value);
+  return (
+    <label className="choice">
+      <span>{label}</span>
+      <select
+        value={value ?? ''}
+        onChange={(event) => choose(event.target.value === '' ? undefined : event.target.value)}
+      >
+        <option value="">Any</option>
+        {known ? null : <option value={value}>{value}</option>}
+        {options.map((option) => (
+          <option key={option.value} value={option.value}>
+            {option.label}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+};
+
+const ColumnChooser = ({
+  filter,
+  columns,
+}: {
+  readonly filter: DeviceFilter;
+  readonly columns: readonly Column[];
+}): ReactNode => {
+  const {go} = useNavigation();
+  return (
+    <details className="menu">
+      <summary className="button button-quiet">Columns</summary>
+      <fieldset className="menu-body">
+        <legend className="visually-hidden">Columns of the list</legend>
+        {COLUMNS.map((column) => (
+          <label key={column.key}>
+            <input
+              type="checkbox"
+              checked={columns.includes(column)}
+              onChange={() => go(devicesHref(filter, toggledColumns(columns, column.key)), {replace: true})}
+            />
+            {column.title}
+          </label>
+        ))}
+      </fieldset>
+    </details>
+  );
+};

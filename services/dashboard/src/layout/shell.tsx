@@ -1,0 +1,92 @@
+import {useMutation, useQueryClient} from '@tanstack/react-query';
+import {type ReactNode, useEffect, useRef} from 'react';
+import {useApi} from '../api/api-context.ts';
+import {Link, useNavigation} from '../navigation/navigation.tsx';
+import {devicesHref} from '../navigation/view.ts';
+import {useSession} from '../session/session-context.ts';
+import {Logo} from './logo.tsx';
+import {type Theme, useTheme} from './theme.ts';
+
+const THEME_LABELS: Readonly<Record<Theme, string>> = {system: 'Auto', light: 'Light', dark: 'Dark'};
+
+/** The frame around every view: where I am, who I am, how it looks. */
+export const Shell = ({title, children}: {readonly title: string; readonly children: ReactNode}): ReactNode => {
+  const {view} = useNavigation();
+  const session = useSession();
+  const [theme, stepTheme] = useTheme();
+  const main = useRef<HTMLElement>(null);
+  const shownKind = useRef(view.kind);
+
+  useEffect(() => {
+    document.title = `${title} · ${session.region} · PiSync`;
+  }, [title, session.region]);
+
+  // Another view is another page: read it from its top, and tell a screen reader that it changed.
+  useEffect(() => {
+    if (shownKind.current === view.kind) return;
+    shownKind.current = view.kind;
+    window.scrollTo(0, 0);
+    main.current?.focus({preventScroll: true});
+  }, [view.kind]);
+
+  return (
+    <>
+      <a className="skip-link" href="#content">
+        Skip to content
+      </a>
+      <header className="bar">
+        <Link href="/" className="brand" aria-label="PiSync, summary">
+          <Logo />
+          PiSync
+        </Link>
+        <span className="region-name" title="This region">
+          {session.region}
+        </span>
+        <nav aria-label="Views">
+          <Link href="/" aria-current={view.kind === 'summary' ? 'page' : undefined}>
+            Summary
+          </Link>
+          <Link
+            href={devicesHref()}
+            aria-current={view.kind === 'devices' ? 'page' : view.kind === 'device' ? 'true' : undefined}
+          >
+            Devices
+          </Link>
+        </nav>
+        <div className="bar-end">
+          <button type="button" className="button button-quiet" onClick={stepTheme} title="Change the colour theme">
+            <span className="visually-hidden">Theme: </span>
+            {THEME_LABELS[theme]}
+          </button>
+          <SignOut />
+        </div>
+      </header>
+      <main id="content" ref={main} tabIndex={-1}>
+        {children}
+      </main>
+    </>
+  );
+};
+
+const SignOut = (): ReactNode => {
+  const api = useApi();
+  const queries = useQueryClient();
+  const session = useSession();
+  const signOut = useMutation({
+    mutationFn: () => api.signOut(session.csrfToken),
+    onSettled: () => {
+      queries.clear();
+      queries.setQueryData(['session'], null);
+    },
+  });
+  return (
+    <>
+      <span className="who" title={`Role: ${session.role}`}>
+        {session.name}
+      </span>
+      <button type="button" className="button button-quiet" onClick={() => signOut.mutate()}>
+        Sign out
+      </button>
+    </>
+  );
+};

@@ -1,0 +1,49 @@
+import type {ReactNode} from 'react';
+import {ApiError} from '../api/client.ts';
+
+/** The four states besides "here is the data" that every view has: loading, empty, error, partial. */
+
+export const Loading = ({what}: {readonly what: string}): ReactNode => (
+  <p className="state" role="status">
+    <span className="spinner" aria-hidden="true" />
+    Loading {what}…
+  </p>
+);
+
+export const Empty = ({title, children}: {readonly title: string; readonly children?: ReactNode}): ReactNode => (
+  <div className="state state-empty">
+    <p className="state-title">{title}</p>
+    {children === undefined ? null : <p>{children}</p>}
+  </div>
+);
+
+export const Failed = ({
+  what,
+  error,
+  retry,
+}: {
+  readonly what: string;
+  readonly error: Error;
+  readonly retry?: () => void;
+}): ReactNode => (
+  <div className="state state-failed" role="alert">
+    <p className="state-title">
+      {error instanceof ApiError && error.status === 404 ? `There is no such ${what}` : `Cannot show the ${what}`}
+    </p>
+    <p>{error.message}</p>
+    {retry === undefined ? null : (
+      <button type="button" className="button" onClick={retry}>
+        Try again
+      </button>
+    )}
+  </div>
+);
+
+/** Numbers and rows below are true, but some shards are missing from them. */
+export const PartialNotice = ({shards}: {readonly shards: readonly string[] | undefined}): ReactNode =>
+  shards === undefined || shards.length === 0 ? null : (
+    <p className="notice" role="status">
+      <strong>Incomplete.</strong> {shards.join(', ')} did not answer in time; {shards.length === 1 ? 'its' : 'their'}{' '}
+      devices are missing here.
+    </p>
+  );

@@ -1,0 +1,47 @@
+import type {DeviceFilter} from '../api/client.ts';
+
+/** Every view of the page is a URL; this file is the one place that reads and writes them. */
+export type View =
+  | {readonly kind: 'summary'}
+  | {readonly kind: 'devices'; readonly filter: DeviceFilter; readonly columns: readonly string[] | null}
+  | {readonly kind: 'device'; readonly id: string; readonly list: DeviceListName}
+  | {readonly kind: 'unknown'; readonly path: string};
+
+export const DEVICE_LISTS = ['syncs', 'records', 'commands'] as const;
+export type DeviceListName = (typeof DEVICE_LISTS)[number];
+
+const isDeviceList = (value: string | null): value is DeviceListName => DEVICE_LISTS.some((name) => name === value);
+
+export const viewOf = (url: URL): View => {
+  const parts = url.pathname.split('/').filter((part) => part !== '');
+  const [first, second] = parts;
+  if (first === undefined) return {kind: 'summary'};
+  if (first === 'devices' && parts.length === 1) {
+    const text = (name: string): string | undefined => url.searchParams.get(name) ?? undefined;
+    const columns = url.searchParams.get('columns');
+    return {
+      kind: 'devices',
+      filter: {status: text('status'), group: text('group'), shard: text('shard')},
+      columns: columns === null ? null : columns.split(',').filter((name) => name !== ''),
+    };
+  }
+  if (first === 'devices' && second !== undefined && parts.length === 2) {
+    const list = url.searchParams.get('list');
+    return {kind: 'device', id: decodeURIComponent(second), list: isDeviceList(list) ? list : 'syncs'};
+  }
+  return {kind: 'unknown', path: url.pathname};
+};
+
+export const devicesHref = (filter: DeviceFilter = {}, columns: readonly string[] | null = null): string => {
+  const query = new URLSearchParams();
+  for (const field of ['status', 'group', 'shard'] as const) {
+    const value = filter[field];
+    if (value !== undefined) query.set(field, value);
+  }
+  if (columns !== null) query.set('columns', columns.join(','));
+  const text = query.toString();
+  return text === '' ? '/devices' : `/devices?${text}`;
+};
+
+export const deviceHref = (id: string, list: DeviceListName = 'syncs'): string =>
+  `/devices/${encodeURIComponent(id)}${list === 'syncs' ? '' : `?list=${list}`}`;

@@ -1,0 +1,54 @@
+import {useMutation, useQueryClient} from '@tanstack/react-query';
+import {type ReactNode, type SubmitEvent, useState} from 'react';
+import {useApi} from '../api/api-context.ts';
+import {Logo} from '../layout/logo.tsx';
+
+export const SignInPage = (): ReactNode => {
+  const api = useApi();
+  const queries = useQueryClient();
+  const [token, setToken] = useState('');
+  const signIn = useMutation({
+    mutationFn: () => api.signIn(token.trim()),
+    onSuccess: (session) => queries.setQueryData(['session'], session),
+  });
+  const submit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    if (!signIn.isPending) signIn.mutate();
+  };
+  return (
+    <main className="sign-in">
+      <form onSubmit={submit} className="panel sign-in-panel" data-testid="sign-in">
+        <h1>
+          <Logo /> PiSync
+        </h1>
+        <p className="faint">Sign in with an API token to see this region.</p>
+        <label htmlFor="token">API token</label>
+        <input
+          id="token"
+          name="token"
+          type="password"
+          autoComplete="current-password"
+          spellCheck={false}
+          required
+          autoFocus
+          value={token}
+          aria-invalid={signIn.isError}
+          aria-describedby={signIn.isError ? 'sign-in-error' : 'sign-in-hint'}
+          onChange={(event) => setToken(event.target.value)}
+        />
+        {signIn.isError ? (
+          <p id="sign-in-error" className="field-error" role="alert">
+            {signIn.error.message}
+          </p>
+        ) : (
+          <p id="sign-in-hint" className="faint hint">
+            The first one is in the region’s Secret <code>&lt;region&gt;-bootstrap</code>, key <code>admin-token</code>.
+          </p>
+        )}
+        <button type="submit" className="button button-primary" disabled={signIn.isPending}>
+          {signIn.isPending ? 'Signing in…' : 'Sign in'}
+        </button>
+      </form>
+    </main>
+  );
+};

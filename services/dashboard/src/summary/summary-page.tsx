@@ -1,0 +1,100 @@
+import {useQuery} from '@tanstack/react-query';
+import type {ReactNode} from 'react';
+import {useApi} from '../api/api-context.ts';
+import {STATUSES, type Status, type Summary} from '../api/types.ts';
+import {STATUS_LABELS, STATUS_MEANINGS, StatusMark} from '../devices/status.tsx';
+import {Empty, Failed, Loading, PartialNotice} from '../layout/states.tsx';
+import {Link} from '../navigation/navigation.tsx';
+import {devicesHref} from '../navigation/view.ts';
+import {Ago} from '../time/time.tsx';
+import {Breakdown} from './breakdown.tsx';
+import {Proportions, shareText} from './proportions.tsx';
+import {SUMMARY_QUERY_KEY, SUMMARY_REFETCH_MS} from './summary-query.ts';
+
+const integer = new Intl.NumberFormat();
+
+export const SummaryPage = (): ReactNode => {
+  const api = useApi();
+  const summary = useQuery({
+    queryKey: SUMMARY_QUERY_KEY,
+    queryFn: ({signal}) => api.summary(signal),
+    refetchInterval: SUMMARY_REFETCH_MS,
+  });
+  if (summary.data === undefined) {
+    return summary.error === null ? (
+      <Loading what="the region" />
+    ) : (
+      <Failed what="region" error={summary.error} retry={() => void summary.refetch()} />
+    );
+  }
+  return <SummaryView summary={summary.data} stale={summary.isError} />;
+};
+
+const SummaryView = ({summary, stale}: {readonly summary: Summary; readonly stale: boolean}): ReactNode => (
+  <>
+    <div className="page-head">
+      <h1>Region {summary.region}</h1>
+      <p className="faint" role="status">
+        Counted <Ago at={summary.asOf} />
+        {stale ? ' – the server does not answer, this is what it said last' : ''}
+      </p>
+    </div>
+    <PartialNotice shards={summary.partial} />
+    <section className="tiles" aria-label="Devices by status" data-testid="summary-tiles">
+      <Link href={devicesHref()} className="tile tile-total" data-testid="tile-devices">
+        <span className="tile-label">Devices</span>
+        <span className="tile-number">{integer.format(summary.devices)}</span>
+        <Proportions counts={summary.byStatus} total={summary.devices} />
+      </Link>
+      {STATUSES.map((status) => (
+        <StatusTile key={status} status={status} count={summary.byStatus[status]} total={summary.devices} />
+      ))}
+    </section>
+    {summary.devices === 0 ? (
+      <Empty title="No device has enrolled yet">
+        Give a device the enrolment token of this region; it appears here as pending, then on time after its first sync.
+      </Empty>
+    ) : (
+      <div className="breakdowns">
+        <Breakdown
+          title="By group"
+          of="Group"
+          rows={summary.byGroup.map((row) => ({...row, label: row.group, filter: {group: row.group}}))}
+        />
+        <Breakdown
+          title="By shard"
+          of="Shard"
+          rows={summary.byShard.map((row) => ({
+            ...row,
+            label: `shard-${row.shard}`,
+            filter: {shard: String(row.shard)},
+          }))}
+        />
+      </div>
+    )}
+  </>
+);
+
+const StatusTile = ({
+  status,
+  count,
+  total,
+}: {
+  readonly status: Status;
+  readonly count: number;
+  readonly total: number;
+}): ReactNode => (
+  <Link
+    href={devicesHref({status})}
+    className={count === 0 ? 'tile tile-zero' : 'tile'}
+    title={STATUS_MEANINGS[status]}
+    data-testid={`tile-${status}`}
+  >
+    <span className="tile-label">
+      <StatusMark status={status} />
+      {STATUS_LABELS[status]}
+    </span>
+    <span className="tile-number">{integer.format(count)}</span>
+    <span className="faint">{shareText(count, total)}</span>
+  </Link>
+);
