@@ -1,0 +1,118 @@
+/** What an HTTP reply means to a device: the one table of status codes. */
+import {
+  enrolAnswerSchema,
+  problemSchema,
+  syncAnswerSchema,
+  type EnrolAnswer,
+  type Problem,
+  type SyncAnswer,
+} from './wire.ts';
+
+/** What the transport saw. `failed` is everything without a complete reply: refused, reset, timed out. The server may have acted on it. */
+export type HttpReply =
+  | {
+      readonly kind: 'reply';
+      readonly status: number;
+      readonly retryAfter: string | undefined;
+      readonly body: string;
+    }
+  | {readonly kind: 'failed'; readonly code: string};
+
+export type Answer =
+  /** 2xx, or 422 that names the batch as accepted (its bad records went to quarantine). */
+  | {readonly kind: 'accepted'; readonly status: number; readonly sync: SyncAnswer; readonly badRecords: number}
+  /** Unknown or overloaded: the same bytes again, later. */
+  | {
+      readonly kind: 'later';
+      readonly status: number | undefined;
+      readonly error: string;
+      readonly retryAfterMs: number | undefined;
+    }
+  | {readonly kind: 'gap'; readonly status: 409; readonly error: string; readonly expected: number | undefined}
+  | {readonly kind: 'too-large'; readonly status: 413; readonly error: string; readonly maxRecords: number | undefined}
+  | {readonly kind: 'wrong-region'; readonly status: 421; readonly error: string; readonly home: string | undefined}
+  | {readonly kind: 'enrol-again'; readonly status: 401 | 403; readonly error: string}
+  /** This content will never be taken. */
+  | {readonly kind: 'refused'; readonly status: number; readonly error: string};
+
+export type EnrolOutcome =
+  | {readonly kind: 'enrolled'; readonly answer: EnrolAnswer}
+  | {
+      readonly kind: 'later';
+      readonly status: number | undefined;
+      readonly error: string;
+      readonly retryAfterMs: number | undefined;
+    };
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+/** RFC 9110 10.2.3: seconds. The date form is ignored, because a device's clock may be wrong. */
+const parseRetryAfterMs = (value: string | undefined): number | undefined => {
+  const seconds = value === undefined || value.trim() === '' ? Number.NaN : Number(value);
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
+};
+
+const describe = (status: number, problem: Problem): string =>
+  [`HTTP ${status}`, problem.title, problem.detail].filter((part) => part !== undefined && part !== '').join(': ');
+
+export const classifySync = (reply: HttpReply): Answer => {
+  if (reply.kind === 'failed') return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined};
+  const {status} = reply;
+  const json = parseJson(reply.body);
+  const retryAfterMs = parseRetryAfterMs(reply.retryAfter);
+  if (status >= 200 && status < 300) {
+    const parsed = syncAnswerSchema.safeParse(json);
+    if (parsed.success) return {kind: 'accepted', status, sync: parsed.data, badRecords: 0};
+    // A proxy's page with status 200 is not the region's promise.
+    return {kind: 'later', status, error: `HTTP ${status} without a sync answer in its body`, retryAfterMs};
+  }
+  const problem = problemSchema.safeParse(json).data ?? {};
+  const error = describe(status, problem);
+  switch (status) {
+    case 401:
+    case 403:
+      return {kind: 'enrol-again', status, error};
+    case 409:
+      return {kind: 'gap', status, error, expected: problem.expected};
+    case 413:
+      return {kind: 'too-large', status, error, maxRecords: problem.maxRecords};
+    case 421:
+      return {kind: 'wrong-region', status, error, home: problem.home};
+    case 422: {
+      const sync = problem.accepted === undefined ? undefined : syncAnswerSchema.safeParse(json).data;
+      return sync === undefined
+        ? {kind: 'refused', status, error}
+        : {kind: 'accepted', status, sync, badRecords: problem.errors?.length ?? 0};
+    }
+    case 408:
+    case 425:
+    case 429:
+      return {kind: 'later', status, error, retryAfterMs};
+    case 400:
+    case 415:
+      return {kind: 'refused', status, error};
+    default:
+      // 5xx, a proxy's 404 while a route is being made, redirects: nothing that says anything about this batch.
+      return {kind: 'later', status, error, retryAfterMs};
+  }
+};
+
+export const classifyEnrol = (reply: HttpReply): EnrolOutcome => {
+  if (reply.kind === 'failed') return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined};
+  const json = parseJson(reply.body);
+  const retryAfterMs = parseRetryAfterMs(reply.retryAfter);
+  if (reply.status >= 200 && reply.status < 300) {
+    const parsed = enrolAnswerSchema.safeParse(json);
+    if (parsed.success) return {kind: 'enrolled', answer: parsed.data};
+    const error = `HTTP ${reply.status} without an enrolment answer in its body`;
+    return {kind: 'later', status: reply.status, error, retryAfterMs};
+  }
+  const problem = problemSchema.safeParse(json).data ?? {};
+  return {kind: 'later', status: reply.status, error: describe(reply.status, problem), retryAfterMs};
+};

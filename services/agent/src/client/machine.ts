@@ -1,0 +1,217 @@
+/**
+ * When a device talks and what it says next: functions of values. The shell in device.ts does what {@link decide} says and feeds the answer to
+ * {@link afterSync} or {@link afterEnrol}. Times are milliseconds of a monotonic clock; a device's wall clock decides nothing.
+ */
+import type {Answer, EnrolOutcome} from './answer.ts';
+import {LONGEST_WAIT_MS, waitAfterFailureMs} from './backoff.ts';
+import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
+import {DEFAULT_POLICY, type Policy, type Reason, type SyncAnswer} from './wire.ts';
+
+/** Batches a device may have accepted and not applied: the region answers 409 beyond it. */
+export const WINDOW_BATCHES = 64;
+
+/** After this many gaps in a row that our own copies cannot fill, only a new epoch helps. */
+const GAPS_BEFORE_NEW_EPOCH = 3;
+
+export interface Session {
+  readonly phase: 'enrol' | 'sync';
+  /** Consecutive failures since the last accepted call. */
+  readonly failures: number;
+  readonly lastError: string | undefined;
+  /** Nothing is sent before this. */
+  readonly notBeforeMs: number;
+  /** The next scheduled sync. */
+  readonly dueMs: number;
+  readonly dueReason: Reason;
+  readonly fullWanted: boolean;
+  /** The region asked for a sync, so one is sent even when no reading waits. */
+  readonly syncWanted: boolean;
+  /** The next enrolment uses a new secret, which makes a new epoch. */
+  readonly newSecretWanted: boolean;
+  readonly policy: Policy;
+  /** Most records a batch may have: the policy's, or less after a 413. */
+  readonly recordLimit: number;
+  /** Attempts of the batch at the head. */
+  readonly attempt: number;
+  readonly configRev: number | undefined;
+  /** The home region's address, where another one said so. */
+  readonly home: string | undefined;
+}
+
+export const startSession = (enrolled: boolean, nowMs: number): Session => ({
+  phase: enrolled ? 'sync' : 'enrol',
+  failures: 0,
+  lastError: undefined,
+  notBeforeMs: nowMs,
+  dueMs: nowMs,
+  dueReason: 'boot',
+  fullWanted: false,
+  syncWanted: false,
+  newSecretWanted: false,
+  policy: DEFAULT_POLICY,
+  recordLimit: DEFAULT_POLICY.maxRecords,
+  attempt: 1,
+  configRev: undefined,
+  home: undefined,
+});
+
+export type Action =
+  | {readonly kind: 'wait'; readonly untilMs: number}
+  | {readonly kind: 'enrol'; readonly newSecret: boolean}
+  | {readonly kind: 'send'; readonly batch: Batch}
+  /** Seal a batch with the oldest `count` readings, then decide again. */
+  | {readonly kind: 'seal'; readonly count: number; readonly mode: 'delta' | 'full'; readonly reason: Reason}
+  /** A heartbeat: says that we live, and asks what of `epoch` is applied. */
+  | {readonly kind: 'heartbeat'; readonly epoch: string; readonly reason: Reason};
+
+export const decide = (session: Session, outbox: Outbox, nowMs: number): Action => {
+  if (nowMs < session.notBeforeMs) return {kind: 'wait', untilMs: session.notBeforeMs};
+  if (session.newSecretWanted || session.phase === 'enrol' || outbox.epoch === undefined) {
+    return {kind: 'enrol', newSecret: session.newSecretWanted};
+  }
+  const head = outbox.toSend;
+  if (head !== undefined) return {kind: 'send', batch: head};
+  if (nowMs < session.dueMs) return {kind: 'wait', untilMs: session.dueMs};
+  const oldest = outbox.batches[0];
+  const ask = {kind: 'heartbeat', epoch: oldest?.epoch ?? outbox.epoch, reason: session.dueReason} as const;
+  if (outbox.lastBatchSeq - outbox.applied >= WINDOW_BATCHES) return ask;
+  if (outbox.queued === 0 && !session.syncWanted) return ask;
+  const mode = session.fullWanted ? 'full' : 'delta';
+  return {kind: 'seal', count: Math.min(outbox.queued, session.recordLimit), mode, reason: session.dueReason};
+};
+
+export interface Step {
+  readonly session: Session;
+  readonly entries: readonly OutboxEntry[];
+}
+
+export interface Chance {
+  readonly nowMs: number;
+  /** Uniform in [0, 1). */
+  readonly random: number;
+}
+
+const failed = (session: Session, error: string, retryAfterMs: number | undefined, chance: Chance): Session => {
+  const failures = session.failures + 1;
+  const waitMs = waitAfterFailureMs({failures, retryAfterMs}, session.policy.backoff, chance.random);
+  return {
+    ...session,
+    failures,
+    lastError: error,
+    attempt: session.attempt + 1,
+    notBeforeMs: chance.nowMs + waitMs,
+    // A home region that does not answer is forgotten: ask the configured address again.
+    home: failures >= 3 ? undefined : session.home,
+  };
+};
+
+/** @returns milliseconds until the region wants to hear from us, by the distance of two of *its* times. */
+const scheduledInMs = (answer: SyncAnswer): number => {
+  if (answer.nextSyncAt === undefined || answer.serverTime === undefined) return LONGEST_WAIT_MS;
+  return Math.min(Math.max(answer.nextSyncAt - answer.serverTime, 1000), LONGEST_WAIT_MS);
+};
+
+const accepted = (
+  session: Session,
+  sent: Batch | {readonly epoch: string},
+  answer: SyncAnswer,
+  outbox: Outbox,
+  nowMs: number,
+): Step => {
+  const forced = answer.commands.some(({type}) => type === 'sync.full' || type === 'sync.delta');
+  const continueNow = forced || (answer.continueNow && outbox.queued > 0);
+  const isBatch = 'batchSeq' in sent;
+  const next: Session = {
+    ...session,
+    failures: 0,
+    attempt: 1,
+    lastError: undefined,
+    notBeforeMs: nowMs,
+    dueMs: continueNow ? nowMs : nowMs + scheduledInMs(answer),
+    dueReason: forced ? 'forced' : 'scheduled',
+    fullWanted: answer.commands.some(({type}) => type === 'sync.full') || (session.fullWanted && !isBatch),
+    syncWanted: forced || (session.syncWanted && !isBatch),
+    newSecretWanted: answer.commands.some(({type}) => type === 'epoch.new'),
+    policy: answer.policy,
+    recordLimit: Math.min(answer.policy.maxRecords, Math.max(session.recordLimit * 2, 1)),
+    configRev: answer.config?.rev ?? session.configRev,
+  };
+  const entries: OutboxEntry[] = [];
+  if (isBatch) entries.push({op: 'accepted', epoch: sent.epoch, batchSeq: sent.batchSeq});
+  if (answer.applied > 0) entries.push({op: 'applied', epoch: sent.epoch, through: answer.applied});
+  if (typeof answer.cmdCursor === 'string' && answer.cmdCursor !== outbox.cmdCursor) {
+    entries.push({op: 'cursor', cmdCursor: answer.cmdCursor});
+  }
+  return {session: next, entries};
+};
+
+/** What a device that got this answer does next. `sent` is the batch, or the epoch that a heartbeat asked for. */
+export const afterSync = (
+  session: Session,
+  sent: Batch | {readonly epoch: string},
+  answer: Answer,
+  outbox: Outbox,
+  chance: Chance,
+): Step => {
+  const batch = 'batchSeq' in sent ? sent : undefined;
+  switch (answer.kind) {
+    case 'accepted':
+      return accepted(session, sent, answer.sync, outbox, chance.nowMs);
+    case 'later':
+      return {session: failed(session, answer.error, answer.retryAfterMs, chance), entries: []};
+    case 'enrol-again':
+      return {session: {...failed(session, answer.error, undefined, chance), phase: 'enrol'}, entries: []};
+    case 'wrong-region':
+      return {session: {...failed(session, answer.error, undefined, chance), home: answer.home}, entries: []};
+    case 'gap': {
+      const next = failed(session, answer.error, undefined, chance);
+      const {expected} = answer;
+      const kept = outbox.batches.some(({epoch, batchSeq}) => epoch === sent.epoch && batchSeq === expected);
+      if (expected !== undefined && kept) {
+        return {session: next, entries: [{op: 'resend', epoch: sent.epoch, from: expected}]};
+      }
+      // The region lost what it had said was applied. 409 means that this batch was not taken, so its readings may be numbered again.
+      if (next.failures < GAPS_BEFORE_NEW_EPOCH) return {session: next, entries: []};
+      return {session: {...next, newSecretWanted: true}, entries: [{op: 'reopen'}]};
+    }
+    case 'too-large': {
+      if (batch === undefined || batch.records.length === 0) {
+        return {session: failed(session, answer.error, undefined, chance), entries: []};
+      }
+      if (batch.records.length === 1) {
+        return {session, entries: [{op: 'withdraw', epoch: batch.epoch, batchSeq: batch.batchSeq}]};
+      }
+      const half = Math.floor(batch.records.length / 2);
+      const recordLimit = Math.max(1, Math.min(half, answer.maxRecords ?? half));
+      return {session: {...session, recordLimit, dueMs: chance.nowMs}, entries: [{op: 'reopen'}]};
+    }
+    case 'refused':
+      if (batch === undefined || batch.records.length === 0) {
+        return {session: failed(session, answer.error, undefined, chance), entries: []};
+      }
+      return {
+        session: {...session, lastError: answer.error},
+        entries: [{op: 'withdraw', epoch: batch.epoch, batchSeq: batch.batchSeq}],
+      };
+  }
+};
+
+export const afterEnrol = (session: Session, outcome: EnrolOutcome, outbox: Outbox, chance: Chance): Step => {
+  if (outcome.kind === 'later') {
+    return {session: failed(session, outcome.error, outcome.retryAfterMs, chance), entries: []};
+  }
+  const {epoch, policy} = outcome.answer;
+  return {
+    // Failures are kept until a sync succeeds: a credential that is refused right after enrolment must not become a tight loop.
+    session: {...session, phase: 'sync', newSecretWanted: false, policy, recordLimit: policy.maxRecords},
+    entries: epoch === outbox.epoch ? [] : [{op: 'epoch', epoch}],
+  };
+};
+
+/** Makes the device due now, without shortening a back-off. */
+export const wakeUp = (session: Session, reason: Reason, nowMs: number): Session => ({
+  ...session,
+  dueMs: Math.min(session.dueMs, nowMs),
+  dueReason: reason,
+  syncWanted: true,
+});

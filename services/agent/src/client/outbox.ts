@@ -1,0 +1,190 @@
+/**
+ * What a device still has to say: readings that wait, and numbered batches that the region has not yet applied. Deterministic and without I/O: it changes only
+ * by {@link OutboxEntry}, so a journal of entries replays to the same outbox after a power cut.
+ *
+ * A number is never used for two contents: a batch is sealed (numbers given, content fixed, journal synced) before it is first sent.
+ */
+import type {DeviceRecord, JsonObject, Reading, Reason} from './wire.ts';
+
+export interface Batch {
+  readonly epoch: string;
+  readonly batchSeq: number;
+  readonly mode: 'delta' | 'full';
+  readonly reason: Reason;
+  readonly state: JsonObject | undefined;
+  readonly records: readonly DeviceRecord[];
+  /** A 2xx was seen. The batch is kept until it is known as applied. */
+  readonly accepted: boolean;
+}
+
+export type OutboxEntry =
+  | {readonly op: 'reading'; readonly reading: Reading}
+  /** The oldest `count` readings that wait are given up, because the spool is full. */
+  | {readonly op: 'drop'; readonly count: number}
+  | {readonly op: 'epoch'; readonly epoch: string}
+  | {
+      readonly op: 'seal';
+      readonly count: number;
+      readonly mode: 'delta' | 'full';
+      readonly reason: Reason;
+      readonly state?: JsonObject;
+    }
+  | {readonly op: 'accepted'; readonly epoch: string; readonly batchSeq: number}
+  /** Everything up to here is in its shard: our copies may go. */
+  | {readonly op: 'applied'; readonly epoch: string; readonly through: number}
+  /** The region misses batches from here on: they count as not accepted. */
+  | {readonly op: 'resend'; readonly epoch: string; readonly from: number}
+  /** Unseals every batch that was not accepted: its readings wait again. */
+  | {readonly op: 'reopen'}
+  /** The region will never take this content: the batch becomes empty, so that the numbers after it stay contiguous. */
+  | {readonly op: 'withdraw'; readonly epoch: string; readonly batchSeq: number}
+  | {readonly op: 'cursor'; readonly cmdCursor: string}
+  /** First entry of a compacted journal. */
+  | {
+      readonly op: 'start';
+      readonly epoch?: string;
+      readonly nextBatchSeq: number;
+      readonly nextS: number;
+      readonly dropped: number;
+      readonly applied: number;
+    }
+  | {readonly op: 'batch'; readonly batch: Batch};
+
+export class Outbox {
+  #epoch: string | undefined;
+  #nextBatchSeq = 1;
+  #nextS = 1;
+  #applied = 0;
+  #dropped = 0;
+  #cmdCursor: string | undefined;
+  #queue: Reading[] = [];
+  #batches: Batch[] = [];
+
+  get epoch(): string | undefined {
+    return this.#epoch;
+  }
+  /** The highest number given out in this epoch; 0 before the first. */
+  get lastBatchSeq(): number {
+    return this.#nextBatchSeq - 1;
+  }
+  /** The contiguous prefix of this epoch that the region said it applied. */
+  get applied(): number {
+    return this.#applied;
+  }
+  get dropped(): number {
+    return this.#dropped;
+  }
+  get cmdCursor(): string | undefined {
+    return this.#cmdCursor;
+  }
+  /** Readings that are in no batch yet. */
+  get queued(): number {
+    return this.#queue.length;
+  }
+  get batches(): readonly Batch[] {
+    return this.#batches;
+  }
+  /** The oldest batch without a 2xx. */
+  get toSend(): Batch | undefined {
+    return this.#batches.find((batch) => !batch.accepted);
+  }
+
+  apply(entry: OutboxEntry): void {
+    switch (entry.op) {
+      case 'reading':
+        this.#queue.push(entry.reading);
+        return;
+      case 'drop':
+        this.#dropped += this.#queue.splice(0, entry.count).length;
+        return;
+      case 'epoch':
+        this.#epoch = entry.epoch;
+        this.#nextBatchSeq = 1;
+        this.#nextS = 1;
+        this.#applied = 0;
+        return;
+      case 'seal':
+        this.#seal(entry);
+        return;
+      case 'accepted':
+        this.#mark(entry.epoch, (batch) => batch.batchSeq === entry.batchSeq, true);
+        return;
+      case 'applied':
+        if (entry.epoch === this.#epoch) this.#applied = Math.max(this.#applied, entry.through);
+        this.#batches = this.#batches.filter((batch) => batch.epoch !== entry.epoch || batch.batchSeq > entry.through);
+        return;
+      case 'resend':
+        this.#mark(entry.epoch, (batch) => batch.batchSeq >= entry.from, false);
+        return;
+      case 'reopen':
+        this.#reopen();
+        return;
+      case 'withdraw':
+        this.#batches = this.#batches.map((batch) =>
+          batch.epoch === entry.epoch && batch.batchSeq === entry.batchSeq ? {...batch, records: []} : batch,
+        );
+        return;
+      case 'cursor':
+        this.#cmdCursor = entry.cmdCursor;
+        return;
+      case 'start':
+        this.#epoch = entry.epoch;
+        this.#nextBatchSeq = entry.nextBatchSeq;
+        this.#nextS = entry.nextS;
+        this.#dropped = entry.dropped;
+        this.#applied = entry.applied;
+        return;
+      case 'batch':
+        this.#batches.push(entry.batch);
+    }
+  }
+
+  /** The shortest journal that replays to this outbox. */
+  *entries(): Generator<OutboxEntry> {
+    yield {
+      op: 'start',
+      ...(this.#epoch === undefined ? {} : {epoch: this.#epoch}),
+      nextBatchSeq: this.#nextBatchSeq,
+      nextS: this.#nextS,
+      dropped: this.#dropped,
+      applied: this.#applied,
+    };
+    if (this.#cmdCursor !== undefined) yield {op: 'cursor', cmdCursor: this.#cmdCursor};
+    for (const batch of this.#batches) yield {op: 'batch', batch};
+    for (const reading of this.#queue) yield {op: 'reading', reading};
+  }
+
+  #seal(entry: OutboxEntry & {op: 'seal'}): void {
+    if (this.#epoch === undefined) throw new Error('a batch cannot be sealed before the device is enrolled');
+    const records = this.#queue.splice(0, entry.count).map(({k, t, d}, index) => ({s: this.#nextS + index, k, t, d}));
+    this.#batches.push({
+      epoch: this.#epoch,
+      batchSeq: this.#nextBatchSeq,
+      mode: entry.mode,
+      reason: entry.reason,
+      state: entry.state,
+      records,
+      accepted: false,
+    });
+    this.#nextBatchSeq += 1;
+    this.#nextS += records.length;
+  }
+
+  #mark(epoch: string, which: (batch: Batch) => boolean, accepted: boolean): void {
+    this.#batches = this.#batches.map((batch) =>
+      batch.epoch === epoch && which(batch) ? {...batch, accepted} : batch,
+    );
+  }
+
+  #reopen(): void {
+    const reopened = this.#batches.filter((batch) => !batch.accepted);
+    this.#batches = this.#batches.filter((batch) => batch.accepted);
+    const readings = reopened.flatMap((batch) => batch.records.map(({k, t, d}) => ({k, t, d})));
+    this.#queue = [...readings, ...this.#queue];
+    const first = reopened.find((batch) => batch.epoch === this.#epoch);
+    if (first === undefined) return;
+    this.#nextBatchSeq = first.batchSeq;
+    const counted = reopened.filter((batch) => batch.epoch === this.#epoch);
+    this.#nextS -= counted.reduce((sum, batch) => sum + batch.records.length, 0);
+  }
+}

@@ -1,0 +1,77 @@
+/** HTTP to a region over undici, with deadlines for every phase. */
+import {readFileSync} from 'node:fs';
+import {Agent, type Dispatcher} from 'undici';
+import type {HttpReply} from './answer.ts';
+
+export interface Call {
+  readonly method: 'GET' | 'POST';
+  /** The region's address, such as `https://eu.sync.example.com`. */
+  readonly baseUrl: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer | undefined;
+}
+
+/** Never throws: what went wrong on the way is a `failed` reply. */
+export type Transport = (call: Call) => Promise<HttpReply>;
+
+export interface TransportOptions {
+  /** Sockets kept to one region. */
+  readonly connections: number;
+  /** Host header, where the address is an ingress's and not the region's name. */
+  readonly host: string | undefined;
+  /** For the reply to begin, and again for it to end. */
+  readonly timeoutMs: number;
+  /** PEM file of the authority that signed the region's certificate, besides the system's own. */
+  readonly caFile: string | undefined;
+  /** TLS without verification. For a laboratory only. */
+  readonly insecure: boolean;
+}
+
+/** Answers are small; more than this is not the region speaking. */
+const MAX_REPLY_BYTES = 1024 * 1024;
+
+const codeOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  const {code} = error as {code?: unknown};
+  if (typeof code === 'string') return code;
+  return error.cause === undefined ? error.message : `${error.message}: ${codeOf(error.cause)}`;
+};
+
+const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);
+
+/** A transport and the end of its sockets. */
+export const createTransport = (options: TransportOptions): {transport: Transport; close: () => Promise<void>} => {
+  const agent: Dispatcher = new Agent({
+    connections: options.connections,
+    pipelining: 1,
+    headersTimeout: options.timeoutMs,
+    bodyTimeout: options.timeoutMs,
+    // Shorter than the 60 s and more of proxies, so that a reused socket is rarely one that the other side is closing.
+    keepAliveTimeout: 30_000,
+    maxResponseSize: MAX_REPLY_BYTES,
+    connect: {
+      timeout: Math.min(options.timeoutMs, 10_000),
+      rejectUnauthorized: !options.insecure,
+      ...(options.caFile === undefined ? {} : {ca: readFileSync(options.caFile)}),
+      ...(options.host === undefined ? {} : {servername: options.host}),
+    },
+  });
+  const host = options.host === undefined ? {} : {host: options.host};
+  const transport: Transport = async (call) => {
+    try {
+      const reply = await agent.request({
+        origin: call.baseUrl,
+        path: call.path,
+        method: call.method,
+        headers: {...call.headers, ...host},
+        ...(call.body === undefined ? {} : {body: call.body}),
+      });
+      const body = await reply.body.text();
+      return {kind: 'reply', status: reply.statusCode, retryAfter: one(reply.headers['retry-after']), body};
+    } catch (error) {
+      return {kind: 'failed', code: codeOf(error)};
+    }
+  };
+  return {transport, close: () => agent.close()};
+};

@@ -1,0 +1,100 @@
+/** What a device and its region say to each other: bodies of `POST /v1/enroll` and `POST /v1/sync`. Unknown fields are ignored in both directions. */
+import {z} from 'zod';
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** One entry of a device's sync log before it has a number. */
+export interface Reading {
+  /** Kind, such as `temperature`. */
+  readonly k: string;
+  /** Milliseconds since 1970 by the device's own clock, which may be wrong. */
+  readonly t: number;
+  readonly d: JsonObject;
+}
+
+/** A reading with its number: `s` is contiguous per device and epoch, from 1. */
+export interface DeviceRecord extends Reading {
+  readonly s: number;
+}
+
+export type Mode = 'delta' | 'full' | 'heartbeat';
+export type Reason = 'scheduled' | 'forced' | 'retry' | 'boot';
+
+export interface SyncBody {
+  readonly epoch: string;
+  readonly batchSeq: number;
+  readonly prevAcked: number;
+  readonly mode: Mode;
+  readonly reason: Reason;
+  readonly clock: {readonly now: number; readonly synced: boolean; readonly uptimeMs: number};
+  readonly state?: JsonObject;
+  readonly records: readonly DeviceRecord[];
+  readonly more: boolean;
+  readonly pull: {readonly configRev?: number; readonly cmdCursor?: string};
+  readonly stats: {
+    readonly attempt: number;
+    readonly lastError?: string;
+    readonly queued: number;
+    readonly dropped: number;
+  };
+}
+
+const backoffSchema = z.object({
+  /** Seconds: the first step of the full-jitter ladder. */
+  base: z.number().positive().default(30),
+  /** Seconds: no wait is longer. */
+  cap: z.number().positive().default(3600),
+  /** Seconds: the first failure after a success waits a uniform share of this. */
+  edgeJitter: z.number().min(0).default(120),
+});
+
+const policySchema = z.object({
+  maxRecords: z.int().min(1).default(500),
+  compress: z.string().default('gzip'),
+  backoff: backoffSchema.prefault({}),
+});
+
+/** How the region wants to be talked to; it comes with every answer. */
+export type Policy = z.infer<typeof policySchema>;
+export const DEFAULT_POLICY: Policy = policySchema.parse({});
+
+export const commandSchema = z.object({id: z.string(), type: z.string(), params: z.unknown().optional()});
+export type DeviceCommand = z.infer<typeof commandSchema>;
+
+export const enrolAnswerSchema = z.object({
+  deviceId: z.string().min(1),
+  credential: z.string().min(1),
+  epoch: z.string().min(1),
+  policy: policySchema.prefault({}),
+});
+export type EnrolAnswer = z.infer<typeof enrolAnswerSchema>;
+
+export const syncAnswerSchema = z.object({
+  accepted: z.int().min(0).optional(),
+  applied: z.int().min(0).default(0),
+  receipt: z.string().optional(),
+  duplicate: z.boolean().default(false),
+  /** Milliseconds since 1970 by the server's clock; only its distance from `serverTime` is used. */
+  nextSyncAt: z.number().optional(),
+  serverTime: z.number().optional(),
+  continueNow: z.boolean().default(false),
+  config: z.object({rev: z.int(), patch: z.unknown().optional()}).nullish(),
+  commands: z.array(commandSchema).default([]),
+  cmdCursor: z.string().nullish(),
+  policy: policySchema.prefault({}),
+});
+export type SyncAnswer = z.infer<typeof syncAnswerSchema>;
+
+/** RFC 9457 problem, with the members that the sync contract adds. */
+export const problemSchema = z.object({
+  type: z.string().optional(),
+  title: z.string().optional(),
+  detail: z.string().optional(),
+  accepted: z.int().optional(),
+  applied: z.int().optional(),
+  expected: z.int().optional(),
+  maxRecords: z.int().min(1).optional(),
+  home: z.string().optional(),
+  errors: z.array(z.object({pointer: z.string().optional(), detail: z.string().optional()})).optional(),
+});
+export type Problem = z.infer<typeof problemSchema>;
