@@ -1,0 +1,50 @@
+import {expect, test} from '@jest/globals';
+import {closingLine, scenariosOf, sum, tallyOf, type JestReport} from './results.ts';
+
+const report = (part: Partial<JestReport>): JestReport => ({
+  numPassedTests: 0,
+  numFailedTests: 0,
+  numPendingTests: 0,
+  numRuntimeErrorTestSuites: 0,
+  testResults: [],
+  ...part,
+});
+
+test('counts a file that could not be loaded and a skipped test as failures', () => {
+  const tally = tallyOf(
+    report({numPassedTests: 7, numFailedTests: 1, numPendingTests: 2, numRuntimeErrorTestSuites: 1}),
+  );
+  expect(tally).toEqual({passed: 7, failed: 4});
+});
+
+test('closes with the one line that programs look for', () => {
+  expect(
+    closingLine(
+      sum([
+        {passed: 2, failed: 0},
+        {passed: 3, failed: 1},
+      ]),
+    ),
+  ).toBe('5 passed, 1 failed');
+});
+
+test('names every scenario with its seconds', () => {
+  const scenarios = scenariosOf(
+    report({
+      testResults: [
+        {
+          name: 'a.e2e.test.ts',
+          message: '',
+          assertionResults: [
+            {fullName: 'a region becomes Ready', status: 'passed', duration: 12_345, failureMessages: []},
+            {fullName: 'a region stays', status: 'failed', duration: null, failureMessages: ['no']},
+          ],
+        },
+      ],
+    }),
+  );
+  expect(scenarios).toEqual([
+    {name: 'a region becomes Ready', ok: true, seconds: 12.3},
+    {name: 'a region stays', ok: false, seconds: 0},
+  ]);
+});

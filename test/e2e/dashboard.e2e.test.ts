@@ -1,0 +1,82 @@
+import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {mkdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {chromium, type Browser} from 'playwright-core';
+import {batchBody, enrolled, post, record} from './kit/device.ts';
+import {clusterFile, ROOT} from './kit/files.ts';
+import {helmInstall} from './kit/operator.ts';
+import {dropRegion, readyRegion, type Region} from './kit/region.ts';
+import {until} from './kit/until.ts';
+
+/** A person's browser: Debian's Chromium, with everything off that would call home. */
+const launch = (region: Region): Promise<Browser> =>
+  chromium.launch({
+    executablePath: process.env['PISYNC_TEST_CHROMIUM'] ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      // a name that only the ingress knows
+      `--host-resolver-rules=MAP ${region.adminHost} ${new URL(clusterFile().ingress.http).hostname}`,
+    ],
+  });
+
+describe('the dashboard in a browser', () => {
+  let region: Region;
+  let browser: Browser;
+  beforeAll(async () => {
+    await helmInstall();
+    region = await readyRegion('seen', {postgres: {shards: 2, storage: {size: '1Gi'}}});
+    browser = await launch(region);
+  }, 300_000);
+  afterAll(async () => {
+    await browser.close();
+    await dropRegion(region);
+  }, 90_000);
+
+  test('a person signs in, sees the summary and the devices, and opens one', async () => {
+    const device = await enrolled(region, 'pi-in-the-attic');
+    await enrolled(region, 'pi-in-the-cellar');
+    await until('a sync', async () => {
+      const answer = await post(device, batchBody(device, 1, [record(1), record(2)]));
+      if (answer.status !== 200) throw new Error(`${answer.status} ${answer.text}`);
+      return true;
+    });
+    const token = await region.kubectl.secret(`${region.name}-bootstrap`, 'admin-token');
+    const page = await browser.newPage({viewport: {width: 1280, height: 800}});
+    const problems: string[] = [];
+    page.on('pageerror', (error) => problems.push(error.message));
+    const {port, protocol} = new URL(clusterFile().ingress.http);
+    await page.goto(`${protocol}//${region.adminHost}${port === '' ? '' : `:${port}`}/`);
+    await page.getByLabel(/token/i).fill(token);
+    await page.getByRole('button', {name: /sign in/i}).click();
+    await page.getByTestId('summary').waitFor();
+    await page
+      .getByRole('link', {name: /devices/i})
+      .first()
+      .click();
+    await page.getByTestId('device-row').first().waitFor();
+    expect(await page.getByTestId('device-row').count()).toBe(2);
+    const shots = join(ROOT, 'out/screenshots');
+    mkdirSync(shots, {recursive: true});
+    await page.screenshot({path: join(shots, 'devices.png')});
+    await page.getByText('pi-in-the-attic').first().click();
+    await page.getByText(device.deviceId).first().waitFor();
+    await page.screenshot({path: join(shots, 'device.png')});
+    expect(problems).toEqual([]);
+  }, 120_000);
+
+  test('a wrong token is refused with a sentence', async () => {
+    const page = await browser.newPage();
+    const {port, protocol} = new URL(clusterFile().ingress.http);
+    await page.goto(`${protocol}//${region.adminHost}${port === '' ? '' : `:${port}`}/`);
+    await page.getByLabel(/token/i).fill('not-a-token');
+    await page.getByRole('button', {name: /sign in/i}).click();
+    await page.getByRole('alert').waitFor();
+    expect(await page.getByRole('alert').innerText()).not.toBe('');
+  }, 60_000);
+});

@@ -1,0 +1,115 @@
+import {spawn} from 'node:child_process';
+import {mkdirSync, mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {clusterFile, ROOT} from './files.ts';
+import {type Region} from './region.ts';
+import {run} from './run.ts';
+
+/** What the judge says; see services/agent. */
+export interface Verdict {
+  readonly ok: boolean;
+  readonly acked: number;
+  readonly applied: number;
+  readonly lost: number;
+  readonly duplicated: number;
+}
+
+export interface RunningFleet {
+  /** Ends when every device has synced all its batches; fails when the simulator does. */
+  readonly done: Promise<void>;
+  /** Compares what devices were told with what the shards hold. */
+  judge(): Promise<Verdict>;
+}
+
+const PROGRAM = join(ROOT, 'services/agent/src/fleet-main.ts');
+
+/** Simulated devices that sync through the ingress under `host`, while a test breaks things. */
+export async function startFleet(
+  region: Region,
+  options: {
+    readonly host?: string;
+    readonly devices: number;
+    readonly batches: number;
+    readonly records: number;
+    readonly rampSeconds?: number;
+  },
+): Promise<RunningFleet> {
+  mkdirSync(join(ROOT, 'out'), {recursive: true});
+  const folder = mkdtempSync(join(ROOT, 'out', `fleet-${region.name}-`));
+  const tokenFile = join(folder, 'enrolment-token');
+  writeFileSync(tokenFile, await region.kubectl.secret(`${region.name}-bootstrap`, 'enrolment-token'), {mode: 0o600});
+  const ledger = join(folder, 'ledger.ndjson');
+  const child = spawn(
+    process.execPath,
+    [
+      PROGRAM,
+      'run',
+      ...['--url', clusterFile().ingress.http],
+      ...['--host', options.host ?? region.host],
+      ...['--enrolment-token-file', tokenFile],
+      ...['--devices', String(options.devices)],
+      ...['--batches', String(options.batches)],
+      ...['--records', String(options.records)],
+      ...['--ramp', String(options.rampSeconds ?? 5)],
+      ...['--ledger', ledger],
+      ...['--report', join(folder, 'report.json')],
+    ],
+    {stdio: ['ignore', 'pipe', 'pipe']},
+  );
+  let printed = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  const done = new Promise<void>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) =>
+      code === 0 ? resolve() : reject(new Error(`the fleet ended with ${code ?? 'a signal'}\n${printed.slice(-4000)}`)),
+    );
+  });
+  // a failure is reported by whoever awaits `done`, not as an unhandled rejection in between
+  done.catch(() => undefined);
+  return {
+    done,
+    async judge() {
+      const shards = await shardUrls(region);
+      const verdictFile = join(folder, 'verdict.json');
+      const finished = await run(
+        [
+          process.execPath,
+          PROGRAM,
+          'judge',
+          '--ledger',
+          ledger,
+          ...shards.flatMap((url) => ['--shard', url]),
+          '--wait',
+          '90',
+          '--report',
+          verdictFile,
+        ],
+        {timeoutMs: 180_000},
+      );
+      try {
+        // written by the judge, which has its own tests
+        return JSON.parse(readFileSync(verdictFile, 'utf8')) as Verdict;
+      } catch (cause) {
+        throw new Error(
+          `the judge wrote no verdict (exit code ${finished.code})\n${finished.stdout}\n${finished.stderr}`,
+          {cause},
+        );
+      }
+    },
+  };
+}
+
+/** Addresses of the shards' databases with the region's own credentials. */
+export async function shardUrls(region: Region): Promise<readonly string[]> {
+  const services = await region.kubectl.list('pods', 'app.kubernetes.io/component=postgres');
+  return Promise.all(
+    services.map(async (pod) => {
+      const shard = pod.metadata.labels?.['pisync.io/shard'] ?? '';
+      const password = await region.kubectl.secret(`${region.name}-pg-${shard}`, 'password');
+      const address = pod.status?.['podIP'];
+      if (typeof address !== 'string') throw new Error(`pod ${pod.metadata.name} has no address yet`);
+      return `postgres://pisync:${encodeURIComponent(password)}@${address}:5432/pisync`;
+    }),
+  );
+}

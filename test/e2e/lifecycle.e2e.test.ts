@@ -1,0 +1,94 @@
+import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {helmInstall, operatorKubectl, operatorPods} from './kit/operator.ts';
+import {restrictedNamespace} from './kit/kubectl.ts';
+import {dropRegion, readyRegion, regionCalled, regionYaml, untilReady} from './kit/region.ts';
+import {until} from './kit/until.ts';
+
+const OWNED = 'app.kubernetes.io/managed-by=pisync-operator';
+const KINDS =
+  'deployment,statefulset,service,configmap,secret,serviceaccount,role,rolebinding,ingress,poddisruptionbudget,networkpolicy,job';
+
+describe('a region and its operator', () => {
+  const region = regionCalled('cycle');
+  beforeAll(() => helmInstall(), 180_000);
+  afterAll(() => dropRegion(region), 90_000);
+
+  test('an operator killed again and again while it creates converges all the same', async () => {
+    await restrictedNamespace(region.name);
+    await region.kubectl.apply(regionYaml(region));
+    for (const children of [1, 8, 16, 24]) {
+      await until(
+        `${children} children`,
+        async () => {
+          const found = await region.kubectl.list(KINDS, OWNED);
+          if (found.length < children) throw new Error(`${found.length} children`);
+          return true;
+        },
+        {everyMs: 50},
+      );
+      for (const pod of await operatorPods())
+        await operatorKubectl().run(['delete', 'pod', pod.metadata.name, '--grace-period=0', '--force']);
+    }
+    await untilReady(region, 240_000);
+  }, 420_000);
+
+  test('deleted and applied again under Retain it has the same data and the same passwords', async () => {
+    const passwords = async (): Promise<readonly string[]> => [
+      await region.kubectl.secret(`${region.name}-pg-0`, 'password'),
+      await region.kubectl.secret(`${region.name}-pg-1`, 'password'),
+      await region.kubectl.secret(`${region.name}-rabbitmq`, 'password'),
+    ];
+    const sql = async (statement: string): Promise<string> =>
+      region.kubectl.ok([
+        'exec',
+        `${region.name}-pg-0-0`,
+        '--',
+        'psql',
+        '-h',
+        '/var/run/postgresql',
+        '-U',
+        'pisync',
+        '-d',
+        'pisync',
+        '-Atc',
+        statement,
+      ]);
+    await sql("insert into control.enrolment_token (token_hash, group_name) values ('\\x0102', 'kept')");
+    const before = await passwords();
+    await region.kubectl.ok(['delete', 'psr', region.name, '--timeout=60s'], undefined, 70_000);
+    await until(
+      'the pods to be gone',
+      async () => {
+        const pods = await region.kubectl.list('pods', OWNED);
+        if (pods.length > 0) throw new Error(pods.map((pod) => pod.metadata.name).join());
+        return true;
+      },
+      {timeoutMs: 120_000},
+    );
+    await region.kubectl.apply(regionYaml(region));
+    await untilReady(region, 240_000);
+    expect(await passwords()).toEqual(before);
+    expect((await sql("select group_name from control.enrolment_token where token_hash = '\\x0102'")).trim()).toBe(
+      'kept',
+    );
+  }, 480_000);
+
+  test('deleted under Delete nothing of it is left', async () => {
+    const gone = regionCalled('gone');
+    await readyRegion(gone.name, {deletionPolicy: 'Delete', postgres: {shards: 1, storage: {size: '1Gi'}}});
+    await gone.kubectl.ok(['delete', 'psr', gone.name, '--timeout=60s'], undefined, 70_000);
+    await until(
+      'every child and every volume to be gone',
+      async () => {
+        const left = await gone.kubectl.list(
+          `${KINDS},pods,persistentvolumeclaims`,
+          'app.kubernetes.io/part-of=pisync',
+        );
+        if (left.length > 0) throw new Error(left.map((object) => `${object.kind} ${object.metadata.name}`).join());
+        return true;
+      },
+      {timeoutMs: 120_000},
+    );
+    await dropRegion(gone);
+  }, 420_000);
+});
