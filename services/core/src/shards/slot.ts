@@ -9,7 +9,7 @@ export type SlotOf = (deviceId: string) => number;
  * Algorithm: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
  */
 export const loadSlotHash = async (): Promise<SlotOf> => {
-  const {h32} = await xxhash();
-  // h32 is unsigned, so the mask keeps the ten low bits.
-  return (deviceId) => h32(deviceId.toLowerCase(), 0) & (SLOTS - 1);
+  const hash = await xxhash();
+  // The hash is unsigned, so the mask keeps the ten low bits.
+  return (deviceId) => hash.h32(deviceId.toLowerCase(), 0) & (SLOTS - 1);
 };

@@ -1,0 +1,110 @@
+import type pg from 'pg';
+import {type DeviceRef} from '../receipts/receipts.ts';
+import {onOwner, type Outer} from '../shards/on-owner.ts';
+import {type Shards} from '../shards/shards.ts';
+import {withOwnedSlots} from '../shards/slot-transaction.ts';
+
+/** What a device is told to do. `epoch.new`: a batch's number was used twice with other content, so take a new epoch. */
+export type CommandType = 'sync.full' | 'sync.delta' | 'epoch.new';
+export type Priority = 'high' | 'normal';
+
+export interface Command {
+  readonly commandId: string;
+  readonly requestId: string;
+  readonly type: CommandType;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly priority: Priority;
+  readonly createdAt: Date;
+  readonly expiresAt: Date;
+  readonly deliveredAt: Date | null;
+}
+
+/**
+ * What a device still has to do, urgent first. A command stays in the list until the sync it asks for is applied, so a
+ * response that got lost is repeated; devices know a command by its id.
+ */
+export const listOpenCommands = (shards: Shards, device: DeviceRef, limit: number): Promise<readonly Command[]> =>
+  onOwner(shards, device.slot, async (shardId) => {
+    const found = await shards.pool(shardId, 'ingest').query<Outer<Command>>({
+      name: 'commands-open',
+      text: `select c.command_id as "commandId", c.request_id as "requestId", c.type, c.params, c.priority,
+                    c.created_at as "createdAt", c.expires_at as "expiresAt", c.delivered_at as "deliveredAt"
+             from slot_owner o left join lateral (
+               select * from device_command where device_key = $2 and done_at is null and expires_at > now()
+               order by priority, created_at limit $3) c on true
+             where o.slot = $1 and o.state = 'owned'`,
+      values: [device.slot, device.deviceKey, limit],
+    });
+    if (found.rows.length === 0) return {kind: 'moved'};
+    return {kind: 'done', value: found.rows.filter((row) => row.commandId !== null)};
+  });
+
+/** Notes when commands were first handed to their device. Commands of a slot that is being moved are left for the next call. */
+export const markDelivered = async (
+  shards: Shards,
+  deliveries: readonly (DeviceRef & {readonly commandId: string})[],
+  atMs: number,
+): Promise<void> => {
+  const byShard = Map.groupBy(deliveries, ({slot}) => shards.slotMap.shardOf(slot));
+  for (const [shardId, group] of byShard) {
+    await withOwnedSlots(
+      shards.pool(shardId, 'ingest'),
+      group.map(({slot}) => slot),
+      (client) =>
+        client.query({
+          name: 'commands-delivered',
+          text: `with open as (select command_id from device_command
+                               where command_id = any($1::uuid[]) and delivered_at is null order by command_id for update)
+                 update device_command c set delivered_at = to_timestamp($2::float8 / 1000), tx_id = pg_current_xact_id()::text::bigint
+                 from open where c.command_id = open.command_id`,
+          values: [group.map(({commandId}) => commandId), atMs],
+        }),
+    );
+  }
+};
+
+/** A command to be. One per device and type in a call. */
+export interface NewCommand extends DeviceRef {
+  readonly commandId: string;
+  readonly requestId: string;
+  readonly type: CommandType;
+  readonly priority: Priority;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+}
+
+/**
+ * Adds commands within a transaction that holds the slots. A device has one open command of a type: a second request joins
+ * it, raising its priority and prolonging it. One that was delivered or has expired starts anew under the new id, because
+ * a device does not repeat an id that it has done; the same request again changes nothing.
+ */
+export const insertCommands = async (client: pg.PoolClient, commands: readonly NewCommand[]): Promise<void> => {
+  const sorted = [...commands].sort((a, b) => a.deviceKey - b.deviceKey || (a.type < b.type ? -1 : 1));
+  await client.query({
+    name: 'commands-insert',
+    text: `insert into device_command as c (command_id, device_key, slot, request_id, type, priority, created_at, expires_at)
+           select command_id, device_key, slot, request_id, type, priority,
+                  to_timestamp(created_ms / 1000), to_timestamp(expires_ms / 1000)
+           from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::float8[], $8::float8[])
+             as n (command_id, device_key, slot, request_id, type, priority, created_ms, expires_ms)
+           on conflict (device_key, type) where done_at is null do update set
+             command_id = case when c.delivered_at is null and c.expires_at > excluded.created_at then c.command_id else excluded.command_id end,
+             created_at = case when c.delivered_at is null and c.expires_at > excluded.created_at then c.created_at else excluded.created_at end,
+             request_id = excluded.request_id,
+             priority = least(c.priority, excluded.priority),
+             expires_at = greatest(c.expires_at, excluded.expires_at),
+             delivered_at = null,
+             tx_id = pg_current_xact_id()::text::bigint
+           where c.request_id <> excluded.request_id`,
+    values: [
+      sorted.map(({commandId}) => commandId),
+      sorted.map(({deviceKey}) => deviceKey),
+      sorted.map(({slot}) => slot),
+      sorted.map(({requestId}) => requestId),
+      sorted.map(({type}) => type),
+      sorted.map(({priority}) => priority),
+      sorted.map(({createdAtMs}) => createdAtMs),
+      sorted.map(({expiresAtMs}) => expiresAtMs),
+    ],
+  });
+};

@@ -1,0 +1,41 @@
+import {AppError} from '../errors/app-error.ts';
+import {type Shards} from '../shards/shards.ts';
+
+/** Keys per value of control.device_key_block. Fixed for ever: another size would hand out keys twice. */
+const BLOCK = 1000;
+
+/** Hands out device keys, unique in the region. */
+export interface DeviceKeys {
+  /** @throws what the control database threw when a new block was needed. */
+  next(): Promise<number>;
+}
+
+/** One round trip per thousand keys. What a process has left when it ends is never used, which costs nothing. */
+export const createDeviceKeys = (shards: Shards): DeviceKeys => {
+  let next = 0;
+  let end = 0;
+  let refilling: Promise<void> | undefined;
+
+  const refill = async (): Promise<void> => {
+    const found = await shards
+      .control('ingest')
+      .query<{block: number}>(`select nextval('control.device_key_block') as block`);
+    const block = found.rows[0]?.block;
+    if (block === undefined) throw new AppError('internal', 'the sequence control.device_key_block gave no value');
+    next = block * BLOCK;
+    end = next + BLOCK;
+  };
+
+  return {
+    async next() {
+      // A loop, because those that waited for the same refill may use it up.
+      while (next >= end) {
+        refilling ??= refill().finally(() => {
+          refilling = undefined;
+        });
+        await refilling;
+      }
+      return next++;
+    },
+  };
+};

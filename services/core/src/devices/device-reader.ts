@@ -1,0 +1,137 @@
+import {type Shards} from '../shards/shards.ts';
+import {onOwner, type Outer} from '../shards/on-owner.ts';
+import {DEVICE_STATUSES, type DeviceStatus} from './device-status.ts';
+
+/** A device as people see it. */
+export interface Device {
+  readonly deviceId: string;
+  readonly deviceKey: number;
+  readonly slot: number;
+  readonly hardwareId: string;
+  readonly name: string | null;
+  readonly group: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly model: string | null;
+  readonly status: DeviceStatus;
+  readonly statusSince: Date;
+  readonly enrolledAt: Date;
+  readonly revokedAt: Date | null;
+  /** The newest epoch issued. */
+  readonly epoch: number;
+  /** Every batch up to this number of the newest epoch seen is applied. */
+  readonly appliedThrough: number;
+  readonly lastSyncAt: Date | null;
+  readonly lastSeenAt: Date | null;
+  readonly recordsTotal: number;
+  readonly syncsTotal: number;
+  /** What the device last said about itself; JSON as it was sent. */
+  readonly state: unknown;
+}
+
+export type DeviceField = keyof Device;
+
+/** The only text that reaches SQL from a field's name. */
+const COLUMN: Readonly<Record<DeviceField, string>> = {
+  deviceId: 'd.device_id',
+  deviceKey: 'd.device_key',
+  slot: 'd.slot',
+  hardwareId: 'd.hardware_id',
+  name: 'd.name',
+  group: 'd.group_name',
+  tags: 'd.tags',
+  model: 'd.model',
+  status: 't.status',
+  statusSince: 't.since',
+  enrolledAt: 'd.enrolled_at',
+  revokedAt: 'd.revoked_at',
+  epoch: 'd.epoch',
+  appliedThrough: 's.applied_through',
+  lastSyncAt: 's.last_sync_at',
+  lastSeenAt: 's.last_seen_at',
+  recordsTotal: 's.records_total',
+  syncsTotal: 's.syncs_total',
+  state: 's.state',
+};
+
+export const DEVICE_FIELDS: readonly DeviceField[] = Object.keys(COLUMN)
+  // Object.keys forgets the key type of the record it is given.
+  .map((field) => field as DeviceField);
+
+const columnsOf = (fields: readonly DeviceField[]): string =>
+  fields.map((field) => `${COLUMN[field]} as "${field}"`).join(', ');
+
+/** Rows of slots that a shard does not own are copies on their way in or out, and are nobody's to see. */
+const OWNED = `join slot_owner o on o.slot = d.slot and o.state = 'owned'`;
+
+/** A device with all its fields, or undefined when it is not enrolled in this region. `deviceId` must be a uuid. */
+export const findDevice = (shards: Shards, deviceId: string): Promise<Device | undefined> => {
+  const slot = shards.slotOf(deviceId);
+  return onOwner(shards, slot, async (shardId) => {
+    const found = await shards.pool(shardId, 'dashboard').query<Outer<Device>>({
+      name: 'device',
+      text: `select ${columnsOf(DEVICE_FIELDS)} from slot_owner o
+             left join device d on d.device_id = $2 and d.slot = o.slot
+             left join device_state s on s.device_key = d.device_key left join device_status t on t.device_key = d.device_key
+             where o.slot = $1 and o.state = 'owned'`,
+      values: [slot, deviceId],
+    });
+    const row = found.rows[0];
+    if (row === undefined) return {kind: 'moved'};
+    return {kind: 'done', value: row.deviceKey === null ? undefined : row};
+  });
+};
+
+export interface DeviceQuery {
+  readonly shard: number;
+  readonly filter: {readonly status?: DeviceStatus | undefined; readonly group?: string | undefined};
+  /** The last device id of the page before. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+  readonly fields: readonly DeviceField[];
+}
+
+/** A row of a list: the id that the next page starts after, and the fields that were asked for. */
+export type ListedDevice = Pick<Device, 'deviceId'> & Partial<Device>;
+
+/**
+ * One shard's devices in the order of their ids. Each filter has an index that ends in the device id, so that a page costs
+ * the same wherever it is.
+ */
+export const listDevices = async (
+  shards: Shards,
+  {shard, filter, after, limit, fields}: DeviceQuery,
+): Promise<readonly ListedDevice[]> => {
+  // By status, the index on device_status leads; both tables hold the id so that either index can give the order.
+  const id = filter.status === undefined ? 'd.device_id' : 't.device_id';
+  const values: (string | number)[] = [limit];
+  const conditions = ['true'];
+  const where = (value: string, condition: (parameter: string) => string): void => {
+    conditions.push(condition(`$${values.push(value)}`));
+  };
+  if (after !== undefined) where(after, (parameter) => `${id} > ${parameter}`);
+  if (filter.status !== undefined) where(filter.status, (parameter) => `t.status = ${parameter}`);
+  if (filter.group !== undefined) where(filter.group, (parameter) => `d.group_name = ${parameter}`);
+  const found = await shards.pool(shard, 'dashboard').query<ListedDevice>(
+    `select ${columnsOf([...new Set<DeviceField>(['deviceId', ...fields])])}
+     from device d ${OWNED}
+     join device_status t on t.device_key = d.device_key join device_state s on s.device_key = d.device_key
+     where ${conditions.join(' and ')} order by ${id} limit $1`,
+    values,
+  );
+  return found.rows;
+};
+
+/** How many devices of a shard have each status. */
+export const countDevicesByStatus = async (
+  shards: Shards,
+  shard: number,
+): Promise<Readonly<Record<DeviceStatus, number>>> => {
+  const found = await shards.pool(shard, 'dashboard').query<{status: DeviceStatus; count: number}>({
+    name: 'devices-by-status',
+    text: `select d.status, count(*) as count from device_status d ${OWNED} group by d.status`,
+  });
+  const counts = new Map(found.rows.map(({status, count}) => [status, count]));
+  const entries = DEVICE_STATUSES.map((status) => [status, counts.get(status) ?? 0] as const);
+  // Built from every status, so each key is there.
+  return Object.fromEntries(entries) as Record<DeviceStatus, number>;
+};

@@ -1,0 +1,126 @@
+import type pg from 'pg';
+import {onOwner} from '../shards/on-owner.ts';
+import {type Shards} from '../shards/shards.ts';
+import {withOwnedSlots} from '../shards/slot-transaction.ts';
+import {type DeviceKeys} from './device-keys.ts';
+
+export interface EnrolmentRequest {
+  readonly deviceId: string;
+  readonly hardwareId: string;
+  /** sha256 of the secret that the device made, 32 bytes. */
+  readonly secretHash: Buffer;
+  readonly group: string;
+  readonly name?: string | undefined;
+  readonly model?: string | undefined;
+  readonly tags?: Readonly<Record<string, string>> | undefined;
+}
+
+/**
+ * `created`: a new device. `repeated`: the same secret again, nothing changed. `replaced`: another secret, so the card was
+ * re-imaged: a new epoch. `revoked`: an administrator shut the device out, and a group's token does not let it in again.
+ */
+export type Enrolment =
+  | {
+      readonly kind: 'created' | 'repeated' | 'replaced';
+      readonly deviceKey: number;
+      readonly slot: number;
+      readonly epoch: number;
+    }
+  | {readonly kind: 'revoked'};
+
+interface KnownDevice {
+  readonly deviceKey: number;
+  readonly epoch: number;
+  readonly secretHash: Buffer;
+  readonly revoked: boolean;
+}
+
+/** Enrols a device, or answers a repeated enrolment as the first was answered. */
+export const enrol = (shards: Shards, keys: DeviceKeys, request: EnrolmentRequest): Promise<Enrolment> => {
+  const slot = shards.slotOf(request.deviceId);
+  return onOwner(shards, slot, async (shardId) =>
+    withOwnedSlots(shards.pool(shardId, 'ingest'), [slot], async (client) => {
+      const known = await findForUpdate(client, request.deviceId);
+      if (known !== undefined) return reEnrol(client, known, slot, request);
+      const deviceKey = await keys.next();
+      if (await insertDevice(client, deviceKey, slot, request)) return {kind: 'created', deviceKey, slot, epoch: 1};
+      // Another enrolment of the same device committed in between; it is visible to the next statement.
+      const winner = await findForUpdate(client, request.deviceId);
+      if (winner === undefined) throw new Error(`device ${request.deviceId} was neither inserted nor found`);
+      return reEnrol(client, winner, slot, request);
+    }),
+  );
+};
+
+const findForUpdate = async (client: pg.PoolClient, deviceId: string): Promise<KnownDevice | undefined> => {
+  const found = await client.query<KnownDevice>({
+    name: 'enrol-find',
+    text: `select device_key as "deviceKey", epoch, secret_hash as "secretHash", revoked_at is not null as revoked
+           from device where device_id = $1 for update`,
+    values: [deviceId],
+  });
+  return found.rows[0];
+};
+
+const reEnrol = async (
+  client: pg.PoolClient,
+  known: KnownDevice,
+  slot: number,
+  request: EnrolmentRequest,
+): Promise<Enrolment> => {
+  const {deviceKey, epoch} = known;
+  if (known.revoked) return {kind: 'revoked'};
+  if (known.secretHash.equals(request.secretHash)) return {kind: 'repeated', deviceKey, slot, epoch};
+  await client.query({
+    name: 'enrol-replace',
+    text: `update device set secret_hash = $2, epoch = $3, name = coalesce($4, name), model = coalesce($5, model),
+                  tags = coalesce($6, tags), tx_id = pg_current_xact_id()::text::bigint
+           where device_key = $1`,
+    values: [
+      deviceKey,
+      request.secretHash,
+      epoch + 1,
+      request.name ?? null,
+      request.model ?? null,
+      request.tags === undefined ? null : JSON.stringify(request.tags),
+    ],
+  });
+  return {kind: 'replaced', deviceKey, slot, epoch: epoch + 1};
+};
+
+/** False when the device exists already. */
+const insertDevice = async (
+  client: pg.PoolClient,
+  deviceKey: number,
+  slot: number,
+  {deviceId, hardwareId, secretHash, group, name, model, tags}: EnrolmentRequest,
+): Promise<boolean> => {
+  const inserted = await client.query({
+    name: 'enrol-insert',
+    text: `insert into device (device_key, device_id, slot, hardware_id, secret_hash, group_name, name, model, tags)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (device_id) do nothing`,
+    values: [
+      deviceKey,
+      deviceId,
+      slot,
+      hardwareId,
+      secretHash,
+      group,
+      name ?? null,
+      model ?? null,
+      JSON.stringify(tags ?? {}),
+    ],
+  });
+  if (inserted.rowCount === 0) return false;
+  await client.query({
+    name: 'enrol-insert-state',
+    text: 'insert into device_state (device_key, slot, epoch) values ($1, $2, 1)',
+    values: [deviceKey, slot],
+  });
+  await client.query({
+    name: 'enrol-insert-status',
+    text: `insert into device_status (device_key, device_id, slot, status) values ($1, $2, $3, 'pending')`,
+    values: [deviceKey, deviceId, slot],
+  });
+  return true;
+};

@@ -1,0 +1,31 @@
+import {type Shards} from '../shards/shards.ts';
+
+/** What people and scripts may do. */
+export type Role = 'viewer' | 'operator' | 'admin' | 'auditor';
+
+/** The group that an enrolment token admits to, or undefined when the token is unknown, expired or revoked. */
+export const findEnrolmentToken = async (
+  shards: Shards,
+  tokenHash: Buffer,
+): Promise<{readonly group: string} | undefined> => {
+  const found = await shards.control('ingest').query<{group: string}>({
+    name: 'enrolment-token',
+    text: `select group_name as "group" from control.enrolment_token
+           where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,
+    values: [tokenHash],
+  });
+  return found.rows[0];
+};
+
+/** Whose API token this is, or undefined when it is unknown or revoked. */
+export const findApiToken = async (
+  shards: Shards,
+  tokenHash: Buffer,
+): Promise<{readonly name: string; readonly role: Role} | undefined> => {
+  const found = await shards.control('dashboard').query<{name: string; role: Role}>({
+    name: 'api-token',
+    text: 'select name, role from control.api_token where token_hash = $1 and revoked_at is null',
+    values: [tokenHash],
+  });
+  return found.rows[0];
+};

@@ -1,0 +1,44 @@
+import {type DeviceRef} from '../receipts/receipts.ts';
+import {onOwner, type Outer} from '../shards/on-owner.ts';
+import {type Shards} from '../shards/shards.ts';
+
+/** One entry of a device's sync log. */
+export interface StoredRecord {
+  readonly epoch: number;
+  readonly seq: number;
+  readonly batchSeq: number;
+  readonly kind: string;
+  /** What the device's clock said; nothing is ordered by it. */
+  readonly deviceTime: Date | null;
+  /** JSON as the device sent it. */
+  readonly data: unknown;
+  readonly receivedAt: Date;
+}
+
+/** Where a page of records ends; the next starts before it. */
+export interface RecordCursor {
+  readonly epoch: number;
+  readonly seq: number;
+}
+
+/** A device's records in the device's own order, newest first. */
+export const listRecords = (
+  shards: Shards,
+  device: DeviceRef,
+  {before, limit}: {readonly before?: RecordCursor | undefined; readonly limit: number},
+): Promise<readonly StoredRecord[]> =>
+  onOwner(shards, device.slot, async (shardId) => {
+    const found = await shards.pool(shardId, 'dashboard').query<Outer<StoredRecord>>({
+      name: 'records-page',
+      text: `select r.epoch, r.seq, r.batch_seq as "batchSeq", r.kind, r.device_time as "deviceTime", r.data,
+                    r.received_at as "receivedAt"
+             from slot_owner o left join lateral (
+               select * from record where device_key = $2 and (epoch, seq) < ($3, $4)
+               order by epoch desc, seq desc limit $5) r on true
+             where o.slot = $1 and o.state = 'owned' order by r.epoch desc, r.seq desc`,
+      // Without a cursor the page starts at the end: before an epoch that no device reaches.
+      values: [device.slot, device.deviceKey, before?.epoch ?? 2_147_483_647, before?.seq ?? 0, limit],
+    });
+    if (found.rows.length === 0) return {kind: 'moved'};
+    return {kind: 'done', value: found.rows.filter((row) => row.epoch !== null)};
+  });
