@@ -121,6 +121,24 @@ export const listDevices = async (
   return found.rows;
 };
 
+/** How many devices of one group have one status. */
+export interface DeviceCount {
+  readonly group: string;
+  readonly status: DeviceStatus;
+  readonly count: number;
+}
+
+/** The devices of a shard, counted by group and status; nothing is said of combinations that do not occur. */
+export const countDevices = async (shards: Shards, shard: number): Promise<readonly DeviceCount[]> => {
+  const found = await shards.pool(shard, 'dashboard').query<DeviceCount>({
+    name: 'devices-by-group-and-status',
+    text: `select d.group_name as "group", t.status, count(*) as count
+           from device d ${OWNED} join device_status t on t.device_key = d.device_key
+           group by d.group_name, t.status`,
+  });
+  return found.rows;
+};
+
 /** How many devices of a shard have each status. */
 export const countDevicesByStatus = async (
   shards: Shards,

@@ -56,12 +56,24 @@ export const listReceiptsAfter = (
     values: [device.deviceKey, epoch, after, limit],
   });
 
-/** The last receipts of a device over all its epochs, newest first. */
-export const listLastReceipts = (shards: Shards, device: DeviceRef, limit: number): Promise<readonly Receipt[]> =>
+/** Where a page of receipts ends; the next starts before it. */
+export interface ReceiptCursor {
+  readonly epoch: number;
+  readonly batchSeq: number;
+}
+
+/** The receipts of a device over all its epochs, newest first. */
+export const listReceipts = (
+  shards: Shards,
+  device: DeviceRef,
+  {before, limit}: {readonly before?: ReceiptCursor | undefined; readonly limit: number},
+): Promise<readonly Receipt[]> =>
   select(shards, 'dashboard', device, {
-    name: 'receipts-last',
-    text: 'select * from receipt where device_key = $2 order by epoch desc, batch_seq desc limit $3',
-    values: [device.deviceKey, limit],
+    name: 'receipts-page',
+    text: `select * from receipt where device_key = $2 and (epoch, batch_seq) < ($3, $4)
+           order by epoch desc, batch_seq desc limit $5`,
+    // Without a cursor the page starts at the end: before an epoch that no device reaches.
+    values: [device.deviceKey, before?.epoch ?? 2_147_483_647, before?.batchSeq ?? 0, limit],
   });
 
 /** The receipt of one batch, or undefined when it is not applied yet. */

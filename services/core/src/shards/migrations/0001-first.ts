@@ -121,6 +121,8 @@ create table device_command (
 );
 -- Unique, because requests of one type for one device become one command.
 create unique index device_command_open on device_command (device_key, type) where done_at is null;
+-- For a device's page, which also shows what is done.
+create index device_command_by_device on device_command (device_key);
 `;
 
 /** The control schema, which shard 0 alone has. */
