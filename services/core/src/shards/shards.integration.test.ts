@@ -1,0 +1,155 @@
+import {randomUUID} from 'node:crypto';
+import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {createDeviceKeys} from '../devices/device-keys.ts';
+import {findCredential} from '../devices/credentials.ts';
+import {countDevices, DEVICE_FIELDS, findDevice, listDevices} from '../devices/device-reader.ts';
+import {enrol} from '../devices/enrolment.ts';
+import {touchLastSeen} from '../devices/last-seen.ts';
+import {findPosition} from '../devices/position.ts';
+import {createTestShards, type TestShards} from '../testing/test-shards.ts';
+import {migrateShard} from './migrate.ts';
+import {daysAround, ensurePartitions} from './partitions.ts';
+import {tokenHash} from './provision.ts';
+import {withOwnedSlots} from './slot-transaction.ts';
+
+let bench: TestShards;
+beforeAll(async () => {
+  bench = await createTestShards({shards: 2});
+});
+afterAll(() => bench.close());
+
+const enrolment = (deviceId: string, secret: string) => ({
+  deviceId,
+  hardwareId: `hw-${deviceId}`,
+  secretHash: tokenHash(secret),
+  group: 'default',
+});
+
+test('the slot map sends each half of the slots to one of two shards', () => {
+  expect(bench.shards.slotMap.shardOf(0)).toBe(0);
+  expect(bench.shards.slotMap.shardOf(1023)).toBe(1);
+  expect(bench.shards.slotMap.slotsOf(0)).toHaveLength(512);
+});
+
+test('three migrations at once leave one schema', async () => {
+  const {database, ...server} = bench.target(1);
+  const fresh = `${database}_fresh`;
+  const pool = bench.shards.pool(1, 'job');
+  await pool.query(`create database ${fresh}`);
+  try {
+    const versions = await Promise.all([1, 2, 3].map(() => migrateShard({...server, database: fresh}, 1)));
+    expect(versions).toEqual([1, 1, 1]);
+  } finally {
+    await pool.query(`drop database ${fresh} with (force)`);
+  }
+});
+
+test('an enrolment that is repeated, also at the same time, changes nothing', async () => {
+  const deviceId = randomUUID();
+  const keys = createDeviceKeys(bench.shards);
+  const all = await Promise.all(Array.from({length: 6}, () => enrol(bench.shards, keys, enrolment(deviceId, 'a'))));
+  expect(all.map(({kind}) => kind).sort()).toEqual([
+    'created',
+    'repeated',
+    'repeated',
+    'repeated',
+    'repeated',
+    'repeated',
+  ]);
+  expect(new Set(all.map((one) => (one.kind === 'revoked' ? 'revoked' : `${one.deviceKey}/${one.epoch}`))).size).toBe(
+    1,
+  );
+});
+
+test('another secret is a re-imaged card: a new epoch and credential, the same device', async () => {
+  const deviceId = randomUUID();
+  const keys = createDeviceKeys(bench.shards);
+  const first = await enrol(bench.shards, keys, enrolment(deviceId, 'a'));
+  const second = await enrol(bench.shards, keys, enrolment(deviceId, 'b'));
+  expect(first).toMatchObject({kind: 'created', epoch: 1});
+  expect(second).toMatchObject({kind: 'replaced', epoch: 2, deviceKey: first.kind === 'revoked' ? 0 : first.deviceKey});
+  const credential = await findCredential(bench.shards, deviceId);
+  expect(credential?.secretHash.equals(tokenHash('b'))).toBe(true);
+  expect(credential).toMatchObject({epoch: 2, revoked: false, group: 'default', deviceId});
+});
+
+test('a device that was never enrolled has no credential, position or page', async () => {
+  const nobody = randomUUID();
+  expect(await findCredential(bench.shards, nobody)).toBeUndefined();
+  expect(await findDevice(bench.shards, nobody)).toBeUndefined();
+  expect(await findPosition(bench.shards, 123_456_789, bench.shards.slotOf(nobody))).toBeUndefined();
+});
+
+test('a new device is pending, at the start of epoch 1, and listed on its own shard only', async () => {
+  const deviceId = randomUUID();
+  const made = await enrol(bench.shards, createDeviceKeys(bench.shards), enrolment(deviceId, 'a'));
+  if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
+  expect(await findPosition(bench.shards, made.deviceKey, made.slot)).toEqual({
+    epoch: 1,
+    appliedThrough: 0,
+    commands: false,
+  });
+  expect(await findDevice(bench.shards, deviceId)).toMatchObject({
+    deviceId,
+    status: 'pending',
+    epoch: 1,
+    lastSyncAt: null,
+  });
+  const home = bench.shards.shardOfDevice(deviceId);
+  const pages = await Promise.all(
+    bench.shards
+      .ids()
+      .map((shard) => listDevices(bench.shards, {shard, filter: {status: 'pending'}, limit: 1000, fields: ['name']})),
+  );
+  const found = pages.map((page) => page.some((device) => device.deviceId === deviceId));
+  expect(found).toEqual([home === 0, home === 1]);
+});
+
+test('pages of devices follow one another without gaps or repeats', async () => {
+  const keys = createDeviceKeys(bench.shards);
+  for (let index = 0; index < 20; index++)
+    await enrol(bench.shards, keys, {...enrolment(randomUUID(), 'a'), group: 'pages'});
+  for (const shard of bench.shards.ids()) {
+    const query = {shard, filter: {group: 'pages'}, fields: DEVICE_FIELDS};
+    const whole = (await listDevices(bench.shards, {...query, limit: 1000})).map(({deviceId}) => deviceId);
+    const paged: string[] = [];
+    for (;;) {
+      const page = await listDevices(bench.shards, {...query, limit: 3, after: paged.at(-1)});
+      if (page.length === 0) break;
+      paged.push(...page.map(({deviceId}) => deviceId));
+    }
+    expect(paged).toEqual(whole);
+    const counts = await countDevices(bench.shards, shard);
+    expect(counts).toContainEqual({group: 'pages', status: 'pending', count: whole.length});
+  }
+});
+
+test('a sighting moves last seen forward and never back', async () => {
+  const deviceId = randomUUID();
+  const made = await enrol(bench.shards, createDeviceKeys(bench.shards), enrolment(deviceId, 'a'));
+  if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
+  const at = Date.UTC(2026, 0, 2, 3, 4, 5);
+  expect(
+    await touchLastSeen(bench.shards, [
+      {...made, seenAtMs: at},
+      {...made, seenAtMs: at - 5000},
+    ]),
+  ).toBe(1);
+  await touchLastSeen(bench.shards, [{...made, seenAtMs: at - 1000}]);
+  expect((await findDevice(bench.shards, deviceId))?.lastSeenAt).toEqual(new Date(at));
+});
+
+test('a transaction on a slot that another shard owns is refused and writes nothing', async () => {
+  const verdict = await withOwnedSlots(bench.shards.pool(0, 'ingest'), [1, 1023, 1, 700], () =>
+    Promise.resolve('written'),
+  );
+  expect(verdict).toEqual({kind: 'moved', slots: [700, 1023]});
+});
+
+test('partitions are made once, whoever else makes them at the same time', async () => {
+  const pool = bench.shards.pool(0, 'job');
+  const days = daysAround(Date.now(), 2, 5);
+  const made = await Promise.all([ensurePartitions(pool, days), ensurePartitions(pool, days)]);
+  expect(made.flat().sort()).toEqual(days);
+  expect(await ensurePartitions(pool, days)).toEqual([]);
+});

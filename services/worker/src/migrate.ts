@@ -1,0 +1,117 @@
+import {SECRET_KEYS, shardSecretFolder} from '@pisync/contract/files';
+import {type Topology} from '@pisync/contract/topology';
+import {AppError, describeError} from '@pisync/core/errors/app-error';
+import {type Secrets} from '@pisync/core/secrets/secrets';
+import {migrateShard, type MigrationTarget} from '@pisync/core/shards/migrate';
+import {daysAround, ensurePartitions} from '@pisync/core/shards/partitions';
+import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
+import {PG_TYPES} from '@pisync/core/shards/pg-types';
+import {readSlotMap, seedBootstrapTokens, seedSlotMap, seedSlotOwner} from '@pisync/core/shards/provision';
+import {type SlotMapRow} from '@pisync/core/shards/slot-map';
+import {type Logger} from '@pisync/core/telemetry/logger';
+import pg from 'pg';
+
+/** Yesterday, because a batch keeps the day of its arrival; a week ahead, so that the keeper may be away for days. */
+export const PARTITION_DAYS = {from: -1, to: 7} as const;
+
+export interface MigrationJob {
+  readonly shardId: number;
+  readonly topology: Topology;
+  readonly secrets: Secrets;
+  readonly log: Logger;
+  readonly now: () => number;
+  /** How long servers that do not answer, and shard 0's slot map, are waited for. */
+  readonly deadlineMs: number;
+}
+
+const RETRY_MS = 1000;
+
+/**
+ * Makes one shard ready for this release. Safe to repeat and to run twice at once: every step adds only what is missing.
+ * @throws AppError `config-invalid` for a shard that the topology does not list, `shard-unavailable` after the deadline.
+ */
+export const runMigration = async (job: MigrationJob): Promise<void> => {
+  const {shardId, topology, secrets, log, now} = job;
+  const giveUpAt = now() + job.deadlineMs;
+  const target = await targetOf(topology, secrets, shardId);
+  const version = await retry(job, giveUpAt, `shard ${shardId} at ${target.host}:${target.port}`, () =>
+    migrateShard(target, shardId),
+  );
+  log.info({shard: shardId, version}, 'the schema is up to date');
+
+  const pool = poolOf(target);
+  const control = shardId === 0 ? pool : poolOf(await targetOf(topology, secrets, 0));
+  try {
+    const created = await ensurePartitions(pool, daysAround(now(), PARTITION_DAYS.from, PARTITION_DAYS.to));
+    log.info({shard: shardId, created}, 'partitions are there');
+    if (shardId === 0) {
+      await seedSlotMap(pool, topology.shards.length);
+      await seedBootstrapTokens(pool, {
+        adminToken: await secrets.read('bootstrap', SECRET_KEYS.bootstrap.adminToken),
+        enrolmentToken: await secrets.read('bootstrap', SECRET_KEYS.bootstrap.enrolmentToken),
+      });
+    }
+    const map = await retry(job, giveUpAt, 'the slot map in shard 0', () => requireSlotMap(control));
+    await seedSlotOwner(pool, shardId, map);
+    log.info({shard: shardId, slots: map.filter(({shard}) => shard === shardId).length}, 'slots are shared out');
+  } finally {
+    await pool.end();
+    if (control !== pool) await control.end();
+  }
+};
+
+const requireSlotMap = async (control: pg.Pool): Promise<readonly SlotMapRow[]> => {
+  const map = await readSlotMap(control);
+  if (map === undefined)
+    throw new AppError('shard-unavailable', 'the slot map is not filled yet; the migration of shard 0 fills it');
+  return map;
+};
+
+const targetOf = async (topology: Topology, secrets: Secrets, shardId: number): Promise<MigrationTarget> => {
+  const shard = topology.shards.find(({id}) => id === shardId);
+  if (shard === undefined) {
+    const known = topology.shards.map(({id}) => id).join(', ');
+    throw new AppError('config-invalid', `the topology has no shard ${shardId}; it has ${known}`);
+  }
+  const folder = shardSecretFolder(shardId);
+  return {
+    ...shard.rw,
+    database: shard.database,
+    user: await secrets.read(folder, SECRET_KEYS.shard.username),
+    password: await secrets.read(folder, SECRET_KEYS.shard.password),
+  };
+};
+
+const poolOf = (target: MigrationTarget): pg.Pool => {
+  const pool = new pg.Pool({
+    ...target,
+    max: 2,
+    application_name: 'migrate',
+    connectionTimeoutMillis: 5000,
+    types: PG_TYPES,
+  });
+  // A lost idle connection is replaced by the next query, which then says what is wrong.
+  pool.on('error', () => undefined);
+  return pool;
+};
+
+/** A server that starts refuses or resets connections for a while; a schema error would be the same next time. */
+const worthRetrying = (error: unknown): boolean =>
+  error instanceof AppError ? error.code === 'shard-unavailable' : isSystemicDatabaseFault(error);
+
+const retry = async <T>(job: MigrationJob, giveUpAt: number, what: string, attempt: () => Promise<T>): Promise<T> => {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!worthRetrying(error)) throw error;
+      if (job.now() > giveUpAt) {
+        throw new AppError('shard-unavailable', `${what} did not become ready within ${job.deadlineMs} ms`, {
+          cause: error,
+        });
+      }
+      job.log.info({waitingFor: what, reason: describeError(error)}, 'not ready yet');
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+};
