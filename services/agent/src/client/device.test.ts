@@ -1,0 +1,239 @@
+import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
+import {startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
+import {Device, type Identity} from './device.ts';
+import {Outbox, type OutboxEntry} from './outbox.ts';
+import {createTransport} from './transport.ts';
+import type {Reading} from './wire.ts';
+
+let region: FakeRegion;
+let closeTransport: () => Promise<void>;
+let saved: Identity[];
+let journal: OutboxEntry[];
+
+const readings = (count: number): Reading[] => Array.from({length: count}, (_, i) => ({k: 'n', t: i, d: {i}}));
+
+const makeDevice = (identity?: Identity, outbox = new Outbox()): Device => {
+  let secrets = 0;
+  const {transport, close} = createTransport({
+    connections: 1,
+    host: 'eu.example.com',
+    timeoutMs: 2000,
+    caFile: undefined,
+    insecure: false,
+  });
+  closeTransport = close;
+  return new Device({
+    identity: identity ?? {hardwareId: 'pi-1', secret: 'first-secret'},
+    outbox,
+    memory: {
+      saveIdentity: (next) => Promise.resolve(void saved.push(next)),
+      append: (entries) => Promise.resolve(void journal.push(...entries)),
+    },
+    transport,
+    clock: {monotonicMs: () => performance.now(), wallMs: () => 0},
+    random: () => 0.5,
+    newSecret: () => `secret-${++secrets}`,
+    readState: () => ({v: 1}),
+    observer: {},
+    options: {baseUrl: region.url, enrolmentToken: region.token, profile: {}, backoffScale: 0.001},
+  });
+};
+
+/** Steps until the condition holds; a device that waits is asked again, because waits here are milliseconds. */
+const until = async (device: Device, done: () => boolean, what: string): Promise<void> => {
+  const deadlineMs = performance.now() + 5000;
+  while (!done()) {
+    if (performance.now() > deadlineMs) {
+      throw new Error(
+        `not in time: ${what}; session ${JSON.stringify(device.session)}; saw ${JSON.stringify(region.seen.slice(-3))}`,
+      );
+    }
+    await device.step();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+};
+
+const drained = (device: Device): boolean =>
+  device.outbox.epoch !== undefined && device.outbox.queued === 0 && device.outbox.batches.length === 0;
+
+const taken = (): string[] =>
+  [...region.devices.values()].flatMap(({batches}) =>
+    [...batches].map(([key, {records}]) => `${key} ${records.map(({s}) => s).join(',')}`),
+  );
+
+beforeEach(async () => {
+  region = await startFakeRegion();
+  saved = [];
+  journal = [];
+});
+afterEach(async () => {
+  await closeTransport();
+  await region.close();
+});
+
+describe('a device', () => {
+  test('enrols, sends what waits, and forgets it once it is applied', async () => {
+    const device = makeDevice();
+    await device.record(readings(3));
+    await until(device, () => drained(device), 'everything applied');
+    expect(taken()).toEqual(['e1:1 1,2,3']);
+    expect(saved.at(-1)).toMatchObject({epoch: 'e1', secret: 'first-secret'});
+    expect(region.seen[0]?.host).toBe('eu.example.com');
+  });
+
+  test('keeps an accepted batch until the region says it is applied', async () => {
+    region.applied = () => 0;
+    const device = makeDevice();
+    await device.record(readings(2));
+    await until(device, () => device.outbox.batches[0]?.accepted === true, 'accepted');
+    expect(device.outbox.batches).toHaveLength(1);
+    region.applied = undefined;
+    device.wakeUp('scheduled');
+    await until(device, () => device.outbox.applied === 2, 'applied');
+    expect(device.outbox.batches).toHaveLength(0);
+  });
+
+  test('sends the same bytes again after an answer was lost, and is told of a duplicate', async () => {
+    let calls = 0;
+    region.trouble = (path) => (path === '/v1/sync' && calls++ === 0 ? {kind: 'take-and-hang-up'} : undefined);
+    const device = makeDevice();
+    await device.record(readings(2));
+    await until(device, () => drained(device), 'applied');
+    expect(taken()).toEqual(['e1:1 1,2']);
+    expect([...region.devices.values()].flatMap(({conflicts}) => conflicts)).toEqual([]);
+    expect(region.seen.at(-1)?.body).toMatchObject({reason: 'retry', stats: {attempt: 2}});
+  });
+
+  test('halves a batch that is too large, and never reuses a number for two contents', async () => {
+    region.trouble = (path, body) =>
+      path === '/v1/sync' && Array.isArray(body.records) && body.records.length > 3
+        ? {kind: 'status', status: 413, body: {maxRecords: 3}}
+        : undefined;
+    const device = makeDevice();
+    await device.record(readings(7));
+    await until(device, () => drained(device), 'all sent');
+    expect(taken()[0]).toBe('e1:1 1,2,3');
+    const numbers = [...region.devices.values()].flatMap(({batches}) =>
+      [...batches.values()].flatMap((b) => b.records),
+    );
+    expect(numbers.map(({s}) => s)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  });
+
+  test('gives up content that is refused and goes on with the next number', async () => {
+    region.trouble = (path, body) =>
+      path === '/v1/sync' && body.batchSeq === 1 && JSON.stringify(body.records).includes('poison')
+        ? {kind: 'status', status: 400}
+        : undefined;
+    const device = makeDevice();
+    await device.record([{k: 'poison', t: 0, d: {}}]);
+    await until(device, () => drained(device), 'emptied');
+    await device.record(readings(1));
+    device.wakeUp('scheduled');
+    await until(device, () => drained(device) && device.outbox.applied === 2, 'next batch');
+    expect(taken()).toEqual(['e1:1 ', 'e1:2 2']);
+  });
+
+  test('takes a 422 that names the batch as accepted', async () => {
+    region.trouble = (path) =>
+      path === '/v1/sync'
+        ? {
+            kind: 'status',
+            status: 422,
+            body: {accepted: 1, applied: 1, errors: [{pointer: '/records/0', detail: 'no'}]},
+          }
+        : undefined;
+    const device = makeDevice();
+    await device.record(readings(2));
+    await until(device, () => drained(device), 'accepted');
+    expect(region.seen.filter(({path}) => path === '/v1/sync')).toHaveLength(1);
+  });
+
+  test('enrols again with the same secret after 401, and goes on in the same epoch', async () => {
+    let calls = 0;
+    region.trouble = (path) => (path === '/v1/sync' && calls++ === 0 ? {kind: 'status', status: 401} : undefined);
+    const device = makeDevice();
+    await device.record(readings(1));
+    await until(device, () => drained(device), 'applied');
+    expect(taken()).toEqual(['e1:1 1']);
+    expect(region.seen.map(({path}) => path)).toEqual(['/v1/enroll', '/v1/sync', '/v1/enroll', '/v1/sync']);
+  });
+
+  test('takes a new epoch with a new secret when told so, and numbers from 1', async () => {
+    region.extra = (body) => (body.epoch === 'e1' ? {commands: [{id: 'c1', type: 'epoch.new'}], cmdCursor: 'c1'} : {});
+    const device = makeDevice();
+    await device.record(readings(2));
+    await until(device, () => device.outbox.epoch === 'e2', 'new epoch');
+    await device.record(readings(1));
+    device.wakeUp('scheduled');
+    await until(device, () => drained(device) && device.outbox.applied === 1, 'applied in the new epoch');
+    expect(taken()).toEqual(['e1:1 1,2', 'e2:1 1']);
+    expect(saved.at(-1)?.secret).toBe('secret-1');
+  });
+
+  test('answers a sync.full command at once, with state and without readings', async () => {
+    let asked = false;
+    region.extra = () => {
+      if (asked) return {};
+      asked = true;
+      return {commands: [{id: 'c1', type: 'sync.full'}], cmdCursor: 'c1'};
+    };
+    const device = makeDevice();
+    await device.record(readings(1));
+    await until(device, () => device.outbox.applied === 2, 'the forced sync');
+    expect(region.seen.at(-1)?.body).toMatchObject({mode: 'full', reason: 'forced', pull: {cmdCursor: 'c1'}});
+  });
+
+  test('resends from what the region misses', async () => {
+    let forgotten = false;
+    const device = makeDevice();
+    region.applied = () => 0;
+    for (let batch = 0; batch < 3; batch++) {
+      await device.record(readings(1));
+      device.wakeUp('scheduled');
+      await until(
+        device,
+        () =>
+          device.outbox.queued === 0 && device.outbox.toSend === undefined && device.outbox.lastBatchSeq === batch + 1,
+        'accepted',
+      );
+    }
+    region.trouble = (path, body) => {
+      if (forgotten || path !== '/v1/sync' || body.batchSeq !== 4) return undefined;
+      forgotten = true;
+      for (const known of region.devices.values()) known.batches.delete('e1:2');
+      return {kind: 'status', status: 409, body: {expected: 2}};
+    };
+    region.applied = undefined;
+    await device.record(readings(1));
+    device.wakeUp('scheduled');
+    await until(device, () => device.outbox.applied === 4, 'all applied');
+    expect(taken().sort()).toEqual(['e1:1 1', 'e1:2 2', 'e1:3 3', 'e1:4 4']);
+  });
+
+  test('waits for Retry-After', async () => {
+    let calls = 0;
+    region.trouble = (path) =>
+      path === '/v1/sync' && calls++ === 0 ? {kind: 'status', status: 503, headers: {'retry-after': '30'}} : undefined;
+    const device = makeDevice();
+    await device.record(readings(1));
+    await until(device, () => device.session.failures === 1, 'refused once');
+    expect(device.session.notBeforeMs - performance.now()).toBeGreaterThan(29_000);
+    expect(await device.step()).toBe(device.session.notBeforeMs);
+  });
+
+  test('goes on after a power cut from its journal', async () => {
+    region.applied = () => 0;
+    const device = makeDevice();
+    await device.record(readings(2));
+    await until(device, () => device.outbox.batches[0]?.accepted === true, 'accepted');
+    await closeTransport();
+    const replayed = new Outbox();
+    for (const entry of journal) replayed.apply(structuredClone(entry));
+    expect([...replayed.entries()]).toEqual([...device.outbox.entries()]);
+    region.applied = undefined;
+    const again = makeDevice(saved.at(-1), replayed);
+    await again.record(readings(1));
+    await until(again, () => drained(again), 'applied');
+    expect(taken()).toEqual(['e1:1 1,2', 'e1:2 3']);
+  });
+});

@@ -1,0 +1,166 @@
+/** Reads devices from one shard, as the judge wants them. Only rows of slots that the shard owns count: a slot that moved away leaves its rows for a while. */
+import pg from 'pg';
+import {recordsDigest, valueDigest} from '../ledger/entry.ts';
+import type {DeviceRecord, JsonObject} from '../client/wire.ts';
+import {batchKey} from './claims.ts';
+import type {StoredDevice, StoredReceipt, StoredRecords, StoredState} from './compare.ts';
+
+export interface ShardReader {
+  readonly name: string;
+  /** @returns those of the devices that live here, by id. */
+  read(deviceIds: readonly string[]): Promise<ReadonlyMap<string, StoredDevice>>;
+  /** @returns keys of the applied batches of each device, by id: enough to see whether the queues are drained. */
+  appliedKeys(deviceIds: readonly string[]): Promise<ReadonlyMap<string, ReadonlySet<string>>>;
+  close(): Promise<void>;
+}
+
+interface DeviceRow {
+  readonly device_key: string;
+  readonly device_id: string;
+}
+interface ReceiptRow {
+  readonly device_key: string;
+  readonly epoch: number;
+  readonly batch_seq: string;
+  readonly hash: string;
+  readonly outcome: 'applied' | 'rejected';
+  readonly record_count: number;
+}
+interface RecordRow {
+  readonly device_key: string;
+  readonly epoch: number;
+  readonly batch_seq: string;
+  readonly seq: string;
+  readonly kind: string;
+  readonly device_time_ms: string | null;
+  readonly data: JsonObject | null;
+}
+interface StateRow {
+  readonly device_key: string;
+  readonly epoch: number;
+  readonly applied_through: string;
+  readonly state_seq: string;
+  readonly state: unknown;
+  readonly records_total: string;
+  readonly syncs_total: string;
+}
+
+const DEVICES = `select d.device_key::text, d.device_id::text from device d
+  join slot_owner o on o.slot = d.slot and o.state = 'owned' where d.device_id = any($1::uuid[])`;
+const RECEIPTS = `select device_key::text, epoch, batch_seq::text, encode(content_hash, 'hex') as hash, outcome, record_count
+  from receipt where device_key = any($1::bigint[])`;
+const RECORDS = `select device_key::text, epoch, batch_seq::text, seq::text, kind,
+  round(extract(epoch from device_time) * 1000)::text as device_time_ms, data
+  from record where device_key = any($1::bigint[]) order by device_key, epoch, batch_seq, seq`;
+const STATES = `select device_key::text, epoch, applied_through::text, state_seq::text, state, records_total::text, syncs_total::text
+  from device_state where device_key = any($1::bigint[])`;
+const QUARANTINE = `select distinct device_key::text, epoch, batch_seq::text from quarantine
+  where device_key = any($1::bigint[]) and kind in ('batch', 'conflict') and epoch is not null and batch_seq is not null`;
+
+const groupBy = <T>(rows: readonly T[], key: (row: T) => string): Map<string, T[]> => {
+  const groups = new Map<string, T[]>();
+  for (const row of rows) {
+    const group = groups.get(key(row));
+    if (group === undefined) groups.set(key(row), [row]);
+    else group.push(row);
+  }
+  return groups;
+};
+
+const storedRecords = (rows: readonly RecordRow[]): StoredRecords => {
+  const records: DeviceRecord[] = rows.map((row) => ({
+    s: Number(row.seq),
+    k: row.kind,
+    t: Number(row.device_time_ms),
+    d: row.data ?? {},
+  }));
+  return {rows: rows.length, distinct: new Set(rows.map(({seq}) => seq)).size, digest: recordsDigest(records)};
+};
+
+const storedState = (row: StateRow | undefined): StoredState | undefined =>
+  row === undefined
+    ? undefined
+    : {
+        epoch: row.epoch,
+        appliedThrough: Number(row.applied_through),
+        stateSeq: Number(row.state_seq),
+        digest: row.state === null ? null : valueDigest(row.state),
+        recordsTotal: Number(row.records_total),
+        syncsTotal: Number(row.syncs_total),
+      };
+
+const storedReceipt = (row: ReceiptRow): StoredReceipt => ({
+  epoch: row.epoch,
+  batchSeq: Number(row.batch_seq),
+  hash: row.hash,
+  outcome: row.outcome,
+  recordCount: row.record_count,
+});
+
+const keyOf = (row: {readonly epoch: number; readonly batch_seq: string}): string =>
+  batchKey(row.epoch, Number(row.batch_seq));
+
+/** @param url a connection string; its password never appears in {@link ShardReader.name}. */
+export const openShard = (url: string): ShardReader => {
+  const {host, pathname} = new URL(url);
+  const name = `${host}${pathname}`;
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 2,
+    application_name: 'pisync-judge',
+    connectionTimeoutMillis: 5000,
+  });
+  // An idle connection that the server closes must not end the process; the next query reports it.
+  pool.on('error', () => undefined);
+  const query = async <R extends pg.QueryResultRow>(sql: string, ids: readonly string[]): Promise<R[]> => {
+    try {
+      return (await pool.query<R>(sql, [ids])).rows;
+    } catch (cause) {
+      throw new Error(`cannot read shard ${name}: ${cause instanceof Error ? cause.message : String(cause)}`, {cause});
+    }
+  };
+  return {
+    name,
+    async read(deviceIds) {
+      const devices = await query<DeviceRow>(DEVICES, deviceIds);
+      const keys = devices.map(({device_key}) => device_key);
+      const [receiptRows, recordRows, stateRows, quarantineRows] = await Promise.all([
+        query<ReceiptRow>(RECEIPTS, keys),
+        query<RecordRow>(RECORDS, keys),
+        query<StateRow>(STATES, keys),
+        query<{device_key: string; epoch: number; batch_seq: string}>(QUARANTINE, keys),
+      ]);
+      const receipts = groupBy(receiptRows, (row) => row.device_key);
+      const records = groupBy(recordRows, (row) => row.device_key);
+      const states = new Map(stateRows.map((row) => [row.device_key, row]));
+      const quarantined = groupBy(quarantineRows, (row) => row.device_key);
+      return new Map(
+        devices.map(({device_key, device_id}): [string, StoredDevice] => {
+          const batches = groupBy(records.get(device_key) ?? [], keyOf);
+          return [
+            device_id,
+            {
+              shard: name,
+              receipts: (receipts.get(device_key) ?? []).map(storedReceipt),
+              records: new Map([...batches].map(([key, rows]) => [key, storedRecords(rows)])),
+              state: storedState(states.get(device_key)),
+              quarantined: new Set((quarantined.get(device_key) ?? []).map(keyOf)),
+            },
+          ];
+        }),
+      );
+    },
+    async appliedKeys(deviceIds) {
+      const devices = await query<DeviceRow>(DEVICES, deviceIds);
+      const rows = await query<ReceiptRow>(
+        RECEIPTS,
+        devices.map(({device_key}) => device_key),
+      );
+      const byDevice = groupBy(rows, (row) => row.device_key);
+      return new Map(
+        devices.map(({device_key, device_id}) => [device_id, new Set((byDevice.get(device_key) ?? []).map(keyOf))]),
+      );
+    },
+    close: () => pool.end(),
+  };
+};

@@ -1,0 +1,165 @@
+/** The sync contract in memory, over real HTTP on loopback: what a region answers, and switches for what can go wrong. */
+import {createHash} from 'node:crypto';
+import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http';
+import type {AddressInfo} from 'node:net';
+import {gunzipSync} from 'node:zlib';
+import {contentHash} from '../client/content.ts';
+import type {DeviceRecord, JsonObject, SyncBody} from '../client/wire.ts';
+
+export interface TakenBatch {
+  readonly hash: string;
+  readonly records: readonly DeviceRecord[];
+  readonly state: JsonObject | undefined;
+}
+
+export interface FakeDevice {
+  readonly deviceId: string;
+  secret: string;
+  ordinal: number;
+  /** By `epoch:batchSeq`. */
+  readonly batches: Map<string, TakenBatch>;
+  readonly conflicts: string[];
+}
+
+/** What to do instead of answering; the second form answers after the batch was taken, or not at all. */
+export type Trouble =
+  | {
+      readonly kind: 'status';
+      readonly status: number;
+      readonly body?: JsonObject;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  | {readonly kind: 'take-and-hang-up'};
+
+export interface FakeRegion {
+  readonly url: string;
+  readonly token: string;
+  readonly devices: Map<string, FakeDevice>;
+  readonly seen: {readonly path: string; readonly host: string | undefined; readonly body: JsonObject}[];
+  /** Asked for each call, before anything else. */
+  trouble: (path: string, body: JsonObject) => Trouble | undefined;
+  /** Added to each sync answer. */
+  extra: (body: SyncBody) => JsonObject;
+  /** Batches up to here are reported as applied; by default all that are contiguous. */
+  applied: ((device: FakeDevice, epoch: string) => number) | undefined;
+  close(): Promise<void>;
+}
+
+const readBody = async (request: IncomingMessage): Promise<JsonObject> => {
+  const chunks: Buffer[] = [];
+  // Node's types say any for chunks; without an encoding they are Buffers.
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const bytes = Buffer.concat(chunks);
+  const plain = request.headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes;
+  // The client under test is the only caller.
+  return JSON.parse(plain.toString('utf8')) as JsonObject;
+};
+
+const contiguous = (device: FakeDevice, epoch: string): number => {
+  let through = 0;
+  while (device.batches.has(`${epoch}:${through + 1}`)) through += 1;
+  return through;
+};
+
+export const startFakeRegion = async (): Promise<FakeRegion> => {
+  const devices = new Map<string, FakeDevice>();
+  const reply = (
+    response: ServerResponse,
+    status: number,
+    body: JsonObject,
+    headers: Readonly<Record<string, string>> = {},
+  ): void => {
+    response.writeHead(status, {'content-type': 'application/json', ...headers});
+    response.end(JSON.stringify(body));
+  };
+
+  const enrol = (request: IncomingMessage, response: ServerResponse, body: JsonObject): void => {
+    if (request.headers.authorization !== `Bearer ${region.token}`) {
+      reply(response, 401, {title: 'unknown enrolment token'});
+      return;
+    }
+    const deviceId = createHash('md5').update(String(body.hardwareId)).digest('hex');
+    const secret = String(body.secret);
+    const device = devices.get(deviceId) ?? {deviceId, secret, ordinal: 1, batches: new Map(), conflicts: []};
+    devices.set(deviceId, device);
+    if (device.secret !== secret) {
+      device.secret = secret;
+      device.ordinal += 1;
+    }
+    reply(response, 200, {
+      deviceId,
+      credential: `ps_${deviceId}.${secret}`,
+      epoch: `e${device.ordinal}`,
+      region: 'fake',
+    });
+  };
+
+  const sync = (request: IncomingMessage, response: ServerResponse, body: SyncBody, hangUp: boolean): void => {
+    const credential = /^Bearer ps_([^.]+)\.(.+)$/.exec(request.headers.authorization ?? '');
+    const device = devices.get(credential?.[1] ?? '');
+    if (device === undefined || device.secret !== credential?.[2]) {
+      reply(response, 401, {title: 'enrol again'});
+      return;
+    }
+    const applied = (): number => (region.applied ?? contiguous)(device, body.epoch);
+    let duplicate = false;
+    if (body.mode !== 'heartbeat') {
+      if (body.batchSeq > applied() + 64) {
+        reply(response, 409, {title: 'gap', expected: applied() + 1});
+        return;
+      }
+      const key = `${body.epoch}:${body.batchSeq}`;
+      const hash = contentHash(body.state, body.records);
+      const known = device.batches.get(key);
+      duplicate = known !== undefined;
+      if (known === undefined) device.batches.set(key, {hash, records: body.records, state: body.state});
+      else if (known.hash !== hash) device.conflicts.push(key);
+    }
+    if (hangUp) {
+      request.socket.destroy();
+      return;
+    }
+    const now = Date.now();
+    reply(response, 200, {
+      accepted: body.batchSeq,
+      applied: applied(),
+      duplicate,
+      continueNow: body.more,
+      serverTime: now,
+      nextSyncAt: now + 3600_000,
+      policy: {maxRecords: 500, compress: 'gzip', backoff: {base: 0.001, cap: 0.01, edgeJitter: 0.001}},
+      ...region.extra(body),
+    });
+  };
+
+  const server: Server = createServer((request, response) => {
+    void (async () => {
+      const path = request.url ?? '';
+      const body = await readBody(request);
+      region.seen.push({path, host: request.headers.host, body});
+      const trouble = region.trouble(path, body);
+      if (trouble?.kind === 'status') reply(response, trouble.status, trouble.body ?? {}, trouble.headers);
+      else if (path === '/v1/enroll') enrol(request, response, body);
+      // The client under test is the only caller.
+      else sync(request, response, body as unknown as SyncBody, trouble !== undefined);
+    })();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // A server that listens on TCP has an AddressInfo.
+  const {port} = server.address() as AddressInfo;
+  const region: FakeRegion = {
+    url: `http://127.0.0.1:${port}`,
+    token: 'enrol-me',
+    devices,
+    seen: [],
+    trouble: () => undefined,
+    extra: () => ({}),
+    applied: undefined,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+  return region;
+};
