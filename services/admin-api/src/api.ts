@@ -1,0 +1,46 @@
+import type {Shards} from '@pisync/core/shards/shards';
+import type {CacheStore} from './caching/read-through.ts';
+import {createDeviceDirectory} from './devices/device-directory.ts';
+import {deviceHistoryRoutes} from './devices/device-history.ts';
+import {deviceListRoute} from './devices/device-list.ts';
+import {deviceRoute} from './devices/device-route.ts';
+import type {Route} from './http/route.ts';
+import {withOpenApi} from './openapi/openapi-route.ts';
+import {createCursors} from './paging/cursors.ts';
+import type {AskShards} from './paging/fan-out.ts';
+import {regionSummaryRoute} from './region/region-summary.ts';
+import type {Authenticator} from './sessions/authenticate.ts';
+import {sessionRoutes} from './sessions/session-routes.ts';
+import type {Signer} from './signing/signer.ts';
+import {type SyncRequest, syncRequestRoute} from './sync-requests/sync-request-route.ts';
+
+export interface ApiOptions {
+  readonly shards: Shards;
+  readonly askShards: AskShards;
+  readonly cache: CacheStore;
+  readonly signer: Signer;
+  readonly authenticator: Authenticator;
+  readonly publishSyncRequest: (request: SyncRequest) => Promise<void>;
+  readonly region: () => string;
+  readonly now: () => number;
+  readonly newId: () => string;
+  readonly version: string;
+  readonly onRefreshFailed: (error: unknown) => void;
+}
+
+/** Every operation of the API. */
+export const apiRoutes = (options: ApiOptions): readonly Route[] => {
+  const cursors = createCursors(options.signer);
+  const directory = createDeviceDirectory(options);
+  return withOpenApi(
+    [
+      ...sessionRoutes({...options, newCsrfToken: options.newId}),
+      regionSummaryRoute(options),
+      deviceListRoute({...options, cursors}),
+      deviceRoute(directory),
+      ...deviceHistoryRoutes({...options, cursors, directory}),
+      syncRequestRoute({...options, directory, publish: options.publishSyncRequest}),
+    ],
+    options.version,
+  );
+};

@@ -1,0 +1,126 @@
+import {z} from 'zod';
+import {type Device, findDevice} from '@pisync/core/devices/device-reader';
+import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
+import {AppError} from '@pisync/core/errors/app-error';
+import type {Shards} from '@pisync/core/shards/shards';
+import {type CacheStore, createSingleFlight, parseCached} from '../caching/read-through.ts';
+import type {DeviceView} from './device-schema.ts';
+import {epochText} from './epoch-text.ts';
+
+/**
+ * Single devices, read through two cache entries of different lifetimes: `device:<id>` holds what enrolment wrote, `status:<id>` what
+ * each sync changes. Whoever writes a device deletes the entry that the write made wrong.
+ */
+const infoSchema = z.object({
+  deviceKey: z.int(),
+  slot: z.int(),
+  name: z.string().nullable(),
+  group: z.string(),
+  model: z.string().nullable(),
+  hardwareId: z.string(),
+  tags: z.record(z.string(), z.string()),
+  enrolledAt: z.string(),
+  revokedAt: z.string().nullable(),
+  epoch: z.int(),
+});
+export type DeviceInfo = z.output<typeof infoSchema>;
+
+const statusSchema = z.object({
+  status: z.enum(DEVICE_STATUSES),
+  statusSince: z.string(),
+  lastSyncAt: z.string().nullable(),
+  lastSeenAt: z.string().nullable(),
+  recordsTotal: z.int(),
+  syncsTotal: z.int(),
+  appliedThrough: z.int(),
+  state: z.unknown(),
+  asOf: z.string(),
+});
+type DeviceStatusEntry = z.output<typeof statusSchema>;
+
+const INFO_TTL_SECONDS = 600;
+const STATUS_TTL_SECONDS = 60;
+
+export interface DeviceDirectory {
+  /** @throws AppError `not-found`. */
+  get(deviceId: string): Promise<DeviceInfo>;
+  /** The whole device, and when its volatile part was read. @throws AppError `not-found`. */
+  view(deviceId: string): Promise<{readonly device: DeviceView; readonly asOf: string}>;
+}
+
+export interface DeviceDirectoryOptions {
+  readonly shards: Shards;
+  readonly cache: CacheStore;
+  readonly now: () => number;
+}
+
+interface Entries {
+  readonly info: DeviceInfo;
+  readonly status: DeviceStatusEntry;
+}
+
+export const createDeviceDirectory = ({shards, cache, now}: DeviceDirectoryOptions): DeviceDirectory => {
+  const singleFlight = createSingleFlight();
+
+  const load = async (id: string): Promise<Entries> => {
+    const asOf = new Date(now()).toISOString();
+    const device = await findDevice(shards, id);
+    if (device === undefined) throw new AppError('not-found', `No device ${id} is enrolled in this region.`);
+    const entries = {info: infoOf(device), status: statusOf(device, asOf)};
+    await Promise.all([
+      cache.set(`device:${id}`, JSON.stringify(entries.info), INFO_TTL_SECONDS),
+      cache.set(`status:${id}`, JSON.stringify(entries.status), STATUS_TTL_SECONDS),
+    ]);
+    return entries;
+  };
+  const loadOnce = (id: string): Promise<Entries> => singleFlight(id, () => load(id));
+
+  return {
+    async get(deviceId) {
+      const id = deviceId.toLowerCase();
+      const [cached] = await cache.getMany([`device:${id}`]);
+      return parseCached(infoSchema, cached) ?? (await loadOnce(id)).info;
+    },
+    async view(deviceId) {
+      const id = deviceId.toLowerCase();
+      const [cachedInfo, cachedStatus] = await cache.getMany([`device:${id}`, `status:${id}`]);
+      const knownInfo = parseCached(infoSchema, cachedInfo);
+      const knownStatus = parseCached(statusSchema, cachedStatus);
+      const {info, status} =
+        knownInfo !== undefined && knownStatus !== undefined
+          ? {info: knownInfo, status: knownStatus}
+          : await loadOnce(id);
+      const {deviceKey: _, epoch, ...shownInfo} = info;
+      const {asOf, ...shownStatus} = status;
+      return {
+        device: {id, ...shownInfo, ...shownStatus, epoch: epochText(epoch), shard: shards.slotMap.shardOf(info.slot)},
+        asOf,
+      };
+    },
+  };
+};
+
+const infoOf = (device: Device): DeviceInfo => ({
+  deviceKey: device.deviceKey,
+  slot: device.slot,
+  name: device.name,
+  group: device.group,
+  model: device.model,
+  hardwareId: device.hardwareId,
+  tags: device.tags,
+  enrolledAt: device.enrolledAt.toISOString(),
+  revokedAt: device.revokedAt?.toISOString() ?? null,
+  epoch: device.epoch,
+});
+
+const statusOf = (device: Device, asOf: string): DeviceStatusEntry => ({
+  status: device.status,
+  statusSince: device.statusSince.toISOString(),
+  lastSyncAt: device.lastSyncAt?.toISOString() ?? null,
+  lastSeenAt: device.lastSeenAt?.toISOString() ?? null,
+  recordsTotal: device.recordsTotal,
+  syncsTotal: device.syncsTotal,
+  appliedThrough: device.appliedThrough,
+  state: device.state,
+  asOf,
+});

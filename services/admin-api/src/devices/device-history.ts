@@ -1,0 +1,170 @@
+import {z} from 'zod';
+import {listCommands, type PastCommand} from '@pisync/core/commands/commands';
+import {listReceipts, type Receipt} from '@pisync/core/receipts/receipts';
+import {listRecords, type StoredRecord} from '@pisync/core/records/records';
+import type {Shards} from '@pisync/core/shards/shards';
+import {route, type Route} from '../http/route.ts';
+import type {Cursors} from '../paging/cursors.ts';
+import {pageOf, pageQuery, timestamp} from '../paging/page-schema.ts';
+import type {DeviceDirectory, DeviceInfo} from './device-directory.ts';
+import {epochText} from './epoch-text.ts';
+
+/** What a device has a history of: its syncs, its records, its commands. Each is read newest first, page by page. */
+
+export interface DeviceHistoryOptions {
+  readonly shards: Shards;
+  readonly directory: DeviceDirectory;
+  readonly cursors: Cursors;
+  readonly now: () => number;
+}
+
+interface History<Row, Place extends z.ZodType, View extends z.ZodType> {
+  readonly name: string;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly view: View;
+  readonly place: Place;
+  readonly list: (
+    device: DeviceInfo,
+    page: {readonly before: z.output<Place> | undefined; readonly limit: number},
+  ) => Promise<readonly Row[]>;
+  readonly placeOf: (row: Row) => z.input<Place>;
+  readonly show: (row: Row, nowMs: number) => z.input<View>;
+}
+
+const historyRoute = <Row, Place extends z.ZodType, View extends z.ZodType>(
+  {directory, cursors, now}: DeviceHistoryOptions,
+  history: History<Row, Place, View>,
+): Route =>
+  route(
+    {
+      method: 'get',
+      path: `/api/v1/devices/{id}/${history.name}`,
+      operationId: history.operationId,
+      summary: history.summary,
+      access: 'read',
+      params: z.strictObject({id: z.uuid()}),
+      query: z.strictObject(pageQuery),
+      success: {status: 200, description: 'A page.', schema: pageOf(history.view)},
+      problems: {404: 'No such device.'},
+    },
+    async ({params, query}) => {
+      const list = `${history.name} ${params.id}`;
+      const before = query.cursor === undefined ? undefined : await cursors.open(list, history.place, query.cursor);
+      const device = await directory.get(params.id);
+      const asOfMs = now();
+      const rows = await history.list(device, {before, limit: query.limit + 1});
+      const shown = rows.slice(0, query.limit);
+      const last = shown.at(-1);
+      const hasNextPage = rows.length > shown.length;
+      return {
+        body: {
+          data: shown.map((row) => history.show(row, asOfMs)),
+          hasNextPage,
+          nextCursor: hasNextPage && last !== undefined ? await cursors.seal(list, history.placeOf(last)) : null,
+          asOf: new Date(asOfMs).toISOString(),
+        },
+      };
+    },
+  );
+
+const syncView = z.object({
+  epoch: z.string(),
+  batchSeq: z.int(),
+  outcome: z.enum(['applied', 'rejected']),
+  recordCount: z.int(),
+  badCount: z.int().describe('Records that were put into quarantine.'),
+  mode: z.string(),
+  reason: z.string().nullable(),
+  receivedAt: timestamp,
+  appliedAt: timestamp,
+});
+
+const recordView = z.object({
+  epoch: z.string(),
+  batchSeq: z.int(),
+  seq: z.int(),
+  kind: z.string(),
+  deviceTime: timestamp.nullable().describe("What the device's clock said; nothing is ordered by it."),
+  receivedAt: timestamp,
+  data: z.unknown(),
+});
+
+const commandView = z.object({
+  id: z.uuid(),
+  requestId: z.uuid(),
+  type: z.string(),
+  priority: z.enum(['high', 'normal']),
+  state: z.enum(['queued', 'delivered', 'done', 'expired']),
+  createdAt: timestamp,
+  expiresAt: timestamp,
+  deliveredAt: timestamp.nullable(),
+  doneAt: timestamp.nullable(),
+});
+
+const commandState = (command: PastCommand, nowMs: number): 'queued' | 'delivered' | 'done' | 'expired' => {
+  if (command.doneAt !== null) return 'done';
+  if (command.expiresAt.getTime() <= nowMs) return 'expired';
+  return command.deliveredAt === null ? 'queued' : 'delivered';
+};
+
+export const deviceHistoryRoutes = (options: DeviceHistoryOptions): readonly Route[] => [
+  historyRoute(options, {
+    name: 'syncs',
+    operationId: 'listDeviceSyncs',
+    summary: 'The batches of a device that were applied or rejected, newest first.',
+    view: syncView,
+    place: z.strictObject({epoch: z.int(), batchSeq: z.int()}),
+    list: (device, page) => listReceipts(options.shards, device, page),
+    placeOf: ({epoch, batchSeq}: Receipt) => ({epoch, batchSeq}),
+    show: (receipt) => ({
+      epoch: epochText(receipt.epoch),
+      batchSeq: receipt.batchSeq,
+      outcome: receipt.outcome,
+      recordCount: receipt.recordCount,
+      badCount: receipt.badCount,
+      mode: receipt.mode,
+      reason: receipt.reason,
+      receivedAt: receipt.receivedAt.toISOString(),
+      appliedAt: receipt.appliedAt.toISOString(),
+    }),
+  }),
+  historyRoute(options, {
+    name: 'records',
+    operationId: 'listDeviceRecords',
+    summary: 'The records of a device in its own order, newest first.',
+    view: recordView,
+    place: z.strictObject({epoch: z.int(), seq: z.int()}),
+    list: (device, page) => listRecords(options.shards, device, page),
+    placeOf: ({epoch, seq}: StoredRecord) => ({epoch, seq}),
+    show: (record) => ({
+      epoch: epochText(record.epoch),
+      batchSeq: record.batchSeq,
+      seq: record.seq,
+      kind: record.kind,
+      deviceTime: record.deviceTime?.toISOString() ?? null,
+      receivedAt: record.receivedAt.toISOString(),
+      data: record.data,
+    }),
+  }),
+  historyRoute(options, {
+    name: 'commands',
+    operationId: 'listDeviceCommands',
+    summary: 'What a device was asked to do, newest first.',
+    view: commandView,
+    place: z.strictObject({createdAtMs: z.number(), commandId: z.uuid()}),
+    list: (device, page) => listCommands(options.shards, device, page),
+    placeOf: ({createdAt, commandId}: PastCommand) => ({createdAtMs: createdAt.getTime(), commandId}),
+    show: (command, nowMs) => ({
+      id: command.commandId,
+      requestId: command.requestId,
+      type: command.type,
+      priority: command.priority,
+      state: commandState(command, nowMs),
+      createdAt: command.createdAt.toISOString(),
+      expiresAt: command.expiresAt.toISOString(),
+      deliveredAt: command.deliveredAt?.toISOString() ?? null,
+      doneAt: command.doneAt?.toISOString() ?? null,
+    }),
+  }),
+];

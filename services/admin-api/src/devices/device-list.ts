@@ -1,0 +1,82 @@
+import {z} from 'zod';
+import {type DeviceField, listDevices} from '@pisync/core/devices/device-reader';
+import type {Shards} from '@pisync/core/shards/shards';
+import {canonicalFilter, parseDeviceFilter} from '../filters/device-filter.ts';
+import {route, type Route} from '../http/route.ts';
+import {type Cursors, packPositions, positionsSchema, unpackPositions} from '../paging/cursors.ts';
+import {type AskShards, shardNames} from '../paging/fan-out.ts';
+import {mergePages, type Positions} from '../paging/merge.ts';
+import {pageOf, pageQuery} from '../paging/page-schema.ts';
+import {columnsFor, DEVICE_VIEW_FIELDS, deviceSchema, parseFields, viewOf} from './device-schema.ts';
+
+export interface DeviceListOptions {
+  readonly shards: Shards;
+  readonly askShards: AskShards;
+  readonly cursors: Cursors;
+  readonly now: () => number;
+}
+
+const listedDevice = deviceSchema.partial().required({id: true});
+
+/** Devices in the order of their ids over all shards. */
+export const deviceListRoute = ({shards, askShards, cursors, now}: DeviceListOptions): Route =>
+  route(
+    {
+      method: 'get',
+      path: '/api/v1/devices',
+      operationId: 'listDevices',
+      summary: 'Devices in the order of their ids, page by page.',
+      access: 'read',
+      query: z.strictObject({
+        ...pageQuery,
+        filter: z
+          .string()
+          .optional()
+          .describe('Conditions joined by `;`: `status==late;group=="north & south";shard==1`.'),
+        status: z.string().optional().describe('Short for `filter=status==…`.'),
+        group: z.string().optional().describe('Short for `filter=group==…`.'),
+        fields: z
+          .string()
+          .optional()
+          .describe(`Only these, separated by commas: ${DEVICE_VIEW_FIELDS.join(', ')}.`),
+      }),
+      success: {status: 200, description: 'A page.', schema: pageOf(listedDevice)},
+    },
+    async ({query}) => {
+      const filter = parseDeviceFilter(query);
+      const fields = parseFields(query.fields);
+      const list = `devices ${canonicalFilter(filter)}`;
+      const before: Positions =
+        query.cursor === undefined
+          ? new Map<number, string>()
+          : unpackPositions(await cursors.open(list, positionsSchema, query.cursor));
+      const columns: readonly DeviceField[] = columnsFor(fields);
+      const asked = shards.ids().filter((shard) => filter.shard === undefined || filter.shard === shard);
+      const asOf = new Date(now()).toISOString();
+      const {answers, missing} = await askShards(asked, (shard) =>
+        listDevices(shards, {
+          shard,
+          filter: {status: filter.status, group: filter.group},
+          after: before.get(shard),
+          limit: query.limit + 1,
+          fields: columns,
+        }),
+      );
+      const page = mergePages(
+        answers.map(({shard, value}) => ({shard, rows: value})),
+        (row) => row.deviceId,
+        query.limit,
+        before,
+      );
+      const goesOn = page.hasNextPage || missing.length > 0;
+      return {
+        body: {
+          data: page.rows.map((row) => viewOf(row, fields)),
+          hasNextPage: page.hasNextPage,
+          nextCursor: goesOn ? await cursors.seal(list, packPositions(page.positions)) : null,
+          asOf,
+          ...(missing.length === 0 ? {} : {partial: shardNames(missing)}),
+        },
+      };
+    },
+  );

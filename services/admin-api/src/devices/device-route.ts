@@ -1,0 +1,28 @@
+import {z} from 'zod';
+import {route, type Route} from '../http/route.ts';
+import {timestamp} from '../paging/page-schema.ts';
+import type {DeviceDirectory} from './device-directory.ts';
+import {deviceSchema} from './device-schema.ts';
+
+export const deviceRoute = (directory: DeviceDirectory): Route =>
+  route(
+    {
+      method: 'get',
+      path: '/api/v1/devices/{id}',
+      operationId: 'getDevice',
+      summary: 'One device.',
+      access: 'read',
+      params: z.strictObject({id: z.uuid()}),
+      success: {
+        status: 200,
+        description: 'The device; what syncs change is at most a minute old, `asOf` says when it was read.',
+        schema: z.object({data: deviceSchema, asOf: timestamp}),
+      },
+      etag: true,
+      problems: {404: 'No such device.'},
+    },
+    async ({params}) => {
+      const {device, asOf} = await directory.view(params.id);
+      return {body: {data: device, asOf}};
+    },
+  );

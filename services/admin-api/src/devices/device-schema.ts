@@ -1,0 +1,93 @@
+import {z} from 'zod';
+import type {DeviceField, ListedDevice} from '@pisync/core/devices/device-reader';
+import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
+import {AppError} from '@pisync/core/errors/app-error';
+import {epochText} from '../devices/epoch-text.ts';
+import {timestamp} from '../paging/page-schema.ts';
+
+/** A device as the API shows it: names, docs and the repository's field that each is read from. */
+export const deviceSchema = z.object({
+  id: z.uuid(),
+  name: z.string().nullable(),
+  group: z.string(),
+  status: z
+    .enum(DEVICE_STATUSES)
+    .describe('pending: never synced; late: missed a day; silent: missed three; failing: its syncs cannot be applied.'),
+  statusSince: timestamp,
+  model: z.string().nullable(),
+  hardwareId: z.string(),
+  tags: z.record(z.string(), z.string()),
+  enrolledAt: timestamp,
+  revokedAt: timestamp.nullable(),
+  lastSyncAt: timestamp.nullable().describe('When its last batch arrived.'),
+  lastSeenAt: timestamp.nullable().describe('When it was last heard of, also without records.'),
+  recordsTotal: z.int(),
+  syncsTotal: z.int(),
+  epoch: z.string().describe('The newest epoch issued to it.'),
+  appliedThrough: z.int().describe('Every batch of its epoch up to this number is applied.'),
+  state: z.unknown().describe('What it last said about itself.'),
+  slot: z.int(),
+  shard: z.int(),
+});
+
+export type DeviceView = z.input<typeof deviceSchema>;
+export type DeviceViewField = keyof DeviceView;
+
+export const DEVICE_VIEW_FIELDS: readonly DeviceViewField[] = deviceSchema.keyof().options;
+
+/** What a list shows unless it is asked for more or less. */
+const DEFAULT_FIELDS: readonly DeviceViewField[] = [
+  'id',
+  'name',
+  'group',
+  'status',
+  'lastSyncAt',
+  'lastSeenAt',
+  'recordsTotal',
+  'syncsTotal',
+  'shard',
+];
+
+const isField = (name: string): name is DeviceViewField => DEVICE_VIEW_FIELDS.some((field) => field === name);
+
+/** @throws AppError `bad-request` that lists the known fields. */
+export const parseFields = (text: string | undefined): readonly DeviceViewField[] => {
+  if (text === undefined) return DEFAULT_FIELDS;
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.filter((name) => !isField(name));
+  if (unknown.length > 0) {
+    const detail = `knows no ${unknown.map((name) => `"${name}"`).join(', ')}; known are ${DEVICE_VIEW_FIELDS.join(', ')}`;
+    throw new AppError('bad-request', `The parameter fields ${detail}.`, {errors: [{pointer: '/fields', detail}]});
+  }
+  return [...new Set<DeviceViewField>(['id', ...names.filter(isField)])];
+};
+
+/** The columns that a choice of fields needs. The shard is known without asking. */
+export const columnsFor = (fields: readonly DeviceViewField[]): readonly DeviceField[] =>
+  fields.filter((field) => field !== 'shard').map((field) => (field === 'id' ? 'deviceId' : field));
+
+const time = (value: Date | null | undefined): string | null => value?.toISOString() ?? null;
+
+/** The chosen fields of a row. */
+export const viewOf = (
+  row: ListedDevice & {readonly shard: number},
+  fields: readonly DeviceViewField[],
+): Partial<DeviceView> & {readonly id: string} => {
+  const entries = fields.map((field) => {
+    switch (field) {
+      case 'id':
+        return [field, row.deviceId] as const;
+      case 'epoch':
+        return [field, row.epoch === undefined ? undefined : epochText(row.epoch)] as const;
+      case 'statusSince':
+      case 'enrolledAt':
+      case 'revokedAt':
+      case 'lastSyncAt':
+      case 'lastSeenAt':
+        return [field, time(row[field])] as const;
+      default:
+        return [field, row[field]] as const;
+    }
+  });
+  return {...Object.fromEntries(entries), id: row.deviceId};
+};

@@ -1,0 +1,62 @@
+import type {z} from 'zod';
+import type {Principal} from '../sessions/principal.ts';
+import type {Access} from '../sessions/roles.ts';
+
+/**
+ * One operation of the API, written once: the router serves it and the OpenAPI document describes it from the same value.
+ */
+export interface RouteDefinition<
+  P extends z.ZodObject = z.ZodObject,
+  Q extends z.ZodObject = z.ZodObject,
+  B extends z.ZodType = z.ZodType,
+  S extends z.ZodType = z.ZodType,
+> {
+  readonly method: 'get' | 'post' | 'delete';
+  /** OpenAPI's way: `/api/v1/devices/{id}`. */
+  readonly path: `/api/v1/${string}`;
+  /** Unique; client generators make function names of it. */
+  readonly operationId: string;
+  readonly summary: string;
+  /** Who may call it. */
+  readonly access: Access;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  readonly success: {readonly status: 200 | 202 | 204; readonly description: string; readonly schema?: S};
+  /** Answers carry an ETag, and `If-None-Match` is honoured. */
+  readonly etag?: boolean;
+  /** Statuses beside those that every operation may have. */
+  readonly problems?: Readonly<Record<number, string>>;
+}
+
+export interface Call<P, Q, B> {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+  /** Undefined only where `access` is `anyone`. */
+  readonly principal: Principal | undefined;
+  /** True when the caller's connection to the region is encrypted. */
+  readonly secure: boolean;
+  /** Address of the next hop, for limits on those who have not signed in. */
+  readonly remoteAddress: string;
+}
+
+export interface Reply<S> {
+  readonly body: S;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A route with its types erased: what the router and the document need. */
+export interface Route {
+  readonly definition: RouteDefinition;
+  readonly handle: (call: Call<unknown, unknown, unknown>) => Promise<Reply<unknown>>;
+}
+
+export const route = <P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType, S extends z.ZodType>(
+  definition: RouteDefinition<P, Q, B, S>,
+  handle: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<Reply<z.input<S>>>,
+): Route => ({
+  definition,
+  // The router parses params, query and body with this definition's own schemas before it calls.
+  handle: (call) => handle(call as Call<z.output<P>, z.output<Q>, z.output<B>>),
+});

@@ -1,0 +1,111 @@
+import {z} from 'zod';
+import type {Route, RouteDefinition} from '../http/route.ts';
+
+/** RFC 9457, as every error of the API is written. */
+export const problemSchema = z.looseObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string().describe('A stable word to branch on.'),
+  detail: z.string(),
+  instance: z.string().optional().describe('Names the request; the log has the same.'),
+  errors: z.array(z.object({pointer: z.string(), detail: z.string()})).optional(),
+});
+
+type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** zod writes JSON Schema 2020-12, which is what OpenAPI 3.1 speaks; the dialect is said once for the document. */
+const jsonSchema = (schema: z.ZodType, io: 'input' | 'output'): JsonSchema => {
+  const {$schema: _, ...rest} = z.toJSONSchema(schema, {io, unrepresentable: 'any'});
+  return rest;
+};
+
+const parametersOf = (schema: z.ZodObject | undefined, where: 'path' | 'query'): readonly object[] =>
+  Object.entries(schema?.shape ?? {}).map(([name, field]) => {
+    // A ZodObject's shape holds zod types; its declared type is the wider core one.
+    const json = jsonSchema(field as z.ZodType, 'input');
+    const {description, ...rest} = json;
+    return {
+      name,
+      in: where,
+      required: where === 'path',
+      ...(description === undefined ? {} : {description}),
+      schema: rest,
+    };
+  });
+
+const PROBLEMS_OF_ALL: Readonly<Record<number, string>> = {
+  400: 'The request cannot be used; `errors` points at what is wrong.',
+  429: 'Too many calls; `Retry-After` says when to come back.',
+  503: 'Something that the answer needs does not answer; `Retry-After` says when to come back.',
+};
+const PROBLEMS_OF_SIGNED_IN: Readonly<Record<number, string>> = {
+  401: 'Not signed in.',
+  403: 'The role does not suffice, or the CSRF token is missing.',
+};
+
+const operationOf = (definition: RouteDefinition): object => {
+  const {success} = definition;
+  const problems: Readonly<Record<number, string>> = {
+    ...PROBLEMS_OF_ALL,
+    ...(definition.access === 'anyone' ? {} : PROBLEMS_OF_SIGNED_IN),
+    ...definition.problems,
+  };
+  const parameters = [...parametersOf(definition.params, 'path'), ...parametersOf(definition.query, 'query')];
+  return {
+    operationId: definition.operationId,
+    summary: definition.summary,
+    ...(definition.access === 'anyone' ? {security: []} : {}),
+    ...(parameters.length === 0 ? {} : {parameters}),
+    ...(definition.body === undefined
+      ? {}
+      : {requestBody: {required: true, content: {'application/json': {schema: jsonSchema(definition.body, 'input')}}}}),
+    responses: {
+      [success.status]: {
+        description: success.description,
+        ...(success.schema === undefined
+          ? {}
+          : {content: {'application/json': {schema: jsonSchema(success.schema, 'output')}}}),
+      },
+      ...(definition.etag === true ? {304: {description: 'Not changed since the given ETag.'}} : {}),
+      ...Object.fromEntries(
+        Object.entries(problems).map(([status, description]) => [
+          status,
+          {description, content: {'application/problem+json': {schema: {$ref: '#/components/schemas/Problem'}}}},
+        ]),
+      ),
+    },
+  };
+};
+
+/** The OpenAPI 3.1 document of the routes. */
+export const openApiDocument = (routes: readonly Route[], version: string): JsonSchema => {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const {definition} of routes) {
+    (paths[definition.path] ??= {})[definition.method] = operationOf(definition);
+  }
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: 'PiSync admin API',
+      version,
+      description: 'What people and scripts ask a region: its devices, what they sent, and to sync now.',
+      license: {name: 'Apache-2.0', identifier: 'Apache-2.0'},
+    },
+    servers: [{url: '/'}],
+    security: [{token: []}, {session: []}],
+    paths,
+    components: {
+      schemas: {Problem: jsonSchema(problemSchema, 'output')},
+      securitySchemes: {
+        token: {type: 'http', scheme: 'bearer', description: 'An API token of this region.'},
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: 'pisync_session',
+          description: 'A browser session; changes also need its CSRF token in the header X-CSRF-Token.',
+        },
+      },
+    },
+  };
+};

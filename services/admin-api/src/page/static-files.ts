@@ -1,0 +1,84 @@
+import {createHash} from 'node:crypto';
+import {readdir, readFile} from 'node:fs/promises';
+import {extname, join, relative, sep} from 'node:path';
+import {promisify} from 'node:util';
+import {gzip} from 'node:zlib';
+import type {NextFunction, Request, Response} from 'express';
+
+/** The dashboard's files, read once: they are small, never change while the process runs, and no path of a request reaches the disk. */
+export interface StaticFile {
+  readonly body: Buffer;
+  /** Present where it is smaller. */
+  readonly gzipped: Buffer | undefined;
+  readonly etag: string;
+  readonly type: string;
+  /** The build puts a hash of the content into names below assets/. */
+  readonly immutable: boolean;
+}
+
+/** By URL path. */
+export type StaticFiles = ReadonlyMap<string, StaticFile>;
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.json': 'application/json',
+  '.png': 'image/png',
+  '.woff2': 'font/woff2',
+};
+
+const compress = promisify(gzip);
+
+/** @throws when the folder cannot be read or holds no index.html. */
+export const readStaticFiles = async (folder: string): Promise<StaticFiles> => {
+  const files = new Map<string, StaticFile>();
+  for (const entry of await readdir(folder, {recursive: true, withFileTypes: true})) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const body = await readFile(path);
+    const gzipped = await compress(body, {level: 9});
+    files.set(`/${relative(folder, path).split(sep).join('/')}`, {
+      body,
+      gzipped: gzipped.length < body.length ? gzipped : undefined,
+      etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`,
+      type: TYPES[extname(entry.name)] ?? 'application/octet-stream',
+      immutable: relative(folder, path).startsWith(`assets${sep}`),
+    });
+  }
+  if (!files.has('/index.html')) throw new Error(`${folder} holds no index.html; was the dashboard built into it?`);
+  return files;
+};
+
+/**
+ * Serves the files. Any other path without a file's ending is a view of the page and gets index.html; what lies below /api/ never does.
+ */
+export const serveStaticFiles =
+  (files: StaticFiles) =>
+  (request: Request, response: Response, next: NextFunction): void => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      next();
+      return;
+    }
+    const {path} = request;
+    const isView = !path.startsWith('/api/') && extname(path) === '';
+    const file = files.get(path) ?? (isView ? files.get('/index.html') : undefined);
+    if (file === undefined) {
+      next();
+      return;
+    }
+    response.setHeader('Content-Type', file.type);
+    response.setHeader('ETag', file.etag);
+    response.setHeader('Vary', 'Accept-Encoding');
+    response.setHeader('Cache-Control', file.immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
+    if (request.get('if-none-match') === file.etag) {
+      response.status(304).end();
+      return;
+    }
+    const packed = file.gzipped !== undefined && request.acceptsEncodings('gzip') === 'gzip' ? file.gzipped : undefined;
+    if (packed !== undefined) response.setHeader('Content-Encoding', 'gzip');
+    const body = packed ?? file.body;
+    response.setHeader('Content-Length', body.length);
+    response.end(request.method === 'HEAD' ? undefined : body);
+  };

@@ -1,0 +1,56 @@
+import {countDevices} from '@pisync/core/devices/device-reader';
+import type {Shards} from '@pisync/core/shards/shards';
+import {type CacheStore, createSingleFlight, parseCached} from '../caching/read-through.ts';
+import {route, type Route} from '../http/route.ts';
+import type {AskShards} from '../paging/fan-out.ts';
+import {type Counted, countedSchema, summarise, summarySchema} from './summary.ts';
+
+const KEY = 'agg:summary';
+/** Counts are kept for five minutes, and shown with their age. */
+const TTL_SECONDS = 300;
+/** A count in which shards are missing is wrong as soon as they are back. */
+const PARTIAL_TTL_SECONDS = 5;
+/** From this age on a reader still gets the old count at once, and sets a new one off for the next reader. */
+const REFRESH_AFTER_MS = 15_000;
+
+export interface RegionSummaryOptions {
+  readonly shards: Shards;
+  readonly askShards: AskShards;
+  readonly cache: CacheStore;
+  readonly region: () => string;
+  readonly now: () => number;
+  readonly onRefreshFailed: (error: unknown) => void;
+}
+
+export const regionSummaryRoute = (options: RegionSummaryOptions): Route => {
+  const {shards, askShards, cache, region, now} = options;
+  const singleFlight = createSingleFlight();
+
+  const count = (): Promise<Counted> =>
+    singleFlight(KEY, async () => {
+      const asOf = new Date(now()).toISOString();
+      const {answers, missing} = await askShards(shards.ids(), (shard) => countDevices(shards, shard));
+      const counted = summarise(answers, missing, asOf);
+      await cache.set(KEY, JSON.stringify(counted), missing.length === 0 ? TTL_SECONDS : PARTIAL_TTL_SECONDS);
+      return counted;
+    });
+
+  return route(
+    {
+      method: 'get',
+      path: '/api/v1/region/summary',
+      operationId: 'getRegionSummary',
+      summary: 'How many devices are in which state, by group and by shard.',
+      access: 'read',
+      success: {status: 200, description: 'Counts with their age, at most five minutes.', schema: summarySchema},
+    },
+    async () => {
+      const [cached] = await cache.getMany([KEY]);
+      const known = parseCached(countedSchema, cached);
+      const counted = known ?? (await count());
+      const ageMs = Math.max(0, now() - Date.parse(counted.asOf));
+      if (known !== undefined && ageMs > REFRESH_AFTER_MS) count().catch(options.onRefreshFailed);
+      return {body: {region: region(), ...counted, ageSeconds: Math.floor(ageMs / 1000)}};
+    },
+  );
+};

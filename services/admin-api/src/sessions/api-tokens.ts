@@ -1,0 +1,64 @@
+import {createHash} from 'node:crypto';
+import type {Role} from '@pisync/core/devices/tokens';
+
+export interface ApiToken {
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** Looks tokens up by their hash. */
+export interface ApiTokens {
+  /** @returns undefined for a token that does not exist or was revoked. @throws when the database does not answer. */
+  find(tokenHash: string): Promise<ApiToken | undefined>;
+}
+
+/** Tokens are 32 random bytes, so a plain hash without salt or stretching is enough: there is nothing to guess. */
+export const hashToken = (token: string): string => createHash('sha256').update(token).digest('hex');
+
+export interface CachedTokensOptions {
+  readonly now: () => number;
+  /** A revoked token works for no longer than this. */
+  readonly freshMs: number;
+  /** A token seen this recently goes on working while the control database is away. */
+  readonly staleMs: number;
+  readonly maxEntries: number;
+}
+
+interface Entry {
+  readonly token: ApiToken | undefined;
+  readonly readAtMs: number;
+}
+
+/** Remembers answers for a moment, unknown tokens too, so that a page's dozen calls ask the database once. */
+export const cacheApiTokens = (tokens: ApiTokens, options: CachedTokensOptions): ApiTokens => {
+  const entries = new Map<string, Entry>();
+  const reading = new Map<string, Promise<ApiToken | undefined>>();
+
+  const read = async (hash: string): Promise<ApiToken | undefined> => {
+    const token = await tokens.find(hash);
+    entries.delete(hash);
+    entries.set(hash, {token, readAtMs: options.now()});
+    const oldest = entries.keys().next();
+    if (entries.size > options.maxEntries && oldest.done !== true) entries.delete(oldest.value);
+    return token;
+  };
+
+  return {
+    async find(hash) {
+      const known = entries.get(hash);
+      const ageMs = known === undefined ? Infinity : options.now() - known.readAtMs;
+      if (known !== undefined && ageMs < options.freshMs) return known.token;
+      let shared = reading.get(hash);
+      if (shared === undefined) {
+        shared = read(hash).finally(() => reading.delete(hash));
+        reading.set(hash, shared);
+      }
+      try {
+        return await shared;
+      } catch (error) {
+        if (known?.token !== undefined && ageMs < options.staleMs) return known.token;
+        throw error;
+      }
+    },
+  };
+};

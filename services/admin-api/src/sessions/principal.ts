@@ -1,0 +1,11 @@
+import type {Role} from '@pisync/core/devices/tokens';
+
+/** Who is calling: the API token, sent itself or standing behind a session. */
+export interface Principal {
+  /** sha256 of the token in hex: names it without being it. */
+  readonly tokenHash: string;
+  readonly name: string;
+  readonly role: Role;
+  /** Set for a browser session: what a request that changes something must repeat in `X-CSRF-Token`. */
+  readonly session?: {readonly csrfToken: string; readonly expiresAtMs: number};
+}

@@ -1,0 +1,87 @@
+import {z} from 'zod';
+import {AppError} from '@pisync/core/errors/app-error';
+import {route, type Route} from '../http/route.ts';
+import {timestamp} from '../paging/page-schema.ts';
+import type {Signer} from '../signing/signer.ts';
+import type {Authenticator} from './authenticate.ts';
+import type {Principal} from './principal.ts';
+import {ROLES} from './roles.ts';
+import {endedSessionCookie, SESSION_MS, sessionCookie} from './session-cookie.ts';
+
+export interface SessionRoutesOptions {
+  readonly authenticator: Authenticator;
+  readonly signer: Signer;
+  readonly region: () => string;
+  readonly now: () => number;
+  /** A new CSRF token: unguessable text. */
+  readonly newCsrfToken: () => string;
+}
+
+const PATH = '/api/v1/session';
+
+const sessionSchema = z.object({
+  name: z.string().describe("The API token's name."),
+  role: z.enum(ROLES),
+  region: z.string(),
+  csrfToken: z
+    .string()
+    .describe('To be repeated in X-CSRF-Token by every change. Empty where a token was sent instead of a session.'),
+  expiresAt: timestamp.nullable(),
+});
+
+/** Sign-in for browsers: a token becomes a cookie that scripts cannot read. */
+export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] => {
+  const {authenticator, signer, region, now, newCsrfToken} = options;
+  const show = ({name, role, session}: Principal): z.input<typeof sessionSchema> => ({
+    name,
+    role,
+    region: region(),
+    csrfToken: session?.csrfToken ?? '',
+    expiresAt: session === undefined ? null : new Date(session.expiresAtMs).toISOString(),
+  });
+  return [
+    route(
+      {
+        method: 'post',
+        path: PATH,
+        operationId: 'signIn',
+        summary: 'Exchange an API token for a session cookie.',
+        access: 'anyone',
+        body: z.strictObject({token: z.string().min(1).max(512)}),
+        success: {status: 200, description: 'Signed in; the cookie is set.', schema: sessionSchema},
+        problems: {401: 'No such token.'},
+      },
+      async ({body, remoteAddress, secure}) => {
+        const principal = await authenticator.principalOfToken(body.token, remoteAddress);
+        const session = {csrfToken: newCsrfToken(), expiresAtMs: now() + SESSION_MS};
+        const cookie = await sessionCookie(signer, {...session, tokenHash: principal.tokenHash}, secure);
+        return {body: show({...principal, session}), headers: {'Set-Cookie': cookie}};
+      },
+    ),
+    route(
+      {
+        method: 'get',
+        path: PATH,
+        operationId: 'getSession',
+        summary: 'Who is calling.',
+        access: 'read',
+        success: {status: 200, description: 'The session, or the token behind the call.', schema: sessionSchema},
+      },
+      ({principal}) => {
+        if (principal === undefined) throw new AppError('unauthenticated', 'Not signed in.');
+        return Promise.resolve({body: show(principal)});
+      },
+    ),
+    route(
+      {
+        method: 'delete',
+        path: PATH,
+        operationId: 'signOut',
+        summary: 'End the session in this browser.',
+        access: 'read',
+        success: {status: 204, description: 'The cookie is gone.'},
+      },
+      ({secure}) => Promise.resolve({body: undefined, headers: {'Set-Cookie': endedSessionCookie(secure)}}),
+    ),
+  ];
+};

@@ -1,0 +1,63 @@
+import {z} from 'zod';
+import {AppError} from '@pisync/core/errors/app-error';
+import type {DeviceDirectory} from '../devices/device-directory.ts';
+import {type Reply, route, type Route} from '../http/route.ts';
+
+const successSchema = z.object({success: z.literal(true), requestId: z.uuid()});
+
+/** A person's wish that a device syncs now, as it travels to a worker, which makes a command of it. */
+export interface SyncRequest {
+  readonly requestId: string;
+  readonly deviceId: string;
+  /** When it was asked for, ISO 8601. */
+  readonly timestamp: string;
+  readonly syncType: 'full' | 'delta';
+  readonly priority: 'high' | 'normal';
+}
+
+export interface SyncRequestOptions {
+  readonly directory: DeviceDirectory;
+  /** Resolves when the broker has the request on disk. @throws AppError `broker-unavailable` or `broker-timeout`. */
+  readonly publish: (request: SyncRequest) => Promise<void>;
+  readonly newId: () => string;
+  readonly now: () => number;
+}
+
+export const syncRequestRoute = ({directory, publish, newId, now}: SyncRequestOptions): Route =>
+  route(
+    {
+      method: 'post',
+      path: '/api/v1/devices/{id}/sync',
+      operationId: 'requestSync',
+      summary: 'Ask a device to sync with its next call.',
+      access: 'operate',
+      params: z.strictObject({id: z.uuid()}),
+      body: z.strictObject({
+        syncType: z
+          .enum(['full', 'delta'])
+          .default('delta')
+          .describe('full: everything that it has; delta: what is new.'),
+        force: z.boolean().default(false).describe('Ahead of other requests.'),
+      }),
+      success: {
+        status: 202,
+        description: 'The broker has the request and cannot lose it.',
+        schema: successSchema,
+      },
+      problems: {404: 'No such device.', 409: 'The device is revoked.'},
+    },
+    async ({params, body}): Promise<Reply<z.input<typeof successSchema>>> => {
+      const deviceId = params.id.toLowerCase();
+      const {revokedAt} = await directory.get(deviceId);
+      if (revokedAt !== null) throw new AppError('conflict', `The device ${deviceId} is revoked and cannot sync.`);
+      const requestId = newId();
+      await publish({
+        requestId,
+        deviceId,
+        timestamp: new Date(now()).toISOString(),
+        syncType: body.syncType,
+        priority: body.force ? 'high' : 'normal',
+      });
+      return {body: {success: true, requestId}};
+    },
+  );
