@@ -1,0 +1,98 @@
+import {z} from 'zod';
+import {type Kind, type KubeObject} from '../kube/object.ts';
+import {KINDS} from './kinds.ts';
+
+/** What exists of a region, by kind and name, each kind in the few fields that decisions are made from. */
+export class Children {
+  readonly all: readonly KubeObject[];
+  readonly #byName: ReadonlyMap<string, KubeObject>;
+
+  constructor(objects: readonly KubeObject[]) {
+    this.all = objects;
+    this.#byName = new Map(
+      objects.map((object) => [`${object.apiVersion}/${object.kind}/${object.metadata.name}`, object]),
+    );
+  }
+
+  find(kind: Kind, name: string): KubeObject | undefined {
+    return this.#byName.get(`${kind.apiVersion}/${kind.kind}/${name}`);
+  }
+
+  workload(kind: Kind, name: string): Workload | undefined {
+    return parsed(workload, this.find(kind, name));
+  }
+
+  job(name: string): Job | undefined {
+    return parsed(job, this.find(KINDS.job, name));
+  }
+
+  /** The decoded values of a Secret. */
+  secret(name: string): Readonly<Record<string, string>> | undefined {
+    const data = parsed(secret, this.find(KINDS.secret, name))?.data;
+    return (
+      data &&
+      Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]))
+    );
+  }
+
+  configMap(name: string): Readonly<Record<string, string>> | undefined {
+    return parsed(configMap, this.find(KINDS.configMap, name))?.data;
+  }
+
+  /** Bytes as Kubernetes writes them, e.g. `10Gi`: what the claim asks for now. */
+  volumeSize(name: string): string | undefined {
+    return parsed(volumeClaim, this.find(KINDS.volumeClaim, name))?.spec.resources.requests.storage;
+  }
+}
+
+/** An object of an unexpected shape counts as absent: whoever asks then waits instead of deciding on nonsense. */
+const parsed = <T>(schema: z.ZodType<T>, object: KubeObject | undefined): T | undefined =>
+  object === undefined ? undefined : schema.safeParse(object).data;
+
+const count = z.int().default(0);
+const annotations = z.record(z.string(), z.string()).default({});
+
+const condition = z.object({
+  type: z.string(),
+  status: z.string(),
+  reason: z.string().default(''),
+  message: z.string().default(''),
+  lastTransitionTime: z.string().optional(),
+});
+
+export type ChildCondition = z.output<typeof condition>;
+export const conditionsSchema = z.array(condition).default([]);
+
+const workload = z.object({
+  metadata: z.object({generation: z.int().default(0), annotations}),
+  spec: z.object({
+    replicas: z.int().default(1),
+    volumeClaimTemplates: z
+      .array(z.object({spec: z.object({resources: z.object({requests: z.object({storage: z.string()})})})}))
+      .default([]),
+  }),
+  status: z
+    .object({
+      observedGeneration: count,
+      replicas: count,
+      readyReplicas: count,
+      updatedReplicas: count,
+      availableReplicas: count,
+      currentRevision: z.string().optional(),
+      updateRevision: z.string().optional(),
+    })
+    .prefault({}),
+});
+export type Workload = z.output<typeof workload>;
+
+const job = z.object({
+  metadata: z.object({annotations, uid: z.string()}),
+  status: z.object({conditions: conditionsSchema}).prefault({}),
+});
+export type Job = z.output<typeof job>;
+
+const secret = z.object({data: z.record(z.string(), z.string()).default({})});
+const configMap = z.object({data: z.record(z.string(), z.string()).default({})});
+const volumeClaim = z.object({
+  spec: z.object({resources: z.object({requests: z.object({storage: z.string()})})}),
+});

@@ -1,0 +1,49 @@
+import {z} from 'zod';
+import {conditionsSchema} from '../children.ts';
+import {KINDS} from '../kinds.ts';
+import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
+
+const TYPE = 'RouteReady';
+
+const ingressSchema = z.object({
+  status: z.object({loadBalancer: z.object({ingress: z.array(z.unknown()).default([])}).prefault({})}).prefault({}),
+});
+
+const httpRouteSchema = z.object({
+  status: z.object({parents: z.array(z.object({conditions: conditionsSchema})).default([])}).prefault({}),
+});
+
+/**
+ * Whether somebody routes the hosts. Many ingress controllers never say so in an Ingress's status, so silence is Unknown
+ * and does not keep the region from being ready; a Gateway's refusal does.
+ */
+export const routeReady = ({context}: ConditionInput): Finding => {
+  const {spec, names, children} = context;
+  const {enabled, host, adminHost, gatewayRef} = spec.ingress;
+  const hosted = [
+    ...(host === undefined ? [] : [names.deviceApi]),
+    ...(adminHost === undefined ? [] : [names.adminApi]),
+  ];
+  if (!enabled || hosted.length === 0) return holds(TYPE, 'NoHosts', 'no host is to be routed');
+  const kind = gatewayRef === undefined ? KINDS.ingress : KINDS.httpRoute;
+  const routes = hosted.map((name) => children.find(kind, name));
+  if (routes.some((route) => route === undefined)) return unknown(TYPE, 'NotCreated', 'routes not created yet');
+
+  if (gatewayRef === undefined) {
+    return routes.every((route) => (ingressSchema.safeParse(route).data?.status.loadBalancer.ingress.length ?? 0) > 0)
+      ? holds(TYPE, 'AddressAssigned', 'every Ingress has an address')
+      : unknown(TYPE, 'NoAddress', 'the ingress controller has reported no address');
+  }
+  const verdicts = routes.flatMap(
+    (route) =>
+      httpRouteSchema
+        .safeParse(route)
+        .data?.status.parents.flatMap(({conditions}) => conditions)
+        .filter(({type}) => type === 'Accepted' || type === 'ResolvedRefs') ?? [],
+  );
+  const refused = verdicts.find(({status}) => status === 'False');
+  if (refused !== undefined) return fails(TYPE, refused.reason, `the Gateway refused the route: ${refused.message}`);
+  return verdicts.length >= routes.length
+    ? holds(TYPE, 'Accepted', 'the Gateway accepted every route')
+    : unknown(TYPE, 'NotAccepted', 'the Gateway has not answered');
+};

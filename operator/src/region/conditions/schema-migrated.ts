@@ -1,0 +1,22 @@
+import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
+import {problemOf} from '../problems.ts';
+import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
+
+const TYPE = 'SchemaMigrated';
+
+/** Whether every shard has the schema of this release. */
+export const schemaMigrated = ({context, progress: {migrations}}: ConditionInput): Finding => {
+  const complete = migrations.filter(({state}) => state === 'complete').length;
+  const counted = `${complete}/${migrations.length} shards at schema version ${SCHEMA_VERSION}`;
+  if (complete === migrations.length) return holds(TYPE, 'Migrated', counted);
+  const failed = migrations.find(({state}) => state === 'failed');
+  if (failed !== undefined) {
+    const job = failed.desired.manifest.metadata.name;
+    return fails(TYPE, 'MigrationFailed', `${counted}: Job ${job} failed and is repeated; see kubectl logs job/${job}`);
+  }
+  if (migrations.every(({state}) => state === 'absent')) return unknown(TYPE, 'NotStarted', 'waits for the shards');
+  const problem = problemOf(context.children, 'migration');
+  return problem === undefined
+    ? fails(TYPE, 'Migrating', counted)
+    : fails(TYPE, problem.reason, `${counted}: ${problem.message}`);
+};

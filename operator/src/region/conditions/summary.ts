@@ -1,0 +1,90 @@
+import {type Outcome} from '../../kube/controller.ts';
+import {describeKey} from '../../kube/object.ts';
+import {type Progress, type WorkloadProgress} from '../progress.ts';
+import {fails, type Finding, holds, unknown} from './condition.ts';
+
+/** Conditions that must be True for Ready; any other one only must not be False. */
+const NEEDED: ReadonlySet<string> = new Set([
+  'DatabaseReady',
+  'BrokerReady',
+  'CacheReady',
+  'SchemaMigrated',
+  'KeeperAvailable',
+  'WorkersAvailable',
+  'DeviceApiAvailable',
+  'AdminApiAvailable',
+]);
+
+const INFORMATIVE: ReadonlySet<string> = new Set(['AutoscalingActive']);
+
+const REASONS: Readonly<Record<string, string>> = {conflict: 'Conflict', immutable: 'ImmutableField'};
+
+const firstOutcome = (outcome: Outcome, kinds: readonly string[]) =>
+  [...outcome.values()].flat().flatMap((item) => (kinds.includes(item.kind) && 'message' in item ? [item] : []))[0];
+
+const workloadsOf = ({shards, broker, cache, tiers}: Progress): readonly WorkloadProgress[] => [
+  ...shards,
+  broker,
+  cache,
+  ...Object.values(tiers),
+];
+
+/** Workloads that this pass has changed: what was seen of them before says nothing about them any more. */
+const changed = (outcome: Outcome): readonly string[] =>
+  [...outcome.values()]
+    .flat()
+    .filter(
+      ({kind, key}) =>
+        (kind === 'created' || kind === 'configured') && ['Deployment', 'StatefulSet', 'Job'].includes(key.kind),
+    )
+    .map(({key}) => describeKey(key));
+
+type Summary = readonly [ready: Finding, reconciling: Finding, stalled: Finding];
+
+const stalledBy = (reason: string, message: string): Summary => [
+  fails('Ready', reason, message),
+  fails('Reconciling', 'Stalled', 'waits for a person'),
+  holds('Stalled', reason, message),
+];
+
+const reconciling = (reason: string, message: string): Summary => [
+  fails('Ready', reason, message),
+  holds('Reconciling', reason, message),
+  fails('Stalled', 'Progressing', 'nothing waits for a person'),
+];
+
+/** The three that kubectl, Argo CD and Flux understand, from everything else. At most one of them is True, and exactly one unless suspended. */
+export const summaryOf = (findings: readonly Finding[], progress: Progress, outcome: Outcome): Summary => {
+  const stuck = firstOutcome(outcome, ['conflict', 'immutable', 'refused']);
+  if (stuck !== undefined) {
+    const reason = REASONS[stuck.kind] ?? 'Refused';
+    return stalledBy(reason, stuck.message);
+  }
+  const failed = firstOutcome(outcome, ['failed']);
+  if (failed !== undefined) return reconciling('Retrying', failed.message);
+
+  const lacking = findings.find(
+    ({type, status}) => (NEEDED.has(type) && status !== 'True') || (status === 'False' && !INFORMATIVE.has(type)),
+  );
+  if (lacking !== undefined) return reconciling(lacking.reason, lacking.message);
+
+  const unfinished = changed(outcome)[0];
+  if (unfinished !== undefined) return reconciling('Updating', `${unfinished} was changed`);
+  const rolling = workloadsOf(progress).find(({settled}) => !settled);
+  if (rolling !== undefined) {
+    return reconciling('Updating', `${rolling.desired.manifest.metadata.name} is being updated`);
+  }
+  return [
+    holds('Ready', 'Ready', 'the region works'),
+    fails('Reconciling', 'Done', 'everything is as it should be'),
+    fails('Stalled', 'Done', 'nothing waits for a person'),
+  ];
+};
+
+export const invalidSummary = (message: string): Summary => stalledBy('InvalidSpec', message);
+
+export const suspendedSummary = (): Summary => [
+  unknown('Ready', 'Suspended', 'nothing is checked or changed while spec.suspend is true'),
+  fails('Reconciling', 'Suspended', 'nothing is changed while spec.suspend is true'),
+  fails('Stalled', 'Suspended', 'nothing is changed while spec.suspend is true'),
+];

@@ -1,0 +1,58 @@
+import {type RegionSpec} from '../api/v1alpha1/spec.ts';
+import {type Children} from './children.ts';
+import {type Names, namesOf} from './names.ts';
+
+/** What the operator brings: images that fit together, and its own version. */
+export interface Release {
+  readonly version: string;
+  readonly images: {
+    readonly service: string;
+    readonly postgres: string;
+    readonly rabbitmq: string;
+    readonly redis: string;
+  };
+}
+
+/** What every builder of manifests sees of a region whose spec is valid. */
+export interface RegionContext {
+  readonly name: string;
+  readonly namespace: string;
+  readonly spec: RegionSpec;
+  readonly names: Names;
+  readonly images: Release['images'];
+  /** Version of the services, for labels and status. */
+  readonly version: string;
+  /** What exists, as of the observation. */
+  readonly children: Children;
+}
+
+/** The image with another tag; a digest and the old tag go away. A colon before the last slash is a port. */
+const withTag = (image: string, tag: string): string => {
+  const bare = image.split('@')[0] ?? image;
+  const colon = bare.lastIndexOf(':');
+  return `${colon > bare.lastIndexOf('/') ? bare.slice(0, colon) : bare}:${tag}`;
+};
+
+export const contextOf = (
+  {name, namespace}: {readonly name: string; readonly namespace: string},
+  spec: RegionSpec,
+  release: Release,
+  children: Children,
+): RegionContext => {
+  const {images} = spec;
+  const service = spec.version === undefined ? release.images.service : withTag(release.images.service, spec.version);
+  return {
+    name,
+    namespace,
+    spec,
+    names: namesOf(name),
+    images: {
+      service: images.service ?? service,
+      postgres: images.postgres ?? release.images.postgres,
+      rabbitmq: images.rabbitmq ?? release.images.rabbitmq,
+      redis: images.redis ?? release.images.redis,
+    },
+    version: spec.version ?? release.version,
+    children,
+  };
+};

@@ -1,0 +1,33 @@
+import {API_VERSION, KIND} from '../api/v1alpha1/group.ts';
+import {type RegionStatus} from '../api/v1alpha1/status.ts';
+import {type Controller, type WatchSpec} from '../kube/controller.ts';
+import {controllerOf, type KubeObject} from '../kube/object.ts';
+import {type Release} from './context.ts';
+import {KINDS} from './kinds.ts';
+import {INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
+import {type Observed, observeRegion} from './observe.ts';
+import {planRegion} from './plan.ts';
+import {decodeRegion, type Region} from './region.ts';
+
+/** Pods, claims and retained Secrets have no ownerReference to the region, but its name on them. */
+const byInstance = (object: KubeObject) => {
+  const name = object.metadata.labels?.[INSTANCE] ?? controllerOf(object)?.name;
+  const {namespace} = object.metadata;
+  return name === undefined || namespace === undefined ? [] : [{namespace, name}];
+};
+
+const watches: readonly WatchSpec[] = Object.values(KINDS).map((kind) => ({
+  ...kind,
+  labelSelector: `${MANAGED_BY}=${MANAGER}`,
+  concerns: byInstance,
+  ...(kind === KINDS.httpRoute ? {optional: true} : {}),
+}));
+
+/** Turns PiSyncRegions into what they describe. */
+export const regionController = (release: Release): Controller<Region, Observed, RegionStatus> => ({
+  resource: {apiVersion: API_VERSION, kind: KIND},
+  watches,
+  decode: decodeRegion,
+  observe: observeRegion,
+  plan: (observed, now) => planRegion(observed, now, release),
+});

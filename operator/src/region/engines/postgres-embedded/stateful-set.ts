@@ -1,0 +1,94 @@
+import {PORTS} from '@pisync/contract/ports';
+import {type Desired} from '../../../kube/controller.ts';
+import {type RegionContext} from '../../context.ts';
+import {hashOf} from '../../hash.ts';
+import {KINDS} from '../../kinds.ts';
+import {labelsOf, metadataOf, selectorOf} from '../../labels.ts';
+import {DATA_VOLUME} from '../../names.ts';
+import {configMapVolume, emptyDir, podTemplate} from '../../manifests/pod.ts';
+import {headlessService, service} from '../../manifests/service.ts';
+import {withRevision} from '../engine.ts';
+import {claims} from '../volume-claims.ts';
+import {PATHS, postgresConfigMap} from './config.ts';
+
+/** The user that runs the server in the official image. */
+const POSTGRES_UID = 999;
+
+const script = (name: string): readonly string[] => ['/bin/sh', `${PATHS.config}/${name}`];
+
+/** One shard: a server with a volume of its own. It comes back after any crash, but nothing stands in for it meanwhile. */
+export const shardStatefulSet = (context: RegionContext, id: number): Desired => {
+  const {spec, names, images, children, name} = context;
+  const live = children.workload(KINDS.statefulSet, names.shard(id));
+  const {postgres} = spec;
+  return withRevision({
+    manifest: {
+      ...KINDS.statefulSet,
+      metadata: metadataOf(context, names.shard(id), 'postgres', {shardId: id}),
+      spec: {
+        serviceName: names.shard(id),
+        replicas: 1,
+        // A pod that never becomes ready is replaced when the template changes; OrderedReady would wait for it for ever.
+        podManagementPolicy: 'Parallel',
+        selector: {matchLabels: selectorOf(name, 'postgres', id)},
+        ...claims(
+          context,
+          postgres.storage,
+          labelsOf(context, 'postgres', id),
+          live?.spec.volumeClaimTemplates[0]?.spec.resources.requests.storage,
+        ),
+        template: podTemplate(context, {
+          component: 'postgres',
+          shardId: id,
+          image: images.postgres,
+          command: script('start.sh'),
+          ports: [{name: 'postgres', containerPort: PORTS.postgres}],
+          resources: postgres.resources,
+          configHash: hashOf([postgresConfigMap(context).manifest['data'], children.secret(names.shard(id))]),
+          probes: {
+            // Recovery after a crash may take long; it is not a reason to kill the server: 1 h.
+            startupProbe: {
+              exec: {command: script('ready.sh')},
+              periodSeconds: 2,
+              timeoutSeconds: 5,
+              failureThreshold: 1800,
+            },
+            livenessProbe: {tcpSocket: {port: 'postgres'}, periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6},
+            readinessProbe: {
+              exec: {command: script('ready.sh')},
+              periodSeconds: 5,
+              timeoutSeconds: 5,
+              failureThreshold: 2,
+            },
+          },
+          preStop: {exec: {command: script('stop.sh')}},
+          gracePeriodSeconds: 120,
+          userId: POSTGRES_UID,
+          volumes: [
+            {name: DATA_VOLUME, mountPath: PATHS.volume},
+            configMapVolume('config', PATHS.config, names.postgres),
+            {
+              name: 'secret',
+              mountPath: PATHS.secret,
+              readOnly: true,
+              source: {secret: {secretName: names.shard(id), defaultMode: 0o440}},
+            },
+            emptyDir('run', PATHS.socket),
+            emptyDir('tmp', '/tmp'),
+            // Parallel queries share memory through files here; the runtime's default of 64 MiB is soon full.
+            emptyDir('shm', '/dev/shm', {medium: 'Memory', sizeLimit: '256Mi'}),
+          ],
+        }),
+      },
+    },
+  });
+};
+
+/** The names under which a shard is reached. */
+export const shardServices = (context: RegionContext, id: number): readonly Desired[] => {
+  const ports = [{name: 'postgres', port: PORTS.postgres, targetPort: 'postgres'}];
+  return [
+    headlessService(context, context.names.shard(id), 'postgres', ports, id),
+    service(context, context.names.shardReadWrite(id), 'postgres', ports, id),
+  ];
+};

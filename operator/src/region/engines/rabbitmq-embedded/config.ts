@@ -1,0 +1,72 @@
+import {PORTS} from '@pisync/contract/ports';
+import {quantityBytes} from '../../../api/v1alpha1/quantity.ts';
+import {type Desired} from '../../../kube/controller.ts';
+import {type RegionContext} from '../../context.ts';
+import {KINDS} from '../../kinds.ts';
+import {metadataOf} from '../../labels.ts';
+
+export const PATHS = {
+  home: '/var/lib/rabbitmq',
+  config: '/etc/pisync/rabbitmq',
+  secret: '/etc/pisync/secrets',
+  run: '/run/pisync',
+} as const;
+
+const MIB = 1024 ** 2;
+
+const brokerConf = ({spec}: RegionContext): string => {
+  const memory = quantityBytes(spec.rabbitmq.resources.limits.memory);
+  const disk = quantityBytes(spec.rabbitmq.storage.size);
+  return `# Written by the operator.
+listeners.tcp.default = ${PORTS.amqp}
+log.console = true
+log.console.level = info
+log.file = false
+# Publishers are held back here, well before the kernel would kill the broker.
+vm_memory_high_watermark.absolute = ${Math.floor(memory * 0.6)}
+# Publishers are held back while there is still room to write what is accepted already.
+disk_free_limit.absolute = ${Math.floor(disk / 10)}
+# The log of the quorum queues is also in memory until it is rolled: an eighth of the limit (the default of 512 MiB would not fit).
+raft.wal_max_size_bytes = ${Math.max(16 * MIB, Math.floor(memory / 8))}
+cluster_partition_handling = pause_minority
+# Users and permissions, read at every start, so that a changed password takes effect.
+definitions.import_backend = local_filesystem
+definitions.local.path = ${PATHS.run}/definitions.json
+`;
+};
+
+const START = `#!/bin/sh
+# Puts the credentials where the broker wants them and becomes the broker.
+set -eu
+umask 077
+mkdir -p ${PATHS.run}/log
+
+# Erlang refuses a cookie that anybody else may read.
+cat ${PATHS.secret}/erlang-cookie > ${PATHS.home}/.erlang.cookie.new
+chmod 400 ${PATHS.home}/.erlang.cookie.new
+mv -f ${PATHS.home}/.erlang.cookie.new ${PATHS.home}/.erlang.cookie
+
+user=$(cat ${PATHS.secret}/username)
+password=$(cat ${PATHS.secret}/password)
+cat > ${PATHS.run}/definitions.json <<JSON
+{
+  "vhosts": [{"name": "/"}],
+  "users": [{"name": "$user", "password": "$password", "tags": ""}],
+  "permissions": [{"user": "$user", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}]
+}
+JSON
+unset password
+printf '[].\\n' > ${PATHS.run}/enabled_plugins
+
+# Debian wraps the server in a script that wants to change the user; the real one lies below.
+if [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; then exec /usr/lib/rabbitmq/bin/rabbitmq-server; fi
+exec rabbitmq-server
+`;
+
+export const rabbitmqConfigMap = (context: RegionContext): Desired => ({
+  manifest: {
+    ...KINDS.configMap,
+    metadata: metadataOf(context, context.names.rabbitmq, 'rabbitmq'),
+    data: {'rabbitmq.conf': brokerConf(context), 'start.sh': START},
+  },
+});

@@ -1,0 +1,53 @@
+import {quantityBytes} from '../../api/v1alpha1/quantity.ts';
+import {type Storage} from '../../api/v1alpha1/storage.ts';
+import {type Desired} from '../../kube/controller.ts';
+import {type RegionContext} from '../context.ts';
+import {KINDS} from '../kinds.ts';
+import {labelsOf} from '../labels.ts';
+import {DATA_VOLUME} from '../names.ts';
+
+/** The volume claim template, and what becomes of claims when the set or a replica goes away. */
+export const claims = (context: RegionContext, storage: Storage, labels: object, live: string | undefined) => ({
+  persistentVolumeClaimRetentionPolicy: {
+    whenDeleted: context.spec.deletionPolicy,
+    whenScaled: 'Retain',
+  },
+  volumeClaimTemplates: [
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: {name: DATA_VOLUME, labels},
+      spec: {
+        accessModes: ['ReadWriteOnce'],
+        // Immutable: a set keeps the size it was made with, and its claims grow on their own.
+        resources: {requests: {storage: live ?? storage.size}},
+        ...(storage.className === undefined ? {} : {storageClassName: storage.className}),
+      },
+    },
+  ],
+});
+
+/** A claim that is smaller than the spec says, with its new size. */
+export const grownVolume = (
+  context: RegionContext,
+  claim: string,
+  size: string,
+  options: {readonly component: 'postgres' | 'rabbitmq'; readonly shardId?: number},
+): readonly Desired[] => {
+  const live = context.children.volumeSize(claim);
+  if (live === undefined || quantityBytes(live) >= quantityBytes(size)) return [];
+  return [
+    {
+      manifest: {
+        ...KINDS.volumeClaim,
+        metadata: {
+          name: claim,
+          namespace: context.namespace,
+          labels: labelsOf(context, options.component, options.shardId),
+        },
+        spec: {resources: {requests: {storage: size}}},
+      },
+      ownership: 'none',
+    },
+  ];
+};

@@ -1,0 +1,45 @@
+import {type RegionStatus} from '../api/v1alpha1/status.ts';
+import {type EventDraft, type Outcome} from '../kube/controller.ts';
+import {describeKey} from '../kube/object.ts';
+
+const statusOf = (status: RegionStatus, type: string): string | undefined =>
+  status.conditions?.find((condition) => condition.type === type)?.status;
+
+const messageOf = (status: RegionStatus, type: string): string =>
+  status.conditions?.find((condition) => condition.type === type)?.message ?? '';
+
+/** What happened, told once: when something changes, not while it lasts. */
+export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Outcome): readonly EventDraft[] => {
+  const becomes = (type: string, status: string): boolean =>
+    statusOf(after, type) === status && statusOf(before, type) !== status;
+  const events: EventDraft[] = [...outcome.values()]
+    .flat()
+    .flatMap((item): EventDraft[] =>
+      'repaired' in item && item.repaired
+        ? [
+            {
+              type: 'Normal',
+              reason: 'Repaired',
+              action: 'Repair',
+              note: `${describeKey(item.key)} was changed or deleted by somebody else; it is as it should be again`,
+            },
+          ]
+        : [],
+    );
+  if (before.observedGeneration === undefined && after.phase !== 'Invalid' && after.phase !== 'Suspended') {
+    events.push({
+      type: 'Warning',
+      reason: 'NoFailover',
+      note: 'spec.postgres.engine is Embedded: a shard restarts by itself, but while its node is down nothing stands in for it',
+    });
+  }
+  if (becomes('Ready', 'True')) events.push({type: 'Normal', reason: 'Ready', note: messageOf(after, 'Ready')});
+  if (becomes('Ready', 'False') && statusOf(before, 'Ready') === 'True') {
+    events.push({type: 'Warning', reason: 'NotReady', note: messageOf(after, 'Ready')});
+  }
+  if (becomes('Stalled', 'True')) events.push({type: 'Warning', reason: 'Stalled', note: messageOf(after, 'Stalled')});
+  if (before.phase !== after.phase && after.phase === 'Suspended') {
+    events.push({type: 'Normal', reason: 'Suspended', note: messageOf(after, 'Ready')});
+  }
+  return events;
+};

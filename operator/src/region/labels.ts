@@ -1,0 +1,79 @@
+import {type RegionContext} from './context.ts';
+
+/** What a child is part of. Also the name of its tier in messages. */
+export type Component =
+  | 'configuration'
+  | 'credentials'
+  | 'postgres'
+  | 'rabbitmq'
+  | 'redis'
+  | 'migration'
+  | 'device-api'
+  | 'admin-api'
+  | 'worker'
+  | 'keeper';
+
+export const MANAGED_BY = 'app.kubernetes.io/managed-by';
+export const MANAGER = 'pisync-operator';
+export const INSTANCE = 'app.kubernetes.io/instance';
+export const COMPONENT = 'app.kubernetes.io/component';
+const SHARD = 'pisync.io/shard';
+
+/** Hash of the part of a workload that makes its pods restart, as the operator last wrote it. */
+export const REVISION = 'pisync.io/revision';
+/** Hash of the files a pod reads at its start. In the template, so that a change makes new pods. */
+export const CONFIG_HASH = 'pisync.io/config-hash';
+/** On the bootstrap Secret: the values that later specs are compared with. */
+export const ACCEPTED = 'pisync.io/accepted';
+
+type Labels = Readonly<Record<string, string>>;
+
+const shardLabel = (shardId: number | undefined): Labels => (shardId === undefined ? {} : {[SHARD]: String(shardId)});
+
+/** What selects the pods of a component. Never changes: selectors are immutable. */
+export const selectorOf = (name: string, component: Component, shardId?: number): Labels => ({
+  [INSTANCE]: name,
+  [COMPONENT]: component,
+  'app.kubernetes.io/part-of': 'pisync',
+  ...shardLabel(shardId),
+});
+
+export const selectorText = (labels: Labels): string =>
+  Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+
+/** Labels of a child and, without the version, of pods (which a new label would restart). */
+export const labelsOf = ({name, spec}: RegionContext, component: Component, shardId?: number): Labels => ({
+  ...spec.common.labels,
+  ...selectorOf(name, component, shardId),
+  'app.kubernetes.io/name': `pisync-${component}`,
+  [MANAGED_BY]: MANAGER,
+  'pisync.io/region': spec.region,
+});
+
+interface Metadata {
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: Labels;
+  readonly annotations?: Labels;
+}
+
+/** Metadata of a child. */
+export const metadataOf = (
+  context: RegionContext,
+  name: string,
+  component: Component,
+  options: {readonly shardId?: number; readonly annotations?: Labels} = {},
+): Metadata => {
+  const annotations = {...context.spec.common.annotations, ...options.annotations};
+  return {
+    name,
+    namespace: context.namespace,
+    labels: {
+      ...labelsOf(context, component, options.shardId),
+      'app.kubernetes.io/version': context.version,
+    },
+    ...(Object.keys(annotations).length === 0 ? {} : {annotations}),
+  };
+};

@@ -1,0 +1,42 @@
+import {type StatelessTier} from '../../api/v1alpha1/tiers.ts';
+import {type Desired} from '../../kube/controller.ts';
+import {type RegionContext} from '../context.ts';
+import {KINDS} from '../kinds.ts';
+import {type Component, metadataOf} from '../labels.ts';
+
+/** Fewest pods of a tier, whoever sets the number. */
+export const floorOf = ({replicas, autoscaling}: StatelessTier): number =>
+  autoscaling.enabled ? (autoscaling.minReplicas ?? replicas) : replicas;
+
+const utilization = (name: string, averageUtilization: number) => ({
+  type: 'Resource',
+  resource: {name, target: {type: 'Utilization', averageUtilization}},
+});
+
+/** Empty where the tier has a fixed size. */
+export const autoscaler = (
+  context: RegionContext,
+  name: string,
+  component: Component,
+  tier: StatelessTier,
+): readonly Desired[] => {
+  const {enabled, maxReplicas, targetCPU, targetMemory} = tier.autoscaling;
+  if (!enabled) return [];
+  return [
+    {
+      manifest: {
+        ...KINDS.autoscaler,
+        metadata: metadataOf(context, name, component),
+        spec: {
+          scaleTargetRef: {...KINDS.deployment, name},
+          minReplicas: floorOf(tier),
+          maxReplicas,
+          metrics: [
+            utilization('cpu', targetCPU),
+            ...(targetMemory === undefined ? [] : [utilization('memory', targetMemory)]),
+          ],
+        },
+      },
+    },
+  ];
+};

@@ -1,0 +1,110 @@
+import {ENV} from '@pisync/contract/env';
+import {type StatelessTier} from '../../api/v1alpha1/tiers.ts';
+import {type Desired} from '../../kube/controller.ts';
+import {type RegionContext} from '../context.ts';
+import {withRevision} from '../engines/engine.ts';
+import {KINDS} from '../kinds.ts';
+import {type Component, metadataOf, selectorOf} from '../labels.ts';
+import {podTemplate, type PodShape} from './pod.ts';
+import {httpPort, opsPort, servicePod, serviceProbes} from './service-pod.ts';
+
+/** Longer than the services' own limit for a stop (25 s) and the pause before it together. */
+const GRACE_SECONDS = 45;
+
+/** Proxies need a moment to learn that a pod leaves; until then it goes on serving. */
+const LEAVE_SLOWLY = {sleep: {seconds: 5}};
+
+const deployment = (
+  context: RegionContext,
+  name: string,
+  component: Component,
+  strategy: object,
+  shape: Omit<PodShape, 'component' | 'probes' | 'gracePeriodSeconds'>,
+): Desired => ({
+  manifest: {
+    ...KINDS.deployment,
+    metadata: metadataOf(context, name, component),
+    spec: {
+      strategy,
+      revisionHistoryLimit: 3,
+      selector: {matchLabels: selectorOf(context.name, component)},
+      template: podTemplate(context, {
+        component,
+        probes: serviceProbes,
+        gracePeriodSeconds: GRACE_SECONDS,
+        ...shape,
+      }),
+    },
+  },
+});
+
+/** One more before one less: the number that serves never falls below what was asked for. */
+const ROLL = {type: 'RollingUpdate', rollingUpdate: {maxUnavailable: 0, maxSurge: 1}};
+
+/** While an autoscaler sets the number, the operator has no opinion about it. */
+const scaled = (desired: Desired, {autoscaling, replicas}: StatelessTier): Desired =>
+  withRevision({...desired, replicas: autoscaling.enabled ? 'released' : replicas});
+
+export const deviceApiDeployment = (context: RegionContext): Desired => {
+  const tier = context.spec.deviceApi;
+  return scaled(
+    deployment(context, context.names.deviceApi, 'device-api', ROLL, {
+      ...servicePod(context, {command: 'device-api', secrets: ['rabbitmq', 'redis'], ...tier}),
+      ports: [httpPort, opsPort],
+      preStop: LEAVE_SLOWLY,
+    }),
+    tier,
+  );
+};
+
+export const adminApiDeployment = (context: RegionContext): Desired => {
+  const tier = context.spec.adminApi;
+  return scaled(
+    deployment(context, context.names.adminApi, 'admin-api', ROLL, {
+      ...servicePod(context, {command: 'admin-api', secrets: ['rabbitmq', 'redis', 'signing'], ...tier}),
+      ports: [httpPort, opsPort],
+      preStop: LEAVE_SLOWLY,
+    }),
+    tier,
+  );
+};
+
+export const workerDeployment = (context: RegionContext): Desired => {
+  const {concurrency, ...tier} = context.spec.workers;
+  return scaled(
+    deployment(context, context.names.worker, 'worker', ROLL, {
+      ...servicePod(context, {
+        command: 'worker',
+        secrets: ['rabbitmq', 'redis'],
+        ...tier,
+        env: {[ENV.workerConcurrency]: String(concurrency)},
+      }),
+      ports: [opsPort],
+    }),
+    tier,
+  );
+};
+
+export const keeperDeployment = (context: RegionContext): Desired => {
+  const {keeper} = context.spec;
+  return withRevision({
+    ...deployment(
+      context,
+      context.names.keeper,
+      'keeper',
+      // Its work must not be done twice at the same time.
+      {type: 'Recreate'},
+      {
+        ...servicePod(context, {
+          command: 'keeper',
+          secrets: ['rabbitmq', 'redis'],
+          ...keeper,
+          env: {[ENV.factsConfigMap]: context.names.facts},
+        }),
+        ports: [opsPort],
+        serviceAccountName: context.names.keeper,
+      },
+    ),
+    replicas: 1,
+  });
+};

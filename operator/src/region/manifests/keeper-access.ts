@@ -1,0 +1,35 @@
+import {type Desired} from '../../kube/controller.ts';
+import {type RegionContext} from '../context.ts';
+import {KINDS} from '../kinds.ts';
+import {metadataOf} from '../labels.ts';
+
+/** The one identity of a region at the API server, with the one right that it needs: to write its facts. */
+export const keeperAccess = (context: RegionContext): readonly Desired[] => {
+  const {names, namespace} = context;
+  const metadata = metadataOf(context, names.keeper, 'keeper');
+  return [
+    {manifest: {...KINDS.serviceAccount, metadata, automountServiceAccountToken: false}},
+    {
+      manifest: {
+        ...KINDS.role,
+        metadata,
+        rules: [
+          {
+            apiGroups: [''],
+            resources: ['configmaps'],
+            resourceNames: [names.facts],
+            verbs: ['get', 'update', 'patch'],
+          },
+        ],
+      },
+    },
+    {
+      manifest: {
+        ...KINDS.roleBinding,
+        metadata,
+        roleRef: {apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: names.keeper},
+        subjects: [{kind: 'ServiceAccount', name: names.keeper, namespace}],
+      },
+    },
+  ];
+};

@@ -1,0 +1,37 @@
+import {type Desired} from '../../kube/controller.ts';
+import {type RegionContext} from '../context.ts';
+import {withRevision} from '../engines/engine.ts';
+import {KINDS} from '../kinds.ts';
+import {metadataOf} from '../labels.ts';
+import {podTemplate} from './pod.ts';
+import {servicePod} from './service-pod.ts';
+
+const RESOURCES = {requests: {cpu: '50m', memory: '128Mi'}, limits: {memory: '512Mi'}};
+
+/** Brings one shard to the schema that this release needs. Its name carries the schema's version: a new version is a new Job. */
+export const migrationJob = (context: RegionContext, shardId: number): Desired =>
+  withRevision({
+    manifest: {
+      ...KINDS.job,
+      metadata: metadataOf(context, context.names.migration(shardId), 'migration', {shardId}),
+      spec: {
+        completions: 1,
+        parallelism: 1,
+        // With the Job controller's own back-off (10 s, 20 s, ...) about ten minutes until the Job counts as failed.
+        backoffLimit: 6,
+        template: podTemplate(context, {
+          component: 'migration',
+          shardId,
+          ...servicePod(context, {
+            command: 'migrate',
+            args: ['--shard', String(shardId)],
+            secrets: ['bootstrap'],
+            resources: RESOURCES,
+            logLevel: context.spec.keeper.logLevel,
+          }),
+          restartPolicy: 'Never',
+          gracePeriodSeconds: 30,
+        }),
+      },
+    },
+  });

@@ -1,0 +1,80 @@
+import {PORTS} from '@pisync/contract/ports';
+import {type Desired} from '../../kube/controller.ts';
+import {type RegionContext} from '../context.ts';
+import {KINDS} from '../kinds.ts';
+import {COMPONENT, type Component, INSTANCE, metadataOf, selectorOf} from '../labels.ts';
+
+const podsOf = (context: RegionContext, components: readonly Component[]): object => ({
+  podSelector: {
+    matchLabels: {[INSTANCE]: context.name},
+    matchExpressions: [{key: COMPONENT, operator: 'In', values: components}],
+  },
+});
+
+const tcp = (...ports: readonly number[]) => ports.map((port) => ({port, protocol: 'TCP'}));
+
+const policy = (context: RegionContext, name: string, component: Component, spec: object): readonly Desired[] =>
+  context.spec.networkPolicy.enabled
+    ? [
+        {
+          manifest: {
+            ...KINDS.networkPolicy,
+            metadata: metadataOf(context, name, component),
+            spec: {podSelector: {matchLabels: selectorOf(context.name, component)}, ...spec},
+          },
+        },
+      ]
+    : [];
+
+/** A data tier: only the region's own services get in, and it calls nobody but, in a cluster, its own peers. */
+const dataTier = (
+  context: RegionContext,
+  name: string,
+  component: Component,
+  port: number,
+  clients: readonly Component[],
+  peers: readonly object[] = [],
+): readonly Desired[] =>
+  policy(context, name, component, {
+    policyTypes: ['Ingress', 'Egress'],
+    ingress: [{from: [podsOf(context, clients)], ports: tcp(port)}, ...peers.map((from) => ({from: [from]}))],
+    egress: [
+      ...peers.map((to) => ({to: [to]})),
+      {
+        ports: [
+          {port: 53, protocol: 'UDP'},
+          {port: 53, protocol: 'TCP'},
+        ],
+      },
+    ],
+  });
+
+const SERVICES = ['device-api', 'admin-api', 'worker', 'keeper'] as const;
+
+export const postgresPolicy = (context: RegionContext): readonly Desired[] =>
+  dataTier(context, context.names.postgres, 'postgres', PORTS.postgres, [...SERVICES, 'migration']);
+
+export const rabbitmqPolicy = (context: RegionContext): readonly Desired[] =>
+  dataTier(context, context.names.rabbitmq, 'rabbitmq', PORTS.amqp, SERVICES, [podsOf(context, ['rabbitmq'])]);
+
+export const redisPolicy = (context: RegionContext): readonly Desired[] =>
+  dataTier(context, context.names.redis, 'redis', PORTS.redis, SERVICES);
+
+/**
+ * A service: its port for traffic is open (an ingress controller's pods may be anywhere, also on the nodes' network), metrics are open inside the cluster. It may
+ * call out: to the data tiers, to DNS, to the tracing endpoint, the keeper to the API server.
+ */
+export const servicePolicy = (
+  context: RegionContext,
+  name: string,
+  component: Component,
+  options: {readonly servesTraffic: boolean},
+): readonly Desired[] =>
+  policy(context, name, component, {
+    policyTypes: ['Ingress', 'Egress'],
+    ingress: [
+      ...(options.servesTraffic ? [{ports: tcp(PORTS.http)}] : []),
+      {from: [{namespaceSelector: {}}], ports: tcp(PORTS.ops)},
+    ],
+    egress: [{}],
+  });

@@ -1,0 +1,71 @@
+import {SECRET_KEYS} from '@pisync/contract/files';
+import {acceptedOf} from '../../api/v1alpha1/rules.ts';
+import {type Desired} from '../../kube/controller.ts';
+import {type RegionContext} from '../context.ts';
+import {KINDS} from '../kinds.ts';
+import {ACCEPTED, type Component, metadataOf} from '../labels.ts';
+import {USER} from '../names.ts';
+import {shardIds} from './topology.ts';
+
+/** 24 random bytes: 192 bits, 32 characters. */
+const PASSWORD = {bytes: 24, encoding: 'base64url'} as const;
+/** 32 random bytes: a key for HMAC-SHA256. */
+const KEY = {bytes: 32, encoding: 'base64url'} as const;
+
+const secret = (
+  context: RegionContext,
+  name: string,
+  component: Component,
+  generated: NonNullable<Desired['generated']>,
+  options: {readonly username?: string; readonly shardId?: number; readonly annotations?: Record<string, string>} = {},
+): Desired => {
+  const {username, ...metadata} = options;
+  return {
+    manifest: {
+      ...KINDS.secret,
+      metadata: metadataOf(context, name, component, metadata),
+      type: 'Opaque',
+      ...(username === undefined ? {} : {data: {username: Buffer.from(username).toString('base64')}}),
+    },
+    generated,
+    // Without its password retained data would be of little use.
+    ownership: context.spec.deletionPolicy === 'Retain' ? 'none' : 'controller',
+  };
+};
+
+/** Every credential of the region. Each value is made once and then never changed by the operator. */
+export const secrets = (context: RegionContext): readonly Desired[] => {
+  const {names, spec} = context;
+  return [
+    ...shardIds(context).map((shardId) =>
+      secret(
+        context,
+        names.shard(shardId),
+        'postgres',
+        {[SECRET_KEYS.shard.password]: PASSWORD},
+        {username: USER, shardId},
+      ),
+    ),
+    secret(
+      context,
+      names.rabbitmq,
+      'rabbitmq',
+      {[SECRET_KEYS.rabbitmq.password]: PASSWORD, [SECRET_KEYS.rabbitmq.erlangCookie]: PASSWORD},
+      {username: USER},
+    ),
+    secret(context, names.redis, 'redis', {[SECRET_KEYS.redis.password]: PASSWORD}),
+    secret(context, names.signing, 'credentials', {[SECRET_KEYS.signing.key]: KEY}),
+    secret(
+      context,
+      names.bootstrap,
+      'credentials',
+      {[SECRET_KEYS.bootstrap.adminToken]: KEY, [SECRET_KEYS.bootstrap.enrolmentToken]: KEY},
+      // With the data, so that a region that comes back is held to what its data was made with.
+      {annotations: {[ACCEPTED]: JSON.stringify(acceptedOf(spec))}},
+    ),
+  ];
+};
+
+/** Names of all Secrets. */
+export const secretNames = (context: RegionContext): readonly string[] =>
+  secrets(context).map(({manifest}) => manifest.metadata.name);

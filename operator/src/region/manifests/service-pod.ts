@@ -1,0 +1,125 @@
+import {type Command, ENV} from '@pisync/contract/env';
+import {FILES, SECRET_KEYS, shardSecretFolder} from '@pisync/contract/files';
+import {OPS_PATHS, PORTS} from '@pisync/contract/ports';
+import {dirname} from 'node:path/posix';
+import {type Resources} from '../../api/v1alpha1/quantity.ts';
+import {type RegionContext} from '../context.ts';
+import {hashOf} from '../hash.ts';
+import {configMapVolume, emptyDir, type PodShape, type PodVolume} from './pod.ts';
+import {shardIds, topologyOf} from './topology.ts';
+
+/** The user of the image of PiSync's services. */
+const SERVICE_UID = 10_001;
+
+/** Folders below the mount point of Secrets, besides the shards'. */
+type SecretFolder = 'rabbitmq' | 'redis' | 'bootstrap' | 'signing';
+
+interface ServicePod {
+  readonly command: Command;
+  readonly args?: readonly string[];
+  readonly resources: Resources;
+  readonly logLevel: string;
+  /** Beyond the shards' credentials, which every service needs. */
+  readonly secrets: readonly SecretFolder[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+interface SecretSource {
+  readonly name: string;
+  readonly folder: string;
+  readonly keys: readonly string[];
+}
+
+const secretSources = (context: RegionContext, folders: readonly SecretFolder[]): readonly SecretSource[] => {
+  const {names} = context;
+  const {rabbitmq, redis, bootstrap, signing, shard} = SECRET_KEYS;
+  const others: Readonly<Record<SecretFolder, Omit<SecretSource, 'folder'>>> = {
+    // Not the cookie: with it one could run code in the broker.
+    rabbitmq: {name: names.rabbitmq, keys: [rabbitmq.username, rabbitmq.password]},
+    redis: {name: names.redis, keys: [redis.password]},
+    bootstrap: {name: names.bootstrap, keys: [bootstrap.adminToken, bootstrap.enrolmentToken]},
+    signing: {name: names.signing, keys: [signing.key]},
+  };
+  return [
+    ...shardIds(context).map((id) => ({
+      name: names.shard(id),
+      folder: shardSecretFolder(id),
+      keys: [shard.username, shard.password],
+    })),
+    ...folders.map((folder) => ({folder, ...others[folder]})),
+  ];
+};
+
+const secretsVolume = (sources: readonly SecretSource[]): PodVolume => ({
+  name: 'secrets',
+  mountPath: FILES.secrets,
+  readOnly: true,
+  source: {
+    projected: {
+      defaultMode: 0o440,
+      sources: sources.map(({name, folder, keys}) => ({
+        secret: {name, items: keys.map((key) => ({key, path: `${folder}/${key}`}))},
+      })),
+    },
+  },
+});
+
+const environment = (context: RegionContext, {logLevel, env}: ServicePod): readonly object[] => {
+  const {endpoint, sampleRatio} = context.spec.monitoring.tracing;
+  const plain = {
+    [ENV.logLevel]: logLevel,
+    ...(endpoint === undefined ? {} : {[ENV.tracingEndpoint]: endpoint, [ENV.tracingSampleRatio]: String(sampleRatio)}),
+    ...env,
+  };
+  return [
+    {name: ENV.podName, valueFrom: {fieldRef: {fieldPath: 'metadata.name'}}},
+    {name: ENV.podNamespace, valueFrom: {fieldRef: {fieldPath: 'metadata.namespace'}}},
+    ...Object.entries(plain).map(([name, value]) => ({name, value})),
+  ];
+};
+
+/** What the pods of all services and of migrations have in common. */
+export const servicePod = (
+  context: RegionContext,
+  service: ServicePod,
+): Pick<PodShape, 'image' | 'command' | 'env' | 'resources' | 'configHash' | 'volumes' | 'userId'> => {
+  const sources = secretSources(context, service.secrets);
+  return {
+    image: context.images.service,
+    command: ['node', '/app/main.mjs', service.command, ...(service.args ?? [])],
+    env: environment(context, service),
+    resources: service.resources,
+    configHash: hashOf([topologyOf(context), sources.map(({name}) => context.children.secret(name))]),
+    userId: SERVICE_UID,
+    volumes: [
+      configMapVolume('topology', dirname(FILES.topology), context.names.topology),
+      secretsVolume(sources),
+      emptyDir('tmp', '/tmp'),
+    ],
+  };
+};
+
+/** Live checks nothing outside the process; ready checks what it depends on. */
+export const serviceProbes: NonNullable<PodShape['probes']> = {
+  startupProbe: {
+    httpGet: {path: OPS_PATHS.live, port: 'ops'},
+    periodSeconds: 1,
+    timeoutSeconds: 2,
+    failureThreshold: 120,
+  },
+  livenessProbe: {
+    httpGet: {path: OPS_PATHS.live, port: 'ops'},
+    periodSeconds: 10,
+    timeoutSeconds: 5,
+    failureThreshold: 3,
+  },
+  readinessProbe: {
+    httpGet: {path: OPS_PATHS.ready, port: 'ops'},
+    periodSeconds: 5,
+    timeoutSeconds: 4,
+    failureThreshold: 2,
+  },
+};
+
+export const opsPort = {name: 'ops', containerPort: PORTS.ops} as const;
+export const httpPort = {name: 'http', containerPort: PORTS.http} as const;

@@ -1,0 +1,38 @@
+import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
+
+/** Name and user of every shard's database, and user of the broker. */
+export const DATABASE = 'pisync';
+export const USER = 'pisync';
+
+/** Port of device-api and admin-api as their Services offer it. */
+export const SERVICE_PORT = 80;
+
+/** The names of everything that belongs to the region `name`. Nothing else in the operator joins strings to a name. */
+export const namesOf = (name: string) => ({
+  deviceApi: `${name}-device-api`,
+  adminApi: `${name}-admin-api`,
+  worker: `${name}-worker`,
+  keeper: `${name}-keeper`,
+  topology: `${name}-topology`,
+  facts: `${name}-facts`,
+  bootstrap: `${name}-bootstrap`,
+  signing: `${name}-signing`,
+  /** ConfigMap and NetworkPolicy of all shards together. */
+  postgres: `${name}-postgres`,
+  /** StatefulSet, headless Service and Secret of one shard. */
+  shard: (id: number) => `${name}-pg-${id}`,
+  /** The Service through which a shard is written and read. */
+  shardReadWrite: (id: number) => `${name}-pg-${id}-rw`,
+  /** The volume claim that the StatefulSet makes for a shard. */
+  shardVolume: (id: number) => `${DATA_VOLUME}-${name}-pg-${id}-0`,
+  rabbitmq: `${name}-rabbitmq`,
+  rabbitmqNodes: `${name}-rabbitmq-nodes`,
+  rabbitmqVolume: `${DATA_VOLUME}-${name}-rabbitmq-0`,
+  redis: `${name}-redis`,
+  migration: (shardId: number) => `${name}-migrate-${shardId}-v${SCHEMA_VERSION}`,
+});
+
+export type Names = ReturnType<typeof namesOf>;
+
+/** Name of the volume claim template of data tiers. */
+export const DATA_VOLUME = 'data';

@@ -1,0 +1,19 @@
+import {type Cluster} from '../kube/controller.ts';
+import {refOf} from '../kube/object.ts';
+import {Children} from './children.ts';
+import {KINDS} from './kinds.ts';
+import {type Region} from './region.ts';
+
+/** Everything a plan is made from, besides the time. */
+export interface Observed {
+  readonly region: Region;
+  readonly children: Children;
+  /** Whether the cluster has the Gateway API. */
+  readonly gatewayApi: boolean;
+}
+
+export const observeRegion = async (region: Region, cluster: Cluster, signal: AbortSignal): Promise<Observed> => ({
+  region,
+  children: new Children(await cluster.listOwned(refOf(region.object), signal)),
+  gatewayApi: await cluster.serves(KINDS.httpRoute, signal),
+});

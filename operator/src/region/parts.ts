@@ -1,0 +1,243 @@
+import {type Desired, type Surplus} from '../kube/controller.ts';
+import {type RegionContext} from './context.ts';
+import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
+import {shardServices} from './engines/postgres-embedded/stateful-set.ts';
+import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
+import {rabbitmqServices} from './engines/rabbitmq-embedded/stateful-set.ts';
+import {redisConfigMap, redisService} from './engines/redis-embedded/deployment.ts';
+import {grownVolume} from './engines/volume-claims.ts';
+import {KINDS} from './kinds.ts';
+import {autoscaler} from './manifests/autoscaler.ts';
+import {disruptionBudget} from './manifests/disruption-budget.ts';
+import {keeperAccess} from './manifests/keeper-access.ts';
+import {postgresPolicy, rabbitmqPolicy, redisPolicy, servicePolicy} from './manifests/network-policy.ts';
+import {route} from './manifests/route.ts';
+import {secrets} from './manifests/secrets.ts';
+import {service} from './manifests/service.ts';
+import {factsConfigMap, shardIds, topologyConfigMap} from './manifests/topology.ts';
+import {SERVICE_PORT} from './names.ts';
+import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
+
+/** A manifest that should exist. With `hold` it is not written yet, nor is what exists of it deleted; the text says what it waits for. */
+export interface Wanted {
+  readonly desired: Desired;
+  readonly hold?: string;
+}
+
+/** What one builder contributes. */
+export interface Contribution {
+  readonly wanted: readonly Wanted[];
+  /** To be deleted and made again, because it cannot be changed. */
+  readonly surplus?: readonly Surplus[];
+  /** Look again then, even if nothing happens. */
+  readonly lookAgainMs?: number;
+}
+
+export interface PartInput {
+  readonly context: RegionContext;
+  readonly progress: Progress;
+  readonly gatewayApi: boolean;
+  readonly now: Date;
+}
+
+export interface Part {
+  readonly name: string;
+  readonly build: (input: PartInput) => Contribution;
+}
+
+const now = (desired: readonly Desired[]): readonly Wanted[] => desired.map((item) => ({desired: item}));
+
+/** Held as long as `reason` gives one; but what is already as it should be is kept so, whatever else happens. */
+const held = ({desired, written}: WorkloadProgress, reason: string | undefined): Wanted =>
+  written || reason === undefined ? {desired} : {desired, hold: reason};
+
+const unprepared = ({prepared}: Progress): string | undefined =>
+  prepared ? undefined : 'waits for its credentials and settings';
+
+/** Shards that exist restart one after the other. */
+const earlierShardRestarts = ({shards}: Progress, id: number): string | undefined => {
+  if (shards[id]?.live === undefined) return undefined;
+  const busy = shards.slice(0, id).findIndex(({settled}) => !settled);
+  return busy === -1 ? undefined : `waits until shard ${busy} has restarted`;
+};
+
+/** Services start on data tiers that are there and on a schema that they know, and change while neither is changing. */
+const unfounded = (progress: Progress): string | undefined => {
+  if (!dataSettled(progress)) return 'waits until shards, broker and cache are ready';
+  return migrated(progress) ? undefined : 'waits until every shard has the schema of this release';
+};
+
+const httpPort = {name: 'http', port: SERVICE_PORT, targetPort: 'http'};
+
+export const credentials: Part = {
+  name: 'credentials',
+  build: ({context}) => ({wanted: now(secrets(context))}),
+};
+
+export const configuration: Part = {
+  name: 'configuration',
+  build: ({context}) => ({
+    wanted: now([
+      topologyConfigMap(context),
+      factsConfigMap(context),
+      postgresConfigMap(context),
+      rabbitmqConfigMap(context),
+      redisConfigMap(context),
+    ]),
+  }),
+};
+
+export const database: Part = {
+  name: 'database',
+  build: ({context, progress}) => ({
+    wanted: [
+      ...now(postgresPolicy(context)),
+      ...shardIds(context).flatMap((id) => [
+        ...now(shardServices(context, id)),
+        ...now(
+          grownVolume(context, context.names.shardVolume(id), context.spec.postgres.storage.size, {
+            component: 'postgres',
+            shardId: id,
+          }),
+        ),
+      ]),
+      ...progress.shards.map((shard, id) => held(shard, unprepared(progress) ?? earlierShardRestarts(progress, id))),
+    ],
+  }),
+};
+
+export const broker: Part = {
+  name: 'broker',
+  build: ({context, progress}) => ({
+    wanted: [
+      ...now(rabbitmqPolicy(context)),
+      ...now(rabbitmqServices(context)),
+      ...now(
+        grownVolume(context, context.names.rabbitmqVolume, context.spec.rabbitmq.storage.size, {component: 'rabbitmq'}),
+      ),
+      held(progress.broker, unprepared(progress)),
+    ],
+  }),
+};
+
+export const cache: Part = {
+  name: 'cache',
+  build: ({context, progress}) => ({
+    wanted: [...now(redisPolicy(context)), ...now([redisService(context)]), held(progress.cache, unprepared(progress))],
+  }),
+};
+
+/** A failed Job is made again after a minute: what it failed on may be gone by then. */
+const MIGRATION_RETRY_MS = 60_000;
+
+export const schema: Part = {
+  name: 'schema',
+  build: ({context, progress, now: time}) => {
+    const wanted: Wanted[] = [];
+    const surplus: Surplus[] = [];
+    let lookAgainMs: number | undefined;
+    for (const {shardId, desired, state, written, uid, failedAt} of progress.migrations) {
+      // Shard 0 has the slot map, which every other shard's migration reads.
+      const ready = progress.shards[0]?.settled === true && progress.shards[shardId]?.settled === true;
+      if (state === 'absent') {
+        wanted.push(ready ? {desired} : {desired, hold: 'waits until its shard is ready'});
+        continue;
+      }
+      // A Job cannot be changed. A complete one stays as it is; any other is made again.
+      wanted.push(written ? {desired} : {desired, hold: 'is replaced'});
+      const waitMs =
+        state === 'failed' && written && failedAt !== undefined
+          ? Math.max(0, failedAt.getTime() + MIGRATION_RETRY_MS - time.getTime())
+          : 0;
+      if (waitMs > 0) lookAgainMs = Math.min(lookAgainMs ?? waitMs, waitMs);
+      if (uid !== undefined && waitMs === 0 && (state === 'failed' || (state === 'running' && !written))) {
+        const name = desired.manifest.metadata.name;
+        surplus.push({ref: {...KINDS.job, namespace: context.namespace, name, uid}, propagation: 'Background'});
+      }
+    }
+    return {wanted, surplus, ...(lookAgainMs === undefined ? {} : {lookAgainMs})};
+  },
+};
+
+export const deviceApi: Part = {
+  name: 'device-api',
+  build: ({context, progress}) => {
+    const {names, spec} = context;
+    const hold = unfounded(progress);
+    return {
+      wanted: [
+        ...now([service(context, names.deviceApi, 'device-api', [httpPort])]),
+        ...now(servicePolicy(context, names.deviceApi, 'device-api', {servesTraffic: true})),
+        ...now(disruptionBudget(context, names.deviceApi, 'device-api', spec.deviceApi)),
+        held(progress.tiers.deviceApi, hold),
+        ...withTarget(progress.tiers.deviceApi, autoscaler(context, names.deviceApi, 'device-api', spec.deviceApi)),
+      ],
+    };
+  },
+};
+
+export const adminApi: Part = {
+  name: 'admin-api',
+  build: ({context, progress}) => {
+    const {names, spec} = context;
+    return {
+      wanted: [
+        ...now([service(context, names.adminApi, 'admin-api', [httpPort])]),
+        ...now(servicePolicy(context, names.adminApi, 'admin-api', {servesTraffic: true})),
+        ...now(disruptionBudget(context, names.adminApi, 'admin-api', spec.adminApi)),
+        held(progress.tiers.adminApi, unfounded(progress)),
+        ...withTarget(progress.tiers.adminApi, autoscaler(context, names.adminApi, 'admin-api', spec.adminApi)),
+      ],
+    };
+  },
+};
+
+export const worker: Part = {
+  name: 'worker',
+  build: ({context, progress}) => {
+    const {names, spec} = context;
+    return {
+      wanted: [
+        ...now(servicePolicy(context, names.worker, 'worker', {servesTraffic: false})),
+        ...now(disruptionBudget(context, names.worker, 'worker', spec.workers)),
+        held(progress.tiers.workers, unfounded(progress)),
+        ...withTarget(progress.tiers.workers, autoscaler(context, names.worker, 'worker', spec.workers)),
+      ],
+    };
+  },
+};
+
+export const keeper: Part = {
+  name: 'keeper',
+  build: ({context, progress}) => ({
+    wanted: [
+      ...now(keeperAccess(context)),
+      ...now(servicePolicy(context, context.names.keeper, 'keeper', {servesTraffic: false})),
+      held(progress.tiers.keeper, unfounded(progress)),
+    ],
+  }),
+};
+
+export const routes: Part = {
+  name: 'routes',
+  build: ({context, gatewayApi}) => {
+    const {names, spec} = context;
+    const {host, adminHost, gatewayRef} = spec.ingress;
+    const missing = gatewayRef !== undefined && !gatewayApi;
+    const wanted = [
+      ...route(context, names.deviceApi, 'device-api', host),
+      ...route(context, names.adminApi, 'admin-api', adminHost),
+    ];
+    return {
+      wanted: wanted.map((desired) =>
+        missing ? {desired, hold: 'waits for the Gateway API, which this cluster does not have'} : {desired},
+      ),
+      // A new API is not something that a watch of the region's own objects would tell.
+      ...(missing ? {lookAgainMs: 60_000} : {}),
+    };
+  },
+};
+
+/** An autoscaler without a target only complains, so it comes after it. */
+const withTarget = ({live}: WorkloadProgress, autoscalers: readonly Desired[]): readonly Wanted[] =>
+  live === undefined ? autoscalers.map((desired) => ({desired, hold: 'waits for its Deployment'})) : now(autoscalers);

@@ -1,0 +1,100 @@
+import {judge} from '../api/v1alpha1/guard.ts';
+import {type RegionStatus} from '../api/v1alpha1/status.ts';
+import {type ComponentPlan, type Plan, type Surplus} from '../kube/controller.ts';
+import {controllerOf, keyText, keyOf, refOf} from '../kube/object.ts';
+import {acceptedBefore} from './accepted.ts';
+import {type RegionContext, contextOf, type Release} from './context.ts';
+import {KINDS} from './kinds.ts';
+import {type Observed} from './observe.ts';
+import * as parts from './parts.ts';
+import {progressOf} from './progress.ts';
+import {concludeInvalid, concludePass, concludeSuspended} from './status.ts';
+
+/** A region is made of these, in this order. To add something to regions, add a part. */
+const PARTS: readonly parts.Part[] = [
+  parts.credentials,
+  parts.configuration,
+  parts.database,
+  parts.broker,
+  parts.cache,
+  parts.schema,
+  parts.keeper,
+  parts.worker,
+  parts.deviceApi,
+  parts.adminApi,
+  parts.routes,
+];
+
+/** Kinds of which a region has more or fewer as its spec changes. Nothing that holds data is among them. */
+const PRUNED_KINDS: ReadonlySet<string> = new Set(
+  [KINDS.autoscaler, KINDS.disruptionBudget, KINDS.networkPolicy, KINDS.ingress, KINDS.httpRoute, KINDS.job].map(
+    ({kind}) => kind,
+  ),
+);
+
+/** From what is seen to what should be written. Pure: the same observation at the same time gives the same plan. */
+export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> | undefined => {
+  const {region, children, gatewayApi} = observed;
+  // What is left to do is the garbage collector's.
+  if (region.deleting) return undefined;
+
+  const verdict = judge(region.name, region.spec, acceptedBefore(region.name, children));
+  if (verdict.kind === 'invalid')
+    return {components: [], conclude: () => concludeInvalid(region, verdict.problems, now)};
+  if (verdict.spec.suspend) return {components: [], conclude: () => concludeSuspended(region, now)};
+
+  const context = contextOf(region, verdict.spec, release, children);
+  const progress = progressOf(context);
+  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, gatewayApi, now})}));
+  const components: readonly ComponentPlan[] = [
+    ...built.map(({name, wanted, surplus}) => ({
+      name,
+      desired: wanted.filter(({hold}) => hold === undefined).map(({desired}) => desired),
+      ...(surplus === undefined ? {} : {prune: surplus}),
+    })),
+    {
+      name: 'surplus',
+      desired: [],
+      prune: surplusOf(
+        observed,
+        context,
+        built.flatMap(({wanted}) => wanted),
+      ),
+    },
+  ];
+  const lookAgainMs = built.flatMap((part) => part.lookAgainMs ?? []);
+  return {
+    components,
+    conclude: (outcome) =>
+      concludePass({
+        region,
+        context,
+        progress,
+        outcome,
+        now,
+        release,
+        held: built.flatMap(({name, wanted}) =>
+          wanted.flatMap(({hold}) => (hold === undefined ? [] : [{component: name, reason: hold}])),
+        ),
+        next: lookAgainMs.length === 0 ? {kind: 'on-change'} : {kind: 'after', delayMs: Math.min(...lookAgainMs)},
+      }),
+  };
+};
+
+/** What we own and no longer want. */
+const surplusOf = (
+  {region, children}: Observed,
+  {namespace}: RegionContext,
+  wanted: readonly parts.Wanted[],
+): readonly Surplus[] => {
+  const keep = new Set(wanted.map(({desired}) => keyText({...keyOf(desired.manifest), namespace})));
+  return children.all
+    .filter(
+      (object) =>
+        PRUNED_KINDS.has(object.kind) &&
+        controllerOf(object)?.uid === region.object.metadata.uid &&
+        object.metadata.deletionTimestamp === undefined &&
+        !keep.has(keyText(keyOf(object))),
+    )
+    .map((object) => ({ref: refOf(object)}));
+};

@@ -1,0 +1,191 @@
+import {factsSchema, FACTS_KEY, type Facts} from '@pisync/contract/facts';
+import {type SpecProblem} from '../api/v1alpha1/guard.ts';
+import {type Condition, type Phase, type RegionStatus, type TierStatus} from '../api/v1alpha1/status.ts';
+import {type Conclusion, type Next, type Outcome} from '../kube/controller.ts';
+import {autoscalingActive} from './conditions/autoscaling-active.ts';
+import {type ConditionInput, fails, type Finding, holds} from './conditions/condition.ts';
+import {brokerReady, cacheReady, databaseReady} from './conditions/data-tier.ts';
+import {routeReady} from './conditions/route-ready.ts';
+import {schemaMigrated} from './conditions/schema-migrated.ts';
+import {invalidSummary, summaryOf, suspendedSummary} from './conditions/summary.ts';
+import {adminApiAvailable, deviceApiAvailable, keeperAvailable, workersAvailable} from './conditions/tier-available.ts';
+import {type RegionContext, type Release} from './context.ts';
+import {eventsOf} from './events.ts';
+import {type Component, selectorOf, selectorText} from './labels.ts';
+import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
+import {type Region} from './region.ts';
+import {topologyOf} from './manifests/topology.ts';
+
+/** In the order in which a region comes up, so that the first that is lacking is the one to read about. */
+const CONDITIONS: readonly ((input: ConditionInput) => Finding)[] = [
+  databaseReady,
+  brokerReady,
+  cacheReady,
+  schemaMigrated,
+  keeperAvailable,
+  workersAvailable,
+  deviceApiAvailable,
+  adminApiAvailable,
+  routeReady,
+  autoscalingActive,
+];
+
+/** What a pass ended with. */
+interface Pass {
+  readonly region: Region;
+  readonly context: RegionContext;
+  readonly progress: Progress;
+  readonly outcome: Outcome;
+  readonly now: Date;
+  readonly release: Release;
+  readonly held: readonly {readonly component: string; readonly reason: string}[];
+  readonly next: Next;
+}
+
+/** Findings with their times: a time changes only when the status does. */
+const timed = (region: Region, findings: readonly Finding[], now: Date): Condition[] =>
+  findings.map((finding) => {
+    const before = region.status.conditions?.find(({type}) => type === finding.type);
+    return {
+      ...finding,
+      observedGeneration: region.generation,
+      lastTransitionTime:
+        before?.status === finding.status ? before.lastTransitionTime : now.toISOString().replace(/\.\d+Z$/, 'Z'),
+    };
+  });
+
+const factsOf = ({children, names}: RegionContext): Facts | undefined => {
+  const text = children.configMap(names.facts)?.[FACTS_KEY];
+  if (text === undefined) return undefined;
+  try {
+    return factsSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    // The keeper's next write repairs it.
+    return undefined;
+  }
+};
+
+const tierStatus = (context: RegionContext, component: Component, {live}: WorkloadProgress): TierStatus => ({
+  replicas: live?.status.replicas ?? 0,
+  ready: live?.status.readyReplicas ?? 0,
+  updated: live?.status.updatedReplicas ?? 0,
+  summary: `${live?.status.readyReplicas ?? 0}/${live?.spec.replicas ?? 0}`,
+  selector: selectorText(selectorOf(context.name, component)),
+});
+
+const shardStatus = ({context, progress}: Pass): NonNullable<RegionStatus['shards']> => {
+  const facts = factsOf(context);
+  return topologyOf(context).shards.map(({id, rw}) => {
+    const shard = progress.shards[id];
+    const migration = progress.migrations[id]?.state;
+    const ready = shard?.available === true;
+    const slots = facts?.shards.find((fact) => fact.id === id)?.slots;
+    const phase = (): 'Pending' | 'Starting' | 'Migrating' | 'Ready' | 'Failed' => {
+      if (shard?.live === undefined) return 'Pending';
+      if (!ready) return 'Starting';
+      if (migration === 'complete') return 'Ready';
+      return migration === 'failed' ? 'Failed' : 'Migrating';
+    };
+    return {
+      id,
+      phase: phase(),
+      ready,
+      endpoint: `${rw.host}.${context.namespace}.svc:${rw.port}`,
+      storage: context.children.volumeSize(context.names.shardVolume(id)) ?? context.spec.postgres.storage.size,
+      ...(slots === undefined ? {} : {slots}),
+      secretName: context.names.shard(id),
+    };
+  });
+};
+
+const endpoints = ({spec}: RegionContext): NonNullable<RegionStatus['endpoints']> => {
+  const {enabled, host, adminHost, tls} = spec.ingress;
+  const scheme = tls.mode === 'Secret' ? 'https' : 'http';
+  return {
+    ...(enabled && host !== undefined ? {device: `${scheme}://${host}`} : {}),
+    ...(enabled && adminHost !== undefined ? {admin: `${scheme}://${adminHost}`} : {}),
+  };
+};
+
+const phaseOf = ({progress, region, held}: Pass, ready: boolean, stalled: boolean): Phase => {
+  if (ready) return 'Ready';
+  const worked = region.status.version?.current !== undefined;
+  if (worked) {
+    const updating =
+      held.length > 0 || [...Object.values(progress.tiers), ...progress.shards].some(({written}) => !written);
+    return updating && !stalled ? 'Updating' : 'Degraded';
+  }
+  if (stalled) return 'Degraded';
+  if (progress.shards.every(({live}) => live === undefined)) return 'Pending';
+  return dataSettled(progress) && !migrated(progress) ? 'Migrating' : 'Provisioning';
+};
+
+/** One reason a component, whatever the number of its objects that wait. */
+const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingChanges']> =>
+  [...new Map(held.toReversed().map((item) => [item.component, item] as const)).values()].toReversed();
+
+export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
+  const {region, context, progress, outcome, now, release, held, next} = pass;
+  const findings = [
+    holds('SpecValid', 'Valid', 'the spec keeps all rules'),
+    ...CONDITIONS.map((find) => find({context, progress})),
+  ];
+  const [ready, reconciling, stalled] = summaryOf(findings, progress, outcome);
+  const works = ready.status === 'True';
+  const current = works ? context.version : region.status.version?.current;
+  const slotMoves = factsOf(context)?.slotMoves;
+  const {deviceApi, adminApi, workers} = progress.tiers;
+  const status: RegionStatus = {
+    observedGeneration: region.generation,
+    phase: phaseOf(pass, works, stalled.status === 'True'),
+    message: ready.message,
+    conditions: timed(region, [ready, reconciling, stalled, ...findings], now),
+    version: {...(current === undefined ? {} : {current}), target: context.version, operator: release.version},
+    deviceApi: tierStatus(context, 'device-api', deviceApi),
+    adminApi: tierStatus(context, 'admin-api', adminApi),
+    workers: tierStatus(context, 'worker', workers),
+    readyShards: `${progress.shards.filter(({available}) => available).length}/${progress.shards.length}`,
+    shards: shardStatus(pass),
+    endpoints: endpoints(context),
+    ...(slotMoves === undefined ? {} : {slotMoves}),
+    pendingChanges: pendingChanges(held),
+  };
+  return {status, events: eventsOf(region.status, status, outcome), next};
+};
+
+/** What was known about the parts stays as it was said, for the generation it was said about. */
+const withSummary = (
+  region: Region,
+  phase: Phase,
+  findings: readonly Finding[],
+  now: Date,
+): Conclusion<RegionStatus> => {
+  const fresh = timed(region, findings, now);
+  const kept = (region.status.conditions ?? []).filter(({type}) => !fresh.some((condition) => condition.type === type));
+  const status: RegionStatus = {
+    ...region.status,
+    observedGeneration: region.generation,
+    phase,
+    message: findings[0]?.message ?? '',
+    conditions: [...fresh, ...kept],
+  };
+  return {status, events: eventsOf(region.status, status, new Map()), next: {kind: 'on-change'}};
+};
+
+/** The spec breaks a rule: nothing was touched, and it will not be until the spec changes. */
+export const concludeInvalid = (
+  region: Region,
+  problems: readonly SpecProblem[],
+  now: Date,
+): Conclusion<RegionStatus> => {
+  const message = problems.map(({path, message: problem}) => `${path}: ${problem}`).join('; ');
+  return withSummary(region, 'Invalid', [...invalidSummary(message), fails('SpecValid', 'InvalidSpec', message)], now);
+};
+
+export const concludeSuspended = (region: Region, now: Date): Conclusion<RegionStatus> =>
+  withSummary(
+    region,
+    'Suspended',
+    [...suspendedSummary(), holds('SpecValid', 'Valid', 'the spec keeps all rules')],
+    now,
+  );
