@@ -54,7 +54,7 @@ export interface Cluster {
   /** Whether the server has this kind now. Discovery, cached for a minute. */
   serves(kind: Kind, signal: AbortSignal): Promise<boolean>;
   /** Server-side apply, skipped when neither we nor the server changed anything. Throws {@link ApplyRefused} (errors.ts) or ApiError. */
-  apply(desired: Desired, owner: ObjectRef, signal: AbortSignal): Promise<ApplyResult>;
+  apply(desired: Desired, owner: ObjectRef, signal: AbortSignal): Promise<Applied>;
   /** `gone`: it does not exist (or not in that life); never an error. */
   delete(key: Key, precondition: DeletePrecondition, signal: AbortSignal): Promise<'deleted' | 'gone'>;
   /** Writes `status` of an object if it differs. The object must be of a kind with the status subresource. */
@@ -68,6 +68,12 @@ export interface DeletePrecondition {
 }
 
 export type ApplyResult = 'created' | 'configured' | 'unchanged';
+
+export interface Applied {
+  readonly kind: ApplyResult;
+  /** The wish was the same as last time: somebody else had changed or deleted the object. */
+  readonly repaired: boolean;
+}
 
 /** One object of a plan. */
 export interface Desired {

@@ -1,0 +1,208 @@
+import {Agent, request, type Dispatcher} from 'undici';
+import {pause, type Clock} from './clock.ts';
+import {type Credentials, type CredentialSource} from './connection.ts';
+import {ApiError, NotLeader} from './errors.ts';
+
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** From the server's root, `/apis/...`, already encoded. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  /** Default application/json. */
+  readonly contentType?: string;
+  readonly accept?: string;
+  readonly signal: AbortSignal;
+  /** Default 30 s. */
+  readonly timeoutMs?: number;
+  /** Writes that elections themselves make; everything else that writes is gated. */
+  readonly ungated?: boolean;
+}
+
+export interface ApiResponse {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** Answers milliseconds for which writing is still safe; 0 or less forbids it. */
+export type WriteGate = () => number;
+
+export interface ApiClientOptions {
+  readonly credentials: CredentialSource;
+  readonly clock: Clock;
+  readonly userAgent: string;
+  readonly mayWriteForMs?: WriteGate;
+  /** Told of every finished request: verb, HTTP status (0 without an answer). */
+  readonly onRequest?: (method: string, status: number, durationMs: number) => void;
+}
+
+/** How often the credentials' files are read again. kubelet replaces a token at 80 % of its hour: a minute is early enough. */
+const REFRESH_MS = 60_000;
+/** 429 and 503 are asked again this often inside one call; later attempts are the caller's business. */
+const ATTEMPTS = 3;
+/** A server may ask for minutes; a worker does not hold its turn for longer than this. */
+const LONGEST_RETRY_AFTER_MS = 10_000;
+const TIMEOUT_MS = 30_000;
+/** Load balancers forget idle connections after 60 s; half of it keeps them known, as client-go does. */
+const KEEP_ALIVE_PROBE_MS = 30_000;
+
+interface Session {
+  readonly credentials: Credentials;
+  readonly tlsText: string;
+  /** Pooled: a handshake a request costs four times the request itself. */
+  readonly requests: Agent;
+  /** A watch is silent for minutes: no time-out for its body. */
+  readonly watches: Agent;
+  readonly readAtMs: number;
+}
+
+/** Raw JSON over HTTP to one API server. */
+export class ApiClient {
+  readonly #options: ApiClientOptions;
+  #session: Session | undefined;
+  #renewal: Promise<Session> | undefined;
+
+  constructor(options: ApiClientOptions) {
+    this.#options = options;
+  }
+
+  /** Sends one request and reads its JSON. Throws {@link ApiError} for an answer >= 400 and {@link NotLeader} for a forbidden write. */
+  async send(call: ApiRequest): Promise<ApiResponse> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#sendOnce(call, attempt > 1);
+      } catch (error) {
+        if (!(error instanceof ApiError) || attempt >= ATTEMPTS || call.signal.aborted) throw error;
+        if (error.status === 401 && attempt === 1) continue;
+        const waitMs = error.retryAfterMs;
+        if (![429, 503].includes(error.status) || waitMs === undefined || waitMs > LONGEST_RETRY_AFTER_MS) throw error;
+        await pause(this.#options.clock, waitMs, call.signal);
+        call.signal.throwIfAborted();
+      }
+    }
+  }
+
+  /** Opens a stream (watch). The caller reads and ends it; the signal aborts it. Throws {@link ApiError} for an answer >= 400. */
+  async stream(
+    call: Pick<ApiRequest, 'path' | 'query' | 'accept' | 'signal'>,
+  ): Promise<Dispatcher.ResponseData['body']> {
+    const session = await this.#current(false);
+    const response = await this.#dispatch(session, session.watches, {...call, method: 'GET'}, call.signal);
+    if (response.statusCode >= 400) {
+      if (response.statusCode === 401) await this.#current(true);
+      throw await toApiError(response, `GET ${call.path}`);
+    }
+    return response.body;
+  }
+
+  async close(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    await Promise.all([session?.requests.destroy(), session?.watches.destroy()]);
+  }
+
+  async #sendOnce(call: ApiRequest, again: boolean): Promise<ApiResponse> {
+    const session = await this.#current(again);
+    let timeoutMs = call.timeoutMs ?? TIMEOUT_MS;
+    if (call.method !== 'GET' && call.ungated !== true && this.#options.mayWriteForMs !== undefined) {
+      const leftMs = this.#options.mayWriteForMs();
+      if (leftMs <= 0)
+        throw new NotLeader(`${call.method} ${call.path} was not sent: the lease was not renewed in time`);
+      timeoutMs = Math.min(timeoutMs, leftMs);
+    }
+    const startedMs = this.#options.clock.monotonicMs();
+    let status = 0;
+    try {
+      const signal = AbortSignal.any([call.signal, AbortSignal.timeout(Math.ceil(timeoutMs))]);
+      const response = await this.#dispatch(session, session.requests, call, signal);
+      status = response.statusCode;
+      if (status >= 400) throw await toApiError(response, `${call.method} ${call.path}`);
+      return {status, body: await response.body.json()};
+    } finally {
+      this.#options.onRequest?.(call.method, status, this.#options.clock.monotonicMs() - startedMs);
+    }
+  }
+
+  #dispatch(
+    session: Session,
+    dispatcher: Agent,
+    call: Pick<ApiRequest, 'method' | 'path' | 'query' | 'accept' | 'body' | 'contentType'>,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    const query = new URLSearchParams(call.query).toString();
+    return request(`${session.credentials.server}${call.path}${query === '' ? '' : `?${query}`}`, {
+      dispatcher,
+      method: call.method,
+      signal,
+      headers: {
+        accept: call.accept ?? 'application/json',
+        'user-agent': this.#options.userAgent,
+        ...(call.body === undefined ? {} : {'content-type': call.contentType ?? 'application/json'}),
+        ...session.credentials.headers,
+      },
+      ...(call.body === undefined ? {} : {body: JSON.stringify(call.body)}),
+    });
+  }
+
+  async #current(force: boolean): Promise<Session> {
+    const session = this.#session;
+    const fresh = session !== undefined && this.#options.clock.monotonicMs() - session.readAtMs < REFRESH_MS;
+    if (fresh && !force) return session;
+    this.#renewal ??= this.#renew().finally(() => {
+      this.#renewal = undefined;
+    });
+    return this.#renewal;
+  }
+
+  async #renew(): Promise<Session> {
+    const old = this.#session;
+    const credentials = await this.#options.credentials();
+    const tlsText = JSON.stringify([credentials.server, credentials.tls]);
+    const readAtMs = this.#options.clock.monotonicMs();
+    if (old?.tlsText === tlsText) {
+      this.#session = {...old, credentials, readAtMs};
+      return this.#session;
+    }
+    const connect = {...credentials.tls, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS, timeout: 10_000};
+    this.#session = {
+      credentials,
+      tlsText,
+      readAtMs,
+      requests: new Agent({connect, connections: 16, keepAliveTimeout: 30_000}),
+      watches: new Agent({connect, bodyTimeout: 0, headersTimeout: 60_000}),
+    };
+    // Requests that are under way finish on the old connections; watches end by themselves within ten minutes.
+    void old?.requests.close();
+    void old?.watches.close();
+    return this.#session;
+  }
+}
+
+interface StatusBody {
+  readonly message?: string;
+  readonly reason?: string;
+  readonly details?: {readonly causes?: readonly {readonly field?: string; readonly message?: string}[]};
+}
+
+const toApiError = async (response: Dispatcher.ResponseData, what: string): Promise<ApiError> => {
+  const text = await response.body.text().catch(() => '');
+  const body = parseStatus(text);
+  const header = response.headers['retry-after'];
+  const seconds = typeof header === 'string' ? Number(header) : Number.NaN;
+  return new ApiError(`${what}: ${response.statusCode} ${body.message ?? text.slice(0, 300)}`, {
+    status: response.statusCode,
+    reason: body.reason ?? '',
+    causes: (body.details?.causes ?? []).map(({field, message}) => ({field: field ?? '', message: message ?? ''})),
+    ...(Number.isFinite(seconds) ? {retryAfterMs: seconds * 1000} : {}),
+  });
+};
+
+const parseStatus = (text: string): StatusBody => {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    // A proxy may answer with anything; every field of StatusBody is optional and only put into messages.
+    return typeof parsed === 'object' && parsed !== null ? parsed : {};
+  } catch {
+    return {};
+  }
+};

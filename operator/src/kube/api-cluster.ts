@@ -1,0 +1,124 @@
+import {type ApiClient} from './api-client.ts';
+import {type Applier} from './applier.ts';
+import {type Caches} from './caches.ts';
+import {type Applied, type Cluster, type DeletePrecondition, type Desired} from './controller.ts';
+import {type Discovery} from './discovery.ts';
+import {ApiError} from './errors.ts';
+import {fingerprint} from './fingerprint.ts';
+import {keyOf, type Key, type Kind, type KubeObject, type ObjectRef} from './object.ts';
+import {clean} from './reflector.ts';
+
+export interface ApiClusterOptions {
+  readonly client: ApiClient;
+  readonly discovery: Discovery;
+  readonly caches: Caches;
+  readonly applier: Applier;
+  /** Field manager of status and finalizers. */
+  readonly manager: string;
+}
+
+/** The port to Kubernetes on a real API server. */
+export class ApiCluster implements Cluster {
+  readonly #options: ApiClusterOptions;
+  /** By uid: the status we wrote last and what the server made of it (defaults, rounded numbers). */
+  readonly #statuses = new Map<string, {readonly wish: string; readonly live: string}>();
+
+  constructor(options: ApiClusterOptions) {
+    this.#options = options;
+  }
+
+  async read(key: Key, signal: AbortSignal, mode: 'cache' | 'live' = 'cache'): Promise<KubeObject | undefined> {
+    const cached = this.#options.caches.get(key);
+    return cached === undefined && mode === 'live' ? this.#options.applier.read(key, signal) : cached;
+  }
+
+  listOwned(owner: ObjectRef, _signal: AbortSignal): Promise<readonly KubeObject[]> {
+    return Promise.resolve(this.#options.caches.belongingTo({namespace: owner.namespace ?? '', name: owner.name}));
+  }
+
+  async serves(kind: Kind, signal: AbortSignal): Promise<boolean> {
+    return this.#options.discovery.serves(kind, signal);
+  }
+
+  async apply(desired: Desired, owner: ObjectRef, signal: AbortSignal): Promise<Applied> {
+    return this.#options.applier.apply(desired, owner, signal);
+  }
+
+  async delete(key: Key, precondition: DeletePrecondition, signal: AbortSignal): Promise<'deleted' | 'gone'> {
+    return this.#options.applier.delete(key, precondition, signal);
+  }
+
+  async applyStatus(object: KubeObject, status: unknown, signal: AbortSignal): Promise<'configured' | 'unchanged'> {
+    const {client, discovery, caches, manager} = this.#options;
+    const key = keyOf(object);
+    const {uid} = object.metadata;
+    const wish = fingerprint(status);
+    const live = fingerprint((caches.getWhole(key) ?? object)['status']);
+    const known = this.#statuses.get(uid);
+    if (live === wish || (known?.wish === wish && known.live === live)) return 'unchanged';
+    try {
+      const {body} = await client.send({
+        method: 'PATCH',
+        path: `${await discovery.objectPath(key, signal)}/status`,
+        query: {fieldManager: `${manager}-status`, force: 'true', fieldValidation: 'Strict'},
+        contentType: 'application/apply-patch+yaml',
+        // With its uid the write fails on an object that was deleted and made again meanwhile.
+        body: {
+          ...key,
+          name: undefined,
+          namespace: undefined,
+          metadata: {name: key.name, namespace: key.namespace, uid},
+          status,
+        },
+        signal,
+      });
+      // A successful apply answers the object.
+      const written = clean(body as KubeObject, key);
+      this.#statuses.set(uid, {wish, live: fingerprint(written['status'])});
+      caches.assume(written);
+      return 'configured';
+    } catch (error) {
+      if (error instanceof ApiError && [404, 409].includes(error.status)) return 'unchanged';
+      throw error;
+    }
+  }
+
+  /** Sets or removes one finalizer of an object; answers the object as it is then, or undefined when it is gone. */
+  async setFinalizer(
+    object: KubeObject,
+    finalizer: string,
+    isKept: boolean,
+    signal: AbortSignal,
+  ): Promise<KubeObject | undefined> {
+    const {client, discovery, caches} = this.#options;
+    const key = keyOf(object);
+    const current = caches.getWhole(key) ?? object;
+    const existing = current.metadata.finalizers ?? [];
+    if (existing.includes(finalizer) === isKept) return current;
+    const finalizers = isKept ? [...existing, finalizer] : existing.filter((name) => name !== finalizer);
+    try {
+      const {body} = await client.send({
+        method: 'PATCH',
+        path: await discovery.objectPath(key, signal),
+        contentType: 'application/merge-patch+json',
+        // The version protects the finalizers of others; a conflict is tried again in the next pass.
+        body: {metadata: {finalizers, resourceVersion: current.metadata.resourceVersion}},
+        signal,
+      });
+      // A successful patch answers the object.
+      const written = clean(body as KubeObject, key);
+      const isGone = written.metadata.deletionTimestamp !== undefined && finalizers.length === 0;
+      if (isGone) caches.assumeGone(written);
+      else caches.assume(written);
+      return isGone ? undefined : written;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    }
+  }
+
+  forget(uid: string): void {
+    this.#statuses.delete(uid);
+    this.#options.applier.forget(uid);
+  }
+}

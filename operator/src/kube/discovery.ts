@@ -1,0 +1,92 @@
+import {type ApiClient} from './api-client.ts';
+import {type Clock} from './clock.ts';
+import {ApiError} from './errors.ts';
+import {type Key, type Kind} from './object.ts';
+
+/** How a kind is addressed over HTTP. */
+interface Endpoint {
+  readonly base: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+}
+
+/** A kind that is missing may be installed any time; one that is there seldom goes. */
+const MISSING_FOR_MS = 60_000;
+const KNOWN_FOR_MS = 600_000;
+
+interface Entry {
+  readonly kinds: ReadonlyMap<string, Endpoint>;
+  readonly readAtMs: number;
+}
+
+/** Knows which kinds the server has and where. One GET per group/version, remembered. */
+export class Discovery {
+  readonly #client: ApiClient;
+  readonly #clock: Clock;
+  readonly #groups = new Map<string, Entry>();
+
+  constructor(client: ApiClient, clock: Clock) {
+    this.#client = client;
+    this.#clock = clock;
+  }
+
+  async serves(kind: Kind, signal: AbortSignal): Promise<boolean> {
+    return (await this.#find(kind, signal)) !== undefined;
+  }
+
+  /** Whether the kind lives in namespaces. Throws {@link ApiError} 404 for a kind the server does not have. */
+  async isNamespaced(kind: Kind, signal: AbortSignal): Promise<boolean> {
+    return (await this.#get(kind, signal)).namespaced;
+  }
+
+  async objectPath(key: Key, signal: AbortSignal): Promise<string> {
+    return `${await this.collectionPath(key, key.namespace, signal)}/${encodeURIComponent(key.name)}`;
+  }
+
+  /** `namespace` undefined: the collection over all namespaces (or of a cluster-scoped kind). */
+  async collectionPath(kind: Kind, namespace: string | undefined, signal: AbortSignal): Promise<string> {
+    const endpoint = await this.#get(kind, signal);
+    const scope = endpoint.namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : '';
+    return `${endpoint.base}${scope}/${endpoint.plural}`;
+  }
+
+  async #get(kind: Kind, signal: AbortSignal): Promise<Endpoint> {
+    const endpoint = await this.#find(kind, signal);
+    if (endpoint !== undefined) return endpoint;
+    throw new ApiError(`the server has no ${kind.kind} in ${kind.apiVersion}: is its operator or CRD installed?`, {
+      status: 404,
+      reason: 'KindNotServed',
+    });
+  }
+
+  async #find(kind: Kind, signal: AbortSignal): Promise<Endpoint | undefined> {
+    const known = this.#groups.get(kind.apiVersion);
+    const found = known?.kinds.get(kind.kind);
+    const ageMs = known === undefined ? Infinity : this.#clock.monotonicMs() - known.readAtMs;
+    if (ageMs < (found === undefined ? MISSING_FOR_MS : KNOWN_FOR_MS)) return found;
+    const kinds = await this.#load(kind.apiVersion, signal);
+    this.#groups.set(kind.apiVersion, {kinds, readAtMs: this.#clock.monotonicMs()});
+    return kinds.get(kind.kind);
+  }
+
+  async #load(apiVersion: string, signal: AbortSignal): Promise<ReadonlyMap<string, Endpoint>> {
+    const base = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+    const response = await this.#client.send({method: 'GET', path: base, signal}).catch((error: unknown) => {
+      if (error instanceof ApiError && error.status === 404) return undefined;
+      throw error;
+    });
+    // An APIResourceList, or nothing where the group/version is not served.
+    const list = response?.body as {readonly resources?: readonly ApiResource[]} | undefined;
+    return new Map(
+      (list?.resources ?? [])
+        .filter(({name}) => !name.includes('/'))
+        .map(({kind, name, namespaced}) => [kind, {base, plural: name, namespaced}]),
+    );
+  }
+}
+
+interface ApiResource {
+  readonly name: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+}

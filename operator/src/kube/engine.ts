@@ -1,0 +1,194 @@
+import {ApiClient} from './api-client.ts';
+import {ApiCluster} from './api-cluster.ts';
+import {Applier} from './applier.ts';
+import {Caches, type Cache} from './caches.ts';
+import {pause, type Clock} from './clock.ts';
+import {type CredentialSource} from './connection.ts';
+import {type Controller} from './controller.ts';
+import {Discovery} from './discovery.ts';
+import {Election} from './election.ts';
+import {EventRecorder} from './event-recorder.ts';
+import {LagProbe, liveness, readiness, type Verdict} from './health.ts';
+import {type Identity} from './identity.ts';
+import {type Log} from './log.ts';
+import {PASS_DEADLINE_MS, runLoop} from './loop.ts';
+import {type KubeMetrics} from './metrics.ts';
+import {keyOf, type KubeObject} from './object.ts';
+import {runPass, type PassResult} from './pass.ts';
+import {Reflector} from './reflector.ts';
+import {type Change} from './store.ts';
+import {WorkQueue, type Priority} from './work-queue.ts';
+
+export interface EngineOptions<R, Observed, Status> {
+  /** Lower case, for metrics and logs. */
+  readonly name: string;
+  readonly controller: Controller<R, Observed, Status>;
+  readonly identity: Identity;
+  readonly credentials: CredentialSource;
+  readonly userAgent: string;
+  /** Empty: all namespaces (needs cluster-wide rights to list). */
+  readonly namespaces: readonly string[];
+  readonly workers: number;
+  readonly lease: {readonly namespace: string; readonly name: string; readonly identity: string};
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly randomText: (bytes: number, encoding: 'base64url' | 'hex') => string;
+  readonly metrics: KubeMetrics;
+  readonly log: Log;
+  /** Told of every status that was decided, and of objects that are gone (`undefined`): for metrics about resources. */
+  readonly onStatus?: (object: KubeObject, status: Status | undefined) => void;
+}
+
+export interface Engine {
+  /** Watches, takes part in the election and, while leading, reconciles; until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
+  ready(): Verdict;
+  live(): Verdict;
+  isLeader(): boolean;
+}
+
+const SYNC_POLL_MS = 50;
+
+/** Wires the engine's parts around one controller. */
+export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Observed, Status>): Engine => {
+  const {controller, identity, clock, random, randomText, metrics, log, name} = options;
+  const client: ApiClient = new ApiClient({
+    credentials: options.credentials,
+    clock,
+    userAgent: options.userAgent,
+    mayWriteForMs: () => election.mayWriteForMs(),
+    onRequest: (method, status, durationMs) => {
+      metrics.requests.inc({method, code: String(status)});
+      metrics.requestSeconds.observe({verb: method}, durationMs / 1000);
+    },
+  });
+  const election: Election = new Election({
+    client,
+    clock,
+    random,
+    log,
+    metrics,
+    ...options.lease,
+    lead: (signal) => lead(signal),
+  });
+  const discovery = new Discovery(client, clock);
+  const specs = [{...controller.resource}, ...controller.watches];
+  const caches: Caches = new Caches(specs, options.namespaces, (change, cache) => onChange(change, cache));
+  const [primarySpec] = specs;
+  const primaries = [...caches].filter(({spec}) => spec === primarySpec);
+  const applier = new Applier({client, discovery, caches, identity, metrics, randomText});
+  const cluster = new ApiCluster({client, discovery, caches, applier, manager: identity.manager});
+  const events = new EventRecorder({
+    client,
+    clock,
+    log,
+    controller: identity.manager,
+    instance: options.lease.identity,
+    randomText,
+  });
+  const reflectors = [...caches].map(({spec, namespace, store}) => ({
+    label: `${spec.kind}${namespace === undefined ? '' : ` in ${namespace}`}`,
+    reflector: new Reflector({
+      spec,
+      ...(namespace === undefined ? {} : {namespace}),
+      store,
+      client,
+      discovery,
+      clock,
+      random,
+      metrics,
+      log,
+    }),
+  }));
+  const probe = new LagProbe(clock);
+  /** Exists while this process leads; the caches are kept warm without it. */
+  let queue: WorkQueue | undefined;
+
+  const unsynced = (): readonly string[] =>
+    reflectors.filter(({reflector}) => !reflector.synced).map(({label}) => label);
+
+  const wake = (namespace: string, resource: string, priority: Priority): void =>
+    queue?.add(`${namespace}/${resource}`, priority);
+
+  const onChange = (change: Change, cache: Cache): void => {
+    const {object} = change;
+    const {namespace = '', name: objectName, uid} = object.metadata;
+    if (change.kind !== 'modified') {
+      metrics.cachedObjects.set({kind: cache.spec.kind}, sizeOf(cache.spec.kind));
+    }
+    if (cache.spec === primarySpec) {
+      if (change.kind === 'deleted') {
+        cluster.forget(uid);
+        events.forget(uid);
+        options.onStatus?.(object, undefined);
+      }
+      wake(namespace, objectName, unsynced().length > 0 ? 'low' : 'high');
+      return;
+    }
+    // An object that loses its label or owner concerns the one it had, too.
+    const versions = change.kind === 'modified' ? [object, change.previous] : [object];
+    for (const concerned of versions.flatMap((version) => cache.store.concernsOf(version))) {
+      if (findResource(concerned.namespace, concerned.name) !== undefined) {
+        wake(concerned.namespace, concerned.name, 'normal');
+      }
+    }
+    const {referencedBy} = cache.spec;
+    if (referencedBy === undefined) return;
+    for (const resource of primaries.flatMap(({store}) => store.list(namespace))) {
+      if (referencedBy(object, resource)) wake(namespace, resource.metadata.name, 'normal');
+    }
+  };
+
+  const sizeOf = (kind: string): number =>
+    [...caches].filter(({spec}) => spec.kind === kind).reduce((sum, {store}) => sum + store.size, 0);
+
+  const findResource = (namespace: string, resource: string): KubeObject | undefined =>
+    caches.getWhole({...controller.resource, ...(namespace === '' ? {} : {namespace}), name: resource});
+
+  /** One term: from the caches' first sync until the lease is lost or the process ends. */
+  const lead = async (signal: AbortSignal): Promise<void> => {
+    while (unsynced().length > 0 && !signal.aborted) await pause(clock, SYNC_POLL_MS, signal);
+    if (signal.aborted) return;
+    const term = new WorkQueue(name, clock, metrics);
+    queue = term;
+    for (const {store} of primaries) {
+      for (const {metadata} of store.list()) wake(metadata.namespace ?? '', metadata.name, 'low');
+    }
+    log.info({resources: sizeOf(controller.resource.kind), workers: options.workers}, 'reconciling');
+    await runLoop({name, queue: term, workers: options.workers, clock, random, metrics, log, pass}, signal);
+    queue = undefined;
+  };
+
+  const pass = async (key: string, deadline: AbortSignal, signal: AbortSignal): Promise<PassResult | undefined> => {
+    const [namespace = '', resource = ''] = key.split('/');
+    const object = findResource(namespace, resource);
+    if (object === undefined) return undefined;
+    const result = await runPass(
+      object,
+      {controller, cluster, events, clock, onStatus: options.onStatus},
+      deadline,
+      signal,
+    );
+    log.debug({key: keyOf(object), result: result.kind}, 'pass');
+    return result;
+  };
+
+  return {
+    run: async (signal) => {
+      try {
+        // Watches outlive the election, so that the last passes still see the world.
+        const watching = new AbortController();
+        const watches = reflectors.map(({reflector}) => reflector.run(watching.signal));
+        await election.run(signal);
+        watching.abort();
+        await Promise.all(watches);
+      } finally {
+        probe.stop();
+        await client.close();
+      }
+    },
+    ready: () => readiness(unsynced()),
+    live: () => liveness(probe.lagMs(), queue?.longestRunningMs() ?? 0, PASS_DEADLINE_MS),
+    isLeader: () => election.isLeader,
+  };
+};

@@ -1,0 +1,114 @@
+import {type Clock} from './clock.ts';
+import {ApiError, messageOf, NotLeader, Stalled, Wait} from './errors.ts';
+import {type Log} from './log.ts';
+import {type KubeMetrics} from './metrics.ts';
+import {type PassResult} from './pass.ts';
+import {type WorkQueue} from './work-queue.ts';
+
+export interface LoopOptions {
+  readonly name: string;
+  readonly queue: WorkQueue;
+  readonly workers: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly metrics: KubeMetrics;
+  readonly log: Log;
+  /** Looks at one key; undefined when there is nothing of that name any more. */
+  readonly pass: (key: string, deadline: AbortSignal, signal: AbortSignal) => Promise<PassResult | undefined>;
+}
+
+/** After this the writes of a pass are given up and its status is written. */
+export const PASS_DEADLINE_MS = 120_000;
+/** Everything is looked at again this often, in case an event was missed or the world outside of watches changed. */
+const RESYNC_MS = 600_000;
+/** A refusal (quota, conflict) is often lifted by somebody who waits for us to notice. */
+const REFUSED_RETRY_MS = 20_000;
+
+/** Runs workers until the signal aborts, then waits for the passes under way. */
+export const runLoop = async (options: LoopOptions, signal: AbortSignal): Promise<void> => {
+  const {queue, workers, metrics, name} = options;
+  metrics.maxWorkers.set({controller: name}, workers);
+  const running = Array.from({length: workers}, async () => {
+    for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
+      try {
+        await work(key, options, signal);
+      } finally {
+        queue.done(key);
+      }
+    }
+  });
+  const close = (): void => void queue.close();
+  if (signal.aborted) close();
+  else signal.addEventListener('abort', close, {once: true});
+  await Promise.all(running);
+};
+
+const work = async (key: string, options: LoopOptions, signal: AbortSignal): Promise<void> => {
+  const {queue, clock, metrics, log, name, random} = options;
+  const labels = {controller: name};
+  const startedMs = clock.monotonicMs();
+  metrics.activeWorkers.inc(labels);
+  const deadline = new AbortController();
+  const cancel = clock.schedule(PASS_DEADLINE_MS, () => deadline.abort(new Error('the pass ran out of time')));
+  // 0.8..1.2 of the interval: keys that were added together drift apart.
+  const resyncMs = RESYNC_MS * (0.8 + 0.4 * random());
+  let result = 'success';
+  try {
+    const passed = await options.pass(key, AbortSignal.any([deadline.signal, signal]), signal);
+    if (passed === undefined) {
+      queue.forget(key);
+      return;
+    }
+    result = passed.kind === 'failed' || passed.kind === 'refused' ? 'error' : 'success';
+    const nextMs = passed.next.kind === 'after' ? Math.min(resyncMs, passed.next.delayMs) : resyncMs;
+    settle(key, passed, nextMs, options);
+  } catch (error) {
+    result = signal.aborted || error instanceof NotLeader ? 'cancelled' : resultOf(error);
+    if (result === 'cancelled') return;
+    const retryAfterMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+    if (error instanceof Stalled) {
+      queue.forget(key);
+      queue.addAfter(key, resyncMs, 'low');
+      log.warn({key, error: messageOf(error)}, 'stalled: waiting for somebody to act');
+    } else if (error instanceof Wait) {
+      queue.forget(key);
+      queue.addAfter(key, error.delayMs, 'normal');
+    } else {
+      const delayMs = queue.addWithBackoff(key, 'normal', retryAfterMs);
+      const stack = error instanceof Error && !(error instanceof ApiError) ? {stack: error.stack} : {};
+      log.error({key, delayMs, error: messageOf(error), ...stack}, 'pass failed');
+    }
+  } finally {
+    cancel();
+    metrics.activeWorkers.dec(labels);
+    metrics.passes.inc({...labels, result});
+    if (result === 'error') metrics.passErrors.inc(labels);
+    metrics.passSeconds.observe(labels, (clock.monotonicMs() - startedMs) / 1000);
+  }
+};
+
+const settle = (key: string, passed: PassResult, nextMs: number, {queue, log}: LoopOptions): void => {
+  switch (passed.kind) {
+    case 'quiet':
+      queue.forget(key);
+      queue.addAfter(key, nextMs, 'low');
+      return;
+    case 'changed':
+      // Again, to see the effect. With backoff: two controllers that undo each other must slow down.
+      queue.addAfter(key, nextMs, 'normal');
+      queue.addWithBackoff(key, 'normal');
+      return;
+    case 'refused':
+      queue.forget(key);
+      queue.addAfter(key, Math.min(nextMs, REFUSED_RETRY_MS), 'low');
+      log.warn({key, problems: passed.problems}, 'refused');
+      return;
+    case 'failed':
+      queue.addWithBackoff(key, 'normal', passed.retryAfterMs);
+      log.warn({key, problems: passed.problems}, 'pass incomplete');
+      return;
+  }
+};
+
+const resultOf = (error: unknown): string =>
+  error instanceof Stalled ? 'stalled' : error instanceof Wait ? 'requeue_after' : 'error';

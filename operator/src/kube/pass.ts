@@ -1,0 +1,120 @@
+import {type ApiCluster} from './api-cluster.ts';
+import {type Clock} from './clock.ts';
+import {type ComponentPlan, type Controller, type Next, type ObjectOutcome, type Outcome} from './controller.ts';
+import {ApiError, ApplyRefused, messageOf, NotLeader} from './errors.ts';
+import {type EventRecorder} from './event-recorder.ts';
+import {describeKey, keyOf, refOf, type Key, type KubeObject, type ObjectRef} from './object.ts';
+
+export interface PassOptions<R, Observed, Status> {
+  readonly controller: Controller<R, Observed, Status>;
+  readonly cluster: ApiCluster;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly onStatus?: ((object: KubeObject, status: Status) => void) | undefined;
+}
+
+/**
+ * - `quiet`: nothing was written: what is wanted is there.
+ * - `changed`: something was written; the next pass sees what came of it.
+ * - `refused`: something is in the way that retrying at once will not move.
+ * - `failed`: worth another try soon.
+ */
+export interface PassResult {
+  readonly kind: 'quiet' | 'changed' | 'refused' | 'failed';
+  readonly next: Next;
+  /** What a server that is overloaded asked for. */
+  readonly retryAfterMs: number;
+  readonly problems: readonly string[];
+}
+
+/**
+ * One pass over one object: observe, plan, write, conclude. `deadline` ends the writes, `signal` everything.
+ * Rejects when observing or planning fails, or when this process may not write any more.
+ */
+export const runPass = async <R, Observed, Status>(
+  object: KubeObject,
+  options: PassOptions<R, Observed, Status>,
+  deadline: AbortSignal,
+  signal: AbortSignal,
+): Promise<PassResult> => {
+  const {controller, cluster, events, clock} = options;
+  const observed = await controller.observe(controller.decode(object), cluster, deadline);
+  const plan = controller.plan(observed, clock.now());
+  if (plan === undefined) return {kind: 'quiet', next: {kind: 'on-change'}, retryAfterMs: 0, problems: []};
+  const {finalizer} = controller;
+  let current: KubeObject | undefined = object;
+  if (plan.finalizer === 'keep' && finalizer !== undefined && object.metadata.deletionTimestamp === undefined) {
+    current = await cluster.setFinalizer(object, finalizer, true, signal);
+    if (current === undefined) return {kind: 'quiet', next: {kind: 'on-change'}, retryAfterMs: 0, problems: []};
+  }
+  const owner = refOf(current);
+  const writing: Writing = {cluster, owner, deadline, signal, retryAfterMs: 0};
+  const outcome: Outcome = new Map(
+    await Promise.all(
+      plan.components.map(async (component) => [component.name, await runComponent(component, writing)] as const),
+    ),
+  );
+  const conclusion = plan.conclude(outcome);
+  if (conclusion.status !== undefined) {
+    await cluster.applyStatus(current, conclusion.status, signal);
+    options.onStatus?.(current, conclusion.status);
+  }
+  await events.report(owner, conclusion.events, signal);
+  const all = [...outcome.values()].flat();
+  const problems = all.flatMap((result) => ('message' in result ? [result.message] : []));
+  if (plan.finalizer === 'release' && finalizer !== undefined && problems.length === 0) {
+    await cluster.setFinalizer(current, finalizer, false, signal);
+  }
+  return {kind: verdictOf(all), next: conclusion.next, retryAfterMs: writing.retryAfterMs, problems};
+};
+
+interface Writing {
+  readonly cluster: ApiCluster;
+  readonly owner: ObjectRef;
+  readonly deadline: AbortSignal;
+  readonly signal: AbortSignal;
+  retryAfterMs: number;
+}
+
+const runComponent = async (component: ComponentPlan, writing: Writing): Promise<readonly ObjectOutcome[]> => {
+  const {cluster, owner, deadline} = writing;
+  const results: ObjectOutcome[] = [];
+  for (const desired of component.desired) {
+    const key = keyOf(desired.manifest);
+    results.push(await settle(key, writing, async () => ({key, ...(await cluster.apply(desired, owner, deadline))})));
+  }
+  for (const {ref, propagation = 'Background'} of component.prune ?? []) {
+    const {uid, ...key} = ref;
+    results.push(
+      await settle(key, writing, async () => {
+        const kind = await cluster.delete(key, {uid, propagation}, deadline);
+        return {kind, key, repaired: false};
+      }),
+    );
+  }
+  return results;
+};
+
+/** Turns an error into an outcome, except those that end the whole pass. */
+const settle = async (key: Key, writing: Writing, write: () => Promise<ObjectOutcome>): Promise<ObjectOutcome> => {
+  try {
+    return await write();
+  } catch (error) {
+    if (error instanceof NotLeader || writing.signal.aborted) throw error;
+    if (error instanceof ApplyRefused) {
+      return error.kind === 'immutable'
+        ? {kind: 'immutable', key, message: error.message, fields: error.fields}
+        : {kind: error.kind, key, message: error.message};
+    }
+    if (error instanceof ApiError) writing.retryAfterMs = Math.max(writing.retryAfterMs, error.retryAfterMs ?? 0);
+    const reason = writing.deadline.aborted ? 'the pass ran out of time' : messageOf(error);
+    return {kind: 'failed', key, message: `${describeKey(key)}: ${reason}`};
+  }
+};
+
+const verdictOf = (outcomes: readonly ObjectOutcome[]): PassResult['kind'] => {
+  const kinds = new Set(outcomes.map(({kind}) => kind));
+  if (kinds.has('failed')) return 'failed';
+  if (kinds.has('created') || kinds.has('configured') || kinds.has('deleted')) return 'changed';
+  return kinds.has('conflict') || kinds.has('refused') || kinds.has('immutable') ? 'refused' : 'quiet';
+};

@@ -1,0 +1,230 @@
+import {StringDecoder} from 'node:string_decoder';
+import {type ApiClient} from './api-client.ts';
+import {backoffDelayMs, type BackoffPolicy} from './backoff.ts';
+import {pause, type Clock} from './clock.ts';
+import {type WatchSpec} from './controller.ts';
+import {type Discovery} from './discovery.ts';
+import {ApiError, messageOf} from './errors.ts';
+import {type Log} from './log.ts';
+import {type KubeMetrics} from './metrics.ts';
+import {type KubeObject} from './object.ts';
+import {type Store} from './store.ts';
+
+export interface ReflectorOptions {
+  readonly spec: WatchSpec;
+  /** Absent: all namespaces. */
+  readonly namespace?: string;
+  readonly store: Store;
+  readonly client: ApiClient;
+  readonly discovery: Discovery;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly metrics: KubeMetrics;
+  readonly log: Log;
+}
+
+const PAGE = 500;
+/** client-go's delays for its reflectors. */
+const BACKOFF: BackoffPolicy = {firstMs: 800, longestMs: 30_000, jitter: 0.5};
+/** The server ends a watch after a random 5 to 10 minutes, so that watches of many clients do not end together. */
+const WATCH_SECONDS = {least: 300, spread: 300};
+/** Servers send a bookmark about once a minute: after two and a half the connection is taken for dead. */
+const IDLE_MS = 150_000;
+/** A watch that ends sooner, without an event, did not really start: treated as a failure. */
+const SHORTEST_WATCH_MS = 1_000;
+/** How often a kind that is not installed is looked for. */
+const MISSING_KIND_MS = 60_000;
+
+/** Why a watch ended. */
+type EndReason = 'expired' | 'error-event' | 'closed' | 'short' | 'idle' | 'cut' | 'refused';
+
+class WatchEnded extends Error {
+  readonly reason: EndReason;
+
+  constructor(reason: EndReason, message: string, cause?: unknown) {
+    super(message, {cause});
+    this.reason = reason;
+  }
+}
+
+interface WatchEvent {
+  readonly type: string;
+  readonly object: KubeObject & {readonly code?: number; readonly message?: string};
+}
+
+/** Keeps one store equal to what the server has: one LIST, then WATCH for ever. */
+export class Reflector {
+  readonly #options: ReflectorOptions;
+  /** Where the next watch starts; undefined: list first. */
+  #version: string | undefined;
+  #synced = false;
+
+  constructor(options: ReflectorOptions) {
+    this.#options = options;
+  }
+
+  /** The store was complete at least once. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  /** Runs until the signal aborts; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const {spec, clock, random, log} = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        if (spec.optional === true && !(await this.#options.discovery.serves(spec, signal))) {
+          this.#missing();
+          await pause(clock, MISSING_KIND_MS, signal);
+          continue;
+        }
+        if (this.#version === undefined) this.#version = await this.#list(signal);
+        await this.#watch(this.#version, signal, () => (failures = 0));
+        failures = 0;
+      } catch (error) {
+        if (isAborted(signal)) return;
+        const reason = reasonOf(error);
+        this.#options.metrics.watchRestarts.inc({kind: spec.kind, reason});
+        if (reason === 'expired' || reason === 'error-event') this.#version = undefined;
+        failures++;
+        const delayMs = reason === 'expired' && failures === 1 ? 0 : backoffDelayMs(BACKOFF, failures, random());
+        log.warn({kind: spec.kind, reason, delayMs, error: messageOf(error)}, 'watch interrupted');
+        await pause(clock, delayMs, signal);
+      }
+    }
+  }
+
+  #missing(): void {
+    this.#version = undefined;
+    this.#options.store.replace([], '');
+    this.#synced = true;
+  }
+
+  async #list(signal: AbortSignal): Promise<string> {
+    const {spec, namespace, client, discovery, store, metrics} = this.#options;
+    const path = await discovery.collectionPath(spec, namespace, signal);
+    const objects: KubeObject[] = [];
+    let token = '';
+    do {
+      const query = {...this.#selector(), limit: String(PAGE), ...(token === '' ? {} : {continue: token})};
+      const {body} = await client.send({method: 'GET', path, query, accept: this.#accept('List'), signal});
+      // A List of the API server: metadata and items are always there.
+      const page = body as {
+        readonly metadata: {resourceVersion: string; continue?: string};
+        readonly items: KubeObject[] | null;
+      };
+      for (const item of page.items ?? []) objects.push(clean(item, spec));
+      token = page.metadata.continue ?? '';
+      if (token === '') {
+        metrics.lists.inc({kind: spec.kind});
+        store.replace(objects, page.metadata.resourceVersion);
+        this.#synced = true;
+        return page.metadata.resourceVersion;
+      }
+    } while (!signal.aborted);
+    throw signal.reason;
+  }
+
+  /** Returns when the server closed the watch as agreed. */
+  async #watch(version: string, signal: AbortSignal, onAlive: () => void): Promise<void> {
+    const {spec, namespace, client, discovery, clock, random, metrics} = this.#options;
+    const path = await discovery.collectionPath(spec, namespace, signal);
+    const startedMs = clock.monotonicMs();
+    const idle = new AbortController();
+    let cancelIdle = clock.schedule(IDLE_MS, () => idle.abort());
+    let events = 0;
+    try {
+      const body = await client.stream({
+        path,
+        query: {
+          ...this.#selector(),
+          watch: 'true',
+          allowWatchBookmarks: 'true',
+          resourceVersion: version,
+          timeoutSeconds: String(Math.round(WATCH_SECONDS.least + WATCH_SECONDS.spread * random())),
+        },
+        accept: this.#accept(''),
+        signal: AbortSignal.any([signal, idle.signal]),
+      });
+      for await (const line of linesOf(body)) {
+        cancelIdle();
+        cancelIdle = clock.schedule(IDLE_MS, () => idle.abort());
+        events++;
+        // One WatchEvent a line is the protocol; a line that is not JSON throws and counts as a cut.
+        this.#take(JSON.parse(line) as WatchEvent);
+        onAlive();
+      }
+    } catch (error) {
+      if (idle.signal.aborted) throw new WatchEnded('idle', `no event for ${IDLE_MS / 1000} s`, error);
+      throw error;
+    } finally {
+      cancelIdle();
+    }
+    if (events === 0 && clock.monotonicMs() - startedMs < SHORTEST_WATCH_MS) {
+      throw new WatchEnded('short', 'the server ended the watch at once');
+    }
+    metrics.watchRestarts.inc({kind: spec.kind, reason: 'closed'});
+  }
+
+  #take({type, object}: WatchEvent): void {
+    const {store, spec} = this.#options;
+    switch (type) {
+      case 'BOOKMARK':
+        break;
+      case 'ADDED':
+      case 'MODIFIED':
+        store.put(clean(object, spec));
+        break;
+      case 'DELETED':
+        store.remove(clean(object, spec));
+        break;
+      case 'ERROR':
+        throw new WatchEnded(object.code === 410 ? 'expired' : 'error-event', object.message ?? 'error event');
+      default:
+        throw new WatchEnded('error-event', `unknown event type ${type}`);
+    }
+    this.#version = object.metadata.resourceVersion;
+  }
+
+  #selector(): Record<string, string> {
+    const {labelSelector} = this.#options.spec;
+    return labelSelector === undefined ? {} : {labelSelector};
+  }
+
+  #accept(suffix: 'List' | ''): string {
+    return this.#options.spec.metadataOnly === true
+      ? `application/json;as=PartialObjectMetadata${suffix};g=meta.k8s.io;v=v1`
+      : 'application/json';
+  }
+}
+
+/** The signal changes behind the compiler's back. */
+const isAborted = (signal: AbortSignal): boolean => signal.aborted;
+
+const reasonOf = (error: unknown): EndReason => {
+  if (error instanceof WatchEnded) return error.reason;
+  if (error instanceof ApiError) return error.status === 410 ? 'expired' : 'refused';
+  return 'cut';
+};
+
+/** Items of a list lack apiVersion and kind, metadata-only ones have others; managedFields are most of an object's size. */
+export const clean = (object: KubeObject, kind: {readonly apiVersion: string; readonly kind: string}): KubeObject => {
+  const {managedFields: _, ...metadata} = object.metadata as KubeObject['metadata'] & {managedFields?: unknown};
+  return {...object, apiVersion: kind.apiVersion, kind: kind.kind, metadata};
+};
+
+async function* linesOf(body: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const decoder = new StringDecoder('utf8');
+  let parts: string[] = [];
+  for await (const chunk of body) {
+    const pieces = decoder.write(chunk).split('\n');
+    const last = pieces.pop() ?? '';
+    for (const piece of pieces) {
+      const line = parts.join('') + piece;
+      parts = [];
+      if (line !== '') yield line;
+    }
+    if (last !== '') parts.push(last);
+  }
+}

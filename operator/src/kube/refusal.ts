@@ -1,0 +1,25 @@
+import {ApiError, ApplyRefused} from './errors.ts';
+import {type Key} from './object.ts';
+
+/** How servers and admission policies say that a field cannot change. */
+const IMMUTABLE =
+  /immutable|updates to .* are forbidden|forbidden: updates to|may not be (changed|updated)|cannot be changed/i;
+
+/** An answer that asking again at once will not change, as {@link ApplyRefused}; undefined for everything that may pass. */
+export const refusalOf = (error: unknown, key: Key): ApplyRefused | undefined => {
+  if (error instanceof ApplyRefused) return error;
+  if (!(error instanceof ApiError)) return undefined;
+  const {status, causes, message} = error;
+  if (status === 422) {
+    const fixed = causes.filter((cause) => IMMUTABLE.test(cause.message));
+    if (fixed.length > 0 || IMMUTABLE.test(message)) {
+      const fields = fixed.map(({field}) => field).filter((field) => field !== '');
+      return new ApplyRefused('immutable', key, `cannot be changed in place (${fields.join(', ')}): ${message}`, {
+        fields,
+        cause: error,
+      });
+    }
+  }
+  // 400: unknown field or bad value; 403: quota, RBAC, Pod Security, a namespace on its way out; 404: no such namespace or kind.
+  return [400, 403, 404, 422].includes(status) ? new ApplyRefused('refused', key, message, {cause: error}) : undefined;
+};
