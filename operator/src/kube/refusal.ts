@@ -5,6 +5,8 @@ import {type Key} from './object.ts';
 const IMMUTABLE =
   /immutable|updates to .* are forbidden|forbidden: updates to|may not be (changed|updated)|cannot be changed/i;
 
+const UNKNOWN_FIELD = /field not declared in schema/;
+
 /** An answer that asking again at once will not change, as {@link ApplyRefused}; undefined for everything that may pass. */
 export const refusalOf = (error: unknown, key: Key): ApplyRefused | undefined => {
   if (error instanceof ApplyRefused) return error;
@@ -20,6 +22,8 @@ export const refusalOf = (error: unknown, key: Key): ApplyRefused | undefined =>
       });
     }
   }
+  // A field that the kind does not have: server-side apply answers 500 where everything else answers 400.
+  if (UNKNOWN_FIELD.test(message)) return new ApplyRefused('refused', key, message, {cause: error});
   // 400: unknown field or bad value; 403: quota, RBAC, Pod Security, a namespace on its way out; 404: no such namespace or kind.
   return [400, 403, 404, 422].includes(status) ? new ApplyRefused('refused', key, message, {cause: error}) : undefined;
 };
