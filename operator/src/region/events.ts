@@ -12,20 +12,18 @@ const messageOf = (status: RegionStatus, type: string): string =>
 export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Outcome): readonly EventDraft[] => {
   const becomes = (type: string, status: string): boolean =>
     statusOf(after, type) === status && statusOf(before, type) !== status;
-  const events: EventDraft[] = [...outcome.values()]
-    .flat()
-    .flatMap((item): EventDraft[] =>
-      'repaired' in item && item.repaired
-        ? [
-            {
-              type: 'Normal',
-              reason: 'Repaired',
-              action: 'Repair',
-              note: `${describeKey(item.key)} was changed or deleted by somebody else; it is as it should be again`,
-            },
-          ]
-        : [],
-    );
+  const events: EventDraft[] = [...outcome.values()].flat().flatMap((item): EventDraft[] =>
+    'repaired' in item && item.repaired
+      ? [
+          {
+            type: 'Normal',
+            reason: 'Repaired',
+            action: 'Repair',
+            note: `${describeKey(item.key)} was changed or deleted by somebody else; it is as it should be again`,
+          },
+        ]
+      : [],
+  );
   if (before.observedGeneration === undefined && after.phase !== 'Invalid' && after.phase !== 'Suspended') {
     events.push({
       type: 'Warning',

@@ -1,0 +1,94 @@
+import {randomBytes} from 'node:crypto';
+import {pino} from 'pino';
+import {collectDefaultMetrics, Registry} from 'prom-client';
+import {GROUP} from './api/v1alpha1/group.ts';
+import {ConfigError, configHelp, loadConfig, type OperatorConfig} from './config.ts';
+import {systemClock} from './kube/clock.ts';
+import {type CredentialSource, kubeconfigCredentials, podCredentials} from './kube/connection.ts';
+import {createEngine} from './kube/engine.ts';
+import {kubeMetrics} from './kube/metrics.ts';
+import {startOpsServer} from './ops-server.ts';
+import {regionController} from './region/controller.ts';
+import {INSTANCE, MANAGER} from './region/labels.ts';
+import {regionMetrics} from './region/metrics.ts';
+
+const credentialsOf = ({kubeconfig, apiHost, apiPort}: OperatorConfig): CredentialSource => {
+  if (kubeconfig !== undefined) return kubeconfigCredentials(kubeconfig);
+  if (apiHost !== undefined) return podCredentials(apiHost, apiPort);
+  throw new ConfigError('no Kubernetes: set KUBECONFIG, or run in a pod');
+};
+
+const run = async (config: OperatorConfig): Promise<void> => {
+  const log = pino({level: config.logLevel, base: {pod: config.podName}, timestamp: pino.stdTimeFunctions.isoTime});
+  const registry = new Registry();
+  collectDefaultMetrics({register: registry});
+  const regions = regionMetrics(registry);
+  const randomText = (bytes: number, encoding: 'base64url' | 'hex'): string => randomBytes(bytes).toString(encoding);
+
+  const engine = createEngine({
+    name: 'pisyncregion',
+    controller: regionController({
+      version: config.version,
+      images: {
+        service: config.serviceImage,
+        postgres: config.postgresImage,
+        rabbitmq: config.rabbitmqImage,
+        redis: config.redisImage,
+      },
+    }),
+    identity: {
+      manager: MANAGER,
+      resourceLabel: INSTANCE,
+      appliedAnnotation: `${GROUP}/applied`,
+      adoptAnnotation: `${GROUP}/adopt`,
+    },
+    credentials: credentialsOf(config),
+    userAgent: `pisync-operator/${config.version}`,
+    namespaces: config.namespaces,
+    workers: config.workers,
+    lease: {
+      namespace: config.leaseNamespace,
+      name: config.leaseName,
+      // The suffix tells two lives of one pod name apart.
+      identity: `${config.podName}_${randomText(4, 'hex')}`,
+    },
+    clock: systemClock,
+    random: () => Math.random(),
+    randomText,
+    metrics: kubeMetrics(registry, 'pisync'),
+    log,
+    onStatus: regions.record,
+  });
+
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      log.info({signal}, 'stopping');
+      stop.abort();
+    });
+  }
+  const ops = await startOpsServer(config.opsPort, {
+    live: () => engine.live(),
+    ready: () => engine.ready(),
+    registry,
+  });
+  log.info({version: config.version, opsPort: ops.port, namespaces: config.namespaces}, 'started');
+  try {
+    await engine.run(stop.signal);
+  } finally {
+    await ops.close();
+  }
+};
+
+if (process.argv.includes('--help') || process.argv.includes('-h')) {
+  process.stdout.write(configHelp());
+} else {
+  try {
+    await run(loadConfig(process.env));
+  } catch (error) {
+    process.stderr.write(
+      `${error instanceof ConfigError ? error.message : String(error instanceof Error ? error.stack : error)}\n`,
+    );
+    process.exitCode = 1;
+  }
+}
