@@ -1,4 +1,4 @@
-import {knex} from 'knex';
+import knexModule from 'knex';
 import pg from 'pg';
 import {CONTROL_TABLES, SHARD_TABLES} from './migrations/0001-first.ts';
 
@@ -38,7 +38,7 @@ export const migrateShard = async (target: MigrationTarget, shardId: number): Pr
   await guard.connect();
   try {
     await guard.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    const db = knex({
+    const db = knexModule.knex({
       client: 'pg',
       connection,
       pool: {min: 0, max: 2},
