@@ -110,6 +110,7 @@ export interface NewCommand extends DeviceRef {
   readonly commandId: string;
   readonly requestId: string;
   readonly type: CommandType;
+  readonly params: Readonly<Record<string, unknown>>;
   readonly priority: Priority;
   readonly createdAtMs: number;
   readonly expiresAtMs: number;
@@ -124,15 +125,16 @@ export const insertCommands = async (client: pg.PoolClient, commands: readonly N
   const sorted = [...commands].sort((a, b) => a.deviceKey - b.deviceKey || (a.type < b.type ? -1 : 1));
   await client.query({
     name: 'commands-insert',
-    text: `insert into device_command as c (command_id, device_key, slot, request_id, type, priority, created_at, expires_at)
-           select command_id, device_key, slot, request_id, type, priority,
+    text: `insert into device_command as c (command_id, device_key, slot, request_id, type, params, priority, created_at, expires_at)
+           select command_id, device_key, slot, request_id, type, params, priority,
                   to_timestamp(created_ms / 1000), to_timestamp(expires_ms / 1000)
-           from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::uuid[], $5::text[], $6::text[], $7::float8[], $8::float8[])
-             as n (command_id, device_key, slot, request_id, type, priority, created_ms, expires_ms)
+           from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::float8[], $9::float8[])
+             as n (command_id, device_key, slot, request_id, type, params, priority, created_ms, expires_ms)
            on conflict (device_key, type) where done_at is null do update set
              command_id = case when c.delivered_at is null and c.expires_at > excluded.created_at then c.command_id else excluded.command_id end,
              created_at = case when c.delivered_at is null and c.expires_at > excluded.created_at then c.created_at else excluded.created_at end,
              request_id = excluded.request_id,
+             params = excluded.params,
              priority = least(c.priority, excluded.priority),
              expires_at = greatest(c.expires_at, excluded.expires_at),
              delivered_at = null,
@@ -144,6 +146,7 @@ export const insertCommands = async (client: pg.PoolClient, commands: readonly N
       sorted.map(({slot}) => slot),
       sorted.map(({requestId}) => requestId),
       sorted.map(({type}) => type),
+      sorted.map(({params}) => JSON.stringify(params)),
       sorted.map(({priority}) => priority),
       sorted.map(({createdAtMs}) => createdAtMs),
       sorted.map(({expiresAtMs}) => expiresAtMs),

@@ -1,7 +1,9 @@
 import type pg from 'pg';
+import {AppError} from '../errors/app-error.ts';
 import {onOwner} from '../shards/on-owner.ts';
 import {type Shards} from '../shards/shards.ts';
 import {withOwnedSlots} from '../shards/slot-transaction.ts';
+import {findCredential} from './credentials.ts';
 import {type DeviceKeys} from './device-keys.ts';
 
 export interface EnrolmentRequest {
@@ -36,18 +38,22 @@ interface KnownDevice {
 }
 
 /** Enrols a device, or answers a repeated enrolment as the first was answered. */
-export const enrol = (shards: Shards, keys: DeviceKeys, request: EnrolmentRequest): Promise<Enrolment> => {
+export const enrol = async (shards: Shards, keys: DeviceKeys, request: EnrolmentRequest): Promise<Enrolment> => {
   const slot = shards.slotOf(request.deviceId);
+  // The key is taken before the transaction begins: fetching a block of keys needs a connection of the same pool, and
+  // transactions that hold all of them would wait for it for ever.
+  const known = await findCredential(shards, request.deviceId);
+  const newKey = known === undefined ? await keys.next() : undefined;
   return onOwner(shards, slot, async (shardId) =>
     withOwnedSlots(shards.pool(shardId, 'ingest'), [slot], async (client) => {
-      const known = await findForUpdate(client, request.deviceId);
-      if (known !== undefined) return reEnrol(client, known, slot, request);
-      const deviceKey = await keys.next();
-      if (await insertDevice(client, deviceKey, slot, request)) return {kind: 'created', deviceKey, slot, epoch: 1};
-      // Another enrolment of the same device committed in between; it is visible to the next statement.
-      const winner = await findForUpdate(client, request.deviceId);
-      if (winner === undefined) throw new Error(`device ${request.deviceId} was neither inserted nor found`);
-      return reEnrol(client, winner, slot, request);
+      if (newKey !== undefined && (await insertDevice(client, newKey, slot, request))) {
+        return {kind: 'created', deviceKey: newKey, slot, epoch: 1};
+      }
+      // It was there, or another enrolment of the same device committed in between and is visible to the next statement.
+      const found = await findForUpdate(client, request.deviceId);
+      if (found === undefined)
+        throw new AppError('internal', `device ${request.deviceId} was neither inserted nor found`);
+      return reEnrol(client, found, slot, request);
     }),
   );
 };

@@ -33,8 +33,10 @@ create table device_state (
   slot smallint not null,
   epoch int not null,
   applied_through bigint not null default 0,
-  state_seq bigint not null default 0,
   state jsonb,
+  -- The batch that the state came from; a state of an earlier batch never replaces it, in whatever order they arrive.
+  state_epoch int not null default 0,
+  state_seq bigint not null default 0,
   last_sync_at timestamptz,
   last_seen_at timestamptz,
   records_total bigint not null default 0,

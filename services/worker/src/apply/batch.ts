@@ -1,0 +1,59 @@
+/** What a worker applies: batches as they came through the broker, parsed as far as the database needs them. */
+
+/** Which batch: the unit of idempotency. */
+export interface BatchKey {
+  readonly deviceId: string;
+  readonly deviceKey: number;
+  readonly slot: number;
+  readonly epoch: number;
+  readonly batchSeq: number;
+}
+
+export interface ParsedRecord {
+  readonly seq: number;
+  readonly kind: string;
+  /** Milliseconds by the device's clock. */
+  readonly timeMs: number | undefined;
+  /** JSON text, or undefined when the record has no data. */
+  readonly data: string | undefined;
+}
+
+/** Something inside a batch that cannot be stored and goes to quarantine while the rest is applied. */
+export interface BadPart {
+  /** JSON pointer into the request's body. */
+  readonly pointer: string;
+  readonly reason: string;
+  readonly payload: Buffer;
+}
+
+export interface Batch extends BatchKey {
+  /** sha256 of the content. */
+  readonly contentHash: Buffer;
+  readonly receivedAtMs: number;
+  /** The UTC day of the first acceptance, `YYYY-MM-DD`. */
+  readonly receivedDay: string;
+  readonly mode: string;
+  readonly reason: string | undefined;
+  /** The request's body as it was received. */
+  readonly payload: Buffer;
+  readonly content: Content;
+}
+
+/** `rejected`: nothing of it can be applied, now or later; its receipt says so and the payload is kept in quarantine. */
+export type Content =
+  | {
+      readonly kind: 'good';
+      /** JSON text; undefined when the batch brought none. */
+      readonly state: string | undefined;
+      readonly records: readonly ParsedRecord[];
+      readonly bad: readonly BadPart[];
+    }
+  | {readonly kind: 'rejected'; readonly reason: string};
+
+/** Order in which every writer touches rows, so that two can never wait for each other. */
+export const compareBatches = (a: BatchKey, b: BatchKey): number =>
+  a.deviceKey - b.deviceKey || a.epoch - b.epoch || a.batchSeq - b.batchSeq;
+
+export const isSameBatch = (a: BatchKey, b: BatchKey): boolean => compareBatches(a, b) === 0;
+
+export const recordCount = ({content}: Batch): number => (content.kind === 'good' ? content.records.length : 0);

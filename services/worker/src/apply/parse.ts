@@ -1,0 +1,68 @@
+import {type BadPart, type Content, type ParsedRecord} from './batch.ts';
+import {isStorableText, storableJson} from './storable.ts';
+
+/** PostgreSQL's timestamptz reaches further both ways; a clock outside of these years is a clock that was never set. */
+const EARLIEST_MS = Date.UTC(1970, 0, 1);
+const LATEST_MS = Date.UTC(9999, 0, 1);
+
+type Json = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/**
+ * Reads a request's body for the database. The body was validated when it was accepted, and `knownBad` are the records that
+ * were found bad then; everything is checked again, because a worker that trusts a queue stops at the first surprise in it.
+ */
+export const parseContent = (payload: Buffer, knownBad: readonly number[]): Content => {
+  let body: unknown;
+  try {
+    body = JSON.parse(payload.toString('utf8'));
+  } catch (error) {
+    return {
+      kind: 'rejected',
+      reason: `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+    };
+  }
+  if (!isObject(body)) return {kind: 'rejected', reason: 'the body is not a JSON object'};
+  const {state, records: listed = []} = body;
+  if (!Array.isArray(listed)) return {kind: 'rejected', reason: '/records is not an array'};
+
+  const bad: BadPart[] = [];
+  const spoil = (pointer: string, reason: string, value: unknown): void => {
+    bad.push({pointer, reason, payload: Buffer.from(JSON.stringify(value))});
+  };
+
+  const known = new Set(knownBad);
+  const records: ParsedRecord[] = [];
+  // Array.isArray leaves the elements untyped; parseRecord takes anything.
+  for (const [index, value] of (listed as readonly unknown[]).entries()) {
+    const pointer = `/records/${index}`;
+    const record = parseRecord(value);
+    if (typeof record === 'string') spoil(pointer, record, value);
+    else if (known.has(index)) spoil(pointer, 'refused when it was received', value);
+    else records.push(record);
+  }
+
+  let stateText: string | undefined;
+  if (state !== undefined && state !== null) {
+    stateText = storableJson(state);
+    if (stateText === undefined) spoil('/state', 'the state has text that the database cannot hold', state);
+  }
+  return {kind: 'good', state: stateText, records, bad};
+};
+
+/** The record, or the sentence that says what is wrong with it. */
+const parseRecord = (value: unknown): ParsedRecord | string => {
+  if (!isObject(value)) return 'a record must be an object';
+  const {s: seq, k: kind, t: time, d: data} = value;
+  if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 0) return '"s" must be a whole number from 0';
+  if (typeof kind !== 'string' || !isStorableText(kind)) return '"k" must be text without NUL';
+  const hasTime = time !== undefined && time !== null;
+  if (hasTime && (typeof time !== 'number' || !(time >= EARLIEST_MS && time < LATEST_MS))) {
+    return '"t" must be milliseconds since 1970';
+  }
+  const text = data === undefined ? undefined : storableJson(data);
+  if (data !== undefined && text === undefined) return '"d" has text that the database cannot hold';
+  return {seq, kind, timeMs: typeof time === 'number' ? time : undefined, data: text};
+};
