@@ -15,7 +15,7 @@ export interface ReflectorOptions {
   /** Absent: all namespaces. */
   readonly namespace?: string;
   readonly store: Store;
-  readonly client: ApiClient;
+  readonly client: Pick<ApiClient, 'send' | 'stream'>;
   readonly discovery: Discovery;
   readonly clock: Clock;
   readonly random: () => number;
