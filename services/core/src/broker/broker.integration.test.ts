@@ -1,0 +1,257 @@
+import {randomBytes} from 'node:crypto';
+import {once} from 'node:events';
+import {createServer, connect as connectTcp, type AddressInfo, type Socket} from 'node:net';
+import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {connect} from 'amqplib';
+import {pino} from 'pino';
+import {Registry} from 'prom-client';
+import {type BundleItem, decodeBundle} from './bundle.ts';
+import {createBundler, DEFAULT_BUNDLER_LIMITS} from './bundler.ts';
+import {openBrokerConnection} from './connection.ts';
+import {createConsumer, type Delivery} from './consumer.ts';
+import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from './names.ts';
+import {createPublisher} from './publisher.ts';
+import {publishRetry} from './retry.ts';
+
+const text = process.env.PISYNC_TEST_AMQP_URL;
+if (text === undefined) throw new Error('PISYNC_TEST_AMQP_URL is not set: the address of a RabbitMQ for tests');
+const url = new URL(text);
+const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
+const PARTITIONS = 2;
+const log = pino({level: 'silent'});
+
+/** Stands between client and broker; while `mute`, what the broker says is swallowed. */
+const openProxy = async () => {
+  const sockets = new Set<Socket>();
+  const state = {mute: false};
+  const server = createServer((client) => {
+    const upstream = connectTcp(Number(url.port), url.hostname);
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        sockets.delete(socket);
+        client.destroy();
+        upstream.destroy();
+      });
+    }
+    client.pipe(upstream);
+    upstream.on('data', (chunk) => {
+      if (!state.mute) client.write(chunk);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    // A listening TCP server has an AddressInfo.
+    port: (server.address() as AddressInfo).port,
+    state,
+    cut: () => sockets.forEach((socket) => socket.destroy()),
+    close: () => {
+      sockets.forEach((socket) => socket.destroy());
+      server.close();
+    },
+  };
+};
+
+const until = async (what: string, condition: () => boolean): Promise<void> => {
+  const deadline = Date.now() + 15_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error(`waited 15 s for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};
+
+const openAll = async (port: number) => {
+  const connection = openBrokerConnection({
+    address: () =>
+      Promise.resolve({
+        host: url.hostname,
+        port,
+        vhost: '/',
+        username: decodeURIComponent(url.username),
+        password: decodeURIComponent(url.password),
+      }),
+    name: 'test',
+    log,
+    random: Math.random,
+  });
+  const publisher = createPublisher({
+    connection,
+    names,
+    partitions: PARTITIONS,
+    confirmTimeoutMs: 1000,
+    log,
+    registry: new Registry(),
+  });
+  await until('the publisher to open', () => publisher.trouble() === undefined);
+  const bundler = createBundler({
+    publisher,
+    names,
+    partitions: PARTITIONS,
+    limits: DEFAULT_BUNDLER_LIMITS,
+    registry: new Registry(),
+  });
+  const close = async (): Promise<void> => {
+    await publisher.close();
+    await connection.close();
+  };
+  return {connection, publisher, bundler, close};
+};
+
+const item = (batchSeq: number, slot = 0): BundleItem => ({
+  meta: {
+    deviceId: 'd',
+    deviceKey: 1,
+    slot,
+    epoch: 1,
+    batchSeq,
+    contentHash: '0'.repeat(64),
+    receivedAt: 1,
+    receivedDay: '2026-01-01',
+    mode: 'delta',
+    reason: null,
+    bad: [],
+  },
+  payload: Buffer.from(`{"n":${batchSeq}}`),
+});
+
+let open: Awaited<ReturnType<typeof openAll>>;
+beforeAll(async () => {
+  open = await openAll(Number(url.port));
+});
+afterAll(async () => {
+  await open.close();
+  const model = await connect(url.href);
+  const channel = await model.createChannel();
+  for (const priority of QUEUE_PRIORITIES) {
+    for (let partition = 0; partition < PARTITIONS; partition++)
+      await channel.deleteQueue(names.batches.queue(partition, priority));
+    await channel.deleteQueue(names.requests.queue(priority));
+  }
+  for (const rung of RETRY_RUNGS) {
+    await channel.deleteQueue(names.retry.queue(rung));
+    await channel.deleteExchange(names.retry.exchange(rung));
+  }
+  await channel.deleteExchange(names.batches.exchange);
+  await channel.deleteExchange(names.requests.exchange);
+  await model.close();
+});
+
+describe('batches', () => {
+  test('that arrive together travel in few messages and come out whole, once each', async () => {
+    const seen: number[] = [];
+    let messages = 0;
+    const consumer = createConsumer({
+      connection: open.connection,
+      names,
+      partitions: PARTITIONS,
+      queues: [0, 1].map((partition) => names.batches.queue(partition, 'normal')),
+      prefetch: 10,
+      log,
+      onDelivery: (delivery) => {
+        messages += 1;
+        seen.push(...decodeBundle(delivery.content).map(({meta}) => meta.batchSeq));
+        delivery.ack();
+      },
+    });
+    const numbers = Array.from({length: 300}, (_, index) => index + 1);
+    await Promise.all(numbers.map((number) => open.bundler.add(item(number, number % 1024), 'normal')));
+    await until('300 batches', () => seen.length >= 300);
+    await consumer.close();
+    expect(seen.toSorted((a, b) => a - b)).toEqual(numbers);
+    expect(messages).toBeLessThan(20);
+    expect(open.bundler.open()).toBe(0);
+  });
+
+  test('come back from a rung of the retry ladder to their own queue with one attempt more', async () => {
+    const deliveries: Delivery[] = [];
+    const consumer = createConsumer({
+      connection: open.connection,
+      names,
+      partitions: PARTITIONS,
+      queues: [names.batches.queue(1, 'high')],
+      prefetch: 10,
+      log,
+      onDelivery: (delivery) => {
+        deliveries.push(delivery);
+        delivery.ack();
+      },
+    });
+    await open.bundler.add(item(7, 1), 'high');
+    await until('the first delivery', () => deliveries.length === 1);
+    const [first] = deliveries;
+    if (first === undefined) throw new Error('no delivery');
+    expect(await publishRetry(open.publisher, names, first)).toBe('scheduled');
+    await until('the second delivery', () => deliveries.length === 2);
+    await consumer.close();
+    expect(deliveries.map(({attempt, routingKey}) => ({attempt, routingKey}))).toEqual([
+      {attempt: 0, routingKey: 'p01.high'},
+      {attempt: 1, routingKey: 'p01.high'},
+    ]);
+    expect(deliveries[1]?.content).toEqual(first.content);
+    expect(await publishRetry(open.publisher, names, {...first, attempt: 4})).toBe('exhausted');
+  }, 20_000);
+});
+
+describe('a publisher', () => {
+  test('fails when no queue takes the message', async () => {
+    const lost = {
+      exchange: names.batches.exchange,
+      routingKey: 'p99.normal',
+      content: Buffer.from('x'),
+      contentType: 'text/plain',
+    };
+    await expect(open.publisher.publish(lost)).rejects.toMatchObject({code: 'broker-unavailable'});
+  });
+
+  test('gives up on a confirm that does not come, refuses while cut off, and works again by itself', async () => {
+    const proxy = await openProxy();
+    const through = await openAll(proxy.port);
+    try {
+      proxy.state.mute = true;
+      await expect(through.bundler.add(item(1), 'normal')).rejects.toMatchObject({code: 'broker-timeout'});
+      const cut = through.bundler.add(item(2), 'normal');
+      const outcome = expect(cut).rejects.toMatchObject({code: 'broker-timeout'});
+      await until('the message to be sent', () => through.publisher.inFlight() === 1);
+      proxy.cut();
+      await outcome;
+      await expect(through.bundler.add(item(3), 'normal')).rejects.toMatchObject({code: 'broker-unavailable'});
+      proxy.state.mute = false;
+      await until('the publisher to come back', () => through.publisher.trouble() === undefined);
+      await through.bundler.add(item(4), 'normal');
+    } finally {
+      await through.close();
+      proxy.close();
+    }
+  }, 30_000);
+});
+
+describe('a consumer', () => {
+  test('consumes again after its queue was deleted and declared anew', async () => {
+    const seen: number[] = [];
+    const consumer = createConsumer({
+      connection: open.connection,
+      names,
+      partitions: PARTITIONS,
+      queues: [names.batches.queue(0, 'high')],
+      prefetch: 10,
+      log,
+      onDelivery: (delivery) => {
+        seen.push(...decodeBundle(delivery.content).map(({meta}) => meta.batchSeq));
+        delivery.ack();
+      },
+    });
+    await open.bundler.add(item(1), 'high');
+    await until('the first batch', () => seen.length === 1);
+    const model = await connect(url.href);
+    const channel = await model.createChannel();
+    await channel.deleteQueue(names.batches.queue(0, 'high'));
+    await model.close();
+    await until('the queue to be back', () => {
+      open.bundler.add(item(2), 'high').catch(() => undefined);
+      return seen.includes(2);
+    });
+    await consumer.pause();
+    await consumer.close();
+  }, 30_000);
+});

@@ -1,0 +1,48 @@
+import {describe, expect, test} from '@jest/globals';
+import fc from 'fast-check';
+import {type BundleItem, decodeBundle, encodeBundle} from './bundle.ts';
+
+const itemArb: fc.Arbitrary<BundleItem> = fc.record({
+  meta: fc.record({
+    deviceId: fc.uuid(),
+    deviceKey: fc.nat(),
+    slot: fc.nat(1023),
+    epoch: fc.integer({min: 1, max: 1e6}),
+    batchSeq: fc.integer({min: 1}),
+    contentHash: fc.uint8Array({minLength: 32, maxLength: 32}).map((bytes) => Buffer.from(bytes).toString('hex')),
+    receivedAt: fc.nat(),
+    receivedDay: fc.constant('2026-01-31'),
+    mode: fc.constantFrom('delta', 'full'),
+    reason: fc.option(fc.string({unit: 'grapheme'})),
+    bad: fc.array(fc.nat(500)),
+  }),
+  payload: fc.uint8Array({maxLength: 300}).map((bytes) => Buffer.from(bytes)),
+});
+const itemsArb = fc.array(itemArb, {minLength: 1, maxLength: 8});
+
+describe('a bundle', () => {
+  test('gives back what was put in, byte for byte', () => {
+    fc.assert(
+      fc.property(itemsArb, (items) => {
+        expect(decodeBundle(encodeBundle(items))).toEqual(items);
+      }),
+    );
+  });
+
+  test('that lost or gained bytes is refused, never misread', () => {
+    fc.assert(
+      fc.property(itemsArb, fc.nat(), fc.boolean(), (items, cut, longer) => {
+        const whole = encodeBundle(items);
+        const broken = longer ? Buffer.concat([whole, Buffer.from([0])]) : whole.subarray(0, cut % whole.length);
+        expect(() => decodeBundle(broken)).toThrow(/bundle/);
+      }),
+    );
+  });
+
+  test('of another version is refused', () => {
+    const header = Buffer.from('{"v":2,"items":[]}');
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(header.length);
+    expect(() => decodeBundle(Buffer.concat([length, header]))).toThrow(/header is wrong/);
+  });
+});

@@ -1,0 +1,149 @@
+import {Counter, Histogram, type Registry} from 'prom-client';
+import {AppError} from '../errors/app-error.ts';
+import {BUNDLE_MEDIA_TYPE, type BundleItem, encodeBundle} from './bundle.ts';
+import {type BrokerNames, partitionOf, type QueuePriority} from './names.ts';
+import type {Publisher} from './publisher.ts';
+
+/**
+ * Group commit: batches that arrive while a bundle is being confirmed leave together in the next one. Nothing waits for a timer,
+ * so an idle process adds no delay, and the busier it is the larger bundles become.
+ */
+export interface Bundler {
+  /** Resolves when the bundle that carries the item is confirmed. @throws what {@link Publisher}.publish throws, or `overloaded`. */
+  add(item: BundleItem, priority: QueuePriority): Promise<void>;
+  /** Batches not yet confirmed, waiting or sent. */
+  readonly open: () => number;
+}
+
+export interface BundlerOptions {
+  readonly publisher: Pick<Publisher, 'publish'>;
+  readonly names: BrokerNames;
+  readonly partitions: number;
+  readonly limits: BundlerLimits;
+  readonly registry: Registry;
+}
+
+export interface BundlerLimits {
+  readonly maxItems: number;
+  readonly maxBytes: number;
+  /** Bundles of one partition and priority that may await their confirm at once. */
+  readonly maxInFlight: number;
+  /** Memory for bodies that are not confirmed yet, over all partitions; above it `add` refuses. */
+  readonly maxOpenBytes: number;
+}
+
+interface Waiting {
+  readonly item: BundleItem;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Lane {
+  readonly routingKey: string;
+  waiting: Waiting[];
+  inFlight: number;
+  scheduled: boolean;
+}
+
+export const DEFAULT_BUNDLER_LIMITS: BundlerLimits = {
+  // A worker's transaction takes up to 1000 records; bundles near that size keep one message a transaction's worth.
+  maxItems: 64,
+  maxBytes: 512 * 1024,
+  maxInFlight: 2,
+  maxOpenBytes: 64 * 1024 * 1024,
+};
+
+export const createBundler = ({publisher, names, partitions, limits, registry}: BundlerOptions): Bundler => {
+  const lanes = new Map<string, Lane>();
+  let open = 0;
+  let openBytes = 0;
+  const sizes = new Histogram({
+    name: 'pisync_bundle_items',
+    help: 'Batches in one broker message',
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128],
+    registers: [registry],
+  });
+  const failures = new Counter({
+    name: 'pisync_bundle_failures_total',
+    help: 'Bundles that the broker did not confirm',
+    registers: [registry],
+  });
+
+  const send = async (lane: Lane, group: readonly Waiting[]): Promise<void> => {
+    lane.inFlight += 1;
+    sizes.observe(group.length);
+    try {
+      await publisher.publish({
+        exchange: names.batches.exchange,
+        routingKey: lane.routingKey,
+        content: encodeBundle(group.map(({item}) => item)),
+        contentType: BUNDLE_MEDIA_TYPE,
+      });
+      for (const {resolve} of group) resolve();
+    } catch (error) {
+      failures.inc();
+      // Those that wait would share the fate one confirm deadline later; a device is better off knowing now.
+      const waiting = lane.waiting;
+      lane.waiting = [];
+      for (const {reject} of [...group, ...waiting]) reject(error);
+    } finally {
+      lane.inFlight -= 1;
+      flush(lane);
+    }
+  };
+
+  const flush = (lane: Lane): void => {
+    while (lane.waiting.length > 0 && lane.inFlight < limits.maxInFlight) {
+      void send(lane, takeBundle(lane, limits));
+    }
+  };
+
+  const laneOf = (routingKey: string): Lane => {
+    const known = lanes.get(routingKey);
+    if (known !== undefined) return known;
+    const lane: Lane = {routingKey, waiting: [], inFlight: 0, scheduled: false};
+    lanes.set(routingKey, lane);
+    return lane;
+  };
+
+  return {
+    async add(item, priority) {
+      if (openBytes + item.payload.length > limits.maxOpenBytes) {
+        throw new AppError('overloaded', 'too much is waiting for the broker', {retryAfterSeconds: 5});
+      }
+      const lane = laneOf(names.batches.routingKey(partitionOf(item.meta.slot, partitions), priority));
+      open += 1;
+      openBytes += item.payload.length;
+      try {
+        await new Promise<void>((resolve, reject) => {
+          lane.waiting.push({item, resolve, reject});
+          // After the requests that are ready in this turn of the event loop, so that they share a bundle.
+          if (lane.scheduled) return;
+          lane.scheduled = true;
+          setImmediate(() => {
+            lane.scheduled = false;
+            flush(lane);
+          });
+        });
+      } finally {
+        open -= 1;
+        openBytes -= item.payload.length;
+      }
+    },
+    open: () => open,
+  };
+};
+
+const takeBundle = (lane: Lane, {maxItems, maxBytes}: BundlerLimits): readonly Waiting[] => {
+  let bytes = 0;
+  let count = 0;
+  for (const {item} of lane.waiting) {
+    // The first goes whatever its size: one body is bounded at the edge.
+    if (count > 0 && (count >= maxItems || bytes + item.payload.length > maxBytes)) break;
+    bytes += item.payload.length;
+    count += 1;
+  }
+  const group = lane.waiting.slice(0, count);
+  lane.waiting = lane.waiting.slice(count);
+  return group;
+};

@@ -1,0 +1,146 @@
+import type {ConfirmChannel, ConsumeMessage} from 'amqplib';
+import type {Logger} from '../telemetry/logger.ts';
+import {assertBrokerTopology} from './broker-topology.ts';
+import type {BrokerConnection} from './connection.ts';
+import {ATTEMPT_HEADER, type BrokerNames} from './names.ts';
+import {superviseChannel} from './supervised-channel.ts';
+
+/** A message in the hands of this process until it is acked, nacked, or its channel ends; then the broker delivers it again. */
+export interface Delivery {
+  readonly queue: string;
+  readonly routingKey: string;
+  readonly content: Buffer;
+  /** How many attempts came before: 0 for a fresh message. */
+  readonly attempt: number;
+  readonly redelivered: boolean;
+  /** Done with it. Without effect when the channel is gone: it will come again, which idempotent receivers do not mind. */
+  ack(): void;
+  /** Back to the queue, to be delivered again at once. */
+  requeue(): void;
+}
+
+export interface Consumer {
+  /** Stops new deliveries; those in hand stay valid. Idempotent. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** Deliveries that were neither acked nor requeued. */
+  readonly unsettled: () => number;
+  /** @returns once no delivery comes any more; acks remain possible until `close`. */
+  close(): Promise<void>;
+}
+
+export interface ConsumerOptions {
+  readonly connection: BrokerConnection;
+  readonly names: BrokerNames;
+  readonly partitions: number;
+  readonly queues: readonly string[];
+  /** Messages per queue that may be unsettled. */
+  readonly prefetch: number;
+  readonly log: Logger;
+  /** Must not throw; what it does in the background is its own business. */
+  readonly onDelivery: (delivery: Delivery) => void;
+}
+
+/** Consumes several queues over one channel, again after every loss of it, also when the broker cancels (a queue's leader moved). */
+export const createConsumer = (options: ConsumerOptions): Consumer => {
+  const {connection, names, partitions, queues, prefetch, log, onDelivery} = options;
+  let paused = false;
+  let unsettled = 0;
+  let tags: string[] = [];
+  /** Grows with each channel: a tag of an older one means nothing on the present. */
+  let generation = 0;
+
+  const deliver = (channel: ConfirmChannel, queue: string, born: number, message: ConsumeMessage | null): void => {
+    if (message === null) {
+      log.warn({queue}, 'the broker cancelled a consumer');
+      // Closing makes the supervisor start over with all queues.
+      channel.close().catch(() => undefined);
+      return;
+    }
+    let settled = false;
+    unsettled += 1;
+    const settle = (how: () => void): void => {
+      if (settled) return;
+      settled = true;
+      if (born !== generation) return;
+      unsettled -= 1;
+      try {
+        how();
+      } catch {
+        // The channel closed a moment ago; the broker has taken the message back.
+      }
+    };
+    onDelivery({
+      queue,
+      routingKey: message.fields.routingKey,
+      content: message.content,
+      attempt: attemptOf(message),
+      redelivered: message.fields.redelivered,
+      ack: () => settle(() => channel.ack(message)),
+      requeue: () => settle(() => channel.nack(message, false, true)),
+    });
+  };
+
+  const isPaused = (): boolean => paused;
+
+  const cancelAll = async (channel: ConfirmChannel): Promise<void> => {
+    const cancelled = tags;
+    tags = [];
+    for (const tag of cancelled) await channel.cancel(tag);
+  };
+
+  const consumeAll = async (channel: ConfirmChannel): Promise<void> => {
+    const born = generation;
+    for (const queue of queues) {
+      const {consumerTag} = await channel.consume(queue, (message) => deliver(channel, queue, born, message));
+      tags.push(consumerTag);
+    }
+  };
+
+  const supervised = superviseChannel({
+    connection,
+    name: 'consumer',
+    log,
+    setup: async (channel) => {
+      generation += 1;
+      unsettled = 0;
+      tags = [];
+      await assertBrokerTopology(channel, names, partitions);
+      await channel.prefetch(prefetch);
+      if (!paused) await consumeAll(channel);
+      // Paused while the queues were being asked for one by one.
+      if (isPaused()) await cancelAll(channel);
+    },
+    onLost: () => {
+      generation += 1;
+      unsettled = 0;
+      tags = [];
+    },
+  });
+
+  const pause = async (): Promise<void> => {
+    paused = true;
+    const channel = supervised.current();
+    // Without a channel the next one does not consume.
+    if (channel !== undefined) await cancelAll(channel);
+  };
+
+  return {
+    pause,
+    async resume() {
+      if (!paused) return;
+      paused = false;
+      const channel = supervised.current();
+      // Without a channel the next one consumes by itself.
+      if (channel !== undefined) await consumeAll(channel);
+    },
+    unsettled: () => unsettled,
+    close: () => supervised.close(),
+  };
+};
+
+const attemptOf = (message: ConsumeMessage): number => {
+  // Headers are whatever the sender wrote.
+  const value: unknown = message.properties.headers?.[ATTEMPT_HEADER];
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
+};

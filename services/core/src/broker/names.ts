@@ -1,0 +1,49 @@
+/** Names of everything on the broker. Queue arguments are immutable, so names carry a version: other arguments are other names. */
+
+export type QueuePriority = 'high' | 'normal';
+export const QUEUE_PRIORITIES = ['high', 'normal'] as const satisfies readonly QueuePriority[];
+
+/** Waits between attempts: a hiccup, a restart, an outage, somebody's attention. */
+export const RETRY_RUNGS = [
+  {name: '5s', delayMs: 5_000},
+  {name: '1m', delayMs: 60_000},
+  {name: '10m', delayMs: 600_000},
+  {name: '1h', delayMs: 3_600_000},
+] as const;
+export type RetryRung = (typeof RETRY_RUNGS)[number];
+
+/** How often a bundle was tried before; the message's own header, because brokers count differently. */
+export const ATTEMPT_HEADER = 'x-pisync-attempt';
+
+export interface BrokerNames {
+  readonly batches: {
+    readonly exchange: string;
+    queue(partition: number, priority: QueuePriority): string;
+    routingKey(partition: number, priority: QueuePriority): string;
+  };
+  readonly retry: {exchange(rung: RetryRung): string; queue(rung: RetryRung): string};
+  readonly requests: {readonly exchange: string; queue(priority: QueuePriority): string};
+}
+
+/** @param prefix tests pass a random one, so that they share a broker without meeting. */
+export const brokerNames = (prefix = 'pisync'): BrokerNames => {
+  const routingKey = (partition: number, priority: QueuePriority): string =>
+    `p${String(partition).padStart(2, '0')}.${priority}`;
+  return {
+    batches: {
+      exchange: `${prefix}.batches.v1`,
+      queue: (partition, priority) => `${prefix}.batches.v1.${routingKey(partition, priority)}`,
+      routingKey,
+    },
+    retry: {
+      exchange: (rung) => `${prefix}.retry.v1.${rung.name}`,
+      queue: (rung) => `${prefix}.retry.v1.${rung.name}`,
+    },
+    requests: {
+      exchange: `${prefix}.requests.v1`,
+      queue: (priority) => `${prefix}.requests.v1.${priority}`,
+    },
+  };
+};
+
+export const partitionOf = (slot: number, partitions: number): number => slot % partitions;

@@ -1,0 +1,82 @@
+import {setTimeout as delay} from 'node:timers/promises';
+import type {ConfirmChannel} from 'amqplib';
+import {describeError} from '../errors/app-error.ts';
+import type {Logger} from '../telemetry/logger.ts';
+import type {BrokerConnection} from './connection.ts';
+
+/** A channel that is opened again whenever it or its connection ends. */
+export interface SupervisedChannel {
+  /** The open channel, or undefined while there is none. */
+  readonly current: () => ConfirmChannel | undefined;
+  close(): Promise<void>;
+}
+
+export interface SupervisedChannelOptions {
+  readonly connection: BrokerConnection;
+  /** For logs. */
+  readonly name: string;
+  readonly log: Logger;
+  /** Runs on each new channel before it is handed out: declare, bind, consume. A failure closes the channel and tries again. */
+  readonly setup: (channel: ConfirmChannel) => Promise<void>;
+  /** The channel is gone and with it every delivery tag and every confirm that was awaited. */
+  readonly onLost?: (reason: string) => void;
+}
+
+/** Long enough that a queue which cannot be declared does not fill the log, short enough to go unnoticed. */
+const REOPEN_DELAY_MS = 500;
+
+/** Opens a confirm channel and keeps one open, following the connection; a server that closes a channel does not close its connection. */
+export const superviseChannel = (options: SupervisedChannelOptions): SupervisedChannel => {
+  const {connection, name, log, setup} = options;
+  const closing = new AbortController();
+  const isClosing = (): boolean => closing.signal.aborted || connection.closing.aborted;
+  let current: ConfirmChannel | undefined;
+
+  const serve = async (channel: ConfirmChannel): Promise<void> => {
+    let reason = 'the channel was closed';
+    const closed = new Promise<void>((resolve) => {
+      channel.on('error', (error) => {
+        reason = describeError(error);
+      });
+      channel.on('handler-error', (error) =>
+        log.error({channel: name, reason: describeError(error)}, 'a handler threw'),
+      );
+      channel.on('close', () => resolve());
+    });
+    // amqplib emits "close" only when the channel was closed; a connection that breaks closes all of its channels.
+    try {
+      await Promise.race([setup(channel), closed.then(() => Promise.reject(new Error(reason)))]);
+      current = channel;
+      await closed;
+    } catch (error) {
+      reason = describeError(error);
+      await channel.close().catch(() => undefined);
+    }
+    current = undefined;
+    options.onLost?.(reason);
+    if (!isClosing()) log.warn({channel: name, reason}, 'a broker channel ended and is opened again');
+  };
+
+  const run = async (): Promise<void> => {
+    while (!isClosing()) {
+      try {
+        const model = await connection.ready();
+        if (isClosing()) return;
+        await serve(await model.createConfirmChannel());
+      } catch (error) {
+        if (isClosing()) return;
+        log.warn({channel: name, reason: describeError(error)}, 'cannot open a broker channel');
+      }
+      await delay(REOPEN_DELAY_MS, undefined, {signal: closing.signal}).catch(() => undefined);
+    }
+  };
+  void run();
+
+  return {
+    current: () => current,
+    async close() {
+      closing.abort();
+      await current?.close().catch(() => undefined);
+    },
+  };
+};
