@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,7 +46,8 @@ func main() {
 		etcdmain.Main(os.Args)
 		return
 	case "kubelet":
-		os.Exit(cli.Run(kubelet.NewKubeletCommand(contextForSignals())))
+		// The command itself ends with SIGTERM; a context that does so too would make it listen twice, and panic.
+		os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background())))
 	}
 	if c := command(name); c != nil {
 		os.Exit(cli.Run(c))
