@@ -67,6 +67,10 @@ const unfounded = (progress: Progress): string | undefined => {
   return migrated(progress) ? undefined : 'waits until every shard has the schema of this release';
 };
 
+/** The keeper's pods are tied to one life of its account, so that comes first. */
+const anonymous = ({children, names}: RegionContext): string | undefined =>
+  children.find(KINDS.serviceAccount, names.keeper) === undefined ? 'waits for its service account' : undefined;
+
 const httpPort = {name: 'http', port: SERVICE_PORT, targetPort: 'http'};
 
 export const credentials: Part = {
@@ -213,7 +217,7 @@ export const keeper: Part = {
     wanted: [
       ...now(keeperAccess(context)),
       ...now(servicePolicy(context, context.names.keeper, 'keeper', {servesTraffic: false})),
-      held(progress.tiers.keeper, unfounded(progress)),
+      held(progress.tiers.keeper, unfounded(progress) ?? anonymous(context)),
     ],
   }),
 };

@@ -169,6 +169,13 @@ export const RULES: readonly Rule[] = [
   }),
   always({
     at: 'spec.ingress',
+    field: '.host',
+    cel: 'has(self.host) || !has(self.adminHost)',
+    message: 'a region that people reach needs a host for devices, too',
+    holds: ({spec}) => spec.ingress.host !== undefined || spec.ingress.adminHost === undefined,
+  }),
+  always({
+    at: 'spec.ingress',
     field: '.adminHost',
     cel: '!(has(self.host) && has(self.adminHost)) || self.host != self.adminHost',
     message: 'host and adminHost must differ, because they lead to different services',

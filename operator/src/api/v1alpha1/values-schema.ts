@@ -1,7 +1,7 @@
 import {regionSchema, type SchemaNode} from './crd.ts';
 
 /**
- * Schema of the pisync-region chart's values: a name, metadata, and `spec` exactly as in the kind. Helm refuses a wrong value before anything
+ * Schema of the pisync-region chart's values: the fields of `spec` exactly as in the kind, and the object's own metadata. Helm refuses a wrong value before anything
  * is sent; unknown fields too, so that a misspelled one does not vanish.
  */
 const closed = (node: SchemaNode): Record<string, unknown> => {
@@ -20,22 +20,30 @@ const closed = (node: SchemaNode): Record<string, unknown> => {
   };
 };
 
-const texts = (description: string) => ({type: 'object', description, additionalProperties: {type: 'string'}});
-
-export const regionChartValuesSchema = () => ({
-  $schema: 'http://json-schema.org/draft-07/schema#',
+const texts = (description: string): SchemaNode => ({
   type: 'object',
-  required: ['spec'],
-  properties: {
-    name: {
-      type: 'string',
-      description: 'Name of the PiSyncRegion. Default: the release name.',
-      maxLength: 40,
-    },
-    labels: texts('Labels of the PiSyncRegion.'),
-    annotations: texts('Annotations of the PiSyncRegion.'),
-    global: {type: 'object', description: 'For umbrella charts.'},
-    spec: closed(regionSchema().properties?.['spec'] ?? {}),
-  },
-  additionalProperties: false,
+  description,
+  additionalProperties: {type: 'string'},
 });
+
+export const regionChartValuesSchema = () => {
+  const spec = regionSchema().properties?.['spec'] ?? {};
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    ...closed({
+      ...spec,
+      properties: {
+        ...spec.properties,
+        nameOverride: {
+          type: 'string',
+          maxLength: 40,
+          description: 'Name of the PiSyncRegion. Default: that of the release.',
+        },
+        objectLabels: texts('Labels of the PiSyncRegion.'),
+        objectAnnotations: texts('Annotations of the PiSyncRegion.'),
+        // Any object: Helm gives it to every chart.
+        global: {type: 'object', description: 'For umbrella charts.'},
+      },
+    }),
+  };
+};

@@ -3,6 +3,7 @@ import {type StatelessTier} from '../../api/v1alpha1/tiers.ts';
 import {type Desired} from '../../kube/controller.ts';
 import {type RegionContext} from '../context.ts';
 import {withRevision} from '../engines/engine.ts';
+import {hashOf} from '../hash.ts';
 import {KINDS} from '../kinds.ts';
 import {type Component, metadataOf, selectorOf} from '../labels.ts';
 import {podTemplate, type PodShape} from './pod.ts';
@@ -87,6 +88,13 @@ export const workerDeployment = (context: RegionContext): Desired => {
 
 export const keeperDeployment = (context: RegionContext): Desired => {
   const {keeper} = context.spec;
+  const pod = servicePod(context, {
+    command: 'keeper',
+    secrets: ['rabbitmq', 'redis'],
+    ...keeper,
+    env: {[ENV.factsConfigMap]: context.names.facts},
+  });
+  const identity = context.children.find(KINDS.serviceAccount, context.names.keeper)?.metadata.uid;
   return withRevision({
     ...deployment(
       context,
@@ -95,12 +103,9 @@ export const keeperDeployment = (context: RegionContext): Desired => {
       // Its work must not be done twice at the same time.
       {type: 'Recreate'},
       {
-        ...servicePod(context, {
-          command: 'keeper',
-          secrets: ['rabbitmq', 'redis'],
-          ...keeper,
-          env: {[ENV.factsConfigMap]: context.names.facts},
-        }),
+        ...pod,
+        // A token dies with its account; one of the same name that is made again needs a new pod.
+        configHash: hashOf([pod.configHash, identity]),
         ports: [opsPort],
         serviceAccountName: context.names.keeper,
       },
