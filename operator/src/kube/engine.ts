@@ -7,6 +7,7 @@ import {type CredentialSource} from './connection.ts';
 import {type Controller} from './controller.ts';
 import {Discovery} from './discovery.ts';
 import {Election} from './election.ts';
+import {messageOf} from './errors.ts';
 import {EventRecorder} from './event-recorder.ts';
 import {LagProbe, liveness, readiness, type Verdict} from './health.ts';
 import {type Identity} from './identity.ts';
@@ -110,7 +111,19 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   const wake = (namespace: string, resource: string, priority: Priority): void =>
     queue?.add(`${namespace}/${resource}`, priority);
 
+  /** Runs inside of a watch: an error in what a controller supplied (`concerns`) must not end it. */
   const onChange = (change: Change, cache: Cache): void => {
+    try {
+      handle(change, cache);
+    } catch (error) {
+      log.error(
+        {kind: cache.spec.kind, object: change.object.metadata.name, error: messageOf(error)},
+        'change not handled',
+      );
+    }
+  };
+
+  const handle = (change: Change, cache: Cache): void => {
     const {object} = change;
     const {namespace = '', name: objectName, uid} = object.metadata;
     if (change.kind !== 'modified') {

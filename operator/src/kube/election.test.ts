@@ -1,0 +1,163 @@
+import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
+import {type Clock} from './clock.ts';
+import {Election} from './election.ts';
+import {FakeClock} from './testing/fake-clock.ts';
+import {FakeLeaseServer} from './testing/fake-lease-server.ts';
+import {testLog, testMetrics} from './testing/fixtures.ts';
+
+interface Candidate {
+  readonly election: Election;
+  readonly stop: AbortController;
+  readonly ended: Promise<void>;
+  readonly terms: string[];
+}
+
+let clock: FakeClock;
+let server: FakeLeaseServer;
+const candidates: Candidate[] = [];
+
+beforeEach(() => {
+  clock = new FakeClock();
+  server = new FakeLeaseServer();
+});
+
+afterEach(async () => {
+  for (const {stop, ended} of candidates.splice(0)) {
+    stop.abort();
+    await clock.advance(0);
+    await ended;
+  }
+});
+
+const enter = (identity: string, itsClock: Clock = clock): Candidate => {
+  const terms: string[] = [];
+  const election = new Election({
+    client: server,
+    clock: itsClock,
+    random: () => 0.5,
+    log: testLog(),
+    metrics: testMetrics(),
+    namespace: 'default',
+    name: 'shop',
+    identity,
+    lead: async (signal) => {
+      terms.push('began');
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, {once: true}));
+      terms.push('ended');
+    },
+  });
+  const stop = new AbortController();
+  const candidate = {election, stop, ended: election.run(stop.signal), terms};
+  candidates.push(candidate);
+  return candidate;
+};
+
+/** A clock that a test can stop for one candidate: its timers wait, time goes on. */
+class StoppableClock implements Clock {
+  #isStopped = false;
+  #held: (() => void)[] = [];
+
+  now(): Date {
+    return clock.now();
+  }
+
+  monotonicMs(): number {
+    return clock.monotonicMs();
+  }
+
+  schedule(delayMs: number, run: () => void): () => void {
+    return clock.schedule(delayMs, () => {
+      if (this.#isStopped) this.#held.push(run);
+      else run();
+    });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  resume(): void {
+    this.#isStopped = false;
+    for (const run of this.#held.splice(0)) run();
+  }
+}
+
+describe('an election', () => {
+  test('the first one leads, the second one waits', async () => {
+    const a = enter('a');
+    await clock.advance(0);
+    const b = enter('b');
+    await clock.advance(60_000);
+    expect([a.election.isLeader, b.election.isLeader]).toEqual([true, false]);
+    expect(b.election.mayWriteForMs()).toBe(0);
+    expect(b.election.holder).toBe('a');
+  });
+
+  test('a leader that gives up is followed within the retry interval, not after the lease', async () => {
+    const a = enter('a');
+    await clock.advance(0);
+    const b = enter('b');
+    await clock.advance(20_000);
+    a.stop.abort();
+    await clock.advance(4_500);
+    expect(b.election.isLeader).toBe(true);
+    expect(a.terms).toEqual(['began', 'ended']);
+    expect(server.holders).toEqual(['a', '', 'b']);
+  });
+
+  test('a leader that cannot renew stops writing 10 s after its last renewal, before anybody can follow it', async () => {
+    const a = enter('a');
+    await clock.advance(4_000);
+    server.isDown = true;
+    await clock.advance(9_000);
+    expect(a.election.mayWriteForMs()).toBeGreaterThan(0);
+    await clock.advance(3_000);
+    expect(a.election.mayWriteForMs()).toBeLessThanOrEqual(0);
+    expect(a.terms).toEqual(['began', 'ended']);
+    server.isDown = false;
+    await clock.advance(5_000);
+    expect(a.election.isLeader).toBe(true);
+    expect(a.terms).toEqual(['began', 'ended', 'began']);
+  });
+
+  test('a leader that was frozen may not write when it wakes, and learns who leads now', async () => {
+    const frozen = new StoppableClock();
+    const a = enter('a', frozen);
+    await clock.advance(1_000);
+    const b = enter('b');
+    await clock.advance(5_000);
+    frozen.stop();
+    await clock.advance(30_000);
+    expect(b.election.isLeader).toBe(true);
+    // The very first thing after waking, before any timer of its own ran:
+    expect(a.election.mayWriteForMs()).toBeLessThanOrEqual(0);
+    frozen.resume();
+    await clock.advance(100);
+    expect(a.election.isLeader).toBe(false);
+    expect(a.terms).toEqual(['began', 'ended']);
+    expect(server.holders).toEqual(['a', 'b']);
+  });
+
+  test('a lease that changes is never taken, however wrong the clocks in it are', async () => {
+    const a = enter('a');
+    await clock.advance(0);
+    const b = enter('b');
+    for (let second = 0; second < 60; second++) {
+      await clock.advance(1_000);
+      // The leader's wall clock is a year behind.
+      const spec = {...server.lease?.spec, holderIdentity: 'a', renewTime: '2025-01-01T00:00:00.000000Z'};
+      if (server.lease !== undefined) server.lease = {...server.lease, spec};
+    }
+    expect([a.election.isLeader, b.election.isLeader]).toEqual([true, false]);
+  });
+
+  test('never two leaders, with three candidates and a server that comes and goes', async () => {
+    const three = ['a', 'b', 'c'].map((name) => enter(name));
+    for (let second = 0; second < 300; second++) {
+      server.isDown = Math.floor(second / 13) % 3 === 1;
+      await clock.advance(1_000);
+      expect(three.filter(({election}) => election.isLeader).length).toBeLessThanOrEqual(1);
+    }
+    expect(server.holders.length).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,28 @@
+import {expect, test} from '@jest/globals';
+import {LagProbe, liveness, readiness} from './health.ts';
+import {FakeClock} from './testing/fake-clock.ts';
+
+test('a process is live while its loop keeps up and no pass hangs', () => {
+  expect(liveness(4_999, 239_999, 120_000)).toEqual({ok: true});
+  expect(liveness(5_000, 0, 120_000)).toEqual({ok: false, problems: ['the event loop is 5000 ms late']});
+  expect(liveness(0, 240_000, 120_000).ok).toBe(false);
+});
+
+test('a process is ready when every kind was listed once', () => {
+  expect(readiness([])).toEqual({ok: true});
+  expect(readiness(['Secret'])).toEqual({ok: false, problems: ['Secret is not listed yet']});
+});
+
+test('the probe sees a blocked loop while it is blocked, just after, and forgets it', async () => {
+  const clock = new FakeClock();
+  const probe = new LagProbe(clock);
+  await clock.advance(10_000);
+  expect(probe.lagMs()).toBe(0);
+  clock.freeze(7_000);
+  expect(probe.lagMs()).toBe(6_000);
+  await clock.advance(0);
+  expect(probe.lagMs()).toBe(6_000);
+  await clock.advance(1_000);
+  expect(probe.lagMs()).toBe(0);
+  probe.stop();
+});

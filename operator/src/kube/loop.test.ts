@@ -1,0 +1,87 @@
+import {beforeEach, describe, expect, test} from '@jest/globals';
+import {ApiError, NotLeader, Stalled, Wait} from './errors.ts';
+import {runLoop} from './loop.ts';
+import {type PassResult} from './pass.ts';
+import {FakeClock} from './testing/fake-clock.ts';
+import {testLog, testMetrics} from './testing/fixtures.ts';
+import {WorkQueue} from './work-queue.ts';
+
+let clock: FakeClock;
+let queue: WorkQueue;
+let startedMs: number[];
+
+beforeEach(() => {
+  clock = new FakeClock();
+  queue = new WorkQueue('shop', clock, testMetrics());
+  startedMs = [];
+});
+
+/** Runs one key through `answers`, one a pass (the last for ever), for `forMs`; answers when the passes began. */
+const passTimes = async (answers: readonly (PassResult | Error)[], forMs: number): Promise<readonly number[]> => {
+  const stop = new AbortController();
+  const ended = runLoop(
+    {
+      name: 'shop',
+      queue,
+      workers: 2,
+      clock,
+      random: () => 0.5,
+      metrics: testMetrics(),
+      log: testLog(),
+      pass: () => {
+        const answer = answers[Math.min(startedMs.length, answers.length - 1)];
+        startedMs.push(clock.monotonicMs());
+        return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+      },
+    },
+    stop.signal,
+  );
+  queue.add('a', 'normal');
+  await clock.advance(forMs);
+  stop.abort();
+  await ended;
+  return startedMs;
+};
+
+const result = (kind: PassResult['kind'], more: Partial<PassResult> = {}): PassResult => ({
+  kind,
+  next: {kind: 'on-change'},
+  retryAfterMs: 0,
+  problems: [],
+  ...more,
+});
+
+describe('after a pass', () => {
+  test('that was quiet, nothing happens until the resync', async () => {
+    expect(await passTimes([result('quiet')], 1_300_000)).toEqual([0, 600_000, 1_200_000]);
+  });
+
+  test('that wants to be called again, it is', async () => {
+    const next = {kind: 'after', delayMs: 5_000} as const;
+    expect(await passTimes([result('quiet', {next})], 11_000)).toEqual([0, 5_000, 10_000]);
+  });
+
+  test('that changed something, the next follows at once, and more slowly while it goes on', async () => {
+    expect(await passTimes([result('changed')], 100)).toEqual([0, 5, 15, 35, 75]);
+    startedMs = [];
+  });
+
+  test('that was refused, it is tried again every now and then', async () => {
+    expect(await passTimes([result('refused')], 45_000)).toEqual([0, 20_000, 40_000]);
+  });
+
+  test('that failed, it is tried again with backoff, and not before the server allows it', async () => {
+    const busy = result('failed', {retryAfterMs: 3_000});
+    expect(await passTimes([busy, busy, result('quiet')], 10_000)).toEqual([0, 3_000, 6_000]);
+  });
+
+  test.each<[string, Error, readonly number[]]>([
+    ['a bug', new TypeError('bug'), [0, 5, 15, 35, 75]],
+    ['an overloaded server', new ApiError('busy', {status: 429, retryAfterMs: 60}), [0, 60]],
+    ['a stall', new Stalled('no password'), [0]],
+    ['a wait', new Wait('not yet', 40), [0, 40, 80]],
+    ['a lost lease', new NotLeader('lost'), [0]],
+  ])('that threw %s, the schedule is that of its kind', async (_, error, expected) => {
+    expect(await passTimes([error], 100)).toEqual(expected);
+  });
+});

@@ -1,0 +1,149 @@
+import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
+import {type ApiClient, type ApiRequest} from './api-client.ts';
+import {systemClock} from './clock.ts';
+import {type WatchSpec} from './controller.ts';
+import {Discovery} from './discovery.ts';
+import {Reflector} from './reflector.ts';
+import {Store, type Change} from './store.ts';
+import {startApiServer, type TestApiServer} from './testing/api-server.ts';
+import {installShops, SHOP, shopPath} from './testing/shop.ts';
+import {eventually, forever, testLog, testMetrics} from './testing/fixtures.ts';
+
+const COLLECTION = '/api/v1/namespaces/default/configmaps';
+
+let server: TestApiServer;
+let stop = new AbortController();
+let ended: Promise<void> = Promise.resolve();
+
+beforeAll(async () => {
+  server = await startApiServer();
+}, 90_000);
+
+afterEach(async () => {
+  stop.abort();
+  await ended;
+});
+
+afterAll(async () => {
+  await server.stop();
+}, 30_000);
+
+type Streams = Pick<ApiClient, 'send' | 'stream'>;
+
+const follow = (
+  spec: Partial<WatchSpec>,
+  client: Streams = server.client,
+  onChange: (change: Change) => void = () => undefined,
+) => {
+  const whole = {apiVersion: 'v1', kind: 'ConfigMap', ...spec};
+  const changes: string[] = [];
+  const store = new Store(whole, (change) => {
+    changes.push(`${change.kind} ${change.object.metadata.name}`);
+    onChange(change);
+  });
+  const log = testLog();
+  const metrics = testMetrics();
+  const reflector = new Reflector({
+    spec: whole,
+    namespace: 'default',
+    store,
+    client,
+    discovery: new Discovery(server.client, systemClock),
+    clock: systemClock,
+    random: Math.random,
+    metrics,
+    log,
+  });
+  stop = new AbortController();
+  ended = reflector.run(stop.signal);
+  const sees = (change: string): Promise<true> =>
+    eventually(
+      () => (changes.includes(change) ? true : undefined),
+      () => `${change} is not among ${changes.join(', ')}; log:\n${log.lines.join('\n')}`,
+    );
+  return {reflector, store, changes, log, metrics, sees};
+};
+
+const make = (name: string, labels: Record<string, string> = {}): Promise<unknown> =>
+  server.client.send({
+    method: 'POST',
+    path: COLLECTION,
+    body: {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name, labels}, data: {key: 'value'}},
+    signal: forever,
+  });
+
+test('follows what a selector selects; losing the label is a deletion', async () => {
+  await make('before', {pick: 'me'});
+  await make('other');
+  const {sees, changes, store} = follow({labelSelector: 'pick=me'});
+  await sees('added before');
+  await make('after', {pick: 'me'});
+  await sees('added after');
+  await server.client.send({
+    method: 'PATCH',
+    path: `${COLLECTION}/after`,
+    contentType: 'application/merge-patch+json',
+    body: {metadata: {labels: {pick: null}}},
+    signal: forever,
+  });
+  await sees('deleted after');
+  expect(changes).not.toContain('added other');
+  expect(store.get('default', 'before')).toMatchObject({apiVersion: 'v1', kind: 'ConfigMap', data: {key: 'value'}});
+  expect(store.get('default', 'before')?.metadata).not.toHaveProperty('managedFields');
+});
+
+test('reads a long list in pages and keeps metadata only if asked to', async () => {
+  await Promise.all(Array.from({length: 620}, (_, index) => make(`many-${index}`, {many: 'yes'})));
+  const {reflector, store, log} = follow({labelSelector: 'many=yes', metadataOnly: true});
+  await eventually(
+    () => (reflector.synced ? true : undefined),
+    () => log.lines.join('\n'),
+  );
+  expect(store.size).toBe(620);
+  expect(store.get('default', 'many-7')).toMatchObject({kind: 'ConfigMap', metadata: {name: 'many-7'}});
+  expect(store.get('default', 'many-7')).not.toHaveProperty('data');
+}, 60_000);
+
+test('lists again when the server has forgotten the version, and tells of what was deleted meanwhile', async () => {
+  await installShops(server.client);
+  const open = (name: string): Promise<unknown> =>
+    server.client.send({method: 'POST', path: shopPath(), body: {...SHOP, metadata: {name}}, signal: forever});
+  await open('doomed');
+  let isFirst = true;
+  const client: Streams = {
+    send: (call: ApiRequest) => server.client.send(call),
+    stream: async (call) => {
+      if (!isFirst) return server.client.stream(call);
+      isFirst = false;
+      await server.client.send({method: 'DELETE', path: shopPath('doomed'), signal: forever});
+      // The history of a kind begins with its CRD; version 1 is older, so the server answers 410 by itself.
+      return server.client.stream({...call, query: {...call.query, resourceVersion: '1'}});
+    },
+  };
+  const {sees, metrics, log} = follow(SHOP, client);
+  await sees('added doomed');
+  await sees('deleted doomed');
+  const {values} = await metrics.watchRestarts.get();
+  expect({values, log: log.lines}).toMatchObject({values: [{labels: {kind: 'Shop', reason: 'expired'}}]});
+  await open('reborn');
+  await sees('added reborn');
+});
+
+test('goes on after a listener throws', async () => {
+  const {sees} = follow({labelSelector: 'rough=yes'}, server.client, ({object}) => {
+    if (object.metadata.name === 'rough-1') throw new Error('listener failed');
+  });
+  await make('rough-1', {rough: 'yes'});
+  await make('rough-2', {rough: 'yes'});
+  await sees('added rough-1');
+  await sees('added rough-2');
+});
+
+test('a kind that is not installed counts as synced and empty', async () => {
+  const {reflector, store, log} = follow({apiVersion: 'nobody.example.org/v1', kind: 'Ghost', optional: true});
+  await eventually(
+    () => (reflector.synced ? true : undefined),
+    () => log.lines.join('\n'),
+  );
+  expect(store.size).toBe(0);
+});
