@@ -1,11 +1,9 @@
 import {defineConfig} from '@pisync/core/config/config';
 import {sharedVariables} from '@pisync/core/config/shared';
 
-const {logLevel, podName, secretsDir, topologyFile} = sharedVariables;
-
 export const migrateConfig = defineConfig({
   command: 'migrate --shard N',
   summary:
     'brings one shard to the schema of this release, makes its first partitions and tells it which slots it owns',
-  variables: {logLevel, podName, secretsDir, topologyFile},
+  variables: sharedVariables,
 });

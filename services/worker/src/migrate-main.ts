@@ -1,8 +1,8 @@
+import {performance} from 'node:perf_hooks';
 import {parseArgs} from 'node:util';
-import {loadConfig} from '@pisync/core/config/config';
 import {AppError} from '@pisync/core/errors/app-error';
+import {runService} from '@pisync/core/lifecycle/run-service';
 import {openSecrets} from '@pisync/core/secrets/secrets';
-import {createLogger} from '@pisync/core/telemetry/logger';
 import {openTopologyFile} from '@pisync/core/topology/topology-file';
 import {migrateConfig} from './migrate-config.ts';
 import {runMigration} from './migrate.ts';
@@ -18,30 +18,32 @@ const shardOf = (argv: readonly string[]): number => {
   return Number(shard);
 };
 
-/** `migrate --shard N`: returns when the shard is ready for this release. */
+/** `migrate --shard N`: ends when the shard is ready for this release. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const loaded = loadConfig(migrateConfig, process.env, argv);
-  if (loaded.kind === 'help') {
-    process.stdout.write(loaded.text);
-    return;
-  }
-  const {config} = loaded;
-  const shardId = shardOf(argv);
-  const log = createLogger({level: config.logLevel, service: 'migrate', pod: config.podName});
-  const topology = await openTopologyFile({
-    path: config.topologyFile,
-    onProblem: (error) => log.warn({err: error.message}, 'the topology changed into something that cannot be read'),
+  await runService({
+    definition: migrateConfig,
+    argv,
+    process,
+    now: () => performance.now(),
+    body: async ({config, log, life}) => {
+      const topology = await life.own(
+        'topology',
+        () =>
+          openTopologyFile({
+            path: config.topologyFile,
+            onProblem: (error) => log.error({reason: error.message}, 'the topology cannot be read; the last one stays'),
+          }),
+        (file) => file.stop(),
+      );
+      await runMigration({
+        shardId: shardOf(argv),
+        topology: topology.current(),
+        secrets: openSecrets(config.secretsDir),
+        log,
+        now: Date.now,
+        deadlineMs: DEADLINE_MS,
+      });
+      return 'done';
+    },
   });
-  try {
-    await runMigration({
-      shardId,
-      topology: topology.current(),
-      secrets: openSecrets(config.secretsDir),
-      log,
-      now: Date.now,
-      deadlineMs: DEADLINE_MS,
-    });
-  } finally {
-    topology.stop();
-  }
 }

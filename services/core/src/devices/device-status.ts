@@ -1,22 +1,17 @@
 /**
- * How a device keeps its promise to sync once a day. `pending`: never synced. `failing`: syncs arrive and cannot be applied.
+ * How a device keeps its promise to sync once a day. `pending`: never synced. `failing`: its last batch could not be applied.
  */
 export const DEVICE_STATUSES = ['pending', 'on_time', 'late', 'silent', 'failing'] as const;
 export type DeviceStatus = (typeof DEVICE_STATUSES)[number];
 
 const HOUR_MS = 3_600_000;
-/** A day, plus the tolerance that the sync window may move a device by and the longest back-off of a device. */
+/** A day, plus the hour that the sync window may move a device by and the hour of a device's longest back-off. */
 export const LATE_AFTER_MS = 26 * HOUR_MS;
 /** Three days were missed: no back-off explains that. */
 export const SILENT_AFTER_MS = 72 * HOUR_MS;
 
-/** The status that time alone gives. `lastSyncAtMs` is the server's clock at the arrival of the last batch. */
-export const statusByAge = (
-  nowMs: number,
-  lastSyncAtMs: number | undefined,
-): 'pending' | 'on_time' | 'late' | 'silent' => {
-  if (lastSyncAtMs === undefined) return 'pending';
-  const ageMs = nowMs - lastSyncAtMs;
-  if (ageMs > SILENT_AFTER_MS) return 'silent';
-  return ageMs > LATE_AFTER_MS ? 'late' : 'on_time';
-};
+/** The instants that part on time from late from silent: a device whose last sync is older than one is at least that. */
+export const statusCutoffs = (nowMs: number): {readonly lateBeforeMs: number; readonly silentBeforeMs: number} => ({
+  lateBeforeMs: nowMs - LATE_AFTER_MS,
+  silentBeforeMs: nowMs - SILENT_AFTER_MS,
+});

@@ -1,0 +1,77 @@
+import {readFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
+import {AppError} from '@pisync/core/errors/app-error';
+import {Agent, type Dispatcher, request} from 'undici';
+
+/** Writes facts where the operator reads them; does nothing when they are those of the last call. */
+export type PublishFacts = (facts: Facts) => Promise<void>;
+
+export interface FactsPublisherOptions {
+  /** Address of the API server, `https://host:port`. */
+  readonly apiServer: string;
+  /** Folder with `token` and `ca.crt`, as Kubernetes mounts it into every pod. */
+  readonly serviceAccountDir: string;
+  readonly namespace: string;
+  readonly configMap: string;
+}
+
+/** Owner of the field in server-side apply. */
+const FIELD_MANAGER = 'pisync-keeper';
+const TIMEOUT_MS = 10_000;
+
+/**
+ * Applies the ConfigMap with server-side apply (https://kubernetes.io/docs/reference/using-api/server-side-apply/), so that
+ * whatever else is in it stays its owner's.
+ */
+export const createFactsPublisher = async (
+  options: FactsPublisherOptions,
+): Promise<{readonly publish: PublishFacts; close(): Promise<void>}> => {
+  const {apiServer, serviceAccountDir, namespace, configMap} = options;
+  const secure = apiServer.startsWith('https:');
+  const ca = secure ? await readFile(join(serviceAccountDir, 'ca.crt'), 'utf8') : undefined;
+  const agent = new Agent({
+    headersTimeout: TIMEOUT_MS,
+    bodyTimeout: TIMEOUT_MS,
+    connect: {timeout: TIMEOUT_MS, ...(ca === undefined ? {} : {ca})},
+  });
+  const url = `${apiServer}/api/v1/namespaces/${namespace}/configmaps/${configMap}?fieldManager=${FIELD_MANAGER}&force=true`;
+  let published: string | undefined;
+
+  const publish: PublishFacts = async (facts) => {
+    const text = JSON.stringify(facts);
+    if (text === published) return;
+    // Read each time: the kubelet replaces the token before it expires.
+    const token = (await readFile(join(serviceAccountDir, 'token'), 'utf8')).trim();
+    const body = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: {name: configMap, namespace},
+      data: {[FACTS_KEY]: text},
+    });
+    const answer = await send(agent, url, token, body);
+    if (answer.statusCode >= 300) {
+      const reason = (await answer.body.text()).slice(0, 500);
+      throw new AppError(
+        'unavailable',
+        `the API server answered ${answer.statusCode} to the apply of ConfigMap ${namespace}/${configMap}: ${reason}`,
+      );
+    }
+    await answer.body.dump();
+    published = text;
+  };
+  return {publish, close: () => agent.close()};
+};
+
+const send = (dispatcher: Dispatcher, url: string, token: string, body: string): Promise<Dispatcher.ResponseData> =>
+  request(url, {
+    dispatcher,
+    method: 'PATCH',
+    headers: {
+      authorization: `Bearer ${token}`,
+      // JSON is YAML.
+      'content-type': 'application/apply-patch+yaml',
+      accept: 'application/json',
+    },
+    body,
+  });

@@ -1,0 +1,60 @@
+import {describeError, AppError} from '@pisync/core/errors/app-error';
+import {sweepStatuses} from '@pisync/core/devices/status-sweep';
+import {daysAround, ensurePartitions} from '@pisync/core/shards/partitions';
+import {type Shards} from '@pisync/core/shards/shards';
+import {type Logger} from '@pisync/core/telemetry/logger';
+import {gatherFacts} from './facts.ts';
+import {type PublishFacts} from './facts-publisher.ts';
+import {type Job} from './schedule.ts';
+
+export interface JobsOptions {
+  readonly shards: Shards;
+  readonly log: Logger;
+  readonly now: () => number;
+  /** Undefined where there is no ConfigMap to write to. */
+  readonly publishFacts: PublishFacts | undefined;
+}
+
+const MINUTE_MS = 60_000;
+/** Yesterday, because a batch keeps the day of its arrival; a week ahead, so that the keeper may be away for days. */
+const PARTITION_DAYS = {from: -1, to: 7} as const;
+
+/** What the keeper does, all of it safe to repeat. */
+export const createJobs = ({shards, log, now, publishFacts}: JobsOptions): readonly Job[] => {
+  const partitions: Job = {
+    name: 'partitions',
+    everyMs: 60 * MINUTE_MS,
+    run: () =>
+      onEveryShard(shards, async (shardId) => {
+        const days = daysAround(now(), PARTITION_DAYS.from, PARTITION_DAYS.to);
+        const created = await ensurePartitions(shards.pool(shardId, 'job'), days);
+        if (created.length > 0) log.info({shard: shardId, created}, 'made day partitions ahead');
+      }),
+  };
+  const statuses: Job = {
+    name: 'statuses',
+    everyMs: MINUTE_MS,
+    run: () =>
+      onEveryShard(shards, async (shardId) => {
+        const changed = await sweepStatuses(shards, shardId, now());
+        if (changed > 0) log.info({shard: shardId, changed}, 'devices changed status by time');
+      }),
+  };
+  if (publishFacts === undefined) return [partitions, statuses];
+  // Looked at often and written only when changed: the operator shows what the region says of itself.
+  const facts: Job = {name: 'facts', everyMs: 10_000, run: async () => publishFacts(await gatherFacts(shards))};
+  return [partitions, statuses, facts];
+};
+
+/** Each shard has its turn, also when another one is away. @throws AppError that names the shards that failed. */
+const onEveryShard = async (shards: Shards, work: (shardId: number) => Promise<void>): Promise<void> => {
+  const failures: string[] = [];
+  for (const shardId of shards.ids()) {
+    try {
+      await work(shardId);
+    } catch (error) {
+      failures.push(`shard ${shardId}: ${describeError(error)}`);
+    }
+  }
+  if (failures.length > 0) throw new AppError('shard-unavailable', failures.join('; '));
+};
