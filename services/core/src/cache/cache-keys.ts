@@ -1,0 +1,28 @@
+/** Keys in Redis and how long they live. All can be rebuilt from the shards; losing Redis changes no durable answer. */
+
+const PREFIX = 'pisync:';
+
+export const CACHE_TTL_SECONDS = {
+  /** Also the hint of a device's position. */
+  status: 60,
+  aggregate: 300,
+  device: 600,
+  credential: 600,
+} as const;
+
+export const cacheKey = {
+  /** JSON of what authenticating a device needs. */
+  credential: (deviceId: string): string => `${PREFIX}cred:${deviceId}`,
+  /** Hash: see position-hint.ts. */
+  position: (deviceId: string): string => `${PREFIX}pos:${deviceId}`,
+  device: (deviceId: string): string => `${PREFIX}device:${deviceId}`,
+  status: (deviceId: string): string => `${PREFIX}status:${deviceId}`,
+  aggregate: (name: string): string => `${PREFIX}agg:${name}`,
+} as const;
+
+export const CACHE_CHANNEL = {
+  /** Message: a device id whose credential was revoked or replaced. */
+  revoked: `${PREFIX}revoked`,
+  /** Messages for open dashboards. */
+  live: `${PREFIX}live`,
+} as const;

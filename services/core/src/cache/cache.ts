@@ -1,0 +1,124 @@
+import {Redis} from 'ioredis';
+import {Counter, type Registry} from 'prom-client';
+import type {Endpoint} from '@pisync/contract/topology';
+import {describeError} from '../errors/app-error.ts';
+import type {Logger} from '../telemetry/logger.ts';
+import {createBreaker} from './breaker.ts';
+
+/** Redis that may be absent: every answer can be `undefined`, and then the caller asks the shard. */
+export interface Cache {
+  /** The result of `work`, or undefined when Redis is down, slow or refused. Commands of one turn share a pipeline. */
+  use<T>(work: (redis: Redis) => Promise<T>): Promise<T | undefined>;
+  /** Calls `listener` for each message, as long as the process lives. Messages sent while the connection is down are missed. */
+  subscribe(channel: string, listener: (message: string) => void): void;
+  close(): Promise<void>;
+}
+
+export interface CacheOptions {
+  readonly endpoint: Endpoint;
+  /** Asked before each connection. */
+  readonly password: () => Promise<string | undefined>;
+  readonly log: Logger;
+  readonly registry: Registry;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** Redis on the same network answers in under 1 ms; what takes longer is better asked elsewhere. */
+const COMMAND_TIMEOUT_MS = 50;
+const BREAKER = {threshold: 5, pauseMs: 1000} as const;
+
+/** Opens without waiting: a process starts and serves without Redis. */
+export const openCache = async ({endpoint, password, log, registry, now}: CacheOptions): Promise<Cache> => {
+  const breaker = createBreaker({...BREAKER, now});
+  const outcomes = new Counter({
+    name: 'pisync_cache_uses_total',
+    help: 'Uses of Redis by outcome; skipped while the breaker is open',
+    labelNames: ['outcome'] as const,
+    registers: [registry],
+  });
+
+  const open = (first: string | undefined): Redis => {
+    const redis = new Redis({
+      host: endpoint.host,
+      port: endpoint.port,
+      ...(first === undefined ? {} : {password: first}),
+      connectTimeout: 2000,
+      commandTimeout: COMMAND_TIMEOUT_MS,
+      enableAutoPipelining: true,
+      // A command must fail now rather than wait for a connection.
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      retryStrategy: (attempt) => Math.min(100 * attempt, 2000),
+      lazyConnect: true,
+    });
+    let lastReason = '';
+    redis.on('error', (error: unknown) => {
+      const reason = describeError(error);
+      // Once a reason, not once an attempt.
+      if (reason !== lastReason) log.warn({reason}, 'the cache has a problem; shards are asked instead');
+      lastReason = reason;
+    });
+    redis.on('ready', () => {
+      lastReason = '';
+    });
+    redis.on('close', () => {
+      // The next attempt, which is at least 100 ms away, uses what the file says by then.
+      password().then(
+        (next) => {
+          if (next !== undefined) redis.options.password = next;
+        },
+        () => undefined,
+      );
+    });
+    redis.connect().catch(() => undefined);
+    return redis;
+  };
+
+  const commands = open(await password().catch(() => undefined));
+  let subscriber: Redis | undefined;
+  const listeners = new Map<string, ((message: string) => void)[]>();
+
+  return {
+    async use(work) {
+      if (!breaker.allows()) {
+        outcomes.inc({outcome: 'skipped'});
+        return undefined;
+      }
+      try {
+        const result = await work(commands);
+        breaker.succeeded();
+        outcomes.inc({outcome: 'ok'});
+        return result;
+      } catch {
+        breaker.failed();
+        outcomes.inc({outcome: 'failed'});
+        return undefined;
+      }
+    },
+    subscribe(channel, listener) {
+      listeners.set(channel, [...(listeners.get(channel) ?? []), listener]);
+      if (subscriber === undefined) {
+        const opened = commands.duplicate({commandTimeout: 5000, lazyConnect: true});
+        subscriber = opened;
+        opened.on('error', () => undefined);
+        opened.on('message', (from: string, message: string) => {
+          for (const each of listeners.get(from) ?? []) each(message);
+        });
+        // Also after a reconnect: a command that failed once would otherwise never be subscribed again.
+        opened.on('ready', () => {
+          opened.subscribe(...listeners.keys()).catch(() => undefined);
+        });
+        opened.connect().catch(() => undefined);
+      } else if (subscriber.status === 'ready') {
+        subscriber.subscribe(channel).catch(() => undefined);
+      }
+    },
+    close() {
+      subscriber?.disconnect();
+      commands.disconnect();
+      registry.removeSingleMetric('pisync_cache_uses_total');
+      return Promise.resolve();
+    },
+  };
+};
