@@ -1,0 +1,61 @@
+import type {ErrorRequestHandler, RequestHandler} from 'express';
+import {AppError, describeError, type ErrorCode} from '../errors/app-error.ts';
+import {PROBLEM_MEDIA_TYPE, problemOf} from '../errors/problem.ts';
+import type {Logger} from '../telemetry/logger.ts';
+import {requestIdOf} from './request-id.ts';
+
+export interface ProblemHandlerOptions {
+  readonly log: Logger;
+  /** 0..1; spreads those who were turned away together. */
+  readonly random: () => number;
+}
+
+/** Seconds; for a 429 or 503 that does not say itself when to come back. */
+const DEFAULT_RETRY_AFTER_S = 10;
+
+/** The last handler: every error becomes a problem document here, and is logged here, once. */
+export const problemHandler = ({log, random}: ProblemHandlerOptions): ErrorRequestHandler => {
+  // Express knows an error handler by its four parameters.
+  return (thrown: unknown, request, response, _next) => {
+    const error = fromLibrary(thrown);
+    const requestId = requestIdOf(response);
+    const {status, body, retryAfterSeconds} = problemOf(error, requestId);
+    const fields = {requestId, method: request.method, path: request.path, status, reason: describeError(error)};
+    if (status === 500) log.error({...fields, err: error}, 'a request failed');
+    else log.debug(fields, 'a request was refused');
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    if (status === 429 || status === 503) {
+      const base = retryAfterSeconds ?? DEFAULT_RETRY_AFTER_S;
+      response.setHeader('Retry-After', String(Math.ceil(base * (1 + random()))));
+    }
+    if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
+    response.statusCode = status;
+    response.setHeader('Content-Type', PROBLEM_MEDIA_TYPE);
+    response.end(JSON.stringify(body));
+  };
+};
+
+/** For what no route took. */
+export const notFoundHandler: RequestHandler = (request) => {
+  throw new AppError('not-found', `there is no ${request.method} ${request.path}`);
+};
+
+const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
+  400: 'bad-request',
+  404: 'not-found',
+  408: 'request-timeout',
+  413: 'payload-too-large',
+  415: 'unsupported-media-type',
+};
+
+/** Express, its router and its body parsers throw errors with a `status`; a client's fault must not become a 500. */
+const fromLibrary = (thrown: unknown): unknown => {
+  if (thrown instanceof AppError || !(thrown instanceof Error) || !('status' in thrown)) return thrown;
+  if (typeof thrown.status !== 'number' || thrown.status < 400 || thrown.status >= 500) return thrown;
+  const type = 'type' in thrown ? thrown.type : undefined;
+  const code = type === 'entity.parse.failed' ? 'malformed-json' : (CODE_OF_STATUS[thrown.status] ?? 'bad-request');
+  return new AppError(code, thrown.message, {cause: thrown});
+};
