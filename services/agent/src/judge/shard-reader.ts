@@ -51,7 +51,7 @@ const RECEIPTS = `select device_key::text, epoch, batch_seq::text, encode(conten
   from receipt where device_key = any($1::bigint[])`;
 const RECORDS = `select device_key::text, epoch, batch_seq::text, seq::text, kind,
   round(extract(epoch from device_time) * 1000)::text as device_time_ms, data
-  from record where device_key = any($1::bigint[]) order by device_key, epoch, batch_seq, seq`;
+  from record where device_key = any($1::bigint[]) order by record.device_key, record.epoch, record.batch_seq, record.seq`;
 const STATES = `select device_key::text, epoch, applied_through::text, state_seq::text, state, records_total::text, syncs_total::text
   from device_state where device_key = any($1::bigint[])`;
 const QUARANTINE = `select distinct device_key::text, epoch, batch_seq::text from quarantine
