@@ -22,6 +22,8 @@ listeners.tcp.default = ${PORTS.amqp}
 log.console = true
 log.console.level = info
 log.file = false
+# The kubelet's probes open and close a connection every few seconds.
+log.connection.level = error
 # Publishers are held back here, well before the kernel would kill the broker.
 vm_memory_high_watermark.absolute = ${Math.floor(memory * 0.6)}
 # Publishers are held back while there is still room to write what is accepted already.

@@ -1,0 +1,36 @@
+import {describe, expect, test} from '@jest/globals';
+import {judge} from './guard.ts';
+import {acceptedOf, type Accepted} from './rules.ts';
+import {specSchema} from './spec.ts';
+import {BAD_CHANGES, BAD_SPECS, GOOD_CHANGES, GOOD_SPECS} from './testing/spec-cases.ts';
+
+const accepted = (spec: unknown): Accepted => acceptedOf(specSchema.parse(spec));
+
+const paths = (...args: Parameters<typeof judge>): readonly string[] => {
+  const verdict = judge(...args);
+  return verdict.kind === 'valid' ? [] : verdict.problems.map(({path}) => path);
+};
+
+describe('the guard', () => {
+  test.each(GOOD_SPECS)('lets %s through', (_what, spec) => {
+    expect(paths('eu', spec, undefined)).toEqual([]);
+  });
+
+  test.each(BAD_SPECS)('refuses $what', ({name, spec, path}) => {
+    expect(paths(name ?? 'eu', spec, undefined)).toContain(path);
+  });
+
+  test.each(GOOD_CHANGES)('lets $what through', ({from, to}) => {
+    expect(paths('eu', to, accepted(from))).toEqual([]);
+  });
+
+  test.each(BAD_CHANGES)('refuses $what', ({from, to, path}) => {
+    expect(paths('eu', to, accepted(from))).toEqual([path]);
+    expect(paths('eu', to, undefined)).toEqual([]);
+  });
+
+  test('fills in the defaults', () => {
+    const verdict = judge('eu', {region: 'eu-west'}, undefined);
+    expect(verdict).toMatchObject({spec: {postgres: {shards: 2}, workers: {replicas: 2}, deletionPolicy: 'Retain'}});
+  });
+});

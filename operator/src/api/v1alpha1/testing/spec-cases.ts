@@ -1,0 +1,139 @@
+/** Specs and what is wrong with them: the API server and the guard must say the same about every one. */
+
+interface BadSpec {
+  readonly what: string;
+  readonly name?: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly path: string;
+}
+
+interface BadChange {
+  readonly what: string;
+  readonly from: Readonly<Record<string, unknown>>;
+  readonly to: Readonly<Record<string, unknown>>;
+  readonly path: string;
+}
+
+const region = 'eu-west';
+
+export const GOOD_SPECS: readonly (readonly [what: string, spec: Readonly<Record<string, unknown>>])[] = [
+  ['the smallest', {region}],
+  ['the one of the example', {region, ingress: {host: 'a.example.com', adminHost: 'b.example.com'}}],
+  [
+    'one behind a Gateway',
+    {region, ingress: {host: 'a.example.com', gatewayRef: {name: 'gateway', namespace: 'infra'}}},
+  ],
+  ['one with a certificate', {region, ingress: {host: 'a.example.com', tls: {mode: 'Secret', secretName: 'cert'}}}],
+  ['minReplicas below replicas', {region, workers: {replicas: 4, autoscaling: {minReplicas: 1}}}],
+  ['many replicas without autoscaling', {region, workers: {replicas: 40, autoscaling: {enabled: false}}}],
+  [
+    'quantities of all kinds',
+    {region, keeper: {resources: {requests: {cpu: 1, memory: '1.5Gi'}, limits: {cpu: '1500m'}}}},
+  ],
+  [
+    'settings of PostgreSQL',
+    {region, postgres: {parameters: {work_mem: '16MB', 'auto_explain.log_min_duration': '1s'}}},
+  ],
+];
+
+export const BAD_SPECS: readonly BadSpec[] = [
+  {what: 'no region', spec: {}, path: 'spec.region'},
+  {what: 'a region that is no label', spec: {region: 'EU West!'}, path: 'spec.region'},
+  {what: 'no shards', spec: {region, postgres: {shards: 0}}, path: 'spec.postgres.shards'},
+  {what: 'too many shards', spec: {region, postgres: {shards: 65}}, path: 'spec.postgres.shards'},
+  {
+    what: 'min above max',
+    spec: {region, workers: {autoscaling: {minReplicas: 5, maxReplicas: 2}}},
+    path: 'spec.workers.autoscaling.minReplicas',
+  },
+  {what: 'replicas above max', spec: {region, deviceApi: {replicas: 11}}, path: 'spec.deviceApi.replicas'},
+  {what: 'a wrong type', spec: {region, workers: {replicas: 'two'}}, path: 'spec.workers.replicas'},
+  {
+    what: 'className and gatewayRef',
+    spec: {region, ingress: {className: 'contour', gatewayRef: {name: 'gateway'}}},
+    path: 'spec.ingress.gatewayRef',
+  },
+  {what: 'an admin host alone', spec: {region, ingress: {adminHost: 'b.example.com'}}, path: 'spec.ingress.host'},
+  {
+    what: 'one host for both',
+    spec: {region, ingress: {host: 'a.example.com', adminHost: 'a.example.com'}},
+    path: 'spec.ingress.adminHost',
+  },
+  {
+    what: 'a certificate without its Secret',
+    spec: {region, ingress: {tls: {mode: 'Secret'}}},
+    path: 'spec.ingress.tls.secretName',
+  },
+  {
+    what: 'a certificate beside a Gateway',
+    spec: {region, ingress: {gatewayRef: {name: 'gateway'}, tls: {mode: 'Secret', secretName: 'cert'}}},
+    path: 'spec.ingress.tls.mode',
+  },
+  {what: 'fsync off', spec: {region, postgres: {parameters: {fsync: 'off'}}}, path: 'spec.postgres.parameters'},
+  {
+    what: 'a setting with a line break',
+    spec: {region, postgres: {parameters: {work_mem: "1MB'\nfsync = 'off"}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
+    what: 'a size without a unit',
+    spec: {region, rabbitmq: {storage: {size: '10'}}},
+    path: 'spec.rabbitmq.storage.size',
+  },
+  {what: 'two brokers', spec: {region, rabbitmq: {replicas: 2}}, path: 'spec.rabbitmq.replicas'},
+  {what: 'a label of ours', spec: {region, common: {labels: {'pisync.io/shard': '1'}}}, path: 'spec.common.labels'},
+  {
+    what: 'an annotation of ours',
+    spec: {region, common: {annotations: {'pisync.io/applied': 'x'}}},
+    path: 'spec.common.annotations',
+  },
+  {what: 'a name of 60 characters', name: 'a'.repeat(60), spec: {region}, path: 'metadata.name'},
+  {what: 'a name that begins with a digit', name: '9lives', spec: {region}, path: 'metadata.name'},
+];
+
+export const BAD_CHANGES: readonly BadChange[] = [
+  {what: 'another region', from: {region}, to: {region: 'us-east'}, path: 'spec.region'},
+  {what: 'fewer shards', from: {region}, to: {region, postgres: {shards: 1}}, path: 'spec.postgres.shards'},
+  {
+    what: 'a smaller volume',
+    from: {region, postgres: {storage: {size: '1Ti'}}},
+    to: {region, postgres: {storage: {size: '1000Gi'}}},
+    path: 'spec.postgres.storage.size',
+  },
+  {
+    what: 'a smaller volume by leaving the size out',
+    from: {region, postgres: {storage: {size: '20Gi'}}},
+    to: {region},
+    path: 'spec.postgres.storage.size',
+  },
+  {
+    what: 'another storage class',
+    from: {region, rabbitmq: {storage: {className: 'fast'}}},
+    to: {region, rabbitmq: {storage: {className: 'slow'}}},
+    path: 'spec.rabbitmq.storage.className',
+  },
+  {
+    what: 'a storage class that goes away',
+    from: {region, postgres: {storage: {className: 'fast'}}},
+    to: {region},
+    path: 'spec.postgres.storage.className',
+  },
+  {
+    what: 'a storage class that is added',
+    from: {region},
+    to: {region, postgres: {storage: {className: 'fast'}}},
+    path: 'spec.postgres.storage.className',
+  },
+  {
+    what: 'other partitions',
+    from: {region},
+    to: {region, rabbitmq: {partitions: 16}},
+    path: 'spec.rabbitmq.partitions',
+  },
+];
+
+export const GOOD_CHANGES: readonly Omit<BadChange, 'path'>[] = [
+  {what: 'more shards', from: {region}, to: {region, postgres: {shards: 4}}},
+  {what: 'a larger volume', from: {region}, to: {region, postgres: {storage: {size: '20Gi'}}}},
+  {what: 'the same size in another unit', from: {region}, to: {region, postgres: {storage: {size: '10240Mi'}}}},
+];
