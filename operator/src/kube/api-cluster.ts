@@ -3,9 +3,9 @@ import {type Applier} from './applier.ts';
 import {type Caches} from './caches.ts';
 import {type Applied, type Cluster, type DeletePrecondition, type Desired} from './controller.ts';
 import {type Discovery} from './discovery.ts';
-import {ApiError} from './errors.ts';
+import {ApiError, isNotFound, Wait} from './errors.ts';
 import {fingerprint} from './fingerprint.ts';
-import {keyOf, type Key, type Kind, type KubeObject, type ObjectRef} from './object.ts';
+import {describeKey, keyOf, type Key, type Kind, type KubeObject, type ObjectRef} from './object.ts';
 import {clean} from './reflector.ts';
 
 export interface ApiClusterOptions {
@@ -16,6 +16,11 @@ export interface ApiClusterOptions {
   /** Field manager of status and finalizers. */
   readonly manager: string;
 }
+
+/** By then the watch has shown the change. */
+const CHANGED_RETRY_MS = 200;
+
+const kindOf = ({apiVersion, kind}: Kind): Kind => ({apiVersion, kind});
 
 /** The port to Kubernetes on a real API server. */
 export class ApiCluster implements Cluster {
@@ -53,7 +58,9 @@ export class ApiCluster implements Cluster {
     const key = keyOf(object);
     const {uid} = object.metadata;
     const wish = fingerprint(status);
-    const live = fingerprint((caches.getWhole(key) ?? object)['status']);
+    const cached = caches.getWhole(key);
+    const current = cached?.metadata.uid === uid ? cached : object;
+    const live = fingerprint(current['status']);
     const known = this.#statuses.get(uid);
     if (live === wish || (known?.wish === wish && known.live === live)) return 'unchanged';
     try {
@@ -62,12 +69,10 @@ export class ApiCluster implements Cluster {
         path: `${await discovery.objectPath(key, signal)}/status`,
         query: {fieldManager: `${manager}-status`, force: 'true', fieldValidation: 'Strict'},
         contentType: 'application/apply-patch+yaml',
-        // With its uid the write fails on an object that was deleted and made again meanwhile.
+        // The uid is not looked at here, the version is: a status is never written to an object that changed meanwhile.
         body: {
-          ...key,
-          name: undefined,
-          namespace: undefined,
-          metadata: {name: key.name, namespace: key.namespace, uid},
+          ...kindOf(key),
+          metadata: {name: key.name, namespace: key.namespace, resourceVersion: current.metadata.resourceVersion},
           status,
         },
         signal,
@@ -78,7 +83,10 @@ export class ApiCluster implements Cluster {
       caches.assume(written);
       return 'configured';
     } catch (error) {
-      if (error instanceof ApiError && [404, 409].includes(error.status)) return 'unchanged';
+      if (isNotFound(error)) return 'unchanged';
+      if (error instanceof ApiError && error.status === 409) {
+        throw new Wait(`${describeKey(key)} changed during the pass: its status is decided anew`, CHANGED_RETRY_MS);
+      }
       throw error;
     }
   }
@@ -112,7 +120,7 @@ export class ApiCluster implements Cluster {
       else caches.assume(written);
       return isGone ? undefined : written;
     } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return undefined;
+      if (isNotFound(error)) return undefined;
       throw error;
     }
   }

@@ -1,0 +1,62 @@
+import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {Wait} from './errors.ts';
+import {type KubeObject} from './object.ts';
+import {startApiServer, type TestApiServer} from './testing/api-server.ts';
+import {forever, writingParts} from './testing/fixtures.ts';
+import {installShops, SHOP, shopPath} from './testing/shop.ts';
+
+let server: TestApiServer;
+
+beforeAll(async () => {
+  server = await startApiServer();
+  await installShops(server.client);
+}, 90_000);
+
+afterAll(async () => {
+  await server.stop();
+}, 30_000);
+
+const open = async (name: string, finalizers: readonly string[] = []): Promise<KubeObject> => {
+  const body = {...SHOP, metadata: {name, finalizers}, spec: {shelves: []}};
+  return (await server.client.send({method: 'POST', path: shopPath(), body, signal: forever})).body as KubeObject;
+};
+
+const get = async (name: string): Promise<KubeObject> =>
+  (await server.client.send({method: 'GET', path: shopPath(name), signal: forever})).body as KubeObject;
+
+test('a status is written only if it changes, and wholly replaced', async () => {
+  const {cluster} = writingParts(server.client, [SHOP]);
+  const shop = await open('status');
+  expect(await cluster.applyStatus(shop, {shelves: 1, problems: ['x']}, forever)).toBe('configured');
+  const {resourceVersion} = (await get('status')).metadata;
+  expect(await cluster.applyStatus(shop, {problems: ['x'], shelves: 1}, forever)).toBe('unchanged');
+  expect((await get('status')).metadata.resourceVersion).toBe(resourceVersion);
+  expect(await cluster.applyStatus(shop, {shelves: 2}, forever)).toBe('configured');
+  expect((await get('status'))['status']).toEqual({shelves: 2});
+});
+
+test('a status is not written to an object of the same name in another life', async () => {
+  const {cluster} = writingParts(server.client);
+  const shop = await open('reborn');
+  await server.client.send({method: 'DELETE', path: shopPath('reborn'), signal: forever});
+  expect(await cluster.applyStatus(shop, {shelves: 1}, forever)).toBe('unchanged');
+  await open('reborn');
+  await expect(cluster.applyStatus(shop, {shelves: 1}, forever)).rejects.toThrow(Wait);
+  expect((await get('reborn'))['status']).toBeUndefined();
+});
+
+test('a finalizer is set and released once; those of others stay', async () => {
+  const {cluster} = writingParts(server.client);
+  const kept = await cluster.setFinalizer(
+    await open('final', ['example.org/other']),
+    'example.org/cleanup',
+    true,
+    forever,
+  );
+  expect((await get('final')).metadata.finalizers).toEqual(['example.org/other', 'example.org/cleanup']);
+  if (kept === undefined) throw new Error('the object is gone');
+  await cluster.setFinalizer(kept, 'example.org/cleanup', true, forever);
+  expect((await get('final')).metadata.resourceVersion).toBe(kept.metadata.resourceVersion);
+  await cluster.setFinalizer(kept, 'example.org/cleanup', false, forever);
+  expect((await get('final')).metadata.finalizers).toEqual(['example.org/other']);
+});
