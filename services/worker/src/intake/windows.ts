@@ -63,6 +63,8 @@ export const createWindows = <T>(options: WindowsOptions<T>): Windows<T> => {
         due = true;
         pump();
       }, maxWaitMs);
+      // The connection that brings the items keeps the process alive, not this.
+      timer.unref();
     }
     if (busy === 0 && size() === 0) onIdle?.();
   };

@@ -1,0 +1,17 @@
+import {ENV} from '@pisync/contract/env';
+import {defineConfig, variable} from '@pisync/core/config/config';
+import {sharedVariables} from '@pisync/core/config/shared';
+import {integer} from '@pisync/core/config/values';
+
+export const workerConfig = defineConfig({
+  command: 'worker',
+  summary: 'takes batches from the broker and applies them to the shards',
+  variables: {
+    ...sharedVariables,
+    concurrency: variable(
+      ENV.workerConcurrency,
+      'Windows of up to 1000 records that are applied at once; each uses one connection per shard.',
+      integer(1, 32).default(2),
+    ),
+  },
+});

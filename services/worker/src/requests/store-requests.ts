@@ -1,0 +1,94 @@
+import {type SyncRequest} from '@pisync/core/broker/sync-request';
+import {insertCommands, type NewCommand} from '@pisync/core/commands/commands';
+import {type Shards} from '@pisync/core/shards/shards';
+import {type SlotVerdict, withOwnedSlots} from '@pisync/core/shards/slot-transaction';
+
+/** What became of requests; `moved` ones are to be tried again after the slot map was read again. */
+export interface StoredRequests {
+  readonly stored: readonly SyncRequest[];
+  /** For a device that is not enrolled here, or no longer. */
+  readonly unknown: readonly SyncRequest[];
+  readonly moved: readonly SyncRequest[];
+}
+
+/** Two daily syncs: a device that answers neither has another problem. */
+const LIFETIME_MS = 48 * 3_600_000;
+
+/** Turns sync requests into commands for their devices, one transaction per shard. @throws what a database threw. */
+export const storeRequests = async (
+  shards: Shards,
+  requests: readonly SyncRequest[],
+  newId: () => string,
+): Promise<StoredRequests> => {
+  const byShard = Map.groupBy(requests, ({deviceId}) => shards.shardOfDevice(deviceId));
+  const results = await Promise.all(
+    Array.from(byShard, async ([shardId, group]): Promise<StoredRequests> => {
+      const verdict = await storeOnShard(shards, shardId, group, newId);
+      if (verdict.kind === 'done') return verdict.value;
+      const elsewhere = new Set(verdict.slots);
+      const {moved = [], here = []} = Object.groupBy(group, ({deviceId}) =>
+        elsewhere.has(shards.slotOf(deviceId)) ? 'moved' : 'here',
+      );
+      const rest = here.length === 0 ? undefined : await storeOnShard(shards, shardId, here, newId);
+      if (rest?.kind === 'done') return {...rest.value, moved};
+      return {stored: [], unknown: [], moved: group};
+    }),
+  );
+  return {
+    stored: results.flatMap(({stored}) => stored),
+    unknown: results.flatMap(({unknown}) => unknown),
+    moved: results.flatMap(({moved}) => moved),
+  };
+};
+
+const storeOnShard = (
+  shards: Shards,
+  shardId: number,
+  requests: readonly SyncRequest[],
+  newId: () => string,
+): Promise<SlotVerdict<StoredRequests>> =>
+  withOwnedSlots(
+    shards.pool(shardId, 'ingest'),
+    requests.map(({deviceId}) => shards.slotOf(deviceId)),
+    async (client) => {
+      const found = await client.query<{deviceKey: number; deviceId: string}>({
+        name: 'request-devices',
+        text: `select device_key as "deviceKey", device_id as "deviceId" from device
+               where device_id = any($1::uuid[]) and revoked_at is null`,
+        values: [requests.map(({deviceId}) => deviceId)],
+      });
+      const keys = new Map(found.rows.map(({deviceId, deviceKey}) => [deviceId, deviceKey]));
+      const commands = new Map<string, NewCommand>();
+      const unknown: SyncRequest[] = [];
+      for (const request of requests) {
+        const deviceKey = keys.get(request.deviceId.toLowerCase());
+        if (deviceKey === undefined) unknown.push(request);
+        else join(commands, commandOf(request, deviceKey, shards.slotOf(request.deviceId), newId()));
+      }
+      if (commands.size > 0) await insertCommands(client, [...commands.values()]);
+      return {stored: requests.filter((request) => !unknown.includes(request)), unknown, moved: []};
+    },
+  );
+
+const commandOf = (request: SyncRequest, deviceKey: number, slot: number, commandId: string): NewCommand => {
+  const createdAtMs = Date.parse(request.timestamp);
+  return {
+    commandId,
+    requestId: request.requestId,
+    deviceKey,
+    slot,
+    type: `sync.${request.syncType}`,
+    params: {},
+    priority: request.priority,
+    createdAtMs,
+    expiresAtMs: createdAtMs + LIFETIME_MS,
+  };
+};
+
+/** Requests of one kind for one device are one command, as urgent as the most urgent of them. */
+const join = (commands: Map<string, NewCommand>, command: NewCommand): void => {
+  const key = `${command.deviceKey}/${command.type}`;
+  const before = commands.get(key);
+  const isHigh = before?.priority === 'high' || command.priority === 'high';
+  commands.set(key, {...command, priority: isHigh ? 'high' : 'normal'});
+};
