@@ -1,0 +1,264 @@
+import {describe, expect, test} from '@jest/globals';
+import fc from 'fast-check';
+import {readFile, writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {stringify} from 'yaml';
+import {type KubeObject} from '../kube/object.ts';
+import {SimulatedRegion} from './testing/simulated-region.ts';
+import {brokenLaws} from './testing/status-laws.ts';
+
+const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
+const STATELESS = ['eu-device-api', 'eu-admin-api', 'eu-worker', 'eu-keeper'];
+
+const expectLaws = (region: SimulatedRegion): void => {
+  region.statuses.forEach(({status, generation}, index) => {
+    const broken = brokenLaws(status, generation, region.statuses[index - 1]?.status);
+    expect({broken, status: broken.length === 0 ? '' : status}).toEqual({broken: [], status: ''});
+  });
+};
+
+const condition = (region: SimulatedRegion, type: string) =>
+  region.status.conditions?.find((candidate) => candidate.type === type);
+
+describe('a minimal region', () => {
+  test('is these objects', async () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const documents = [...region.objects.values()].map(({apiVersion, kind, metadata, ...rest}: KubeObject) => {
+      const {name, labels, annotations, ownerReferences} = metadata;
+      const {status: _, ...content} = rest;
+      const owned = ownerReferences === undefined ? 'nobody: it stays' : 'the region';
+      return stringify(
+        {apiVersion, kind, owner: owned, metadata: {name, labels, annotations}, ...content},
+        {lineWidth: 0, aliasDuplicateObjects: false},
+      );
+    });
+    const text = documents.join('---\n');
+    const file = join(import.meta.dirname, 'testdata/minimal-region.yaml');
+    // PISYNC_UPDATE_GOLDEN=1 writes it anew; the difference is then reviewed like any other change.
+    if (process.env['PISYNC_UPDATE_GOLDEN'] === '1') await writeFile(file, text);
+    expect(text).toBe(await readFile(file, 'utf8'));
+  });
+
+  test('comes up in order: data tiers, migrations, services', () => {
+    const region = new SimulatedRegion(MINIMAL);
+    region.pass();
+    expect(region.names('StatefulSet')).toEqual([]);
+    region.settle();
+    expect(region.names('StatefulSet')).toEqual(['eu-pg-0', 'eu-pg-1', 'eu-rabbitmq']);
+    expect(region.names('Job')).toEqual([]);
+    expect(condition(region, 'DatabaseReady')).toMatchObject({status: 'False', message: '0/2 shards ready'});
+
+    region.makeReady('StatefulSet');
+    region.settle();
+    expect(region.names('Job')).toEqual(['eu-migrate-0-v1', 'eu-migrate-1-v1']);
+    expect(region.names('Deployment')).toEqual(['eu-redis']);
+
+    region.makeReady('Deployment');
+    region.completeJobs();
+    region.settle();
+    expect(region.names('Deployment').toSorted()).toEqual([...STATELESS, 'eu-redis'].toSorted());
+    expect(region.status.phase).toBe('Provisioning');
+
+    region.makeReady('Deployment');
+    region.settle();
+    expect(condition(region, 'Ready')).toMatchObject({status: 'True'});
+    expect(region.status).toMatchObject({
+      phase: 'Ready',
+      readyShards: '2/2',
+      version: {current: '1.2.3', target: '1.2.3'},
+      endpoints: {device: 'http://eu.sync.example.com', admin: 'http://eu.admin.example.com'},
+      pendingChanges: [],
+    });
+    expectLaws(region);
+  });
+
+  test('tells the events of its life once', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.settle();
+    expect(region.events.map(({reason}) => reason)).toEqual(['NoFailover', 'Ready']);
+  });
+
+  test('writes nothing when nothing changes', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const before = JSON.stringify(region.status);
+    expect(region.pass()).toEqual([]);
+    expect(JSON.stringify(region.status)).toBe(before);
+  });
+});
+
+describe('while a region runs', () => {
+  test('a shard that is down degrades it and touches no service', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.set('StatefulSet', 'eu-pg-1', {observedGeneration: 1_000, replicas: 1, readyReplicas: 0});
+    expect(region.pass()).toEqual([]);
+    expect(region.status).toMatchObject({phase: 'Degraded', readyShards: '1/2'});
+    expect(region.names('Deployment')).toEqual(expect.arrayContaining(STATELESS));
+    expectLaws(region);
+  });
+
+  test('a change of a setting restarts shards one after the other, and services wait', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({postgres: {parameters: {work_mem: '8MB'}}, workers: {logLevel: 'debug'}});
+    // The ConfigMap first: what is in it decides what the pods of the next pass are.
+    region.pass();
+    region.set('StatefulSet', 'eu-pg-0', {observedGeneration: 1_000, replicas: 1, readyReplicas: 0});
+    region.pass();
+    const revision = (name: string) => region.find('StatefulSet', name)?.metadata.annotations?.['pisync.io/revision'];
+    expect(region.status.pendingChanges).toEqual(
+      expect.arrayContaining([
+        {component: 'database', reason: 'waits until shard 0 has restarted'},
+        {component: 'worker', reason: 'waits until shards, broker and cache are ready'},
+      ]),
+    );
+    const waiting = revision('eu-pg-1');
+    region.makeReady('StatefulSet');
+    region.settle();
+    expect(revision('eu-pg-1')).not.toBe(waiting);
+    expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).toContain('"debug"');
+    expectLaws(region);
+  });
+
+  test('more shards are made beside the old ones', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({postgres: {shards: 3}});
+    region.settle();
+    region.makeReady('StatefulSet');
+    region.settle();
+    expect(region.names('Job')).toContain('eu-migrate-2-v1');
+    region.completeJobs();
+    region.settle();
+    region.makeReady('Deployment');
+    region.settle();
+    expect(region.status).toMatchObject({phase: 'Ready', readyShards: '3/3'});
+    expectLaws(region);
+  });
+
+  test('fewer shards are refused and nothing is touched', () => {
+    const region = new SimulatedRegion({...MINIMAL, postgres: {shards: 3}}).bringUp();
+    region.change({postgres: {shards: 1}});
+    expect(region.pass()).toEqual([]);
+    expect(region.status.phase).toBe('Invalid');
+    expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'InvalidSpec'});
+    expect(condition(region, 'Stalled')?.message).toContain('spec.postgres.shards');
+    expectLaws(region);
+    region.change({postgres: {shards: 3}});
+    region.settle();
+    expect(region.status.phase).toBe('Ready');
+  });
+
+  test('the limits of a spec outlive the region, with its data', () => {
+    const region = new SimulatedRegion({...MINIMAL, postgres: {shards: 3}}).bringUp();
+    const again = new SimulatedRegion(MINIMAL);
+    for (const [key, object] of region.objects) if (object.kind === 'Secret') again.objects.set(key, object);
+    expect(again.pass()).toEqual([]);
+    expect(condition(again, 'Stalled')?.message).toContain('spec.postgres.shards');
+  });
+
+  test('a failed migration is repeated after a minute', () => {
+    const region = new SimulatedRegion(MINIMAL);
+    region.settle();
+    region.makeReady('StatefulSet');
+    region.settle();
+    region.set('Job', 'eu-migrate-0-v1', {
+      conditions: [{type: 'Failed', status: 'True', lastTransitionTime: region.now.toISOString()}],
+    });
+    expect(region.pass()).toEqual([]);
+    expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'MigrationFailed'});
+    region.now = new Date(region.now.getTime() + 60_000);
+    expect(region.pass()).toEqual(['Job/eu-migrate-0-v1']);
+    expect(region.pass()).toEqual(['Job/eu-migrate-0-v1']);
+    expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'Migrating'});
+  });
+
+  test('volumes grow, and their sets keep the size they were made with', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const claim = {spec: {resources: {requests: {storage: '10Gi'}}}};
+    region.objects.set('v1/PersistentVolumeClaim/sync/data-eu-pg-0-0', {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: {name: 'data-eu-pg-0-0', namespace: 'sync', uid: 'claim', resourceVersion: '1'},
+      ...claim,
+    });
+    region.change({postgres: {storage: {size: '20Gi'}}});
+    region.settle();
+    expect(region.find('PersistentVolumeClaim', 'data-eu-pg-0-0')).toMatchObject({
+      spec: {resources: {requests: {storage: '20Gi'}}},
+    });
+    expect(JSON.stringify(region.find('StatefulSet', 'eu-pg-0')?.['spec'])).toContain('"storage":"10Gi"');
+    expect(region.status.phase).toBe('Ready');
+  });
+
+  test('autoscaling that is switched off leaves no autoscaler', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    expect(region.names('HorizontalPodAutoscaler')).toEqual(['eu-worker', 'eu-device-api']);
+    region.change({workers: {autoscaling: {enabled: false}}});
+    region.settle();
+    expect(region.names('HorizontalPodAutoscaler')).toEqual(['eu-device-api']);
+  });
+
+  test('a single replica has no disruption budget', () => {
+    const region = new SimulatedRegion({...MINIMAL, adminApi: {replicas: 1}}).bringUp();
+    expect(region.names('PodDisruptionBudget')).toEqual(['eu-worker', 'eu-device-api']);
+  });
+
+  test('a Gateway gets HTTPRoutes in place of Ingresses, and waits for the API', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.gatewayApi = false;
+    region.change({ingress: {...MINIMAL.ingress, gatewayRef: {name: 'gateway'}}});
+    region.settle();
+    expect(region.names('HTTPRoute')).toEqual([]);
+    region.gatewayApi = true;
+    region.settle();
+    expect(region.names('HTTPRoute')).toEqual(['eu-device-api', 'eu-admin-api']);
+    expect(region.names('Ingress')).toEqual([]);
+  });
+
+  test('suspended it is left alone', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({suspend: true, workers: {logLevel: 'debug'}});
+    expect(region.pass()).toEqual([]);
+    expect(region.status.phase).toBe('Suspended');
+    expectLaws(region);
+  });
+
+  test('an object of somebody else stalls it and the rest goes on', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.failures.set('Ingress/eu-admin-api', 'conflict');
+    region.change({workers: {logLevel: 'debug'}});
+    region.settle();
+    expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'Conflict'});
+    expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).toContain('"debug"');
+    expectLaws(region);
+  });
+});
+
+test('no status ever breaks a law, whatever happens in whatever order', () => {
+  const steps: Record<string, (region: SimulatedRegion) => void> = {
+    pass: (region) => region.pass(),
+    data: (region) => region.makeReady('StatefulSet'),
+    pods: (region) => region.makeReady('Deployment'),
+    fewerPods: (region) => region.makeReady('Deployment', 1),
+    jobs: (region) => region.completeJobs(),
+    crash: (region) => {
+      for (const name of region.names('StatefulSet')) region.set('StatefulSet', name, {observedGeneration: 1_000});
+    },
+    scale: (region) => region.change({workers: {replicas: 3}}),
+    log: (region) => region.change({deviceApi: {logLevel: 'debug'}}),
+    suspend: (region) => region.change({suspend: true}),
+    resume: (region) => region.change({suspend: false}),
+    spoil: (region) => region.change({postgres: {shards: 1}}),
+    mend: (region) => region.change({postgres: {shards: 2}}),
+    stranger: (region) => region.failures.set('Service/eu-redis', 'conflict'),
+    outage: (region) => region.failures.set('Service/eu-redis', 'failed'),
+    peace: (region) => region.failures.clear(),
+  };
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...Object.keys(steps)), {maxLength: 40}), fc.boolean(), (sequence, up) => {
+      const region = new SimulatedRegion(MINIMAL);
+      if (up) region.bringUp();
+      for (const step of sequence) steps[step]?.(region);
+      expectLaws(region);
+    }),
+    {numRuns: 100},
+  );
+});

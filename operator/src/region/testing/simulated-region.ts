@@ -1,0 +1,181 @@
+import {type RegionStatus} from '../../api/v1alpha1/status.ts';
+import {type Desired, type EventDraft, type Outcome, type ObjectOutcome} from '../../kube/controller.ts';
+import {keyOf, keyText, type KubeObject} from '../../kube/object.ts';
+import {Children} from '../children.ts';
+import {type Release} from '../context.ts';
+import {planRegion} from '../plan.ts';
+import {decodeRegion} from '../region.ts';
+
+export const RELEASE: Release = {
+  version: '1.2.3',
+  images: {
+    service: 'registry.example.com/pisync:1.2.3',
+    postgres: 'docker.io/library/postgres:17',
+    rabbitmq: 'docker.io/library/rabbitmq:4',
+    redis: 'docker.io/library/redis:8',
+  },
+};
+
+export const UID = '00000000-0000-4000-8000-000000000001';
+
+/**
+ * A region in a world of values: passes are made by hand, children exist because a pass wrote them and become ready because a test says so. What a
+ * real API server would add (defaults, versions) is left out.
+ */
+export class SimulatedRegion {
+  readonly objects = new Map<string, KubeObject>();
+  readonly statuses: {readonly status: RegionStatus; readonly generation: number}[] = [];
+  readonly events: EventDraft[] = [];
+  spec: Record<string, unknown>;
+  generation = 1;
+  status: RegionStatus = {};
+  gatewayApi = true;
+  now = new Date('2026-03-01T12:00:00Z');
+  /** What the next writes end with instead, by kind and name, e.g. `Service/eu-redis`. */
+  readonly failures = new Map<string, 'conflict' | 'refused' | 'failed' | 'immutable'>();
+  #uids = 1;
+
+  constructor(spec: Record<string, unknown>) {
+    this.spec = spec;
+  }
+
+  change(spec: Record<string, unknown>): void {
+    this.spec = {...this.spec, ...spec};
+    this.generation++;
+  }
+
+  /** One pass. Answers the names of what was written. */
+  pass(): readonly string[] {
+    this.now = new Date(this.now.getTime() + 1_000);
+    const region = decodeRegion({
+      apiVersion: 'pisync.io/v1alpha1',
+      kind: 'PiSyncRegion',
+      metadata: {name: 'eu', namespace: 'sync', uid: UID, resourceVersion: '1', generation: this.generation},
+      spec: this.spec,
+      status: this.status,
+    });
+    const observed = {region, children: new Children([...this.objects.values()]), gatewayApi: this.gatewayApi};
+    const plan = planRegion(observed, this.now, RELEASE);
+    if (plan === undefined) return [];
+    const written: string[] = [];
+    const outcome: Outcome = new Map(
+      plan.components.map(({name, desired, prune}) => {
+        const applied = desired.map((item) => this.#apply(item));
+        const pruned = (prune ?? []).map(({ref}): ObjectOutcome => {
+          this.objects.delete(keyText(ref));
+          return {kind: 'deleted', key: ref, repaired: false};
+        });
+        const outcomes = [...applied, ...pruned];
+        written.push(
+          ...outcomes
+            .filter(({kind}) => ['created', 'configured', 'deleted'].includes(kind))
+            .map(({key}) => `${key.kind}/${key.name}`),
+        );
+        return [name, outcomes] as const;
+      }),
+    );
+    const {status, events} = plan.conclude(outcome);
+    if (status !== undefined) {
+      this.status = status;
+      this.statuses.push({status, generation: this.generation});
+    }
+    this.events.push(...events);
+    return written;
+  }
+
+  /** Passes until one writes nothing. */
+  settle(): void {
+    for (let passes = 0; passes < 20; passes++) if (this.pass().length === 0) return;
+    throw new Error('20 passes and still something to write');
+  }
+
+  find(kind: string, name: string): KubeObject | undefined {
+    return [...this.objects.values()].find((object) => object.kind === kind && object.metadata.name === name);
+  }
+
+  names(kind: string): readonly string[] {
+    return [...this.objects.values()].filter((object) => object.kind === kind).map(({metadata}) => metadata.name);
+  }
+
+  /** As the cluster's controllers would report it. */
+  set(kind: string, name: string, status: Record<string, unknown>): void {
+    const object = this.find(kind, name);
+    if (object === undefined) throw new Error(`no ${kind} ${name}; there are ${[...this.objects.keys()].join(', ')}`);
+    this.objects.set(keyText(keyOf(object)), {...object, status});
+  }
+
+  /** Every StatefulSet and Deployment has `replicas` ready pods of the newest revision. */
+  makeReady(kind: 'StatefulSet' | 'Deployment', replicas = 2): void {
+    for (const name of this.names(kind)) {
+      const count = kind === 'StatefulSet' ? 1 : replicas;
+      this.set(kind, name, {
+        observedGeneration: 1_000,
+        replicas: count,
+        readyReplicas: count,
+        updatedReplicas: count,
+        availableReplicas: count,
+      });
+    }
+  }
+
+  completeJobs(): void {
+    for (const name of this.names('Job')) this.set('Job', name, {conditions: [{type: 'Complete', status: 'True'}]});
+  }
+
+  /** From nothing to Ready. */
+  bringUp(): this {
+    this.settle();
+    this.makeReady('StatefulSet');
+    this.makeReady('Deployment');
+    this.settle();
+    this.completeJobs();
+    this.settle();
+    this.makeReady('Deployment');
+    this.settle();
+    return this;
+  }
+
+  #apply(desired: Desired): ObjectOutcome {
+    const {manifest} = desired;
+    const key = keyOf(manifest);
+    const failure = this.failures.get(`${key.kind}/${key.name}`);
+    if (failure === 'immutable') return {kind: failure, key, message: `${key.kind} ${key.name}: immutable`, fields: []};
+    if (failure !== undefined) return {kind: failure, key, message: `${key.kind} ${key.name}: ${failure}`};
+    const before = this.objects.get(keyText(key));
+    const after = this.#made(desired, before);
+    if (before !== undefined && JSON.stringify(before) === JSON.stringify(after)) {
+      return {kind: 'unchanged', key, repaired: false};
+    }
+    this.objects.set(keyText(key), after);
+    return {kind: before === undefined ? 'created' : 'configured', key, repaired: false};
+  }
+
+  #made(desired: Desired, before: KubeObject | undefined): KubeObject {
+    const {manifest, generated, ownership, onceFields} = desired;
+    const owner = {apiVersion: 'pisync.io/v1alpha1', kind: 'PiSyncRegion', name: 'eu', uid: UID, controller: true};
+    const made: KubeObject = {
+      ...manifest,
+      metadata: {
+        ...manifest.metadata,
+        ...(ownership === 'none' ? {} : {ownerReferences: [owner]}),
+        uid: before?.metadata.uid ?? `uid-${this.#uids++}`,
+        resourceVersion: '1',
+        generation: 1,
+      },
+      ...(before?.['status'] === undefined ? {} : {status: before['status']}),
+    };
+    if (generated !== undefined) {
+      const random = Object.fromEntries(
+        Object.keys(generated).map((key) => [key, Buffer.from(key).toString('base64')]),
+      );
+      return {...made, data: {...record(made['data']), ...random, ...record(before?.['data'])}};
+    }
+    const kept = (onceFields ?? []).flatMap((field): [string, unknown][] =>
+      before?.[field] === undefined ? [] : [[field, before[field]]],
+    );
+    return {...made, ...Object.fromEntries(kept)};
+  }
+}
+
+const record = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null ? {...value} : {};
