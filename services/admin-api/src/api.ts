@@ -1,5 +1,6 @@
+import type {SyncRequest} from '@pisync/core/broker/sync-request';
 import type {Shards} from '@pisync/core/shards/shards';
-import type {CacheStore} from './caching/read-through.ts';
+import type {CacheAccess} from './caching/read-through.ts';
 import {createDeviceDirectory} from './devices/device-directory.ts';
 import {deviceHistoryRoutes} from './devices/device-history.ts';
 import {deviceListRoute} from './devices/device-list.ts';
@@ -12,12 +13,12 @@ import {regionSummaryRoute} from './region/region-summary.ts';
 import type {Authenticator} from './sessions/authenticate.ts';
 import {sessionRoutes} from './sessions/session-routes.ts';
 import type {Signer} from './signing/signer.ts';
-import {type SyncRequest, syncRequestRoute} from './sync-requests/sync-request-route.ts';
+import {syncRequestRoute} from './sync-requests/sync-request-route.ts';
 
 export interface ApiOptions {
   readonly shards: Shards;
   readonly askShards: AskShards;
-  readonly cache: CacheStore;
+  readonly cache: CacheAccess;
   readonly signer: Signer;
   readonly authenticator: Authenticator;
   readonly publishSyncRequest: (request: SyncRequest) => Promise<void>;

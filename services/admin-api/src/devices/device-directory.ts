@@ -1,9 +1,11 @@
 import {z} from 'zod';
+import {CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
+import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import {type Device, findDevice} from '@pisync/core/devices/device-reader';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {Shards} from '@pisync/core/shards/shards';
-import {type CacheStore, createSingleFlight, parseCached} from '../caching/read-through.ts';
+import {type CacheAccess, readCached, writeCached} from '../caching/read-through.ts';
 import type {DeviceView} from './device-schema.ts';
 import {epochText} from './epoch-text.ts';
 
@@ -38,9 +40,6 @@ const statusSchema = z.object({
 });
 type DeviceStatusEntry = z.output<typeof statusSchema>;
 
-const INFO_TTL_SECONDS = 600;
-const STATUS_TTL_SECONDS = 60;
-
 export interface DeviceDirectory {
   /** @throws AppError `not-found`. */
   get(deviceId: string): Promise<DeviceInfo>;
@@ -50,7 +49,7 @@ export interface DeviceDirectory {
 
 export interface DeviceDirectoryOptions {
   readonly shards: Shards;
-  readonly cache: CacheStore;
+  readonly cache: CacheAccess;
   readonly now: () => number;
 }
 
@@ -60,7 +59,7 @@ interface Entries {
 }
 
 export const createDeviceDirectory = ({shards, cache, now}: DeviceDirectoryOptions): DeviceDirectory => {
-  const singleFlight = createSingleFlight();
+  const singleFlight = createSingleFlight<Entries>();
 
   const load = async (id: string): Promise<Entries> => {
     const asOf = new Date(now()).toISOString();
@@ -68,8 +67,8 @@ export const createDeviceDirectory = ({shards, cache, now}: DeviceDirectoryOptio
     if (device === undefined) throw new AppError('not-found', `No device ${id} is enrolled in this region.`);
     const entries = {info: infoOf(device), status: statusOf(device, asOf)};
     await Promise.all([
-      cache.set(`device:${id}`, JSON.stringify(entries.info), INFO_TTL_SECONDS),
-      cache.set(`status:${id}`, JSON.stringify(entries.status), STATUS_TTL_SECONDS),
+      writeCached(cache, cacheKey.device(id), entries.info, CACHE_TTL_SECONDS.device),
+      writeCached(cache, cacheKey.status(id), entries.status, CACHE_TTL_SECONDS.status),
     ]);
     return entries;
   };
@@ -78,14 +77,14 @@ export const createDeviceDirectory = ({shards, cache, now}: DeviceDirectoryOptio
   return {
     async get(deviceId) {
       const id = deviceId.toLowerCase();
-      const [cached] = await cache.getMany([`device:${id}`]);
-      return parseCached(infoSchema, cached) ?? (await loadOnce(id)).info;
+      return (await readCached(cache, cacheKey.device(id), infoSchema)) ?? (await loadOnce(id)).info;
     },
     async view(deviceId) {
       const id = deviceId.toLowerCase();
-      const [cachedInfo, cachedStatus] = await cache.getMany([`device:${id}`, `status:${id}`]);
-      const knownInfo = parseCached(infoSchema, cachedInfo);
-      const knownStatus = parseCached(statusSchema, cachedStatus);
+      const [knownInfo, knownStatus] = await Promise.all([
+        readCached(cache, cacheKey.device(id), infoSchema),
+        readCached(cache, cacheKey.status(id), statusSchema),
+      ]);
       const {info, status} =
         knownInfo !== undefined && knownStatus !== undefined
           ? {info: knownInfo, status: knownStatus}

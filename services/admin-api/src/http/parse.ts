@@ -21,13 +21,14 @@ export const parseInput = <S extends z.ZodType>(schema: S, value: unknown, where
 
 /** The query string as an object. @throws AppError `bad-request` when a parameter is given twice. */
 export const parseQueryString = (search: string): Record<string, string> => {
-  const values: Record<string, string> = {};
+  const values = new Map<string, string>();
   for (const [name, value] of new URLSearchParams(search)) {
-    if (Object.hasOwn(values, name)) {
+    if (values.has(name)) {
       const detail = 'is given more than once';
       throw new AppError('bad-request', `The parameter ${name} ${detail}.`, {errors: [{pointer: `/${name}`, detail}]});
     }
-    values[name] = value;
+    values.set(name, value);
   }
-  return values;
+  // fromEntries defines every name as its own property, also __proto__.
+  return Object.fromEntries(values);
 };

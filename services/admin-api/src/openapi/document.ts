@@ -44,11 +44,17 @@ const PROBLEMS_OF_SIGNED_IN: Readonly<Record<number, string>> = {
   403: 'The role does not suffice, or the CSRF token is missing.',
 };
 
+const PROBLEMS_OF_BODIES: Readonly<Record<number, string>> = {
+  413: 'The body is larger than 64 KiB.',
+  415: 'The body is not sent as application/json.',
+};
+
 const operationOf = (definition: RouteDefinition): object => {
   const {success} = definition;
   const problems: Readonly<Record<number, string>> = {
     ...PROBLEMS_OF_ALL,
     ...(definition.access === 'anyone' ? {} : PROBLEMS_OF_SIGNED_IN),
+    ...(definition.body === undefined ? {} : PROBLEMS_OF_BODIES),
     ...definition.problems,
   };
   const parameters = [...parametersOf(definition.params, 'path'), ...parametersOf(definition.query, 'query')];

@@ -15,7 +15,7 @@ export const pageQuery = {
   cursor: z
     .string()
     .min(1)
-    .max(8192)
+    .max(6000)
     .optional()
     .describe('`nextCursor` of the page before. It belongs to one list and filter; anything else is refused.'),
 } as const;

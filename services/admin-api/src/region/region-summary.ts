@@ -1,13 +1,13 @@
+import {CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
+import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import {countDevices} from '@pisync/core/devices/device-reader';
 import type {Shards} from '@pisync/core/shards/shards';
-import {type CacheStore, createSingleFlight, parseCached} from '../caching/read-through.ts';
+import {type CacheAccess, readCached, writeCached} from '../caching/read-through.ts';
 import {route, type Route} from '../http/route.ts';
 import type {AskShards} from '../paging/fan-out.ts';
 import {type Counted, countedSchema, summarise, summarySchema} from './summary.ts';
 
-const KEY = 'agg:summary';
-/** Counts are kept for five minutes, and shown with their age. */
-const TTL_SECONDS = 300;
+const KEY = cacheKey.aggregate('summary');
 /** A count in which shards are missing is wrong as soon as they are back. */
 const PARTIAL_TTL_SECONDS = 5;
 /** From this age on a reader still gets the old count at once, and sets a new one off for the next reader. */
@@ -16,7 +16,7 @@ const REFRESH_AFTER_MS = 15_000;
 export interface RegionSummaryOptions {
   readonly shards: Shards;
   readonly askShards: AskShards;
-  readonly cache: CacheStore;
+  readonly cache: CacheAccess;
   readonly region: () => string;
   readonly now: () => number;
   readonly onRefreshFailed: (error: unknown) => void;
@@ -24,14 +24,14 @@ export interface RegionSummaryOptions {
 
 export const regionSummaryRoute = (options: RegionSummaryOptions): Route => {
   const {shards, askShards, cache, region, now} = options;
-  const singleFlight = createSingleFlight();
+  const singleFlight = createSingleFlight<Counted>();
 
   const count = (): Promise<Counted> =>
     singleFlight(KEY, async () => {
       const asOf = new Date(now()).toISOString();
       const {answers, missing} = await askShards(shards.ids(), (shard) => countDevices(shards, shard));
       const counted = summarise(answers, missing, asOf);
-      await cache.set(KEY, JSON.stringify(counted), missing.length === 0 ? TTL_SECONDS : PARTIAL_TTL_SECONDS);
+      await writeCached(cache, KEY, counted, missing.length === 0 ? CACHE_TTL_SECONDS.aggregate : PARTIAL_TTL_SECONDS);
       return counted;
     });
 
@@ -45,8 +45,7 @@ export const regionSummaryRoute = (options: RegionSummaryOptions): Route => {
       success: {status: 200, description: 'Counts with their age, at most five minutes.', schema: summarySchema},
     },
     async () => {
-      const [cached] = await cache.getMany([KEY]);
-      const known = parseCached(countedSchema, cached);
+      const known = await readCached(cache, KEY, countedSchema);
       const counted = known ?? (await count());
       const ageMs = Math.max(0, now() - Date.parse(counted.asOf));
       if (known !== undefined && ageMs > REFRESH_AFTER_MS) count().catch(options.onRefreshFailed);

@@ -1,19 +1,10 @@
 import {z} from 'zod';
+import type {SyncRequest} from '@pisync/core/broker/sync-request';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {DeviceDirectory} from '../devices/device-directory.ts';
 import {type Reply, route, type Route} from '../http/route.ts';
 
 const successSchema = z.object({success: z.literal(true), requestId: z.uuid()});
-
-/** A person's wish that a device syncs now, as it travels to a worker, which makes a command of it. */
-export interface SyncRequest {
-  readonly requestId: string;
-  readonly deviceId: string;
-  /** When it was asked for, ISO 8601. */
-  readonly timestamp: string;
-  readonly syncType: 'full' | 'delta';
-  readonly priority: 'high' | 'normal';
-}
 
 export interface SyncRequestOptions {
   readonly directory: DeviceDirectory;

@@ -1,0 +1,244 @@
+import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {openShards} from '@pisync/core/shards/shards';
+import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {pino} from 'pino';
+import {Registry} from 'prom-client';
+import {z} from 'zod';
+import type {CacheAccess} from './caching/read-through.ts';
+import {type SeededDevice, seedApiToken, seedDevices, seedSyncs} from './testing/seed.ts';
+import {startTestApi, type TestApi} from './testing/test-api.ts';
+
+const NO_CACHE: CacheAccess = {use: () => Promise.resolve(undefined)};
+
+const pageSchema = z.object({
+  data: z.array(z.looseObject({id: z.string()})),
+  hasNextPage: z.boolean(),
+  nextCursor: z.string().nullable(),
+  partial: z.array(z.string()).optional(),
+});
+
+let region: TestShards;
+let api: TestApi;
+let devices: readonly SeededDevice[];
+let viewer: string;
+
+beforeAll(async () => {
+  region = await createTestShards({shards: 3});
+  devices = await seedDevices(region.shards, 60);
+  viewer = await seedApiToken(region.shards, 'viewer');
+  api = await startTestApi({shards: region.shards, cache: NO_CACHE});
+}, 60_000);
+
+afterAll(async () => {
+  await api.close();
+  await region.close();
+}, 30_000);
+
+const readAll = async (from: TestApi, path: string): Promise<{readonly ids: string[]; readonly pages: number}> => {
+  const ids: string[] = [];
+  let cursor: string | null = null;
+  for (let pages = 1; ; pages++) {
+    const suffix: string = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+    const answer = await from.call('GET', `${path}${suffix}`, {token: viewer});
+    expect({path, status: answer.status}).toEqual({path, status: 200});
+    const page = pageSchema.parse(answer.body);
+    ids.push(...page.data.map(({id}) => id));
+    if (!page.hasNextPage) return {ids, pages};
+    cursor = page.nextCursor;
+  }
+};
+
+const pointersOf = (body: unknown): string[] =>
+  z
+    .object({errors: z.array(z.object({pointer: z.string()}))})
+    .parse(body)
+    .errors.map(({pointer}) => pointer);
+
+describe('the device list', () => {
+  test.each([
+    ['', () => true],
+    ['status=late', (device: SeededDevice) => device.status === 'late'],
+    ['group=north', (device: SeededDevice) => device.group === 'north'],
+    [
+      `filter=${encodeURIComponent('status==on_time;group=="north & \\"co\\""')}`,
+      (device: SeededDevice) => device.status === 'on_time' && device.group === 'north & "co"',
+    ],
+    [`filter=${encodeURIComponent('shard==1')}`, (device: SeededDevice) => device.shard === 1],
+    ['group=nobody', () => false],
+  ])('visits every device once, in order, with the filter "%s"', async (filter, matches) => {
+    const expected = devices
+      .filter(matches)
+      .map(({id}) => id)
+      .sort();
+    for (const limit of [1, 7, 500]) {
+      const {ids, pages} = await readAll(api, `/api/v1/devices?limit=${limit}&${filter}`);
+      expect(ids).toEqual(expected);
+      expect(pages).toBe(Math.max(1, Math.ceil(expected.length / limit)));
+    }
+  });
+
+  test('reads only the fields that were asked for', async () => {
+    const {body} = await api.call('GET', '/api/v1/devices?limit=1&fields=name,shard,state', {token: viewer});
+    expect(Object.keys(pageSchema.parse(body).data[0] ?? {}).sort()).toEqual(['id', 'name', 'shard', 'state']);
+  });
+
+  test('refuses an unknown field and lists the known ones', async () => {
+    const answer = await api.call('GET', '/api/v1/devices?fields=name,secretHash', {token: viewer});
+    expect(answer.status).toBe(400);
+    expect(answer.body).toMatchObject({
+      detail: expect.stringMatching(/"secretHash"; known are id, name, group/) as unknown,
+    });
+    expect(pointersOf(answer.body)).toEqual(['/fields']);
+  });
+
+  test.each([
+    ['limit=0', '/limit'],
+    ['limit=501', '/limit'],
+    ['limit=x', '/limit'],
+    ['stauts=late', '/stauts'],
+    ['status=asleep', '/status'],
+    ['filter=name==x', '/filter'],
+    ['limit=1&limit=2', '/limit'],
+  ])('refuses ?%s with a pointer', async (query, pointer) => {
+    const answer = await api.call('GET', `/api/v1/devices?${query}`, {token: viewer});
+    expect(answer.status).toBe(400);
+    expect(pointersOf(answer.body)).toEqual([pointer]);
+  });
+
+  test('refuses a cursor that was forged, or comes from another filter or list', async () => {
+    const first = pageSchema.parse((await api.call('GET', '/api/v1/devices?limit=5', {token: viewer})).body);
+    const cursor = first.nextCursor ?? '';
+    const [payload = '', signature = ''] = cursor.split('.');
+    const moved = Buffer.from(JSON.stringify([['ffffffff-ffff-ffff-ffff-ffffffffffff', [0, 1, 2]]])).toString(
+      'base64url',
+    );
+    for (const query of [
+      `cursor=${moved}.${signature}`,
+      `cursor=${payload}`,
+      `cursor=x`,
+      `cursor=${cursor}&status=late`,
+      `cursor=${cursor}&group=north`,
+    ]) {
+      const answer = await api.call('GET', `/api/v1/devices?limit=5&${query}`, {token: viewer});
+      expect({query, status: answer.status, pointers: pointersOf(answer.body)}).toEqual({
+        query,
+        status: 400,
+        pointers: ['/cursor'],
+      });
+    }
+    const device = devices[0]?.id ?? '';
+    expect((await api.call('GET', `/api/v1/devices/${device}/syncs?cursor=${cursor}`, {token: viewer})).status).toBe(
+      400,
+    );
+    expect((await api.call('GET', `/api/v1/devices?limit=9&cursor=${cursor}`, {token: viewer})).status).toBe(200);
+  });
+});
+
+describe('a shard that is down', () => {
+  test('is named in the page and in the counts, and its devices are read on from where they were once it is back', async () => {
+    const topology = {
+      ...region.topology,
+      shards: region.topology.shards.map((shard) =>
+        shard.id === 1 ? {...shard, rw: {host: '127.0.0.1', port: 1}} : shard,
+      ),
+    };
+    const shards = await openShards({
+      topology: {current: () => topology, onChange: () => () => undefined},
+      secretsDir: region.secretsDir,
+      applicationName: 'test-without-shard-1',
+      log: pino({level: 'silent'}),
+      metrics: new Registry(),
+      sizes: {ingest: 1, dashboard: 2, job: 1},
+    });
+    const impaired = await startTestApi({shards, cache: NO_CACHE});
+    try {
+      const {body} = await impaired.call('GET', '/api/v1/devices?limit=500', {token: viewer});
+      const page = pageSchema.parse(body);
+      const others = devices.filter(({shard}) => shard !== 1).map(({id}) => id);
+      expect(page.data.map(({id}) => id)).toEqual([...others].sort());
+      expect(page).toMatchObject({partial: ['shard-1'], hasNextPage: false});
+
+      const later = await api.call('GET', `/api/v1/devices?limit=500&cursor=${page.nextCursor ?? ''}`, {token: viewer});
+      const missed = devices.filter(({shard}) => shard === 1).map(({id}) => id);
+      expect(pageSchema.parse(later.body).data.map(({id}) => id)).toEqual([...missed].sort());
+
+      const summary = await impaired.call('GET', '/api/v1/region/summary', {token: viewer});
+      expect(summary.body).toMatchObject({partial: ['shard-1'], devices: others.length});
+      const gone = await impaired.call('GET', `/api/v1/devices/${missed[0] ?? ''}`, {token: viewer});
+      expect(gone.status).toBe(503);
+    } finally {
+      await impaired.close();
+      await shards.close();
+    }
+  });
+});
+
+describe('one device', () => {
+  test('is shown whole, with an ETag that spares the second reading', async () => {
+    const device = devices[1];
+    if (device === undefined) throw new Error('no devices were seeded');
+    await seedSyncs(region.shards, device, 3, 2);
+    const answer = await api.call('GET', `/api/v1/devices/${device.id}`, {token: viewer});
+    expect(answer.body).toMatchObject({
+      data: {
+        id: device.id,
+        group: device.group,
+        shard: device.shard,
+        appliedThrough: 3,
+        recordsTotal: 6,
+        epoch: 'e1',
+        state: {v: 57},
+      },
+    });
+    expect(answer.headers.get('etag')).toMatch(/^"[\w-]+"$/);
+  });
+
+  test('shows its syncs and records newest first, each once over all pages', async () => {
+    const device = devices[2];
+    if (device === undefined) throw new Error('no devices were seeded');
+    await seedSyncs(region.shards, device, 5, 3);
+    const walk = async (list: string, of: (row: Record<string, unknown>) => unknown): Promise<unknown[]> => {
+      const found: unknown[] = [];
+      for (let cursor: string | null = ''; cursor !== null;) {
+        const suffix: string = cursor === '' ? '' : `&cursor=${cursor}`;
+        const {body} = await api.call('GET', `/api/v1/devices/${device.id}/${list}?limit=2${suffix}`, {token: viewer});
+        const page = z
+          .object({data: z.array(z.record(z.string(), z.unknown())), nextCursor: z.string().nullable()})
+          .parse(body);
+        found.push(...page.data.map(of));
+        cursor = page.nextCursor;
+      }
+      return found;
+    };
+    expect(await walk('syncs', (row) => row['batchSeq'])).toEqual([5, 4, 3, 2, 1]);
+    expect(await walk('records', (row) => row['seq'])).toEqual(Array.from({length: 15}, (_, index) => 15 - index));
+  });
+
+  test('that nobody enrolled is 404 everywhere, and an id that is none is 400', async () => {
+    const unknown = '00000000-0000-4000-8000-000000000000';
+    for (const path of ['', '/syncs', '/records', '/commands']) {
+      expect((await api.call('GET', `/api/v1/devices/${unknown}${path}`, {token: viewer})).status).toBe(404);
+      expect((await api.call('GET', `/api/v1/devices/nonsense${path}`, {token: viewer})).status).toBe(400);
+    }
+  });
+});
+
+describe('the region summary', () => {
+  test('counts every device once, by status, by group and by shard', async () => {
+    const {body} = await api.call('GET', '/api/v1/region/summary', {token: viewer});
+    const summary = z
+      .object({
+        devices: z.int(),
+        byStatus: z.record(z.string(), z.int()),
+        byGroup: z.array(z.object({group: z.string(), devices: z.int()})),
+        byShard: z.array(z.object({shard: z.int(), devices: z.int()})),
+      })
+      .parse(body);
+    const count = <K extends keyof SeededDevice>(key: K, value: SeededDevice[K]): number =>
+      devices.filter((device) => device[key] === value).length;
+    expect(summary.devices).toBe(devices.length);
+    expect(summary.byStatus['late']).toBe(count('status', 'late'));
+    for (const {group, devices: inGroup} of summary.byGroup) expect(inGroup).toBe(count('group', group));
+    for (const {shard, devices: inShard} of summary.byShard) expect(inShard).toBe(count('shard', shard));
+  });
+});

@@ -1,0 +1,141 @@
+import {performance} from 'node:perf_hooks';
+import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {type Cache, openCache} from '@pisync/core/cache/cache';
+import {cacheKey} from '@pisync/core/cache/cache-keys';
+import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {pino} from 'pino';
+import {Registry} from 'prom-client';
+import {z} from 'zod';
+import {type SeededDevice, seedApiToken, seedDevices, seedSyncs} from '../testing/seed.ts';
+import {startTestApi, type TestApi} from '../testing/test-api.ts';
+
+const redisUrl = (): URL => {
+  const text = process.env['PISYNC_TEST_REDIS_URL'];
+  if (text === undefined || text === '')
+    throw new Error('PISYNC_TEST_REDIS_URL is not set: it names a Redis for tests');
+  return new URL(text);
+};
+
+const DEADLINE_MS = 10_000;
+
+let region: TestShards;
+let cache: Cache;
+let api: TestApi;
+let devices: readonly SeededDevice[];
+let viewer: string;
+
+const open = (port: number): Promise<Cache> =>
+  openCache({
+    endpoint: {host: redisUrl().hostname, port},
+    password: () => Promise.resolve(redisUrl().password === '' ? undefined : redisUrl().password),
+    log: pino({level: 'silent'}),
+    registry: new Registry(),
+    now: () => performance.now(),
+  });
+
+beforeAll(async () => {
+  region = await createTestShards({shards: 2});
+  devices = await seedDevices(region.shards, 5);
+  viewer = await seedApiToken(region.shards, 'viewer');
+  cache = await open(Number(redisUrl().port));
+  const deadline = performance.now() + DEADLINE_MS;
+  while ((await cache.use((redis) => redis.ping())) !== 'PONG') {
+    if (performance.now() > deadline) throw new Error('Redis did not answer a ping in time');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await cache.use((redis) => redis.del(cacheKey.aggregate('summary')));
+  api = await startTestApi({shards: region.shards, cache});
+}, 60_000);
+
+afterAll(async () => {
+  await cache.use((redis) =>
+    redis.del(cacheKey.aggregate('summary'), ...devices.flatMap(({id}) => [cacheKey.device(id), cacheKey.status(id)])),
+  );
+  await api.close();
+  await cache.close();
+  await region.close();
+}, 30_000);
+
+const deviceAt = (index: number): SeededDevice => {
+  const device = devices[index];
+  if (device === undefined) throw new Error(`device ${index} was not seeded`);
+  return device;
+};
+
+const shown = async (id: string, from = api): Promise<{readonly name: string; readonly recordsTotal: number}> => {
+  const {body} = await from.call('GET', `/api/v1/devices/${id}`, {token: viewer});
+  return z.object({data: z.object({name: z.string(), recordsTotal: z.int()})}).parse(body).data;
+};
+
+test('a device is read from the cache until the entry that a write made wrong is deleted', async () => {
+  const device = deviceAt(0);
+  const before = await shown(device.id);
+  await seedSyncs(region.shards, device, 2, 2);
+  await region.shards
+    .pool(device.shard, 'job')
+    .query('update device set name = $2 where device_key = $1', [device.deviceKey, 'renamed']);
+  expect(await shown(device.id)).toEqual(before);
+
+  // What the worker does after its commit.
+  await cache.use((redis) => redis.del(cacheKey.status(device.id)));
+  expect((await shown(device.id)).recordsTotal).toBe(4);
+
+  await cache.use((redis) => redis.del(cacheKey.device(device.id)));
+  expect((await shown(device.id)).name).toBe('renamed');
+});
+
+test('entries live as long as they should: status a minute, information ten, counts five', async () => {
+  const {id} = deviceAt(1);
+  await shown(id);
+  await api.call('GET', '/api/v1/region/summary', {token: viewer});
+  const ttls = await cache.use((redis) =>
+    Promise.all([cacheKey.status(id), cacheKey.device(id), cacheKey.aggregate('summary')].map((key) => redis.ttl(key))),
+  );
+  const bounds = [60, 600, 300];
+  for (const [index, ttl] of (ttls ?? []).entries()) {
+    const bound = bounds[index] ?? 0;
+    expect(ttl).toBeLessThanOrEqual(bound);
+    expect(ttl).toBeGreaterThan(bound - 10);
+  }
+  expect(ttls).toHaveLength(3);
+});
+
+test('an unchanged device is not sent again to who has its ETag', async () => {
+  const {id} = deviceAt(2);
+  const first = await api.call('GET', `/api/v1/devices/${id}`, {token: viewer});
+  const etag = first.headers.get('etag') ?? '';
+  const again = await api.call('GET', `/api/v1/devices/${id}`, {token: viewer, headers: {'if-none-match': etag}});
+  expect(again.status).toBe(304);
+});
+
+test('counts come from the cache with their age', async () => {
+  const key = cacheKey.aggregate('summary');
+  await api.call('GET', '/api/v1/region/summary', {token: viewer});
+  const stored = z.string().parse(await cache.use((redis) => redis.get(key)));
+  const counted = {...z.record(z.string(), z.unknown()).parse(JSON.parse(stored)), devices: 4711};
+  await cache.use((redis) => redis.set(key, JSON.stringify(counted), 'EX', 300));
+  const {body} = await api.call('GET', '/api/v1/region/summary', {token: viewer});
+  expect(body).toMatchObject({devices: 4711});
+});
+
+test('an entry of another shape, as another release may write it, is read again from the shard', async () => {
+  const {id} = deviceAt(3);
+  await cache.use((redis) => redis.set(cacheKey.device(id), '{"v":99}', 'EX', 600));
+  await cache.use((redis) => redis.set(cacheKey.status(id), 'not json', 'EX', 60));
+  expect((await shown(id)).name).toMatch(/^site-/);
+});
+
+test('without Redis everything still works, only uncached', async () => {
+  const dead = await open(1);
+  const uncached = await startTestApi({shards: region.shards, cache: dead});
+  try {
+    const device = deviceAt(4);
+    expect((await shown(device.id, uncached)).recordsTotal).toBe(0);
+    await seedSyncs(region.shards, device, 1, 3);
+    expect((await shown(device.id, uncached)).recordsTotal).toBe(3);
+    expect((await uncached.call('GET', '/api/v1/region/summary', {token: viewer})).body).toMatchObject({devices: 5});
+  } finally {
+    await uncached.close();
+    await dead.close();
+  }
+});

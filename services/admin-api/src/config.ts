@@ -1,0 +1,52 @@
+import {z} from 'zod';
+import {PORTS} from '@pisync/contract/ports';
+import {defineConfig, variable} from '@pisync/core/config/config';
+import {sharedVariables} from '@pisync/core/config/shared';
+import {integer, text} from '@pisync/core/config/values';
+
+/** Everything that admin-api reads from its environment. */
+export const adminApiConfig = defineConfig({
+  command: 'admin-api',
+  summary: 'What people talk to: the REST API and the dashboard.',
+  variables: {
+    ...sharedVariables,
+    httpPort: variable(
+      'PISYNC_HTTP_PORT',
+      'TCP port of the API and the dashboard; 0 picks a free one.',
+      integer(0, 65535).default(PORTS.http),
+    ),
+    dashboardDir: variable(
+      'PISYNC_DASHBOARD_DIR',
+      "Folder of the dashboard's built files.",
+      text().default('/app/public'),
+    ),
+    callsPerMinute: variable(
+      'PISYNC_API_CALLS_PER_MINUTE',
+      'How many calls an API token may make in a minute, per process.',
+      integer(1, 1_000_000).default(1200),
+    ),
+    shardTimeoutMs: variable(
+      'PISYNC_SHARD_TIMEOUT_MS',
+      'How many milliseconds a list waits for the slowest shard before it answers without it.',
+      integer(50, 60_000).default(2500),
+    ),
+    poolSize: variable(
+      'PISYNC_POOL_SIZE',
+      'Connections to each shard for what people look at.',
+      integer(1, 100).default(8),
+    ),
+    brokerPrefix: variable(
+      'PISYNC_BROKER_PREFIX',
+      'First part of the names of exchanges and queues; the same in every service of a region.',
+      z
+        .string()
+        .regex(/^[\w-]+$/, {error: 'must be letters, digits, _ or -'})
+        .default('pisync'),
+    ),
+    confirmTimeoutMs: variable(
+      'PISYNC_CONFIRM_TIMEOUT_MS',
+      'How many milliseconds the broker has to confirm a sync request.',
+      integer(100, 60_000).default(5000),
+    ),
+  },
+});

@@ -1,0 +1,36 @@
+import {describe, expect, test} from '@jest/globals';
+import {AppError} from '@pisync/core/errors/app-error';
+import {z} from 'zod';
+import {parseInput, parseQueryString} from './parse.ts';
+
+const refusal = (action: () => unknown): AppError => {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof AppError) return error;
+  }
+  throw new Error('was not refused');
+};
+
+describe('parseInput', () => {
+  test('points at every fault at once', () => {
+    const schema = z.strictObject({limit: z.coerce.number().int().max(500), deep: z.object({'a/b': z.string()})});
+    const error = refusal(() => parseInput(schema, {limit: '1000', deep: {'a/b': 1}, nope: 1}, 'query'));
+    expect(error.code).toBe('bad-request');
+    expect(error.errors.map(({pointer}) => pointer).sort()).toEqual(['/deep/a~1b', '/limit', '/nope']);
+  });
+});
+
+describe('parseQueryString', () => {
+  test('reads parameters, decoded', () => {
+    expect(parseQueryString('?a=1&b=x%20y')).toEqual({a: '1', b: 'x y'});
+  });
+
+  test('refuses a parameter that is given twice', () => {
+    expect(refusal(() => parseQueryString('?a=1&a=2')).errors[0]?.pointer).toBe('/a');
+  });
+
+  test('takes __proto__ as a name like any other', () => {
+    expect(Object.keys(parseQueryString('?__proto__=1'))).toEqual(['__proto__']);
+  });
+});

@@ -1,0 +1,189 @@
+import {randomUUID} from 'node:crypto';
+import {performance} from 'node:perf_hooks';
+import {SECRET_KEYS} from '@pisync/contract/files';
+import {openBrokerConnection} from '@pisync/core/broker/connection';
+import {brokerNames} from '@pisync/core/broker/names';
+import {createPublisher} from '@pisync/core/broker/publisher';
+import {publishSyncRequest} from '@pisync/core/broker/sync-request';
+import {openCache} from '@pisync/core/cache/cache';
+import type {ConfigOf} from '@pisync/core/config/config';
+import {findApiToken} from '@pisync/core/devices/tokens';
+import {describeError} from '@pisync/core/errors/app-error';
+import {startHttpServer} from '@pisync/core/http/http-server';
+import {runService, type Service} from '@pisync/core/lifecycle/run-service';
+import {openSecrets} from '@pisync/core/secrets/secrets';
+import {openShards} from '@pisync/core/shards/shards';
+import {openTopologyFile} from '@pisync/core/topology/topology-file';
+import {apiRoutes} from './api.ts';
+import {createApp} from './app.ts';
+import {adminApiConfig} from './config.ts';
+import {readStaticFiles, type StaticFiles} from './page/static-files.ts';
+import {createFanOut} from './paging/fan-out.ts';
+import {cacheApiTokens} from './sessions/api-tokens.ts';
+import {createAuthenticator} from './sessions/authenticate.ts';
+import {createRateLimiter} from './sessions/rate-limit.ts';
+import {createSigner} from './signing/signer.ts';
+
+/** People are few; what is beyond this is a loop, and its proxy waits. */
+const MAX_CONNECTIONS = 2000;
+/** A revoked token works for no longer than this. */
+const TOKEN_FRESH_MS = 5_000;
+/** How long people who were here go on reading while the control database is away. */
+const TOKEN_STALE_MS = 300_000;
+/** Tokens, addresses: more than a region has people, small enough to forget about. */
+const MAX_REMEMBERED = 10_000;
+/** Nobody mistypes a token this often; behind a proxy all share its address. */
+const FAILED_SIGN_INS_PER_MINUTE = 120;
+/** Kubernetes takes a pod out of its Services within a second or two. */
+const DRAIN_MS = 3_000;
+const VERSION = '0.1.0';
+
+type AdminApi = Service<ConfigOf<typeof adminApiConfig>>;
+
+/** Runs admin-api until it is told to stop. */
+export const main = (argv: readonly string[]): Promise<void> =>
+  runService({
+    definition: adminApiConfig,
+    argv,
+    process,
+    now: () => performance.now(),
+    drainMs: DRAIN_MS,
+    body: serve,
+  });
+
+const serve = async (service: AdminApi): Promise<'serving'> => {
+  const {config, life, log, readiness} = service;
+  const now = Date.now;
+  const {secrets, topology, shards, cache, publisher, names} = await openStores(service);
+  const signer = createSigner(() => secrets.read('signing', SECRET_KEYS.signing.key));
+  // Fails now, with the file's name, rather than at the first sign-in.
+  await secrets.read('signing', SECRET_KEYS.signing.key);
+
+  const limiter = (callsPerMinute: number) => createRateLimiter({callsPerMinute, now, maxKeys: MAX_REMEMBERED});
+  const authenticator = createAuthenticator({
+    tokens: cacheApiTokens(
+      {find: (hash) => findApiToken(shards, Buffer.from(hash, 'hex'))},
+      {now, freshMs: TOKEN_FRESH_MS, staleMs: TOKEN_STALE_MS, maxEntries: MAX_REMEMBERED},
+    ),
+    signer,
+    now,
+    failures: limiter(FAILED_SIGN_INS_PER_MINUTE),
+  });
+  const routes = apiRoutes({
+    shards,
+    askShards: createFanOut({
+      timeoutMs: config.shardTimeoutMs,
+      onMissing: (shard, reason) => log.warn({shard, reason}, 'a shard is missing in an answer'),
+    }),
+    cache,
+    signer,
+    authenticator,
+    publishSyncRequest: (request) => publishSyncRequest(publisher, names, request),
+    region: () => topology.current().region,
+    now,
+    newId: randomUUID,
+    version: VERSION,
+    onRefreshFailed: (error) => log.warn({reason: describeError(error)}, 'the devices could not be counted again'),
+  });
+  const app = createApp({
+    routes,
+    authenticator,
+    limiter: limiter(config.callsPerMinute),
+    page: await readPage(service),
+    log,
+    newRequestId: randomUUID,
+    random: Math.random,
+  });
+  // Shards and broker are not asked: without one of them most of the API still answers, and a restart would mend nothing.
+  readiness.add('slot map', () => {
+    if (shards.slotMap.version() < 0) throw new Error('the slot map was not read yet; is shard 0 migrated and up?');
+  });
+  const server = await life.own(
+    'HTTP server',
+    () => startHttpServer({app, port: config.httpPort, maxConnections: MAX_CONNECTIONS}),
+    (opened) => opened.stop(),
+  );
+  log.info({port: server.port}, 'listening');
+  return 'serving';
+};
+
+/** Everything that admin-api stands on. */
+const openStores = async ({config, life, log, registry}: AdminApi) => {
+  const secrets = openSecrets(config.secretsDir);
+  const topology = await life.own(
+    'topology',
+    () =>
+      openTopologyFile({
+        path: config.topologyFile,
+        onProblem: (error) =>
+          log.warn({reason: describeError(error)}, 'the topology cannot be used; the last one stays'),
+      }),
+    (opened) => opened.stop(),
+  );
+  const shards = await life.own(
+    'shards',
+    () =>
+      openShards({
+        topology,
+        secretsDir: config.secretsDir,
+        applicationName: config.podName,
+        log,
+        metrics: registry,
+        sizes: {ingest: 2, dashboard: config.poolSize, job: 1},
+      }),
+    (opened) => opened.close(),
+  );
+  const cache = await life.own(
+    'cache',
+    () =>
+      openCache({
+        endpoint: topology.current().redis,
+        password: () => secrets.read('redis', SECRET_KEYS.redis.password),
+        log,
+        registry,
+        now: () => performance.now(),
+      }),
+    (opened) => opened.close(),
+  );
+  const connection = await life.own(
+    'broker connection',
+    () =>
+      openBrokerConnection({
+        address: async () => {
+          const {host, port, vhost} = topology.current().broker;
+          const username = await secrets.read('rabbitmq', SECRET_KEYS.rabbitmq.username);
+          const password = await secrets.read('rabbitmq', SECRET_KEYS.rabbitmq.password);
+          return {host, port, vhost, username, password};
+        },
+        name: config.podName,
+        log,
+        random: Math.random,
+      }),
+    (opened) => opened.close(),
+  );
+  const names = brokerNames(config.brokerPrefix);
+  const publisher = await life.own(
+    'publisher',
+    () =>
+      createPublisher({
+        connection,
+        names,
+        partitions: topology.current().broker.partitions,
+        confirmTimeoutMs: config.confirmTimeoutMs,
+        log,
+        registry,
+      }),
+    (opened) => opened.close(),
+  );
+  return {secrets, topology, shards, cache, publisher, names};
+};
+
+/** The API is worth running without the page: the folder may be missing in development. */
+const readPage = async ({config, log}: AdminApi): Promise<StaticFiles | undefined> => {
+  try {
+    return await readStaticFiles(config.dashboardDir);
+  } catch (error) {
+    log.warn({folder: config.dashboardDir, reason: describeError(error)}, 'there is no dashboard to serve');
+    return undefined;
+  }
+};

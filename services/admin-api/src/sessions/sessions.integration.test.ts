@@ -1,0 +1,169 @@
+import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {z} from 'zod';
+import type {CacheAccess} from '../caching/read-through.ts';
+import {seedApiToken, seedDevices} from '../testing/seed.ts';
+import {startTestApi, type TestApi} from '../testing/test-api.ts';
+import {hashToken} from './api-tokens.ts';
+
+const NO_CACHE: CacheAccess = {use: () => Promise.resolve(undefined)};
+
+let region: TestShards;
+let api: TestApi;
+let device: string;
+const asked: string[] = [];
+
+beforeAll(async () => {
+  region = await createTestShards({shards: 1});
+  const [seeded] = await seedDevices(region.shards, 1);
+  device = seeded?.id ?? '';
+  api = await startTestApi({
+    shards: region.shards,
+    cache: NO_CACHE,
+    publish: (request) => {
+      asked.push(request.deviceId);
+      return Promise.resolve();
+    },
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await api.close();
+  await region.close();
+}, 30_000);
+
+const signIn = async (
+  token: string,
+): Promise<{readonly cookie: string; readonly csrfToken: string; readonly attributes: string}> => {
+  const answer = await api.call('POST', '/api/v1/session', {body: {token}});
+  expect(answer.status).toBe(200);
+  const setCookie = answer.headers.get('set-cookie') ?? '';
+  const {csrfToken} = z.object({csrfToken: z.string()}).parse(answer.body);
+  return {cookie: setCookie.split(';')[0] ?? '', csrfToken, attributes: setCookie};
+};
+
+const status = async (method: string, path: string, options: Parameters<TestApi['call']>[2]): Promise<number> =>
+  (await api.call(method, path, options)).status;
+
+describe('roles', () => {
+  test.each([
+    ['viewer', 403],
+    ['auditor', 403],
+    ['operator', 202],
+    ['admin', 202],
+  ] as const)('%s may read, and gets %i when asking a device to sync', async (role, expected) => {
+    const token = await seedApiToken(region.shards, role);
+    expect(await status('GET', '/api/v1/devices', {token})).toBe(200);
+    expect(await status('POST', `/api/v1/devices/${device}/sync`, {token, body: {syncType: 'full'}})).toBe(expected);
+  });
+
+  test('no token, an unknown token and a revoked token are 401', async () => {
+    const token = await seedApiToken(region.shards, 'admin');
+    await region.shards
+      .control('job')
+      .query(`update control.api_token set revoked_at = now() where token_hash = decode($1, 'hex')`, [
+        hashToken(token),
+      ]);
+    for (const headers of [
+      {},
+      {authorization: 'Bearer nobody'},
+      {authorization: 'Basic eDp5'},
+      {authorization: `Bearer ${token}`},
+    ]) {
+      const answer = await api.call('GET', '/api/v1/devices', {headers});
+      expect({headers, status: answer.status}).toEqual({headers, status: 401});
+      expect(answer.headers.get('www-authenticate')).toMatch(/^Bearer/);
+    }
+    expect(await status('POST', '/api/v1/session', {body: {token}})).toBe(401);
+  });
+});
+
+describe('a browser session', () => {
+  test('is a cookie that scripts cannot read and other sites do not send', async () => {
+    const {attributes} = await signIn(await seedApiToken(region.shards, 'viewer'));
+    expect(attributes).toMatch(/; Path=\/; Max-Age=\d+; HttpOnly; SameSite=Strict$/);
+    const token = await seedApiToken(region.shards, 'viewer');
+    const overTls = await api.call('POST', '/api/v1/session', {body: {token}, headers: {'x-forwarded-proto': 'https'}});
+    expect(overTls.headers.get('set-cookie')).toMatch(/; Secure$/);
+  });
+
+  test('reads with the cookie alone, and changes something only with its CSRF token', async () => {
+    const {cookie, csrfToken} = await signIn(await seedApiToken(region.shards, 'operator'));
+    const other = await signIn(await seedApiToken(region.shards, 'operator'));
+    expect(await status('GET', '/api/v1/session', {headers: {cookie}})).toBe(200);
+    const path = `/api/v1/devices/${device}/sync`;
+    const before = asked.length;
+    expect(await status('POST', path, {headers: {cookie}, body: {}})).toBe(403);
+    expect(await status('POST', path, {headers: {cookie, 'x-csrf-token': other.csrfToken}, body: {}})).toBe(403);
+    expect(asked.length).toBe(before);
+    expect(await status('POST', path, {headers: {cookie, 'x-csrf-token': csrfToken}, body: {}})).toBe(202);
+    expect(asked.length).toBe(before + 1);
+    expect(await status('DELETE', '/api/v1/session', {headers: {cookie, 'x-csrf-token': csrfToken}})).toBe(204);
+  });
+
+  test('cannot be forged, and ends when its token is revoked', async () => {
+    const token = await seedApiToken(region.shards, 'viewer');
+    const {cookie} = await signIn(token);
+    const [, signature = ''] = cookie.split('.');
+    const forged = Buffer.from(
+      JSON.stringify({tokenHash: hashToken(token), csrfToken: 'x', expiresAtMs: 9e15}),
+    ).toString('base64url');
+    expect(await status('GET', '/api/v1/devices', {headers: {cookie: `pisync_session=${forged}.${signature}`}})).toBe(
+      401,
+    );
+    expect(await status('GET', '/api/v1/devices', {headers: {cookie: `a=b; ${cookie}`}})).toBe(200);
+    await region.shards
+      .control('job')
+      .query(`update control.api_token set revoked_at = now() where token_hash = decode($1, 'hex')`, [
+        hashToken(token),
+      ]);
+    expect(await status('GET', '/api/v1/devices', {headers: {cookie}})).toBe(401);
+  });
+});
+
+describe('bad requests', () => {
+  test.each([
+    ['not JSON', '{"token":', 'application/json', 400],
+    ['another type', 'token=x', 'application/x-www-form-urlencoded', 415],
+    ['an unknown member', '{"token":"x","admin":true}', 'application/json', 400],
+    ['a wrong type', '{"token":1}', 'application/json', 400],
+    ['too large', JSON.stringify({token: 'x'.repeat(70_000)}), 'application/json', 413],
+  ])('a body that is %s gets a problem document', async (_, body, type, expected) => {
+    const answer = await api.call('POST', '/api/v1/session', {body, headers: {'content-type': type}});
+    expect(answer.status).toBe(expected);
+    expect(answer.body).toMatchObject({status: expected, code: expect.any(String) as unknown});
+  });
+
+  test('an unknown path is 404, an unknown method 405 with Allow, an undecodable path 400', async () => {
+    expect(await status('GET', '/api/v1/nope', {})).toBe(404);
+    const answer = await api.call('PUT', '/api/v1/devices', {});
+    expect(answer.status).toBe(405);
+    expect(answer.headers.get('allow')).toBe('GET');
+  });
+
+  test('a token that calls too often is told when to come back, others are not held up', async () => {
+    const limited = await startTestApi({shards: region.shards, cache: NO_CACHE, callsPerMinute: 3});
+    try {
+      const token = await seedApiToken(region.shards, 'viewer');
+      for (let left = 2; left >= 0; left--) {
+        const answer = await limited.call('GET', '/api/v1/session', {token});
+        expect(answer.status).toBe(200);
+        expect(answer.headers.get('ratelimit-remaining')).toBe(String(left));
+      }
+      const refused = await limited.call('GET', '/api/v1/session', {token});
+      expect(refused.status).toBe(429);
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+      const other = await seedApiToken(region.shards, 'viewer');
+      expect((await limited.call('GET', '/api/v1/session', {token: other})).status).toBe(200);
+    } finally {
+      await limited.close();
+    }
+  });
+
+  test('every answer carries the security headers', async () => {
+    const {headers} = await api.call('GET', '/api/v1/nope', {});
+    expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(headers.get('x-content-type-options')).toBe('nosniff');
+    expect(headers.get('x-powered-by')).toBeNull();
+  });
+});

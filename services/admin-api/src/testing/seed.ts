@@ -1,0 +1,108 @@
+import {createHash, randomUUID} from 'node:crypto';
+import {createDeviceKeys} from '@pisync/core/devices/device-keys';
+import type {DeviceStatus} from '@pisync/core/devices/device-status';
+import {enrol} from '@pisync/core/devices/enrolment';
+import type {Role} from '@pisync/core/devices/tokens';
+import {tokenHash} from '@pisync/core/shards/provision';
+import type {Shards} from '@pisync/core/shards/shards';
+
+/** Devices and their past for tests of what people see. */
+export interface SeededDevice {
+  readonly id: string;
+  readonly deviceKey: number;
+  readonly shard: number;
+  readonly slot: number;
+  readonly group: string;
+  readonly status: DeviceStatus;
+}
+
+const STATUS_OF: readonly DeviceStatus[] = [
+  'on_time',
+  'on_time',
+  'on_time',
+  'on_time',
+  'late',
+  'on_time',
+  'silent',
+  'pending',
+  'on_time',
+  'failing',
+];
+const GROUPS = ['north', 'south', 'default', 'north & "co"'] as const;
+const MODELS = ['Raspberry Pi 4', 'Raspberry Pi Zero 2 W', 'Raspberry Pi 5'] as const;
+
+const pick = <T>(values: readonly [T, ...T[]] | readonly T[], index: number): T => {
+  const value = values[index % values.length];
+  if (value === undefined) throw new Error('nothing to pick from');
+  return value;
+};
+
+export const seedDevices = async (shards: Shards, count: number): Promise<readonly SeededDevice[]> => {
+  const keys = createDeviceKeys(shards);
+  const devices: SeededDevice[] = [];
+  for (let index = 0; index < count; index++) {
+    const id = randomUUID();
+    const group = pick(GROUPS, Math.floor(index / 3));
+    const enrolment = await enrol(shards, keys, {
+      deviceId: id,
+      hardwareId: `hw-${String(index).padStart(6, '0')}`,
+      secretHash: createHash('sha256').update(id).digest(),
+      group,
+      name: `site-${pick(['oak', 'elm', 'ash', 'fir'], index)}-${String(index).padStart(4, '0')}`,
+      model: pick(MODELS, index),
+      tags: {site: `s-${index % 7}`},
+    });
+    if (enrolment.kind === 'revoked') throw new Error(`device ${id} is revoked`);
+    const shard = shards.shardOfDevice(id);
+    const status = pick(STATUS_OF, index);
+    await shards
+      .pool(shard, 'job')
+      .query('update device_status set status = $2 where device_key = $1', [enrolment.deviceKey, status]);
+    devices.push({id, deviceKey: enrolment.deviceKey, shard, slot: enrolment.slot, group, status});
+  }
+  return devices;
+};
+
+/** As if the device had synced `batches` times, a minute apart, with `recordsEach` records. */
+export const seedSyncs = async (
+  shards: Shards,
+  {deviceKey, shard, slot}: SeededDevice,
+  batches: number,
+  recordsEach: number,
+): Promise<void> => {
+  const pool = shards.pool(shard, 'job');
+  await pool.query(
+    `insert into receipt (device_key, epoch, batch_seq, slot, content_hash, outcome, record_count, bad_count, mode, reason,
+                          received_day, received_at, applied_at)
+     select $1, 1, b, $2, sha256(b::text::bytea), 'applied', $4, 0, 'delta', 'scheduled', current_date,
+            now() - make_interval(mins => $3::int - b), now() - make_interval(mins => $3::int - b)
+     from generate_series(1, $3::int) b`,
+    [deviceKey, slot, batches, recordsEach],
+  );
+  await pool.query(
+    `insert into record (device_key, slot, epoch, batch_seq, seq, kind, device_time, data, received_day, received_at)
+     select $1, $2, 1, 1 + (s - 1) / $4::int, s, 'reading', now() - make_interval(mins => $3::int * $4::int - s),
+            jsonb_build_object('celsius', round((15 + 8 * sin(s / 9.0))::numeric, 1)), current_date, now()
+     from generate_series(1, $3::int * $4::int) s`,
+    [deviceKey, slot, batches, recordsEach],
+  );
+  await pool.query(
+    `update device_state set applied_through = $2::int, state_seq = $2::int, last_sync_at = now(), last_seen_at = now(), syncs_total = $2::int,
+            records_total = $2::int * $3::int, state = '{"v": 57, "fw": "1.12.0", "disk": 0.71, "load": [0.1, 0.3, 0.2]}'
+     where device_key = $1`,
+    [deviceKey, batches, recordsEach],
+  );
+};
+
+/** Adds an API token of a role; the token is its answer. */
+export const seedApiToken = async (shards: Shards, role: Role): Promise<string> => {
+  const token = `${role}-${randomUUID()}`;
+  await shards
+    .control('job')
+    .query('insert into control.api_token (token_hash, name, role) values ($1, $2, $3)', [
+      tokenHash(token),
+      `test ${role}`,
+      role,
+    ]);
+  return token;
+};

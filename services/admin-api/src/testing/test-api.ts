@@ -1,0 +1,149 @@
+import {randomUUID} from 'node:crypto';
+import type {SyncRequest} from '@pisync/core/broker/sync-request';
+import {findApiToken} from '@pisync/core/devices/tokens';
+import {startHttpServer} from '@pisync/core/http/http-server';
+import type {Shards} from '@pisync/core/shards/shards';
+import {pino} from 'pino';
+import {z} from 'zod';
+import {apiRoutes} from '../api.ts';
+import {createApp} from '../app.ts';
+import type {CacheAccess} from '../caching/read-through.ts';
+import {createFanOut} from '../paging/fan-out.ts';
+import {createAuthenticator} from '../sessions/authenticate.ts';
+import {createRateLimiter} from '../sessions/rate-limit.ts';
+import {createSigner} from '../signing/signer.ts';
+
+/** The API on a free port of the loopback. Every answer is checked against the OpenAPI document before the test sees it. */
+export interface TestApi {
+  call(method: string, path: string, options?: CallOptions): Promise<Answer>;
+  /** `method path` of every operation that was called and answered as documented. */
+  readonly seen: ReadonlySet<string>;
+  readonly documented: readonly string[];
+  close(): Promise<void>;
+}
+
+export interface CallOptions {
+  readonly token?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: unknown;
+}
+
+export interface TestApiOptions {
+  readonly shards: Shards;
+  readonly cache: CacheAccess;
+  readonly publish?: (request: SyncRequest) => Promise<void>;
+  readonly callsPerMinute?: number;
+  readonly shardTimeoutMs?: number;
+}
+
+/** One key for all: a cursor of one test API is good at another one, as it is between the pods of a region. */
+const SIGNING_KEY = Buffer.alloc(32, 5).toString('base64url');
+
+const documentSchema = z.object({
+  paths: z.record(
+    z.string(),
+    z.record(
+      z.string(),
+      z.object({
+        operationId: z.string(),
+        responses: z.record(
+          z.string(),
+          z.object({content: z.record(z.string(), z.object({schema: z.record(z.string(), z.unknown())})).optional()}),
+        ),
+      }),
+    ),
+  ),
+  components: z.object({schemas: z.object({Problem: z.record(z.string(), z.unknown())})}),
+});
+
+export const startTestApi = async (options: TestApiOptions): Promise<TestApi> => {
+  const now = Date.now;
+  const signer = createSigner(() => Promise.resolve(SIGNING_KEY));
+  const limiter = (callsPerMinute: number) => createRateLimiter({callsPerMinute, now, maxKeys: 100});
+  const authenticator = createAuthenticator({
+    tokens: {find: (hash) => findApiToken(options.shards, Buffer.from(hash, 'hex'))},
+    signer,
+    now,
+    failures: limiter(1000),
+  });
+  const routes = apiRoutes({
+    shards: options.shards,
+    askShards: createFanOut({timeoutMs: options.shardTimeoutMs ?? 5000, onMissing: () => undefined}),
+    cache: options.cache,
+    signer,
+    authenticator,
+    publishSyncRequest: options.publish ?? (() => Promise.reject(new Error('this test publishes nothing'))),
+    region: () => 'test',
+    now,
+    newId: randomUUID,
+    version: '0.0.0-test',
+    onRefreshFailed: (error) => process.emitWarning(String(error)),
+  });
+  const app = createApp({
+    routes,
+    authenticator,
+    limiter: limiter(options.callsPerMinute ?? 100_000),
+    page: undefined,
+    log: pino({level: 'silent'}),
+    newRequestId: randomUUID,
+    random: () => 0,
+  });
+  const server = await startHttpServer({app, port: 0, maxConnections: 100});
+  const base = `http://127.0.0.1:${server.port}`;
+  const document = documentSchema.parse(await (await fetch(`${base}/api/v1/openapi.json`)).json());
+  const seen = new Set<string>();
+
+  const check = (method: string, path: string, status: number, type: string, body: unknown): void => {
+    const operation = Object.entries(document.paths).find(
+      ([template, methods]) =>
+        Object.hasOwn(methods, method) && new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]+')}$`).test(path),
+    );
+    const response = operation?.[1][method]?.responses[String(status)];
+    if (operation === undefined || response === undefined) {
+      if (status === 404 || status === 405) return;
+      throw new Error(`${method} ${path} answered ${status}, which the document does not know`);
+    }
+    const schema = response.content?.[type]?.schema;
+    if (response.content === undefined) {
+      if (body !== undefined)
+        throw new Error(`${method} ${path} ${status} has a body, which the document does not know`);
+    } else {
+      if (schema === undefined)
+        throw new Error(`${method} ${path} ${status} came as "${type}", which the document does not know`);
+      const own = schema['$ref'] === '#/components/schemas/Problem' ? document.components.schemas.Problem : schema;
+      const parsed = z.fromJSONSchema(own).safeParse(body);
+      if (!parsed.success) throw new Error(`${method} ${path} ${status} is not as documented: ${parsed.error.message}`);
+    }
+    seen.add(`${method} ${operation[0]}`);
+  };
+
+  return {
+    async call(method, path, {token, headers, body} = {}) {
+      const response = await fetch(`${base}${path}`, {
+        method,
+        headers: {
+          ...(token === undefined ? {} : {authorization: `Bearer ${token}`}),
+          ...(body === undefined ? {} : {'content-type': 'application/json'}),
+          ...headers,
+        },
+        ...(body === undefined ? {} : {body: typeof body === 'string' ? body : JSON.stringify(body)}),
+      });
+      const text = await response.text();
+      const parsed: unknown = text === '' ? undefined : JSON.parse(text);
+      const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? '';
+      check(method.toLowerCase(), path.split('?')[0] ?? path, response.status, type, parsed);
+      return {status: response.status, headers: response.headers, body: parsed};
+    },
+    seen,
+    documented: Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`),
+    ),
+    close: () => server.stop(0),
+  };
+};
