@@ -37,7 +37,9 @@ const textOf = (error: object, key: string): string | undefined => {
 };
 
 export const databaseFault = (error: unknown): DatabaseFault => {
-  if (!(error instanceof Error)) return 'unknown';
+  // Not `instanceof Error`: in a test runner the errors of node's own modules are instances of another Error.
+  if (typeof error !== 'object' || error === null) return 'unknown';
+  const message = textOf(error, 'message') ?? '';
   if (error instanceof AggregateError) {
     return error.errors.length > 0 && error.errors.every((one) => databaseFault(one) === 'systemic')
       ? 'systemic'
@@ -45,7 +47,7 @@ export const databaseFault = (error: unknown): DatabaseFault => {
   }
   const code = textOf(error, 'code');
   if (code !== undefined && SOCKET_CODES.has(code)) return 'systemic';
-  if (code === CHECK_VIOLATION && textOf(error, 'constraint') === undefined && /no partition/.test(error.message)) {
+  if (code === CHECK_VIOLATION && textOf(error, 'constraint') === undefined && /no partition/.test(message)) {
     return 'missing-partition';
   }
   if (code?.length === 5) {
@@ -53,7 +55,7 @@ export const databaseFault = (error: unknown): DatabaseFault => {
     if (PERMANENT_CLASSES.has(code.slice(0, 2))) return 'permanent';
     return 'unknown';
   }
-  return LOST_CONNECTION.test(error.message) ? 'systemic' : 'unknown';
+  return LOST_CONNECTION.test(message) ? 'systemic' : 'unknown';
 };
 
 export const isSystemicDatabaseFault = (error: unknown): boolean => databaseFault(error) === 'systemic';
