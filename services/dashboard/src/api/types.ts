@@ -10,7 +10,7 @@ export interface Session {
   readonly role: Role;
   readonly region: string;
   readonly csrfToken: string;
-  readonly expiresAt: string;
+  readonly expiresAt: string | null;
 }
 
 /** One page of a list. `partial` names the shards that did not answer. */
@@ -24,7 +24,7 @@ export interface Page<Row> {
 
 export interface DeviceRow {
   readonly id: string;
-  readonly name?: string;
+  readonly name?: string | null;
   readonly group?: string;
   readonly status?: Status;
   readonly model?: string | null;
@@ -39,7 +39,7 @@ export interface DeviceRow {
 export interface Device extends Required<DeviceRow> {
   readonly hardwareId: string;
   readonly tags: Readonly<Record<string, unknown>>;
-  readonly statusSince: string | null;
+  readonly statusSince: string;
   readonly state: Readonly<Record<string, unknown>> | null;
   readonly epoch: string;
   readonly appliedThrough: number;

@@ -52,14 +52,12 @@ const DeviceView = ({
       <Link href={devicesHref({group: device.group})}>{device.group}</Link>
     </nav>
     <div className="page-head">
-      <h1>{device.name}</h1>
+      <h1>{device.name ?? device.id}</h1>
       <span className="badge">
         <StatusLabel status={device.status} />
-        {device.statusSince === null ? null : (
-          <span className="faint">
-            since <Ago at={device.statusSince} />
-          </span>
-        )}
+        <span className="faint">
+          changed <Ago at={device.statusSince} />
+        </span>
       </span>
       <p className="faint" role="status">
         read <Ago at={asOf} />

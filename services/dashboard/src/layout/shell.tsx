@@ -55,7 +55,7 @@ export const Shell = ({title, children}: {readonly title: string; readonly child
         </nav>
         <div className="bar-end">
           <button type="button" className="button button-quiet" onClick={stepTheme} title="Change the colour theme">
-            <span className="visually-hidden">Theme: </span>
+            Theme:{' '}
             {THEME_LABELS[theme]}
           </button>
           <SignOut />
