@@ -3,7 +3,7 @@ import {type Storage} from '../../api/v1alpha1/storage.ts';
 import {type Desired} from '../../kube/controller.ts';
 import {type RegionContext} from '../context.ts';
 import {KINDS} from '../kinds.ts';
-import {labelsOf} from '../labels.ts';
+import {labelsOf, MANAGED_BY, MANAGER} from '../labels.ts';
 import {DATA_VOLUME} from '../names.ts';
 
 /** The volume claim template, and what becomes of claims when the set or a replica goes away. */
@@ -16,7 +16,8 @@ export const claims = (context: RegionContext, storage: Storage, labels: object,
     {
       apiVersion: 'v1',
       kind: 'PersistentVolumeClaim',
-      metadata: {name: DATA_VOLUME, labels},
+      // Immutable, so nothing in it may come from a field that can change.
+      metadata: {name: DATA_VOLUME, labels: {...selector, [MANAGED_BY]: MANAGER}},
       spec: {
         accessModes: ['ReadWriteOnce'],
         // Immutable: a set keeps the size it was made with, and its claims grow on their own.

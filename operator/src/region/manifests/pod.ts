@@ -50,7 +50,6 @@ export const configMapVolume = (name: string, mountPath: string, configMap: stri
 export const podTemplate = (context: RegionContext, shape: PodShape): object => {
   const {spec, name} = context;
   const {scheduling, images, common} = spec;
-  const selector = selectorOf(name, shape.component, shape.shardId);
   const annotations = {
     ...common.annotations,
     ...(shape.configHash === undefined ? {} : {[CONFIG_HASH]: shape.configHash}),
@@ -80,7 +79,8 @@ export const podTemplate = (context: RegionContext, shape: PodShape): object => 
         maxSkew: 1,
         topologyKey,
         whenUnsatisfiable: 'ScheduleAnyway',
-        labelSelector: {matchLabels: selector},
+        // Of all shards together: each alone has only one pod to spread.
+        labelSelector: {matchLabels: selectorOf(name, shape.component)},
       })),
       containers: [
         {

@@ -3,7 +3,7 @@ import {type Desired} from '../../../kube/controller.ts';
 import {type RegionContext} from '../../context.ts';
 import {hashOf} from '../../hash.ts';
 import {KINDS} from '../../kinds.ts';
-import {labelsOf, metadataOf, selectorOf} from '../../labels.ts';
+import {metadataOf, selectorOf} from '../../labels.ts';
 import {DATA_VOLUME} from '../../names.ts';
 import {configMapVolume, emptyDir, podTemplate} from '../../manifests/pod.ts';
 import {headlessService, service} from '../../manifests/service.ts';
@@ -34,7 +34,7 @@ export const shardStatefulSet = (context: RegionContext, id: number): Desired =>
         ...claims(
           context,
           postgres.storage,
-          labelsOf(context, 'postgres', id),
+          selectorOf(name, 'postgres', id),
           live?.spec.volumeClaimTemplates[0]?.spec.resources.requests.storage,
         ),
         template: podTemplate(context, {

@@ -3,7 +3,7 @@ import {type Desired} from '../../../kube/controller.ts';
 import {type RegionContext} from '../../context.ts';
 import {hashOf} from '../../hash.ts';
 import {KINDS} from '../../kinds.ts';
-import {labelsOf, metadataOf, selectorOf} from '../../labels.ts';
+import {metadataOf, selectorOf} from '../../labels.ts';
 import {configMapVolume, emptyDir, podTemplate} from '../../manifests/pod.ts';
 import {headlessService, service} from '../../manifests/service.ts';
 import {DATA_VOLUME} from '../../names.ts';
@@ -24,7 +24,6 @@ const tcp = {tcpSocket: {port: 'amqp'}, timeoutSeconds: 5};
 export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
   const {spec, names, images, children, name} = context;
   const live = children.workload(KINDS.statefulSet, names.rabbitmq);
-  const labels = labelsOf(context, 'rabbitmq');
   return withRevision({
     manifest: {
       ...KINDS.statefulSet,
@@ -37,7 +36,7 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
         ...claims(
           context,
           spec.rabbitmq.storage,
-          labels,
+          selectorOf(name, 'rabbitmq'),
           live?.spec.volumeClaimTemplates[0]?.spec.resources.requests.storage,
         ),
         template: podTemplate(context, {
