@@ -7,7 +7,7 @@ import {labelsOf, MANAGED_BY, MANAGER} from '../labels.ts';
 import {DATA_VOLUME} from '../names.ts';
 
 /** The volume claim template, and what becomes of claims when the set or a replica goes away. */
-export const claims = (context: RegionContext, storage: Storage, labels: object, live: string | undefined) => ({
+export const claims = (context: RegionContext, storage: Storage, selector: object, live: string | undefined) => ({
   persistentVolumeClaimRetentionPolicy: {
     whenDeleted: context.spec.deletionPolicy,
     whenScaled: 'Retain',
