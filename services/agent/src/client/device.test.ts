@@ -158,6 +158,18 @@ describe('a device', () => {
     expect(region.seen.map(({path}) => path)).toEqual(['/v1/enroll', '/v1/sync', '/v1/enroll', '/v1/sync']);
   });
 
+  test('begins again in a region that lost its data, even if the epoch has the old name', async () => {
+    const device = makeDevice();
+    await device.record(readings(2));
+    await until(device, () => drained(device), 'applied');
+    region.devices.clear();
+    await device.record(readings(3));
+    device.wakeUp('scheduled');
+    await until(device, () => drained(device) && device.session.phase === 'sync', 'applied anew');
+    expect(taken()).toEqual(['e1:1 1,2,3']);
+    expect(saved.at(-1)?.secret).toBe('secret-1');
+  });
+
   test('takes a new epoch with a new secret when told so, and numbers from 1', async () => {
     region.extra = (body) => (body.epoch === 'e1' ? {commands: [{id: 'c1', type: 'epoch.new'}], cmdCursor: 'c1'} : {});
     const device = makeDevice();

@@ -65,6 +65,8 @@ export class Device {
   readonly #parts: DeviceParts;
   #identity: Identity;
   #session: Session;
+  /** The secret was made since the last enrolment. */
+  #freshSecret = false;
 
   constructor(parts: DeviceParts) {
     this.#parts = parts;
@@ -92,6 +94,12 @@ export class Device {
   /** Makes the device due now; a back-off that runs is not shortened. */
   wakeUp(reason: Reason): void {
     this.#session = wakeUp(this.#session, reason, this.#parts.clock.monotonicMs());
+  }
+
+  /** Makes a heartbeat due now, to hear what is applied. */
+  ask(): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#session = {...this.#session, dueMs: Math.min(this.#session.dueMs, nowMs)};
   }
 
   /**
@@ -155,6 +163,7 @@ export class Device {
       // Saved before it is used: the region must never know a secret that we could forget.
       await memory.saveIdentity(this.#identity);
       this.#session = {...this.#session, newSecretWanted: false, phase: 'enrol'};
+      this.#freshSecret = true;
     }
     const {hardwareId, secret} = this.#identity;
     const {bytes} = await encodeBody({hardwareId, secret, ...options.profile}, 'none');
@@ -178,7 +187,8 @@ export class Device {
       await memory.saveIdentity(this.#identity);
       observer.enrolled?.(deviceId, epoch);
     }
-    await this.#take(afterEnrol(this.#hurried(), outcome, outbox, this.#chance()));
+    await this.#take(afterEnrol(this.#hurried(), outcome, this.#freshSecret, outbox, this.#chance()));
+    if (outcome.kind === 'enrolled') this.#freshSecret = false;
   }
 
   async #send(batch: Batch): Promise<void> {

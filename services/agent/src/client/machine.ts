@@ -160,7 +160,15 @@ export const afterSync = (
     case 'later':
       return {session: failed(session, answer.error, answer.retryAfterMs, chance), entries: []};
     case 'enrol-again':
-      return {session: {...failed(session, answer.error, undefined, chance), phase: 'enrol'}, entries: []};
+      return {
+        session: {
+          ...failed(session, answer.error, undefined, chance),
+          phase: 'enrol',
+          // A region that applied our batches and does not know us any more has lost its data: our numbers mean nothing to it.
+          newSecretWanted: session.newSecretWanted || outbox.applied > 0,
+        },
+        entries: [],
+      };
     case 'wrong-region':
       return {session: {...failed(session, answer.error, undefined, chance), home: answer.home}, entries: []};
     case 'gap': {
@@ -196,15 +204,26 @@ export const afterSync = (
   }
 };
 
-export const afterEnrol = (session: Session, outcome: EnrolOutcome, outbox: Outbox, chance: Chance): Step => {
+/** @param fresh the secret was used for the first time, so the epoch is a new one even if it has the name of an old one */
+export const afterEnrol = (
+  session: Session,
+  outcome: EnrolOutcome,
+  fresh: boolean,
+  outbox: Outbox,
+  chance: Chance,
+): Step => {
   if (outcome.kind === 'later') {
     return {session: failed(session, outcome.error, outcome.retryAfterMs, chance), entries: []};
   }
   const {epoch, policy} = outcome.answer;
+  const entries: OutboxEntry[] = [];
+  if (epoch !== outbox.epoch) entries.push({op: 'epoch', epoch});
+  // The region was restored to a time before it gave out this name: batches sealed under it would collide.
+  else if (fresh) entries.push({op: 'reopen'}, {op: 'epoch', epoch});
   return {
     // Failures are kept until a sync succeeds: a credential that is refused right after enrolment must not become a tight loop.
     session: {...session, phase: 'sync', newSecretWanted: false, policy, recordLimit: policy.maxRecords},
-    entries: epoch === outbox.epoch ? [] : [{op: 'epoch', epoch}],
+    entries,
   };
 };
 

@@ -293,7 +293,10 @@ describe('waiting for the queues', () => {
         seen.push(missing);
       },
     };
-    const sleep = (): Promise<void> => Promise.resolve(void nowMs++);
+    const sleep = (): Promise<void> => {
+      nowMs += 1;
+      return Promise.resolve();
+    };
     expect(await waitUntilApplied(ledgers, readers, {...options, sleep})).toBe(1);
     expect(seen).toEqual([1, 1, 1, 1]);
     nowMs = 0;

@@ -1,0 +1,61 @@
+/** The loop of a real device: measure when it is time to, sync when it is due, sleep in between. */
+import type {Device} from '../client/device.ts';
+import type {Reading} from '../client/wire.ts';
+import {dropFor, type SpoolLimits} from './spool.ts';
+
+export interface AgentLoop {
+  readonly device: Device;
+  readonly limits: SpoolLimits;
+  readonly collect: () => readonly Reading[];
+  readonly drop: (entries: ReturnType<typeof dropFor>) => Promise<void>;
+  readonly nowMs: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+export const measure = async ({device, limits, collect, drop}: AgentLoop): Promise<void> => {
+  const readings = collect();
+  await drop(dropFor(device.outbox, readings.length, limits));
+  await device.record(readings);
+};
+
+/** Runs until the signal. @param syncEveryMs an upper bound for the region's own schedule */
+export const runAgent = async (loop: AgentLoop, intervalMs: number, syncEveryMs: number | undefined): Promise<void> => {
+  const {device, nowMs, sleep, signal} = loop;
+  let measureAtMs = nowMs();
+  let syncAtMs = syncEveryMs === undefined ? Infinity : nowMs() + syncEveryMs;
+  while (!signal.aborted) {
+    if (nowMs() >= measureAtMs) {
+      await measure(loop);
+      measureAtMs = nowMs() + intervalMs;
+    }
+    if (nowMs() >= syncAtMs) {
+      device.wakeUp('scheduled');
+      syncAtMs = nowMs() + (syncEveryMs ?? Infinity);
+    }
+    const nextMs = Math.min(await device.step(), measureAtMs, syncAtMs);
+    if (nextMs > nowMs()) await sleep(nextMs - nowMs() + 1, signal);
+  }
+};
+
+/** How often a device that waits for its batches to be applied asks. */
+const ASK_EVERY_MS = 500;
+
+/** Syncs until the region has applied everything. @returns false when the deadline or the signal came first. */
+export const syncOnce = async (loop: AgentLoop, deadlineMs: number): Promise<boolean> => {
+  const {device, nowMs, sleep, signal} = loop;
+  const {outbox} = device;
+  const done = (): boolean =>
+    outbox.epoch !== undefined && outbox.queued === 0 && outbox.batches.length === 0 && outbox.lastBatchSeq > 0;
+  device.wakeUp('scheduled');
+  while (!done()) {
+    if (signal.aborted || nowMs() >= deadlineMs) return false;
+    const nextMs = await device.step();
+    if (nextMs <= nowMs()) continue;
+    const accepted = outbox.toSend === undefined && outbox.queued === 0;
+    const failing = device.session.failures > 0;
+    await sleep(accepted && !failing ? ASK_EVERY_MS : Math.min(nextMs, deadlineMs) - nowMs() + 1, signal);
+    if (accepted && !failing) device.ask();
+  }
+  return true;
+};

@@ -1,0 +1,79 @@
+import {existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach, expect, test} from '@jest/globals';
+import fc from 'fast-check';
+import type {OutboxEntry} from '../client/outbox.ts';
+import {dropFor, openSpool, replay, type Spool} from './spool.ts';
+
+let folder: string;
+const file = (): string => join(folder, 'spool.log');
+const LIMITS = {maxQueued: 10, compactBytes: 1000};
+
+const commit = async (spool: Spool, ...entries: OutboxEntry[]): Promise<void> => {
+  await spool.append(entries);
+  for (const entry of entries) spool.outbox.apply(entry);
+};
+const reading = (t: number): OutboxEntry => ({op: 'reading', reading: {k: 'n', t, d: {}}});
+const SEAL: OutboxEntry = {op: 'seal', count: 2, mode: 'delta', reason: 'scheduled', state: {v: 1}};
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pisync-spool-'));
+});
+afterEach(() => rmSync(folder, {recursive: true}));
+
+test('is the same after it is opened again', async () => {
+  const spool = await openSpool(folder, LIMITS);
+  expect(spool.recovery).toBe('new');
+  await commit(spool, reading(1), reading(2), reading(3), {op: 'epoch', epoch: 'e1'}, SEAL);
+  await spool.close();
+  const again = await openSpool(folder, LIMITS);
+  expect(again.recovery).toBe('clean');
+  expect([...again.outbox.entries()]).toEqual([...spool.outbox.entries()]);
+  await again.close();
+});
+
+test('cuts off a torn tail at any byte, and keeps every whole entry before it', async () => {
+  const spool = await openSpool(folder, LIMITS);
+  await commit(spool, {op: 'epoch', epoch: 'e1'}, reading(1), reading(2), SEAL, {
+    op: 'accepted',
+    epoch: 'e1',
+    batchSeq: 1,
+  });
+  await spool.close();
+  const whole = readFileSync(file(), 'utf8');
+  fc.assert(
+    fc.property(fc.integer({min: 0, max: whole.length}), (cut) => {
+      const {entries, recovery} = replay(whole.slice(0, cut));
+      const complete = whole.slice(0, cut).split('\n').length - 1;
+      expect(entries).toHaveLength(complete);
+      expect(recovery).toBe(cut === 0 || whole[cut - 1] === '\n' ? 'clean' : 'torn');
+    }),
+  );
+});
+
+test('tells a bad card from a power cut, keeps what came before, and sets the file aside', async () => {
+  const spool = await openSpool(folder, LIMITS);
+  await commit(spool, reading(1), reading(2), reading(3));
+  await spool.close();
+  const lines = readFileSync(file(), 'utf8').split('\n');
+  lines[2] = lines[2]?.replace('"t":2', '"t":7') ?? '';
+  writeFileSync(file(), lines.join('\n'));
+  const again = await openSpool(folder, LIMITS);
+  expect(again.recovery).toBe('corrupt');
+  expect(again.outbox.queued).toBe(1);
+  expect(existsSync(`${file()}.corrupt`)).toBe(true);
+  await again.close();
+});
+
+test('stays small while readings come and go, and drops the oldest when too many wait', async () => {
+  const spool = await openSpool(folder, LIMITS);
+  for (let t = 0; t < 500; t++) await commit(spool, ...dropFor(spool.outbox, 1, LIMITS), reading(t));
+  expect(spool.outbox).toMatchObject({queued: 10, dropped: 490});
+  expect(statSync(file()).size).toBeLessThan(4000);
+  await spool.close();
+  const again = await openSpool(folder, LIMITS);
+  expect([...again.outbox.entries()].at(-1)).toEqual(reading(499));
+  expect(again.outbox.dropped).toBe(490);
+  await again.close();
+});
