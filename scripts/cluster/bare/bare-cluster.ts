@@ -45,7 +45,7 @@ export function bareCluster(settings: Settings, say: (text: string) => void): Cl
   const start = async (): Promise<number> => {
     await assertPortIsFree(settings.ingressPort, 'PISYNC_INGRESS_PORT');
     await assertPortIsFree(settings.ingressTlsPort, 'PISYNC_INGRESS_TLS_PORT');
-    const code = await startCluster(settings, say);
+    const code = await startCluster(settings);
     if (code === 130 || code === 143) {
       say('Taking down what was started');
       await removeEverything(readState(), quiet);

@@ -26,7 +26,7 @@ export function assertPortIsFree(port: number, variable: string): Promise<void> 
 }
 
 /** Starts the host's half of the way from 127.0.0.1 into the ingress. Its processes end with the cluster's cgroups. */
-export function startForward(port: number, socket: string, tree: CgroupTree): void {
+function startForward(port: number, socket: string, tree: CgroupTree): void {
   tree.create(HOST);
   const log = openSync(join(folders.logs, `forward-${port}.log`), 'a');
   const child = spawn('socat', [`TCP-LISTEN:${port},bind=127.0.0.1,reuseaddr,fork`, `UNIX-CONNECT:${socket}`], {

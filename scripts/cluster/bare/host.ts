@@ -5,7 +5,7 @@ import type {Log} from '../../terminal/log.ts';
 import {NODE_FOLDERS} from './components.ts';
 
 /** Kernel settings of the whole machine that the cluster changes: inotify by us, the others by kubelet and kube-proxy. */
-export const SYSCTLS = [
+const SYSCTLS = [
   'fs.inotify.max_user_instances',
   'vm.overcommit_memory',
   'vm.panic_on_oom',

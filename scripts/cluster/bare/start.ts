@@ -20,7 +20,7 @@ import {bootId, updateState, writeState} from './state.ts';
 const IMAGES = [DATA_IMAGE, PAUSE_IMAGE];
 
 /** Starts a new cluster on a machine that has none. What does not need each other runs at the same time. */
-export function startCluster(settings: Settings, say: (text: string) => void): Promise<number> {
+export function startCluster(settings: Settings): Promise<number> {
   const nodes = nodesOf(settings.nodes);
   const tree = cgroupTree();
   // Set by the step `binaries`, which all that read it need.
@@ -34,7 +34,7 @@ export function startCluster(settings: Settings, say: (text: string) => void): P
     updateState((state) => ({...state, machines: {...state.machines, [machine]: first}}));
   };
   const steps: readonly Step[] = [
-    {name: 'Debian packages', run: (context) => ensureHostPackages(context, say)},
+    {name: 'Debian packages', run: (context) => ensureHostPackages(context, context.say)},
     {
       name: 'binaries',
       run: async ({log, signal}) => {
@@ -58,7 +58,7 @@ export function startCluster(settings: Settings, say: (text: string) => void): P
           sysctls: recordSysctls(),
           createdFolders: missingFolders(),
         }));
-        say(
+        context.say(
           `Changing this machine until the cluster goes down: cgroups and network namespaces named pisync, state in ${folders.state}, ` +
             `and these kernel settings, set by kubelet or for many file watchers:\n  ${Object.keys(state.sysctls).join(' ')}`,
         );
