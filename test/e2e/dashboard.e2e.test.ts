@@ -54,7 +54,7 @@ describe('the dashboard in a browser', () => {
     await page.goto(`${protocol}//${region.adminHost}${port === '' ? '' : `:${port}`}/`);
     await page.getByLabel(/token/i).fill(token);
     await page.getByRole('button', {name: /sign in/i}).click();
-    await page.getByTestId('summary').waitFor();
+    await page.getByTestId('summary-tiles').waitFor();
     await page
       .getByRole('link', {name: /devices/i})
       .first()

@@ -34,7 +34,7 @@ describe('devices sync', () => {
     'while %s is killed with -9, and nothing acknowledged is lost or applied twice',
     async (_what, selector) => {
       const before = await receipts();
-      const fleet = await startFleet(region, {devices: 200, batches: 3, records: 20, rampSeconds: 6});
+      const fleet = await startFleet(region, {devices: 200, batches: 3, records: 20, seconds: 12});
       await until('the fleet to be at work', async () => ((await receipts()) - before > 60 ? true : undefined), {
         everyMs: 100,
       });

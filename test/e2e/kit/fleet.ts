@@ -21,7 +21,7 @@ export interface RunningFleet {
   judge(): Promise<Verdict>;
 }
 
-const PROGRAM = join(ROOT, 'services/agent/src/fleet-main.ts');
+const PROGRAM = join(ROOT, 'services/agent/src/fleet/main.ts');
 
 /** Simulated devices that sync through the ingress under `host`, while a test breaks things. */
 export async function startFleet(
@@ -31,7 +31,7 @@ export async function startFleet(
     readonly devices: number;
     readonly batches: number;
     readonly records: number;
-    readonly rampSeconds?: number;
+    readonly seconds?: number;
   },
 ): Promise<RunningFleet> {
   mkdirSync(join(ROOT, 'out'), {recursive: true});
@@ -50,7 +50,10 @@ export async function startFleet(
       ...['--devices', String(options.devices)],
       ...['--batches', String(options.batches)],
       ...['--records', String(options.records)],
-      ...['--ramp', String(options.rampSeconds ?? 5)],
+      ...['--duration', String(options.seconds ?? 10)],
+      // A test cannot wait for the minutes that a real device backs off for.
+      ...['--backoff-scale', '0.02'],
+      ...['--deadline', '120'],
       ...['--ledger', ledger],
       ...['--report', join(folder, 'report.json')],
     ],
