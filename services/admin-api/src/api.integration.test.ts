@@ -242,3 +242,26 @@ describe('the region summary', () => {
     for (const {shard, devices: inShard} of summary.byShard) expect(inShard).toBe(count('shard', shard));
   });
 });
+
+describe('the OpenAPI document', () => {
+  test('has every operation, and each answers as it says', async () => {
+    const id = devices[0]?.id ?? '';
+    const operator = await seedApiToken(region.shards, 'operator');
+    const whole = await startTestApi({shards: region.shards, cache: NO_CACHE, publish: () => Promise.resolve()});
+    try {
+      expect(whole.documented.length).toBeGreaterThan(0);
+      for (const operation of whole.documented) {
+        const [method = '', path = ''] = operation.split(' ');
+        const body = method !== 'post' ? undefined : path.endsWith('/session') ? {token: operator} : {syncType: 'full'};
+        const answer = await whole.call(method.toUpperCase(), path.replace('{id}', id), {
+          token: operator,
+          ...(body === undefined ? {} : {body}),
+        });
+        expect({operation, ok: answer.status < 300}).toEqual({operation, ok: true});
+      }
+      expect([...whole.seen].sort()).toEqual([...whole.documented].sort());
+    } finally {
+      await whole.close();
+    }
+  });
+});

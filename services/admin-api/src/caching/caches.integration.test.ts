@@ -7,16 +7,9 @@ import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {z} from 'zod';
 import {type SeededDevice, seedApiToken, seedDevices, seedSyncs} from '../testing/seed.ts';
+import {redisUrl} from '../testing/test-redis.ts';
 import {startTestApi, type TestApi} from '../testing/test-api.ts';
-
-const redisUrl = (): URL => {
-  const text = process.env['PISYNC_TEST_REDIS_URL'];
-  if (text === undefined || text === '')
-    throw new Error('PISYNC_TEST_REDIS_URL is not set: it names a Redis for tests');
-  return new URL(text);
-};
-
-const DEADLINE_MS = 10_000;
+import {waitUntil} from '../testing/wait-until.ts';
 
 let region: TestShards;
 let cache: Cache;
@@ -37,12 +30,10 @@ beforeAll(async () => {
   region = await createTestShards({shards: 2});
   devices = await seedDevices(region.shards, 5);
   viewer = await seedApiToken(region.shards, 'viewer');
-  cache = await open(Number(redisUrl().port));
-  const deadline = performance.now() + DEADLINE_MS;
-  while ((await cache.use((redis) => redis.ping())) !== 'PONG') {
-    if (performance.now() > deadline) throw new Error('Redis did not answer a ping in time');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  cache = await open(Number(redisUrl().port === '' ? '6379' : redisUrl().port));
+  await waitUntil(async () =>
+    (await cache.use((redis) => redis.ping())) === 'PONG' ? undefined : 'Redis does not answer a ping',
+  );
   await cache.use((redis) => redis.del(cacheKey.aggregate('summary')));
   api = await startTestApi({shards: region.shards, cache});
 }, 60_000);

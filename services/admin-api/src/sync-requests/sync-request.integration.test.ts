@@ -1,8 +1,4 @@
-import {randomBytes} from 'node:crypto';
-import {performance} from 'node:perf_hooks';
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
-import {openBrokerConnection, type BrokerConnection} from '@pisync/core/broker/connection';
-import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
 import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
 import {decodeSyncRequest, publishSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
@@ -10,24 +6,15 @@ import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {type SeededDevice, seedApiToken, seedDevices} from '../testing/seed.ts';
 import {startTestApi, type TestApi} from '../testing/test-api.ts';
-
-const brokerUrl = (): URL => {
-  const text = process.env['PISYNC_TEST_AMQP_URL'];
-  if (text === undefined || text === '')
-    throw new Error('PISYNC_TEST_AMQP_URL is not set: it names a RabbitMQ for tests');
-  return new URL(text);
-};
-
-const DEADLINE_MS = 15_000;
-const PARTITIONS = 1;
+import {openTestBroker, type TestBroker} from '../testing/test-broker.ts';
+import {waitUntil} from '../testing/wait-until.ts';
 
 let region: TestShards;
-let connection: BrokerConnection;
+let broker: TestBroker;
 let publisher: Publisher;
 let api: TestApi;
 let device: SeededDevice;
 let operator: string;
-const names = brokerNames(`test-${randomBytes(5).toString('hex')}`);
 
 beforeAll(async () => {
   region = await createTestShards({shards: 2});
@@ -35,65 +22,34 @@ beforeAll(async () => {
   if (seeded === undefined) throw new Error('no device was seeded');
   device = seeded;
   operator = await seedApiToken(region.shards, 'operator');
-  const url = brokerUrl();
-  const log = pino({level: 'silent'});
-  connection = openBrokerConnection({
-    address: () =>
-      Promise.resolve({
-        host: url.hostname,
-        port: Number(url.port),
-        vhost: url.pathname.length > 1 ? decodeURIComponent(url.pathname.slice(1)) : '/',
-        username: decodeURIComponent(url.username),
-        password: decodeURIComponent(url.password),
-      }),
-    name: 'admin-api-test',
-    log,
-    random: Math.random,
-  });
+  broker = openTestBroker(1);
   publisher = createPublisher({
-    connection,
-    names,
-    partitions: PARTITIONS,
+    connection: broker.connection,
+    names: broker.names,
+    partitions: broker.partitions,
     confirmTimeoutMs: 5000,
-    log,
+    log: pino({level: 'silent'}),
     registry: new Registry(),
   });
-  const deadline = performance.now() + DEADLINE_MS;
-  while (publisher.trouble() !== undefined) {
-    if (performance.now() > deadline) throw new Error(`the broker cannot be used: ${publisher.trouble() ?? ''}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await waitUntil(() => publisher.trouble());
   api = await startTestApi({
     shards: region.shards,
     cache: {use: () => Promise.resolve(undefined)},
-    publish: (request) => publishSyncRequest(publisher, names, request),
+    publish: (request) => publishSyncRequest(publisher, broker.names, request),
   });
 }, 60_000);
 
 afterAll(async () => {
-  const channel = await (await connection.ready()).createChannel();
-  for (const priority of QUEUE_PRIORITIES) {
-    await channel.deleteQueue(names.requests.queue(priority));
-    for (let partition = 0; partition < PARTITIONS; partition++) {
-      await channel.deleteQueue(names.batches.queue(partition, priority));
-    }
-  }
-  for (const rung of RETRY_RUNGS) {
-    await channel.deleteQueue(names.retry.queue(rung));
-    await channel.deleteExchange(names.retry.exchange(rung));
-  }
-  await channel.deleteExchange(names.batches.exchange);
-  await channel.deleteExchange(names.requests.exchange);
   await api.close();
   await publisher.close();
-  await connection.close();
+  await broker.close();
   await region.close();
 }, 30_000);
 
 const next = async (priority: 'high' | 'normal'): Promise<SyncRequest | undefined> => {
-  const channel = await (await connection.ready()).createChannel();
+  const channel = await (await broker.connection.ready()).createChannel();
   try {
-    const message = await channel.get(names.requests.queue(priority), {noAck: true});
+    const message = await channel.get(broker.names.requests.queue(priority), {noAck: true});
     return message === false ? undefined : decodeSyncRequest(message.content);
   } finally {
     await channel.close();
@@ -125,14 +81,13 @@ test('nothing is queued for a device that is unknown or revoked', async () => {
 });
 
 test('a broker that cannot be used is a 503, not a false promise', async () => {
-  const nowhere = brokerNames('nobody-declared-this');
   const broken = await startTestApi({
     shards: region.shards,
     cache: {use: () => Promise.resolve(undefined)},
     publish: (request) =>
       publishSyncRequest(
         publisher,
-        {...names, requests: {...nowhere.requests, exchange: names.batches.exchange}},
+        {...broker.names, requests: {...broker.names.requests, exchange: broker.names.batches.exchange}},
         request,
       ),
   });
