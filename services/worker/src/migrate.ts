@@ -92,6 +92,7 @@ const poolOf = (target: MigrationTarget): pg.Pool => {
   });
   // A lost idle connection is replaced by the next query, which then says what is wrong.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 };
 

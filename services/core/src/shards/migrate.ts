@@ -35,6 +35,8 @@ export const migrateShard = async (target: MigrationTarget, shardId: number): Pr
   const connection = {...target, application_name: `migrate/shard-${shardId}`};
   // knex's own lock is a table row that a killed job leaves behind; this one ends with its connection.
   const guard = new pg.Client(connection);
+  // A lost connection also fails the query that waits; as an event alone it would end the process.
+  guard.on('error', () => undefined);
   await guard.connect();
   try {
     await guard.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);

@@ -93,6 +93,9 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       keepAlive: true,
       types: PG_TYPES,
     });
+    // A client in use reports a lost connection both to the query that waits and as an event; unheard, the event would end
+    // the process.
+    pool.on('connect', (client) => client.on('error', () => undefined));
     pool.on('error', (error) => {
       log.warn({shard: shard.id, use, err: describeError(error)}, 'an idle connection to a shard was lost');
     });

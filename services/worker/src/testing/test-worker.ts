@@ -1,0 +1,219 @@
+import {randomBytes, randomUUID} from 'node:crypto';
+import {type BrokerConnection, openBrokerConnection} from '@pisync/core/broker/connection';
+import {BUNDLE_MEDIA_TYPE, type BundleItem, encodeBundle} from '@pisync/core/broker/bundle';
+import {
+  ATTEMPT_HEADER,
+  type BrokerNames,
+  brokerNames,
+  partitionOf,
+  QUEUE_PRIORITIES,
+  RETRY_RUNGS,
+} from '@pisync/core/broker/names';
+import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
+import {type Cache, openCache} from '@pisync/core/cache/cache';
+import {sleep} from '@pisync/core/lifecycle/sleep';
+import {openShards} from '@pisync/core/shards/shards';
+import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {pino} from 'pino';
+import {Registry} from 'prom-client';
+import {type Batch} from '../apply/batch.ts';
+import {startWorker} from '../worker.ts';
+
+export const PARTITIONS = 2;
+const log = pino({level: process.env.PISYNC_TEST_LOG ?? 'silent'});
+
+const addressOf = (variable: string): URL => {
+  const text = process.env[variable];
+  if (text === undefined || text === '') throw new Error(`${variable} is not set: the address of a server for tests`);
+  return new URL(text);
+};
+
+/** A worker as a process of its own would run it: own pools, own connections. */
+export interface RunningWorker {
+  readonly connection: BrokerConnection;
+  readonly registry: Registry;
+  /** Sum of a counter's series whose labels match. */
+  counter(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Shards, broker and cache of one test file, and what it needs to look behind them. */
+export interface WorkerBench {
+  readonly shards: TestShards;
+  readonly names: BrokerNames;
+  readonly publisher: Publisher;
+  readonly cache: Cache;
+  readonly start: (options?: {readonly cache?: Cache}) => Promise<RunningWorker>;
+  /** One message; `attempt` as if it had been tried before. */
+  publish(batches: readonly Batch[], priority?: 'high' | 'normal', attempt?: number): Promise<void>;
+  /** Messages that wait in a queue. */
+  depth(queue: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+export const itemOf = (batch: Batch): BundleItem => ({
+  meta: {
+    deviceId: batch.deviceId,
+    deviceKey: batch.deviceKey,
+    slot: batch.slot,
+    epoch: batch.epoch,
+    batchSeq: batch.batchSeq,
+    contentHash: batch.contentHash.toString('hex'),
+    receivedAt: batch.receivedAtMs,
+    receivedDay: batch.receivedDay,
+    mode: batch.mode,
+    reason: batch.reason ?? null,
+    bad: [],
+  },
+  payload: batch.payload,
+});
+
+/** Waits for a condition, looking every few milliseconds. @throws Error that says what was seen last. */
+export const until = async <T>(
+  what: string,
+  look: () => Promise<T>,
+  isDone: (seen: T) => boolean,
+  ms = 20_000,
+): Promise<T> => {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const seen = await look();
+    if (isDone(seen)) return seen;
+    if (Date.now() > deadline) throw new Error(`waited ${ms} ms for ${what}; last seen: ${JSON.stringify(seen)}`);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+};
+
+export const openWorkerBench = async (): Promise<WorkerBench> => {
+  const amqp = addressOf('PISYNC_TEST_AMQP_URL');
+  const redis = addressOf('PISYNC_TEST_REDIS_URL');
+  const shards = await createTestShards({shards: 2});
+  const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
+  const connect = (name: string): BrokerConnection =>
+    openBrokerConnection({
+      address: () =>
+        Promise.resolve({
+          host: amqp.hostname,
+          port: Number(amqp.port),
+          vhost: '/',
+          username: decodeURIComponent(amqp.username),
+          password: decodeURIComponent(amqp.password),
+        }),
+      name,
+      log,
+      random: Math.random,
+    });
+  const open = (registry: Registry): Promise<Cache> =>
+    openCache({
+      endpoint: {host: redis.hostname, port: Number(redis.port)},
+      password: () => Promise.resolve(undefined),
+      log,
+      registry,
+      now: () => performance.now(),
+    });
+  const connection = connect('bench');
+  const publisher = createPublisher({
+    connection,
+    names,
+    partitions: PARTITIONS,
+    confirmTimeoutMs: 5000,
+    log,
+    registry: new Registry(),
+  });
+  await until(
+    'the publisher',
+    () => Promise.resolve(publisher.trouble()),
+    (trouble) => trouble === undefined,
+  );
+  const cache = await open(new Registry());
+
+  const start = async (options: {readonly cache?: Cache} = {}): Promise<RunningWorker> => {
+    const registry = new Registry();
+    const own = await openShards({
+      topology: {current: () => shards.topology, onChange: () => () => undefined},
+      secretsDir: shards.secretsDir,
+      applicationName: 'test-worker',
+      log,
+      metrics: registry,
+      sizes: {ingest: 4, dashboard: 1, job: 2},
+    });
+    const consuming = connect('worker');
+    const ownCache = options.cache ?? (await open(registry));
+    const worker = startWorker({
+      shards: own,
+      cache: ownCache,
+      connection: consuming,
+      publisher,
+      names,
+      partitions: PARTITIONS,
+      concurrency: 2,
+      recordDays: () => 30,
+      log,
+      registry,
+      now: Date.now,
+      newId: randomUUID,
+      sleep,
+    });
+    return {
+      connection: consuming,
+      registry,
+      async counter(name, labels = {}) {
+        const metric = await registry.getSingleMetric(name)?.get();
+        const matching = (metric?.values ?? []).filter((one) =>
+          Object.entries(labels).every(([label, value]) => one.labels[label] === value),
+        );
+        return matching.reduce((sum, {value}) => sum + value, 0);
+      },
+      async close() {
+        await worker.close();
+        await consuming.close();
+        if (options.cache === undefined) await ownCache.close();
+        await own.close();
+      },
+    };
+  };
+
+  return {
+    shards,
+    names,
+    publisher,
+    cache,
+    start,
+    async publish(batches, priority = 'normal', attempt = 0) {
+      const partition = partitionOf(batches[0]?.slot ?? 0, PARTITIONS);
+      await publisher.publish({
+        exchange: names.batches.exchange,
+        routingKey: names.batches.routingKey(partition, priority),
+        content: encodeBundle(batches.map(itemOf)),
+        contentType: BUNDLE_MEDIA_TYPE,
+        ...(attempt === 0 ? {} : {headers: {[ATTEMPT_HEADER]: attempt}}),
+      });
+    },
+    async depth(queue) {
+      const channel = await (await connection.ready()).createChannel();
+      const {messageCount} = await channel.checkQueue(queue);
+      await channel.close();
+      return messageCount;
+    },
+    async close() {
+      const channel = await (await connection.ready()).createChannel();
+      for (const priority of QUEUE_PRIORITIES) {
+        for (let partition = 0; partition < PARTITIONS; partition++) {
+          await channel.deleteQueue(names.batches.queue(partition, priority));
+        }
+        await channel.deleteQueue(names.requests.queue(priority));
+      }
+      for (const rung of RETRY_RUNGS) {
+        await channel.deleteQueue(names.retry.queue(rung));
+        await channel.deleteExchange(names.retry.exchange(rung));
+      }
+      await channel.deleteExchange(names.batches.exchange);
+      await channel.deleteExchange(names.requests.exchange);
+      await channel.close();
+      await publisher.close();
+      await connection.close();
+      await cache.close();
+      await shards.close();
+    },
+  };
+};

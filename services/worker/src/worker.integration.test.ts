@@ -1,0 +1,300 @@
+import {randomUUID} from 'node:crypto';
+import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
+import {readPositionHint} from '@pisync/core/cache/position-hint';
+import {CACHE_CHANNEL} from '@pisync/core/cache/cache-keys';
+import {publishSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
+import {listOpenCommands} from '@pisync/core/commands/commands';
+import {findDevice} from '@pisync/core/devices/device-reader';
+import {findPosition} from '@pisync/core/devices/position';
+import {listReceiptsAfter} from '@pisync/core/receipts/receipts';
+import {dayOf} from '@pisync/core/shards/partitions';
+import {type Batch} from './apply/batch.ts';
+import {batchOf, enrolDevices, type TestDevice} from './testing/batches.ts';
+import {openWorkerBench, PARTITIONS, type RunningWorker, until, type WorkerBench} from './testing/test-worker.ts';
+
+let bench: WorkerBench;
+beforeAll(async () => {
+  bench = await openWorkerBench();
+});
+afterAll(() => bench.close());
+
+const running: RunningWorker[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((worker) => worker.close()));
+});
+const startWorker = async (options?: Parameters<WorkerBench['start']>[0]): Promise<RunningWorker> => {
+  const worker = await bench.start(options);
+  running.push(worker);
+  return worker;
+};
+
+const oneDevice = async (): Promise<TestDevice> => {
+  const [device] = await enrolDevices(bench.shards.shards, 1);
+  if (device === undefined) throw new Error('no device was enrolled');
+  return device;
+};
+
+const applied = async ({deviceKey, slot}: TestDevice): Promise<number> =>
+  (await findPosition(bench.shards.shards, deviceKey, slot))?.appliedThrough ?? -1;
+
+const waitApplied = (device: TestDevice, through: number) =>
+  until(
+    `batch ${through} of ${device.deviceId}`,
+    () => applied(device),
+    (seen) => seen === through,
+  );
+
+/** Everything stored, over all shards and straight from the tables. */
+const stored = async (devices: readonly TestDevice[]) => {
+  const rows = await Promise.all(
+    bench.shards.shards.ids().map((shard) =>
+      bench.shards.shards.pool(shard, 'job').query<{records: number; distinct: number; receipts: number}>(
+        `select (select count(*) from record where device_key = any($1)) as records,
+                (select count(distinct (device_key, epoch, seq)) from record where device_key = any($1)) as distinct,
+                (select count(*) from receipt where device_key = any($1)) as receipts`,
+        [devices.map(({deviceKey}) => deviceKey)],
+      ),
+    ),
+  );
+  const sum = (key: 'records' | 'distinct' | 'receipts') =>
+    rows.reduce((total, {rows: [row]}) => total + (row?.[key] ?? 0), 0);
+  return {records: sum('records'), distinct: sum('distinct'), receipts: sum('receipts')};
+};
+
+const shuffled = <T>(items: readonly T[]): readonly T[] =>
+  items
+    .map((item) => ({item, order: Math.random()}))
+    .sort((a, b) => a.order - b.order)
+    .map(({item}) => item);
+
+const publishAll = async (batches: readonly Batch[]): Promise<void> => {
+  // A bundle holds one partition only.
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const mine = batches.filter(({slot}) => slot % PARTITIONS === partition);
+    for (let at = 0; at < mine.length; at += 7) {
+      await bench.publish(mine.slice(at, at + 7), at % 3 === 0 ? 'high' : 'normal');
+    }
+  }
+};
+
+test('two workers apply shuffled and doubled batches exactly once while their connections are cut', async () => {
+  const devices = await enrolDevices(bench.shards.shards, 30);
+  const batches = devices.flatMap((device) =>
+    Array.from({length: 20}, (_, index) => batchOf({device, batchSeq: index + 1})),
+  );
+  const workers = [await startWorker(), await startWorker()];
+  const publishing = publishAll(shuffled([...batches, ...shuffled(batches).slice(0, 200)]));
+  for (let cut = 0; cut < 5; cut++) {
+    await bench.shards.shards
+      .control('job')
+      .query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'test-worker/%'`);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+  }
+  await publishing;
+  for (const device of devices) await waitApplied(device, 20);
+  expect(await stored(devices)).toEqual({records: 1200, distinct: 1200, receipts: 600});
+  for (const device of devices) {
+    expect(await findDevice(bench.shards.shards, device.deviceId)).toMatchObject({
+      recordsTotal: 40,
+      syncsTotal: 20,
+      status: 'on_time',
+      state: {v: 20},
+    });
+  }
+  const counts = await Promise.all(
+    workers.map((worker) => worker.counter('pisync_worker_batches_total', {outcome: 'applied'})),
+  );
+  // A commit whose answer was cut off is counted as a duplicate by the attempt after it.
+  expect(counts.reduce((a, b) => a + b)).toBeLessThanOrEqual(600);
+});
+
+test('after a commit the position is in the cache and viewers are told', async () => {
+  const device = await oneDevice();
+  const messages: string[] = [];
+  bench.cache.subscribe(CACHE_CHANNEL.live, (message) => messages.push(message));
+  await startWorker();
+  let batchSeq = 0;
+  // The subscription begins at its own time, so batches are sent until one is heard of.
+  await until(
+    'a live message',
+    async () => {
+      await bench.publish([batchOf({device, batchSeq: ++batchSeq})]);
+      await waitApplied(device, batchSeq);
+      return messages.filter((message) => message.includes(device.deviceId));
+    },
+    (seen) => seen.length > 0,
+  );
+  const hint = await until(
+    'the hint',
+    () => readPositionHint(bench.cache, device.deviceId),
+    (seen) => seen?.applied?.through === batchSeq,
+  );
+  expect(hint?.applied).toEqual({epoch: 1, through: batchSeq});
+});
+
+test('a worker that loses its channel between commit and ack applies nothing twice', async () => {
+  const device = await oneDevice();
+  let cuts = 0;
+  // Announcing comes after the commit and before the ack.
+  const worker: RunningWorker = await startWorker({
+    cache: {
+      async use() {
+        if (cuts++ === 0) await (await worker.connection.ready()).close();
+        return undefined;
+      },
+      subscribe: () => undefined,
+      close: () => Promise.resolve(),
+    },
+  });
+  await bench.publish([batchOf({device, batchSeq: 1}), batchOf({device, batchSeq: 2})]);
+  await until(
+    'the second delivery',
+    () => worker.counter('pisync_worker_batches_total', {outcome: 'duplicate'}),
+    (seen) => seen === 2,
+  );
+  expect(await stored([device])).toEqual({records: 4, distinct: 4, receipts: 2});
+  expect(await applied(device)).toBe(2);
+});
+
+test('a slot that moved is followed to its new shard without losing what was queued for it', async () => {
+  const device = await oneDevice();
+  const {shards} = bench.shards;
+  const from = shards.slotMap.shardOf(device.slot);
+  const to = 1 - from;
+  await startWorker();
+  await bench.publish([batchOf({device, batchSeq: 1})]);
+  await waitApplied(device, 1);
+  await shards
+    .pool(from, 'job')
+    .query(`update slot_owner set state = 'moved_out', epoch = 1 where slot = $1`, [device.slot]);
+  await bench.publish([batchOf({device, batchSeq: 2})]);
+  await shards.pool(to, 'job').query(`update slot_owner set state = 'owned', epoch = 1 where slot = $1`, [device.slot]);
+  await shards
+    .control('job')
+    .query(`update control.slot_map set shard = $2, epoch = 1 where slot = $1`, [device.slot, to]);
+  const found = await until(
+    'the receipt on the new shard',
+    () => listReceiptsAfter(shards, device, {epoch: 1, after: 0, limit: 10}),
+    (seen) => seen.length > 0,
+  );
+  expect(found.map(({batchSeq}) => batchSeq)).toEqual([2]);
+  expect(shards.slotMap.shardOf(device.slot)).toBe(to);
+});
+
+/** Makes the shards refuse records of one kind with an SQLSTATE of choice. */
+const poison = async (kind: string, code: string): Promise<void> => {
+  for (const shard of bench.shards.shards.ids()) {
+    await bench.shards.shards.pool(shard, 'job').query(
+      `create function refuse_${kind}() returns trigger language plpgsql as
+         $$ begin if new.kind = '${kind}' then raise exception 'this record is ${kind}' using errcode = '${code}'; end if; return new; end $$;
+       create trigger refuse_${kind} before insert on record for each row execute function refuse_${kind}()`,
+    );
+  }
+};
+
+test('the one batch that a shard refuses for good is rejected and the others of its bundle are applied', async () => {
+  await poison('poison', '22003');
+  const devices = await enrolDevices(bench.shards.shards, 9);
+  const [victim] = devices;
+  if (victim === undefined) throw new Error('no device was enrolled');
+  const worker = await startWorker();
+  await bench.publish(
+    devices.map((device) =>
+      batchOf({device, batchSeq: 1, ...(device === victim ? {records: [{s: 1, k: 'poison'}]} : {})}),
+    ),
+  );
+  for (const device of devices) await waitApplied(device, 1);
+  expect(await stored(devices)).toEqual({records: 16, distinct: 16, receipts: 9});
+  expect(await listReceiptsAfter(bench.shards.shards, victim, {epoch: 1, after: 0, limit: 9})).toMatchObject([
+    {outcome: 'rejected'},
+  ]);
+  expect(await findDevice(bench.shards.shards, victim.deviceId)).toMatchObject({status: 'failing'});
+  expect(await worker.counter('pisync_worker_quarantined_total', {kind: 'batch'})).toBe(1);
+});
+
+test('a batch refused for an unknown reason climbs the ladder alone and ends in quarantine after the last rung', async () => {
+  await poison('riddle', 'P0001');
+  const [good, bad] = await enrolDevices(bench.shards.shards, 2);
+  if (good === undefined || bad === undefined) throw new Error('two devices were not enrolled');
+  const riddle = batchOf({device: bad, batchSeq: 1, records: [{s: 1, k: 'riddle'}]});
+  const worker = await startWorker();
+  await bench.publish([riddle, batchOf({device: good, batchSeq: 1})], 'normal', 1);
+  await waitApplied(good, 1);
+  await until(
+    'the second rung',
+    () => bench.depth(bench.names.retry.queue({name: '1m', delayMs: 60_000})),
+    (seen) => seen === 1,
+  );
+  expect(await applied(bad)).toBe(0);
+  await bench.publish([riddle], 'normal', 4);
+  await waitApplied(bad, 1);
+  const quarantined = await bench.shards.shards
+    .pool(bench.shards.shards.shardOfDevice(bad.deviceId), 'job')
+    .query<{reason: string; payload: Buffer}>('select reason, payload from quarantine where device_key = $1', [
+      bad.deviceKey,
+    ]);
+  expect(quarantined.rows).toMatchObject([
+    {reason: 'refused 5 times, at last: this record is riddle', payload: riddle.payload},
+  ]);
+  expect(await worker.counter('pisync_worker_batches_total', {outcome: 'retried'})).toBe(1);
+});
+
+test('a day whose partition is missing gets one; a day beyond retention does not', async () => {
+  const [late, ancient] = await enrolDevices(bench.shards.shards, 2);
+  if (late === undefined || ancient === undefined) throw new Error('two devices were not enrolled');
+  await startWorker();
+  const day = (ago: number) => dayOf(Date.now() - ago * 86_400_000);
+  await bench.publish([batchOf({device: late, batchSeq: 1, receivedDay: day(6)})]);
+  await bench.publish([batchOf({device: ancient, batchSeq: 1, receivedDay: day(400)})], 'normal', 4);
+  await waitApplied(late, 1);
+  await waitApplied(ancient, 1);
+  expect(await stored([late])).toMatchObject({records: 2});
+  expect(await listReceiptsAfter(bench.shards.shards, ancient, {epoch: 1, after: 0, limit: 9})).toMatchObject([
+    {outcome: 'rejected'},
+  ]);
+});
+
+test('a message that is no bundle is kept in the quarantine of shard 0', async () => {
+  const content = Buffer.from(`no bundle ${randomUUID()}`);
+  const worker = await startWorker();
+  await bench.publisher.publish({
+    exchange: bench.names.batches.exchange,
+    routingKey: bench.names.batches.routingKey(0, 'normal'),
+    content,
+    contentType: 'text/plain',
+  });
+  await until(
+    'the message in quarantine',
+    () => worker.counter('pisync_worker_quarantined_total', {kind: 'message'}),
+    (seen) => seen === 1,
+  );
+  const kept = await bench.shards.shards
+    .control('job')
+    .query<{detail: unknown}>('select detail from quarantine where payload = $1 and device_key is null', [content]);
+  expect(kept.rows).toMatchObject([{detail: {queue: bench.names.batches.queue(0, 'normal')}}]);
+});
+
+test('sync requests become one command per device and kind, as urgent as the most urgent', async () => {
+  const device = await oneDevice();
+  const worker = await startWorker();
+  const request = (priority: 'high' | 'normal', deviceId = device.deviceId): SyncRequest => ({
+    requestId: randomUUID(),
+    deviceId,
+    timestamp: new Date().toISOString(),
+    syncType: 'full',
+    priority,
+  });
+  for (const each of [request('normal'), request('high'), request('normal'), request('normal', randomUUID())]) {
+    await publishSyncRequest(bench.publisher, bench.names, each);
+  }
+  await until(
+    'four requests',
+    () => worker.counter('pisync_worker_sync_requests_total'),
+    (seen) => seen === 4,
+  );
+  expect(await listOpenCommands(bench.shards.shards, device, 10)).toMatchObject([
+    {type: 'sync.full', priority: 'high'},
+  ]);
+  expect(await worker.counter('pisync_worker_sync_requests_total', {outcome: 'unknown'})).toBe(1);
+  expect((await readPositionHint(bench.cache, device.deviceId))?.commands).toBe(true);
+});
