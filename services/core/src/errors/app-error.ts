@@ -70,6 +70,10 @@ export class AppError extends Error {
   }
 }
 
+/** By shape, because errors of node's own modules belong to another realm inside a test runner, where instanceof says no. */
+const isError = (value: unknown): value is {readonly message: string; readonly cause?: unknown} =>
+  typeof value === 'object' && value !== null && 'message' in value && typeof value.message === 'string';
+
 /** A sentence for logs and readiness answers: the message and those of its causes. */
 export const describeError = (error: unknown): string => {
   const parts: string[] = [];
@@ -78,10 +82,10 @@ export const describeError = (error: unknown): string => {
   for (let depth = 0; depth < 8 && current !== undefined && current !== null; depth++) {
     if (current instanceof AggregateError && current.message === '')
       parts.push(current.errors.map(describeError).join(', '));
-    else if (current instanceof Error) parts.push(current.message);
+    else if (isError(current)) parts.push(current.message);
     else if (typeof current === 'string') parts.push(current);
     else parts.push(JSON.stringify(current));
-    current = current instanceof Error ? current.cause : undefined;
+    current = isError(current) ? current.cause : undefined;
   }
   return parts.join(': ');
 };

@@ -35,8 +35,8 @@ export const startHttpServer = async ({app, port, maxConnections}: HttpServerOpt
   const server = createServer(
     {
       ...LIMITS,
-      IncomingMessage: withPrototype(IncomingMessage, app.request),
-      ServerResponse: withPrototype(ServerResponse, app.response),
+      IncomingMessage: withPrototype<typeof IncomingMessage>(IncomingMessage, app.request),
+      ServerResponse: withPrototype<typeof ServerResponse>(ServerResponse, app.response),
     },
     app,
   );

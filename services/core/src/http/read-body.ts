@@ -49,7 +49,7 @@ export const readBody = async (request: IncomingMessage, limits: BodyLimits): Pr
   try {
     return raw.length <= SYNC_GUNZIP_BYTES ? gunzipSync(raw, options) : await gunzipAsync(raw, options);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
+    if (typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
       throw tooLarge(limits, error);
     throw new AppError('bad-request', 'the body is not the gzip that its Content-Encoding says', {cause: error});
   }

@@ -45,8 +45,8 @@ export interface RunServiceOptions<V extends SharedVariables & Readonly<Record<s
   readonly process: ProcessLike;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Wait between "not ready" and the first close, so that proxies stop sending first. Default 0. */
-  readonly drainMs?: number;
+  /** Milliseconds between "not ready" and the first close, so that proxies stop sending first. Default 0. */
+  readonly drainMs?: (config: ConfigOf<ConfigDefinition<V>>) => number;
   /** Opens what the service needs with `life.own`; a service that serves returns, a job ends with `'done'`. */
   readonly body: (service: Service<ConfigOf<ConfigDefinition<V>>>) => Promise<'serving' | 'done'>;
 }
@@ -75,7 +75,7 @@ export const runService = async <V extends SharedVariables & Readonly<Record<str
     if (ending) return;
     ending = true;
     // While it drains the process still serves, but /readyz already says no.
-    const drainMs = code === EXIT.ok ? (options.drainMs ?? 0) : 0;
+    const drainMs = code === EXIT.ok ? (options.drainMs?.(loaded) ?? 0) : 0;
     const clean = await life.stop(drainMs);
     process.removeListener('SIGTERM', onSignal);
     process.removeListener('SIGINT', onSignal);

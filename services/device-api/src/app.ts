@@ -1,0 +1,51 @@
+import express, {type Express, type RequestHandler} from 'express';
+import {apiHeaders} from '@pisync/core/http/api-headers';
+import {notFoundHandler, problemHandler} from '@pisync/core/http/problem-handler';
+import {requestIds} from '@pisync/core/http/request-id';
+import type {Logger} from '@pisync/core/telemetry/logger';
+import {AppError} from '@pisync/core/errors/app-error';
+
+export interface AppOptions {
+  readonly log: Logger;
+  readonly metrics: RequestHandler;
+  readonly enrol: RequestHandler;
+  readonly sync: RequestHandler;
+  readonly receipts: RequestHandler;
+  readonly createRequestId: () => string;
+  readonly random: () => number;
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number;
+}
+
+export const ROUTES = ['/v1/enroll', '/v1/sync', '/v1/sync/receipts', '/v1/time'] as const;
+
+const PROTOCOL_VERSION = '1';
+
+/** The device API: four routes, and one place where faults become problem documents. */
+export const createApp = (options: AppOptions): Express => {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.use(requestIds(options.createRequestId));
+  app.use(options.metrics);
+  app.use(apiHeaders);
+  app.use((_request, response, next) => {
+    response.setHeader('X-PiSync-Protocol', PROTOCOL_VERSION);
+    next();
+  });
+  app.post('/v1/sync', options.sync);
+  app.post('/v1/enroll', options.enrol);
+  app.get('/v1/sync/receipts', options.receipts);
+  app.get('/v1/time', (_request, response) => {
+    response.setHeader('Content-Type', 'application/json');
+    response.end(JSON.stringify({serverTime: options.wallClock()}));
+  });
+  app.all([...ROUTES], (request, response) => {
+    response.setHeader('Allow', request.path === '/v1/sync' || request.path === '/v1/enroll' ? 'POST' : 'GET');
+    throw new AppError('method-not-allowed', `${request.path} does not know ${request.method}`);
+  });
+  app.use(notFoundHandler);
+  app.use(problemHandler(options));
+  return app;
+};

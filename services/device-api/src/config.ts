@@ -1,0 +1,52 @@
+import {PORTS} from '@pisync/contract/ports';
+import {defineConfig, variable} from '@pisync/core/config/config';
+import {sharedVariables} from '@pisync/core/config/shared';
+import {decimal, integer} from '@pisync/core/config/values';
+
+export const config = defineConfig({
+  command: 'device-api',
+  summary: 'what devices talk to: enrolment and sync',
+  variables: {
+    ...sharedVariables,
+    httpPort: variable(
+      'PISYNC_HTTP_PORT',
+      'TCP port for devices; 0 picks a free one.',
+      integer(0, 65535).default(PORTS.http),
+    ),
+    maxConnections: variable(
+      'PISYNC_MAX_CONNECTIONS',
+      'Open connections; more are refused.',
+      integer(1, 200_000).default(10_000),
+    ),
+    confirmTimeoutMs: variable(
+      'PISYNC_CONFIRM_TIMEOUT_MS',
+      'Milliseconds to wait for the broker to confirm a bundle before the device is told to come back.',
+      integer(50, 60_000).default(5_000),
+    ),
+    maxOpenBatches: variable(
+      'PISYNC_MAX_OPEN_BATCHES',
+      'Batches that may await their confirm in this process; above it devices are told to come back.',
+      integer(1, 100_000).default(2_000),
+    ),
+    maxLagMs: variable(
+      'PISYNC_MAX_LAG_MS',
+      'Event loop lag in milliseconds above which devices are told to come back.',
+      integer(10, 60_000).default(250),
+    ),
+    deviceBurst: variable(
+      'PISYNC_DEVICE_BURST',
+      'Calls that a device may make at once.',
+      integer(1, 10_000).default(30),
+    ),
+    deviceRate: variable(
+      'PISYNC_DEVICE_RATE',
+      'Calls per second that a device may keep up.',
+      decimal(0.01, 10_000).default(2),
+    ),
+    drainMs: variable(
+      'PISYNC_DRAIN_MS',
+      'Milliseconds between "not ready" and the end, so that proxies stop sending first.',
+      integer(0, 60_000).default(5_000),
+    ),
+  },
+});

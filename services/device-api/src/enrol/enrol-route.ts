@@ -1,0 +1,83 @@
+import type {RequestHandler} from 'express';
+import {createLru} from '@pisync/core/cache/lru';
+import {enrol} from '@pisync/core/devices/enrolment';
+import type {DeviceKeys} from '@pisync/core/devices/device-keys';
+import {findEnrolmentToken} from '@pisync/core/devices/tokens';
+import {AppError} from '@pisync/core/errors/app-error';
+import {readBody} from '@pisync/core/http/read-body';
+import type {Shards} from '@pisync/core/shards/shards';
+import {hashSecret} from '../credentials/authenticator.ts';
+import {bearerToken, formatCredential} from '../credentials/bearer.ts';
+import type {CredentialStore} from '../credentials/credential-store.ts';
+import {POLICY} from '../policy.ts';
+import {formatEpoch} from '../sync/epoch.ts';
+import {deviceIdOf} from './device-id.ts';
+import {parseEnrolBody} from './enrol-body.ts';
+
+export interface EnrolRouteOptions {
+  readonly shards: Shards;
+  readonly keys: DeviceKeys;
+  readonly credentials: CredentialStore;
+  readonly region: () => string;
+  /** Turns a database's error into one that the caller is told. */
+  readonly fromShard: <T>(work: Promise<T>) => Promise<T>;
+  /** Throws while no work is taken. */
+  readonly admit: () => void;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+const BODY_LIMITS = {maxBytes: 16 * 1024, maxInflatedBytes: 16 * 1024, timeoutMs: 10_000} as const;
+/** A fleet enrols with one token; a revoked one works this much longer, an unknown one is not asked for again this long. */
+const TOKEN_TTL_MS = 5_000;
+const MAX_TOKENS = 10_000;
+
+/**
+ * `POST /v1/enroll`. The device makes its secret, so a lost answer is repeated by asking again: the same secret changes
+ * nothing, another one means that the card was re-imaged and gets a new epoch.
+ */
+export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
+  const {shards, keys, credentials, region, fromShard, admit, now} = options;
+  const tokens = createLru<{readonly group: string | undefined}>(MAX_TOKENS, now);
+
+  const groupOf = async (token: string): Promise<string> => {
+    const hash = hashSecret(token);
+    const key = hash.toString('hex');
+    let known = tokens.get(key);
+    if (known === undefined) {
+      known = {group: (await fromShard(findEnrolmentToken(shards, hash)))?.group};
+      tokens.set(key, known, TOKEN_TTL_MS);
+    }
+    if (known.group === undefined)
+      throw new AppError('unauthenticated', 'the enrolment token is unknown, expired or revoked');
+    return known.group;
+  };
+
+  return async (request, response) => {
+    admit();
+    const body = parseEnrolBody(await readBody(request, BODY_LIMITS));
+    const token = body.enrolmentToken ?? bearerToken(request);
+    if (token === undefined) {
+      throw new AppError('unauthenticated', 'an enrolment token is needed, as bearer token or as enrolmentToken');
+    }
+    const group = await groupOf(token);
+    const {hardwareId, secret, name, model, tags} = body;
+    const deviceId = deviceIdOf(hardwareId);
+    const secretHash = hashSecret(secret);
+    const enrolment = await fromShard(
+      enrol(shards, keys, {deviceId, hardwareId, secretHash, group, name, model, tags}),
+    );
+    if (enrolment.kind === 'revoked') throw new AppError('forbidden', 'this device was revoked by an administrator');
+    if (enrolment.kind !== 'repeated') await credentials.invalidate(deviceId);
+    response.setHeader('Content-Type', 'application/json');
+    response.end(
+      JSON.stringify({
+        deviceId,
+        credential: formatCredential({deviceId, secret}),
+        epoch: formatEpoch(enrolment.epoch),
+        region: region(),
+        policy: POLICY,
+      }),
+    );
+  };
+};

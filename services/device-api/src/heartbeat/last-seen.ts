@@ -1,0 +1,56 @@
+import type {Sighting} from '@pisync/core/devices/last-seen';
+
+/** Collects signs of life and writes them together: a fleet that only says hello must not cost a transaction each. */
+export interface LastSeen {
+  note(sighting: Sighting): void;
+  /** Writes what is left. */
+  stop(): Promise<void>;
+}
+
+export interface LastSeenOptions {
+  /** Writes many, at most one call at a time. */
+  readonly write: (sightings: readonly Sighting[]) => Promise<unknown>;
+  readonly intervalMs: number;
+  readonly onFault: (error: unknown) => void;
+}
+
+/** Kept for the next round while a shard is away. Above it new ones are dropped: the device's next call brings a newer one. */
+const MAX_WAITING = 50_000;
+
+export const createLastSeen = ({write, intervalMs, onFault}: LastSeenOptions): LastSeen => {
+  let waiting = new Map<number, Sighting>();
+  let writing = Promise.resolve();
+  let busy = false;
+
+  const flush = async (): Promise<void> => {
+    if (busy || waiting.size === 0) return;
+    busy = true;
+    const group = [...waiting.values()];
+    waiting = new Map();
+    try {
+      await write(group);
+    } catch (error) {
+      onFault(error);
+      // What came meanwhile is newer.
+      for (const sighting of group) if (!waiting.has(sighting.deviceKey)) note(sighting);
+    } finally {
+      busy = false;
+    }
+  };
+  const note = (sighting: Sighting): void => {
+    if (waiting.size < MAX_WAITING || waiting.has(sighting.deviceKey)) waiting.set(sighting.deviceKey, sighting);
+  };
+  const timer = setInterval(() => {
+    writing = flush();
+  }, intervalMs);
+  timer.unref();
+
+  return {
+    note,
+    async stop() {
+      clearInterval(timer);
+      await writing;
+      await flush();
+    },
+  };
+};

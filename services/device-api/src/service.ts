@@ -1,0 +1,132 @@
+import type {BrokerConnection} from '@pisync/core/broker/connection';
+import {type Bundler, createBundler, DEFAULT_BUNDLER_LIMITS} from '@pisync/core/broker/bundler';
+import type {BrokerNames} from '@pisync/core/broker/names';
+import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
+import type {Cache} from '@pisync/core/cache/cache';
+import type {ConfigOf} from '@pisync/core/config/config';
+import {findCredential} from '@pisync/core/devices/credentials';
+import {createDeviceKeys} from '@pisync/core/devices/device-keys';
+import {touchLastSeen} from '@pisync/core/devices/last-seen';
+import {describeError} from '@pisync/core/errors/app-error';
+import {type HttpServer, startHttpServer} from '@pisync/core/http/http-server';
+import type {Lifecycle} from '@pisync/core/lifecycle/lifecycle';
+import type {Shards} from '@pisync/core/shards/shards';
+import type {Logger} from '@pisync/core/telemetry/logger';
+import type {Topology} from '@pisync/contract/topology';
+import type {Registry} from 'prom-client';
+import {createApp, ROUTES} from './app.ts';
+import type {config} from './config.ts';
+import {createCredentialStore} from './credentials/credential-store.ts';
+import {enrolRoute} from './enrol/enrol-route.ts';
+import {createLastSeen} from './heartbeat/last-seen.ts';
+import {httpMetrics} from './http-metrics.ts';
+import {admit} from './limits/admission.ts';
+import {createDeviceQuota} from './limits/device-quota.ts';
+import {receiptsRoute} from './receipts/receipts-route.ts';
+import {fromShard} from './shard-fault.ts';
+import {createPositionSource} from './sync/position.ts';
+import {syncRoute} from './sync/sync-route.ts';
+import {createSyncService} from './sync/sync-service.ts';
+
+/** What stands outside of this process or is not repeatable. */
+export interface DeviceApiOptions {
+  readonly config: Pick<
+    ConfigOf<typeof config>,
+    'httpPort' | 'maxConnections' | 'confirmTimeoutMs' | 'maxOpenBatches' | 'maxLagMs' | 'deviceBurst' | 'deviceRate'
+  >;
+  readonly topology: () => Topology;
+  readonly shards: Shards;
+  readonly cache: Cache;
+  readonly connection: BrokerConnection;
+  readonly names: BrokerNames;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly life: Lifecycle;
+  readonly lagMs: () => number;
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly createRequestId: () => string;
+}
+
+export interface DeviceApi {
+  readonly server: HttpServer;
+  readonly publisher: Publisher;
+}
+
+/** At most one write of last-seen times a second and process. */
+const LAST_SEEN_INTERVAL_MS = 1000;
+
+/** Puts the parts together and serves; what it opens is closed with `life`. */
+export const startDeviceApi = async (options: DeviceApiOptions): Promise<DeviceApi> => {
+  const {config, topology, shards, cache, connection, names, log, registry, life, lagMs, wallClock, now, random} =
+    options;
+  // Partitions are declared once: their number is part of the queues' names and never shrinks while a process runs.
+  const {partitions} = topology().broker;
+  const onShardFault = (error: unknown): void => log.debug({reason: describeError(error)}, 'a shard did not answer');
+
+  const publisher = await life.own(
+    'publisher',
+    () => createPublisher({connection, names, partitions, confirmTimeoutMs: config.confirmTimeoutMs, log, registry}),
+    (opened) => opened.close(),
+  );
+  const bundler: Bundler = createBundler({publisher, names, partitions, limits: DEFAULT_BUNDLER_LIMITS, registry});
+  const lastSeen = await life.own(
+    'last-seen writer',
+    () =>
+      createLastSeen({
+        write: (sightings) => touchLastSeen(shards, sightings),
+        intervalMs: LAST_SEEN_INTERVAL_MS,
+        onFault: onShardFault,
+      }),
+    (opened) => opened.stop(),
+  );
+  const credentials = createCredentialStore({
+    cache,
+    load: (deviceId) => fromShard(findCredential(shards, deviceId)),
+    now,
+  });
+  const quota = createDeviceQuota({burst: config.deviceBurst, perSecond: config.deviceRate, now});
+  const service = createSyncService({
+    credentials,
+    positions: createPositionSource({cache, shards, onShardFault}),
+    publish: (item, priority) => bundler.add(item, priority),
+    lastSeen,
+    shards,
+    syncWindow: () => topology().capacity.syncWindow,
+    wallClock,
+    onShardFault,
+  });
+  const app = createApp({
+    log,
+    metrics: httpMetrics(registry, ROUTES, now),
+    sync: syncRoute({
+      credentials,
+      quota,
+      service,
+      admit: () => admit({brokerTrouble: publisher.trouble(), openBatches: bundler.open(), lagMs: lagMs()}, config),
+    }),
+    enrol: enrolRoute({
+      shards,
+      keys: createDeviceKeys(shards),
+      credentials,
+      region: () => topology().region,
+      fromShard,
+      // Enrolment needs no broker.
+      admit: () => admit({brokerTrouble: undefined, openBatches: 0, lagMs: lagMs()}, config),
+      now,
+    }),
+    receipts: receiptsRoute({credentials, quota, shards, fromShard}),
+    createRequestId: options.createRequestId,
+    random,
+    wallClock,
+  });
+  const server = await life.own(
+    'HTTP server',
+    () => startHttpServer({app, port: config.httpPort, maxConnections: config.maxConnections}),
+    (opened) => opened.stop(),
+  );
+  return {server, publisher};
+};

@@ -1,0 +1,35 @@
+/** What JSON allows and PostgreSQL does not: the character NUL and halves of surrogate pairs. JSON can only write them as escapes. */
+const SUSPICIOUS = /\\u(?:0000|[dD][89a-fA-F])/;
+
+/** True when the text may hold something that cannot be stored; false is certain. */
+export const mayBeUnstorable = (json: string): boolean => SUSPICIOUS.test(json);
+
+/** Whether every text and key of a parsed value can be stored. */
+export const isStorable = (value: unknown): boolean => {
+  if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorable(inner));
+};
+
+const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = Buffer.from('"\\[]{}');
+
+/**
+ * Whether arrays and objects are nested deeper than `limit`, without parsing: recursive code behind this (JSON.stringify,
+ * jsonb) has a stack, and a megabyte of "[" would overflow it.
+ */
+export const isNestedDeeperThan = (json: Buffer, limit: number): boolean => {
+  let depth = 0;
+  let inText = false;
+  for (let at = 0; at < json.length; at++) {
+    const byte = json[at];
+    if (inText) {
+      if (byte === BACKSLASH) at += 1;
+      else if (byte === QUOTE) inText = false;
+    } else if (byte === QUOTE) inText = true;
+    else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) {
+      depth += 1;
+      if (depth > limit) return true;
+    } else if (byte === CLOSE_BRACKET || byte === CLOSE_BRACE) depth -= 1;
+  }
+  return false;
+};

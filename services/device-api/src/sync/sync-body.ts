@@ -1,0 +1,109 @@
+import {createHash} from 'node:crypto';
+import {type Static, Type} from 'typebox';
+import {Compile} from 'typebox/compile';
+import {AppError, type Fault} from '@pisync/core/errors/app-error';
+import {isNestedDeeperThan, isStorable, mayBeUnstorable} from './json-guard.ts';
+
+/** Most records of one batch; told to devices in the policy. */
+export const MAX_RECORDS = 500;
+const MAX_DEPTH = 32;
+/** A body may have hundreds of faults of one kind; the first ones say it. */
+const MAX_FAULTS = 100;
+
+/** Unknown members are ignored everywhere, so that newer devices may say more. */
+const envelopeSchema = Type.Object({
+  epoch: Type.String({minLength: 1, maxLength: 64}),
+  batchSeq: Type.Integer({minimum: 0, maximum: Number.MAX_SAFE_INTEGER}),
+  mode: Type.Union([Type.Literal('delta'), Type.Literal('full'), Type.Literal('heartbeat')]),
+  reason: Type.Optional(
+    Type.Union([Type.Literal('scheduled'), Type.Literal('forced'), Type.Literal('retry'), Type.Literal('boot')]),
+  ),
+  state: Type.Optional(Type.Union([Type.Null(), Type.Record(Type.String(), Type.Unknown())])),
+  records: Type.Optional(Type.Array(Type.Unknown())),
+  more: Type.Optional(Type.Boolean()),
+});
+
+const recordSchema = Type.Object({
+  s: Type.Integer({minimum: 0, maximum: Number.MAX_SAFE_INTEGER}),
+  k: Type.String({minLength: 1, maxLength: 64}),
+  /** Milliseconds since 1970 by the device's clock, up to the year 9999. */
+  t: Type.Optional(Type.Union([Type.Null(), Type.Number({minimum: 0, exclusiveMaximum: Date.UTC(9999, 0, 1)})])),
+  d: Type.Optional(Type.Unknown()),
+});
+
+const envelope = Compile(envelopeSchema);
+const record = Compile(recordSchema);
+
+export interface SyncBody extends Omit<Static<typeof envelopeSchema>, 'records'> {
+  readonly records: readonly unknown[];
+  /** Records that cannot be stored, in order. */
+  readonly bad: readonly number[];
+  /** One an entry of `bad`, at least. */
+  readonly faults: readonly Fault[];
+  /** sha256 in hex of what is equal in every attempt of a batch: clock, statistics and reason are not. */
+  readonly contentHash: string;
+}
+
+/**
+ * Reads a sync call's body. Faults of single records are listed in the result; the rest of the batch is fine.
+ * @throws AppError `malformed-json`, `bad-request` with one entry per fault, or `payload-too-large`.
+ */
+export const parseSyncBody = (bytes: Buffer): SyncBody => {
+  const {json, suspicious} = parseJson(bytes);
+  if (!envelope.Check(json)) throw new AppError('bad-request', 'the body is not a sync call', {errors: faultsOf(json)});
+  const {state, records = [], ...rest} = json;
+  if (records.length > MAX_RECORDS) {
+    throw new AppError('payload-too-large', `a batch has at most ${MAX_RECORDS} records`, {
+      extra: {maxRecords: MAX_RECORDS},
+    });
+  }
+  if (suspicious && !isStorable(state)) {
+    throw new AppError('bad-request', 'the state has text that cannot be stored', {
+      errors: [{pointer: '/state', detail: UNSTORABLE}],
+    });
+  }
+  const bad: number[] = [];
+  const faults: Fault[] = [];
+  for (const [index, value] of records.entries()) {
+    const found = faultsOfRecord(value, suspicious);
+    if (found.length === 0) continue;
+    bad.push(index);
+    if (faults.length < MAX_FAULTS) {
+      faults.push(...found.map(({pointer, detail}) => ({pointer: `/records/${index}${pointer}`, detail})));
+    }
+  }
+  const contentHash = createHash('sha256')
+    .update(JSON.stringify([state ?? null, records]))
+    .digest('hex');
+  return {...rest, ...(state === undefined ? {} : {state}), records, bad, faults, contentHash};
+};
+
+export const parseJson = (bytes: Buffer): {readonly json: unknown; readonly suspicious: boolean} => {
+  if (isNestedDeeperThan(bytes, MAX_DEPTH)) {
+    throw new AppError('bad-request', `the body is nested deeper than ${MAX_DEPTH} levels`);
+  }
+  const text = bytes.toString('utf8');
+  try {
+    return {json: JSON.parse(text), suspicious: mayBeUnstorable(text)};
+  } catch (error) {
+    throw new AppError('malformed-json', `the body is not JSON: ${error instanceof Error ? error.message : ''}`);
+  }
+};
+
+const UNSTORABLE = 'has a NUL character or half of a surrogate pair, which cannot be stored';
+
+const faultsOf = (json: unknown): readonly Fault[] =>
+  envelope
+    .Errors(json)
+    .slice(0, MAX_FAULTS)
+    .map(({instancePath, message}) => ({pointer: instancePath, detail: message}));
+
+const faultsOfRecord = (value: unknown, suspicious: boolean): readonly Fault[] => {
+  if (!record.Check(value)) {
+    return record
+      .Errors(value)
+      .slice(0, 3)
+      .map(({instancePath, message}) => ({pointer: instancePath, detail: message}));
+  }
+  return suspicious && !isStorable(value) ? [{pointer: '', detail: UNSTORABLE}] : [];
+};

@@ -1,0 +1,54 @@
+import type {RequestHandler} from 'express';
+import {AppError} from '@pisync/core/errors/app-error';
+import {PROBLEM_MEDIA_TYPE, problemOf} from '@pisync/core/errors/problem';
+import {checkBodyHeaders, readBody} from '@pisync/core/http/read-body';
+import {requestIdOf} from '@pisync/core/http/request-id';
+import {authenticate} from '../credentials/authenticator.ts';
+import {shownCredential} from '../credentials/bearer.ts';
+import type {CredentialStore} from '../credentials/credential-store.ts';
+import type {DeviceQuota} from '../limits/device-quota.ts';
+import {BODY_LIMITS} from '../policy.ts';
+import {parseSyncBody} from './sync-body.ts';
+import type {SyncService} from './sync-service.ts';
+
+export interface SyncRouteOptions {
+  readonly credentials: CredentialStore;
+  readonly quota: DeviceQuota;
+  /** Throws while no work is taken. */
+  readonly admit: () => void;
+  readonly service: SyncService;
+}
+
+/** `POST /v1/sync`. Cheap checks come first, so that whoever is turned away cost little. */
+export const syncRoute =
+  ({credentials, quota, admit, service}: SyncRouteOptions): RequestHandler =>
+  async (request, response) => {
+    checkBodyHeaders(request, BODY_LIMITS);
+    const shown = shownCredential(request);
+    const device = await authenticate(credentials, shown);
+    quota.take(device.deviceId);
+    admit();
+    const payload = await readBody(request, BODY_LIMITS);
+    const body = parseSyncBody(payload);
+    const answer = await service.sync(device, body, payload);
+    if (body.bad.length === 0) {
+      response.setHeader('Content-Type', 'application/json');
+      response.end(JSON.stringify(answer));
+      return;
+    }
+    // The good records are taken all the same, so this is an answer and not an error.
+    const problem = problemOf(
+      new AppError(
+        'invalid',
+        `${body.bad.length} of ${body.records.length} records cannot be stored; the others are taken`,
+        {
+          errors: body.faults,
+          extra: {...answer},
+        },
+      ),
+      requestIdOf(response),
+    );
+    response.statusCode = problem.status;
+    response.setHeader('Content-Type', PROBLEM_MEDIA_TYPE);
+    response.end(JSON.stringify(problem.body));
+  };

@@ -1,0 +1,169 @@
+import type {BundleItem} from '@pisync/core/broker/bundle';
+import type {QueuePriority} from '@pisync/core/broker/names';
+import {type Command, listOpenCommands, markDelivered} from '@pisync/core/commands/commands';
+import type {Credential} from '@pisync/core/devices/credentials';
+import {AppError} from '@pisync/core/errors/app-error';
+import type {Shards} from '@pisync/core/shards/shards';
+import type {CredentialStore} from '../credentials/credential-store.ts';
+import type {LastSeen} from '../heartbeat/last-seen.ts';
+import {POLICY} from '../policy.ts';
+import {parseEpoch} from './epoch.ts';
+import {nextSyncAt, phaseOf, type SyncWindow} from './next-sync.ts';
+import type {KnownPosition, PositionSource} from './position.ts';
+import {receiptId} from './receipt-id.ts';
+import type {SyncBody} from './sync-body.ts';
+
+/** How far ahead of the applied batch a batch may be. Anything nearer is taken, in whatever order it comes. */
+const WINDOW = 64;
+/** What fits a response without growing it; the rest comes with the next call. */
+const MAX_COMMANDS = 10;
+
+export interface SyncAnswer {
+  readonly accepted?: number;
+  readonly applied: number;
+  readonly receipt?: string;
+  readonly duplicate: boolean;
+  readonly nextSyncAt: number;
+  readonly continueNow: boolean;
+  readonly commands: readonly object[];
+  readonly serverTime: number;
+  readonly policy: typeof POLICY;
+}
+
+export interface SyncService {
+  /**
+   * Takes a validated call of an authenticated device; resolves once what it brought is durable.
+   * @throws AppError `bad-request`, `enrol-again`, `batch-gap`, or what the broker's publisher throws.
+   */
+  sync(device: Credential, body: SyncBody, payload: Buffer): Promise<SyncAnswer>;
+}
+
+export interface SyncServiceOptions {
+  readonly credentials: Pick<CredentialStore, 'findFresh'>;
+  readonly positions: PositionSource;
+  readonly publish: (item: BundleItem, priority: QueuePriority) => Promise<void>;
+  readonly lastSeen: LastSeen;
+  readonly shards: Shards;
+  readonly syncWindow: () => SyncWindow;
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number;
+  readonly onShardFault: (error: unknown) => void;
+}
+
+export const createSyncService = (options: SyncServiceOptions): SyncService => {
+  const {credentials, positions, publish, lastSeen, shards, wallClock, onShardFault} = options;
+
+  const issuedEpoch = async (device: Credential, text: string): Promise<number> => {
+    const epoch = parseEpoch(text);
+    if (epoch === undefined) throw new AppError('enrol-again', 'this region never issued such an epoch; enrol again');
+    if (epoch <= device.epoch) return epoch;
+    // It may have been issued a moment ago, by another process.
+    const fresh = await credentials.findFresh(device.deviceId);
+    if (fresh !== undefined && epoch <= fresh.epoch) return epoch;
+    throw new AppError('enrol-again', 'this epoch was not issued yet; enrol again');
+  };
+
+  const refuseGap = async (
+    device: Credential,
+    epoch: number,
+    batchSeq: number,
+    known: KnownPosition,
+  ): Promise<KnownPosition> => {
+    if (known.applied === undefined || batchSeq <= known.applied + WINDOW) return known;
+    // A hint lags behind; before a device is refused the shard is asked.
+    const sure = known.fromShard ? known : await positions.findInShard(device, epoch);
+    if (sure.applied === undefined || batchSeq <= sure.applied + WINDOW) return sure;
+    throw new AppError('batch-gap', `batch ${batchSeq} is more than ${WINDOW} ahead of the applied ${sure.applied}`, {
+      extra: {expected: sure.applied + 1, applied: sure.applied},
+    });
+  };
+
+  const commandsFor = async (device: Credential, body: SyncBody, known: KnownPosition): Promise<readonly object[]> => {
+    if (known.commands === false) return [];
+    try {
+      const open = await listOpenCommands(shards, device, MAX_COMMANDS);
+      // A forced batch is the answer to a sync command, which stays open until the batch is applied.
+      const answering = body.mode !== 'heartbeat' && body.reason === 'forced';
+      const due = open.filter(({type}) => !(answering && type.startsWith('sync.')));
+      const fresh = due.filter(({deliveredAt}) => deliveredAt === null);
+      if (fresh.length > 0) {
+        const {deviceKey, slot} = device;
+        const deliveries = fresh.map(({commandId}) => ({deviceKey, slot, commandId}));
+        // For people to look at; the answer need not wait for it.
+        markDelivered(shards, deliveries, wallClock()).catch(onShardFault);
+      }
+      return due.map(formatCommand);
+    } catch (error) {
+      onShardFault(error);
+      return [];
+    }
+  };
+
+  const answer = async (
+    device: Credential,
+    body: SyncBody,
+    known: KnownPosition,
+    taken: Pick<SyncAnswer, 'accepted' | 'receipt' | 'duplicate'>,
+  ): Promise<SyncAnswer> => {
+    const now = wallClock();
+    return {
+      ...taken,
+      applied: known.applied ?? 0,
+      nextSyncAt: nextSyncAt(now, options.syncWindow(), phaseOf(device.deviceId)),
+      continueNow: body.more ?? false,
+      commands: await commandsFor(device, body, known),
+      serverTime: now,
+      policy: POLICY,
+    };
+  };
+
+  return {
+    async sync(device, body, payload) {
+      const {deviceId, deviceKey, slot} = device;
+      const epoch = await issuedEpoch(device, body.epoch);
+      const known = await positions.find(device, epoch);
+      const receivedAt = wallClock();
+      if (body.mode === 'heartbeat') {
+        if (body.records.length > 0) throw new AppError('bad-request', 'a heartbeat carries no records');
+        lastSeen.note({deviceKey, slot, seenAtMs: receivedAt});
+        return answer(device, body, known, {duplicate: false});
+      }
+      const {batchSeq, contentHash} = body;
+      if (batchSeq < 1) throw new AppError('bad-request', 'batchSeq starts at 1');
+      const position = await refuseGap(device, epoch, batchSeq, known);
+      const taken = {accepted: batchSeq, receipt: receiptId(deviceId, epoch, batchSeq)};
+      const last = position.accepted;
+      if (last?.epoch === epoch && last.batchSeq === batchSeq && last.contentHash === contentHash) {
+        return answer(device, body, position, {...taken, duplicate: true});
+      }
+      const meta = {
+        deviceId,
+        deviceKey,
+        slot,
+        epoch,
+        batchSeq,
+        contentHash,
+        receivedAt,
+        receivedDay: new Date(receivedAt).toISOString().slice(0, 10),
+        mode: body.mode,
+        reason: body.reason ?? null,
+        bad: [...body.bad],
+      };
+      await publish({meta, payload}, body.reason === 'forced' ? 'high' : 'normal');
+      // Also what is already applied goes to a worker: only there a repetition with other content can be told.
+      const duplicate = position.applied !== undefined && batchSeq <= position.applied;
+      const [result] = await Promise.all([
+        answer(device, body, position, {...taken, duplicate}),
+        positions.noteAccepted(deviceId, {epoch, batchSeq, contentHash}),
+      ]);
+      return result;
+    },
+  };
+};
+
+const formatCommand = ({commandId, type, params, expiresAt}: Command): object => ({
+  id: commandId,
+  type,
+  params,
+  expiresAt: expiresAt.getTime(),
+});
