@@ -61,6 +61,10 @@ const parseRetryAfterMs = (value: string | undefined): number | undefined => {
 const describe = (status: number, problem: Problem): string =>
   [`HTTP ${status}`, problem.title, problem.detail].filter((part) => part !== undefined && part !== '').join(': ');
 
+/** A record may have several faults; each names it in its pointer. */
+const countBadRecords = ({errors = []}: Problem): number =>
+  new Set(errors.flatMap(({pointer = ''}) => /^\/records\/\d+/.exec(pointer) ?? [])).size;
+
 export const classifySync = (reply: HttpReply): Answer => {
   if (reply.kind === 'failed') return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined};
   const {status} = reply;
@@ -88,7 +92,7 @@ export const classifySync = (reply: HttpReply): Answer => {
       const sync = problem.accepted === undefined ? undefined : syncAnswerSchema.safeParse(json).data;
       return sync === undefined
         ? {kind: 'refused', status, error}
-        : {kind: 'accepted', status, sync, badRecords: problem.errors?.length ?? 0};
+        : {kind: 'accepted', status, sync, badRecords: countBadRecords(problem)};
     }
     case 408:
     case 425:

@@ -1,0 +1,46 @@
+import {describe, expect, test} from '@jest/globals';
+import {findHostPid} from './kill.ts';
+import {isReady, newsOf, type Region} from './region.ts';
+
+describe('findHostPid', () => {
+  const files: Readonly<Record<string, string>> = {
+    '/proc/10/cgroup': '0::/pisync/n1/kubepods/pod1/abc\n',
+    '/proc/10/status': 'Name:\tnode\nNSpid:\t10\t7\t1\n',
+    '/proc/11/cgroup': '0::/pisync/n1/kubepods/pod1/abc\n',
+    '/proc/11/status': 'Name:\tchild\nNSpid:\t11\t8\t2\n',
+    '/proc/12/cgroup': '0::/pisync/n1/kubepods/pod2/def\n',
+    '/proc/12/status': 'Name:\tother\nNSpid:\t12\t9\t1\n',
+  };
+  const read = (path: string): string => files[path] ?? '';
+
+  test("finds a container's first process among all processes of the host", () => {
+    expect(findHostPid('abc', ['self', '11', '12', '10'], read)).toBe(10);
+  });
+
+  test('finds nothing for a container that is gone', () => {
+    expect(findHostPid('fff', ['10', '11', '12'], read)).toBeUndefined();
+  });
+});
+
+describe('a region', () => {
+  const region = (observedGeneration: number, ready: string): Region => ({
+    metadata: {generation: 2},
+    spec: {ingress: {host: 'a', adminHost: 'b'}},
+    status: {observedGeneration, conditions: [{type: 'Ready', status: ready, reason: 'Why', message: ''}], shards: []},
+  });
+
+  test('is Ready only for its newest generation', () => {
+    expect([isReady(region(1, 'True')), isReady(region(2, 'False')), isReady(region(2, 'True'))]).toEqual([
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  test('says each state of a condition once', () => {
+    const said = new Map<string, string>();
+    expect(newsOf(region(2, 'False'), said)).toHaveLength(1);
+    expect(newsOf(region(2, 'False'), said)).toEqual([]);
+    expect(newsOf(region(2, 'True'), said)).toHaveLength(1);
+  });
+});

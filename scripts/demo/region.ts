@@ -1,0 +1,71 @@
+/** Applies a region and waits for it, saying what it waits for. */
+import {setTimeout as delay} from 'node:timers/promises';
+import {z} from 'zod';
+import type {ClusterAccess} from './cluster-access.ts';
+
+const regionSchema = z.object({
+  metadata: z.object({generation: z.int()}),
+  spec: z.object({ingress: z.object({host: z.string(), adminHost: z.string()})}),
+  status: z
+    .object({
+      observedGeneration: z.int().optional(),
+      phase: z.string().optional(),
+      message: z.string().optional(),
+      conditions: z
+        .array(
+          z.object({
+            type: z.string(),
+            status: z.string(),
+            reason: z.string().default(''),
+            message: z.string().default(''),
+          }),
+        )
+        .default([]),
+      shards: z.array(z.object({id: z.int()}).loose()).default([]),
+    })
+    .default({conditions: [], shards: []}),
+});
+export type Region = z.infer<typeof regionSchema>;
+
+export const isReady = ({metadata, status}: Region): boolean =>
+  status.observedGeneration === metadata.generation &&
+  status.conditions.some(({type, status: value}) => type === 'Ready' && value === 'True');
+
+/** Lines for the conditions whose text is not what was said before. */
+export const newsOf = (region: Region, said: Map<string, string>): readonly string[] =>
+  region.status.conditions.flatMap(({type, status, reason, message}) => {
+    const text = `${type.padEnd(20)} ${status.padEnd(8)} ${reason}${message === '' ? '' : `: ${message}`}`;
+    if (said.get(type) === text) return [];
+    said.set(type, text);
+    return [text];
+  });
+
+export const readRegion = async (cluster: ClusterAccess, name: string): Promise<Region | undefined> => {
+  const object = await cluster.get('pisyncregion', name);
+  return object === undefined ? undefined : regionSchema.parse(object);
+};
+
+/** @throws when it is not Ready in time; the message has its conditions and pods. */
+export const waitUntilReady = async (
+  cluster: ClusterAccess,
+  name: string,
+  timeoutMs: number,
+  say: (line: string) => void,
+): Promise<Region> => {
+  const deadlineMs = performance.now() + timeoutMs;
+  const said = new Map<string, string>();
+  for (;;) {
+    const region = await readRegion(cluster, name);
+    if (region !== undefined) {
+      for (const line of newsOf(region, said)) say(line);
+      if (isReady(region)) return region;
+    }
+    if (performance.now() > deadlineMs) {
+      const pods = await cluster.kubectl('get', 'pods', '-o', 'wide').catch(String);
+      throw new Error(
+        `the region ${name} is not Ready after ${Math.round(timeoutMs / 1000)} s (${region?.status.message ?? 'no status'})\n${[...said.values()].join('\n')}\n${pods}`,
+      );
+    }
+    await delay(500);
+  }
+};
