@@ -1,0 +1,117 @@
+import {afterEach, beforeEach, expect, test} from '@jest/globals';
+import {createServer, type IncomingMessage, type Server} from 'node:http';
+import {ApiClient, type ApiClientOptions} from './api-client.ts';
+import {systemClock} from './clock.ts';
+import {FakeClock} from './testing/fake-clock.ts';
+import {forever} from './testing/fixtures.ts';
+
+interface Answer {
+  readonly status: number;
+  readonly headers?: Record<string, string>;
+  readonly body?: unknown;
+}
+
+let server: Server;
+let url: string;
+let answers: Answer[];
+let requests: IncomingMessage[];
+const clients: ApiClient[] = [];
+
+beforeEach(async () => {
+  answers = [];
+  requests = [];
+  server = createServer((request, response) => {
+    requests.push(request);
+    const {status, headers, body} = answers.shift() ?? {status: 200};
+    response.writeHead(status, {'content-type': 'application/json', ...headers});
+    response.end(JSON.stringify(body ?? {}));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  url = typeof address === 'object' && address !== null ? `http://127.0.0.1:${address.port}` : '';
+});
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) await client.close();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+const clientWith = (options: Partial<ApiClientOptions> = {}): ApiClient => {
+  const credentials = () => Promise.resolve({server: url, tls: {}, headers: {authorization: 'Bearer one'}});
+  const client = new ApiClient({credentials, clock: systemClock, userAgent: 'test', ...options});
+  clients.push(client);
+  return client;
+};
+
+const get = {method: 'GET', path: '/api/v1/things', signal: forever} as const;
+const write = {method: 'PATCH', path: '/api/v1/things/a', body: {a: 1}, signal: forever} as const;
+
+test('asks again when an overloaded server says when', async () => {
+  answers = [
+    {status: 429, headers: {'retry-after': '0'}},
+    {status: 503, headers: {'retry-after': '0'}},
+  ];
+  expect((await clientWith().send(get)).status).toBe(200);
+  expect(requests).toHaveLength(3);
+});
+
+test('hands a long Retry-After to the caller instead of holding its turn', async () => {
+  answers = [{status: 429, headers: {'retry-after': '120'}}];
+  await expect(clientWith().send(get)).rejects.toMatchObject({status: 429, retryAfterMs: 120_000});
+  expect(requests).toHaveLength(1);
+});
+
+test('an error carries reason, causes and message of the Status', async () => {
+  const details = {causes: [{field: 'spec.a', message: 'field is immutable', reason: 'FieldValueInvalid'}]};
+  answers = [{status: 422, body: {kind: 'Status', reason: 'Invalid', message: 'no', details}}];
+  await expect(clientWith().send(write)).rejects.toMatchObject({
+    status: 422,
+    reason: 'Invalid',
+    causes: [{field: 'spec.a', message: 'field is immutable'}],
+    message: 'PATCH /api/v1/things/a: 422 no',
+  });
+});
+
+test('a write without a lease is never sent; reads and the lease itself are', async () => {
+  let leftMs = 0;
+  const client = clientWith({mayWriteForMs: () => leftMs});
+  await expect(client.send(write)).rejects.toThrow('the lease was not renewed in time');
+  await client.send(get);
+  await client.send({...write, ungated: true});
+  expect(requests.map(({method}) => method)).toEqual(['GET', 'PATCH']);
+  leftMs = 5_000;
+  await client.send(write);
+  expect(requests).toHaveLength(3);
+});
+
+test('reads credentials again after a minute, and at once when they are refused', async () => {
+  const clock = new FakeClock();
+  let reads = 0;
+  const credentials = () => {
+    reads++;
+    return Promise.resolve({server: url, tls: {}, headers: {authorization: `Bearer ${reads}`}});
+  };
+  const client = clientWith({clock, credentials});
+  await client.send(get);
+  await client.send(get);
+  expect(reads).toBe(1);
+  clock.freeze(61_000);
+  await client.send(get);
+  expect(reads).toBe(2);
+  answers = [{status: 401}];
+  await client.send(get);
+  expect(requests.map(({headers}) => headers.authorization)).toEqual([
+    'Bearer 1',
+    'Bearer 1',
+    'Bearer 2',
+    'Bearer 2',
+    'Bearer 3',
+  ]);
+});
+
+test('requests share connections', async () => {
+  const client = clientWith();
+  for (let index = 0; index < 20; index++) await client.send(get);
+  // The next request may begin before the last connection is back in the pool.
+  expect(new Set(requests.map(({socket}) => socket)).size).toBeLessThanOrEqual(3);
+});
