@@ -39,8 +39,8 @@ function tryTake(path: string): 'us' | number {
   } finally {
     rmSync(mine, {force: true});
   }
-  const owner = readOwner(path);
-  if (owner !== undefined && isAlive(owner)) return owner;
+  const owner = lockOwner(path);
+  if (owner !== undefined) return owner;
   try {
     // Of several that find the same dead owner only one can move its file away.
     renameSync(path, `${path}.${process.pid}.dead`);
@@ -48,7 +48,13 @@ function tryTake(path: string): 'us' | number {
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
   }
-  return owner ?? 0;
+  return tryTake(path);
+}
+
+/** The living process that holds a lock file, or undefined when nobody does. */
+export function lockOwner(path: string): number | undefined {
+  const owner = readOwner(path);
+  return owner !== undefined && isAlive(owner) ? owner : undefined;
 }
 
 function readOwner(path: string): number | undefined {

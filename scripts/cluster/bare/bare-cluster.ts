@@ -1,6 +1,6 @@
 import {existsSync, mkdirSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
-import {withLock} from '../../terminal/lock.ts';
+import {lockOwner, withLock} from '../../terminal/lock.ts';
 import type {StepContext} from '../../terminal/steps.ts';
 import {runAttached} from '../attached.ts';
 import type {Cluster, ImageArchive, Trouble} from '../cluster.ts';
@@ -105,12 +105,20 @@ export function bareCluster(settings: Settings, say: (text: string) => void): Cl
       }),
 
     status: async () => {
+      const busy = lockOwner(LOCK_FILE);
+      if (busy !== undefined) {
+        say(`being changed by process ${busy}`);
+        return 1;
+      }
       const verdict = look();
       if (verdict.kind === 'foreign') throw foreign(verdict.state);
-      if (verdict.kind === 'absent' || verdict.kind === 'dead') {
-        const left = leftovers({sysctls: {}, createdFolders: []});
-        say(verdict.kind === 'absent' ? 'down' : `dead: ${verdict.why}; \`make up\` or \`make down\` cleans`);
-        left.forEach((what) => say(`left behind: ${what}`));
+      if (verdict.kind === 'dead') {
+        say(`dead: ${verdict.why}; \`make up\` or \`make down\` cleans`);
+        return 1;
+      }
+      if (verdict.kind === 'absent') {
+        say('down');
+        leftovers({sysctls: {}, createdFolders: []}).forEach((what) => say(`left behind: ${what}`));
         return 1;
       }
       say(describe(verdict.state));
