@@ -1,0 +1,26 @@
+import {expect, test} from '@jest/globals';
+import {databaseFault} from './database-fault.ts';
+
+const fault = (code: string, message = 'x', more: object = {}) => Object.assign(new Error(message), {code, ...more});
+
+test.each([
+  ['a server that refuses', fault('ECONNREFUSED'), 'systemic'],
+  ['a server that shuts down', fault('57P01'), 'systemic'],
+  ['a deadlock', fault('40P01'), 'systemic'],
+  ['a full disk', fault('53100'), 'systemic'],
+  ['a schema older than the code', fault('42703'), 'systemic'],
+  ['a connection lost while waiting', new Error('Connection terminated unexpectedly'), 'systemic'],
+  [
+    'both addresses of a host that refuse',
+    new AggregateError([fault('ECONNREFUSED'), fault('ECONNREFUSED')]),
+    'systemic',
+  ],
+  ['no partition for a day', fault('23514', 'no partition of relation "record" found for row'), 'missing-partition'],
+  ['a value out of range', fault('22003'), 'permanent'],
+  ['a check that has a name', fault('23514', 'violates', {constraint: 'record_check'}), 'permanent'],
+  ['a document too deep', fault('54001'), 'permanent'],
+  ['an error of our own', fault('P0001'), 'unknown'],
+  ['something that is no error', 'text', 'unknown'],
+])('%s', (_, error, expected) => {
+  expect(databaseFault(error)).toBe(expected);
+});

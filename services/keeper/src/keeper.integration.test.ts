@@ -1,0 +1,163 @@
+import {mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {createServer, type IncomingMessage} from 'node:http';
+import {type AddressInfo} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {countDevices} from '@pisync/core/devices/device-reader';
+import {createDeviceKeys} from '@pisync/core/devices/device-keys';
+import {enrol} from '@pisync/core/devices/enrolment';
+import {sweepStatuses} from '@pisync/core/devices/status-sweep';
+import {sleep} from '@pisync/core/lifecycle/sleep';
+import {daysAround, partitionName} from '@pisync/core/shards/partitions';
+import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {pino} from 'pino';
+import {gatherFacts} from './facts.ts';
+import {createFactsPublisher} from './facts-publisher.ts';
+import {createJobs} from './jobs.ts';
+import {whileLeading} from './leadership.ts';
+
+let bench: TestShards;
+beforeAll(async () => {
+  bench = await createTestShards({shards: 2});
+});
+afterAll(() => bench.close());
+
+const log = pino({level: 'silent'});
+const HOUR_MS = 3_600_000;
+
+const until = async (what: string, isDone: () => boolean): Promise<void> => {
+  const deadline = Date.now() + 10_000;
+  while (!isDone()) {
+    if (Date.now() > deadline) throw new Error(`waited 10 s for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};
+
+test('partitions from yesterday to a week ahead are made on every shard, once', async () => {
+  const now = Date.now() + 20 * 24 * HOUR_MS;
+  const [partitions] = createJobs({shards: bench.shards, log, now: () => now, publishFacts: undefined});
+  for (let time = 0; time < 2; time++) await partitions?.run(new AbortController().signal);
+  const names = daysAround(now, -1, 7).map(partitionName);
+  for (const shard of bench.shards.ids()) {
+    const found = await bench.shards
+      .pool(shard, 'job')
+      .query<{name: string}>(
+        `select relname as name from pg_class join pg_inherits on inhrelid = oid where relname = any($1) order by 1`,
+        [names],
+      );
+    expect(found.rows.map(({name}) => name)).toEqual(names);
+  }
+});
+
+test('time makes devices late and then silent, and a sync brings them back; a failing one stays so until it is late', async () => {
+  const now = Date.now();
+  const keys = createDeviceKeys(bench.shards);
+  const ages: Readonly<Record<string, number>> = {
+    'on-time': 1,
+    late: 27,
+    silent: 73,
+    'failing-recent': 1,
+    'failing-late': 27,
+  };
+  const group = 'sweep';
+  for (const [name, hours] of Object.entries(ages)) {
+    const deviceId = crypto.randomUUID();
+    const made = await enrol(bench.shards, keys, {deviceId, hardwareId: name, secretHash: Buffer.alloc(32), group});
+    if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
+    const pool = bench.shards.pool(bench.shards.shardOfDevice(deviceId), 'job');
+    const at = new Date(now - hours * HOUR_MS);
+    await pool.query('update device_state set last_sync_at = $2 where device_key = $1', [made.deviceKey, at]);
+    const status = name.startsWith('failing') ? 'failing' : 'pending';
+    await pool.query('update device_status set status = $2 where device_key = $1', [made.deviceKey, status]);
+  }
+  const changed = await Promise.all(bench.shards.ids().map((shard) => sweepStatuses(bench.shards, shard, now)));
+  expect(changed.reduce((a, b) => a + b)).toBe(4);
+  const again = await Promise.all(bench.shards.ids().map((shard) => sweepStatuses(bench.shards, shard, now)));
+  expect(again).toEqual([0, 0]);
+  const counts = new Map<string, number>();
+  for (const shard of bench.shards.ids()) {
+    for (const one of await countDevices(bench.shards, shard)) {
+      if (one.group === group) counts.set(one.status, (counts.get(one.status) ?? 0) + one.count);
+    }
+  }
+  expect(Object.fromEntries(counts)).toEqual({on_time: 1, late: 2, silent: 1, failing: 1});
+});
+
+test('one keeper acts at a time; when its session dies another takes over', async () => {
+  const acting = new Set<string>();
+  const seen: string[] = [];
+  const stopping = new AbortController();
+  const keeper = (name: string) =>
+    whileLeading(
+      {control: () => bench.shards.control('ingest'), log, intervalMs: 20, sleep, onChange: () => undefined},
+      stopping.signal,
+      async (signal) => {
+        acting.add(name);
+        seen.push(name);
+        await sleep(60_000, signal);
+        acting.delete(name);
+      },
+    );
+  const all = [keeper('a'), keeper('b')];
+  await until('a keeper to act', () => seen.length === 1);
+  await bench.shards
+    .control('job')
+    .query(
+      `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = $1 and granted`,
+      [0x504b],
+    );
+  await until('another reign', () => seen.length === 2);
+  expect(acting.size).toBe(1);
+  stopping.abort();
+  await Promise.all(all);
+  expect(acting.size).toBe(0);
+});
+
+test('facts are applied to the ConfigMap when they change and only then', async () => {
+  const requests: {readonly line: string; readonly authorization: string | undefined; readonly body: string}[] = [];
+  const server = createServer((request: IncomingMessage, response) => {
+    let body = '';
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+    request.on('end', () => {
+      requests.push({line: `${request.method} ${request.url}`, authorization: request.headers.authorization, body});
+      response.end('{}');
+    });
+  }).listen(0, '127.0.0.1');
+  await until('the server', () => server.listening);
+  const dir = await mkdtemp(join(tmpdir(), 'pisync-account-'));
+  await writeFile(join(dir, 'token'), 'secret-token\n');
+  // A listening TCP server has an AddressInfo.
+  const {port} = server.address() as AddressInfo;
+  const publisher = await createFactsPublisher({
+    apiServer: `http://127.0.0.1:${port}`,
+    serviceAccountDir: dir,
+    namespace: 'fleet',
+    configMap: 'eu-facts',
+  });
+  try {
+    const facts = await gatherFacts(bench.shards);
+    expect(facts.shards).toEqual([
+      {id: 0, slots: 512, schemaVersion: 1},
+      {id: 1, slots: 512, schemaVersion: 1},
+    ]);
+    await publisher.publish(facts);
+    await publisher.publish(await gatherFacts(bench.shards));
+    await publisher.publish({...facts, slotMoves: {total: 1, done: 0, moving: 1}});
+    expect(requests.map(({line}) => line)).toEqual(
+      new Array<string>(2).fill(
+        'PATCH /api/v1/namespaces/fleet/configmaps/eu-facts?fieldManager=pisync-keeper&force=true',
+      ),
+    );
+    expect(requests[0]?.authorization).toBe('Bearer secret-token');
+    expect(JSON.parse(requests[0]?.body ?? '')).toMatchObject({
+      kind: 'ConfigMap',
+      data: {'facts.json': JSON.stringify(facts)},
+    });
+  } finally {
+    await publisher.close();
+    server.closeAllConnections();
+    server.close();
+    await rm(dir, {recursive: true});
+  }
+});

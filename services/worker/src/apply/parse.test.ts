@@ -1,0 +1,72 @@
+import {expect, test} from '@jest/globals';
+import {parseContent} from './parse.ts';
+
+const parse = (body: unknown, bad: readonly number[] = []) => parseContent(Buffer.from(JSON.stringify(body)), bad);
+
+test.each([
+  ['no JSON', '{'],
+  ['no object', '[]'],
+  ['records that are no list', '{"records":{}}'],
+])('a body with %s is rejected as a whole', (_, text) => {
+  expect(parseContent(Buffer.from(text), []).kind).toBe('rejected');
+});
+
+test('good records and the state are kept as JSON text', () => {
+  expect(
+    parse({
+      state: {v: 1},
+      records: [
+        {s: 1, k: 'a', t: 5, d: {x: [1]}},
+        {s: 2, k: 'b'},
+      ],
+    }),
+  ).toEqual({
+    kind: 'good',
+    state: '{"v":1}',
+    records: [
+      {seq: 1, kind: 'a', timeMs: 5, data: '{"x":[1]}'},
+      {seq: 2, kind: 'b', timeMs: undefined, data: undefined},
+    ],
+    bad: [],
+  });
+});
+
+test.each([
+  ['no number', {s: '1', k: 'a'}],
+  ['a number below zero', {s: -1, k: 'a'}],
+  ['no kind', {s: 1}],
+  ['NUL in the kind', {s: 1, k: 'a\0'}],
+  ['NUL in the data', {s: 1, k: 'a', d: {deep: ['\0']}}],
+  ['NUL in a key', {s: 1, k: 'a', d: {'\0': 1}}],
+  ['half a surrogate pair', {s: 1, k: 'a', d: '\udc00'}],
+  ['a time that is no instant', {s: 1, k: 'a', t: 1e20}],
+  ['no object', null],
+])('a record with %s is bad and its neighbour is not', (_, record) => {
+  const content = parse({records: [record, {s: 9, k: 'fine'}]});
+  expect(content).toMatchObject({kind: 'good', records: [{seq: 9}], bad: [{pointer: '/records/0'}]});
+});
+
+test('a record that was refused at the edge stays refused', () => {
+  const content = parse(
+    {
+      records: [
+        {s: 1, k: 'a'},
+        {s: 2, k: 'b'},
+      ],
+    },
+    [1],
+  );
+  expect(content).toMatchObject({records: [{seq: 1}], bad: [{pointer: '/records/1'}]});
+});
+
+test('text that only looks like an escaped NUL is good', () => {
+  expect(parse({records: [{s: 1, k: 'a', d: 'C:\\u0000\\ud800'}]})).toMatchObject({records: [{seq: 1}], bad: []});
+});
+
+test('a state that cannot be stored is set aside and the records are applied', () => {
+  expect(parse({state: {x: '\0'}, records: [{s: 1, k: 'a'}]})).toMatchObject({
+    state: undefined,
+    records: [{seq: 1}],
+    bad: [{pointer: '/state'}],
+  });
+});
