@@ -11,7 +11,7 @@ export interface Problem {
 }
 
 const waiting = z.object({reason: z.string(), message: z.string().default('')});
-const terminated = z.object({reason: z.string().default('Error'), exitCode: z.int(), message: z.string().default('')});
+const terminated = z.object({reason: z.string().default('Error'), exitCode: z.int()});
 
 const podSchema = z.object({
   metadata: z.object({name: z.string()}),
@@ -21,7 +21,9 @@ const podSchema = z.object({
       containerStatuses: z
         .array(
           z.object({
-            name: z.string(),
+            image: z.string().default(''),
+            ready: z.boolean().default(false),
+            restartCount: z.int().default(0),
             state: z.object({waiting: waiting.optional()}).default({}),
             lastState: z.object({terminated: terminated.optional()}).default({}),
           }),
@@ -30,35 +32,49 @@ const podSchema = z.object({
     })
     .prefault({}),
 });
+type ContainerStatus = z.output<typeof podSchema>['status']['containerStatuses'][number];
 
 const deploymentSchema = z.object({
   metadata: z.object({name: z.string()}),
   status: z.object({conditions: conditionsSchema}).prefault({}),
 });
 
-/** Starting takes its time; these reasons say that it will not succeed. */
+/** Starting takes its time; these reasons say nothing bad. */
 const BENIGN = new Set(['ContainerCreating', 'PodInitializing']);
+const PULL_REASONS = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
+/** One restart happens; a second one before the container was ready is a loop. */
+const LOOP_RESTARTS = 2;
+
+/**
+ * The kubelet alternates between attempts and pauses, with messages that count up. A status that followed would be written again and again, so
+ * both sides of each alternation are told in the same words.
+ */
+const ofContainer = ({image, ready, restartCount, state, lastState}: ContainerStatus): Problem | undefined => {
+  const reason = state.waiting?.reason;
+  if (reason !== undefined && PULL_REASONS.has(reason)) {
+    return {reason: 'ImagePullBackOff', message: `image ${image} cannot be pulled`};
+  }
+  if (reason === 'CrashLoopBackOff' || (!ready && restartCount >= LOOP_RESTARTS)) {
+    const {terminated} = lastState;
+    const why = terminated === undefined ? '' : `, last with exit code ${terminated.exitCode} (${terminated.reason})`;
+    return {reason: 'CrashLoopBackOff', message: `it ends again and again${why}`};
+  }
+  if (state.waiting === undefined || BENIGN.has(state.waiting.reason)) return undefined;
+  return {reason: state.waiting.reason, message: state.waiting.message};
+};
 
 const ofPod = (object: KubeObject): Problem | undefined => {
   const pod = podSchema.safeParse(object).data;
   if (pod === undefined) return undefined;
+  const {name} = pod.metadata;
   const unscheduled = pod.status.conditions.find(
     ({type, status, reason}) => type === 'PodScheduled' && status === 'False' && reason === 'Unschedulable',
   );
   if (unscheduled !== undefined) {
-    return {reason: 'Unschedulable', message: `pod ${pod.metadata.name} fits on no node: ${unscheduled.message}`};
+    return {reason: 'Unschedulable', message: `pod ${name} fits on no node: ${unscheduled.message}`};
   }
-  for (const {state, lastState} of pod.status.containerStatuses) {
-    if (state.waiting === undefined || BENIGN.has(state.waiting.reason)) continue;
-    const ended = lastState.terminated === undefined ? '' : `; last exit code ${lastState.terminated.exitCode}`;
-    // Back-off messages count up: only their beginning is stable enough for a status.
-    const message = state.waiting.reason === 'CrashLoopBackOff' ? 'it ends again and again' : state.waiting.message;
-    return {
-      reason: state.waiting.reason,
-      message: `pod ${pod.metadata.name}: ${state.waiting.reason}: ${message}${ended}`.slice(0, 512),
-    };
-  }
-  return undefined;
+  const problem = pod.status.containerStatuses.flatMap((status) => ofContainer(status) ?? [])[0];
+  return problem && {...problem, message: `pod ${name}: ${problem.message}`.slice(0, 512)};
 };
 
 const ofDeployment = (object: KubeObject): Problem | undefined => {

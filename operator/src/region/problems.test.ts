@@ -1,0 +1,54 @@
+import {expect, test} from '@jest/globals';
+import {Children} from './children.ts';
+import {problemOf} from './problems.ts';
+
+const pod = (status: object, name = 'eu-worker-a') => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: {name, uid: name, resourceVersion: '1', labels: {'app.kubernetes.io/component': 'worker'}},
+  status,
+});
+
+const container = (status: object) => ({containerStatuses: [{name: 'worker', image: 'pisync:1', ...status}]});
+
+test.each([
+  [
+    'a bad image while it is pulled',
+    container({state: {waiting: {reason: 'ErrImagePull', message: 'dial tcp: 3rd attempt'}}}),
+  ],
+  ['a bad image in between', container({state: {waiting: {reason: 'ImagePullBackOff', message: 'Back-off 40s'}}})],
+])('%s has the same words', (_what, status) => {
+  expect(problemOf(new Children([pod(status)]), 'worker')).toEqual({
+    reason: 'ImagePullBackOff',
+    message: 'pod eu-worker-a: image pisync:1 cannot be pulled',
+  });
+});
+
+test.each([
+  ['while it runs', {}],
+  ['while it waits', {waiting: {reason: 'CrashLoopBackOff', message: 'back-off 5m0s'}}],
+])('a process that ends again and again has the same words %s', (_what, state) => {
+  const status = container({state, restartCount: 3, lastState: {terminated: {exitCode: 1, reason: 'Error'}}});
+  expect(problemOf(new Children([pod(status)]), 'worker')).toEqual({
+    reason: 'CrashLoopBackOff',
+    message: 'pod eu-worker-a: it ends again and again, last with exit code 1 (Error)',
+  });
+});
+
+test('a pod without a node says why', () => {
+  const conditions = [{type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: 'Insufficient cpu'}];
+  expect(problemOf(new Children([pod({conditions})]), 'worker')?.message).toBe(
+    'pod eu-worker-a fits on no node: Insufficient cpu',
+  );
+});
+
+test('starting is no problem', () => {
+  const status = container({state: {waiting: {reason: 'ContainerCreating'}}});
+  expect(problemOf(new Children([pod(status)]), 'worker')).toBeUndefined();
+});
+
+test('the first pod by name is the one that is told about', () => {
+  const status = container({state: {waiting: {reason: 'ErrImagePull'}}});
+  const children = new Children([pod(status, 'eu-worker-b'), pod(status, 'eu-worker-a')]);
+  expect(problemOf(children, 'worker')?.message).toContain('eu-worker-a');
+});
