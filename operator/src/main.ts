@@ -80,15 +80,20 @@ const run = async (config: OperatorConfig): Promise<void> => {
   }
 };
 
-if (process.argv.includes('--help') || process.argv.includes('-h')) {
-  process.stdout.write(configHelp());
-} else {
+/** Runs the operator until SIGTERM. Sets the exit code when it could not. */
+export const main = async (argv: readonly string[]): Promise<void> => {
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(configHelp());
+    return;
+  }
   try {
     await run(loadConfig(process.env));
   } catch (error) {
-    process.stderr.write(
-      `${error instanceof ConfigError ? error.message : String(error instanceof Error ? error.stack : error)}\n`,
-    );
+    const text = error instanceof Error ? (error instanceof ConfigError ? error.message : error.stack) : String(error);
+    process.stderr.write(`${text ?? ''}\n`);
     process.exitCode = 1;
   }
-}
+};
+
+// From a checkout: node operator/src/main.ts. In the image another module calls main.
+if (import.meta.main) await main(process.argv.slice(2));
