@@ -109,7 +109,7 @@ export class ApiCluster implements Cluster {
         method: 'PATCH',
         path: await discovery.objectPath(key, signal),
         contentType: 'application/merge-patch+json',
-        // The version protects the finalizers of others; a conflict is tried again in the next pass.
+        // The version protects the finalizers of others; after a conflict the next pass decides anew.
         body: {metadata: {finalizers, resourceVersion: current.metadata.resourceVersion}},
         signal,
       });
@@ -121,6 +121,9 @@ export class ApiCluster implements Cluster {
       return isGone ? undefined : written;
     } catch (error) {
       if (isNotFound(error)) return undefined;
+      if (error instanceof ApiError && error.status === 409) {
+        throw new Wait(`${describeKey(key)} changed before its finalizer could`, CHANGED_RETRY_MS);
+      }
       throw error;
     }
   }

@@ -138,6 +138,24 @@ describe('an election', () => {
     expect(server.holders).toEqual(['a', 'b']);
   });
 
+  test('a leader whose work breaks gives the lease up and ends', async () => {
+    const election = new Election({
+      client: server,
+      clock,
+      random: () => 0.5,
+      log: testLog(),
+      metrics: testMetrics(),
+      namespace: 'default',
+      name: 'shop',
+      identity: 'broken',
+      lead: () => Promise.reject(new Error('bug')),
+    });
+    const ended = expect(election.run(new AbortController().signal)).rejects.toThrow('the work of the leader broke');
+    await clock.advance(5_000);
+    await ended;
+    expect(server.holders).toEqual(['broken', '']);
+  });
+
   test('a lease that changes is never taken, however wrong the clocks in it are', async () => {
     const a = enter('a');
     await clock.advance(0);

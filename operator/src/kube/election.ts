@@ -48,6 +48,7 @@ export class Election {
   #seen: {readonly lease: Lease; readonly atMs: number} | undefined;
   /** When the last successful renewal was *sent*; undefined while another one leads. */
   #renewedMs: number | undefined;
+  #failure: Error | undefined;
   #term: {readonly abort: AbortController; readonly ended: Promise<void>} | undefined;
 
   constructor(options: ElectionOptions) {
@@ -70,16 +71,20 @@ export class Election {
     return this.#renewedMs === undefined ? 0 : this.#renewedMs + RENEW_WITHIN_MS - this.#options.clock.monotonicMs();
   }
 
-  /** Takes part until the signal aborts, then ends its term and gives the Lease up. Never rejects. */
+  /**
+   * Takes part until the signal aborts, then ends its term and gives the Lease up. Rejects only if `lead` did: a process whose
+   * work broke must not keep others from it.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const {clock, random} = this.#options;
-    while (!signal.aborted) {
+    while (!signal.aborted && this.#failure === undefined) {
       await this.#step(signal);
       // Candidates are jittered so that they do not collide for ever (client-go's factor is 1.2).
       await pause(clock, this.#term === undefined ? RETRY_MS * (1 + 1.2 * random()) : RETRY_MS, signal);
     }
     await this.#endTerm();
     await this.#release();
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   async #step(signal: AbortSignal): Promise<void> {
@@ -181,7 +186,10 @@ export class Election {
     const abort = new AbortController();
     log.info({identity}, 'leading');
     metrics.leader.set({name}, 1);
-    const ended = lead(abort.signal).catch((error: unknown) => log.error({error: messageOf(error)}, 'the term failed'));
+    const ended = lead(abort.signal).catch((error: unknown) => {
+      log.error({error: messageOf(error)}, 'the term failed');
+      this.#failure = new Error('the work of the leader broke', {cause: error});
+    });
     this.#term = {abort, ended};
   }
 

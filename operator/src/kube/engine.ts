@@ -41,7 +41,7 @@ export interface EngineOptions<R, Observed, Status> {
 }
 
 export interface Engine {
-  /** Watches, takes part in the election and, while leading, reconciles; until the signal aborts. */
+  /** Watches, takes part in the election and, while leading, reconciles; until the signal aborts. Rejects if its own work broke: end the process. */
   run(signal: AbortSignal): Promise<void>;
   ready(): Verdict;
   live(): Verdict;
@@ -192,9 +192,12 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
         // Watches outlive the election, so that the last passes still see the world.
         const watching = new AbortController();
         const watches = reflectors.map(({reflector}) => reflector.run(watching.signal));
-        await election.run(signal);
-        watching.abort();
-        await Promise.all(watches);
+        try {
+          await election.run(signal);
+        } finally {
+          watching.abort();
+          await Promise.all(watches);
+        }
       } finally {
         probe.stop();
         await client.close();
