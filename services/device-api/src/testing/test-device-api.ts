@@ -1,0 +1,204 @@
+import {createHash, randomBytes, randomUUID} from 'node:crypto';
+import {connect} from 'amqplib';
+import {pino} from 'pino';
+import {Registry} from 'prom-client';
+import {type BundleItem, decodeBundle} from '@pisync/core/broker/bundle';
+import {openBrokerConnection} from '@pisync/core/broker/connection';
+import {createConsumer} from '@pisync/core/broker/consumer';
+import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
+import {openCache} from '@pisync/core/cache/cache';
+import {createLifecycle} from '@pisync/core/lifecycle/lifecycle';
+import {createTestShards} from '@pisync/core/testing/test-shards';
+import {startDeviceApi} from '../service.ts';
+
+const PARTITIONS = 2;
+
+const addressOf = (variable: string): URL => {
+  const text = process.env[variable];
+  if (text === undefined || text === '') throw new Error(`${variable} is not set: the address of a server for tests`);
+  return new URL(text);
+};
+
+export const until = async (what: string, condition: () => boolean | Promise<boolean>): Promise<void> => {
+  const deadline = Date.now() + 15_000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`waited 15 s for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};
+
+export interface TestDeviceApiOptions {
+  /** Port that the broker is reached at; a proxy's, where a test wants to stand in between. */
+  readonly brokerPort?: number;
+  readonly redisPort?: number;
+  readonly deviceBurst?: number;
+}
+
+/** A device-api with databases, queues and an enrolment token of its own on the test servers. */
+export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => {
+  const amqp = addressOf('PISYNC_TEST_AMQP_URL');
+  const redis = addressOf('PISYNC_TEST_REDIS_URL');
+  const log = pino({level: 'silent'});
+  const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
+  const life = createLifecycle({log, timeoutMs: 20_000, now: () => performance.now()});
+  const databases = await life.own(
+    'shards',
+    () => createTestShards({shards: 2}),
+    (opened) => opened.close(),
+  );
+  const topology = {...databases.topology, broker: {...databases.topology.broker, partitions: PARTITIONS}};
+  const token = `enrol-${randomUUID()}`;
+  await databases.shards
+    .control('job')
+    .query('insert into control.enrolment_token (token_hash, group_name) values ($1, $2)', [
+      createHash('sha256').update(token).digest(),
+      'pond',
+    ]);
+  const openConnection = (port: number) =>
+    openBrokerConnection({
+      address: () =>
+        Promise.resolve({
+          host: amqp.hostname,
+          port,
+          vhost: '/',
+          username: decodeURIComponent(amqp.username),
+          password: decodeURIComponent(amqp.password),
+        }),
+      name: 'test',
+      log,
+      random: Math.random,
+    });
+  const amqpPort = Number(amqp.port);
+  const direct = await life.own(
+    'reader',
+    () => openConnection(amqpPort),
+    (opened) => opened.close(),
+  );
+  const connection = await life.own(
+    'broker',
+    () => openConnection(options.brokerPort ?? amqpPort),
+    (opened) => opened.close(),
+  );
+  const cache = await life.own(
+    'cache',
+    () =>
+      openCache({
+        endpoint: {host: redis.hostname, port: options.redisPort ?? Number(redis.port)},
+        password: () => Promise.resolve(undefined),
+        log,
+        registry: new Registry(),
+        now: () => performance.now(),
+      }),
+    (opened) => opened.close(),
+  );
+  const {server, publisher} = await startDeviceApi({
+    config: {
+      httpPort: 0,
+      maxConnections: 1000,
+      confirmTimeoutMs: 1000,
+      maxOpenBatches: 2000,
+      maxLagMs: 60_000,
+      deviceBurst: options.deviceBurst ?? 100_000,
+      deviceRate: 1,
+    },
+    topology: () => topology,
+    shards: databases.shards,
+    cache,
+    connection,
+    names,
+    log,
+    registry: new Registry(),
+    life,
+    lagMs: () => 0,
+    wallClock: Date.now,
+    now: () => performance.now(),
+    random: Math.random,
+    createRequestId: randomUUID,
+  });
+  await until('the publisher', () => publisher.trouble() === undefined);
+
+  const call = async (
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    body?: Buffer | string,
+  ) => {
+    const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {
+      method,
+      headers: {connection: 'keep-alive', ...headers},
+      ...(body === undefined ? {} : {body}),
+    });
+    const text = await response.text();
+    // Every answer of the API is a JSON object; a test that reads a member that is not there sees undefined.
+    const json = JSON.parse(text) as Readonly<Record<string, unknown>>;
+    return {status: response.status, headers: response.headers, json};
+  };
+
+  return {
+    call,
+    cache,
+    databases,
+    token,
+    port: server.port,
+    publisher,
+    /** Batches that wait in the queues, taken out of them. */
+    async drain(): Promise<readonly BundleItem[]> {
+      const items: BundleItem[] = [];
+      const queues = QUEUE_PRIORITIES.flatMap((priority) =>
+        [0, 1].map((partition) => names.batches.queue(partition, priority)),
+      );
+      const consumer = createConsumer({
+        connection: direct,
+        names,
+        partitions: PARTITIONS,
+        queues,
+        prefetch: 100,
+        log,
+        onDelivery: (delivery) => {
+          items.push(...decodeBundle(delivery.content));
+          delivery.ack();
+        },
+      });
+      // Quiet for 300 ms means empty: loopback delivers in under a millisecond.
+      let seen = -1;
+      let quietSince = Date.now();
+      await until('the queues to be empty', () => {
+        if (seen !== items.length) quietSince = Date.now();
+        seen = items.length;
+        return Date.now() - quietSince > 300;
+      });
+      await consumer.close();
+      return items;
+    },
+    async enrol(hardwareId: string = randomUUID()) {
+      const secret = randomBytes(32).toString('base64url');
+      const answer = await call(
+        'POST',
+        '/v1/enroll',
+        {authorization: `Bearer ${token}`},
+        JSON.stringify({hardwareId, secret}),
+      );
+      return {...answer, hardwareId, secret, auth: {authorization: `Bearer ${String(answer.json.credential)}`}};
+    },
+    async stop(): Promise<void> {
+      await life.stop();
+      const model = await connect(amqp.href);
+      const channel = await model.createChannel();
+      for (const priority of QUEUE_PRIORITIES) {
+        for (let partition = 0; partition < PARTITIONS; partition++) {
+          await channel.deleteQueue(names.batches.queue(partition, priority));
+        }
+        await channel.deleteQueue(names.requests.queue(priority));
+      }
+      for (const rung of RETRY_RUNGS) {
+        await channel.deleteQueue(names.retry.queue(rung));
+        await channel.deleteExchange(names.retry.exchange(rung));
+      }
+      await channel.deleteExchange(names.batches.exchange);
+      await channel.deleteExchange(names.requests.exchange);
+      await model.close();
+    },
+  };
+};
+
+export type TestDeviceApi = Awaited<ReturnType<typeof startTestDeviceApi>>;
