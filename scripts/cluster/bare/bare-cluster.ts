@@ -8,6 +8,7 @@ import {removeClusterFile, writeClusterFile} from '../cluster-file.ts';
 import {parseServerVersion} from '../kubectl-output.ts';
 import {Refusal} from '../refusal.ts';
 import type {Settings} from '../settings.ts';
+import {nodesReady} from './addons.ts';
 import {cgroupTree} from './cgroups.ts';
 import {removeEverything} from './down.ts';
 import {assertPortIsFree} from './forward.ts';
@@ -73,6 +74,7 @@ export function bareCluster(settings: Settings, say: (text: string) => void): Cl
             return start();
           case 'partly-up':
             for (const node of verdict.down) await powerOn(node, say);
+            await nodesReady(nodesOf(verdict.state.nodes), quiet);
             break;
           case 'up':
             break;
@@ -166,7 +168,6 @@ export function bareCluster(settings: Settings, say: (text: string) => void): Cl
         if (!names.includes(node)) throw new Refusal(`There is no node ${node}, only ${names.join(' ')}.`);
         switch (what) {
           case 'power-off':
-            updateState((before) => ({...before, poweredOff: [...new Set([...before.poweredOff, node])]}));
             await cutPower(node, cgroupTree());
             break;
           case 'power-on':
@@ -195,11 +196,7 @@ async function powerOn(node: string, say: (text: string) => void): Promise<void>
   const tree = cgroupTree();
   await cutPower(node, tree); // what a machine that died by itself has left
   const first = await startMachine(node, tree);
-  updateState((state) => ({
-    ...state,
-    machines: {...state.machines, [node]: first},
-    poweredOff: state.poweredOff.filter((name) => name !== node),
-  }));
+  updateState((state) => ({...state, machines: {...state.machines, [node]: first}}));
 }
 
 const foreign = (state: State): Refusal =>

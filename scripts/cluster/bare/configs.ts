@@ -7,7 +7,7 @@ import {CONTROL_PLANE, files, folders, network, type Node} from './layout.ts';
 /** Text by file name in the folder for configuration. */
 export type ConfigFiles = Readonly<Record<string, string>>;
 
-export const RESOLV_CONF = 'resolv.conf';
+const RESOLV_CONF = 'resolv.conf';
 
 /** Everything except kubeconfigs (they hold keys) and envoy.json (Contour writes it). */
 export function configFiles(nodes: readonly Node[], helperImage: string): ConfigFiles {

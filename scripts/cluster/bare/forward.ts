@@ -7,7 +7,7 @@ import type {CgroupTree} from './cgroup-tree.ts';
 import {files, folders} from './layout.ts';
 
 /** Name of the cgroup of the processes that stay in the host's network. */
-export const HOST = 'host';
+const HOST = 'host';
 
 /** @throws Refusal when another program listens on the port already. */
 export function assertPortIsFree(port: number, variable: string): Promise<void> {

@@ -60,7 +60,7 @@ export async function removeNamespace(machine: string, context: StepContext): Pr
 const PARTITION = 'pisync_partition';
 
 /** Drops everything on the node's cable; what runs on it goes on. Priority -400 is before connection tracking. */
-export const PARTITION_RULES = `table inet ${PARTITION} {
+const PARTITION_RULES = `table inet ${PARTITION} {
   chain in { type filter hook input priority -400; iifname "eth0" drop; }
   chain through { type filter hook forward priority -400; iifname "eth0" drop; oifname "eth0" drop; }
   chain out { type filter hook output priority -400; oifname "eth0" drop; }

@@ -14,7 +14,7 @@ interface Certificate {
 /** Valid as long as a development cluster may stay up; every `up` issues new ones. */
 const DAYS = '365';
 
-export function certificatesFor(nodes: readonly Node[]): readonly Certificate[] {
+function certificatesFor(nodes: readonly Node[]): readonly Certificate[] {
   const service = `kubernetes.default.svc.${network.domain}`.split('.');
   return [
     {

@@ -125,7 +125,6 @@ export function startCluster(settings: Settings): Promise<number> {
     ingressPort: settings.ingressPort,
     ingressTlsPort: settings.ingressTlsPort,
     machines: {},
-    poweredOff: [],
     sysctls: {},
     createdFolders: [],
   });

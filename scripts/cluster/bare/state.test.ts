@@ -12,7 +12,6 @@ const state: State = {
   ingressPort: 8088,
   ingressTlsPort: 8443,
   machines: {cp, n1},
-  poweredOff: [],
   sysctls: {},
   createdFolders: [],
 };

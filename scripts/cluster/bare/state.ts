@@ -15,8 +15,6 @@ export interface State {
   readonly ingressTlsPort: number;
   /** First process of every machine that was started, by machine. */
   readonly machines: Readonly<Record<string, ProcessRef>>;
-  /** Machines that were powered off on purpose. */
-  readonly poweredOff: readonly string[];
   /** Values from before, by name. */
   readonly sysctls: Readonly<Record<string, string>>;
   /** Folders outside the state folder that did not exist before, parents first. */
