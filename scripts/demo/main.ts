@@ -60,6 +60,8 @@ const install = async (cluster: ClusterAccess): Promise<void> => {
     '--namespace',
     'pisync-system',
     '--create-namespace',
+    // A definition that somebody applied by hand before is taken over instead of refused.
+    '--take-ownership',
     '--wait',
     '--timeout',
     '5m',

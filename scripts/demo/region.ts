@@ -55,7 +55,11 @@ export const waitUntilReady = async (
   const deadlineMs = performance.now() + timeoutMs;
   const said = new Map<string, string>();
   for (;;) {
-    const region = await readRegion(cluster, name);
+    // The API server may be briefly away; only the deadline ends the wait.
+    const region = await readRegion(cluster, name).catch((error: unknown) => {
+      say(String(error));
+      return undefined;
+    });
     if (region !== undefined) {
       for (const line of newsOf(region, said)) say(line);
       if (isReady(region)) return region;
