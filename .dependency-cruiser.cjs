@@ -65,6 +65,8 @@ module.exports = {
     doNotFollow: {path: 'node_modules'},
     exclude: {path: '(^|/)(dist|out|\\.tsbuild)/'},
     tsPreCompilationDeps: true,
+    // test tools are the root package's
+    combinedDependencies: true,
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'require', 'node', 'default', 'types'],

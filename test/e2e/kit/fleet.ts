@@ -6,7 +6,7 @@ import {type Region} from './region.ts';
 import {run} from './run.ts';
 
 /** What the judge says; see services/agent. */
-export interface Verdict {
+interface Verdict {
   readonly ok: boolean;
   readonly acked: number;
   readonly applied: number;
@@ -104,7 +104,7 @@ export async function startFleet(
 }
 
 /** Addresses of the shards' databases with the region's own credentials. */
-export async function shardUrls(region: Region): Promise<readonly string[]> {
+async function shardUrls(region: Region): Promise<readonly string[]> {
   const services = await region.kubectl.list('pods', 'app.kubernetes.io/component=postgres');
   return Promise.all(
     services.map(async (pod) => {

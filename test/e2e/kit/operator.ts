@@ -2,7 +2,6 @@ import {join} from 'node:path';
 import {imagesFile, ROOT} from './files.ts';
 import {kubectlIn, type Kubectl, type KubeObject} from './kubectl.ts';
 import {runOk} from './run.ts';
-import {until} from './until.ts';
 
 export const OPERATOR_NAMESPACE = 'pisync-system';
 export const RELEASE = 'pisync';
@@ -47,14 +46,4 @@ export async function operatorDeployment(): Promise<string> {
   const [deployment] = await operatorKubectl().list('deployments', 'app.kubernetes.io/name=pisync-operator');
   if (deployment === undefined) throw new Error('no Deployment with the label app.kubernetes.io/name=pisync-operator');
   return deployment.metadata.name;
-}
-
-/** Scales the operator and waits until exactly that many pods exist. */
-export async function scaleOperator(replicas: number): Promise<void> {
-  await operatorKubectl().ok(['scale', 'deployment', await operatorDeployment(), `--replicas=${replicas}`]);
-  await until(`${replicas} operator pods`, async () => {
-    const pods = await operatorPods();
-    if (pods.length !== replicas) throw new Error(`${pods.length} pods`);
-    return true;
-  });
 }
