@@ -10,8 +10,8 @@ import {enrol} from '@pisync/core/devices/enrolment';
 import {sweepStatuses} from '@pisync/core/devices/status-sweep';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {daysAround, partitionName} from '@pisync/core/shards/partitions';
+import {createLogger} from '@pisync/core/telemetry/logger';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
-import {pino} from 'pino';
 import {gatherFacts} from './facts.ts';
 import {createFactsPublisher} from './facts-publisher.ts';
 import {createJobs} from './jobs.ts';
@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-const log = pino({level: 'silent'});
+const log = createLogger({level: 'silent', service: 'keeper', pod: 'test'});
 const HOUR_MS = 3_600_000;
 
 const until = async (what: string, isDone: () => boolean): Promise<void> => {

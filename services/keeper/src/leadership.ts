@@ -1,12 +1,12 @@
 import {describeError} from '@pisync/core/errors/app-error';
+import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
-import type pg from 'pg';
 
 /** Session lock of the acting keeper of a region ("PK" in ASCII). */
 const KEEPER_LOCK = 0x504b;
 
 export interface LeadershipOptions {
-  readonly control: () => pg.Pool;
+  readonly control: () => ReturnType<Shards['control']>;
   readonly log: Logger;
   /** How often a standby asks, and how often the acting keeper looks whether its session still lives. */
   readonly intervalMs: number;

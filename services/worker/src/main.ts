@@ -8,6 +8,7 @@ import {openCache} from '@pisync/core/cache/cache';
 import {runService} from '@pisync/core/lifecycle/run-service';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {openSecrets} from '@pisync/core/secrets/secrets';
+import {createSchemaCheck} from '@pisync/core/shards/schema-check';
 import {openShards} from '@pisync/core/shards/shards';
 import {openTopologyFile} from '@pisync/core/topology/topology-file';
 import {workerConfig} from './config.ts';
@@ -114,6 +115,7 @@ export async function main(argv: readonly string[]): Promise<void> {
         (worker) => worker.close(),
       );
       readiness.add('broker', () => consuming.check());
+      readiness.add('schema', createSchemaCheck(shards));
       readiness.add('slot map', () => {
         shards.slotMap.shardOf(0);
       });

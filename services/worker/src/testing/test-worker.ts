@@ -13,14 +13,14 @@ import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
 import {type Cache, openCache} from '@pisync/core/cache/cache';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {openShards} from '@pisync/core/shards/shards';
+import {createLogger} from '@pisync/core/telemetry/logger';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
-import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {type Batch} from '../apply/batch.ts';
 import {startWorker} from '../worker.ts';
 
 export const PARTITIONS = 2;
-const log = pino({level: process.env.PISYNC_TEST_LOG ?? 'silent'});
+const log = createLogger({level: process.env.PISYNC_TEST_LOG ?? 'silent', service: 'worker', pod: 'test'});
 
 const addressOf = (variable: string): URL => {
   const text = process.env[variable];
