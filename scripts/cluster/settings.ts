@@ -19,6 +19,9 @@ export interface Settings {
   readonly ingressTlsPort: number;
 }
 
+/** A checkout's folder for results. */
+export const outOf = (checkout: string): string => join(checkout, 'out');
+
 /** @throws Refusal that names every variable with a bad value. */
 export function readSettings(env: Readonly<Record<string, string | undefined>>, checkout: string): Settings {
   const problems: string[] = [];
@@ -35,7 +38,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>, 
     problems.push(`PISYNC_CLUSTER must be bare or kind, not "${kind}"`);
   const settings: Settings = {
     checkout,
-    out: join(checkout, 'out'),
+    out: outOf(checkout),
     kind: kind === 'bare' || kind === 'kind' ? kind : undefined,
     kubeconfig: env['PISYNC_KUBECONFIG'] === '' ? undefined : env['PISYNC_KUBECONFIG'],
     nodes: integer('PISYNC_NODES', 3, 1, 9),

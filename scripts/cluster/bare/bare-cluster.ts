@@ -7,7 +7,7 @@ import type {Cluster, ImageArchive, Trouble} from '../cluster.ts';
 import {removeClusterFile, writeClusterFile} from '../cluster-file.ts';
 import {parseServerVersion} from '../kubectl-output.ts';
 import {Refusal} from '../refusal.ts';
-import type {Settings} from '../settings.ts';
+import {outOf, type Settings} from '../settings.ts';
 import {nodesReady} from './addons.ts';
 import {cgroupTree} from './cgroups.ts';
 import {removeEverything} from './down.ts';
@@ -71,6 +71,7 @@ export function bareCluster(settings: Settings, say: (text: string) => void): Cl
           case 'dead':
             say(`Cleaning up a cluster of ${verdict.state.owner}: ${verdict.why}`);
             await removeEverything(verdict.state, quiet);
+            removeClusterFile(outOf(verdict.state.owner));
             return start();
           case 'partly-up':
             for (const node of verdict.down) await powerOn(node, say);
@@ -97,7 +98,7 @@ export function bareCluster(settings: Settings, say: (text: string) => void): Cl
         const state = verdict.kind === 'absent' ? undefined : verdict.state;
         const started = performance.now();
         await removeEverything(state, {...quiet, log: say});
-        removeClusterFile(settings.out);
+        removeClusterFile(outOf(state?.owner ?? settings.checkout));
         const sameBoot = state?.bootId === bootId();
         const left = leftovers({sysctls: sameBoot ? state.sysctls : {}, createdFolders: state?.createdFolders ?? []});
         left.forEach((what) => say(`left behind: ${what}`));
