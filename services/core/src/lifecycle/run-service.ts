@@ -97,6 +97,7 @@ export const runService = async <V extends SharedVariables & Readonly<Record<str
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
 
+  let started = false;
   try {
     const lag = await life.own(
       'event loop watch',
@@ -106,7 +107,6 @@ export const runService = async <V extends SharedVariables & Readonly<Record<str
     readiness.add('startup', () => {
       if (!started) throw new AppError('unavailable', 'still starting');
     });
-    let started = false;
     await life.own(
       'ops server',
       () => startOpsServer({port: shared.opsPort, readiness, registry, lagMs: lag.currentMs}),
