@@ -1,7 +1,7 @@
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import {openShards} from '@pisync/core/shards/shards';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
-import {pino} from 'pino';
+import {silentLog} from './testing/silent-log.ts';
 import {Registry} from 'prom-client';
 import {z} from 'zod';
 import type {CacheAccess} from './caching/read-through.ts';
@@ -146,7 +146,7 @@ describe('a shard that is down', () => {
       topology: {current: () => topology, onChange: () => () => undefined},
       secretsDir: region.secretsDir,
       applicationName: 'test-without-shard-1',
-      log: pino({level: 'silent'}),
+      log: silentLog,
       metrics: new Registry(),
       sizes: {ingest: 1, dashboard: 2, job: 1},
     });

@@ -15,6 +15,11 @@ export const adminApiConfig = defineConfig({
       'TCP port of the API and the dashboard; 0 picks a free one.',
       integer(0, 65535).default(PORTS.http),
     ),
+    drainMs: variable(
+      'PISYNC_DRAIN_MS',
+      'How many milliseconds a stopping process goes on serving, so that proxies stop sending first.',
+      integer(0, 60_000).default(3000),
+    ),
     dashboardDir: variable(
       'PISYNC_DASHBOARD_DIR',
       "Folder of the dashboard's built files.",

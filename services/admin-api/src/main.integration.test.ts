@@ -89,6 +89,7 @@ test('the process becomes ready, serves page and API, and ends cleanly when aske
       PISYNC_HTTP_PORT: String(httpPort),
       PISYNC_OPS_PORT: String(opsPort),
       PISYNC_BROKER_PREFIX: broker.prefix,
+      PISYNC_DRAIN_MS: '0',
     },
     [],
   );

@@ -34,8 +34,6 @@ const TOKEN_STALE_MS = 300_000;
 const MAX_REMEMBERED = 10_000;
 /** Nobody mistypes a token this often; behind a proxy all share its address. */
 const FAILED_SIGN_INS_PER_MINUTE = 120;
-/** Kubernetes takes a pod out of its Services within a second or two. */
-const DRAIN_MS = 3_000;
 const VERSION = '0.1.0';
 
 type AdminApi = Service<ConfigOf<typeof adminApiConfig>>;
@@ -47,7 +45,7 @@ export const main = (argv: readonly string[]): Promise<void> =>
     argv,
     process,
     now: () => performance.now(),
-    drainMs: DRAIN_MS,
+    drainMs: (config) => config.drainMs,
     body: serve,
   });
 

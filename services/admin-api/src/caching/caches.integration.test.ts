@@ -3,7 +3,7 @@ import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {type Cache, openCache} from '@pisync/core/cache/cache';
 import {cacheKey} from '@pisync/core/cache/cache-keys';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
-import {pino} from 'pino';
+import {silentLog} from '../testing/silent-log.ts';
 import {Registry} from 'prom-client';
 import {z} from 'zod';
 import {type SeededDevice, seedApiToken, seedDevices, seedSyncs} from '../testing/seed.ts';
@@ -21,7 +21,7 @@ const open = (port: number): Promise<Cache> =>
   openCache({
     endpoint: {host: redisUrl().hostname, port},
     password: () => Promise.resolve(redisUrl().password === '' ? undefined : redisUrl().password),
-    log: pino({level: 'silent'}),
+    log: silentLog,
     registry: new Registry(),
     now: () => performance.now(),
   });

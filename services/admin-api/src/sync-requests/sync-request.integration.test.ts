@@ -2,7 +2,7 @@ import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
 import {decodeSyncRequest, publishSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
-import {pino} from 'pino';
+import {silentLog} from '../testing/silent-log.ts';
 import {Registry} from 'prom-client';
 import {type SeededDevice, seedApiToken, seedDevices} from '../testing/seed.ts';
 import {startTestApi, type TestApi} from '../testing/test-api.ts';
@@ -28,7 +28,7 @@ beforeAll(async () => {
     names: broker.names,
     partitions: broker.partitions,
     confirmTimeoutMs: 5000,
-    log: pino({level: 'silent'}),
+    log: silentLog,
     registry: new Registry(),
   });
   await waitUntil(() => publisher.trouble());

@@ -3,7 +3,7 @@ import type {SyncRequest} from '@pisync/core/broker/sync-request';
 import {findApiToken} from '@pisync/core/devices/tokens';
 import {startHttpServer} from '@pisync/core/http/http-server';
 import type {Shards} from '@pisync/core/shards/shards';
-import {pino} from 'pino';
+import {silentLog} from './silent-log.ts';
 import {z} from 'zod';
 import {apiRoutes} from '../api.ts';
 import {createApp} from '../app.ts';
@@ -90,7 +90,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
     authenticator,
     limiter: limiter(options.callsPerMinute ?? 100_000),
     page: undefined,
-    log: pino({level: 'silent'}),
+    log: silentLog,
     newRequestId: randomUUID,
     random: () => 0,
   });

@@ -1,7 +1,7 @@
 import {randomBytes} from 'node:crypto';
 import {type BrokerAddress, type BrokerConnection, openBrokerConnection} from '@pisync/core/broker/connection';
 import {type BrokerNames, brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
-import {pino} from 'pino';
+import {silentLog} from './silent-log.ts';
 
 /** Names of its own on the test server's broker, so that tests do not meet. */
 export interface TestBroker {
@@ -36,7 +36,7 @@ export const openTestBroker = (partitions: number): TestBroker => {
   const connection = openBrokerConnection({
     address: () => Promise.resolve(address),
     name: prefix,
-    log: pino({level: 'silent'}),
+    log: silentLog,
     random: Math.random,
   });
   return {

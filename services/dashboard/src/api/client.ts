@@ -51,7 +51,7 @@ export interface Api {
 }
 
 /** Rows that the device list asks for at a time: some screens full, so that scrolling rarely waits. */
-export const DEVICE_PAGE_ROWS = 200;
+const DEVICE_PAGE_ROWS = 200;
 const LIST_PAGE_ROWS = 25;
 
 /** The grammar that admin-api's `filter` parameter speaks: conditions joined by `;`. */

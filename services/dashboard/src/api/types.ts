@@ -3,7 +3,7 @@
 export const STATUSES = ['on_time', 'late', 'silent', 'failing', 'pending'] as const;
 export type Status = (typeof STATUSES)[number];
 
-export type Role = 'viewer' | 'operator' | 'admin' | 'auditor';
+type Role = 'viewer' | 'operator' | 'admin' | 'auditor';
 
 export interface Session {
   readonly name: string;

@@ -71,6 +71,7 @@ const DeviceView = ({
     <div className="device-columns">
       <div className="device-side">
         <Facts device={device} />
+        <SyncNow device={device} />
         <section className="panel">
           <h2>State</h2>
           {device.state === null ? (
@@ -79,7 +80,6 @@ const DeviceView = ({
             <ValueList values={device.state} />
           )}
         </section>
-        <SyncNow device={device} />
       </div>
       <section className="panel device-lists">
         <nav className="tabs" aria-label="Lists of this device">

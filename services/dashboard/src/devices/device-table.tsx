@@ -54,8 +54,11 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
 
   useEffect(() => {
     if (!moved.current) return;
+    // A row far away is drawn only after the scroll: until then there is nothing to focus.
+    const link = scroller.current?.querySelector<HTMLElement>(`[data-index="${active}"] a`);
+    if (link === null || link === undefined) return;
     moved.current = false;
-    scroller.current?.querySelector<HTMLElement>(`[data-index="${active}"] a`)?.focus({preventScroll: true});
+    link.focus({preventScroll: true});
   });
 
   const onKeyDown = (event: KeyboardEvent): void => {

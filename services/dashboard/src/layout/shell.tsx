@@ -55,8 +55,7 @@ export const Shell = ({title, children}: {readonly title: string; readonly child
         </nav>
         <div className="bar-end">
           <button type="button" className="button button-quiet" onClick={stepTheme} title="Change the colour theme">
-            Theme:{' '}
-            {THEME_LABELS[theme]}
+            Theme: {THEME_LABELS[theme]}
           </button>
           <SignOut />
         </div>
@@ -74,9 +73,10 @@ const SignOut = (): ReactNode => {
   const session = useSession();
   const signOut = useMutation({
     mutationFn: () => api.signOut(session.csrfToken),
-    onSettled: () => {
-      queries.clear();
+    onSuccess: () => {
+      // The session stays in the cache, as "nobody": the page looks at it and shows the sign-in form.
       queries.setQueryData(['session'], null);
+      queries.removeQueries({predicate: ({queryKey}) => queryKey[0] !== 'session'});
     },
   });
   return (
@@ -85,7 +85,7 @@ const SignOut = (): ReactNode => {
         {session.name}
       </span>
       <button type="button" className="button button-quiet" onClick={() => signOut.mutate()}>
-        Sign out
+        {signOut.isError ? 'Sign out failed, try again' : 'Sign out'}
       </button>
     </>
   );

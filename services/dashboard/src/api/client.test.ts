@@ -1,0 +1,40 @@
+import {describe, expect, test} from '@jest/globals';
+import {ApiError, createApi, filterExpression} from './client.ts';
+
+describe('filterExpression', () => {
+  test.each([
+    [{}, ''],
+    [{status: 'late'}, 'status==late'],
+    [{status: 'late', group: 'g.1-x', shard: '2'}, 'status==late;group==g.1-x;shard==2'],
+    [{group: 'north & "co"; x'}, 'group=="north & \\"co\\"; x"'],
+  ])('writes %j', (filter, expression) => {
+    expect(filterExpression(filter)).toBe(expression);
+  });
+});
+
+describe('the API client', () => {
+  const answering = (status: number, body: string) => createApi(() => Promise.resolve(new Response(body, {status})));
+
+  test('a 401 for the session means that nobody is signed in', async () => {
+    expect(await answering(401, '{"title":"Unauthenticated","status":401}').session()).toBeNull();
+  });
+
+  test('an error carries the detail of the problem document', async () => {
+    await expect(
+      answering(404, '{"title":"Not found","status":404,"detail":"No device x."}').device('x'),
+    ).rejects.toThrow('No device x.');
+  });
+
+  test("a proxy's error page still gives a sentence", async () => {
+    const error = await answering(502, '<html>')
+      .summary()
+      .catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(ApiError);
+    expect(error).toMatchObject({status: 502, message: expect.stringContaining('502') as unknown});
+  });
+
+  test('no answer at all is said as such', async () => {
+    const api = createApi(() => Promise.reject(new TypeError('fetch failed')));
+    await expect(api.summary()).rejects.toMatchObject({status: 0});
+  });
+});
