@@ -88,12 +88,13 @@ function proxyConfig(node: string, bindAddress: string): object {
   };
 }
 
+/** The root zone is there so that names outside the cluster do not exist; without it they would be failures, which clients try again. */
 const corefile = (): string => `.:53 {
   bind ${network.controlPlane}
   errors
   health 127.0.0.1:8091
   ready 127.0.0.1:8191
-  kubernetes ${network.domain} in-addr.arpa {
+  kubernetes ${network.domain} in-addr.arpa . {
     kubeconfig ${files.kubeconfig}
     pods insecure
   }
