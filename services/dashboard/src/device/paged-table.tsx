@@ -5,6 +5,8 @@ import type {DeviceLists} from '../api/client.ts';
 import {Empty, Failed, Loading} from '../layout/states.tsx';
 
 const REFETCH_MS = 15_000;
+/** Who has gone further back reads history; reading all of it again every time would cost a call a page. */
+const LIVE_PAGES = 2;
 
 export interface TableColumn<Row> {
   readonly title: string;
@@ -32,7 +34,7 @@ export const PagedTable = <K extends keyof DeviceLists>({
     queryFn: ({pageParam, signal}) => api.deviceList(id, list, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => (page.hasNextPage ? page.nextCursor : null),
-    refetchInterval: REFETCH_MS,
+    refetchInterval: ({state}) => ((state.data?.pages.length ?? 0) <= LIVE_PAGES ? REFETCH_MS : false),
   });
   if (pages.data === undefined) {
     return pages.error === null ? (

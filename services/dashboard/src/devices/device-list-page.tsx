@@ -1,4 +1,4 @@
-import {keepPreviousData, useInfiniteQuery} from '@tanstack/react-query';
+import {keepPreviousData, useInfiniteQuery, useQueryClient} from '@tanstack/react-query';
 import {type ReactNode, useMemo} from 'react';
 import {useApi} from '../api/api-context.ts';
 import type {DeviceFilter} from '../api/client.ts';
@@ -9,6 +9,9 @@ import {Ago} from '../time/time.tsx';
 import {chosenColumns} from './columns.ts';
 import {DeviceTable} from './device-table.tsx';
 import {Filters} from './filters.tsx';
+
+/** Left and come back to within this time, the list is as it was, scrolled pages included; later it is read anew. */
+const REMEMBERED_MS = 30_000;
 
 const integer = new Intl.NumberFormat();
 
@@ -22,12 +25,17 @@ export const DeviceListPage = ({
   const api = useApi();
   const columns = useMemo(() => chosenColumns(columnNames), [columnNames]);
   const fields = ['id', 'name', ...columns.map((column) => column.key)];
+  const queries = useQueryClient();
+  const queryKey = ['devices', filter, fields];
   const list = useInfiniteQuery({
-    queryKey: ['devices', filter, fields],
+    queryKey,
     queryFn: ({pageParam, signal}) => api.devices(filter, fields, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => (page.hasNextPage ? page.nextCursor : null),
     placeholderData: keepPreviousData,
+    // Never read again by itself: that would be every page loaded so far. Its age is shown, and a button reads it anew.
+    staleTime: Infinity,
+    gcTime: REMEMBERED_MS,
   });
   const rows = useMemo(() => list.data?.pages.flatMap((page) => page.data) ?? [], [list.data]);
   const partial = [...new Set(list.data?.pages.flatMap((page) => page.partial ?? []) ?? [])].sort();
@@ -40,9 +48,16 @@ export const DeviceListPage = ({
           {list.data === undefined ? null : (
             <>
               {integer.format(rows.length)}
-              {list.hasNextPage ? ' loaded, more below' : ''} · read <Ago at={list.data.pages.at(-1)?.asOf} />
+              {list.hasNextPage ? ' loaded, more below' : ''} · read <Ago at={list.data.pages[0]?.asOf} />
             </>
           )}
+          <button
+            type="button"
+            className="button button-quiet"
+            onClick={() => void queries.resetQueries({queryKey, exact: true})}
+          >
+            Read again
+          </button>
         </p>
       </div>
       <Filters filter={filter} columns={columns} columnNames={columnNames} />
