@@ -40,20 +40,25 @@ export function kindConfig(settings: Settings, folders: KindFolders): string {
     readOnly,
     pathType,
   });
+  // kubeadm's v1beta4 has lists where v1beta3 has maps; kind applies the patch that has the version of its node image.
+  const kubeadm = (version: string, extraArgs: (args: Readonly<Record<string, string>>) => object): string =>
+    stringify({
+      apiVersion: `kubeadm.k8s.io/${version}`,
+      kind: 'ClusterConfiguration',
+      apiServer: {
+        extraArgs: extraArgs(apiServer),
+        extraVolumes: [
+          volume('audit-policy', '/etc/kubernetes/audit', true, 'DirectoryOrCreate'),
+          volume('audit-logs', AUDIT_FOLDER, false, 'DirectoryOrCreate'),
+        ],
+      },
+      controllerManager: {extraArgs: extraArgs(controllerManager)},
+    });
   const controlPlane = {
     role: 'control-plane',
     kubeadmConfigPatches: [
-      stringify({
-        kind: 'ClusterConfiguration',
-        apiServer: {
-          extraArgs: apiServer,
-          extraVolumes: [
-            volume('audit-policy', '/etc/kubernetes/audit', true, 'DirectoryOrCreate'),
-            volume('audit-logs', AUDIT_FOLDER, false, 'DirectoryOrCreate'),
-          ],
-        },
-        controllerManager: {extraArgs: controllerManager},
-      }),
+      kubeadm('v1beta3', (args) => args),
+      kubeadm('v1beta4', (args) => Object.entries(args).map(([name, value]) => ({name, value}))),
     ],
     extraMounts: [
       {hostPath: folders.auditPolicy, containerPath: '/etc/kubernetes/audit', readOnly: true},
