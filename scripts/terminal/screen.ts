@@ -3,6 +3,8 @@ import {formatDuration, renderStep, type Planned, type StepState} from './progre
 /** Shows a run of steps. `changed` is called after every change of a state and about four times a second. */
 export interface Screen {
   changed(states: ReadonlyMap<string, StepState>, nowMs: number): void;
+  /** Shows text that stays. */
+  say(text: string): void;
 }
 
 export interface Output {
@@ -26,6 +28,11 @@ function liveScreen(steps: readonly Planned[], output: Output): Screen {
       const up = drawn === 0 ? '' : `\u001b[${drawn}A`;
       output.write(up + lines.map((line) => `\u001b[2K${line}\n`).join(''));
       drawn = lines.length;
+    },
+    say(text) {
+      // The moving lines are wiped, and drawn again below the text with the next change.
+      output.write(`${drawn === 0 ? '' : `\u001b[${drawn}A\u001b[J`}${text}\n`);
+      drawn = 0;
     },
   };
 }
@@ -51,5 +58,6 @@ function plainScreen(steps: readonly Planned[], output: Output): Screen {
         said.set(name, {kind: state.kind, atMs: nowMs});
       }
     },
+    say: (text) => void output.write(`${text}\n`),
   };
 }

@@ -11,9 +11,14 @@ export interface StepContext {
   readonly signal: AbortSignal;
 }
 
+/** What a step is given: a {@link StepContext}, and a way to say something that must stay on the screen. */
+export interface StepRun extends StepContext {
+  readonly say: (text: string) => void;
+}
+
 /** Something with a name that takes a while. It runs as soon as all that it needs is done. */
 export interface Step extends Planned {
-  readonly run: (context: StepContext) => Promise<void>;
+  readonly run: (context: StepRun) => Promise<void>;
 }
 
 export interface RunOptions {
@@ -65,7 +70,7 @@ export async function runSteps(steps: readonly Step[], options: RunOptions): Pro
     states.set(step.name, {kind: 'running', sinceMs: startedMs, lastLine: ''});
     show();
     try {
-      await step.run({log, signal: controller.signal});
+      await step.run({log, signal: controller.signal, say: (text) => screen.say(text)});
       states.set(step.name, {kind: 'done', tookMs: Date.now() - startedMs});
     } catch (error) {
       if (controller.signal.aborted) states.set(step.name, {kind: 'stopped'});
