@@ -43,7 +43,10 @@ export const readPositionHint = async (cache: Cache, deviceId: string): Promise<
   };
 };
 
-/** Fields that are absent stay as they are. Commands of one turn of the event loop share a pipeline, so many calls cost one round trip. */
+/**
+ * Fields that are absent stay as they are. Writing does not prolong the key's life, so a wrong hint is gone after its time however busy the
+ * device is. Commands of one turn of the event loop share a pipeline, so many calls cost one round trip.
+ */
 export const writePositionHint = async (
   cache: Cache,
   deviceId: string,
@@ -55,5 +58,5 @@ export const writePositionHint = async (
     ...(commands === undefined ? {} : {commands: commands ? '1' : '0'}),
   };
   const key = cacheKey.position(deviceId);
-  await cache.use((redis) => Promise.all([redis.hset(key, fields), redis.expire(key, CACHE_TTL_SECONDS.status)]));
+  await cache.use((redis) => Promise.all([redis.hset(key, fields), redis.expire(key, CACHE_TTL_SECONDS.status, 'NX')]));
 };
