@@ -32,8 +32,11 @@ const TOKEN_FRESH_MS = 5_000;
 const TOKEN_STALE_MS = 300_000;
 /** Tokens, addresses: more than a region has people, small enough to forget about. */
 const MAX_REMEMBERED = 10_000;
-/** Nobody mistypes a token this often; behind a proxy all share its address. */
-const FAILED_SIGN_INS_PER_MINUTE = 120;
+/**
+ * Bounds what strangers cost the control database. It is no defence against guessing, which 32 random bytes need not; behind a proxy all
+ * share its address, so a low bound would let one stranger shut everybody out.
+ */
+const UNKNOWN_TOKENS_PER_MINUTE = 6000;
 const VERSION = '0.1.0';
 
 type AdminApi = Service<ConfigOf<typeof adminApiConfig>>;
@@ -65,7 +68,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     ),
     signer,
     now,
-    failures: limiter(FAILED_SIGN_INS_PER_MINUTE),
+    failures: limiter(UNKNOWN_TOKENS_PER_MINUTE),
   });
   const routes = apiRoutes({
     shards,
