@@ -94,7 +94,10 @@ export const createCredentialStore = ({cache, load, now}: CredentialStoreOptions
     async invalidate(deviceId) {
       lru.delete(deviceId);
       await cache.use((redis) =>
-        Promise.all([redis.del(cacheKey.credential(deviceId)), redis.publish(CACHE_CHANNEL.revoked, deviceId)]),
+        Promise.all([
+          redis.del(cacheKey.credential(deviceId), cacheKey.device(deviceId)),
+          redis.publish(CACHE_CHANNEL.revoked, deviceId),
+        ]),
       );
     },
   };
