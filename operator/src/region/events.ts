@@ -33,7 +33,10 @@ export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Out
   }
   if (becomes('Ready', 'True')) events.push({type: 'Normal', reason: 'Ready', note: messageOf(after, 'Ready')});
   if (becomes('Ready', 'False') && statusOf(before, 'Ready') === 'True') {
-    events.push({type: 'Warning', reason: 'NotReady', note: messageOf(after, 'Ready')});
+    // A change that somebody asked for is no reason for alarm.
+    const wished = after.phase === 'Updating' || before.observedGeneration !== after.observedGeneration;
+    const note = messageOf(after, 'Ready');
+    events.push(wished ? {type: 'Normal', reason: 'Updating', note} : {type: 'Warning', reason: 'NotReady', note});
   }
   if (becomes('Stalled', 'True')) events.push({type: 'Warning', reason: 'Stalled', note: messageOf(after, 'Stalled')});
   if (before.phase !== after.phase && after.phase === 'Suspended') {

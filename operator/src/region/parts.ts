@@ -18,10 +18,13 @@ import {factsConfigMap, shardIds, topologyConfigMap} from './manifests/topology.
 import {SERVICE_PORT} from './names.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 
-/** A manifest that should exist. With `hold` it is not written yet, nor is what exists of it deleted; the text says what it waits for. */
+/** A manifest that should exist. */
 export interface Wanted {
   readonly desired: Desired;
+  /** It is not written yet, nor is what exists of it deleted; the text says what it waits for. */
   readonly hold?: string;
+  /** What exists stays as it is, although it differs: it has done its work. */
+  readonly done?: true;
 }
 
 /** What one builder contributes. */
@@ -147,8 +150,9 @@ export const schema: Part = {
         wanted.push(ready ? {desired} : {desired, hold: 'waits until its shard is ready'});
         continue;
       }
-      // A Job cannot be changed. A complete one stays as it is; any other is made again.
-      wanted.push(written ? {desired} : {desired, hold: 'is replaced'});
+      // A Job cannot be changed. A complete one of an earlier image has done its work; any other is made again.
+      if (written) wanted.push({desired});
+      else wanted.push(state === 'complete' ? {desired, done: true} : {desired, hold: 'is made again'});
       const waitMs =
         state === 'failed' && written && failedAt !== undefined
           ? Math.max(0, failedAt.getTime() + MIGRATION_RETRY_MS - time.getTime())

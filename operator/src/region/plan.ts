@@ -49,7 +49,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   const components: readonly ComponentPlan[] = [
     ...built.map(({name, wanted, surplus}) => ({
       name,
-      desired: wanted.filter(({hold}) => hold === undefined).map(({desired}) => desired),
+      desired: wanted.filter(({hold, done}) => hold === undefined && done !== true).map(({desired}) => desired),
       ...(surplus === undefined ? {} : {prune: surplus}),
     })),
     {

@@ -8,6 +8,18 @@ import {type Component, metadataOf} from '../labels.ts';
 export const floorOf = ({replicas, autoscaling}: StatelessTier): number =>
   autoscaling.enabled ? (autoscaling.minReplicas ?? replicas) : replicas;
 
+/**
+ * By half or by two pods every 15 s, whichever is more: from 2 to 10 in a minute. The default would double, but a pod that starts takes a second of
+ * CPU itself, and on few nodes a whole wave of them slows down those that work.
+ */
+const GROW = {
+  selectPolicy: 'Max',
+  policies: [
+    {type: 'Pods', value: 2, periodSeconds: 15},
+    {type: 'Percent', value: 50, periodSeconds: 15},
+  ],
+};
+
 const utilization = (name: string, averageUtilization: number) => ({
   type: 'Resource',
   resource: {name, target: {type: 'Utilization', averageUtilization}},
@@ -35,6 +47,7 @@ export const autoscaler = (
             utilization('cpu', targetCPU),
             ...(targetMemory === undefined ? [] : [utilization('memory', targetMemory)]),
           ],
+          behavior: {scaleUp: GROW},
         },
       },
     },

@@ -30,6 +30,7 @@ export class SimulatedRegion {
   generation = 1;
   status: RegionStatus = {};
   gatewayApi = true;
+  release = RELEASE;
   now = new Date('2026-03-01T12:00:00Z');
   /** What the next writes end with instead, by kind and name, e.g. `Service/eu-redis`. */
   readonly failures = new Map<string, 'conflict' | 'refused' | 'failed' | 'immutable'>();
@@ -55,7 +56,7 @@ export class SimulatedRegion {
       status: this.status,
     });
     const observed = {region, children: new Children([...this.objects.values()]), gatewayApi: this.gatewayApi};
-    const plan = planRegion(observed, this.now, RELEASE);
+    const plan = planRegion(observed, this.now, this.release);
     if (plan === undefined) return [];
     const written: string[] = [];
     const outcome: Outcome = new Map(
