@@ -125,7 +125,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<DeviceA
   });
   const server = await life.own(
     'HTTP server',
-    () => startHttpServer({app, port: config.httpPort, maxConnections: config.maxConnections}),
+    () => startHttpServer({app, port: config.httpPort, maxConnections: config.maxConnections, draining: life.stopping}),
     (opened) => opened.stop(),
   );
   return {server, publisher};
