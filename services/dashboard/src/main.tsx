@@ -9,7 +9,10 @@ import {NavigationProvider} from './navigation/navigation.tsx';
 import {NowProvider} from './time/time.tsx';
 import './styles/tokens.css';
 import './styles/base.css';
-import './styles/views.css';
+import './styles/frame.css';
+import './styles/summary.css';
+import './styles/device-list.css';
+import './styles/device.css';
 
 /** Answers that another try cannot change. */
 const isFinal = (error: Error): boolean => error instanceof ApiError && error.status >= 400 && error.status < 500;
