@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {findHostPid} from './kill.ts';
-import {isReady, newsOf, type Region} from './region.ts';
+import {isReady, newsOf, runsImage, type Region} from './region.ts';
 
 describe('findHostPid', () => {
   const files: Readonly<Record<string, string>> = {
@@ -43,4 +43,19 @@ describe('a region', () => {
     expect(newsOf(region(2, 'False'), said)).toEqual([]);
     expect(newsOf(region(2, 'True'), said)).toHaveLength(1);
   });
+});
+
+test.each([
+  ['all pods run it', {}, {}, true],
+  ['a pod of the old image is left', {}, {replicas: 3}, false],
+  ['the controller has not seen the change', {generation: 3}, {}, false],
+  ['a pod is not available', {}, {availableReplicas: 1}, false],
+] as const)('a rollout in which %s: over is judged', (_what, metadata, status, expected) => {
+  const deployment = {
+    metadata: {name: 'eu-worker', generation: 2, ...metadata},
+    spec: {replicas: 2, template: {spec: {containers: [{image: 'new'}]}}},
+    status: {observedGeneration: 2, replicas: 2, updatedReplicas: 2, availableReplicas: 2, ...status},
+  };
+  expect(runsImage(deployment, 'new')).toBe(expected);
+  expect(runsImage(deployment, 'other')).toBe(false);
 });

@@ -17,6 +17,9 @@ const podSchema = z.object({
 });
 type Pod = z.infer<typeof podSchema>;
 
+/** kubectl prints nothing at all where nothing matches. */
+const podList = z.object({items: z.array(z.unknown())}).default({items: []});
+
 export interface Killed {
   readonly pod: string;
   /** How it was done. */
@@ -68,7 +71,7 @@ const killInKindNode = async (pod: Pod, containerId: string): Promise<number> =>
 };
 
 const first = async (cluster: ClusterAccess, selector: readonly string[]): Promise<Pod> => {
-  const list = z.object({items: z.array(z.unknown())}).parse(await cluster.get('pods', ...selector));
+  const list = podList.parse(await cluster.get('pods', ...selector));
   const running = list.items
     .map((item) => podSchema.safeParse(item).data)
     .find((pod) => pod?.status.containerStatuses[0]?.ready);
@@ -102,7 +105,7 @@ export const waitUntilBack = async (
 ): Promise<number> => {
   const startMs = performance.now();
   for (;;) {
-    const list = z.object({items: z.array(z.unknown())}).parse(await cluster.get('pods', ...selector));
+    const list = podList.parse(await cluster.get('pods', ...selector));
     const up = list.items.filter((item) => podSchema.safeParse(item).data?.status.containerStatuses[0]?.ready === true);
     if (up.length >= ready) return Math.round((performance.now() - startMs) / 100) / 10;
     if (performance.now() - startMs > timeoutMs) {

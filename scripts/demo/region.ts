@@ -73,3 +73,50 @@ export const waitUntilReady = async (
     await delay(500);
   }
 };
+
+const deploymentSchema = z.object({
+  metadata: z.object({name: z.string(), generation: z.int()}),
+  spec: z.object({
+    replicas: z.int(),
+    template: z.object({spec: z.object({containers: z.array(z.object({image: z.string()})).min(1)})}),
+  }),
+  status: z.object({
+    observedGeneration: z.int().default(0),
+    replicas: z.int().default(0),
+    updatedReplicas: z.int().default(0),
+    availableReplicas: z.int().default(0),
+  }),
+});
+
+/** True when a Deployment runs the image in all its pods, and no pod of an older one is left. */
+export const runsImage = (deployment: unknown, image: string): boolean => {
+  const parsed = deploymentSchema.safeParse(deployment).data;
+  if (parsed === undefined) return false;
+  const {metadata, spec, status} = parsed;
+  return (
+    spec.template.spec.containers[0]?.image === image &&
+    status.observedGeneration === metadata.generation &&
+    status.updatedReplicas === status.replicas &&
+    status.availableReplicas === status.replicas &&
+    status.replicas > 0
+  );
+};
+
+/** After an upgrade of the operator, waits until it has brought every service to its image. @throws when it has not in time */
+export const waitUntilRolledOut = async (
+  cluster: ClusterAccess,
+  deployments: readonly string[],
+  image: string,
+  timeoutMs: number,
+): Promise<void> => {
+  const deadlineMs = performance.now() + timeoutMs;
+  for (;;) {
+    const states = await Promise.all(
+      deployments.map(async (name) => runsImage(await cluster.get('deployment', name).catch(() => undefined), image)),
+    );
+    const waiting = deployments.filter((_, index) => states[index] !== true);
+    if (waiting.length === 0) return;
+    if (performance.now() > deadlineMs) throw new Error(`${waiting.join(', ')} not rolled out to ${image}`);
+    await delay(500);
+  }
+};

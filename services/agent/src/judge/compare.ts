@@ -75,6 +75,7 @@ export interface DeviceJudgement {
   readonly applied: number;
   /** Batches without a 2xx that are in a shard nevertheless: allowed, because unknown means unknown. */
   readonly unknownApplied: number;
+  /** Rows of the batches in the ledger. */
   readonly recordRows: number;
 }
 
@@ -198,6 +199,6 @@ export const judgeDevice = (device: string, claims: DeviceClaims, places: readon
     if (!receipts.has(key)) say('foreign', `${rows} records of e${key.replace(':', '/')} have no receipt`);
   }
   checkState(claims, stored, say);
-  const recordRows = [...stored.records.values()].reduce((sum, {rows}) => sum + rows, 0);
+  const recordRows = [...claims.keys()].reduce((sum, key) => sum + (stored.records.get(key)?.rows ?? 0), 0);
   return {findings, acked: acked.length, applied, unknownApplied, recordRows};
 };
