@@ -3,7 +3,7 @@ import {createServer, type IncomingMessage} from 'node:http';
 import {type AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {countDevices} from '@pisync/core/devices/device-reader';
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
 import {enrol} from '@pisync/core/devices/enrolment';
@@ -16,6 +16,9 @@ import {gatherFacts} from './facts.ts';
 import {createFactsPublisher} from './facts-publisher.ts';
 import {createJobs} from './jobs.ts';
 import {whileLeading} from './leadership.ts';
+
+// Servers that others also use answer slowly at times; what is waited for has its own, shorter deadline.
+jest.setTimeout(60_000);
 
 let bench: TestShards;
 beforeAll(async () => {

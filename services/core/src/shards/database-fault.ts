@@ -6,11 +6,11 @@ export type DatabaseFault = 'systemic' | 'missing-partition' | 'permanent' | 'un
 
 /**
  * SQLSTATE classes (https://www.postgresql.org/docs/current/errcodes-appendix.html) that say nothing about the values:
- * 08 connection, 25 transaction state, 28 authorization (a password that is being rotated), 3D no such database,
+ * 08 connection, 25 transaction state, 26 a prepared statement that the server forgot, 28 authorization (a password that is being rotated), 3D no such database,
  * 40 serialization and deadlock, 42 schema older than the code, 53 out of resources, 55 lock not available,
  * 57 shutdown and cancel, 58 system error, XX internal error.
  */
-const SYSTEMIC_CLASSES = new Set(['08', '25', '28', '3D', '40', '42', '53', '55', '57', '58', 'XX']);
+const SYSTEMIC_CLASSES = new Set(['08', '25', '26', '28', '3D', '40', '42', '53', '55', '57', '58', 'XX']);
 /** 22 a value that its type cannot hold, 23 a constraint, 54 a limit of the program (a document too deep or too large). */
 const PERMANENT_CLASSES = new Set(['22', '23', '54']);
 /** "no partition of relation found for row" is reported as a check violation without a constraint's name. */

@@ -1,5 +1,5 @@
 import {randomUUID} from 'node:crypto';
-import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {createDeviceKeys} from '../devices/device-keys.ts';
 import {findCredential} from '../devices/credentials.ts';
 import {countDevices, DEVICE_FIELDS, findDevice, listDevices} from '../devices/device-reader.ts';
@@ -11,6 +11,9 @@ import {migrateShard} from './migrate.ts';
 import {daysAround, ensurePartitions} from './partitions.ts';
 import {tokenHash} from './provision.ts';
 import {withOwnedSlots} from './slot-transaction.ts';
+
+// Servers that others also use answer slowly at times; what is waited for has its own, shorter deadline.
+jest.setTimeout(60_000);
 
 let bench: TestShards;
 beforeAll(async () => {

@@ -91,6 +91,8 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
       keepAlive: true,
+      // Statements that do not need each other's answers are sent in one go.
+      pipeline: true,
       types: PG_TYPES,
     });
     // A client in use reports a lost connection both to the query that waits and as an event; unheard, the event would end

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import {allAnswered} from './all-answered.ts';
 
 /**
  * First key of the two-key advisory locks on slots ("PS" in ASCII); the second key is the slot. Writers hold a slot's lock
@@ -33,17 +34,20 @@ export const withOwnedSlots = async <T>(
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query('begin');
-    await client.query({
-      name: 'slots-lock',
-      text: `select count(pg_advisory_xact_lock_shared(${SLOT_LOCK_CLASS}, slot)) from unnest($1::int[]) slot`,
-      values: [sorted],
-    });
-    const owned = await client.query<{slot: number}>({
-      name: 'slots-owned',
-      text: `select slot from slot_owner where slot = any($1::smallint[]) and state = 'owned'`,
-      values: [sorted],
-    });
+    // Sent in one go and run one after the other.
+    const [, , owned] = await allAnswered([
+      client.query('begin'),
+      client.query({
+        name: 'slots-lock',
+        text: `select count(pg_advisory_xact_lock_shared(${SLOT_LOCK_CLASS}, slot)) from unnest($1::int[]) slot`,
+        values: [sorted],
+      }),
+      client.query<{slot: number}>({
+        name: 'slots-owned',
+        text: `select slot from slot_owner where slot = any($1::smallint[]) and state = 'owned'`,
+        values: [sorted],
+      }),
+    ]);
     if (owned.rows.length < sorted.length) {
       broken = await rollback(client);
       const here = new Set(owned.rows.map(({slot}) => slot));

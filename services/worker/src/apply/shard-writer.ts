@@ -1,6 +1,7 @@
 import {insertCommands} from '@pisync/core/commands/commands';
 import {LATE_AFTER_MS} from '@pisync/core/devices/device-status';
 import {type SlotVerdict, withOwnedSlots} from '@pisync/core/shards/slot-transaction';
+import {allAnswered} from '@pisync/core/shards/all-answered';
 import type pg from 'pg';
 import {type Batch, type BatchKey, compareBatches, isSameBatch} from './batch.ts';
 import {type DeviceChange, summarise} from './device-change.ts';
@@ -61,8 +62,11 @@ const write = async (client: pg.PoolClient, batches: readonly Batch[], options: 
   const {duplicates, conflicts} = await compareWithReceipts(client, fresh, [...known, ...repeats].sort(compareBatches));
 
   const changes = summarise(fresh);
-  await insertRecords(client, fresh);
-  await insertQuarantine(client, [...fresh.flatMap(quarantineRows), ...conflicts.map(conflictRow)]);
+  await allAnswered([
+    insertRecords(client, fresh),
+    insertQuarantine(client, [...fresh.flatMap(quarantineRows), ...conflicts.map(conflictRow)]),
+    lockDevices(client, changes),
+  ]);
   const positions = await updateDevices(client, changes, options.now());
   if (conflicts.length > 0) await askForNewEpoch(client, conflicts, options);
   return {applied: fresh, duplicates, conflicts, positions};
@@ -174,6 +178,17 @@ const insertQuarantine = async (client: pg.PoolClient, rows: readonly Quarantine
   });
 };
 
+const lockDevices = async (client: pg.PoolClient, changes: readonly DeviceChange[]): Promise<void> => {
+  if (changes.length === 0) return;
+  const deviceKeys = int8Array(changes.map(({deviceKey}) => deviceKey));
+  const locked = await client.query({...sql.LOCK_STATES, values: [deviceKeys]});
+  if (locked.rowCount === changes.length) return;
+  const slots = int2Array(changes.map(({slot}) => slot));
+  const epochs = int4Array(changes.map(({epoch}) => epoch));
+  await client.query({...sql.ENSURE_STATES, values: [deviceKeys, slots, epochs]});
+  await client.query({...sql.LOCK_STATES, values: [deviceKeys]});
+};
+
 const updateDevices = async (
   client: pg.PoolClient,
   changes: readonly DeviceChange[],
@@ -183,12 +198,7 @@ const updateDevices = async (
   const deviceKeys = int8Array(changes.map(({deviceKey}) => deviceKey));
   const epochs = int4Array(changes.map(({epoch}) => epoch));
   const receivedAt = timestamptzArray(changes.map(({receivedAtMs}) => receivedAtMs));
-  const locked = await client.query({...sql.LOCK_STATES, values: [deviceKeys]});
-  if ((locked.rowCount ?? 0) < changes.length) {
-    await client.query({...sql.ENSURE_STATES, values: [deviceKeys, int2Array(changes.map(({slot}) => slot)), epochs]});
-    await client.query({...sql.LOCK_STATES, values: [deviceKeys]});
-  }
-  const updated = await client.query<DevicePosition>({
+  const states = {
     ...sql.UPDATE_STATES,
     values: [
       deviceKeys,
@@ -200,20 +210,25 @@ const updateDevices = async (
       int8Array(changes.map(({records}) => records)),
       int8Array(changes.map(({syncs}) => syncs)),
     ],
-  });
+  };
   // A batch that waited for more than a day says nothing of how its device is now; the sweep will.
   const recent = changes.filter(({receivedAtMs}) => nowMs - receivedAtMs <= LATE_AFTER_MS);
-  await client.query({
+  const statuses = {
     ...sql.UPDATE_STATUSES,
     values: [
       int8Array(recent.map(({deviceKey}) => deviceKey)),
       textArray(recent.map(({rejected}) => (rejected ? 'failing' : 'on_time'))),
     ],
-  });
-  await client.query({
+  };
+  const finished = {
     ...sql.FINISH_COMMANDS,
     values: [deviceKeys, epochs, changes.map(({isFull}) => isFull), receivedAt],
-  });
+  };
+  const [updated] = await allAnswered([
+    client.query<DevicePosition>(states),
+    client.query(statuses),
+    client.query(finished),
+  ]);
   return updated.rows;
 };
 
