@@ -12,7 +12,7 @@ import {type Logger} from '@pisync/core/telemetry/logger';
 import pg from 'pg';
 
 /** Yesterday, because a batch keeps the day of its arrival; a week ahead, so that the keeper may be away for days. */
-export const PARTITION_DAYS = {from: -1, to: 7} as const;
+const PARTITION_DAYS = {from: -1, to: 7} as const;
 
 export interface MigrationJob {
   readonly shardId: number;

@@ -15,7 +15,7 @@ import {createSlotMap, type SlotMap, type SlotMapRow} from './slot-map.ts';
  * wait for. `dashboard` reads from the read-only endpoint where the shard has one.
  */
 export type ShardUse = 'ingest' | 'dashboard' | 'job';
-export const SHARD_USES = ['ingest', 'dashboard', 'job'] as const satisfies readonly ShardUse[];
+const SHARD_USES = ['ingest', 'dashboard', 'job'] as const satisfies readonly ShardUse[];
 
 /** Connections per shard and process. */
 export type PoolSizes = Readonly<Record<ShardUse, number>>;

@@ -5,7 +5,7 @@ import {allAnswered} from './all-answered.ts';
  * First key of the two-key advisory locks on slots ("PS" in ASCII); the second key is the slot. Writers hold a slot's lock
  * shared, whoever moves the slot away takes it exclusively.
  */
-export const SLOT_LOCK_CLASS = 0x5053;
+const SLOT_LOCK_CLASS = 0x5053;
 
 /** What a transaction on slots came to. `moved` names the slots that this shard does not own; nothing was written. */
 export type SlotVerdict<T> =
