@@ -40,7 +40,7 @@ export const newsOf = (region: Region, said: Map<string, string>): readonly stri
     return [text];
   });
 
-export const readRegion = async (cluster: ClusterAccess, name: string): Promise<Region | undefined> => {
+const readRegion = async (cluster: ClusterAccess, name: string): Promise<Region | undefined> => {
   const object = await cluster.get('pisyncregion', name);
   return object === undefined ? undefined : regionSchema.parse(object);
 };

@@ -97,7 +97,7 @@ const run = async (options: AgentOptions): Promise<number> => {
       baseUrl: options.url,
       enrolmentToken: tokenFile === undefined ? undefined : readFileSync(tokenFile, 'utf8').trim(),
       profile: {name: options.name ?? hostname(), model},
-      backoffScale: 1,
+      backoffScale: options.backoffScale,
     },
   });
   const loop: AgentLoop = {

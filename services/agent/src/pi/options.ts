@@ -19,6 +19,7 @@ export const AGENT_HELP = `pisync-agent: measures the machine it runs on and syn
   --ca-file FILE                TLS: PEM of another authority
   --insecure                    TLS: no verification (laboratory only)
   --timeout SECONDS             for one answer, default 60; with --once also the limit for the whole is ten times this
+  --backoff-scale X             multiplies the waits that the region's policy asks for after failures, default 1; less is for a laboratory only
   --ledger FILE                 append every batch and answer (NDJSON), for pisync-fleet judge
   --help
 
@@ -40,6 +41,7 @@ export interface AgentOptions {
   readonly caFile: string | undefined;
   readonly insecure: boolean;
   readonly timeoutMs: number;
+  readonly backoffScale: number;
   readonly ledger: string | undefined;
 }
 
@@ -69,6 +71,7 @@ const parse = (args: readonly string[]) =>
       'ca-file': one,
       insecure: flag,
       timeout: one,
+      'backoff-scale': one,
       ledger: one,
       help: {...flag, short: 'h'},
     },
@@ -108,6 +111,7 @@ export const parseAgentCommand = (args: readonly string[]): AgentCommand => {
     caFile: values['ca-file'],
     insecure: values.insecure ?? false,
     timeoutMs: number('timeout', values.timeout, 60) * 1000,
+    backoffScale: number('backoff-scale', values['backoff-scale'], 1),
     ledger: values.ledger,
   };
   return problems.length > 0 ? {kind: 'wrong', problems} : {kind: 'run', options};
