@@ -233,6 +233,23 @@ describe('values that are made once', () => {
     expect((await get(path)).metadata.ownerReferences).toBeUndefined();
   });
 
+  test('what shall outlive its owner from now on loses its ownerReference and keeps its values', async () => {
+    const {applier} = writingParts(client);
+    const generated = {password: {bytes: 24, encoding: 'base64url'}} as const;
+    const kept: Desired = {
+      ...secret(generated),
+      manifest: {...secret(generated).manifest, metadata: {name: 'kept', namespace: 'default'}},
+    };
+    const at = '/api/v1/namespaces/default/secrets/kept';
+    await applier.apply({...kept, ownership: 'controller'}, owner, forever);
+    const owned = await get(at);
+    expect(owned.metadata.ownerReferences).toHaveLength(1);
+    await applier.apply({...kept, ownership: 'none'}, owner, forever);
+    const free = await get(at);
+    expect(free.metadata.ownerReferences).toBeUndefined();
+    expect(free['data']).toEqual(owned['data']);
+  });
+
   test('fields that are written once belong to whoever changes them', async () => {
     const {applier} = writingParts(client);
     const desired = {...configMap('facts', {'facts.json': '{}'}), onceFields: ['data']};

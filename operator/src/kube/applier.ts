@@ -129,9 +129,8 @@ export class Applier {
     const remembered = memory.get(keyText(key));
     const repaired = remembered?.hash === hash;
     if (live === undefined) {
-      const created = isOnce
-        ? await this.#create(desired, owner, hash, signal)
-        : await this.#patch(signed(wish, owner, identity, hash), identity.manager, signal);
+      if (isOnce) await this.#create(desired, owner, signal);
+      const created = await this.#patch(signed(wish, owner, identity, hash), identity.manager, signal);
       memory.set(keyText(key), this.#memoryOf(hash, created, wish.manifest));
       await this.#scale(desired, created, signal);
       return {kind: 'created', repaired};
@@ -190,11 +189,18 @@ export class Applier {
     return object;
   }
 
-  /** A plain POST: it fails if the object appears in between, where apply would overwrite values that must live for ever. */
-  async #create(desired: Desired, owner: ObjectRef, hash: string, signal: AbortSignal): Promise<KubeObject> {
+  /**
+   * A plain POST: it fails if the object appears in between, where apply would overwrite values that must live for ever. Of the metadata it
+   * says only whose the object is; the apply that follows says the rest. What a POST says, no later apply can take back: an
+   * ownerReference, for example, when the object shall from now on outlive its owner.
+   */
+  async #create(desired: Desired, owner: ObjectRef, signal: AbortSignal): Promise<void> {
     const {client, discovery, caches, identity} = this.#options;
     const key = keyOf(desired.manifest);
-    const manifest = signed(desired, owner, identity, hash);
+    const {name, namespace} = desired.manifest.metadata;
+    const labels = {[MANAGED_BY]: identity.manager, [identity.resourceLabel]: owner.name};
+    const metadata = {name, ...(namespace === undefined ? {} : {namespace}), labels};
+    const manifest: Manifest = {...desired.manifest, metadata};
     const generated = this.#generate(desired, {});
     const {body} = await client.send({
       method: 'POST',
@@ -207,9 +213,7 @@ export class Applier {
       signal,
     });
     // A successful create answers the object.
-    const object = clean(body as KubeObject, key);
-    caches.assume(object);
-    return object;
+    caches.assume(clean(body as KubeObject, key));
   }
 
   async #fillSecret(desired: Desired, live: KubeObject, signal: AbortSignal): Promise<KubeObject> {
