@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** pisync-fleet: the simulator and the judge. Wires the parts; the only file here that knows the process. */
 import {randomBytes} from 'node:crypto';
 import {readFileSync, writeFileSync} from 'node:fs';

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** pisync-agent: wires a device to this machine. The only file here that knows the process. */
 import {randomBytes} from 'node:crypto';
 import {mkdirSync, readdirSync, readFileSync, statfsSync} from 'node:fs';
