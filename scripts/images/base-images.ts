@@ -1,11 +1,20 @@
 import {createHash} from 'node:crypto';
-import {chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import {ensureGo} from '../cluster/go-toolchain.ts';
 import {cacheFolder} from '../terminal/cache-folder.ts';
 import {runCommand, succeeds} from '../terminal/command.ts';
 import {withLock} from '../terminal/lock.ts';
-import type {Log} from '../terminal/log.ts';
 import {writeSingleLayerArchive, type ImageConfig} from './archive.ts';
 import {DATA_ROOT, mmdebstrapCommand, NODE_ROOT, type DebianRoot} from './debian-root.ts';
 import {tarEnd, tarHeader, tarPadding} from './tar.ts';
@@ -62,17 +71,14 @@ export const PAUSE_IMAGE: BaseImage = describe({
 
 export const BASE_IMAGES: readonly BaseImage[] = [DATA_IMAGE, NODE_IMAGE, PAUSE_IMAGE];
 
-/** Makes the archives that are not in the cache yet, all at once. Needs root, mmdebstrap and Go. */
-export async function ensureBaseImages(log: Log, signal?: AbortSignal): Promise<readonly ImageArchive[]> {
-  return Promise.all(
-    BASE_IMAGES.map((base) => ensureBaseImage(base, {log: (line) => log(`${base.name}: ${line}`), signal})),
-  );
-}
-
-/** Makes one archive unless the cache has it. */
+/** Makes one archive unless the cache has it. Needs root; the data and Node.js images need mmdebstrap, the pause image Go. */
 export async function ensureBaseImage(base: BaseImage, context: BuildContext): Promise<ImageArchive> {
   const {image, archive} = base;
-  if (existsSync(archive)) return {image, archive};
+  if (existsSync(archive)) {
+    // Said to be in use, for those who remove what is not.
+    utimesSync(archive, new Date(), new Date());
+    return {image, archive};
+  }
   return withLock(`${archive}.lock`, context, async () => {
     if (existsSync(archive)) return {image, archive};
     const folder = `${archive}.partial`;

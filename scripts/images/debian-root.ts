@@ -22,7 +22,7 @@ export interface DebianRoot {
 }
 
 /** The Debian release under every image of ours. PostgreSQL 17, RabbitMQ 4.0 and Redis 8.0 are its versions of the servers. */
-export const SUITE = 'trixie';
+const SUITE = 'trixie';
 
 /** Nobody reads manuals in a container. Licences stay. */
 const DOCUMENTATION = [

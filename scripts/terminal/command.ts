@@ -18,7 +18,7 @@ export interface CommandOptions {
 const KILL_AFTER_MS = 5_000;
 
 /** A command that could not start, or ended with another code than 0. `tail` are the last lines that it printed. */
-export class CommandFailed extends Error {
+class CommandFailed extends Error {
   readonly tail: readonly string[];
 
   constructor(message: string, tail: readonly string[], cause?: unknown) {

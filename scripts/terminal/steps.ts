@@ -12,7 +12,7 @@ export interface StepContext {
 }
 
 /** What a step is given: a {@link StepContext}, and a way to say something that must stay on the screen. */
-export interface StepRun extends StepContext {
+interface StepRun extends StepContext {
   readonly say: (text: string) => void;
 }
 
@@ -25,6 +25,8 @@ export interface RunOptions {
   /** One file `<step>.log` is written here for each step. */
   readonly logFolder: string;
   readonly output?: Output;
+  /** Let the other steps end when one fails, so that all failures are seen at once. */
+  readonly keepGoing?: boolean;
 }
 
 /** How many of a failed step's lines are shown; its file has all. */
@@ -79,7 +81,7 @@ export async function runSteps(steps: readonly Step[], options: RunOptions): Pro
         log(error instanceof Error ? (error.stack ?? error.message) : String(error));
         failures.push({name: step.name, error, tail, file});
         exitCode = 1;
-        controller.abort();
+        if (options.keepGoing !== true) controller.abort();
       }
     } finally {
       await closed(stream);

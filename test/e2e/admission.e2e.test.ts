@@ -40,7 +40,16 @@ describe('a bad region is refused at admission with the path of the field', () =
     ['no host', {ingress: {adminHost: 'b.example.com'}}, /spec\.ingress\.host/],
   ])('%s', (_what, patch, path) => refuses('bad', patch, path), 30_000);
 
-  test('a name of 60 characters', () => refuses('a'.repeat(60), {}, /metadata\.name/), 30_000);
+  test(
+    'a name of 60 characters',
+    () =>
+      refuses(
+        'a'.repeat(60),
+        {region: 'refused', ingress: {host: 'a.example.com', adminHost: 'b.example.com'}},
+        /metadata\.name/,
+      ),
+    30_000,
+  );
 
   test('what may not change once it is set, says so', async () => {
     const region = {...regionCalled('refused'), name: 'fixed'};

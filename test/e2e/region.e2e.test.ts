@@ -1,7 +1,7 @@
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import {auditedSince, auditMark, isOperatorList, isOperatorWrite} from './kit/audit.ts';
 import {type KubeObject} from './kit/kubectl.ts';
-import {helmInstall, operatorKubectl, operatorPods} from './kit/operator.ts';
+import {helmInstall, OPERATOR_NAMESPACE, operatorKubectl, operatorPods} from './kit/operator.ts';
 import {condition, dropRegion, readyRegion, untilReady, type Region} from './kit/region.ts';
 import {until} from './kit/until.ts';
 
@@ -150,13 +150,19 @@ describe('a region', () => {
 
   test('at rest costs nothing: no write and no list in a minute, less than 150 MB', async () => {
     await untilReady(region);
-    // A first quiet half minute: pods that were just replaced still report.
+    // Pods that were just replaced still report: every write starts the minute anew.
     let mark = auditMark();
     let since = performance.now();
     await until(
       '60 s without a write or a list by the operator',
       async () => {
-        const busy = await auditedSince(mark, (request) => isOperatorWrite(request) || isOperatorList(request));
+        const busy = await auditedSince(
+          mark,
+          (request) =>
+            isOperatorList(request) ||
+            // another region on the same cluster may have reasons of its own
+            (isOperatorWrite(request) && [region.name, OPERATOR_NAMESPACE].includes(request.namespace)),
+        );
         if (busy.length > 0) {
           mark = auditMark();
           since = performance.now();

@@ -18,7 +18,7 @@ export async function enrolled(region: Region, hardwareId: string, host: string 
     const tried = await throughIngress(host, '/v1/enroll', {
       method: 'POST',
       headers: {authorization: `Bearer ${token}`},
-      body: JSON.stringify({hardwareId, secret}),
+      body: JSON.stringify({hardwareId, name: hardwareId, secret}),
     });
     // a route that was made a moment ago is not in the proxy yet
     if (tried.status !== 200) throw new Error(`${tried.status} ${tried.text}`);

@@ -1,0 +1,82 @@
+# The few verbs of PiSync; the same ones everywhere. Each may be called again at any time.
+# A fresh machine needs git, make and Node.js 20 or newer with npm: the pinned Node.js and everything else is fetched by `ready`.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+# Where `check` writes the results of the unit tests (used by `make test`).
+JEST_JSON ?=
+CHARTS := charts/pisync charts/pisync-region
+
+.PHONY: help
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ready-cluster ## a cluster, the operator, a region, 1,001 devices, two kills and a verdict
+	@node scripts/demo/main.ts
+
+.PHONY: test
+test: ready-cluster ## everything: check, integration, end to end; the last line counts
+	@node scripts/test/main.ts
+
+.PHONY: check
+check: ready ## seconds, no servers: format, lint, types, imports, dead code, generated files, unit tests
+	@node scripts/check/main.ts $(if $(JEST_JSON),--jest-json $(JEST_JSON))
+
+.PHONY: up
+up: ready-cluster images-built ## the local cluster alone, with the images in it
+	@node scripts/cluster/main.ts up
+	@node scripts/cluster/main.ts load-images
+
+.PHONY: down
+down: ready ## takes the local cluster away and leaves nothing behind
+	@node scripts/cluster/main.ts down
+
+.PHONY: status
+status: ready ## what the local cluster is doing
+	@node scripts/cluster/main.ts status
+
+.PHONY: bench
+bench: ready-cluster ## measures speed against its baseline, prints a table, writes out/bench.json
+	@node scripts/test/main.ts --bench
+
+.PHONY: faults
+faults: ready-cluster ## kills things while devices sync, with the ledger as judge
+	@node scripts/test/main.ts --faults
+
+.PHONY: images
+images: ready-cluster images-built ## container images of this checkout
+
+.PHONY: images-built
+images-built: ready-cluster
+	@node scripts/images/main.ts build
+
+.PHONY: charts
+charts: generate ## packages of both Helm charts, in out/charts
+	@mkdir -p out/charts
+	@node scripts/cluster/main.ts exec -- helm package $(CHARTS) --destination out/charts
+
+.PHONY: generate
+generate: ready ## the CRD, its documentation and the charts' generated parts
+	@node operator/src/api/generate.ts
+
+.PHONY: fmt
+fmt: ready ## formats every file
+	@prettier --write --log-level warn .
+
+.PHONY: clean
+clean: ## removes what was built in this checkout (caches and the cluster stay)
+	@rm -rf out .tsbuild node_modules services/dashboard/dist
+
+# Node.js of the exact version, and the npm packages of package-lock.json.
+.PHONY: ready
+ready:
+	@node=$$(sh scripts/bootstrap/node.sh) && "$$node" scripts/bootstrap/main.ts packages
+
+# That, and what a local cluster is made of, all at the same time.
+.PHONY: ready-cluster
+ready-cluster:
+	@node=$$(sh scripts/bootstrap/node.sh) && "$$node" scripts/bootstrap/main.ts cluster

@@ -1,0 +1,70 @@
+import {mkdirSync} from 'node:fs';
+import {dirname, join} from 'node:path';
+import {parseArgs} from 'node:util';
+import {cachedBinaries} from '../cluster/binaries.ts';
+import {runCommand, succeeds} from '../terminal/command.ts';
+import {runSteps, type Step} from '../terminal/steps.ts';
+
+/** `make check`: all that can be known without a server, side by side. */
+const HELP = `usage: node scripts/check/main.ts [--jest-json FILE]
+
+  --jest-json FILE   write the results of the unit tests there
+`;
+
+const root = join(import.meta.dirname, '../..');
+const {values} = parseArgs({
+  options: {'jest-json': {type: 'string'}, help: {type: 'boolean', default: false}},
+});
+
+const step = (name: string, argv: readonly [string, ...string[]], needs: readonly string[] = []): Step => ({
+  name,
+  needs,
+  async run({log, signal}) {
+    await runCommand(argv, {log, signal, cwd: root});
+  },
+});
+
+const SOURCES = ['contract', 'operator', 'services', 'scripts', 'test', 'bench'];
+
+/** Helm comes with the local cluster's binaries; a machine that has neither them nor its own checks the charts in `make test`. */
+async function helm(): Promise<string | undefined> {
+  const {binDir} = cachedBinaries() ?? {};
+  if (binDir !== undefined) return join(binDir, 'helm');
+  return (await succeeds(['helm', 'version'])) ? 'helm' : undefined;
+}
+
+async function main(): Promise<number> {
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const json = values['jest-json'];
+  if (json !== undefined) mkdirSync(dirname(json), {recursive: true});
+  const lint = await helm();
+  if (lint === undefined) console.log('helm is not installed: the charts are not linted here (make test does it)');
+  return runSteps(
+    [
+      step('format', ['prettier', '--check', '--log-level', 'warn', '.']),
+      step('lint', ['eslint', '.']),
+      step('types', ['tsc', '-b']),
+      step('imports', ['depcruise', '--config', '.dependency-cruiser.cjs', ...SOURCES]),
+      step('dead code', ['knip']),
+      step('generated files', ['node', 'operator/src/api/generate.ts', '--check']),
+      step('unit tests', [
+        process.execPath,
+        '--experimental-vm-modules',
+        '--disable-warning=ExperimentalWarning',
+        'node_modules/jest/bin/jest.js',
+        '--selectProjects',
+        'unit',
+        ...(json === undefined ? [] : ['--json', `--outputFile=${json}`]),
+      ]),
+      ...(lint === undefined
+        ? []
+        : [step('charts', [lint, 'lint', '--strict', 'charts/pisync', 'charts/pisync-region'])]),
+    ],
+    {logFolder: join(root, 'out/logs/check'), keepGoing: true},
+  );
+}
+
+process.exitCode = await main();
