@@ -18,6 +18,7 @@ import {withLock} from '../terminal/lock.ts';
 import {writeSingleLayerArchive, type ImageConfig} from './archive.ts';
 import {DATA_ROOT, mmdebstrapCommand, NODE_ROOT, type DebianRoot} from './debian-root.ts';
 import {tarEnd, tarHeader, tarPadding} from './tar.ts';
+import type {Log} from '../terminal/log.ts';
 
 /** An image and the docker-archive on this machine that holds it. */
 export interface ImageArchive {
