@@ -50,7 +50,7 @@ module.exports = {
     {
       name: 'nothing-imports-tests',
       severity: 'error',
-      from: {pathNot: '\\.test\\.ts$|/testing/|^test/'},
+      from: {pathNot: '\\.test\\.ts$|/testing/|^(test|bench)/'},
       to: {path: '\\.test\\.ts$|/testing/|^test/'},
     },
     {

@@ -1,0 +1,133 @@
+/** `make bench`: measures, prints a table, writes out/bench.json, fails below a floor of budgets.json. */
+import {mkdirSync, writeFileSync} from 'node:fs';
+import {availableParallelism, cpus, loadavg} from 'node:os';
+import {join} from 'node:path';
+import {parseArgs} from 'node:util';
+import budgets from './budgets.json' with {type: 'json'};
+import {interleave, type Measured, ratios, type Sample, type Spread, summarise} from './measure.ts';
+import {type Probe, probe} from './probe.ts';
+import {serversOf} from './servers.ts';
+import {openWriterBench} from './shard-writer.ts';
+import {startBaseline, startPiSync} from './sync-path.ts';
+
+const HELP = `usage: node bench/main.ts [--quick] [--no-budget]
+
+  --quick       about a minute; without it, about four
+  --no-budget   exit 0 also below a floor of bench/budgets.json
+
+Reads PISYNC_TEST_POSTGRES_URL, PISYNC_TEST_AMQP_URL and PISYNC_TEST_REDIS_URL; "make bench" starts such servers.
+Rates are medians of three rounds that are interleaved; "cpu" is the processor time of our own processes, load generator
+included, in microseconds per unit; the servers' is not in it. Results: out/bench.json.
+`;
+
+const ROUNDS = 3;
+const SIZES = {
+  quick: {batches: 1000, loadMs: 2_500, warmUpMs: 1_000},
+  full: {batches: 10_000, loadMs: 20_000, warmUpMs: 5_000},
+} as const;
+
+const out = join(import.meta.dirname, '../out');
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+const onSample = (round: number, name: string, {perSecond}: Sample): void =>
+  void process.stderr.write(`round ${round + 1}, ${name}: ${Math.round(perSecond)}/s\n`);
+
+const spread = ({median, min, max}: Spread, digits: number): string =>
+  `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
+const row = (name: string, unit: string, {rate, cpuMicros}: Measured): string =>
+  `${name.padEnd(46)} ${spread(rate, 0).padStart(24)} ${unit.padEnd(10)} cpu ${spread(cpuMicros, 0)}`;
+
+interface Ratio {
+  readonly name: string;
+  readonly ratio: Spread;
+  readonly floor: number;
+}
+const ratioRow = ({name, ratio, floor}: Ratio): string =>
+  `${name.padEnd(46)} ${spread(ratio, 2).padStart(24)} floor ${floor}${ratio.median < floor ? '   BELOW' : ''}`;
+
+const probeRow = ({postgres, fsync, synchronousCommit, commitMs, fdatasyncMs}: Probe): string =>
+  `PostgreSQL ${postgres}, fsync ${fsync}, synchronous_commit ${synchronousCommit}; one commit ${spread(commitMs, 2)} ms; ` +
+  `fdatasync of 8 KiB here ${spread(fdatasyncMs, 2)} ms`;
+
+const main = async (): Promise<number> => {
+  const {values} = parseArgs({
+    options: {
+      quick: {type: 'boolean', default: false},
+      'no-budget': {type: 'boolean', default: false},
+      help: {type: 'boolean', default: false},
+    },
+  });
+  if (values.help) {
+    print(HELP);
+    return 0;
+  }
+  const servers = serversOf(process.env);
+  const mode = values.quick ? 'quick' : 'full';
+  const {batches, loadMs, warmUpMs} = SIZES[mode];
+  mkdirSync(out, {recursive: true});
+  const loadBefore = loadavg();
+
+  // What was opened is closed in reverse order, also when a measure fails.
+  await using opened = new AsyncDisposableStack();
+  const own = <T extends {close(): Promise<void>}>(part: T): T => opened.adopt(part, (it) => it.close());
+
+  const writer = own(await openWriterBench(batches));
+  const disk = await probe(writer.shards.shards.pool(0, 'job'), out);
+  await writer.write(2);
+  await writer.copy();
+  const shard = await interleave(
+    ROUNDS,
+    {copy: writer.copy, writer1: () => writer.write(1), writer2: () => writer.write(2)},
+    onSample,
+  );
+
+  const baseline = own(await startBaseline(servers));
+  const pisync = own(await startPiSync(servers, join(out, 'bench')));
+  await baseline.measure(warmUpMs);
+  await pisync.measure(warmUpMs);
+  const path = await interleave(
+    ROUNDS,
+    {baseline: () => baseline.measure(loadMs), pisync: () => pisync.measure(loadMs)},
+    onSample,
+  );
+  await baseline.check();
+  await pisync.check();
+
+  const ratio: readonly Ratio[] = [
+    {
+      name: 'P1 shard writer ÷ COPY, one connection each',
+      ratio: ratios(shard.writer1, shard.copy),
+      floor: budgets.shardWriterToCopy.floor,
+    },
+    {
+      name: 'P4 PiSync ÷ baseline, applied syncs of 20 records',
+      ratio: ratios(path.pisync, path.baseline),
+      floor: budgets.syncPathToBaseline.floor,
+    },
+  ];
+  const measured = {
+    copy: summarise(shard.copy),
+    shardWriterOneWindow: summarise(shard.writer1),
+    shardWriterTwoWindows: summarise(shard.writer2),
+    baseline: summarise(path.baseline),
+    pisync: summarise(path.pisync),
+  };
+
+  const machine = `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown processor'}`;
+  const load = loadBefore[0] ?? 0;
+  print(`\n${mode}, ${ROUNDS} rounds: median (min–max). ${machine}, load average before ${load.toFixed(1)}`);
+  print(`${probeRow(disk)}\n`);
+  print(row('COPY into the same table, one connection', 'rows/s', measured.copy));
+  print(row('shard writer, batches of 20, one window', 'records/s', measured.shardWriterOneWindow));
+  print(row('shard writer, two windows (the worker’s default)', 'records/s', measured.shardWriterTwoWindows));
+  print(row('baseline, syncs of 20 records, to commit', 'syncs/s', measured.baseline));
+  print(row('PiSync, syncs of 20 records, to commit', 'syncs/s', measured.pisync));
+  print('');
+  for (const one of ratio) print(ratioRow(one));
+
+  const report = {mode, rounds: ROUNDS, machine, loadAverageBefore: loadBefore, probe: disk, measured, ratios: ratio};
+  writeFileSync(join(out, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
+  const below = ratio.filter(({ratio: {median}, floor}) => median < floor);
+  return below.length > 0 && !values['no-budget'] ? 1 : 0;
+};
+
+process.exitCode = await main();

@@ -1,0 +1,90 @@
+import {readFileSync} from 'node:fs';
+
+/** One timed piece of work. */
+export interface Sample {
+  readonly perSecond: number;
+  /** Processor time of our own processes (client side and services, not the servers') for one unit, in microseconds. */
+  readonly cpuMicros: number;
+}
+
+/** Median of the rounds, and how far they lay apart. */
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** @throws RangeError when there are no values. */
+export const spreadOf = (values: readonly number[]): Spread => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const [min, max] = [sorted[0], sorted.at(-1)];
+  const upper = sorted[sorted.length >> 1];
+  const lower = sorted[(sorted.length - 1) >> 1];
+  if (min === undefined || max === undefined || upper === undefined || lower === undefined) {
+    throw new RangeError('nothing was measured');
+  }
+  return {median: (lower + upper) / 2, min, max};
+};
+
+export interface Measured {
+  readonly rate: Spread;
+  readonly cpuMicros: Spread;
+}
+
+export const summarise = (samples: readonly Sample[]): Measured => ({
+  rate: spreadOf(samples.map(({perSecond}) => perSecond)),
+  cpuMicros: spreadOf(samples.map(({cpuMicros}) => cpuMicros)),
+});
+
+/** Each round's own ratio: what disturbed the machine in that round disturbed both sides. */
+export const ratios = (ours: readonly Sample[], theirs: readonly Sample[]): Spread =>
+  spreadOf(
+    ours.flatMap(({perSecond}, round) => {
+      const other = theirs[round];
+      return other === undefined ? [] : [perSecond / other.perSecond];
+    }),
+  );
+
+type Measures = Readonly<Record<string, () => Promise<Sample>>>;
+
+/** Things that are compared, each measured once a round; every other round runs backwards, so that none is always first. */
+export const interleave = async <M extends Measures>(
+  rounds: number,
+  measures: M,
+  onSample: (round: number, name: string, sample: Sample) => void,
+): Promise<{readonly [K in keyof M]: readonly Sample[]}> => {
+  const all = Object.entries(measures).map(([name, measure]) => ({name, measure, samples: new Array<Sample>()}));
+  for (let round = 0; round < rounds; round++) {
+    for (const {name, measure, samples} of round % 2 === 0 ? all : all.toReversed()) {
+      const sample = await measure();
+      samples.push(sample);
+      onSample(round, name, sample);
+    }
+  }
+  // Made from the entries of `measures`, so it has exactly its keys, which Object.fromEntries forgets.
+  return Object.fromEntries(all.map(({name, samples}) => [name, samples])) as unknown as {
+    readonly [K in keyof M]: readonly Sample[];
+  };
+};
+
+/** Linux reports processor time in ticks of 1/100 s to user space, whatever the kernel's own rate is (proc(5), USER_HZ). */
+const TICK_MICROS = 10_000;
+
+/** Processor time that a process has used so far, user and system, in microseconds. @throws when it is gone or this is not Linux. */
+export const processMicros = (pid: number): number => {
+  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  // The second field is the program's name in brackets and may hold spaces; user and system time are fields 14 and 15.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MICROS;
+};
+
+/** Times `work`, which says how many units it did. `pids` are the processes whose processor time counts besides this one. */
+export const time = async (pids: readonly number[], work: () => Promise<number>): Promise<Sample> => {
+  const all = [process.pid, ...pids];
+  const micros = (): number => all.reduce((sum, pid) => sum + processMicros(pid), 0);
+  const cpuBefore = micros();
+  const startMs = performance.now();
+  const units = await work();
+  const seconds = (performance.now() - startMs) / 1000;
+  return {perSecond: units / seconds, cpuMicros: (micros() - cpuBefore) / units};
+};

@@ -1,0 +1,171 @@
+/** Syncs that are accepted *and* applied per second: PiSync's device-api and worker as two processes, or the baseline as one. */
+import {mkdirSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {setTimeout as delay} from 'node:timers/promises';
+import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
+import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {connect} from 'amqplib';
+import {type Child, freePort, startChild} from './child.ts';
+import {type BenchDevice, enrolDevices, RECORDS_PER_SYNC} from './devices.ts';
+import {runLoad} from './load.ts';
+import {type Sample, time} from './measure.ts';
+import {portOf, type Servers} from './servers.ts';
+
+/** One side of the comparison, with a database of its own. */
+export interface SyncPath {
+  /** Loads it for so long and waits until all that was accepted is applied; that wait counts. */
+  readonly measure: (durationMs: number) => Promise<Sample>;
+  /** @throws Error unless every accepted batch was applied once with all its records. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Devices that sync at the same moment, each over a connection of its own. */
+const DEVICES = 128;
+const PARTITIONS = 2;
+const DRAIN_MS = 60_000;
+
+interface PathParts {
+  readonly url: string;
+  readonly shards: TestShards;
+  readonly devices: readonly BenchDevice[];
+  readonly children: readonly Child[];
+  readonly cleanUp: () => Promise<void>;
+}
+
+const pathOf = ({url, shards, devices, children, cleanUp}: PathParts): SyncPath => {
+  const nextBatch = devices.map(() => 1);
+  const pool = shards.shards.pool(0, 'ingest');
+  let total = 0;
+  const applied = async (): Promise<number> => {
+    const found = await pool.query<{syncs: number}>('select sum(syncs_total)::int as syncs from device_state');
+    return found.rows[0]?.syncs ?? 0;
+  };
+  return {
+    measure: (durationMs) =>
+      time(
+        children.map(({pid}) => pid),
+        async () => {
+          const {accepted} = await runLoad({url, devices, nextBatch, durationMs});
+          total += accepted;
+          const deadlineMs = performance.now() + DRAIN_MS;
+          for (let seen = await applied(); seen < total; seen = await applied()) {
+            if (performance.now() > deadlineMs) throw new Error(`${total} syncs were accepted, ${seen} are applied`);
+            await delay(10);
+          }
+          return accepted;
+        },
+      ),
+    async check() {
+      const found = await pool.query<{receipts: number; records: number}>(
+        'select (select count(*) from receipt)::int as receipts, (select count(*) from record)::int as records',
+      );
+      const {receipts, records} = found.rows[0] ?? {receipts: 0, records: 0};
+      if (receipts !== total || records !== total * RECORDS_PER_SYNC) {
+        throw new Error(`${total} syncs were accepted; the shard has ${receipts} receipts and ${records} records`);
+      }
+    },
+    async close() {
+      await Promise.all(children.map((child) => child.stop()));
+      await cleanUp();
+      await shards.close();
+    },
+  };
+};
+
+const here = (path: string): string => join(import.meta.dirname, path);
+
+/** `folder` takes the files that a pod would have mounted. */
+export const startPiSync = async (servers: Servers, folder: string): Promise<SyncPath> => {
+  const shards = await createTestShards({shards: 1});
+  const devices = await enrolDevices(shards.shards, DEVICES);
+  await removeQueues(servers.amqp);
+  mkdirSync(folder, {recursive: true});
+  const topologyFile = join(folder, 'topology.json');
+  const broker = {host: servers.amqp.hostname, port: portOf(servers.amqp, 5672)};
+  const redis = {host: servers.redis.hostname, port: portOf(servers.redis, 6379)};
+  const topology = {...shards.topology, redis, broker: {...shards.topology.broker, ...broker, partitions: PARTITIONS}};
+  writeFileSync(topologyFile, JSON.stringify(topology));
+  const brokerSecret = join(shards.secretsDir, 'rabbitmq');
+  mkdirSync(brokerSecret);
+  writeFileSync(join(brokerSecret, 'username'), decodeURIComponent(servers.amqp.username));
+  writeFileSync(join(brokerSecret, 'password'), decodeURIComponent(servers.amqp.password));
+
+  const start = async (service: string, env: Readonly<Record<string, string>>): Promise<Child> => {
+    const opsPort = await freePort();
+    return startChild(
+      [here('processes/service.ts'), service],
+      {
+        PISYNC_TOPOLOGY_FILE: topologyFile,
+        PISYNC_SECRETS_DIR: shards.secretsDir,
+        PISYNC_POD_NAME: `bench-${service}`,
+        PISYNC_LOG_LEVEL: 'warn',
+        PISYNC_OPS_PORT: String(opsPort),
+        ...env,
+      },
+      `http://127.0.0.1:${opsPort}/readyz`,
+    );
+  };
+  const httpPort = await freePort();
+  const worker = await start('worker', {});
+  const deviceApi = await start('device-api', {
+    PISYNC_HTTP_PORT: String(httpPort),
+    PISYNC_DRAIN_MS: '0',
+    // A device of the load generator syncs again at once, which the quota of a real one forbids.
+    PISYNC_DEVICE_BURST: '10000',
+    PISYNC_DEVICE_RATE: '10000',
+  });
+  return pathOf({
+    url: `http://127.0.0.1:${httpPort}`,
+    shards,
+    devices,
+    children: [deviceApi, worker],
+    cleanUp: () => removeQueues(servers.amqp),
+  });
+};
+
+export const startBaseline = async (servers: Servers): Promise<SyncPath> => {
+  const shards = await createTestShards({shards: 1});
+  const devices = await enrolDevices(shards.shards, DEVICES);
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const database = new URL(servers.postgres);
+  database.pathname = `/${shards.target(0).database}`;
+  const child = await startChild(
+    [here('seed/main.ts')],
+    {
+      SEED_PORT: String(port),
+      SEED_POSTGRES_URL: database.href,
+      SEED_AMQP_URL: servers.amqp.href,
+      SEED_REDIS_URL: servers.redis.href,
+    },
+    `${url}/health`,
+  );
+  return pathOf({url, shards, devices, children: [child], cleanUp: () => Promise.resolve()});
+};
+
+/** What an interrupted run left would be applied to devices that no longer are. @throws when somebody consumes from them. */
+const removeQueues = async (amqp: URL): Promise<void> => {
+  const names = brokerNames();
+  const model = await connect(amqp.href);
+  try {
+    const channel = await model.createChannel();
+    const queues = [
+      ...QUEUE_PRIORITIES.flatMap((priority) =>
+        Array.from({length: PARTITIONS}, (_, partition) => names.batches.queue(partition, priority)),
+      ),
+      ...QUEUE_PRIORITIES.map((priority) => names.requests.queue(priority)),
+      ...RETRY_RUNGS.map((rung) => names.retry.queue(rung)),
+    ];
+    for (const queue of queues) await channel.deleteQueue(queue, {ifUnused: true});
+    for (const exchange of [
+      names.batches.exchange,
+      names.requests.exchange,
+      ...RETRY_RUNGS.map((rung) => names.retry.exchange(rung)),
+    ]) {
+      await channel.deleteExchange(exchange);
+    }
+  } finally {
+    await model.close();
+  }
+};
