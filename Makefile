@@ -63,6 +63,10 @@ charts: generate ## packages of both Helm charts, in out/charts
 generate: ready ## the CRD, its documentation and the charts' generated parts
 	@node operator/src/api/generate.ts
 
+.PHONY: lock
+lock: ## writes package-lock.json after a change of dependencies
+	@npx --yes npm@11.5.2 install --package-lock-only --no-audit
+
 .PHONY: fmt
 fmt: ready ## formats every file
 	@prettier --write --log-level warn .
