@@ -1,54 +1,25 @@
-import {spawn} from 'node:child_process';
 import {existsSync, mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
 import {chosenSuites, type Suite} from './choice.ts';
+import {out, readOut, runShown} from './programs.ts';
 import {closingLine, scenariosOf, sum, tallyOf, type JestReport, type Tally} from './results.ts';
-import {serverAddresses, serverManifests, SERVERS_NAMESPACE} from './servers.ts';
+import {withServers} from './servers-up.ts';
 
 /** `make test`: check and unit tests, then integration tests against real servers, then end-to-end tests, all but the first on the local cluster. */
 const HELP = `usage: node scripts/test/main.ts [--only check,integration,e2e] [--faults] [--match PATTERN] [--down]
+       node scripts/test/main.ts --bench [--quick] [--no-budget]
 
   --only     run these suites only (comma between them)
   --faults   run the fault scenarios of the end-to-end suite only
   --match    run the test files whose path matches this pattern only
+  --bench    run no tests but the benchmark; --quick takes about a minute, --no-budget accepts any result
   --down     take the local cluster down at the end (default where CI=true)
 
 Results: out/test/<suite>.json, out/e2e.json. The last line printed is "N passed, N failed".
 `;
 
-const root = join(import.meta.dirname, '../..');
-const out = join(root, 'out');
 const results = join(out, 'test');
-
-/** Runs a program with its output going straight to the terminal. @returns its exit code */
-const runShown = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const [program, ...args] = argv;
-    if (program === undefined) throw new Error('no program to run');
-    const child = spawn(program, args, {
-      cwd: root,
-      stdio: ['pipe', 'inherit', 'inherit'],
-      env: {...process.env, ...env},
-    });
-    child.stdin.end();
-    child.on('error', reject);
-    child.on('close', (code) => resolve(code ?? 137));
-  });
-
-const runPrinted = (argv: readonly string[], stdin = ''): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const [program, ...args] = argv;
-    if (program === undefined) throw new Error('no program to run');
-    const child = spawn(program, args, {cwd: root, stdio: ['pipe', 'pipe', 'inherit']});
-    let text = '';
-    child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
-    child.stdin.end(stdin);
-    child.on('error', reject);
-    child.on('close', (code) =>
-      code === 0 ? resolve(text) : reject(new Error(`${argv.join(' ')} ended with ${code ?? 'a signal'}`)),
-    );
-  });
 
 const heading = (text: string): void => console.log(`\n== ${text}`);
 
@@ -57,7 +28,6 @@ interface ClusterFile {
   readonly exec: readonly string[];
   readonly binDir?: string;
 }
-const readOut = (name: string): unknown => JSON.parse(readFileSync(join(out, name), 'utf8'));
 
 async function bringUp(): Promise<ClusterFile> {
   heading('cluster and images');
@@ -105,31 +75,20 @@ async function jest(
 }
 
 async function integration(cluster: ClusterFile, match: readonly string[]): Promise<Tally> {
-  const kubectl = [...cluster.exec, 'kubectl'];
-  const images = readOut('images.json') as {
-    readonly postgres: string;
-    readonly rabbitmq: string;
-    readonly redis: string;
-  };
-  await runPrinted([...kubectl, 'apply', '-f', '-'], serverManifests(images));
-  await runPrinted([...kubectl, '-n', SERVERS_NAMESPACE, 'rollout', 'status', 'deployment', '--timeout=120s']);
-  const address = await runPrinted([
-    ...kubectl,
-    'get',
-    'nodes',
-    '-o',
-    'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}',
-  ]);
   const {ensureBinaries} = await import('../cluster/binaries.ts');
-  const {binDir} = await ensureBinaries((line) => console.log(line));
-  try {
-    return await jest('integration', cluster, {...serverAddresses(address.trim()), PISYNC_TEST_KUBE_BIN: binDir}, [
-      '--maxWorkers=2',
-      ...match,
-    ]);
-  } finally {
-    await runPrinted([...kubectl, 'delete', 'namespace', SERVERS_NAMESPACE, '--wait=false']);
-  }
+  return withServers(cluster.exec, 'fast', async (servers) => {
+    const {binDir} = await ensureBinaries((line) => console.log(line));
+    return jest('integration', cluster, {...servers, PISYNC_TEST_KUBE_BIN: binDir}, ['--maxWorkers=2', ...match]);
+  });
+}
+
+/** @returns the exit code of the benchmark; 1 also means that it fell below a floor of bench/budgets.json */
+async function bench(options: readonly string[]): Promise<number> {
+  const {exec} = await bringUp();
+  heading('benchmark');
+  return withServers(exec, 'durable', (servers) =>
+    runShown([...exec, process.execPath, 'bench/main.ts', ...options], servers),
+  );
 }
 
 async function main(): Promise<number> {
@@ -138,6 +97,9 @@ async function main(): Promise<number> {
       only: {type: 'string'},
       faults: {type: 'boolean', default: false},
       match: {type: 'string'},
+      bench: {type: 'boolean', default: false},
+      quick: {type: 'boolean', default: false},
+      'no-budget': {type: 'boolean', default: false},
       down: {type: 'boolean', default: process.env['CI'] === 'true'},
       help: {type: 'boolean', default: false},
     },
@@ -145,6 +107,9 @@ async function main(): Promise<number> {
   if (values.help) {
     console.log(HELP);
     return 0;
+  }
+  if (values.bench) {
+    return bench([...(values.quick ? ['--quick'] : []), ...(values['no-budget'] ? ['--no-budget'] : [])]);
   }
   const suites = chosenSuites(values.faults ? 'e2e' : values.only);
   mkdirSync(results, {recursive: true});

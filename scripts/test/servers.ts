@@ -18,7 +18,7 @@ const START: Readonly<Record<keyof typeof NODE_PORTS, {readonly port: number; re
     script: `printf postgres > /tmp/password
 initdb -D /data/pg -U postgres --pwfile=/tmp/password --auth=scram-sha-256 --no-sync >/dev/null
 echo 'host all all all scram-sha-256' >> /data/pg/pg_hba.conf
-exec postgres -D /data/pg -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync=off -c max_connections=400 -c max_locks_per_transaction=256`,
+exec postgres -D /data/pg -c listen_addresses='*' -c unix_socket_directories=/tmp -c fsync="$FSYNC" -c max_connections=400 -c max_locks_per_transaction=256`,
   },
   rabbitmq: {
     port: 5672,
@@ -30,8 +30,14 @@ exec rabbitmq-server`,
   redis: {port: 6379, script: `exec redis-server --bind '*' --protected-mode no --save '' --dir /data`},
 };
 
+/** `fast`: a crash loses data, which no test asks for. `durable`: as in a region, for whoever measures. */
+export type Durability = 'fast' | 'durable';
+
 /** Manifests of the three servers, as a YAML stream. */
-export function serverManifests(images: Readonly<Record<keyof typeof NODE_PORTS, string>>): string {
+export function serverManifests(
+  images: Readonly<Record<keyof typeof NODE_PORTS, string>>,
+  durability: Durability,
+): string {
   const documents: unknown[] = [{apiVersion: 'v1', kind: 'Namespace', metadata: {name: SERVERS_NAMESPACE}}];
   for (const name of ['postgres', 'rabbitmq', 'redis'] as const) {
     const {port, script} = START[name];
@@ -58,6 +64,7 @@ export function serverManifests(images: Readonly<Record<keyof typeof NODE_PORTS,
                   image: images[name],
                   imagePullPolicy: 'IfNotPresent',
                   command: ['/bin/sh', '-ec', script],
+                  env: [{name: 'FSYNC', value: durability === 'durable' ? 'on' : 'off'}],
                   ports: [{containerPort: port}],
                   readinessProbe: {tcpSocket: {port}, periodSeconds: 1},
                   securityContext: SECURITY.container,
