@@ -22,8 +22,8 @@ included, in microseconds per unit; the servers' is not in it. Results: out/benc
 
 const ROUNDS = 3;
 const SIZES = {
-  quick: {batches: 1000, loadMs: 2_500, warmUpMs: 1_000},
-  full: {batches: 10_000, loadMs: 20_000, warmUpMs: 5_000},
+  quick: {batches: 4000, loadMs: 3_000, warmUpMs: 1_000},
+  full: {batches: 20_000, loadMs: 20_000, warmUpMs: 5_000},
 } as const;
 
 const out = join(import.meta.dirname, '../out');
@@ -34,15 +34,19 @@ const onSample = (round: number, name: string, {perSecond}: Sample): void =>
 const spread = ({median, min, max}: Spread, digits: number): string =>
   `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`;
 const row = (name: string, unit: string, {rate, cpuMicros}: Measured): string =>
-  `${name.padEnd(46)} ${spread(rate, 0).padStart(24)} ${unit.padEnd(10)} cpu ${spread(cpuMicros, 0)}`;
+  `${name.padEnd(48)} ${spread(rate, 0).padStart(24)} ${unit.padEnd(10)} cpu ${spread(cpuMicros, 0)}`;
 
 interface Ratio {
   readonly name: string;
   readonly ratio: Spread;
-  readonly floor: number;
+  /** The run fails below the floor; the aim is what is worked towards. */
+  readonly budget: {readonly floor: number; readonly aim: number} | undefined;
 }
-const ratioRow = ({name, ratio, floor}: Ratio): string =>
-  `${name.padEnd(46)} ${spread(ratio, 2).padStart(24)} floor ${floor}${ratio.median < floor ? '   BELOW' : ''}`;
+const isBelow = ({ratio, budget}: Ratio): boolean => budget !== undefined && ratio.median < budget.floor;
+const ratioRow = (one: Ratio): string => {
+  const budget = one.budget === undefined ? '' : `floor ${one.budget.floor}, aim ${one.budget.aim}`;
+  return `${one.name.padEnd(48)} ${spread(one.ratio, 2).padStart(24)} ${budget}${isBelow(one) ? '   BELOW THE FLOOR' : ''}`;
+};
 
 const probeRow = ({postgres, fsync, synchronousCommit, commitMs, fdatasyncMs}: Probe): string =>
   `PostgreSQL ${postgres}, fsync ${fsync}, synchronous_commit ${synchronousCommit}; one commit ${spread(commitMs, 2)} ms; ` +
@@ -94,14 +98,15 @@ const main = async (): Promise<number> => {
 
   const ratio: readonly Ratio[] = [
     {
-      name: 'P1 shard writer ÷ COPY, one connection each',
-      ratio: ratios(shard.writer1, shard.copy),
-      floor: budgets.shardWriterToCopy.floor,
+      name: 'P1 shard writer, two windows ÷ COPY',
+      ratio: ratios(shard.writer2, shard.copy),
+      budget: budgets.shardWriterToCopy,
     },
+    {name: '   shard writer, one window ÷ COPY', ratio: ratios(shard.writer1, shard.copy), budget: undefined},
     {
       name: 'P4 PiSync ÷ baseline, applied syncs of 20 records',
       ratio: ratios(path.pisync, path.baseline),
-      floor: budgets.syncPathToBaseline.floor,
+      budget: budgets.syncPathToBaseline,
     },
   ];
   const measured = {
@@ -126,8 +131,12 @@ const main = async (): Promise<number> => {
 
   const report = {mode, rounds: ROUNDS, machine, loadAverageBefore: loadBefore, probe: disk, measured, ratios: ratio};
   writeFileSync(join(out, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
-  const below = ratio.filter(({ratio: {median}, floor}) => median < floor);
-  return below.length > 0 && !values['no-budget'] ? 1 : 0;
+  return ratio.some(isBelow) && !values['no-budget'] ? 1 : 0;
 };
 
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

@@ -71,7 +71,7 @@ export const interleave = async <M extends Measures>(
 const TICK_MICROS = 10_000;
 
 /** Processor time that a process has used so far, user and system, in microseconds. @throws when it is gone or this is not Linux. */
-export const processMicros = (pid: number): number => {
+const processMicros = (pid: number): number => {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   // The second field is the program's name in brackets and may hold spaces; user and system time are fields 14 and 15.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');

@@ -5,7 +5,7 @@ export interface Servers {
   readonly redis: URL;
 }
 
-export const SERVER_VARIABLES = {
+const SERVER_VARIABLES = {
   postgres: 'PISYNC_TEST_POSTGRES_URL',
   amqp: 'PISYNC_TEST_AMQP_URL',
   redis: 'PISYNC_TEST_REDIS_URL',

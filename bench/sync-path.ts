@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
 import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
-import {connect} from 'amqplib';
+import {type ChannelModel, connect} from 'amqplib';
 import {type Child, freePort, startChild} from './child.ts';
 import {type BenchDevice, enrolDevices, RECORDS_PER_SYNC} from './devices.ts';
 import {runLoad} from './load.ts';
@@ -21,7 +21,7 @@ export interface SyncPath {
 }
 
 /** Devices that sync at the same moment, each over a connection of its own. */
-const DEVICES = 128;
+const DEVICES = 256;
 const PARTITIONS = 2;
 const DRAIN_MS = 60_000;
 
@@ -157,7 +157,11 @@ const removeQueues = async (amqp: URL): Promise<void> => {
       ...QUEUE_PRIORITIES.map((priority) => names.requests.queue(priority)),
       ...RETRY_RUNGS.map((rung) => names.retry.queue(rung)),
     ];
-    for (const queue of queues) await channel.deleteQueue(queue, {ifUnused: true});
+    for (const queue of queues) {
+      const consumers = await consumersOf(model, queue);
+      if (consumers > 0) throw new Error(`queue ${queue} has ${consumers} consumers: a region uses this broker`);
+      await channel.deleteQueue(queue);
+    }
     for (const exchange of [
       names.batches.exchange,
       names.requests.exchange,
@@ -167,5 +171,23 @@ const removeQueues = async (amqp: URL): Promise<void> => {
     }
   } finally {
     await model.close();
+  }
+};
+
+/** AMQP 0-9-1, "not-found". */
+const NOT_FOUND = 404;
+
+/** Consumers of a queue, 0 when there is no such queue; asking for one that is missing costs the channel. */
+const consumersOf = async (model: ChannelModel, queue: string): Promise<number> => {
+  const channel = await model.createChannel();
+  // The same error rejects the call below.
+  channel.on('error', () => undefined);
+  try {
+    const {consumerCount} = await channel.checkQueue(queue);
+    await channel.close();
+    return consumerCount;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === NOT_FOUND) return 0;
+    throw error;
   }
 };
