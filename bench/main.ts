@@ -120,6 +120,8 @@ const main = async (): Promise<number> => {
   const machine = `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown processor'}`;
   const load = loadBefore[0] ?? 0;
   print(`\n${mode}, ${ROUNDS} rounds: median (min–max). ${machine}, load average before ${load.toFixed(1)}`);
+  if (load > availableParallelism())
+    print('The machine was busy with other work before this began: the figures are worth little.');
   print(`${probeRow(disk)}\n`);
   print(row('COPY into the same table, one connection', 'rows/s', measured.copy));
   print(row('shard writer, batches of 20, one window', 'records/s', measured.shardWriterOneWindow));
