@@ -17,16 +17,16 @@ export async function withServers<T>(
     readonly rabbitmq: string;
     readonly redis: string;
   };
-  await runPrinted([...kubectl, 'apply', '-f', '-'], serverManifests(images, durability));
-  await runPrinted([...kubectl, '-n', SERVERS_NAMESPACE, 'rollout', 'status', 'deployment', '--timeout=120s']);
-  const address = await runPrinted([
-    ...kubectl,
-    'get',
-    'nodes',
-    '-o',
-    'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}',
-  ]);
   try {
+    await runPrinted([...kubectl, 'apply', '-f', '-'], serverManifests(images, durability));
+    await runPrinted([...kubectl, '-n', SERVERS_NAMESPACE, 'rollout', 'status', 'deployment', '--timeout=120s']);
+    const address = await runPrinted([
+      ...kubectl,
+      'get',
+      'nodes',
+      '-o',
+      'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}',
+    ]);
     return await action(serverAddresses(address.trim()));
   } finally {
     await runPrinted([...kubectl, 'delete', 'namespace', SERVERS_NAMESPACE, '--wait=false']);

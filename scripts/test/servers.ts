@@ -64,7 +64,8 @@ export function serverManifests(
                   image: images[name],
                   imagePullPolicy: 'IfNotPresent',
                   command: ['/bin/sh', '-ec', script],
-                  env: [{name: 'FSYNC', value: durability === 'durable' ? 'on' : 'off'}],
+                  // Not "on" and "off", which kubectl's YAML takes for booleans when they stand without quotes.
+                  env: [{name: 'FSYNC', value: String(durability === 'durable')}],
                   ports: [{containerPort: port}],
                   readinessProbe: {tcpSocket: {port}, periodSeconds: 1},
                   securityContext: SECURITY.container,
