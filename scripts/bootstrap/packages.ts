@@ -10,7 +10,7 @@ interface LockedPackage {
 type Packages = Readonly<Record<string, LockedPackage>>;
 
 /** True when what is installed is what the lock file asks for; packages for other platforms may be absent. */
-function areInstalled(locked: Packages, installed: Packages): boolean {
+export function areInstalled(locked: Packages, installed: Packages): boolean {
   const wanted = Object.entries(locked).filter(([path]) => path.includes('node_modules/'));
   return (
     wanted.every(([path, {version, optional, link}]) => {

@@ -38,7 +38,7 @@ export async function ensureGo(
 }
 
 /** Compares what `go env GOVERSION` prints, such as `go1.26.8`, with what the tools modules ask for. */
-function isNewEnough(version: string): boolean {
+export function isNewEnough(version: string): boolean {
   const match = /^go(\d+)\.(\d+)(?:\.(\d+))?/.exec(version);
   if (match === null) return false;
   const found = [match[1], match[2], match[3] ?? '0'].map(Number);
