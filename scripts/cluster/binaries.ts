@@ -13,6 +13,7 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
+import {freemem} from 'node:os';
 import {join} from 'node:path';
 import {cacheFolder} from '../terminal/cache-folder.ts';
 import {runCommand} from '../terminal/command.ts';
@@ -68,6 +69,19 @@ const BUILDS: readonly GoBuild[] = [
   {module: 'local-path', packages: ['github.com/rancher/local-path-provisioner'], flags: ['-ldflags=-s -w', '-p=1']},
 ];
 
+/** A file system in memory, which every Linux has. */
+const MEMORY = '/dev/shm';
+
+/** 6 GB of compiled packages, 4 GB for the compilers and the linker, and room for what else runs. */
+const MEMORY_NEEDED_BYTES = 14 * 2 ** 30;
+
+/**
+ * Where Go keeps what it compiled: every package is written once and read again by each link, so a slow disk costs minutes. In memory where
+ * there is plenty of it, else in the cache.
+ */
+const goCacheFolder = (cache: string): string =>
+  existsSync(MEMORY) && freemem() > MEMORY_NEEDED_BYTES ? join(MEMORY, 'pisync-go-build') : join(cache, 'go-build');
+
 /** The names under which the one binary `kube` is each of these. */
 const COMPONENTS = [
   'etcd',
@@ -83,7 +97,7 @@ const COMPONENTS = [
  * The cluster's binaries, out of the cache or built from source into it. Downloads go through the machine's ordinary Go and PyPI settings;
  * Go keeps its module cache where it always does, and the build cache, several GB, is removed when the binaries are made.
  *
- * @throws CommandFailed when a build fails; what was compiled is kept for the next attempt.
+ * @throws CommandFailed when a build fails; what was compiled onto a disk is kept for the next attempt.
  */
 export async function ensureBinaries(log: Log, signal?: AbortSignal): Promise<Binaries> {
   const cache = cacheFolder();
@@ -96,7 +110,9 @@ export async function ensureBinaries(log: Log, signal?: AbortSignal): Promise<Bi
     rmSync(partial, {recursive: true, force: true});
     mkdirSync(join(partial, 'bin'), {recursive: true});
     const go = await ensureGo(cache, {log, signal});
-    const goCache = join(cache, 'go-build');
+    const goCache = goCacheFolder(cache);
+    mkdirSync(join(goCache, 'tmp'), {recursive: true});
+    log(`building in ${goCache}`);
     // The first failure must also end the others, or they would go on building for nobody.
     const stop = new AbortController();
     const all = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
@@ -109,6 +125,7 @@ export async function ensureBinaries(log: Log, signal?: AbortSignal): Promise<Bi
     } catch (error) {
       stop.abort();
       await Promise.allSettled(work);
+      if (goCache.startsWith(MEMORY)) rmSync(goCache, {recursive: true, force: true});
       throw error;
     }
     for (const component of COMPONENTS) symlinkSync('kube', join(partial, 'bin', component));
@@ -162,7 +179,7 @@ async function goBuild(
     log: (line) =>
       context.log(line.startsWith('go: ') ? `${module}: ${line}` : `${module}: package ${++compiled}: ${line}`),
     cwd: join(TOOLS, module),
-    env: {...go.env, GOCACHE: goCache},
+    env: {...go.env, GOCACHE: goCache, GOTMPDIR: join(goCache, 'tmp')},
   });
   context.log(`${module}: built`);
 }

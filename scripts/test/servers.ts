@@ -72,7 +72,8 @@ export function serverManifests(
                   volumeMounts: [{name: 'data', mountPath: '/data'}],
                 },
               ],
-              volumes: [{name: 'data', emptyDir: {}}],
+              // A disk that others are busy with would decide how long a queue takes to declare.
+              volumes: [{name: 'data', emptyDir: durability === 'durable' ? {} : {medium: 'Memory'}}],
             },
           },
         },

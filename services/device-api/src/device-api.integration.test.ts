@@ -52,7 +52,7 @@ describe('enrolment', () => {
 
 describe('a batch', () => {
   test('is answered after it is in a queue, whole and with what a worker needs', async () => {
-    await api.drain();
+    await api.drain(0);
     const device = await api.enrol();
     const body = JSON.stringify(batch(1, {state: {v: 1}, more: true, unknown: ['ignored']}));
     const answer = await api.call('POST', '/v1/sync', {...device.auth, 'content-encoding': 'gzip'}, gzipSync(body));
@@ -73,14 +73,14 @@ describe('a batch', () => {
     await api.drain();
     const second = await sync(device.auth, batch(1, {reason: 'retry', stats: {attempt: 2}}));
     expect(second.json).toMatchObject({accepted: 1, duplicate: true, receipt: first.json.receipt});
-    expect(await api.drain()).toEqual([]);
+    expect(await api.drain(0)).toEqual([]);
     expect((await sync(device.auth, batch(1, {records: []}))).status).toBe(200);
     expect(await api.drain()).toHaveLength(1);
   });
 
   test('with bad records is taken without them, and each is named', async () => {
     const device = await api.enrol();
-    await api.drain();
+    await api.drain(0);
     const good = {s: 1, k: 'a'};
     const records = [
       good,
@@ -172,10 +172,10 @@ describe('a bad call', () => {
 
 test('a heartbeat moves last-seen without a queue', async () => {
   const device = await api.enrol();
-  await api.drain();
+  await api.drain(0);
   const answer = await sync(device.auth, {epoch: 'e1', batchSeq: 0, mode: 'heartbeat', records: []});
   expect(answer.json).toMatchObject({applied: 0, duplicate: false});
-  expect(await api.drain()).toEqual([]);
+  expect(await api.drain(0)).toEqual([]);
   const {shards} = api.databases;
   const deviceId = String(device.json.deviceId);
   const deadline = Date.now() + 5000;
@@ -297,7 +297,7 @@ test('a Redis that hangs costs milliseconds and changes no answer', async () => 
     const answer = await lonely.call('POST', '/v1/sync', auth, JSON.stringify(batch(9)));
     expect(answer.json).toMatchObject({accepted: 9, duplicate: false});
     expect(performance.now() - began).toBeLessThan(500);
-    expect((await lonely.drain()).map(({meta}) => meta.batchSeq).sort((a, b) => a - b)).toEqual([
+    expect((await lonely.drain(9)).map(({meta}) => meta.batchSeq).sort((a, b) => a - b)).toEqual([
       1, 2, 3, 4, 5, 6, 7, 8, 9,
     ]);
   } finally {

@@ -3,7 +3,7 @@ import {performance} from 'node:perf_hooks';
 /** Waits until `look` no longer gives a reason to wait. @throws with the last reason at the deadline. */
 export const waitUntil = async (
   look: () => string | undefined | Promise<string | undefined>,
-  deadlineMs = 15_000,
+  deadlineMs = 60_000,
 ): Promise<void> => {
   const deadline = performance.now() + deadlineMs;
   for (;;) {

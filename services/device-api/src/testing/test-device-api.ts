@@ -20,16 +20,17 @@ const addressOf = (variable: string): URL => {
 };
 
 export const until = async (what: string, condition: () => boolean | Promise<boolean>): Promise<void> => {
-  const deadline = Date.now() + 15_000;
+  const deadline = Date.now() + 60_000;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited 15 s for: ${what}`);
+    if (Date.now() > deadline) throw new Error(`waited 60 s for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 };
 
 export interface TestDeviceApiOptions {
-  /** Port that the broker is reached at; a proxy's, where a test wants to stand in between. */
+  /** Port of a proxy on this machine that stands between the API and the broker. */
   readonly brokerPort?: number;
+  /** Port of a server on this machine that is asked in Redis' place. */
   readonly redisPort?: number;
   readonly deviceBurst?: number;
 }
@@ -54,11 +55,11 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       createHash('sha256').update(token).digest(),
       'pond',
     ]);
-  const openConnection = (port: number) =>
+  const openConnection = (host: string, port: number) =>
     openBrokerConnection({
       address: () =>
         Promise.resolve({
-          host: amqp.hostname,
+          host,
           port,
           vhost: '/',
           username: decodeURIComponent(amqp.username),
@@ -71,19 +72,25 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
   const amqpPort = Number(amqp.port);
   const direct = await life.own(
     'reader',
-    () => openConnection(amqpPort),
+    () => openConnection(amqp.hostname, amqpPort),
     (opened) => opened.close(),
   );
   const connection = await life.own(
     'broker',
-    () => openConnection(options.brokerPort ?? amqpPort),
+    () =>
+      options.brokerPort === undefined
+        ? openConnection(amqp.hostname, amqpPort)
+        : openConnection('127.0.0.1', options.brokerPort),
     (opened) => opened.close(),
   );
   const cache = await life.own(
     'cache',
     () =>
       openCache({
-        endpoint: {host: redis.hostname, port: options.redisPort ?? Number(redis.port)},
+        endpoint:
+          options.redisPort === undefined
+            ? {host: redis.hostname, port: Number(redis.port)}
+            : {host: '127.0.0.1', port: options.redisPort},
         password: () => Promise.resolve(undefined),
         log,
         registry: new Registry(),
@@ -142,7 +149,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     port: server.port,
     publisher,
     /** Batches that wait in the queues, taken out of them. */
-    async drain(): Promise<readonly BundleItem[]> {
+    async drain(atLeast = 1): Promise<readonly BundleItem[]> {
       const items: BundleItem[] = [];
       const queues = QUEUE_PRIORITIES.flatMap((priority) =>
         [0, 1].map((partition) => names.batches.queue(partition, priority)),
@@ -159,11 +166,11 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
           delivery.ack();
         },
       });
-      // Quiet for 300 ms means empty: loopback delivers in under a millisecond.
+      // What must be there is waited for; 300 ms of quiet then mean that nothing more is.
       let seen = -1;
       let quietSince = Date.now();
       await until('the queues to be empty', () => {
-        if (seen !== items.length) quietSince = Date.now();
+        if (seen !== items.length || items.length < atLeast) quietSince = Date.now();
         seen = items.length;
         return Date.now() - quietSince > 300;
       });
