@@ -20,6 +20,8 @@ const shared = {
 };
 
 export default {
+  // A busy disk or processor must not fail a test; a test that hangs still ends.
+  testTimeout: 60_000,
   projects: [
     {
       ...shared,
