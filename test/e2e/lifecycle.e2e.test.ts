@@ -2,6 +2,7 @@ import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import {helmInstall, operatorKubectl, operatorPods} from './kit/operator.ts';
 import {restrictedNamespace} from './kit/kubectl.ts';
 import {dropRegion, readyRegion, regionCalled, regionYaml, untilReady} from './kit/region.ts';
+import {shardRows} from './kit/device.ts';
 import {until} from './kit/until.ts';
 
 const OWNED = 'app.kubernetes.io/managed-by=pisync-operator';
@@ -38,22 +39,11 @@ describe('a region and its operator', () => {
       await region.kubectl.secret(`${region.name}-pg-1`, 'password'),
       await region.kubectl.secret(`${region.name}-rabbitmq`, 'password'),
     ];
-    const sql = async (statement: string): Promise<string> =>
-      region.kubectl.ok([
-        'exec',
-        `${region.name}-pg-0-0`,
-        '--',
-        'psql',
-        '-h',
-        '/var/run/postgresql',
-        '-U',
-        'pisync',
-        '-d',
-        'pisync',
-        '-Atc',
-        statement,
-      ]);
-    await sql("insert into control.enrolment_token (token_hash, group_name) values ('\\x0102', 'kept')");
+    await shardRows(
+      region,
+      0,
+      "insert into control.enrolment_token (token_hash, group_name) values ('\\x0102', 'kept')",
+    );
     const before = await passwords();
     await region.kubectl.ok(['delete', 'psr', region.name, '--timeout=60s'], undefined, 70_000);
     await until(
@@ -68,9 +58,9 @@ describe('a region and its operator', () => {
     await region.kubectl.apply(regionYaml(region));
     await untilReady(region, 240_000);
     expect(await passwords()).toEqual(before);
-    expect((await sql("select group_name from control.enrolment_token where token_hash = '\\x0102'")).trim()).toBe(
-      'kept',
-    );
+    expect(
+      await shardRows(region, 0, "select group_name from control.enrolment_token where token_hash = '\\x0102'"),
+    ).toEqual(['kept']);
   }, 480_000);
 
   test('deleted under Delete nothing of it is left', async () => {

@@ -1,8 +1,9 @@
 import {gzipSync} from 'node:zlib';
 import {randomBytes, randomUUID} from 'node:crypto';
-import {connect as connectTcp, createServer, type AddressInfo, type Socket} from 'node:net';
+import {createServer, type AddressInfo} from 'node:net';
 import {once} from 'node:events';
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {startTestDeviceApi, type TestDeviceApi, until} from './testing/test-device-api.ts';
 
 let api: TestDeviceApi;
@@ -217,42 +218,8 @@ test('a device that calls too often is told when to come back', async () => {
   }
 }, 60_000);
 
-/** Stands between the API and the broker; while `mute`, what the broker says is swallowed: confirms do not come. */
-const openMutableProxy = async () => {
-  const broker = new URL(process.env.PISYNC_TEST_AMQP_URL ?? '');
-  const sockets = new Set<Socket>();
-  const state = {mute: false};
-  const server = createServer((client) => {
-    const upstream = connectTcp(Number(broker.port), broker.hostname);
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        client.destroy();
-        upstream.destroy();
-      });
-    }
-    client.pipe(upstream);
-    upstream.on('data', (chunk) => {
-      if (!state.mute) client.write(chunk);
-    });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const cut = (): void => sockets.forEach((socket) => socket.destroy());
-  return {
-    // A listening TCP server has an AddressInfo.
-    port: (server.address() as AddressInfo).port,
-    state,
-    cut,
-    close: () => {
-      cut();
-      server.close();
-    },
-  };
-};
-
 test('a broker that does not confirm is a 503 with a time to come back, and the same batch is taken once it does', async () => {
-  const proxy = await openMutableProxy();
+  const proxy = await openMuteProxy(new URL(process.env.PISYNC_TEST_AMQP_URL ?? ''));
   const cutOff = await startTestDeviceApi({brokerPort: proxy.port});
   try {
     const {auth} = await cutOff.enrol();

@@ -68,7 +68,7 @@ export const post = (
   });
 
 /** Rows of one shard's database, `|` between columns. */
-async function shardRows(region: Region, shard: number, statement: string): Promise<readonly string[]> {
+export async function shardRows(region: Region, shard: number, statement: string): Promise<readonly string[]> {
   const text = await region.kubectl.ok([
     'exec',
     `${region.name}-pg-${shard}-0`,

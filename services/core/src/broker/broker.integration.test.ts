@@ -1,6 +1,4 @@
 import {randomBytes} from 'node:crypto';
-import {once} from 'node:events';
-import {createServer, connect as connectTcp, type AddressInfo, type Socket} from 'node:net';
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import {connect} from 'amqplib';
 import {pino} from 'pino';
@@ -12,6 +10,7 @@ import {createConsumer, type Delivery} from './consumer.ts';
 import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from './names.ts';
 import {createPublisher} from './publisher.ts';
 import {publishRetry} from './retry.ts';
+import {openMuteProxy} from '../testing/mute-proxy.ts';
 
 const text = process.env.PISYNC_TEST_AMQP_URL;
 if (text === undefined) throw new Error('PISYNC_TEST_AMQP_URL is not set: the address of a RabbitMQ for tests');
@@ -19,39 +18,6 @@ const url = new URL(text);
 const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
 const PARTITIONS = 2;
 const log = pino({level: 'silent'});
-
-/** Stands between client and broker; while `mute`, what the broker says is swallowed. */
-const openProxy = async () => {
-  const sockets = new Set<Socket>();
-  const state = {mute: false};
-  const server = createServer((client) => {
-    const upstream = connectTcp(Number(url.port), url.hostname);
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
-      });
-    }
-    client.pipe(upstream);
-    upstream.on('data', (chunk) => {
-      if (!state.mute) client.write(chunk);
-    });
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    // A listening TCP server has an AddressInfo.
-    port: (server.address() as AddressInfo).port,
-    state,
-    cut: () => sockets.forEach((socket) => socket.destroy()),
-    close: () => {
-      sockets.forEach((socket) => socket.destroy());
-      server.close();
-    },
-  };
-};
 
 const until = async (what: string, condition: () => boolean): Promise<void> => {
   const deadline = Date.now() + 60_000;
@@ -205,7 +171,7 @@ describe('a publisher', () => {
   });
 
   test('gives up on a confirm that does not come, refuses while cut off, and works again by itself', async () => {
-    const proxy = await openProxy();
+    const proxy = await openMuteProxy(url);
     const through = await openAll(proxy.port, '127.0.0.1');
     try {
       proxy.state.mute = true;

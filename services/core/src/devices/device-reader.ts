@@ -1,6 +1,6 @@
 import {type Shards} from '../shards/shards.ts';
 import {onOwner, type Outer} from '../shards/on-owner.ts';
-import {DEVICE_STATUSES, type DeviceStatus} from './device-status.ts';
+import {type DeviceStatus} from './device-status.ts';
 
 /** A device as people see it. */
 export interface Device {
@@ -137,19 +137,4 @@ export const countDevices = async (shards: Shards, shard: number): Promise<reado
            group by d.group_name, t.status`,
   });
   return found.rows;
-};
-
-/** How many devices of a shard have each status. */
-export const countDevicesByStatus = async (
-  shards: Shards,
-  shard: number,
-): Promise<Readonly<Record<DeviceStatus, number>>> => {
-  const found = await shards.pool(shard, 'dashboard').query<{status: DeviceStatus; count: number}>({
-    name: 'devices-by-status',
-    text: `select d.status, count(*) as count from device_status d ${OWNED} group by d.status`,
-  });
-  const counts = new Map(found.rows.map(({status, count}) => [status, count]));
-  const entries = DEVICE_STATUSES.map((status) => [status, counts.get(status) ?? 0] as const);
-  // Built from every status, so each key is there.
-  return Object.fromEntries(entries) as Record<DeviceStatus, number>;
 };

@@ -1,0 +1,46 @@
+import {once} from 'node:events';
+import {connect, createServer, type AddressInfo, type Socket} from 'node:net';
+
+export interface MuteProxy {
+  /** On 127.0.0.1. */
+  readonly port: number;
+  /** While `mute`, what the server says is swallowed: confirms do not come. */
+  readonly state: {mute: boolean};
+  /** Ends every connection; new ones are taken. */
+  cut(): void;
+  close(): void;
+}
+
+/** Stands between a client and the server at `upstream`, whose host and port count. */
+export const openMuteProxy = async (upstream: URL): Promise<MuteProxy> => {
+  const sockets = new Set<Socket>();
+  const state = {mute: false};
+  const server = createServer((client) => {
+    const far = connect(Number(upstream.port), upstream.hostname);
+    for (const socket of [client, far]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        sockets.delete(socket);
+        client.destroy();
+        far.destroy();
+      });
+    }
+    client.pipe(far);
+    far.on('data', (chunk) => {
+      if (!state.mute) client.write(chunk);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const cut = (): void => sockets.forEach((socket) => socket.destroy());
+  return {
+    // A listening TCP server has an AddressInfo.
+    port: (server.address() as AddressInfo).port,
+    state,
+    cut,
+    close() {
+      cut();
+      server.close();
+    },
+  };
+};
