@@ -32,32 +32,45 @@ export const HOST_PACKAGES: readonly HostPackage[] = [
   },
 ];
 
+/** What the tests of the dashboard look at it with. */
+export const BROWSER: HostPackage = {
+  name: 'chromium',
+  provides: ['/usr/bin/chromium'],
+  why: 'opens the dashboard in the end-to-end tests',
+};
+
 /** Administrators' programs are often not on the PATH of other users' shells. */
 const MORE_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 
 /** The packages that are not there yet. `isThere` looks for a program or an absolute path. */
-export const missingPackages = (isThere: (provides: string) => boolean): readonly HostPackage[] =>
-  HOST_PACKAGES.filter(({provides}) => !provides.some(isThere));
+export const missingPackages = (
+  isThere: (provides: string) => boolean,
+  packages: readonly HostPackage[] = HOST_PACKAGES,
+): readonly HostPackage[] => packages.filter(({provides}) => !provides.some(isThere));
 
 /**
  * Installs through apt-get what is missing, after saying what and why.
  *
  * @throws Refusal where there is no apt-get: the user has to install the same things in another way.
  */
-export async function ensureHostPackages(context: StepContext, say: (text: string) => void): Promise<void> {
+export async function ensureHostPackages(
+  context: StepContext,
+  say: (text: string) => void,
+  packages: readonly HostPackage[] = HOST_PACKAGES,
+): Promise<void> {
   const path = (process.env['PATH'] ?? '').split(delimiter);
   const isThere = (provides: string): boolean =>
     provides.startsWith('/')
       ? existsSync(provides)
       : [...path, ...MORE_FOLDERS].some((folder) => isExecutable(join(folder, provides)));
-  const missing = missingPackages(isThere);
+  const missing = missingPackages(isThere, packages);
   if (missing.length === 0) return;
   const list = missing.map(({name, why}) => `  ${name}: ${why}`).join('\n');
   if (!isThere('apt-get'))
     throw new Refusal(
-      `The local cluster needs these Debian packages or your distribution's equivalents, and finds no apt-get:\n${list}`,
+      `These Debian packages or your distribution's equivalents are needed, and there is no apt-get to install them:\n${list}`,
     );
-  say(`Installing Debian packages that the local cluster needs:\n${list}`);
+  say(`Installing Debian packages:\n${list}`);
   const apt = (...args: string[]): Promise<string> =>
     runCommand(['apt-get', '-qy', ...args], {...context, env: {DEBIAN_FRONTEND: 'noninteractive'}});
   await apt('update');

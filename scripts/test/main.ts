@@ -1,6 +1,7 @@
 import {existsSync, mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
+import {BROWSER, ensureHostPackages} from '../cluster/host-packages.ts';
 import {chosenSuites, type Suite} from './choice.ts';
 import {out, readOut, runShown} from './programs.ts';
 import {closingLine, scenariosOf, sum, tallyOf, type JestReport, type Tally} from './results.ts';
@@ -74,6 +75,13 @@ async function jest(
   return code !== 0 && tally.failed === 0 ? {...tally, failed: 1} : tally;
 }
 
+/** The browser is the one thing that only tests need, so it is installed only here. */
+async function ensureBrowser(): Promise<void> {
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  await ensureHostPackages({log: () => undefined, signal: stop.signal}, (text) => console.log(text), [BROWSER]);
+}
+
 async function integration(cluster: ClusterFile, match: readonly string[]): Promise<Tally> {
   const {ensureBinaries} = await import('../cluster/binaries.ts');
   return withServers(cluster.exec, 'fast', async (servers) => {
@@ -131,6 +139,7 @@ async function main(): Promise<number> {
     if (suites.includes('integration') || suites.includes('e2e')) cluster = await bringUp();
     if (suites.includes('integration') && cluster !== undefined) tallies.push(await integration(cluster, match));
     if (suites.includes('e2e') && cluster !== undefined) {
+      if (process.env['PISYNC_TEST_CHROMIUM'] === undefined) await ensureBrowser();
       // One after the other: they share the operator, and each would see the other's faults.
       tallies.push(
         await jest('e2e', cluster, {}, [
