@@ -27,7 +27,6 @@ const heading = (text: string): void => console.log(`\n== ${text}`);
 /** Fields of out/cluster.json that are used here; scripts/cluster writes it. */
 interface ClusterFile {
   readonly exec: readonly string[];
-  readonly binDir?: string;
 }
 
 async function bringUp(): Promise<ClusterFile> {
