@@ -1,5 +1,5 @@
-import {z} from 'zod';
 import {PORTS} from '@pisync/contract/ports';
+import {brokerVariables} from '@pisync/core/config/broker';
 import {defineConfig, variable} from '@pisync/core/config/config';
 import {sharedVariables} from '@pisync/core/config/shared';
 import {integer, text} from '@pisync/core/config/values';
@@ -10,6 +10,7 @@ export const adminApiConfig = defineConfig({
   summary: 'What people talk to: the REST API and the dashboard.',
   variables: {
     ...sharedVariables,
+    ...brokerVariables,
     httpPort: variable(
       'PISYNC_HTTP_PORT',
       'TCP port of the API and the dashboard; 0 picks a free one.',
@@ -39,19 +40,6 @@ export const adminApiConfig = defineConfig({
       'PISYNC_POOL_SIZE',
       'Connections to each shard for what people look at.',
       integer(1, 100).default(8),
-    ),
-    brokerPrefix: variable(
-      'PISYNC_BROKER_PREFIX',
-      'First part of the names of exchanges and queues; the same in every service of a region.',
-      z
-        .string()
-        .regex(/^[\w-]+$/, {error: 'must be letters, digits, _ or -'})
-        .default('pisync'),
-    ),
-    confirmTimeoutMs: variable(
-      'PISYNC_CONFIRM_TIMEOUT_MS',
-      'How many milliseconds the broker has to confirm a sync request.',
-      integer(100, 60_000).default(5000),
     ),
   },
 });

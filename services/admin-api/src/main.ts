@@ -1,19 +1,15 @@
 import {randomUUID} from 'node:crypto';
 import {performance} from 'node:perf_hooks';
 import {SECRET_KEYS} from '@pisync/contract/files';
-import {openBrokerConnection} from '@pisync/core/broker/connection';
 import {brokerNames} from '@pisync/core/broker/names';
-import {createPublisher} from '@pisync/core/broker/publisher';
 import {publishSyncRequest} from '@pisync/core/broker/sync-request';
-import {openCache} from '@pisync/core/cache/cache';
 import type {ConfigOf} from '@pisync/core/config/config';
 import {findApiToken} from '@pisync/core/devices/tokens';
 import {describeError} from '@pisync/core/errors/app-error';
 import {startHttpServer} from '@pisync/core/http/http-server';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
+import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
 import {openSecrets} from '@pisync/core/secrets/secrets';
-import {openShards} from '@pisync/core/shards/shards';
-import {openTopologyFile} from '@pisync/core/topology/topology-file';
 import {apiRoutes} from './api.ts';
 import {createApp} from './app.ts';
 import {adminApiConfig} from './config.ts';
@@ -55,10 +51,17 @@ export const main = (argv: readonly string[]): Promise<void> =>
 const serve = async (service: AdminApi): Promise<'serving'> => {
   const {config, life, log, readiness} = service;
   const now = Date.now;
-  const {secrets, topology, shards, cache, publisher, names} = await openStores(service);
+  const secrets = openSecrets(config.secretsDir);
   const signer = createSigner(() => secrets.read('signing', SECRET_KEYS.signing.key));
   // Fails now, with the file's name, rather than at the first sign-in.
   await secrets.read('signing', SECRET_KEYS.signing.key);
+
+  const topology = await followTopology(service);
+  const shards = await connectShards(service, topology, {ingest: 2, dashboard: config.poolSize, job: 1});
+  const cache = await connectCache(service, topology, () => performance.now());
+  const connection = await connectBroker(service, topology, {purpose: 'sync requests', random: Math.random});
+  const names = brokerNames(config.brokerPrefix);
+  const publisher = await openPublisher(service, {connection, names, partitions: topology.current().broker.partitions});
 
   const limiter = (callsPerMinute: number) => createRateLimiter({callsPerMinute, now, maxKeys: MAX_REMEMBERED});
   const authenticator = createAuthenticator({
@@ -96,9 +99,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     random: Math.random,
   });
   // Shards and broker are not asked: without one of them most of the API still answers, and a restart would mend nothing.
-  readiness.add('slot map', () => {
-    if (shards.slotMap.version() < 0) throw new Error('the slot map was not read yet; is shard 0 migrated and up?');
-  });
+  readiness.add('slot map', () => shards.slotMap.check());
   const server = await life.own(
     'HTTP server',
     () => startHttpServer({app, port: config.httpPort, maxConnections: MAX_CONNECTIONS}),
@@ -106,77 +107,6 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   );
   log.info({port: server.port}, 'listening');
   return 'serving';
-};
-
-/** Everything that admin-api stands on. */
-const openStores = async ({config, life, log, registry}: AdminApi) => {
-  const secrets = openSecrets(config.secretsDir);
-  const topology = await life.own(
-    'topology',
-    () =>
-      openTopologyFile({
-        path: config.topologyFile,
-        onProblem: (error) =>
-          log.warn({reason: describeError(error)}, 'the topology cannot be used; the last one stays'),
-      }),
-    (opened) => opened.stop(),
-  );
-  const shards = await life.own(
-    'shards',
-    () =>
-      openShards({
-        topology,
-        secretsDir: config.secretsDir,
-        applicationName: config.podName,
-        log,
-        metrics: registry,
-        sizes: {ingest: 2, dashboard: config.poolSize, job: 1},
-      }),
-    (opened) => opened.close(),
-  );
-  const cache = await life.own(
-    'cache',
-    () =>
-      openCache({
-        endpoint: topology.current().redis,
-        password: () => secrets.read('redis', SECRET_KEYS.redis.password),
-        log,
-        registry,
-        now: () => performance.now(),
-      }),
-    (opened) => opened.close(),
-  );
-  const connection = await life.own(
-    'broker connection',
-    () =>
-      openBrokerConnection({
-        address: async () => {
-          const {host, port, vhost} = topology.current().broker;
-          const username = await secrets.read('rabbitmq', SECRET_KEYS.rabbitmq.username);
-          const password = await secrets.read('rabbitmq', SECRET_KEYS.rabbitmq.password);
-          return {host, port, vhost, username, password};
-        },
-        name: config.podName,
-        log,
-        random: Math.random,
-      }),
-    (opened) => opened.close(),
-  );
-  const names = brokerNames(config.brokerPrefix);
-  const publisher = await life.own(
-    'publisher',
-    () =>
-      createPublisher({
-        connection,
-        names,
-        partitions: topology.current().broker.partitions,
-        confirmTimeoutMs: config.confirmTimeoutMs,
-        log,
-        registry,
-      }),
-    (opened) => opened.close(),
-  );
-  return {secrets, topology, shards, cache, publisher, names};
 };
 
 /** The API is worth running without the page: the folder may be missing in development. */

@@ -1,13 +1,15 @@
 import {PORTS} from '@pisync/contract/ports';
+import {brokerVariables} from '@pisync/core/config/broker';
 import {defineConfig, variable} from '@pisync/core/config/config';
 import {sharedVariables} from '@pisync/core/config/shared';
 import {decimal, integer} from '@pisync/core/config/values';
 
-export const config = defineConfig({
+export const deviceApiConfig = defineConfig({
   command: 'device-api',
   summary: 'what devices talk to: enrolment and sync',
   variables: {
     ...sharedVariables,
+    ...brokerVariables,
     httpPort: variable(
       'PISYNC_HTTP_PORT',
       'TCP port for devices; 0 picks a free one.',
@@ -17,11 +19,6 @@ export const config = defineConfig({
       'PISYNC_MAX_CONNECTIONS',
       'Open connections; more are refused.',
       integer(1, 200_000).default(10_000),
-    ),
-    confirmTimeoutMs: variable(
-      'PISYNC_CONFIRM_TIMEOUT_MS',
-      'Milliseconds to wait for the broker to confirm a bundle before the device is told to come back.',
-      integer(50, 60_000).default(5_000),
     ),
     maxOpenBatches: variable(
       'PISYNC_MAX_OPEN_BATCHES',

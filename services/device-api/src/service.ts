@@ -1,7 +1,6 @@
-import type {BrokerConnection} from '@pisync/core/broker/connection';
 import {type Bundler, createBundler, DEFAULT_BUNDLER_LIMITS} from '@pisync/core/broker/bundler';
 import type {BrokerNames} from '@pisync/core/broker/names';
-import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
+import type {Publisher} from '@pisync/core/broker/publisher';
 import type {Cache} from '@pisync/core/cache/cache';
 import type {ConfigOf} from '@pisync/core/config/config';
 import {findCredential} from '@pisync/core/devices/credentials';
@@ -15,7 +14,7 @@ import type {Logger} from '@pisync/core/telemetry/logger';
 import type {Topology} from '@pisync/contract/topology';
 import type {Registry} from 'prom-client';
 import {createApp, ROUTES} from './app.ts';
-import type {config} from './config.ts';
+import type {deviceApiConfig} from './config.ts';
 import {createCredentialStore} from './credentials/credential-store.ts';
 import {enrolRoute} from './enrol/enrol-route.ts';
 import {createLastSeen} from './heartbeat/last-seen.ts';
@@ -31,14 +30,15 @@ import {createSyncService} from './sync/sync-service.ts';
 /** What stands outside of this process or is not repeatable. */
 export interface DeviceApiOptions {
   readonly config: Pick<
-    ConfigOf<typeof config>,
-    'httpPort' | 'maxConnections' | 'confirmTimeoutMs' | 'maxOpenBatches' | 'maxLagMs' | 'deviceBurst' | 'deviceRate'
+    ConfigOf<typeof deviceApiConfig>,
+    'httpPort' | 'maxConnections' | 'maxOpenBatches' | 'maxLagMs' | 'deviceBurst' | 'deviceRate'
   >;
   readonly topology: () => Topology;
   readonly shards: Shards;
   readonly cache: Cache;
-  readonly connection: BrokerConnection;
+  readonly publisher: Publisher;
   readonly names: BrokerNames;
+  readonly partitions: number;
   readonly log: Logger;
   readonly registry: Registry;
   readonly life: Lifecycle;
@@ -51,27 +51,15 @@ export interface DeviceApiOptions {
   readonly createRequestId: () => string;
 }
 
-export interface DeviceApi {
-  readonly server: HttpServer;
-  readonly publisher: Publisher;
-}
-
 /** At most one write of last-seen times a second and process. */
 const LAST_SEEN_INTERVAL_MS = 1000;
 
 /** Puts the parts together and serves; what it opens is closed with `life`. */
-export const startDeviceApi = async (options: DeviceApiOptions): Promise<DeviceApi> => {
-  const {config, topology, shards, cache, connection, names, log, registry, life, lagMs, wallClock, now, random} =
-    options;
-  // Partitions are declared once: their number is part of the queues' names and never shrinks while a process runs.
-  const {partitions} = topology().broker;
+export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpServer> => {
+  const {config, topology, shards, cache, publisher, names, partitions} = options;
+  const {log, registry, life, lagMs, wallClock, now, random} = options;
   const onShardFault = (error: unknown): void => log.debug({reason: describeError(error)}, 'a shard did not answer');
 
-  const publisher = await life.own(
-    'publisher',
-    () => createPublisher({connection, names, partitions, confirmTimeoutMs: config.confirmTimeoutMs, log, registry}),
-    (opened) => opened.close(),
-  );
   const bundler: Bundler = createBundler({publisher, names, partitions, limits: DEFAULT_BUNDLER_LIMITS, registry});
   const lastSeen = await life.own(
     'last-seen writer',
@@ -123,10 +111,9 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<DeviceA
     random,
     wallClock,
   });
-  const server = await life.own(
+  return life.own(
     'HTTP server',
     () => startHttpServer({app, port: config.httpPort, maxConnections: config.maxConnections, draining: life.stopping}),
     (opened) => opened.stop(),
   );
-  return {server, publisher};
 };

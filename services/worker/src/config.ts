@@ -1,4 +1,5 @@
 import {ENV} from '@pisync/contract/env';
+import {brokerVariables} from '@pisync/core/config/broker';
 import {defineConfig, variable} from '@pisync/core/config/config';
 import {sharedVariables} from '@pisync/core/config/shared';
 import {integer} from '@pisync/core/config/values';
@@ -8,6 +9,7 @@ export const workerConfig = defineConfig({
   summary: 'takes batches from the broker and applies them to the shards',
   variables: {
     ...sharedVariables,
+    ...brokerVariables,
     concurrency: variable(
       ENV.workerConcurrency,
       'Windows of up to 1000 records that are applied at once; each uses one connection per shard.',

@@ -2,8 +2,8 @@ import {performance} from 'node:perf_hooks';
 import {parseArgs} from 'node:util';
 import {AppError} from '@pisync/core/errors/app-error';
 import {runService} from '@pisync/core/lifecycle/run-service';
+import {followTopology} from '@pisync/core/region/connect';
 import {openSecrets} from '@pisync/core/secrets/secrets';
-import {openTopologyFile} from '@pisync/core/topology/topology-file';
 import {migrateConfig} from './migrate-config.ts';
 import {runMigration} from './migrate.ts';
 
@@ -25,21 +25,13 @@ export async function main(argv: readonly string[]): Promise<void> {
     argv,
     process,
     now: () => performance.now(),
-    body: async ({config, log, life}) => {
-      const topology = await life.own(
-        'topology',
-        () =>
-          openTopologyFile({
-            path: config.topologyFile,
-            onProblem: (error) => log.error({reason: error.message}, 'the topology cannot be read; the last one stays'),
-          }),
-        (file) => file.stop(),
-      );
+    body: async (service) => {
+      const topology = await followTopology(service);
       await runMigration({
         shardId: shardOf(argv),
         topology: topology.current(),
-        secrets: openSecrets(config.secretsDir),
-        log,
+        secrets: openSecrets(service.config.secretsDir),
+        log: service.log,
         now: Date.now,
         deadlineMs: DEADLINE_MS,
       });

@@ -2,7 +2,7 @@ import {z} from 'zod';
 import {ENV} from '@pisync/contract/env';
 import {FILES} from '@pisync/contract/files';
 import {PORTS} from '@pisync/contract/ports';
-import {variable} from './config.ts';
+import {type ConfigDefinition, type ConfigOf, variable} from './config.ts';
 import {decimal, integer, text} from './values.ts';
 
 /** What every service of a region reads; a service's own `config.ts` spreads this and adds what it alone needs. */
@@ -51,3 +51,5 @@ export const sharedVariables = {
     integer(100, 600_000).default(25_000),
   ),
 } as const;
+
+export type SharedConfig = ConfigOf<ConfigDefinition<typeof sharedVariables>>;

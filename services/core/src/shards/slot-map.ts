@@ -8,6 +8,8 @@ import {AppError} from '../errors/app-error.ts';
 export interface SlotMap {
   /** Grows with every move; -1 until the map has been read once. */
   readonly version: () => number;
+  /** For readiness. @throws AppError `shard-unavailable` until the map has been read once. */
+  check(): void;
   /** @throws AppError `shard-unavailable` until the map has been read once. */
   shardOf(slot: number): number;
   /** In ascending order; empty when unknown. */
@@ -49,6 +51,10 @@ export const createSlotMap = (read: () => Promise<readonly SlotMapRow[]>): SlotM
 
   return {
     version: () => version,
+    check() {
+      if (version >= 0) return;
+      throw new AppError('shard-unavailable', 'the slot map was not read yet; is shard 0 migrated and up?');
+    },
     shardOf(slot) {
       const shard = shardBySlot[slot] ?? -1;
       if (shard >= 0) return shard;

@@ -5,6 +5,7 @@ import {Registry} from 'prom-client';
 import {type BundleItem, decodeBundle} from '@pisync/core/broker/bundle';
 import {openBrokerConnection} from '@pisync/core/broker/connection';
 import {createConsumer} from '@pisync/core/broker/consumer';
+import {createPublisher} from '@pisync/core/broker/publisher';
 import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
 import {openCache} from '@pisync/core/cache/cache';
 import {createLifecycle} from '@pisync/core/lifecycle/lifecycle';
@@ -47,7 +48,6 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     () => createTestShards({shards: 2}),
     (opened) => opened.close(),
   );
-  const topology = {...databases.topology, broker: {...databases.topology.broker, partitions: PARTITIONS}};
   const token = `enrol-${randomUUID()}`;
   await databases.shards
     .control('job')
@@ -98,23 +98,29 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       }),
     (opened) => opened.close(),
   );
-  const {server, publisher} = await startDeviceApi({
+  const registry = new Registry();
+  const publisher = await life.own(
+    'publisher',
+    () => createPublisher({connection, names, partitions: PARTITIONS, confirmTimeoutMs: 1000, log, registry}),
+    (opened) => opened.close(),
+  );
+  const server = await startDeviceApi({
     config: {
       httpPort: 0,
       maxConnections: 1000,
-      confirmTimeoutMs: 1000,
       maxOpenBatches: 2000,
       maxLagMs: 60_000,
       deviceBurst: options.deviceBurst ?? 100_000,
       deviceRate: 1,
     },
-    topology: () => topology,
+    topology: () => databases.topology,
     shards: databases.shards,
     cache,
-    connection,
+    publisher,
     names,
+    partitions: PARTITIONS,
     log,
-    registry: new Registry(),
+    registry,
     life,
     lagMs: () => 0,
     wallClock: Date.now,
