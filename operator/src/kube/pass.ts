@@ -1,14 +1,24 @@
 import {type ApiCluster} from './api-cluster.ts';
 import {type Clock} from './clock.ts';
-import {type ComponentPlan, type Controller, type Next, type ObjectOutcome, type Outcome} from './controller.ts';
+import {
+  type Cluster,
+  type ComponentPlan,
+  type Controller,
+  type Next,
+  type ObjectOutcome,
+  type Outcome,
+} from './controller.ts';
 import {ApiError, ApplyRefused, messageOf, NotLeader} from './errors.ts';
 import {type EventRecorder} from './event-recorder.ts';
 import {describeKey, keyOf, refOf, type Key, type KubeObject, type ObjectRef} from './object.ts';
 
+/** What a pass does to the cluster: what a controller may, and the finalizer of the resource itself. */
+export type PassCluster = Cluster & Pick<ApiCluster, 'setFinalizer'>;
+
 export interface PassOptions<R, Observed, Status> {
   readonly controller: Controller<R, Observed, Status>;
-  readonly cluster: ApiCluster;
-  readonly events: EventRecorder;
+  readonly cluster: PassCluster;
+  readonly events: Pick<EventRecorder, 'report'>;
   readonly clock: Clock;
   readonly onStatus?: ((object: KubeObject, status: Status) => void) | undefined;
 }
@@ -49,11 +59,7 @@ export const runPass = async <R, Observed, Status>(
   }
   const owner = refOf(current);
   const writing: Writing = {cluster, owner, deadline, signal, retryAfterMs: 0};
-  const outcome: Outcome = new Map(
-    await Promise.all(
-      plan.components.map(async (component) => [component.name, await runComponent(component, writing)] as const),
-    ),
-  );
+  const outcome: Outcome = await runComponents(plan.components, writing);
   const conclusion = plan.conclude(outcome);
   if (conclusion.status !== undefined) {
     await cluster.applyStatus(current, conclusion.status, signal);
@@ -69,12 +75,28 @@ export const runPass = async <R, Observed, Status>(
 };
 
 interface Writing {
-  readonly cluster: ApiCluster;
+  readonly cluster: PassCluster;
   readonly owner: ObjectRef;
   readonly deadline: AbortSignal;
   readonly signal: AbortSignal;
   retryAfterMs: number;
 }
+
+/**
+ * All components beside each other. An error that ends the pass is thrown only when every one of them has stopped: one that went on alone would
+ * write beside the next pass over the same object, or in a later term.
+ */
+const runComponents = async (components: readonly ComponentPlan[], writing: Writing): Promise<Outcome> => {
+  const ends = await Promise.allSettled(
+    components.map(async (component) => [component.name, await runComponent(component, writing)] as const),
+  );
+  return new Map(
+    ends.map((end) => {
+      if (end.status === 'rejected') throw end.reason;
+      return end.value;
+    }),
+  );
+};
 
 const runComponent = async (component: ComponentPlan, writing: Writing): Promise<readonly ObjectOutcome[]> => {
   const {cluster, owner, deadline} = writing;

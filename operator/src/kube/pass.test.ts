@@ -1,0 +1,96 @@
+import {describe, expect, test} from '@jest/globals';
+import {systemClock} from './clock.ts';
+import {type ComponentPlan, type Desired, type Outcome} from './controller.ts';
+import {ApiError, ApplyRefused, NotLeader} from './errors.ts';
+import {keyOf, type KubeObject} from './object.ts';
+import {runPass, type PassCluster, type PassResult} from './pass.ts';
+import {forever, liveObject} from './testing/fixtures.ts';
+
+const shelf = (name: string): Desired => ({
+  manifest: {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name, namespace: 'default'}},
+});
+
+const component = (name: string, ...shelves: readonly string[]): ComponentPlan => ({
+  name,
+  desired: shelves.map(shelf),
+});
+
+/** A cluster whose applies end as `apply` says. */
+const clusterOf = (apply: (name: string) => Promise<'created' | 'unchanged'>): PassCluster => ({
+  read: () => Promise.resolve(undefined),
+  listOwned: () => Promise.resolve([]),
+  serves: () => Promise.resolve(true),
+  apply: async ({manifest}) => ({kind: await apply(manifest.metadata.name), repaired: false}),
+  delete: () => Promise.resolve('deleted'),
+  applyStatus: () => Promise.resolve('unchanged'),
+  setFinalizer: (object) => Promise.resolve(object),
+});
+
+const pass = async (
+  cluster: PassCluster,
+  components: readonly ComponentPlan[],
+): Promise<{readonly result: PassResult; readonly outcome: Outcome | undefined}> => {
+  let outcome: Outcome | undefined;
+  const result = await runPass(
+    liveObject('north', '1'),
+    {
+      cluster,
+      clock: systemClock,
+      events: {report: () => Promise.resolve()},
+      controller: {
+        resource: {apiVersion: 'v1', kind: 'ConfigMap'},
+        watches: [],
+        decode: (object: KubeObject) => object,
+        observe: (object: KubeObject) => Promise.resolve(object),
+        plan: () => ({
+          components,
+          conclude: (ended) => {
+            outcome = ended;
+            return {status: undefined, events: [], next: {kind: 'on-change'}};
+          },
+        }),
+      },
+    },
+    forever,
+    forever,
+  );
+  return {result, outcome};
+};
+
+describe('a pass', () => {
+  test('goes on after a refusal and a failure, in the same component and in the others', async () => {
+    const cluster = clusterOf((name) => {
+      if (name === 'full') return Promise.reject(new ApplyRefused('refused', keyOf(shelf(name).manifest), 'quota'));
+      if (name === 'slow') return Promise.reject(new ApiError('later', {status: 429, retryAfterMs: 7_000}));
+      return Promise.resolve('created');
+    });
+    const {result, outcome} = await pass(cluster, [component('one', 'full', 'a'), component('two', 'slow', 'b')]);
+    const kinds = [...(outcome ?? [])].map(([name, results]) => [name, results.map(({kind}) => kind)]);
+    expect(kinds).toEqual([
+      ['one', ['refused', 'created']],
+      ['two', ['failed', 'created']],
+    ]);
+    expect(result).toMatchObject({kind: 'failed', retryAfterMs: 7_000});
+    expect(result.problems).toEqual(['ConfigMap default/full: quota', 'ConfigMap default/slow: later']);
+  });
+
+  test('that may not write any more ends only when every component has stopped', async () => {
+    const {promise: released, resolve: release} = Promise.withResolvers<'unchanged'>();
+    const applied: string[] = [];
+    const cluster = clusterOf(async (name) => {
+      if (name === 'gated') throw new NotLeader('the lease was not renewed in time');
+      const end = await released;
+      applied.push(name);
+      return end;
+    });
+    const ended = pass(cluster, [component('one', 'gated'), component('two', 'slow')]);
+    const first = await Promise.race([
+      ended.catch(() => 'ended'),
+      new Promise((resolve) => setImmediate(resolve, 'runs')),
+    ]);
+    expect(first).toBe('runs');
+    release('unchanged');
+    await expect(ended).rejects.toThrow(NotLeader);
+    expect(applied).toEqual(['slow']);
+  });
+});
