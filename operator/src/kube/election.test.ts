@@ -138,6 +138,16 @@ describe('an election', () => {
     expect(server.holders).toEqual(['a', 'b']);
   });
 
+  test('a leader that was frozen begins a new term, even if the lease is still its own', async () => {
+    const a = enter('a');
+    await clock.advance(1_000);
+    clock.freeze(30_000);
+    await clock.advance(100);
+    expect(a.election.isLeader).toBe(true);
+    expect(a.terms).toEqual(['began', 'ended', 'began']);
+    expect(server.holders).toEqual(['a']);
+  });
+
   test('a leader whose work breaks gives the lease up and ends', async () => {
     const election = new Election({
       client: server,

@@ -76,7 +76,8 @@ export class Election {
    * work broke must not keep others from it.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const {clock, random} = this.#options;
+    const {clock, random, metrics, name} = this.#options;
+    metrics.leader.set({name}, 0);
     while (!signal.aborted && this.#failure === undefined) {
       await this.#step(signal);
       // Candidates are jittered so that they do not collide for ever (client-go's factor is 1.2).
@@ -89,6 +90,8 @@ export class Election {
 
   async #step(signal: AbortSignal): Promise<void> {
     const {clock, log} = this.#options;
+    // A process that was stopped for a while: others may have led meanwhile, so what its term was doing is over even if the lease is free again.
+    if (!this.isLeader) await this.#endTerm();
     const startedMs = clock.monotonicMs();
     try {
       if (await this.#tryHold(signal)) {
