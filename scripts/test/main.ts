@@ -119,6 +119,7 @@ async function main(): Promise<number> {
     return bench([...(values.quick ? ['--quick'] : []), ...(values['no-budget'] ? ['--no-budget'] : [])]);
   }
   const suites = chosenSuites(values.faults ? 'e2e' : values.only);
+  const needsCluster = suites.includes('integration') || suites.includes('e2e');
   mkdirSync(results, {recursive: true});
   const match = values.match === undefined ? [] : [values.match];
   const tallies: Tally[] = [];
@@ -135,7 +136,7 @@ async function main(): Promise<number> {
         : {passed: 0, failed: 0};
       tallies.push(code !== 0 && unit.failed === 0 ? {...unit, failed: 1} : unit);
     }
-    if (suites.includes('integration') || suites.includes('e2e')) cluster = await bringUp();
+    if (needsCluster) cluster = await bringUp();
     if (suites.includes('integration') && cluster !== undefined) tallies.push(await integration(cluster, match));
     if (suites.includes('e2e') && cluster !== undefined) {
       if (process.env['PISYNC_TEST_CHROMIUM'] === undefined) await ensureBrowser();
@@ -152,7 +153,8 @@ async function main(): Promise<number> {
     console.error(error instanceof Error ? error.message : error);
     tallies.push({passed: 0, failed: 1});
   } finally {
-    if (values.down && cluster !== undefined) await runShown([process.execPath, 'scripts/cluster/main.ts', 'down']);
+    // One that came up only half has to go too.
+    if (values.down && needsCluster) await runShown([process.execPath, 'scripts/cluster/main.ts', 'down']);
   }
   const total = sum(tallies);
   console.log(`\n${Math.round((performance.now() - started) / 1000)} s; results in out/test and out/e2e.json`);
