@@ -185,6 +185,7 @@ const syncThroughKills = async (cluster: ClusterAccess, target: Target): Promise
 
 const judge = async (cluster: ClusterAccess, shards: readonly number[]): Promise<number> => {
   const forwards = await Promise.all(shards.map((id) => forwardPort(cluster, `pod/${REGION}-pg-${id}-0`, 5432)));
+  const shardsFile = join(WORK, 'shards');
   try {
     const urls = await Promise.all(
       shards.map(async (id, index) => {
@@ -195,11 +196,13 @@ const judge = async (cluster: ClusterAccess, shards: readonly number[]): Promise
         return `postgres://${encodeURIComponent(user ?? '')}:${encodeURIComponent(password ?? '')}@127.0.0.1:${port}/pisync`;
       }),
     );
+    writeFileSync(shardsFile, urls.join('\n'), {mode: 0o600});
     const ledgers = ['--ledger', join(WORK, 'fleet.ndjson'), '--ledger', join(WORK, 'agent.ndjson')];
     const args = [
       'judge',
       ...ledgers,
-      ...urls.flatMap((url) => ['--shard', url]),
+      '--shards-file',
+      shardsFile,
       '--wait',
       '90',
       '--report',
@@ -210,6 +213,7 @@ const judge = async (cluster: ClusterAccess, shards: readonly number[]): Promise
     }).ended;
   } finally {
     for (const forward of forwards) forward.close();
+    rmSync(shardsFile, {force: true});
   }
 };
 

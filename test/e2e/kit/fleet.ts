@@ -73,7 +73,8 @@ export async function startFleet(
   return {
     done,
     async judge() {
-      const shards = await shardUrls(region);
+      const shardsFile = join(folder, 'shards');
+      writeFileSync(shardsFile, (await shardUrls(region)).join('\n'), {mode: 0o600});
       const verdictFile = join(folder, 'verdict.json');
       const finished = await run(
         [
@@ -82,7 +83,8 @@ export async function startFleet(
           'judge',
           '--ledger',
           ledger,
-          ...shards.flatMap((url) => ['--shard', url]),
+          '--shards-file',
+          shardsFile,
           '--wait',
           '90',
           '--report',

@@ -147,4 +147,8 @@ test('a wrong command line is told all its problems at once', () => {
       '--records must be a whole number of at least 0, not "-1"',
     ],
   });
+  expect(parseFleetCommand(['judge', '--wait', 'long'])).toEqual({
+    kind: 'wrong',
+    problems: ['--ledger is missing', '--shards-file is missing', '--wait must be a number of at least 0, not "long"'],
+  });
 });

@@ -10,6 +10,7 @@ import {openBuckets} from '../judge/buckets.ts';
 import {judge, waitUntilApplied} from '../judge/judge.ts';
 import {printVerdict} from '../judge/print.ts';
 import {openShard} from '../judge/shard-reader.ts';
+import {parseShards} from '../judge/shards-file.ts';
 import {openLedger} from '../ledger/writer.ts';
 import {runFleet} from './fleet.ts';
 import {FLEET_HELP, parseFleetCommand, type JudgeOptions, type RunOptions} from './options.ts';
@@ -82,7 +83,7 @@ const run = async (options: RunOptions): Promise<number> => {
 };
 
 const judgeLedgers = async (options: JudgeOptions): Promise<number> => {
-  const shards = options.shards.map(openShard);
+  const shards = parseShards(readFileSync(options.shardsFile, 'utf8'), options.shardsFile).map(openShard);
   const ledgers = await openBuckets(options.ledgers);
   try {
     await waitUntilApplied(ledgers, shards, {

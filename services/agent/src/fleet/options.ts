@@ -4,7 +4,7 @@ import {parseArgs} from 'node:util';
 export const FLEET_HELP = `pisync-fleet: simulates many devices, and judges what became of what they sent
 
   pisync-fleet run   --url URL --enrolment-token-file FILE [options]
-  pisync-fleet judge --ledger FILE [--ledger FILE ...] --shard URL [--shard URL ...] [options]
+  pisync-fleet judge --ledger FILE [--ledger FILE ...] --shards-file FILE [options]
 
 run
   --url URL                     the region, or an ingress in front of it
@@ -26,7 +26,7 @@ run
 
 judge
   --ledger FILE                 what was sent and answered; may be given again
-  --shard URL                   postgres://user:password@host:port/database of every shard
+  --shards-file FILE            every shard, one postgres://user:password@host:port/database a line
   --wait SECONDS                for queues to drain, default 60
   --report FILE                 write the verdict as JSON
 
@@ -55,7 +55,7 @@ export interface RunOptions {
 
 export interface JudgeOptions {
   readonly ledgers: readonly string[];
-  readonly shards: readonly string[];
+  readonly shardsFile: string;
   readonly waitMs: number;
   readonly report: string | undefined;
 }
@@ -138,15 +138,13 @@ const parseRun = (args: readonly string[]): FleetCommand => {
 const parseJudge = (args: readonly string[]): FleetCommand => {
   const {values} = parseArgs({
     args: [...args],
-    options: {ledger: {...one, multiple: true}, shard: {...one, multiple: true}, wait: one, report: one},
+    options: {ledger: {...one, multiple: true}, 'shards-file': one, wait: one, report: one},
   });
   const read = new Reader();
   read.required('ledger', values.ledger?.[0]);
-  read.required('shard', values.shard?.[0]);
-  // The value itself is not repeated: it holds a password.
-  if (values.shard?.some((url) => !URL.canParse(url)) === true) read.problems.push('a --shard is not a URL');
+  const shardsFile = read.required('shards-file', values['shards-file']);
   const waitMs = read.number('wait', values.wait, 60, 0, false) * 1000;
-  const options = {ledgers: values.ledger ?? [], shards: values.shard ?? [], waitMs, report: values.report};
+  const options = {ledgers: values.ledger ?? [], shardsFile, waitMs, report: values.report};
   return read.problems.length > 0 ? {kind: 'wrong', problems: read.problems} : {kind: 'judge', options};
 };
 

@@ -1,4 +1,5 @@
 /** The judge is worth what it catches: a true world passes, and each way of tampering with it is found. */
+import {spawn} from 'node:child_process';
 import {appendFileSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -22,6 +23,7 @@ const SHARDS = 2;
 const VICTIM = '00000000-0000-5000-8000-000000000003';
 
 let world: TestShards;
+let urls: readonly string[];
 let readers: ShardReader[];
 let pools: pg.Pool[];
 let slotOf: SlotOf;
@@ -115,7 +117,7 @@ const run = async (bucketBytes?: number): Promise<Verdict> => {
 beforeAll(async () => {
   world = await createTestShards({shards: SHARDS});
   slotOf = await loadSlotHash();
-  const urls = Array.from({length: SHARDS}, (_, id) => {
+  urls = Array.from({length: SHARDS}, (_, id) => {
     const {host, port, database, user, password} = world.target(id);
     return `postgres://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}:${port}/${database}`;
   });
@@ -276,6 +278,34 @@ describe('a world that was tampered with', () => {
     } finally {
       await other?.query("update slot_owner set state = 'none' where slot = $1", [slotOf(VICTIM)]);
     }
+  });
+});
+
+describe('the program', () => {
+  const judgeWith = async (shardsFile: string): Promise<{readonly code: number | null; readonly output: string}> => {
+    const main = join(import.meta.dirname, '..', 'fleet', 'main.ts');
+    const argv = [main, 'judge', '--ledger', ledgerFile(), '--shards-file', shardsFile, '--wait', '0'];
+    const child = spawn(process.execPath, argv, {stdio: ['ignore', 'pipe', 'pipe']});
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+    const code = await new Promise<number | null>((resolve, reject) => child.on('close', resolve).on('error', reject));
+    return {code, output};
+  };
+
+  test('reads the shards from a file, prints its verdict and ends with 0, or with 1 after a finding', async () => {
+    const shardsFile = join(folder, 'shards');
+    writeFileSync(shardsFile, urls.join('\n'), {mode: 0o600});
+    expect(await judgeWith(shardsFile)).toMatchObject({code: 0, output: expect.stringContaining('"ok":true')});
+    await poolOf(VICTIM).query(`delete from receipt ${AT}`);
+    expect(await judgeWith(shardsFile)).toMatchObject({code: 1, output: expect.stringContaining('"lost":1')});
+  });
+
+  test('says which file is missing', async () => {
+    expect(await judgeWith('/nowhere/shards')).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('/nowhere/shards'),
+    });
   });
 });
 

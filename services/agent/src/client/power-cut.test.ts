@@ -1,0 +1,164 @@
+/** A device loses its power at every moment that matters: before and after each thing that it makes durable. */
+import {afterEach, beforeEach, expect, test} from '@jest/globals';
+import {startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
+import {Device, type Identity, type Memory} from './device.ts';
+import {Outbox, type OutboxEntry} from './outbox.ts';
+import {createTransport} from './transport.ts';
+import type {Reading} from './wire.ts';
+
+class PowerCut extends Error {}
+
+/** A card that keeps what was made durable, and on which the power goes once, at one operation. */
+class Card {
+  identity: Identity = {hardwareId: 'pi-1', secret: 'secret-0'};
+  readonly journal: OutboxEntry[] = [];
+  operations = 0;
+  readonly #cut: {readonly at: number; readonly durable: boolean};
+
+  constructor(cut: {readonly at: number; readonly durable: boolean}) {
+    this.#cut = cut;
+  }
+
+  readonly memory: Memory = {
+    saveIdentity: (identity) => this.#keep(() => (this.identity = identity)),
+    append: (entries) => this.#keep(() => this.journal.push(...structuredClone(entries))),
+  };
+
+  get readings(): number[] {
+    return this.journal.flatMap((entry) => (entry.op === 'reading' ? [entry.reading.t] : []));
+  }
+
+  #keep(write: () => unknown): Promise<void> {
+    this.operations += 1;
+    const isCut = this.operations === this.#cut.at;
+    if (!isCut || this.#cut.durable) write();
+    return isCut ? Promise.reject(new PowerCut()) : Promise.resolve();
+  }
+}
+
+let region: FakeRegion;
+beforeEach(async () => {
+  region = await startFakeRegion();
+});
+afterEach(() => region.close());
+
+const BATCHES = 4;
+const readings = (batch: number): Reading[] => [0, 1].map((i) => ({k: 'n', t: batch * 10 + i, d: {batch}}));
+
+/** Records and syncs some batches, starting again after the power cut. @returns how many operations the card saw. */
+const live = async (card: Card): Promise<number> => {
+  const {transport, close} = createTransport({
+    connections: 1,
+    host: undefined,
+    timeoutMs: 2000,
+    caFile: undefined,
+    insecure: false,
+  });
+  let secrets = 0;
+  const boot = (): Device => {
+    const outbox = new Outbox();
+    for (const entry of card.journal) outbox.apply(structuredClone(entry));
+    return new Device({
+      identity: card.identity,
+      outbox,
+      memory: card.memory,
+      transport,
+      clock: {monotonicMs: () => performance.now(), wallMs: () => 0},
+      random: () => 0,
+      newSecret: () => `secret-${++secrets}`,
+      readState: () => undefined,
+      observer: {},
+      options: {baseUrl: region.url, enrolmentToken: region.token, profile: {}, backoffScale: 0.0001},
+    });
+  };
+  const isDone = ({outbox}: Device): boolean =>
+    outbox.epoch !== undefined && outbox.queued === 0 && outbox.batches.length === 0;
+  let device = boot();
+  try {
+    for (let batch = 0; batch < BATCHES; batch++) {
+      let recorded = false;
+      const deadlineMs = performance.now() + 5000;
+      for (;;) {
+        try {
+          if (!recorded) {
+            recorded = true;
+            await device.record(readings(batch));
+            device.wakeUp('scheduled');
+          }
+          if (isDone(device)) break;
+          if ((await device.step()) > performance.now()) device.ask();
+        } catch (error) {
+          if (!(error instanceof PowerCut)) throw error;
+          device = boot();
+        }
+        if (performance.now() > deadlineMs) {
+          throw new Error(
+            `batch ${batch} is not applied: session ${JSON.stringify(device.session)}, outbox ${JSON.stringify([...device.outbox.entries()])}`,
+          );
+        }
+      }
+    }
+  } finally {
+    await close();
+  }
+  return card.operations;
+};
+
+/** What the region stored of all epochs: the time of each reading, which is unique here. */
+const stored = (): number[] =>
+  [...region.devices.values()]
+    .flatMap(({batches}) => [...batches.values()].flatMap(({records}) => records.map(({t}) => t)))
+    .sort((a, b) => a - b);
+
+const LIVES: readonly (readonly [string, () => void])[] = [
+  ['an ordinary life', () => undefined],
+  [
+    'a life in which answers get lost',
+    () => {
+      let calls = 0;
+      region.trouble = (path) => (path === '/v1/sync' && calls++ % 2 === 0 ? {kind: 'take-and-hang-up'} : undefined);
+    },
+  ],
+  [
+    'a life in which a new epoch is asked for',
+    () => {
+      region.extra = (body) =>
+        (body.epoch === 'e1' && body.batchSeq >= 2) || (body.epoch === 'e2' && body.batchSeq >= 1)
+          ? {commands: [{id: `c-${body.epoch}`, type: 'epoch.new'}]}
+          : {};
+    },
+  ],
+  [
+    'a life in which batches are too large',
+    () => {
+      region.trouble = (path, body) =>
+        path === '/v1/sync' && Array.isArray(body.records) && body.records.length > 1
+          ? {kind: 'status', status: 413, body: {maxRecords: 1}}
+          : undefined;
+    },
+  ],
+];
+
+test.each(LIVES)('%s: whenever the power goes, each reading is stored once and no number has two contents', async (_name, begin) => {
+  begin();
+  const operations = await live(new Card({at: 0, durable: true}));
+  expect(operations).toBeGreaterThan(10);
+  for (let at = 1; at <= operations; at++) {
+    for (const durable of [false, true]) {
+      region.devices.clear();
+      begin();
+      const card = new Card({at, durable});
+      await live(card);
+      const seen = {
+        stored: stored(),
+        conflicts: [...region.devices.values()].flatMap(({conflicts}) => conflicts),
+      };
+      expect({at, durable, ...seen}).toEqual({
+        at,
+        durable,
+        stored: card.readings.sort((a, b) => a - b),
+        conflicts: [],
+      });
+    }
+  }
+}, 60_000);
