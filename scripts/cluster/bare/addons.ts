@@ -1,10 +1,11 @@
 import {setTimeout as delay} from 'node:timers/promises';
 import {join} from 'node:path';
-import {readFileSync} from 'node:fs';
+import {existsSync, readFileSync} from 'node:fs';
 import {asList, controlPlaneServices, ingressObjects, INGRESS_NAMESPACE, storageObjects} from '../addons/objects.ts';
 import {until} from '../until.ts';
 import type {StepContext} from '../../terminal/steps.ts';
 import {kubectl, kubectlSucceeds} from './kubectl.ts';
+import {lastKlogError} from './klog.ts';
 import {folders, network, type Node} from './layout.ts';
 
 const apply = ['apply', '--server-side', '--force-conflicts', '--filename=-'];
@@ -52,12 +53,24 @@ export const apiServerReady = ({signal}: StepContext): Promise<true> =>
     },
   );
 
+const kubeletError = (node: string): string => {
+  const log = join(folders.logs, `${node}-kubelet.log`);
+  const error = existsSync(log) ? (lastKlogError(readFileSync(log, 'utf8')) ?? 'none') : 'it wrote no log';
+  return `${node}: ${error} (${log})`;
+};
+
 export async function nodesReady(nodes: readonly Node[], context: StepContext): Promise<void> {
   const names = nodes.map(({name}) => `node/${name}`);
-  await until('all nodes to register', async () => ((await kubectlSucceeds(['get', ...names])) ? true : undefined), {
-    deadlineMs: 90_000,
-    signal: context.signal,
-  });
+  try {
+    await until('all nodes to register', async () => ((await kubectlSucceeds(['get', ...names])) ? true : undefined), {
+      deadlineMs: 90_000,
+      signal: context.signal,
+    });
+  } catch (cause) {
+    context.signal.throwIfAborted();
+    const reasons = nodes.map(({name}) => kubeletError(name)).join('\n');
+    throw new Error(`not all nodes registered within 90 s; the last errors of their kubelets:\n${reasons}`, {cause});
+  }
   await kubectl(['wait', '--for=condition=Ready', '--timeout=90s', ...names], context);
 }
 
