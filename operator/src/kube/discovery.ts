@@ -10,8 +10,8 @@ interface Endpoint {
   readonly namespaced: boolean;
 }
 
-/** A kind that is missing may be installed any time; one that is there seldom goes. */
-const MISSING_FOR_MS = 60_000;
+/** A kind that is missing may be installed any time; one that is there seldom goes, and a 404 tells so ({@link Discovery.forget}). */
+const MISSING_FOR_MS = 20_000;
 const KNOWN_FOR_MS = 600_000;
 
 interface Entry {
@@ -32,6 +32,11 @@ export class Discovery {
 
   async serves(kind: Kind, signal: AbortSignal): Promise<boolean> {
     return (await this.#find(kind, signal)) !== undefined;
+  }
+
+  /** The server answered as if it did not have this kind: it is asked anew next time. */
+  forget({apiVersion}: Kind): void {
+    this.#groups.delete(apiVersion);
   }
 
   /** Whether the kind lives in namespaces. Throws {@link ApiError} 404 for a kind the server does not have. */

@@ -31,8 +31,16 @@ afterAll(async () => {
 const start = (
   name: string,
   credentials: CredentialSource = server.credentials,
-): {engine: Engine; log: ReturnType<typeof testLog>; stop: AbortController; ended: Promise<void>} => {
+): {
+  engine: Engine;
+  log: ReturnType<typeof testLog>;
+  stop: AbortController;
+  ended: Promise<void>;
+  /** The last status that was told of each shop. */
+  told: ReadonlyMap<string, unknown>;
+} => {
   const log = testLog();
+  const told = new Map<string, unknown>();
   const engine = createEngine({
     name: 'shop',
     controller: shopController(),
@@ -47,11 +55,12 @@ const start = (
     randomText,
     metrics: testMetrics(),
     log,
+    onStatus: ({metadata}, status) => told.set(metadata.name, status),
   });
   const stop = new AbortController();
   const ended = engine.run(stop.signal);
   running.push({stop, ended});
-  return {engine, log, stop, ended};
+  return {engine, log, stop, ended, told};
 };
 
 const send = async (method: 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<void> => {
@@ -160,6 +169,20 @@ describe('an engine', () => {
     expect(status.problems).toEqual([expect.stringContaining('ConfigMap default/south-a: exists')]);
     expect((await find(shelfPath('south-b')))?.['data']).toEqual({on: 'south-b'});
     expect((await find(shelfPath('south-a')))?.['data']).toEqual({theirs: 'yes'});
+  }, 60_000);
+
+  test('tells statuses for metrics, and takes them back when it leads no more', async () => {
+    const {told, log, stop, ended} = start('exporter');
+    await openShop('told', ['a']);
+    await statusBecomes('told', {problems: [], shelves: 1}, log);
+    await eventually(
+      () => (told.get('told') === undefined ? undefined : true),
+      () => log.lines.join('\n'),
+    );
+    expect(told.get('told')).toEqual({problems: [], shelves: 1});
+    stop.abort();
+    await ended;
+    expect([...told.values()].filter((status) => status !== undefined)).toEqual([]);
   }, 60_000);
 
   test('counts a repeated event in a series', async () => {

@@ -36,7 +36,7 @@ export interface EngineOptions<R, Observed, Status> {
   readonly randomText: (bytes: number, encoding: 'base64url' | 'hex') => string;
   readonly metrics: KubeMetrics;
   readonly log: Log;
-  /** Told of every status that was decided, and of objects that are gone (`undefined`): for metrics about resources. */
+  /** For metrics about resources: told of every status that was decided, and `undefined` of objects that are gone or that another process leads now. */
   readonly onStatus?: (object: KubeObject, status: Status | undefined) => void;
 }
 
@@ -99,6 +99,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
       random,
       metrics,
       log,
+      onServedChange: () => wakeAll(),
     }),
   }));
   const probe = new LagProbe(clock);
@@ -110,6 +111,19 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
 
   const wake = (namespace: string, resource: string, priority: Priority): void =>
     queue?.add(`${namespace}/${resource}`, priority);
+
+  const wakeAll = (): void => {
+    for (const {metadata} of primaries.flatMap(({store}) => store.list())) {
+      wake(metadata.namespace ?? '', metadata.name, 'low');
+    }
+  };
+
+  /** Nothing is remembered or told any more of an object that is gone. */
+  const forget = (object: KubeObject): void => {
+    cluster.forget(object.metadata.uid);
+    events.forget(object.metadata.uid);
+    options.onStatus?.(object, undefined);
+  };
 
   /** Runs inside of a watch: an error in what a controller supplied (`concerns`) must not end it. */
   const onChange = (change: Change, cache: Cache): void => {
@@ -125,16 +139,12 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
 
   const handle = (change: Change, cache: Cache): void => {
     const {object} = change;
-    const {namespace = '', name: objectName, uid} = object.metadata;
+    const {namespace = '', name: objectName} = object.metadata;
     if (change.kind !== 'modified') {
       metrics.cachedObjects.set({kind: cache.spec.kind}, sizeOf(cache.spec.kind));
     }
     if (cache.spec === primarySpec) {
-      if (change.kind === 'deleted') {
-        cluster.forget(uid);
-        events.forget(uid);
-        options.onStatus?.(object, undefined);
-      }
+      if (change.kind === 'deleted') forget(object);
       wake(namespace, objectName, unsynced().length > 0 ? 'low' : 'high');
       return;
     }
@@ -164,12 +174,12 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     if (signal.aborted) return;
     const term = new WorkQueue(name, clock, metrics);
     queue = term;
-    for (const {store} of primaries) {
-      for (const {metadata} of store.list()) wake(metadata.namespace ?? '', metadata.name, 'low');
-    }
+    wakeAll();
     log.info({resources: sizeOf(controller.resource.kind), workers: options.workers}, 'reconciling');
     await runLoop({name, queue: term, workers: options.workers, clock, random, metrics, log, pass}, signal);
     queue = undefined;
+    // From now on another process knows better.
+    for (const object of primaries.flatMap(({store}) => store.list())) options.onStatus?.(object, undefined);
   };
 
   const pass = async (key: string, deadline: AbortSignal, signal: AbortSignal): Promise<PassResult | undefined> => {
@@ -181,7 +191,10 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
       {controller, cluster, events, clock, onStatus: options.onStatus},
       deadline,
       signal,
-    );
+    ).finally(() => {
+      // Deleted during the pass, which has remembered and told something of it after the deletion was seen.
+      if (findResource(namespace, resource)?.metadata.uid !== object.metadata.uid) forget(object);
+    });
     log.debug({key: keyOf(object), result: result.kind}, 'pass');
     return result;
   };

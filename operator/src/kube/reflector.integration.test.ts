@@ -1,12 +1,12 @@
 import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
 import {type ApiClient, type ApiRequest} from './api-client.ts';
-import {systemClock} from './clock.ts';
+import {systemClock, type Clock} from './clock.ts';
 import {type WatchSpec} from './controller.ts';
 import {Discovery} from './discovery.ts';
 import {Reflector} from './reflector.ts';
 import {Store, type Change} from './store.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
-import {installShops, SHOP, shopPath} from './testing/shop.ts';
+import {installKind, installShops, SHOP, shopPath} from './testing/shop.ts';
 import {eventually, forever, testLog, testMetrics} from './testing/fixtures.ts';
 
 const COLLECTION = '/api/v1/namespaces/default/configmaps';
@@ -34,6 +34,7 @@ const follow = (
   spec: Partial<WatchSpec>,
   client: Streams = server.client,
   onChange: (change: Change) => void = () => undefined,
+  clock: Clock = systemClock,
 ) => {
   const whole = {apiVersion: 'v1', kind: 'ConfigMap', ...spec};
   const changes: string[] = [];
@@ -43,16 +44,18 @@ const follow = (
   });
   const log = testLog();
   const metrics = testMetrics();
+  let servedChanges = 0;
   const reflector = new Reflector({
     spec: whole,
     namespace: 'default',
     store,
     client,
-    discovery: new Discovery(server.client, systemClock),
-    clock: systemClock,
+    discovery: new Discovery(server.client, clock),
+    clock,
     random: Math.random,
     metrics,
     log,
+    onServedChange: () => servedChanges++,
   });
   stop = new AbortController();
   ended = reflector.run(stop.signal);
@@ -61,7 +64,7 @@ const follow = (
       () => (changes.includes(change) ? true : undefined),
       () => `${change} is not among ${changes.join(', ')}; log:\n${log.lines.join('\n')}`,
     );
-  return {reflector, store, changes, log, metrics, sees};
+  return {reflector, store, changes, log, metrics, sees, servedChanges: () => servedChanges};
 };
 
 const make = (name: string, labels: Record<string, string> = {}): Promise<unknown> =>
@@ -147,3 +150,37 @@ test('a kind that is not installed counts as synced and empty', async () => {
   );
   expect(store.size).toBe(0);
 });
+
+test('a kind that is installed and removed later is noticed and told', async () => {
+  // A hundred times as fast: looking for a kind that is missing takes 20 s.
+  const hurried: Clock = {
+    now: () => systemClock.now(),
+    monotonicMs: () => systemClock.monotonicMs() * 100,
+    schedule: (delayMs, run) => systemClock.schedule(delayMs / 100, run),
+  };
+  const spec = {apiVersion: 'late.example.org/v1', kind: 'Shop', optional: true};
+  const {reflector, store, sees, log, servedChanges} = follow(spec, server.client, undefined, hurried);
+  const told = (times: number): Promise<true> =>
+    eventually(
+      () => (servedChanges() === times ? true : undefined),
+      () => `told ${servedChanges()} times; log:\n${log.lines.join('\n')}`,
+    );
+  await eventually(
+    () => (reflector.synced ? true : undefined),
+    () => log.lines.join('\n'),
+  );
+  expect(servedChanges()).toBe(0);
+  await installKind(server.client, 'late.example.org');
+  await told(1);
+  const path = '/apis/late.example.org/v1/namespaces/default/shops';
+  await server.client.send({method: 'POST', path, body: {...spec, metadata: {name: 'new'}}, signal: forever});
+  await sees('added new');
+  await server.client.send({
+    method: 'DELETE',
+    path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/shops.late.example.org',
+    signal: forever,
+  });
+  await sees('deleted new');
+  await told(2);
+  expect(store.size).toBe(0);
+}, 60_000);

@@ -4,7 +4,7 @@ import {backoffDelayMs, type BackoffPolicy} from './backoff.ts';
 import {pause, type Clock} from './clock.ts';
 import {type WatchSpec} from './controller.ts';
 import {type Discovery} from './discovery.ts';
-import {ApiError, messageOf} from './errors.ts';
+import {ApiError, isNotFound, messageOf} from './errors.ts';
 import {type Log} from './log.ts';
 import {type KubeMetrics} from './metrics.ts';
 import {type KubeObject} from './object.ts';
@@ -21,6 +21,8 @@ export interface ReflectorOptions {
   readonly random: () => number;
   readonly metrics: KubeMetrics;
   readonly log: Log;
+  /** An optional kind was installed or removed while this runs: what was decided without or with it may be wrong now. */
+  readonly onServedChange?: () => void;
 }
 
 const PAGE = 500;
@@ -33,7 +35,7 @@ const IDLE_MS = 150_000;
 /** A watch that ends sooner, without an event, did not really start: treated as a failure. */
 const SHORTEST_WATCH_MS = 1_000;
 /** How often a kind that is not installed is looked for. */
-const MISSING_KIND_MS = 60_000;
+const MISSING_KIND_MS = 20_000;
 
 /** Why a watch ended. */
 type EndReason = 'expired' | 'error-event' | 'closed' | 'short' | 'idle' | 'cut' | 'refused';
@@ -58,6 +60,8 @@ export class Reflector {
   /** Where the next watch starts; undefined: list first. */
   #version: string | undefined;
   #synced = false;
+  /** Whether the server has the kind; undefined until that is known. */
+  #served: boolean | undefined;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
@@ -75,17 +79,22 @@ export class Reflector {
     while (!signal.aborted) {
       try {
         if (spec.optional === true && !(await this.#options.discovery.serves(spec, signal))) {
-          this.#missing();
+          this.#version = undefined;
+          this.#options.store.clear();
+          this.#know(false);
           await pause(clock, MISSING_KIND_MS, signal);
           continue;
         }
         if (this.#version === undefined) this.#version = await this.#list(signal);
+        this.#know(true);
         await this.#watch(this.#version, signal, () => (failures = 0));
         failures = 0;
       } catch (error) {
         if (isAborted(signal)) return;
         const reason = reasonOf(error);
         this.#options.metrics.watchRestarts.inc({kind: spec.kind, reason});
+        // The kind may be gone, or have come back after the last look.
+        if (isNotFound(error)) this.#options.discovery.forget(spec);
         if (reason === 'expired' || reason === 'error-event') this.#version = undefined;
         failures++;
         const delayMs = reason === 'expired' && failures === 1 ? 0 : backoffDelayMs(BACKOFF, failures, random());
@@ -95,10 +104,12 @@ export class Reflector {
     }
   }
 
-  #missing(): void {
-    this.#version = undefined;
-    this.#options.store.replace([], '');
+  /** The store is complete: it holds all objects of a kind that is served, or none of one that is not. */
+  #know(served: boolean): void {
     this.#synced = true;
+    const before = this.#served;
+    this.#served = served;
+    if (before !== undefined && before !== served) this.#options.onServedChange?.();
   }
 
   async #list(signal: AbortSignal): Promise<string> {
@@ -119,7 +130,6 @@ export class Reflector {
       if (token === '') {
         metrics.lists.inc({kind: spec.kind});
         store.replace(objects, page.metadata.resourceVersion);
-        this.#synced = true;
         return page.metadata.resourceVersion;
       }
     } while (!signal.aborted);

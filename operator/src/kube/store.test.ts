@@ -55,6 +55,14 @@ describe('a store', () => {
     expect(store.size).toBe(0);
   });
 
+  test('cleared, it tells that everything is gone, own writes too', () => {
+    store.put(owned('a', '1', 'north'));
+    store.assume(owned('b', '20', 'north'));
+    store.clear();
+    expect(changes).toEqual(['added a 1', 'deleted a 1', 'deleted b 20']);
+    expect(store.belongingTo({namespace: 'default', name: 'north'})).toEqual([]);
+  });
+
   test('believes a list whose versions went backwards: the cluster was restored from a backup', () => {
     store.put(liveObject('a', '100'));
     store.replace([liveObject('a', '40')], '50');

@@ -111,6 +111,14 @@ export class Store {
     }
   }
 
+  /** The kind itself is gone, and every object of it. */
+  clear(): void {
+    for (const [slot, {object}] of [...this.#entries]) {
+      this.#drop(slot);
+      this.#onChange({kind: 'deleted', object});
+    }
+  }
+
   #set(slot: string, object: KubeObject, assumed: boolean): void {
     this.#unindex(slot);
     this.#entries.set(slot, {object, assumed});

@@ -25,8 +25,10 @@ export const SHOP = {apiVersion: `${GROUP}/v1`, kind: 'Shop'};
 export const shopPath = (name = ''): string =>
   `/apis/${GROUP}/v1/namespaces/default/shops${name === '' ? '' : `/${name}`}`;
 
-/** Installs the CRD and waits until it is served. */
-export const installShops = async (client: ApiClient): Promise<void> => {
+export const installShops = (client: ApiClient): Promise<void> => installKind(client, GROUP);
+
+/** Installs the CRD of a kind Shop in `group` and waits until it is served. */
+export const installKind = async (client: ApiClient, group: string): Promise<void> => {
   const anything = {type: 'object', 'x-kubernetes-preserve-unknown-fields': true};
   await client.send({
     method: 'POST',
@@ -34,9 +36,9 @@ export const installShops = async (client: ApiClient): Promise<void> => {
     body: {
       apiVersion: 'apiextensions.k8s.io/v1',
       kind: 'CustomResourceDefinition',
-      metadata: {name: `shops.${GROUP}`},
+      metadata: {name: `shops.${group}`},
       spec: {
-        group: GROUP,
+        group,
         scope: 'Namespaced',
         names: {kind: 'Shop', plural: 'shops'},
         versions: [
@@ -54,7 +56,7 @@ export const installShops = async (client: ApiClient): Promise<void> => {
   });
   for (;;) {
     try {
-      await client.send({method: 'GET', path: shopPath(), signal: AbortSignal.timeout(20_000)});
+      await client.send({method: 'GET', path: `/apis/${group}/v1/shops`, signal: AbortSignal.timeout(20_000)});
       return;
     } catch (error) {
       if (!String(error).includes('404')) throw error;
