@@ -1,11 +1,12 @@
-import {createServer, IncomingMessage, ServerResponse} from 'node:http';
+import {createServer, IncomingMessage, type Server, ServerResponse} from 'node:http';
 import type {AddressInfo, Socket} from 'node:net';
 import type {Express} from 'express';
 import {PROBLEM_MEDIA_TYPE} from '../errors/problem.ts';
+import {closeQuietly} from './close-quietly.ts';
 
 export interface HttpServer {
   readonly port: number;
-  /** Stops accepting, lets open requests finish for `graceMs`, then cuts what is left. */
+  /** Serves until nobody sends any more, closes, lets open requests finish, and cuts what is left after `graceMs`. */
   stop(graceMs?: number): Promise<void>;
 }
 
@@ -14,20 +15,31 @@ export interface HttpServerOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly maxConnections: number;
-  /** Once aborted, every answer asks its peer to use another connection, so that few are left to cut when the server stops. */
+  /**
+   * Once aborted, every answer asks its peer to use another connection, those to requests that are under way included. Whoever keeps
+   * connections open then leaves by itself, between two requests, and few are left to close when the server stops.
+   */
   readonly draining?: AbortSignal;
 }
 
-/** Bounds on what one peer may hold. Proxies keep idle connections for 60 s, so ours live longer: the proxy closes first. */
+/** Bounds on what one peer may hold. */
 const LIMITS = {
   maxHeaderSize: 8 * 1024,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
-  keepAliveTimeout: 75_000,
+  /**
+   * Longer than any proxy keeps a connection that it does not use: nginx 60 s, HAProxy and cloud balancers up to 10 min, Envoy 1 h. The one that
+   * gives up first must be the proxy; a request that it sends while we close gets no answer.
+   */
+  keepAliveTimeout: 61 * 60_000,
   connectionsCheckingInterval: 5_000,
 } as const;
 
-const DEFAULT_GRACE_MS = 5_000;
+/** From this share of the connections on, those that wait for nothing make room. */
+const CROWDED = 0.9;
+
+/** Half of a stop (25 s), which is what one resource may use of it, and more than a broker's confirm takes (5 s). */
+const DEFAULT_GRACE_MS = 12_000;
 
 /**
  * Serves an express app. Requests and responses are born with the prototypes that express would otherwise swap in on each
@@ -39,6 +51,8 @@ export const startHttpServer = async ({
   maxConnections,
   draining,
 }: HttpServerOptions): Promise<HttpServer> => {
+  const open = new Set<ServerResponse>();
+  let requests = 0;
   const server = createServer(
     {
       ...LIMITS,
@@ -46,13 +60,24 @@ export const startHttpServer = async ({
       ServerResponse: withPrototype<typeof ServerResponse>(ServerResponse, app.response),
     },
     (request, response) => {
-      if (draining?.aborted === true) response.setHeader('Connection', 'close');
+      requests += 1;
+      if (draining?.aborted === true) {
+        response.setHeader('Connection', 'close');
+      } else {
+        open.add(response);
+        response.once('close', () => open.delete(response));
+      }
       app(request, response);
     },
   );
+  draining?.addEventListener('abort', () => {
+    for (const response of open) if (!response.headersSent) response.setHeader('Connection', 'close');
+    open.clear();
+  });
   server.maxConnections = maxConnections;
   server.maxHeadersCount = 64;
   server.on('clientError', refuse);
+  const sockets = trackSockets(server, maxConnections * CROWDED);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, () => {
@@ -63,18 +88,19 @@ export const startHttpServer = async ({
   return {
     // A server that listens on TCP has an AddressInfo.
     port: (server.address() as AddressInfo).port,
-    stop: (graceMs = DEFAULT_GRACE_MS) =>
-      new Promise((resolve) => {
-        // A connection that becomes idle after the close began would stay for its keep-alive time.
-        const sweep = setInterval(() => server.closeIdleConnections(), 50);
-        const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-        server.close(() => {
-          clearInterval(sweep);
-          clearTimeout(cut);
-          resolve();
-        });
-      }),
+    stop: (graceMs = DEFAULT_GRACE_MS) => closeQuietly({server, sockets, requests: () => requests, graceMs}),
   };
+};
+
+/** The open sockets. When there are more than `crowded`, those that are idle are closed. */
+const trackSockets = (server: Server, crowded: number): ReadonlySet<Socket> => {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    if (sockets.size > crowded) server.closeIdleConnections();
+  });
+  return sockets;
 };
 
 /** `Base`, whose instances have `prototype`. A class statement cannot say this: the prototype of a class is fixed. */
@@ -92,6 +118,11 @@ const withPrototype = <B extends new (...args: never[]) => object>(Base: B, prot
 const refuse = (error: NodeJS.ErrnoException, socket: Socket): void => {
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
+    return;
+  }
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0) {
+    // Not a slow request but none: a proxy opened it and had another one free before it was needed. It may use it yet.
+    socket.setTimeout(LIMITS.keepAliveTimeout);
     return;
   }
   const [status, code] =

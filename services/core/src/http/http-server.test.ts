@@ -1,0 +1,142 @@
+import {EventEmitter, once} from 'node:events';
+import {Agent, request} from 'node:http';
+import {connect, type Socket} from 'node:net';
+import {setTimeout as delay} from 'node:timers/promises';
+import {afterEach, expect, test} from '@jest/globals';
+import express from 'express';
+import {type HttpServer, startHttpServer} from './http-server.ts';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  await Promise.all(cleanups.splice(0).map((cleanup) => cleanup()));
+});
+
+const serve = async (answerMs: () => number, maxConnections = 1000) => {
+  const app = express();
+  const received = new EventEmitter();
+  app.use((_request, response) => {
+    setTimeout(() => response.end('done'), answerMs());
+    received.emit('request');
+  });
+  const draining = new AbortController();
+  const server = await startHttpServer({app, port: 0, maxConnections, draining: draining.signal});
+  cleanups.push(() => server.stop(0));
+  return {server, draining, received};
+};
+
+/** What a proxy does with a request: takes a connection that it has kept or a new one, and does not send it again. */
+const forward = (agent: Agent, port: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const sent = request({agent, port, host: '127.0.0.1', method: 'POST', path: '/'}, (answer) => {
+      answer.resume();
+      answer.on('end', () => resolve(answer.statusCode ?? 0));
+    });
+    sent.on('error', reject);
+    sent.end('{"a":1}');
+  });
+
+const reasonOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : String(error);
+
+const open = async (server: HttpServer): Promise<Socket> => {
+  const socket = connect(server.port, '127.0.0.1');
+  cleanups.push(() => socket.destroy());
+  socket.on('error', () => undefined);
+  await once(socket, 'connect');
+  return socket;
+};
+const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
+
+const next = async (socket: Socket): Promise<string> => {
+  const [bytes] = (await once(socket, 'data')) as [Buffer];
+  return bytes.toString();
+};
+
+test('a server that is replaced under load answers every request that a proxy with kept connections sends', async () => {
+  const [old, fresh] = await Promise.all([serve(() => Math.random() * 60), serve(() => Math.random() * 60)]);
+  const agent = new Agent({keepAlive: true, maxFreeSockets: 100});
+  cleanups.push(() => agent.destroy());
+  const seen: Record<string, number> = {};
+  // As endpoints are: the proxy learns some time after the stop began that it should send elsewhere.
+  let target = old.server.port;
+  const over = new AbortController();
+  const client = async (): Promise<void> => {
+    while (!over.signal.aborted) {
+      const outcome = await forward(agent, target).catch(reasonOf);
+      seen[outcome] = (seen[outcome] ?? 0) + 1;
+      await delay(Math.random() * 20);
+    }
+  };
+  const clients = Array.from({length: 40}, client);
+  await delay(200);
+  old.draining.abort();
+  await delay(100);
+  const stopped = old.server.stop(6000);
+  await delay(1500);
+  target = fresh.server.port;
+  await stopped;
+  await delay(100);
+  over.abort();
+  await Promise.all(clients);
+  expect(Object.keys(seen)).toEqual(['200']);
+  expect(seen['200']).toBeGreaterThan(500);
+});
+
+test('an answer that is under way when the drain begins asks its peer to leave, as do those that follow', async () => {
+  const {server, draining, received} = await serve(() => 100);
+  const socket = await open(server);
+  socket.write(GET);
+  await once(received, 'request');
+  draining.abort();
+  expect(await next(socket)).toMatch(/^HTTP\/1\.1 200[^]*\r\nConnection: close\r\n/);
+  const another = await open(server);
+  another.write(GET);
+  expect(await next(another)).toMatch(/^HTTP\/1\.1 200[^]*\r\nConnection: close\r\n/);
+});
+
+test('a stop waits for what is under way and not for connections that carry nothing', async () => {
+  let answerMs = 0;
+  const {server, draining, received} = await serve(() => answerMs);
+  const [used, unused, busy] = await Promise.all([open(server), open(server), open(server)]);
+  used.write(GET);
+  await next(used);
+  answerMs = 800;
+  busy.write(GET);
+  await once(received, 'request');
+  draining.abort();
+  const began = performance.now();
+  const [answer] = await Promise.all([next(busy), server.stop(10_000), once(unused, 'close'), once(used, 'close')]);
+  expect(answer).toMatch(/^HTTP\/1\.1 200/);
+  // A second of quiet, and far from the cut.
+  expect(performance.now() - began).toBeLessThan(4000);
+});
+
+test('a peer that does not stop sending cannot keep the server from stopping', async () => {
+  const {server, draining} = await serve(() => 5);
+  const agent = new Agent({keepAlive: true});
+  cleanups.push(() => agent.destroy());
+  const over = new AbortController();
+  const sending = (async () => {
+    while (!over.signal.aborted) await forward(agent, server.port).catch(() => delay(1));
+  })();
+  draining.abort();
+  const began = performance.now();
+  await server.stop(1000);
+  expect(performance.now() - began).toBeLessThan(5000);
+  over.abort();
+  await sending;
+});
+
+test('idle connections make room for new ones when there are many', async () => {
+  const {server} = await serve(() => 0, 10);
+  for (let n = 0; n < 9; n++) {
+    const socket = await open(server);
+    socket.write(GET);
+    expect(await next(socket)).toMatch(/keep-alive/);
+  }
+  const newcomers = [await open(server), await open(server), await open(server)];
+  for (const socket of newcomers) {
+    socket.write(GET);
+    expect(await next(socket)).toMatch(/^HTTP\/1\.1 200/);
+  }
+});
