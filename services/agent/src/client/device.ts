@@ -12,7 +12,9 @@ export interface Identity {
   /** 32 random bytes in base64url. */
   readonly secret: string;
   readonly deviceId?: string;
+  /** Absent as long as the secret was never used for a sync. */
   readonly credential?: string;
+  /** As issued with the credential. The outbox's is the one that counts. */
   readonly epoch?: string;
 }
 
@@ -65,16 +67,11 @@ export class Device {
   readonly #parts: DeviceParts;
   #identity: Identity;
   #session: Session;
-  /** The secret was made since the last enrolment. */
-  #freshSecret = false;
 
   constructor(parts: DeviceParts) {
     this.#parts = parts;
     this.#identity = parts.identity;
     this.#session = startSession(parts.identity.credential !== undefined, parts.clock.monotonicMs());
-    // A power cut may fall between saving the identity and journalling its epoch.
-    const {epoch} = parts.identity;
-    if (epoch !== undefined && epoch !== parts.outbox.epoch) parts.outbox.apply({op: 'epoch', epoch});
   }
 
   get identity(): Identity {
@@ -163,8 +160,9 @@ export class Device {
       // Saved before it is used: the region must never know a secret that we could forget.
       await memory.saveIdentity(this.#identity);
       this.#session = {...this.#session, newSecretWanted: false, phase: 'enrol'};
-      this.#freshSecret = true;
     }
+    // Under a secret that was never used begins another life: a region that was reset gives its epoch a name that we have used.
+    if (this.#identity.credential === undefined && outbox.epoch !== undefined) await this.#commit([{op: 'leave'}]);
     const {hardwareId, secret} = this.#identity;
     const {bytes} = await encodeBody({hardwareId, secret, ...options.profile}, 'none');
     const startMs = clock.monotonicMs();
@@ -181,14 +179,13 @@ export class Device {
     const outcome = classifyEnrol(reply);
     const error = outcome.kind === 'later' ? outcome.error : undefined;
     observer.called?.('enrol', clock.monotonicMs() - startMs, error);
-    if (outcome.kind === 'enrolled') {
-      const {deviceId, credential, epoch} = outcome.answer;
-      this.#identity = {hardwareId, secret, deviceId, credential, epoch};
-      await memory.saveIdentity(this.#identity);
-      observer.enrolled?.(deviceId, epoch);
-    }
-    await this.#take(afterEnrol(this.#hurried(), outcome, this.#freshSecret, outbox, this.#chance()));
-    if (outcome.kind === 'enrolled') this.#freshSecret = false;
+    // The epoch is in the journal before the credential is saved: with a credential, what is sealed is sent.
+    await this.#take(afterEnrol(this.#hurried(), outcome, outbox, this.#chance()));
+    if (outcome.kind !== 'enrolled') return;
+    const {deviceId, credential, epoch} = outcome.answer;
+    this.#identity = {hardwareId, secret, deviceId, credential, epoch};
+    await memory.saveIdentity(this.#identity);
+    observer.enrolled?.(deviceId, epoch);
   }
 
   async #send(batch: Batch): Promise<void> {

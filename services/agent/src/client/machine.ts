@@ -204,22 +204,17 @@ export const afterSync = (
   }
 };
 
-/** @param fresh the secret was used for the first time, so the epoch is a new one even if it has the name of an old one */
-export const afterEnrol = (
-  session: Session,
-  outcome: EnrolOutcome,
-  fresh: boolean,
-  outbox: Outbox,
-  chance: Chance,
-): Step => {
+export const afterEnrol = (session: Session, outcome: EnrolOutcome, outbox: Outbox, chance: Chance): Step => {
   if (outcome.kind === 'later') {
     return {session: failed(session, outcome.error, outcome.retryAfterMs, chance), entries: []};
   }
   const {epoch, policy} = outcome.answer;
   const entries: OutboxEntry[] = [];
-  if (epoch !== outbox.epoch) entries.push({op: 'epoch', epoch});
-  // The region was restored to a time before it gave out this name: batches sealed under it would collide.
-  else if (fresh) entries.push({op: 'reopen'}, {op: 'epoch', epoch});
+  if (epoch !== outbox.epoch) {
+    // The region was restored to a time before it gave out this name: batches sealed under it would collide.
+    if (outbox.batches.some((batch) => batch.epoch === epoch)) entries.push({op: 'reopen', epoch});
+    entries.push({op: 'epoch', epoch});
+  }
   return {
     // Failures are kept until a sync succeeds: a credential that is refused right after enrolment must not become a tight loop.
     session: {...session, phase: 'sync', newSecretWanted: false, policy, recordLimit: policy.maxRecords},

@@ -22,6 +22,8 @@ export type OutboxEntry =
   /** The oldest `count` readings that wait are given up, because the spool is full. */
   | {readonly op: 'drop'; readonly count: number}
   | {readonly op: 'epoch'; readonly epoch: string}
+  /** The epoch has ended and nothing more is numbered in it, whatever name the region gives to the next. */
+  | {readonly op: 'leave'}
   | {
       readonly op: 'seal';
       readonly count: number;
@@ -34,8 +36,8 @@ export type OutboxEntry =
   | {readonly op: 'applied'; readonly epoch: string; readonly through: number}
   /** The region misses batches from here on: they count as not accepted. */
   | {readonly op: 'resend'; readonly epoch: string; readonly from: number}
-  /** Unseals every batch that was not accepted: its readings wait again. */
-  | {readonly op: 'reopen'}
+  /** Unseals every batch that was not accepted, or all of one epoch that the region does not know: their readings wait again. */
+  | {readonly op: 'reopen'; readonly epoch?: string}
   /** The region will never take this content: the batch becomes empty, so that the numbers after it stay contiguous. */
   | {readonly op: 'withdraw'; readonly epoch: string; readonly batchSeq: number}
   | {readonly op: 'cursor'; readonly cmdCursor: string}
@@ -103,6 +105,9 @@ export class Outbox {
         this.#nextS = 1;
         this.#applied = 0;
         return;
+      case 'leave':
+        this.#epoch = undefined;
+        return;
       case 'seal':
         this.#seal(entry);
         return;
@@ -117,7 +122,7 @@ export class Outbox {
         this.#mark(entry.epoch, (batch) => batch.batchSeq >= entry.from, false);
         return;
       case 'reopen':
-        this.#reopen();
+        this.#reopen(entry.epoch);
         return;
       case 'withdraw':
         this.#batches = this.#batches.map((batch) =>
@@ -176,9 +181,10 @@ export class Outbox {
     );
   }
 
-  #reopen(): void {
-    const reopened = this.#batches.filter((batch) => !batch.accepted);
-    this.#batches = this.#batches.filter((batch) => batch.accepted);
+  #reopen(unknown: string | undefined): void {
+    const isReopened = ({epoch, accepted}: Batch): boolean => (unknown === undefined ? !accepted : epoch === unknown);
+    const reopened = this.#batches.filter(isReopened);
+    this.#batches = this.#batches.filter((batch) => !isReopened(batch));
     const readings = reopened.flatMap((batch) => batch.records.map(({k, t, d}) => ({k, t, d})));
     this.#queue = [...readings, ...this.#queue];
     const first = reopened.find((batch) => batch.epoch === this.#epoch);

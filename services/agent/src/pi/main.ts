@@ -3,6 +3,7 @@
 import {randomBytes} from 'node:crypto';
 import {mkdirSync, readdirSync, readFileSync, statfsSync} from 'node:fs';
 import {hostname} from 'node:os';
+import {dirname} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
 import {Device, type Identity, type Observer} from '../client/device.ts';
 import {createTransport} from '../client/transport.ts';
@@ -11,7 +12,7 @@ import {measure, runAgent, syncOnce, type AgentLoop} from './agent.ts';
 import {loadIdentity, saveIdentity} from './identity-file.ts';
 import {AGENT_HELP, parseAgentCommand, type AgentOptions} from './options.ts';
 import {collectReadings, describeMachine, type Machine} from './readings.ts';
-import {openSpool} from './spool.ts';
+import {openSpool, syncFolder} from './spool.ts';
 
 const COMPACT_BYTES = 1024 * 1024;
 
@@ -54,23 +55,26 @@ const logging = (ledger: Observer): Observer => ({
 });
 
 const run = async (options: AgentOptions): Promise<number> => {
-  mkdirSync(options.stateDir, {recursive: true, mode: 0o700});
+  if (mkdirSync(options.stateDir, {recursive: true, mode: 0o700}) !== undefined) {
+    await syncFolder(dirname(options.stateDir));
+  }
   const machine = machineOf(options.stateDir);
   const {hardwareId = options.hardwareId, model, state} = describeMachine(machine);
   const limits = {maxQueued: options.maxQueued, compactBytes: COMPACT_BYTES};
-  const spool = await openSpool(options.stateDir, limits);
-  if (spool.recovery === 'torn') log('the last line of the spool was torn by a power cut and is left out');
-  if (spool.recovery === 'corrupt') log('the spool is damaged: what could be read is kept, and a new epoch begins');
-
   const known = await loadIdentity(options.stateDir);
   const id = options.hardwareId ?? known?.hardwareId ?? hardwareId;
   if (id === undefined)
     throw new Error('this machine has neither a serial number nor /etc/machine-id: give --hardware-id');
   let identity: Identity = known ?? {hardwareId: id, secret: newSecret()};
-  // Without the spool's numbers, numbers could be used twice. A new secret makes a new epoch.
-  const lostNumbers = known?.epoch !== undefined && spool.recovery === 'new';
-  if (lostNumbers || spool.recovery === 'corrupt') identity = {hardwareId: id, secret: newSecret()};
   if (identity !== known) await saveIdentity(options.stateDir, identity);
+  const spool = await openSpool(options.stateDir, limits, async (recovery) => {
+    if (recovery === 'new' && identity.credential === undefined) return;
+    // Without the spool's numbers, numbers could be used twice. A new secret makes a new epoch.
+    identity = {hardwareId: id, secret: newSecret()};
+    await saveIdentity(options.stateDir, identity);
+  });
+  if (spool.recovery === 'torn') log('the last line of the spool was torn by a power cut and is left out');
+  if (spool.recovery === 'corrupt') log('the spool is damaged: what could be read is kept, and a new epoch begins');
 
   const tokenFile = options.tokenFile;
   if (identity.credential === undefined && tokenFile === undefined) {

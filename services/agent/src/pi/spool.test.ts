@@ -10,6 +10,12 @@ let folder: string;
 const file = (): string => join(folder, 'spool.log');
 const LIMITS = {maxQueued: 10, compactBytes: 1000};
 
+let lostNumbers: string[];
+const lost = (recovery: string): Promise<void> => {
+  lostNumbers.push(recovery);
+  return Promise.resolve();
+};
+
 const commit = async (spool: Spool, ...entries: OutboxEntry[]): Promise<void> => {
   await spool.append(entries);
   for (const entry of entries) spool.outbox.apply(entry);
@@ -18,23 +24,45 @@ const reading = (t: number): OutboxEntry => ({op: 'reading', reading: {k: 'n', t
 const SEAL: OutboxEntry = {op: 'seal', count: 2, mode: 'delta', reason: 'scheduled', state: {v: 1}};
 
 beforeEach(() => {
+  lostNumbers = [];
   folder = mkdtempSync(join(tmpdir(), 'pisync-spool-'));
 });
 afterEach(() => rmSync(folder, {recursive: true}));
 
 test('is the same after it is opened again', async () => {
-  const spool = await openSpool(folder, LIMITS);
+  const spool = await openSpool(folder, LIMITS, lost);
   expect(spool.recovery).toBe('new');
   await commit(spool, reading(1), reading(2), reading(3), {op: 'epoch', epoch: 'e1'}, SEAL);
   await spool.close();
-  const again = await openSpool(folder, LIMITS);
+  const again = await openSpool(folder, LIMITS, lost);
   expect(again.recovery).toBe('clean');
   expect([...again.outbox.entries()]).toEqual([...spool.outbox.entries()]);
+  expect(lostNumbers).toEqual(['new']);
   await again.close();
 });
 
+test.each(['new', 'corrupt'] as const)(
+  'stays %s until its owner has made sure that no number is used twice, however often the power goes before that',
+  async (recovery) => {
+    if (recovery === 'corrupt') {
+      const spool = await openSpool(folder, LIMITS, lost);
+      await commit(spool, reading(1), {op: 'epoch', epoch: 'e1'}, reading(2), reading(3));
+      await spool.close();
+      const lines = readFileSync(file(), 'utf8').split('\n');
+      lines[3] = 'dirt';
+      writeFileSync(file(), lines.join('\n'));
+    }
+    const powerCut = () => Promise.reject(new Error('power cut'));
+    for (let time = 0; time < 2; time++) await expect(openSpool(folder, LIMITS, powerCut)).rejects.toThrow('power cut');
+    const spool = await openSpool(folder, LIMITS, lost);
+    expect(spool.recovery).toBe(recovery);
+    expect(spool.outbox.queued).toBe(recovery === 'corrupt' ? 1 : 0);
+    await spool.close();
+  },
+);
+
 test('cuts off a torn tail at any byte, and keeps every whole entry before it', async () => {
-  const spool = await openSpool(folder, LIMITS);
+  const spool = await openSpool(folder, LIMITS, lost);
   await commit(spool, {op: 'epoch', epoch: 'e1'}, reading(1), reading(2), SEAL, {
     op: 'accepted',
     epoch: 'e1',
@@ -53,13 +81,13 @@ test('cuts off a torn tail at any byte, and keeps every whole entry before it', 
 });
 
 test('tells a bad card from a power cut, keeps what came before, and sets the file aside', async () => {
-  const spool = await openSpool(folder, LIMITS);
+  const spool = await openSpool(folder, LIMITS, lost);
   await commit(spool, reading(1), reading(2), reading(3));
   await spool.close();
   const lines = readFileSync(file(), 'utf8').split('\n');
   lines[2] = lines[2]?.replace('"t":2', '"t":7') ?? '';
   writeFileSync(file(), lines.join('\n'));
-  const again = await openSpool(folder, LIMITS);
+  const again = await openSpool(folder, LIMITS, lost);
   expect(again.recovery).toBe('corrupt');
   expect(again.outbox.queued).toBe(1);
   expect(existsSync(`${file()}.corrupt`)).toBe(true);
@@ -67,12 +95,12 @@ test('tells a bad card from a power cut, keeps what came before, and sets the fi
 });
 
 test('stays small while readings come and go, and drops the oldest when too many wait', async () => {
-  const spool = await openSpool(folder, LIMITS);
+  const spool = await openSpool(folder, LIMITS, lost);
   for (let t = 0; t < 500; t++) await commit(spool, ...dropFor(spool.outbox, 1, LIMITS), reading(t));
   expect(spool.outbox).toMatchObject({queued: 10, dropped: 490});
   expect(statSync(file()).size).toBeLessThan(4000);
   await spool.close();
-  const again = await openSpool(folder, LIMITS);
+  const again = await openSpool(folder, LIMITS, lost);
   expect([...again.outbox.entries()].at(-1)).toEqual(reading(499));
   expect(again.outbox.dropped).toBe(490);
   await again.close();

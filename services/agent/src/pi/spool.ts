@@ -3,7 +3,7 @@
  * an atomic rename when it has grown. After a power cut the last line may be torn: it is cut off, and nothing had been sent because of it. A broken line
  * with good ones behind it is not a power cut but a bad card: what came before is kept, and the device must take a new epoch.
  */
-import {open, readFile, rename, rm, type FileHandle} from 'node:fs/promises';
+import {copyFile, open, readFile, rename, rm, type FileHandle} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {crc32} from 'node:zlib';
 import {Outbox, type OutboxEntry} from '../client/outbox.ts';
@@ -93,15 +93,26 @@ const readIfThere = async (path: string): Promise<string | undefined> => {
   }
 };
 
-/** @throws when the folder cannot be read or written. */
-export const openSpool = async (folder: string, limits: SpoolLimits): Promise<Spool> => {
+/**
+ * @param beforeNumbersAreLost awaited where there is no spool, or only a part of one, before anything is written that the next start would take for a
+ * whole one: numbers that are not known here may have been used.
+ * @throws when the folder cannot be read or written.
+ */
+export const openSpool = async (
+  folder: string,
+  limits: SpoolLimits,
+  beforeNumbersAreLost: (recovery: 'new' | 'corrupt') => Promise<void>,
+): Promise<Spool> => {
   const path = join(folder, NAME);
   await rm(`${path}.new`, {force: true});
   const text = await readIfThere(path);
   const outbox = new Outbox();
   const found: Replay = text === undefined ? {entries: [], recovery: 'clean'} : replay(text);
   for (const entry of found.entries) outbox.apply(entry);
-  if (found.recovery === 'corrupt') await rename(path, `${path}.corrupt`);
+  const recovery = text === undefined ? 'new' : found.recovery;
+  // A copy, so that the readings before the damage are still there when the power goes now.
+  if (recovery === 'corrupt') await copyFile(path, `${path}.corrupt`);
+  if (recovery === 'new' || recovery === 'corrupt') await beforeNumbersAreLost(recovery);
 
   const shortest = (): string => [...outbox.entries()].map(encode).join('');
   let handle: FileHandle;
@@ -130,7 +141,7 @@ export const openSpool = async (folder: string, limits: SpoolLimits): Promise<Sp
   };
   return {
     outbox,
-    recovery: text === undefined ? 'new' : found.recovery,
+    recovery,
     append(entries) {
       last = last.then(() => write(entries));
       return last;
