@@ -52,7 +52,7 @@ const parsed = <T>(schema: z.ZodType<T>, object: KubeObject | undefined): T | un
 const count = z.int().default(0);
 const annotations = z.record(z.string(), z.string()).default({});
 
-const condition = z.object({
+export const conditionSchema = z.object({
   type: z.string(),
   status: z.string(),
   reason: z.string().default(''),
@@ -60,8 +60,8 @@ const condition = z.object({
   lastTransitionTime: z.string().optional(),
 });
 
-export type ChildCondition = z.output<typeof condition>;
-export const conditionsSchema = z.array(condition).default([]);
+export type ChildCondition = z.output<typeof conditionSchema>;
+export const conditionsSchema = z.array(conditionSchema).default([]);
 
 const workload = z.object({
   metadata: z.object({generation: z.int().default(0), annotations}),

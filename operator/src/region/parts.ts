@@ -6,6 +6,7 @@ import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
 import {rabbitmqServices} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisConfigMap, redisService} from './engines/redis-embedded/deployment.ts';
 import {grownVolume} from './engines/volume-claims.ts';
+import {gatewayVerdict} from './gateway-verdict.ts';
 import {KINDS} from './kinds.ts';
 import {autoscaler} from './manifests/autoscaler.ts';
 import {disruptionBudget} from './manifests/disruption-budget.ts';
@@ -226,6 +227,15 @@ export const keeper: Part = {
   }),
 };
 
+/** An Ingress that serves stays until the Gateway has taken over: a Gateway that does not exist must not cost the route that works. */
+const formerIngress = ({children, spec, namespace}: RegionContext, name: string): readonly Wanted[] => {
+  const {enabled, gatewayRef} = spec.ingress;
+  if (!enabled || gatewayRef === undefined || children.find(KINDS.ingress, name) === undefined) return [];
+  if (gatewayVerdict(children.find(KINDS.httpRoute, name), gatewayRef.name).kind === 'accepted') return [];
+  const desired = {manifest: {...KINDS.ingress, metadata: {name, namespace}}};
+  return [{desired, hold: `stays until Gateway ${gatewayRef.name} has accepted the HTTPRoute`}];
+};
+
 export const routes: Part = {
   name: 'routes',
   build: ({context, gatewayApi}) => {
@@ -237,11 +247,13 @@ export const routes: Part = {
       ...route(context, names.adminApi, 'admin-api', adminHost),
     ];
     return {
-      wanted: wanted.map((desired) =>
-        missing ? {desired, hold: 'waits for the Gateway API, which this cluster does not have'} : {desired},
-      ),
-      // A new API is not something that a watch of the region's own objects would tell.
-      ...(missing ? {lookAgainMs: 60_000} : {}),
+      wanted: [
+        ...wanted.map((desired) =>
+          missing ? {desired, hold: 'waits for the Gateway API, which this cluster does not have'} : {desired},
+        ),
+        ...(host === undefined ? [] : formerIngress(context, names.deviceApi)),
+        ...(adminHost === undefined ? [] : formerIngress(context, names.adminApi)),
+      ],
     };
   },
 };

@@ -20,6 +20,19 @@ const expectLaws = (region: SimulatedRegion): void => {
 const condition = (region: SimulatedRegion, type: string) =>
   region.status.conditions?.find((candidate) => candidate.type === type);
 
+/** The status that a Gateway gives to a route. */
+const answerOf = (gateway: string, status: 'True' | 'False') => ({
+  parents: [
+    {
+      parentRef: {name: gateway},
+      conditions: [
+        {type: 'Accepted', status, reason: status === 'True' ? 'Accepted' : 'NotAllowed', message: 'said the Gateway'},
+        {type: 'ResolvedRefs', status: 'True', reason: 'ResolvedRefs', message: ''},
+      ],
+    },
+  ],
+});
+
 describe('a minimal region', () => {
   test('is these objects', async () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
@@ -223,16 +236,39 @@ describe('while a region runs', () => {
     expect(region.names('PodDisruptionBudget')).toEqual(['eu-worker', 'eu-device-api']);
   });
 
-  test('a Gateway gets HTTPRoutes in place of Ingresses, and waits for the API', () => {
+  test('a Gateway gets HTTPRoutes in place of Ingresses, which serve until it has accepted them', () => {
+    const both = ['eu-device-api', 'eu-admin-api'];
     const region = new SimulatedRegion(MINIMAL).bringUp();
     region.gatewayApi = false;
     region.change({ingress: {...MINIMAL.ingress, gatewayRef: {name: 'gateway'}}});
     region.settle();
-    expect(region.names('HTTPRoute')).toEqual([]);
+    expect([region.names('HTTPRoute'), region.names('Ingress')]).toEqual([[], both]);
     region.gatewayApi = true;
     region.settle();
-    expect(region.names('HTTPRoute')).toEqual(['eu-device-api', 'eu-admin-api']);
+    expect([region.names('HTTPRoute'), region.names('Ingress')]).toEqual([both, both]);
+    expect(condition(region, 'RouteReady')).toMatchObject({status: 'Unknown', reason: 'NotAccepted'});
+
+    region.set('HTTPRoute', 'eu-device-api', answerOf('gateway', 'True'));
+    region.settle();
+    expect(region.names('Ingress')).toEqual(['eu-admin-api']);
+    expect(condition(region, 'RouteReady')).toMatchObject({status: 'Unknown', reason: 'NotAccepted'});
+    region.set('HTTPRoute', 'eu-admin-api', answerOf('gateway', 'True'));
+    region.settle();
     expect(region.names('Ingress')).toEqual([]);
+    expect(condition(region, 'RouteReady')).toMatchObject({status: 'True', reason: 'Accepted'});
+    expectLaws(region);
+  });
+
+  test('a Gateway that refuses a route keeps the region from being ready', () => {
+    const region = new SimulatedRegion({...MINIMAL, ingress: {...MINIMAL.ingress, gatewayRef: {name: 'g'}}}).bringUp();
+    for (const name of region.names('HTTPRoute')) region.set('HTTPRoute', name, answerOf('g', 'False'));
+    region.settle();
+    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'NotAllowed'});
+    // What another Gateway said of the route before does not count.
+    for (const name of region.names('HTTPRoute')) region.set('HTTPRoute', name, answerOf('other', 'False'));
+    region.settle();
+    expect(condition(region, 'RouteReady')).toMatchObject({status: 'Unknown', reason: 'NotAccepted'});
+    expectLaws(region);
   });
 
   test('suspended it is left alone', () => {

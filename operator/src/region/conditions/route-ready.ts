@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {conditionsSchema} from '../children.ts';
+import {gatewayVerdict} from '../gateway-verdict.ts';
 import {KINDS} from '../kinds.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 
@@ -7,10 +7,6 @@ const TYPE = 'RouteReady';
 
 const ingressSchema = z.object({
   status: z.object({loadBalancer: z.object({ingress: z.array(z.unknown()).default([])}).prefault({})}).prefault({}),
-});
-
-const httpRouteSchema = z.object({
-  status: z.object({parents: z.array(z.object({conditions: conditionsSchema})).default([])}).prefault({}),
 });
 
 /**
@@ -34,16 +30,10 @@ export const routeReady = ({context}: ConditionInput): Finding => {
       ? holds(TYPE, 'AddressAssigned', 'every Ingress has an address')
       : unknown(TYPE, 'NoAddress', 'the ingress controller has reported no address');
   }
-  const verdicts = routes.flatMap(
-    (route) =>
-      httpRouteSchema
-        .safeParse(route)
-        .data?.status.parents.flatMap(({conditions}) => conditions)
-        .filter(({type}) => type === 'Accepted' || type === 'ResolvedRefs') ?? [],
-  );
-  const refused = verdicts.find(({status}) => status === 'False');
+  const verdicts = routes.map((route) => gatewayVerdict(route, gatewayRef.name));
+  const refused = verdicts.find((verdict) => verdict.kind === 'refused');
   if (refused !== undefined) return fails(TYPE, refused.reason, `the Gateway refused the route: ${refused.message}`);
-  return verdicts.length >= routes.length
+  return verdicts.every(({kind}) => kind === 'accepted')
     ? holds(TYPE, 'Accepted', 'the Gateway accepted every route')
-    : unknown(TYPE, 'NotAccepted', 'the Gateway has not answered');
+    : unknown(TYPE, 'NotAccepted', `Gateway ${gatewayRef.name} has not accepted every route yet`);
 };
