@@ -133,16 +133,19 @@ export async function ensureBinaries(log: Log, signal?: AbortSignal): Promise<Bi
     renameSync(partial, folder);
     log('removing the Go build cache');
     rmSync(goCache, {recursive: true, force: true});
-    removeOld(join(cache, 'binaries'));
+    removeOld(join(cache, 'binaries'), log);
     return binaries;
   });
 }
 
 /** Half a GB each: the newest three stay, for other branches and for a cluster that still runs on the one before. */
-function removeOld(folder: string): void {
+function removeOld(folder: string, log: Log): void {
   const made = (name: string): number => statSync(join(folder, name)).mtimeMs;
   const old = readdirSync(folder).toSorted((one, other) => made(other) - made(one));
-  for (const name of old.slice(3)) rmSync(join(folder, name), {recursive: true, force: true});
+  for (const name of old.slice(3)) {
+    log(`removing ${join(folder, name)}, of an earlier version`);
+    rmSync(join(folder, name), {recursive: true, force: true});
+  }
 }
 
 /** The binaries when they are made already, and otherwise undefined. */

@@ -1,4 +1,4 @@
-/** A file or folder of the image cache. `usedMs` is when it was last made or asked for, in milliseconds since the epoch. */
+/** A file or folder of a cache. `usedMs` is when it was last made or asked for, in milliseconds since the epoch. */
 export interface CacheEntry {
   readonly name: string;
   readonly usedMs: number;
@@ -7,11 +7,11 @@ export interface CacheEntry {
 /** How many versions of one image stay: going back to the last branch or two costs nothing. */
 const KEPT = 3;
 
-/** The entries `<name>-<12 hex digits>[.tar]` that are older than the newest {@link KEPT} of their name. Others are not ours to judge. */
+/** The entries `<name>-<hash>[.tar]`, the hash being 12 or 16 hex digits, that are older than the newest {@link KEPT} of their name. Others are not ours to judge. */
 export function superseded(entries: readonly CacheEntry[]): readonly CacheEntry[] {
   const byName = new Map<string, CacheEntry[]>();
   for (const entry of entries) {
-    const name = /^(.+)-[0-9a-f]{12}(?:\.tar)?$/.exec(entry.name)?.[1];
+    const name = /^(.+)-(?:[0-9a-f]{12}|[0-9a-f]{16})(?:\.tar)?$/.exec(entry.name)?.[1];
     if (name !== undefined) byName.set(name, [...(byName.get(name) ?? []), entry]);
   }
   return [...byName.values()].flatMap((versions) =>

@@ -1,9 +1,20 @@
 import {createHash} from 'node:crypto';
-import {createReadStream, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync} from 'node:fs';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
 import {copyFile} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {pipeline} from 'node:stream/promises';
+import {superseded} from '../../images/prune.ts';
 import {runCommand, succeeds} from '../../terminal/command.ts';
 import type {StepContext} from '../../terminal/steps.ts';
 import type {ImageArchive} from '../cluster.ts';
@@ -11,6 +22,9 @@ import {dataFolder, files} from './layout.ts';
 
 /** containerd's databases, which it writes to; all other files of a store are written once. */
 const DATABASES = ['io.containerd.metadata.v1.bolt/meta.db', 'io.containerd.snapshotter.v1.overlayfs/metadata.db'];
+
+/** Begin of the name of a store that is not complete yet. */
+const BUILDING = 'containerd-building-';
 
 const IMPORT = join(dirname(fileURLToPath(import.meta.url)), 'image-store-init.sh');
 
@@ -29,9 +43,13 @@ export async function ensureImageStore(
     await pipeline(createReadStream(archive), hash, {end: false});
   }
   const store = join(cache, `containerd-${hash.digest('hex').slice(0, 16)}`);
-  if (existsSync(store)) return store;
+  if (existsSync(store)) {
+    utimesSync(store, new Date(), new Date());
+    return store;
+  }
   mkdirSync(cache, {recursive: true});
-  const building = mkdtempSync(join(cache, 'containerd-building-'));
+  removeInterrupted(cache);
+  const building = mkdtempSync(join(cache, BUILDING));
   try {
     context.log(`unpacking ${archives.map(({image}) => image).join(', ')}`);
     await runCommand(
@@ -55,10 +73,27 @@ export async function ensureImageStore(
     for (const folder of ['tmpmounts', 'io.containerd.grpc.v1.cri'])
       rmSync(join(building, folder), {recursive: true, force: true});
     renameSync(building, store);
+    utimesSync(store, new Date(), new Date());
   } finally {
     rmSync(building, {recursive: true, force: true});
   }
+  removeOld(cache, context);
   return store;
+}
+
+/** What a start that was killed has left. Only one cluster is started on a machine at a time, so nobody works on these. */
+function removeInterrupted(cache: string): void {
+  for (const name of readdirSync(cache))
+    if (name.startsWith(BUILDING)) rmSync(join(cache, name), {recursive: true, force: true});
+}
+
+/** Stores of earlier archives, but the newest few. Nodes that were started from one of them have links of their own to its files. */
+function removeOld(cache: string, {log}: StepContext): void {
+  const stores = readdirSync(cache).map((name) => ({name, usedMs: statSync(join(cache, name)).mtimeMs}));
+  for (const {name} of superseded(stores)) {
+    log(`removing ${join(cache, name)}, which was not used for long`);
+    rmSync(join(cache, name), {recursive: true, force: true});
+  }
 }
 
 /** Gives a node its own store: links to the template's files, real copies of the databases. */
