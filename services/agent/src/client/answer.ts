@@ -1,6 +1,7 @@
 /** What an HTTP reply means to a device: the one table of status codes. */
 import {
   enrolAnswerSchema,
+  PROBLEM_TYPE,
   problemSchema,
   syncAnswerSchema,
   type EnrolAnswer,
@@ -31,7 +32,13 @@ export type Answer =
   | {readonly kind: 'gap'; readonly status: 409; readonly error: string; readonly expected: number | undefined}
   | {readonly kind: 'too-large'; readonly status: 413; readonly error: string; readonly maxRecords: number | undefined}
   | {readonly kind: 'wrong-region'; readonly status: 421; readonly error: string; readonly home: string | undefined}
-  | {readonly kind: 'enrol-again'; readonly status: 401 | 403; readonly error: string}
+  | {
+      readonly kind: 'enrol-again';
+      readonly status: 401 | 403;
+      readonly error: string;
+      /** The region knows the device, and never gave out the epoch of the call: nothing of that epoch was ever taken. */
+      readonly epochUnknown: boolean;
+    }
   /** This content will never be taken. */
   | {readonly kind: 'refused'; readonly status: number; readonly error: string};
 
@@ -65,44 +72,49 @@ const describe = (status: number, problem: Problem): string =>
 const countBadRecords = ({errors = []}: Problem): number =>
   new Set(errors.flatMap(({pointer = ''}) => /^\/records\/\d+/.exec(pointer) ?? [])).size;
 
-export const classifySync = (reply: HttpReply): Answer => {
+/**
+ * Only the region itself makes or breaks a promise. A proxy, a captive portal or a web page that happens to sit at the address answers with any status
+ * too, so what has consequences must look like the region's: a 2xx names the very batch, a refusal is a problem of its own type. Anything else is `later`.
+ *
+ * @param batchSeq what was sent; undefined for a heartbeat
+ */
+export const classifySync = (reply: HttpReply, batchSeq: number | undefined): Answer => {
   if (reply.kind === 'failed') return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined};
   const {status} = reply;
   const json = parseJson(reply.body);
   const retryAfterMs = parseRetryAfterMs(reply.retryAfter);
   if (status >= 200 && status < 300) {
     const parsed = syncAnswerSchema.safeParse(json);
-    if (parsed.success) return {kind: 'accepted', status, sync: parsed.data, badRecords: 0};
-    // A proxy's page with status 200 is not the region's promise.
-    return {kind: 'later', status, error: `HTTP ${status} without a sync answer in its body`, retryAfterMs};
+    if (parsed.success && parsed.data.accepted === batchSeq) {
+      return {kind: 'accepted', status, sync: parsed.data, badRecords: 0};
+    }
+    return {kind: 'later', status, error: `HTTP ${status} without the answer to this call in its body`, retryAfterMs};
   }
   const problem = problemSchema.safeParse(json).data ?? {};
   const error = describe(status, problem);
+  // A proxy's limit on bodies is as good a reason for smaller batches as the region's own.
+  if (status === 413) return {kind: 'too-large', status, error, maxRecords: problem.maxRecords};
+  if (problem.type?.startsWith(PROBLEM_TYPE) !== true) return {kind: 'later', status, error, retryAfterMs};
   switch (status) {
     case 401:
     case 403:
-      return {kind: 'enrol-again', status, error};
+      return {kind: 'enrol-again', status, error, epochUnknown: problem.code === 'enrol-again'};
     case 409:
       return {kind: 'gap', status, error, expected: problem.expected};
-    case 413:
-      return {kind: 'too-large', status, error, maxRecords: problem.maxRecords};
     case 421:
       return {kind: 'wrong-region', status, error, home: problem.home};
     case 422: {
-      const sync = problem.accepted === undefined ? undefined : syncAnswerSchema.safeParse(json).data;
-      return sync === undefined
-        ? {kind: 'refused', status, error}
+      if (problem.accepted === undefined) return {kind: 'refused', status, error};
+      const sync = syncAnswerSchema.safeParse(json).data;
+      return sync === undefined || sync.accepted !== batchSeq
+        ? {kind: 'later', status, error, retryAfterMs}
         : {kind: 'accepted', status, sync, badRecords: countBadRecords(problem)};
     }
-    case 408:
-    case 425:
-    case 429:
-      return {kind: 'later', status, error, retryAfterMs};
     case 400:
     case 415:
       return {kind: 'refused', status, error};
     default:
-      // 5xx, a proxy's 404 while a route is being made, redirects: nothing that says anything about this batch.
+      // 408, 425, 429, 5xx, a proxy's 404 while a route is being made, redirects: nothing that says anything about this batch.
       return {kind: 'later', status, error, retryAfterMs};
   }
 };

@@ -1,5 +1,5 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
-import {startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
+import {startFakeRegion, type FakeRegion, type Trouble} from '../testing/fake-region.ts';
 import {Device, type Identity} from './device.ts';
 import {Outbox, type OutboxEntry} from './outbox.ts';
 import {createTransport} from './transport.ts';
@@ -146,6 +146,92 @@ describe('a device', () => {
     await device.record(readings(2));
     await until(device, () => drained(device), 'accepted');
     expect(region.seen.filter(({path}) => path === '/v1/sync')).toHaveLength(1);
+  });
+
+  const PROXY = {kind: 'status', type: undefined} as const;
+  test.each<[string, Trouble]>([
+    ['a JSON document with status 200', {...PROXY, status: 200, body: {ok: true}}],
+    ['the answer to another batch', {...PROXY, status: 200, body: {accepted: 7, applied: 99}}],
+    ['the answer to a heartbeat', {...PROXY, status: 200, body: {applied: 99}}],
+    ['a 400 of its own', {...PROXY, status: 400}],
+    ['a 403 of its own', {...PROXY, status: 403}],
+    ['a 409 of its own', {...PROXY, status: 409, body: {expected: 1}}],
+    ['a 422 of its own', {...PROXY, status: 422, body: {accepted: 1, applied: 1}}],
+  ])('believes nothing when somebody in between answers with %s', async (_what, trouble) => {
+    let calls = 0;
+    region.trouble = (path) => (path === '/v1/sync' && calls++ < 4 ? trouble : undefined);
+    const device = makeDevice();
+    await device.record(readings(2));
+    await until(device, () => calls === 4, 'four foreign answers');
+    expect([...device.outbox.batches]).toMatchObject([{epoch: 'e1', batchSeq: 1, accepted: false}]);
+    expect(device.session).toMatchObject({failures: 4, phase: 'sync', newSecretWanted: false});
+    await until(device, () => drained(device), 'applied');
+    expect(taken()).toEqual(['e1:1 1,2']);
+    expect(device.outbox.dropped).toBe(0);
+  });
+
+  test('gives up what is refused three times in a row, and counts it as dropped', async () => {
+    let refused = 0;
+    region.trouble = (path, body) =>
+      path === '/v1/sync' && JSON.stringify(body.records).includes('poison')
+        ? {kind: 'status', status: ++refused === 3 ? 503 : 400}
+        : undefined;
+    const device = makeDevice();
+    await device.record([{k: 'poison', t: 0, d: {}}]);
+    await until(device, () => drained(device), 'emptied');
+    expect({refused, dropped: device.outbox.dropped}).toEqual({refused: 6, dropped: 1});
+  });
+
+  test('numbers anew what a region that was reset never gave an epoch for', async () => {
+    const outbox = new Outbox();
+    const reading = (t: number): OutboxEntry => ({op: 'reading', reading: {k: 'n', t, d: {}}});
+    const seal: OutboxEntry = {op: 'seal', count: 1, mode: 'delta', reason: 'scheduled'};
+    // In e4 one batch was accepted and never applied; then came e5 with another.
+    for (const entry of [
+      {op: 'epoch', epoch: 'e4'},
+      reading(1),
+      seal,
+      {op: 'accepted', epoch: 'e4', batchSeq: 1},
+      {op: 'epoch', epoch: 'e5'},
+      reading(2),
+      seal,
+    ] as const satisfies readonly OutboxEntry[]) {
+      outbox.apply(entry);
+    }
+    const device = makeDevice({hardwareId: 'pi-1', secret: 'old', credential: 'ps_x.old', epoch: 'e5'}, outbox);
+    const askUntilDrained = (): boolean => {
+      device.ask();
+      return drained(device);
+    };
+    await until(device, askUntilDrained, 'applied');
+    const times = [...region.devices.values()].flatMap(({batches}) =>
+      [...batches.values()].flatMap(({records}) => records.map(({t}) => t)),
+    );
+    expect(times.sort()).toEqual([1, 2]);
+  });
+
+  test('does not number anew what was taken before, when it is too large the second time', async () => {
+    const device = makeDevice();
+    region.applied = () => 0;
+    for (let batch = 1; batch <= 2; batch++) {
+      await device.record(readings(2));
+      device.wakeUp('scheduled');
+      await until(device, () => device.outbox.batches[batch - 1]?.accepted === true, 'accepted');
+    }
+    let refused = 0;
+    region.trouble = (path, body) => {
+      if (path !== '/v1/sync') return undefined;
+      if (body.batchSeq === 3) return {kind: 'status', status: 409, body: {expected: 1}};
+      return refused++ < 3 ? {kind: 'status', status: 413, body: {maxRecords: 1}} : undefined;
+    };
+    await device.record(readings(1));
+    device.wakeUp('scheduled');
+    await until(device, () => refused > 3, 'the resend');
+    region.trouble = () => undefined;
+    region.applied = undefined;
+    await until(device, () => drained(device), 'all applied');
+    expect(taken()).toEqual(['e1:1 1,2', 'e1:2 3,4', 'e1:3 5']);
+    expect([...region.devices.values()].flatMap(({conflicts}) => conflicts)).toEqual([]);
   });
 
   test('enrols again with the same secret after 401, and goes on in the same epoch', async () => {

@@ -195,7 +195,7 @@ export class Device {
     await observer.sending?.(deviceId, batch, hash);
     const startMs = clock.monotonicMs();
     const reason = this.#session.attempt > 1 ? 'retry' : batch.reason;
-    const answer = await this.#post(this.#body(batch.epoch, batch.batchSeq, batch.mode, reason, batch));
+    const answer = await this.#post(this.#body(batch.epoch, batch.batchSeq, batch.mode, reason, batch), batch.batchSeq);
     const tookMs = clock.monotonicMs() - startMs;
     observer.called?.('sync', tookMs, answer.kind === 'accepted' ? undefined : answer.error);
     observer.answered?.(deviceId, batch, hash, answer, tookMs);
@@ -205,7 +205,7 @@ export class Device {
   async #heartbeat(epoch: string, reason: Reason): Promise<void> {
     const {clock, outbox, observer} = this.#parts;
     const startMs = clock.monotonicMs();
-    const answer = await this.#post(this.#body(epoch, outbox.lastBatchSeq, 'heartbeat', reason, undefined));
+    const answer = await this.#post(this.#body(epoch, outbox.lastBatchSeq, 'heartbeat', reason, undefined), undefined);
     observer.called?.(
       'heartbeat',
       clock.monotonicMs() - startMs,
@@ -240,7 +240,7 @@ export class Device {
     };
   }
 
-  async #post(body: SyncBody): Promise<Answer> {
+  async #post(body: SyncBody, batchSeq: number | undefined): Promise<Answer> {
     const {policy, home} = this.#session;
     const {bytes, encoding} = await encodeBody(body, policy.compress);
     return classifySync(
@@ -255,6 +255,7 @@ export class Device {
         },
         body: bytes,
       }),
+      batchSeq,
     );
   }
 }

@@ -13,6 +13,9 @@ export const WINDOW_BATCHES = 64;
 /** After this many gaps in a row that our own copies cannot fill, only a new epoch helps. */
 const GAPS_BEFORE_NEW_EPOCH = 3;
 
+/** Content is given up only when it is refused so often in a row: a body that was damaged on its way is refused too. */
+const REFUSALS_BEFORE_GIVING_UP = 3;
+
 export interface Session {
   readonly phase: 'enrol' | 'sync';
   /** Consecutive failures since the last accepted call. */
@@ -33,6 +36,8 @@ export interface Session {
   readonly recordLimit: number;
   /** Attempts of the batch at the head. */
   readonly attempt: number;
+  /** Refusals in a row of the batch at the head. */
+  readonly refusals: number;
   readonly configRev: number | undefined;
   /** The home region's address, where another one said so. */
   readonly home: string | undefined;
@@ -51,6 +56,7 @@ export const startSession = (enrolled: boolean, nowMs: number): Session => ({
   policy: DEFAULT_POLICY,
   recordLimit: DEFAULT_POLICY.maxRecords,
   attempt: 1,
+  refusals: 0,
   configRev: undefined,
   home: undefined,
 });
@@ -99,6 +105,7 @@ const failed = (session: Session, error: string, retryAfterMs: number | undefine
     failures,
     lastError: error,
     attempt: session.attempt + 1,
+    refusals: 0,
     notBeforeMs: chance.nowMs + waitMs,
     // A home region that does not answer is forgotten: ask the configured address again.
     home: failures >= 3 ? undefined : session.home,
@@ -125,6 +132,7 @@ const accepted = (
     ...session,
     failures: 0,
     attempt: 1,
+    refusals: 0,
     lastError: undefined,
     notBeforeMs: nowMs,
     dueMs: continueNow ? nowMs : nowMs + scheduledInMs(answer),
@@ -159,16 +167,25 @@ export const afterSync = (
       return accepted(session, sent, answer.sync, outbox, chance.nowMs);
     case 'later':
       return {session: failed(session, answer.error, answer.retryAfterMs, chance), entries: []};
-    case 'enrol-again':
+    case 'enrol-again': {
+      const next = failed(session, answer.error, undefined, chance);
+      if (answer.epochUnknown) {
+        const isPresent = sent.epoch === outbox.epoch;
+        // What it never gave out it never took, also where it said so in a life that it lost: our copies are all there is.
+        const entries: OutboxEntry[] = [{op: 'reopen', epoch: sent.epoch}];
+        if (isPresent) entries.push({op: 'leave'});
+        return {session: isPresent ? {...next, phase: 'enrol'} : next, entries};
+      }
       return {
         session: {
-          ...failed(session, answer.error, undefined, chance),
+          ...next,
           phase: 'enrol',
           // A region that applied our batches and does not know us any more has lost its data: our numbers mean nothing to it.
           newSecretWanted: session.newSecretWanted || outbox.applied > 0,
         },
         entries: [],
       };
+    }
     case 'wrong-region':
       return {session: {...failed(session, answer.error, undefined, chance), home: answer.home}, entries: []};
     case 'gap': {
@@ -189,18 +206,24 @@ export const afterSync = (
       if (batch.records.length === 1) {
         return {session, entries: [{op: 'withdraw', epoch: batch.epoch, batchSeq: batch.batchSeq}]};
       }
+      // Behind it are batches that were taken once and are sent again: numbered anew, their records would be there twice.
+      if (outbox.batches.some(({accepted: taken, batchSeq}) => !taken && batchSeq !== batch.batchSeq)) {
+        return {session: failed(session, answer.error, undefined, chance), entries: []};
+      }
       const half = Math.floor(batch.records.length / 2);
       const recordLimit = Math.max(1, Math.min(half, answer.maxRecords ?? half));
       return {session: {...session, recordLimit, dueMs: chance.nowMs}, entries: [{op: 'reopen'}]};
     }
-    case 'refused':
-      if (batch === undefined || batch.records.length === 0) {
-        return {session: failed(session, answer.error, undefined, chance), entries: []};
+    case 'refused': {
+      const refusals = session.refusals + 1;
+      if (batch === undefined || batch.records.length === 0 || refusals < REFUSALS_BEFORE_GIVING_UP) {
+        return {session: {...failed(session, answer.error, undefined, chance), refusals}, entries: []};
       }
       return {
-        session: {...session, lastError: answer.error},
+        session: {...session, lastError: answer.error, refusals: 0},
         entries: [{op: 'withdraw', epoch: batch.epoch, batchSeq: batch.batchSeq}],
       };
+    }
   }
 };
 

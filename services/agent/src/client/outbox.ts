@@ -125,9 +125,11 @@ export class Outbox {
         this.#reopen(entry.epoch);
         return;
       case 'withdraw':
-        this.#batches = this.#batches.map((batch) =>
-          batch.epoch === entry.epoch && batch.batchSeq === entry.batchSeq ? {...batch, records: []} : batch,
-        );
+        this.#batches = this.#batches.map((batch) => {
+          if (batch.epoch !== entry.epoch || batch.batchSeq !== entry.batchSeq) return batch;
+          this.#dropped += batch.records.length;
+          return {...batch, records: []};
+        });
         return;
       case 'cursor':
         this.#cmdCursor = entry.cmdCursor;

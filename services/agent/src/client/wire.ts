@@ -71,7 +71,7 @@ export type EnrolAnswer = z.infer<typeof enrolAnswerSchema>;
 
 export const syncAnswerSchema = z.object({
   accepted: z.int().min(0).optional(),
-  applied: z.int().min(0).default(0),
+  applied: z.int().min(0),
   receipt: z.string().optional(),
   duplicate: z.boolean().default(false),
   /** Milliseconds since 1970 by the server's clock; only its distance from `serverTime` is used. */
@@ -85,9 +85,13 @@ export const syncAnswerSchema = z.object({
 });
 export type SyncAnswer = z.infer<typeof syncAnswerSchema>;
 
+/** What every problem's type of a region begins with. */
+export const PROBLEM_TYPE = 'urn:pisync:problem:';
+
 /** RFC 9457 problem, with the members that the sync contract adds. */
 export const problemSchema = z.object({
   type: z.string().optional(),
+  code: z.string().optional(),
   title: z.string().optional(),
   detail: z.string().optional(),
   accepted: z.int().optional(),

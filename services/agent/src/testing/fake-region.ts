@@ -4,7 +4,7 @@ import {createServer, type IncomingMessage, type Server, type ServerResponse} fr
 import type {AddressInfo} from 'node:net';
 import {gunzipSync} from 'node:zlib';
 import {contentHash} from '../client/content.ts';
-import type {DeviceRecord, JsonObject, SyncBody} from '../client/wire.ts';
+import {PROBLEM_TYPE, type DeviceRecord, type JsonObject, type SyncBody} from '../client/wire.ts';
 
 export interface TakenBatch {
   readonly hash: string;
@@ -26,6 +26,8 @@ export type Trouble =
   | {
       readonly kind: 'status';
       readonly status: number;
+      /** Of a problem of the region; undefined for what a proxy answers. */
+      readonly type?: string | undefined;
       readonly body?: JsonObject;
       readonly headers?: Readonly<Record<string, string>>;
     }
@@ -75,7 +77,7 @@ export const startFakeRegion = async (): Promise<FakeRegion> => {
 
   const enrol = (request: IncomingMessage, response: ServerResponse, body: JsonObject): void => {
     if (request.headers.authorization !== `Bearer ${region.token}`) {
-      reply(response, 401, {title: 'unknown enrolment token'});
+      reply(response, 401, {type: `${PROBLEM_TYPE}unauthenticated`, title: 'unknown enrolment token'});
       return;
     }
     const deviceId = createHash('md5').update(String(body.hardwareId)).digest('hex');
@@ -98,14 +100,18 @@ export const startFakeRegion = async (): Promise<FakeRegion> => {
     const credential = /^Bearer ps_([^.]+)\.(.+)$/.exec(request.headers.authorization ?? '');
     const device = devices.get(credential?.[1] ?? '');
     if (device === undefined || device.secret !== credential?.[2]) {
-      reply(response, 401, {title: 'enrol again'});
+      reply(response, 401, {type: `${PROBLEM_TYPE}unauthenticated`, title: 'enrol again'});
+      return;
+    }
+    if (Number(body.epoch.slice(1)) > device.ordinal) {
+      reply(response, 403, {type: `${PROBLEM_TYPE}enrol-again`, code: 'enrol-again', title: 'no such epoch'});
       return;
     }
     const applied = (): number => (region.applied ?? contiguous)(device, body.epoch);
     let duplicate = false;
     if (body.mode !== 'heartbeat') {
       if (body.batchSeq > applied() + 64) {
-        reply(response, 409, {title: 'gap', expected: applied() + 1});
+        reply(response, 409, {type: `${PROBLEM_TYPE}batch-gap`, title: 'gap', expected: applied() + 1});
         return;
       }
       const key = `${body.epoch}:${body.batchSeq}`;
@@ -121,7 +127,7 @@ export const startFakeRegion = async (): Promise<FakeRegion> => {
     }
     const now = Date.now();
     reply(response, 200, {
-      accepted: body.batchSeq,
+      ...(body.mode === 'heartbeat' ? {} : {accepted: body.batchSeq}),
       applied: applied(),
       duplicate,
       continueNow: body.more,
@@ -138,8 +144,10 @@ export const startFakeRegion = async (): Promise<FakeRegion> => {
       const body = await readBody(request);
       region.seen.push({path, host: request.headers.host, body});
       const trouble = region.trouble(path, body);
-      if (trouble?.kind === 'status') reply(response, trouble.status, trouble.body ?? {}, trouble.headers);
-      else if (path === '/v1/enroll') enrol(request, response, body);
+      if (trouble?.kind === 'status') {
+        const type = 'type' in trouble ? trouble.type : `${PROBLEM_TYPE}trouble`;
+        reply(response, trouble.status, {...(type === undefined ? {} : {type}), ...trouble.body}, trouble.headers);
+      } else if (path === '/v1/enroll') enrol(request, response, body);
       // The client under test is the only caller.
       else sync(request, response, body as unknown as SyncBody, trouble !== undefined);
     })();
