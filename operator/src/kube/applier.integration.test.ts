@@ -3,6 +3,7 @@ import {type ApiClient} from './api-client.ts';
 import {type Desired} from './controller.ts';
 import {type KubeObject, type ObjectRef} from './object.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
+import {FakeClock} from './testing/fake-clock.ts';
 import {forever, writingParts} from './testing/fixtures.ts';
 
 let server: TestApiServer;
@@ -111,6 +112,27 @@ describe('apply', () => {
     expect((await restarted.apply(statefulSet('db'), owner, forever)).kind).toBe('unchanged');
     expect(await writes()).toBe(before);
     expect((await get(path)).metadata.resourceVersion).toBe(resourceVersion);
+  });
+
+  test('gives in for a minute to somebody who changes an object as often as it is put right', async () => {
+    const clock = new FakeClock();
+    const {applier, caches} = writingParts(client, [{apiVersion: 'v1', kind: 'ConfigMap'}], clock);
+    const path = '/api/v1/namespaces/default/configmaps/contested';
+    const ours = configMap('contested', {owner: 'us'});
+    await applier.apply(ours, owner, forever);
+    const duel = async (): Promise<boolean> => {
+      await merge(path, {data: {owner: 'them'}});
+      caches.assume(await get(path));
+      return (await applier.apply(ours, owner, forever)).repaired;
+    };
+    for (let round = 0; round < 20; round++) expect(await duel()).toBe(true);
+    await expect(duel()).rejects.toMatchObject({kind: 'contested'});
+    expect((await get(path))['data']).toEqual({owner: 'them'});
+    clock.freeze(60_000);
+    expect(await duel()).toBe(true);
+    await expect(duel()).rejects.toMatchObject({kind: 'contested'});
+    // Another wish is no repair.
+    expect(await applier.apply(configMap('contested', {owner: 'we'}), owner, forever)).toMatchObject({repaired: false});
   });
 
   test('repairs drift and says so; labels and annotations of others stay', async () => {

@@ -1,5 +1,6 @@
 import {type ApiClient} from './api-client.ts';
 import {type Caches} from './caches.ts';
+import {type Clock} from './clock.ts';
 import {type Applied, type ApplyResult, type DeletePrecondition, type Desired} from './controller.ts';
 import {type Discovery} from './discovery.ts';
 import {ApiError, ApplyRefused, isNotFound} from './errors.ts';
@@ -10,16 +11,24 @@ import {describeKey, keyOf, keyText, type Key, type KubeObject, type Manifest, t
 import {signed, strangerOf} from './ownership.ts';
 import {clean} from './reflector.ts';
 import {refusalOf} from './refusal.ts';
+import {TokenBucket} from './token-bucket.ts';
 
 export interface ApplierOptions {
   readonly client: ApiClient;
   readonly discovery: Discovery;
   readonly caches: Caches;
+  readonly clock: Clock;
   readonly identity: Identity;
   readonly metrics: KubeMetrics;
   /** Random text for generated Secret values. */
   readonly randomText: (bytes: number, encoding: 'base64url' | 'hex') => string;
 }
+
+/**
+ * How often one object is put right: somebody who tries things out is far below it, a second controller that wants something else far above. Both
+ * are woken by the other's write, so without a limit they would write as fast as the server takes it.
+ */
+const REPAIRS = {burst: 20, refillMs: 60_000};
 
 /** What is remembered of the last apply of one object. */
 interface Memory {
@@ -43,6 +52,8 @@ export class Applier {
   readonly #options: ApplierOptions;
   /** By owner's uid, then by key. */
   readonly #memory = new Map<string, Map<string, Memory>>();
+  /** By owner's uid, then by key: objects that somebody else has changed. */
+  readonly #repairs = new Map<string, Map<string, TokenBucket>>();
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -108,6 +119,7 @@ export class Applier {
   /** The owner is gone and its objects with it. */
   forget(ownerUid: string): void {
     this.#memory.delete(ownerUid);
+    this.#repairs.delete(ownerUid);
   }
 
   async #apply(desired: Desired, key: Key, owner: ObjectRef, signal: AbortSignal): Promise<Applied> {
@@ -129,6 +141,7 @@ export class Applier {
     const remembered = memory.get(keyText(key));
     const repaired = remembered?.hash === hash;
     if (live === undefined) {
+      if (repaired) this.#takeRepair(key, owner);
       if (isOnce) await this.#create(desired, owner, signal);
       const created = await this.#patch(signed(wish, owner, identity, hash), identity.manager, signal);
       memory.set(keyText(key), this.#memoryOf(hash, created, wish.manifest));
@@ -142,6 +155,7 @@ export class Applier {
     // After a restart nothing is remembered: the annotation says that this very wish was applied, the object that nothing of it was undone.
     const isDone = remembered === undefined ? covers(current, manifest) : isSettled(remembered, now);
     if (!isDone) {
+      if (repaired) this.#takeRepair(key, owner);
       try {
         current = await this.#patch(manifest, identity.manager, signal);
       } catch (error) {
@@ -155,6 +169,20 @@ export class Applier {
     const kind: ApplyResult =
       current.metadata.resourceVersion === live.metadata.resourceVersion ? 'unchanged' : 'configured';
     return {kind, repaired: kind === 'configured' && repaired};
+  }
+
+  #takeRepair(key: Key, owner: ObjectRef): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const buckets = this.#repairs.get(owner.uid) ?? new Map<string, TokenBucket>();
+    this.#repairs.set(owner.uid, buckets);
+    const bucket = buckets.get(keyText(key)) ?? new TokenBucket(REPAIRS, nowMs);
+    buckets.set(keyText(key), bucket);
+    if (bucket.take(nowMs)) return;
+    throw new ApplyRefused(
+      'contested',
+      key,
+      'somebody else changes or deletes it as often as it is put right, which is now done once a minute; --show-managed-fields tells who',
+    );
   }
 
   #memoryOf(hash: string, live: KubeObject, wish: Manifest): Memory {

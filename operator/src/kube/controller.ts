@@ -158,11 +158,12 @@ export type Outcome = ReadonlyMap<string, readonly ObjectOutcome[]>;
  * What became of one object of a component.
  *
  * - `conflict`: an object of that name exists and is somebody else's; not touched.
+ * - `contested`: somebody else changes it as often as it is put right; left as it is for a minute.
  * - `immutable`: the server does not let `fields` change.
  * - `refused`: the server said no for good (admission, validation, quota, RBAC); retried slowly.
  * - `failed`: anything that may work next time; retried with backoff.
  */
 export type ObjectOutcome =
   | {readonly kind: ApplyResult | 'deleted' | 'gone'; readonly key: Key; readonly repaired: boolean}
-  | {readonly kind: 'conflict' | 'refused' | 'failed'; readonly key: Key; readonly message: string}
+  | {readonly kind: 'conflict' | 'contested' | 'refused' | 'failed'; readonly key: Key; readonly message: string}
   | {readonly kind: 'immutable'; readonly key: Key; readonly message: string; readonly fields: readonly string[]};

@@ -77,7 +77,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   const caches: Caches = new Caches(specs, options.namespaces, (change, cache) => onChange(change, cache));
   const [primarySpec] = specs;
   const primaries = [...caches].filter(({spec}) => spec === primarySpec);
-  const applier = new Applier({client, discovery, caches, identity, metrics, randomText});
+  const applier = new Applier({client, discovery, caches, clock, identity, metrics, randomText});
   const cluster = new ApiCluster({client, discovery, caches, applier, manager: identity.manager});
   const events = new EventRecorder({
     client,

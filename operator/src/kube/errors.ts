@@ -51,7 +51,7 @@ export class NotLeader extends Error {
 /** An object that was left as it is, for a reason that retrying at once will not change. */
 export class ApplyRefused extends Error {
   override readonly name = 'ApplyRefused';
-  readonly kind: 'conflict' | 'immutable' | 'refused';
+  readonly kind: 'conflict' | 'contested' | 'immutable' | 'refused';
   readonly key: Key;
   /** Paths of the fields the server would not change. */
   readonly fields: readonly string[];

@@ -5,6 +5,7 @@ import {microTime} from './election.ts';
 import {isNotFound, messageOf} from './errors.ts';
 import {type Log} from './log.ts';
 import {type ObjectRef} from './object.ts';
+import {TokenBucket} from './token-bucket.ts';
 
 export interface EventRecorderOptions {
   readonly client: Pick<ApiClient, 'send'>;
@@ -18,8 +19,7 @@ export interface EventRecorderOptions {
 }
 
 /** Per object, as client-go's spam filter: 25 at once, then one in five minutes. */
-const BURST = 25;
-const REFILL_MS = 300_000;
+const SPAM_FILTER = {burst: 25, refillMs: 300_000};
 /** The same event again within this time joins the series of the first. */
 const SERIES_MS = 600_000;
 /** A series is written at its second event and then at most this often. */
@@ -36,8 +36,7 @@ interface Series {
 interface Subject {
   /** What the last pass reported: only what is new since then becomes an event. */
   current: ReadonlySet<string>;
-  tokens: number;
-  filledMs: number;
+  readonly tokens: TokenBucket;
   readonly series: Map<string, Series>;
 }
 
@@ -58,8 +57,7 @@ export class EventRecorder {
     const now = this.#options.clock.monotonicMs();
     const subject = this.#subjects.get(regarding.uid) ?? {
       current: new Set<string>(),
-      tokens: BURST,
-      filledMs: now,
+      tokens: new TokenBucket(SPAM_FILTER, now),
       series: new Map<string, Series>(),
     };
     this.#subjects.set(regarding.uid, subject);
@@ -106,7 +104,7 @@ export class EventRecorder {
         if (!isNotFound(error)) throw error;
       }
     }
-    if (!takeToken(subject, nowMs)) {
+    if (!subject.tokens.take(nowMs)) {
       this.#options.log.debug({reason: draft.reason, object: regarding.name}, 'too many events: left out');
       return;
     }
@@ -143,14 +141,3 @@ export class EventRecorder {
 }
 
 const textOf = ({type, reason, action, note}: EventDraft): string => JSON.stringify([type, reason, action, note]);
-
-const takeToken = (subject: Subject, nowMs: number): boolean => {
-  const refilled = Math.floor((nowMs - subject.filledMs) / REFILL_MS);
-  if (refilled > 0) {
-    subject.tokens = Math.min(BURST, subject.tokens + refilled);
-    subject.filledMs += refilled * REFILL_MS;
-  }
-  if (subject.tokens <= 0) return false;
-  subject.tokens--;
-  return true;
-};

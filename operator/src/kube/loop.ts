@@ -94,7 +94,7 @@ const settle = (key: string, passed: PassResult, nextMs: number, {queue, log}: L
       queue.addAfter(key, nextMs, 'low');
       return;
     case 'changed':
-      // Again, to see the effect. With backoff: two controllers that undo each other must slow down.
+      // Again, to see the effect; with backoff, in case every pass finds something to write.
       queue.addAfter(key, nextMs, 'normal');
       queue.addWithBackoff(key, 'normal');
       return;

@@ -134,9 +134,11 @@ const settle = async (key: Key, writing: Writing, write: () => Promise<ObjectOut
   }
 };
 
+const REFUSALS: ReadonlySet<ObjectOutcome['kind']> = new Set(['conflict', 'contested', 'refused', 'immutable']);
+
 const verdictOf = (outcomes: readonly ObjectOutcome[]): PassResult['kind'] => {
   const kinds = new Set(outcomes.map(({kind}) => kind));
   if (kinds.has('failed')) return 'failed';
   if (kinds.has('created') || kinds.has('configured') || kinds.has('deleted')) return 'changed';
-  return kinds.has('conflict') || kinds.has('refused') || kinds.has('immutable') ? 'refused' : 'quiet';
+  return [...kinds].some((kind) => REFUSALS.has(kind)) ? 'refused' : 'quiet';
 };

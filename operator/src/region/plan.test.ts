@@ -279,12 +279,17 @@ describe('while a region runs', () => {
     expectLaws(region);
   });
 
-  test('an object of somebody else stalls it and the rest goes on', () => {
+  test.each([
+    ['conflict', 'Conflict'],
+    ['contested', 'Contested'],
+    ['immutable', 'ImmutableField'],
+    ['refused', 'Refused'],
+  ] as const)('an object that ends in %s stalls it and the rest goes on', (failure, reason) => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
-    region.failures.set('Ingress/eu-admin-api', 'conflict');
+    region.failures.set('Ingress/eu-admin-api', failure);
     region.change({workers: {logLevel: 'debug'}});
     region.settle();
-    expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'Conflict'});
+    expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason});
     expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).toContain('"debug"');
     expectLaws(region);
   });
@@ -307,6 +312,7 @@ test('no status ever breaks a law, whatever happens in whatever order', () => {
     spoil: (region) => region.change({postgres: {shards: 1}}),
     mend: (region) => region.change({postgres: {shards: 2}}),
     stranger: (region) => region.failures.set('Service/eu-redis', 'conflict'),
+    rival: (region) => region.failures.set('Deployment/eu-worker', 'contested'),
     outage: (region) => region.failures.set('Service/eu-redis', 'failed'),
     peace: (region) => region.failures.clear(),
   };

@@ -5,7 +5,7 @@ import {type ApiClient} from '../api-client.ts';
 import {Applier} from '../applier.ts';
 import {ApiCluster} from '../api-cluster.ts';
 import {Caches} from '../caches.ts';
-import {systemClock} from '../clock.ts';
+import {systemClock, type Clock} from '../clock.ts';
 import {Discovery} from '../discovery.ts';
 import {type Identity} from '../identity.ts';
 import {type Log} from '../log.ts';
@@ -38,11 +38,12 @@ export const randomText = (bytes: number, encoding: 'base64url' | 'hex'): string
 export const writingParts = (
   client: ApiClient,
   specs: readonly WatchSpec[] = [],
+  clock: Clock = systemClock,
 ): {applier: Applier; caches: Caches; cluster: ApiCluster; metrics: KubeMetrics} => {
   const caches = new Caches(specs, [], () => undefined);
   const metrics = testMetrics();
-  const discovery = new Discovery(client, systemClock);
-  const applier = new Applier({client, discovery, caches, identity, metrics, randomText});
+  const discovery = new Discovery(client, clock);
+  const applier = new Applier({client, discovery, caches, clock, identity, metrics, randomText});
   const cluster = new ApiCluster({client, discovery, caches, applier, manager: identity.manager});
   return {applier, caches, cluster, metrics};
 };

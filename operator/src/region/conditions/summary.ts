@@ -17,7 +17,11 @@ const NEEDED: ReadonlySet<string> = new Set([
 
 const INFORMATIVE: ReadonlySet<string> = new Set(['AutoscalingActive']);
 
-const REASONS: Readonly<Record<string, string>> = {conflict: 'Conflict', immutable: 'ImmutableField'};
+const REASONS: Readonly<Record<string, string>> = {
+  conflict: 'Conflict',
+  contested: 'Contested',
+  immutable: 'ImmutableField',
+};
 
 const firstOutcome = (outcome: Outcome, kinds: readonly string[]) =>
   [...outcome.values()].flat().flatMap((item) => (kinds.includes(item.kind) && 'message' in item ? [item] : []))[0];
@@ -55,7 +59,7 @@ const reconciling = (reason: string, message: string): Summary => [
 
 /** The three that kubectl, Argo CD and Flux understand, from everything else. At most one of them is True, and exactly one unless suspended. */
 export const summaryOf = (findings: readonly Finding[], progress: Progress, outcome: Outcome): Summary => {
-  const stuck = firstOutcome(outcome, ['conflict', 'immutable', 'refused']);
+  const stuck = firstOutcome(outcome, ['conflict', 'contested', 'immutable', 'refused']);
   if (stuck !== undefined) {
     const reason = REASONS[stuck.kind] ?? 'Refused';
     return stalledBy(reason, stuck.message);

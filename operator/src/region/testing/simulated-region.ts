@@ -33,7 +33,7 @@ export class SimulatedRegion {
   release = RELEASE;
   now = new Date('2026-03-01T12:00:00Z');
   /** What the next writes end with instead, by kind and name, e.g. `Service/eu-redis`. */
-  readonly failures = new Map<string, 'conflict' | 'refused' | 'failed' | 'immutable'>();
+  readonly failures = new Map<string, 'conflict' | 'contested' | 'refused' | 'failed' | 'immutable'>();
   #uids = 1;
 
   constructor(spec: Record<string, unknown>) {
