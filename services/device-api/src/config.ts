@@ -22,13 +22,13 @@ export const deviceApiConfig = defineConfig({
     ),
     maxOpenBatches: variable(
       'PISYNC_MAX_OPEN_BATCHES',
-      'Batches that may await their confirm in this process; above it devices are told to come back.',
+      'Calls that may be under way in this process; above it devices are told to come back.',
       integer(1, 100_000).default(2_000),
     ),
     maxLagMs: variable(
       'PISYNC_MAX_LAG_MS',
-      'Event loop lag in milliseconds above which devices are told to come back.',
-      integer(10, 60_000).default(250),
+      'Event loop lag in milliseconds above which, when it lasts, devices are told to come back.',
+      integer(10, 60_000).default(1000),
     ),
     deviceBurst: variable(
       'PISYNC_DEVICE_BURST',

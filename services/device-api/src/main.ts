@@ -44,7 +44,7 @@ const serve = async (service: Service<ConfigOf<typeof deviceApiConfig>>): Promis
     log,
     registry,
     life,
-    lagMs: lag.currentMs,
+    lagMs: lag.sustainedMs,
     wallClock: Date.now,
     now,
     random: Math.random,

@@ -19,7 +19,7 @@ import {createCredentialStore} from './credentials/credential-store.ts';
 import {enrolRoute} from './enrol/enrol-route.ts';
 import {createLastSeen} from './heartbeat/last-seen.ts';
 import {httpMetrics} from './http-metrics.ts';
-import {admit} from './limits/admission.ts';
+import {createAdmission} from './limits/admission.ts';
 import {createDeviceQuota} from './limits/device-quota.ts';
 import {receiptsRoute} from './receipts/receipts-route.ts';
 import {fromShard} from './shard-fault.ts';
@@ -42,6 +42,7 @@ export interface DeviceApiOptions {
   readonly log: Logger;
   readonly registry: Registry;
   readonly life: Lifecycle;
+  /** Event loop lag that lasts. */
   readonly lagMs: () => number;
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
@@ -87,6 +88,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     wallClock,
     onShardFault,
   });
+  const admission = createAdmission({brokerTrouble: () => publisher.trouble(), lagMs, limits: config});
   const app = createApp({
     log,
     metrics: httpMetrics(registry, ROUTES, now),
@@ -94,7 +96,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       credentials,
       quota,
       service,
-      admit: () => admit({brokerTrouble: publisher.trouble(), openBatches: bundler.open(), lagMs: lagMs()}, config),
+      admission,
     }),
     enrol: enrolRoute({
       shards,
@@ -102,8 +104,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       credentials,
       region: () => topology().region,
       fromShard,
-      // Enrolment needs no broker.
-      admit: () => admit({brokerTrouble: undefined, openBatches: 0, lagMs: lagMs()}, config),
+      admission,
       now,
     }),
     receipts: receiptsRoute({credentials, quota, shards, fromShard}),

@@ -1,3 +1,4 @@
+import type {IncomingMessage} from 'node:http';
 import type {RequestHandler} from 'express';
 import {createLru} from '@pisync/core/cache/lru';
 import {enrol} from '@pisync/core/devices/enrolment';
@@ -9,6 +10,7 @@ import type {Shards} from '@pisync/core/shards/shards';
 import {hashSecret} from '../credentials/authenticator.ts';
 import {bearerToken, formatCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
+import type {Admission} from '../limits/admission.ts';
 import {POLICY} from '../policy.ts';
 import {formatEpoch} from '../sync/epoch.ts';
 import {deviceIdOf} from './device-id.ts';
@@ -21,8 +23,7 @@ export interface EnrolRouteOptions {
   readonly region: () => string;
   /** Turns a database's error into one that the caller is told. */
   readonly fromShard: <T>(work: Promise<T>) => Promise<T>;
-  /** Throws while no work is taken. */
-  readonly admit: () => void;
+  readonly admission: Admission;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -37,7 +38,7 @@ const MAX_TOKENS = 10_000;
  * nothing, another one means that the card was re-imaged and gets a new epoch.
  */
 export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
-  const {shards, keys, credentials, region, fromShard, admit, now} = options;
+  const {shards, keys, credentials, region, fromShard, admission, now} = options;
   const tokens = createLru<{readonly group: string | undefined}>(MAX_TOKENS, now);
 
   const groupOf = async (token: string): Promise<string> => {
@@ -53,8 +54,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     return known.group;
   };
 
-  return async (request, response) => {
-    admit();
+  const take = async (request: IncomingMessage) => {
     const body = parseEnrolBody(await readBody(request, BODY_LIMITS));
     const token = body.enrolmentToken ?? bearerToken(request);
     if (token === undefined) {
@@ -69,12 +69,19 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     );
     if (enrolment.kind === 'revoked') throw new AppError('forbidden', 'this device was revoked by an administrator');
     if (enrolment.kind !== 'repeated') await credentials.invalidate(deviceId);
+    return {deviceId, secret, epoch: enrolment.epoch};
+  };
+
+  return async (request, response) => {
+    // Enrolment needs no broker.
+    const leave = admission.enter(request, {broker: false});
+    const {deviceId, secret, epoch} = await take(request).finally(leave);
     response.setHeader('Content-Type', 'application/json');
     response.end(
       JSON.stringify({
         deviceId,
         credential: formatCredential({deviceId, secret}),
-        epoch: formatEpoch(enrolment.epoch),
+        epoch: formatEpoch(epoch),
         region: region(),
         policy: POLICY,
       }),

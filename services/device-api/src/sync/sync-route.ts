@@ -1,4 +1,6 @@
+import type {IncomingMessage} from 'node:http';
 import type {RequestHandler} from 'express';
+import type {Credential} from '@pisync/core/devices/credentials';
 import {AppError} from '@pisync/core/errors/app-error';
 import {PROBLEM_MEDIA_TYPE, problemOf} from '@pisync/core/errors/problem';
 import {checkBodyHeaders, readBody} from '@pisync/core/http/read-body';
@@ -6,6 +8,7 @@ import {requestIdOf} from '@pisync/core/http/request-id';
 import {authenticate} from '../credentials/authenticator.ts';
 import {shownCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
+import type {Admission} from '../limits/admission.ts';
 import type {DeviceQuota} from '../limits/device-quota.ts';
 import {BODY_LIMITS} from '../policy.ts';
 import {parseSyncBody} from './sync-body.ts';
@@ -14,23 +17,24 @@ import type {SyncService} from './sync-service.ts';
 export interface SyncRouteOptions {
   readonly credentials: CredentialStore;
   readonly quota: DeviceQuota;
-  /** Throws while no work is taken. */
-  readonly admit: () => void;
+  readonly admission: Admission;
   readonly service: SyncService;
 }
 
 /** `POST /v1/sync`. Cheap checks come first, so that whoever is turned away cost little. */
-export const syncRoute =
-  ({credentials, quota, admit, service}: SyncRouteOptions): RequestHandler =>
-  async (request, response) => {
+export const syncRoute = ({credentials, quota, admission, service}: SyncRouteOptions): RequestHandler => {
+  const take = async (request: IncomingMessage, device: Credential) => {
+    const payload = await readBody(request, BODY_LIMITS);
+    const body = parseSyncBody(payload);
+    return {body, answer: await service.sync(device, body, payload)};
+  };
+  return async (request, response) => {
     checkBodyHeaders(request, BODY_LIMITS);
     const shown = shownCredential(request);
     const device = await authenticate(credentials, shown);
     quota.take(device.deviceId);
-    admit();
-    const payload = await readBody(request, BODY_LIMITS);
-    const body = parseSyncBody(payload);
-    const answer = await service.sync(device, body, payload);
+    const leave = admission.enter(request, {broker: true});
+    const {body, answer} = await take(request, device).finally(leave);
     if (body.bad.length === 0) {
       response.setHeader('Content-Type', 'application/json');
       response.end(JSON.stringify(answer));
@@ -52,3 +56,4 @@ export const syncRoute =
     response.setHeader('Content-Type', PROBLEM_MEDIA_TYPE);
     response.end(JSON.stringify(problem.body));
   };
+};
