@@ -1,4 +1,4 @@
-import {type RegionStatus} from '../api/v1alpha1/status.ts';
+import {type Phase, type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type EventDraft, type Outcome} from '../kube/controller.ts';
 import {describeKey} from '../kube/object.ts';
 
@@ -7,6 +7,9 @@ const statusOf = (status: RegionStatus, type: string): string | undefined =>
 
 const messageOf = (status: RegionStatus, type: string): string =>
   status.conditions?.find((condition) => condition.type === type)?.message ?? '';
+
+/** Phases of a region for which nothing is made. */
+const WITHOUT_SHARDS: ReadonlySet<Phase> = new Set(['Invalid', 'Suspended', 'Deleting']);
 
 /** What happened, told once: when something changes, not while it lasts. */
 export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Outcome): readonly EventDraft[] => {
@@ -24,12 +27,16 @@ export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Out
         ]
       : [],
   );
-  if (before.observedGeneration === undefined && after.phase !== 'Invalid' && after.phase !== 'Suspended') {
+  if (before.observedGeneration === undefined && !WITHOUT_SHARDS.has(after.phase ?? 'Invalid')) {
     events.push({
       type: 'Warning',
       reason: 'NoFailover',
       note: 'spec.postgres.engine is Embedded: a shard restarts by itself, but while its node is down nothing stands in for it',
     });
+  }
+  if (before.phase !== after.phase && after.phase === 'Deleting') {
+    events.push({type: 'Normal', reason: 'Deleting', note: messageOf(after, 'Ready')});
+    return events;
   }
   if (becomes('Ready', 'True')) events.push({type: 'Normal', reason: 'Ready', note: messageOf(after, 'Ready')});
   if (becomes('Ready', 'False') && statusOf(before, 'Ready') === 'True') {

@@ -279,6 +279,18 @@ describe('while a region runs', () => {
     expectLaws(region);
   });
 
+  test('deleted but held by a finalizer, it is not repaired any more and says so once', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.isDeleted = true;
+    region.objects.delete('v1/Service/sync/eu-redis');
+    expect(region.pass()).toEqual([]);
+    region.pass();
+    expect(region.status.phase).toBe('Deleting');
+    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'Deleting'});
+    expect(region.events.map(({reason}) => reason)).toEqual(['NoFailover', 'Ready', 'Deleting']);
+    expectLaws(region);
+  });
+
   test.each([
     ['conflict', 'Conflict'],
     ['contested', 'Contested'],
@@ -314,6 +326,7 @@ test('no status ever breaks a law, whatever happens in whatever order', () => {
     stranger: (region) => region.failures.set('Service/eu-redis', 'conflict'),
     rival: (region) => region.failures.set('Deployment/eu-worker', 'contested'),
     outage: (region) => region.failures.set('Service/eu-redis', 'failed'),
+    delete: (region) => (region.isDeleted = true),
     peace: (region) => region.failures.clear(),
   };
   fc.assert(

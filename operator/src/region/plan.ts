@@ -8,7 +8,7 @@ import {KINDS} from './kinds.ts';
 import {type Observed} from './observe.ts';
 import * as parts from './parts.ts';
 import {progressOf} from './progress.ts';
-import {concludeInvalid, concludePass, concludeSuspended} from './status.ts';
+import {concludeDeleting, concludeInvalid, concludePass, concludeSuspended} from './status.ts';
 
 /** A region is made of these, in this order. To add something to regions, add a part. */
 const PARTS: readonly parts.Part[] = [
@@ -33,10 +33,10 @@ const PRUNED_KINDS: ReadonlySet<string> = new Set(
 );
 
 /** From what is seen to what should be written. Pure: the same observation at the same time gives the same plan. */
-export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> | undefined => {
+export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> => {
   const {region, children, gatewayApi} = observed;
   // What is left to do is the garbage collector's.
-  if (region.deleting) return undefined;
+  if (region.deleting) return {components: [], conclude: () => concludeDeleting(region, now)};
 
   const verdict = judge(region.name, region.spec, acceptedBefore(region.name, children));
   if (verdict.kind === 'invalid')

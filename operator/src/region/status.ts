@@ -7,7 +7,7 @@ import {type ConditionInput, fails, type Finding, holds} from './conditions/cond
 import {brokerReady, cacheReady, databaseReady} from './conditions/data-tier.ts';
 import {routeReady} from './conditions/route-ready.ts';
 import {schemaMigrated} from './conditions/schema-migrated.ts';
-import {invalidSummary, summaryOf, suspendedSummary} from './conditions/summary.ts';
+import {deletingSummary, invalidSummary, summaryOf, suspendedSummary} from './conditions/summary.ts';
 import {adminApiAvailable, deviceApiAvailable, keeperAvailable, workersAvailable} from './conditions/tier-available.ts';
 import {type RegionContext, type Release} from './context.ts';
 import {eventsOf} from './events.ts';
@@ -181,6 +181,10 @@ export const concludeInvalid = (
   const message = problems.map(({path, message: problem}) => `${path}: ${problem}`).join('; ');
   return withSummary(region, 'Invalid', [...invalidSummary(message), fails('SpecValid', 'InvalidSpec', message)], now);
 };
+
+/** Seen only while something holds the object: a finalizer of somebody else, or `kubectl delete --cascade=foreground`. */
+export const concludeDeleting = (region: Region, now: Date): Conclusion<RegionStatus> =>
+  withSummary(region, 'Deleting', deletingSummary(), now);
 
 export const concludeSuspended = (region: Region, now: Date): Conclusion<RegionStatus> =>
   withSummary(

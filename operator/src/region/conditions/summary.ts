@@ -87,6 +87,9 @@ export const summaryOf = (findings: readonly Finding[], progress: Progress, outc
 
 export const invalidSummary = (message: string): Summary => stalledBy('InvalidSpec', message);
 
+export const deletingSummary = (): Summary =>
+  reconciling('Deleting', 'the region is being deleted: nothing of it is repaired or changed any more');
+
 export const suspendedSummary = (): Summary => [
   unknown('Ready', 'Suspended', 'nothing is checked or changed while spec.suspend is true'),
   fails('Reconciling', 'Suspended', 'nothing is changed while spec.suspend is true'),

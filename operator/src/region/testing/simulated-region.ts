@@ -30,6 +30,7 @@ export class SimulatedRegion {
   generation = 1;
   status: RegionStatus = {};
   gatewayApi = true;
+  isDeleted = false;
   release = RELEASE;
   now = new Date('2026-03-01T12:00:00Z');
   /** What the next writes end with instead, by kind and name, e.g. `Service/eu-redis`. */
@@ -51,13 +52,19 @@ export class SimulatedRegion {
     const region = decodeRegion({
       apiVersion: 'pisync.io/v1alpha1',
       kind: 'PiSyncRegion',
-      metadata: {name: 'eu', namespace: 'sync', uid: UID, resourceVersion: '1', generation: this.generation},
+      metadata: {
+        name: 'eu',
+        namespace: 'sync',
+        uid: UID,
+        resourceVersion: '1',
+        generation: this.generation,
+        ...(this.isDeleted ? {deletionTimestamp: this.now.toISOString()} : {}),
+      },
       spec: this.spec,
       status: this.status,
     });
     const observed = {region, children: new Children([...this.objects.values()]), gatewayApi: this.gatewayApi};
     const plan = planRegion(observed, this.now, this.release);
-    if (plan === undefined) return [];
     const written: string[] = [];
     const outcome: Outcome = new Map(
       plan.components.map(({name, desired, prune}) => {
