@@ -149,6 +149,28 @@ test('a transaction on a slot that another shard owns is refused and writes noth
   expect(verdict).toEqual({kind: 'moved', slots: [700, 1023]});
 });
 
+test('a transaction whose deadline passes is cut off and its connection is not used again', async () => {
+  const pool = bench.shards.pool(0, 'ingest');
+  let pid: number | undefined;
+  const slow = withOwnedSlots(
+    pool,
+    [1],
+    async (client) => {
+      pid = (await client.query<{pid: number}>('select pg_backend_pid() as pid')).rows[0]?.pid;
+      await client.query('select pg_sleep(10)');
+    },
+    AbortSignal.timeout(200),
+  );
+  await expect(slow).rejects.toThrow(/connection/i);
+  expect(pid).toEqual(expect.any(Number));
+  const others = await Promise.all(
+    Array.from({length: 8}, () => pool.query<{pid: number}>('select pg_backend_pid() as pid, pg_sleep(0.05)')),
+  );
+  expect(others.map(({rows}) => rows[0]?.pid)).not.toContain(pid);
+  // The server would notice only at the end of the statement.
+  await pool.query('select pg_terminate_backend($1)', [pid]);
+});
+
 test('partitions are made once, whoever else makes them at the same time', async () => {
   const pool = bench.shards.pool(0, 'job');
   const days = daysAround(Date.now(), 2, 5);

@@ -22,6 +22,8 @@ export type PoolSizes = Readonly<Record<ShardUse, number>>;
 
 /** Nothing of ingest takes seconds when healthy; a page is abandoned by its reader; a job may scan a partition. */
 const STATEMENT_TIMEOUT_MS: PoolSizes = {ingest: 15_000, dashboard: 10_000, job: 300_000};
+/** The server ends a statement first, unless it hangs or its node is gone: then the client does, and with it the connection. */
+const QUERY_GRACE_MS = 1_000;
 /** Longer than a TCP handshake over a bad network, shorter than a caller's patience. */
 const CONNECT_TIMEOUT_MS = 3_000;
 const IDLE_TIMEOUT_MS = 30_000;
@@ -86,6 +88,7 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       application_name: `${options.applicationName}/${use}`,
       max: options.sizes[use],
       statement_timeout: STATEMENT_TIMEOUT_MS[use],
+      query_timeout: STATEMENT_TIMEOUT_MS[use] + QUERY_GRACE_MS,
       // A process that dies without closing its socket must not hold slot locks for longer than this.
       idle_in_transaction_session_timeout: 30_000,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,

@@ -23,17 +23,24 @@ const rollback = async (client: pg.PoolClient): Promise<Error | undefined> => {
 /**
  * Runs `work` in one transaction that nobody can move these slots away from: their locks are taken shared, in ascending
  * order, and only then, in a statement of its own whose snapshot is younger than the locks, ownership is looked at.
+ * @param deadline when it aborts the connection is cut, and the outcome is whatever the server makes of it; for callers that cannot
+ * wait for a server that takes what it is sent and never answers.
  * @throws what `work` or the database threw, after a roll back.
  */
 export const withOwnedSlots = async <T>(
   pool: pg.Pool,
   slots: readonly number[],
   work: (client: pg.PoolClient) => Promise<T>,
+  deadline?: AbortSignal,
 ): Promise<SlotVerdict<T>> => {
   const sorted = [...new Set(slots)].sort((a, b) => a - b);
   const client = await pool.connect();
+  // client.end() would wait for the answers; without its socket everything that waits is refused.
+  const cut = (): void => void client.connection.stream.destroy();
+  deadline?.addEventListener('abort', cut);
   let broken: Error | undefined;
   try {
+    deadline?.throwIfAborted();
     // Sent in one go and run one after the other.
     const [, , owned] = await allAnswered([
       client.query('begin'),
@@ -60,6 +67,7 @@ export const withOwnedSlots = async <T>(
     broken = await rollback(client);
     throw error;
   } finally {
+    deadline?.removeEventListener('abort', cut);
     client.release(broken);
   }
 };
