@@ -4,6 +4,7 @@ import type {Endpoint} from '@pisync/contract/topology';
 import {describeError} from '../errors/app-error.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import {createBreaker} from './breaker.ts';
+import {withLoopTimeout} from './loop-timeout.ts';
 
 /** Redis that may be absent: every answer can be `undefined`, and then the caller asks the shard. */
 export interface Cache {
@@ -24,7 +25,7 @@ export interface CacheOptions {
   readonly now: () => number;
 }
 
-/** Redis on the same network answers in under 1 ms; what takes longer is better asked elsewhere. */
+/** Redis on the same network answers in under 1 ms; what takes longer is better asked elsewhere. How late this process is does not count. */
 const COMMAND_TIMEOUT_MS = 50;
 const BREAKER = {threshold: 5, pauseMs: 1000} as const;
 
@@ -44,7 +45,6 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
       port: endpoint.port,
       ...(first === undefined ? {} : {password: first}),
       connectTimeout: 2000,
-      commandTimeout: COMMAND_TIMEOUT_MS,
       enableAutoPipelining: true,
       // A command must fail now rather than wait for a connection.
       enableOfflineQueue: false,
@@ -86,7 +86,7 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
         return undefined;
       }
       try {
-        const result = await work(commands);
+        const result = await withLoopTimeout(work(commands), {ms: COMMAND_TIMEOUT_MS, now});
         breaker.succeeded();
         outcomes.inc({outcome: 'ok'});
         return result;
