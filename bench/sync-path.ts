@@ -156,6 +156,7 @@ const removeQueues = async (amqp: URL): Promise<void> => {
       ),
       ...QUEUE_PRIORITIES.map((priority) => names.requests.queue(priority)),
       ...RETRY_RUNGS.map((rung) => names.retry.queue(rung)),
+      names.parked.queue(0),
     ];
     for (const queue of queues) {
       const consumers = await consumersOf(model, queue);
@@ -165,6 +166,7 @@ const removeQueues = async (amqp: URL): Promise<void> => {
     for (const exchange of [
       names.batches.exchange,
       names.requests.exchange,
+      names.parked.exchange,
       ...RETRY_RUNGS.map((rung) => names.retry.exchange(rung)),
     ]) {
       await channel.deleteExchange(exchange);

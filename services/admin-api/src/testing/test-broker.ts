@@ -59,6 +59,7 @@ export const openTestBroker = (partitions: number): TestBroker => {
       }
       await channel.deleteExchange(names.batches.exchange);
       await channel.deleteExchange(names.requests.exchange);
+      await channel.deleteExchange(names.parked.exchange);
       await connection.close();
     },
   };

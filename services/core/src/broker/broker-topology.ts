@@ -1,5 +1,5 @@
 import type {Channel} from 'amqplib';
-import {type BrokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from './names.ts';
+import {type BrokerNames, PARKED_HEADER, QUEUE_PRIORITIES, RETRY_RUNGS} from './names.ts';
 
 /**
  * RabbitMQ 4 drops a message of a quorum queue after 20 deliveries. A bundle must outlive any number of workers that die on it
@@ -10,11 +10,28 @@ const DELIVERY_LIMIT = 1_000_000_000;
 
 const QUORUM = {'x-queue-type': 'quorum', 'x-delivery-limit': DELIVERY_LIMIT};
 
-/** Declares every exchange, queue and binding; does nothing where they exist. Valid on RabbitMQ 3.10 to 4.x. */
+/** A worker that knows the shard takes its batches from their queue itself; this brings back what no worker takes. */
+const PARKED_MS = 600_000;
+
+/** A queue whose messages go back to where they came from after a time: the routing key stays. */
+const returningTo = (exchange: string, afterMs: number) => ({
+  'x-queue-type': 'quorum',
+  'x-message-ttl': afterMs,
+  'x-dead-letter-exchange': exchange,
+  // The default, at-most-once, loses what is under way when the broker dies. It needs reject-publish.
+  'x-dead-letter-strategy': 'at-least-once',
+  'x-overflow': 'reject-publish',
+});
+
+/**
+ * Declares every exchange, queue and binding but the queues of {@link assertParkedQueue}; does nothing where they exist.
+ * Valid on RabbitMQ 3.10 to 4.x.
+ */
 export const assertBrokerTopology = async (channel: Channel, names: BrokerNames, partitions: number): Promise<void> => {
-  const {batches, retry, requests} = names;
+  const {batches, parked, retry, requests} = names;
   await channel.assertExchange(batches.exchange, 'direct', {durable: true});
   await channel.assertExchange(requests.exchange, 'direct', {durable: true});
+  await channel.assertExchange(parked.exchange, 'headers', {durable: true});
   for (const priority of QUEUE_PRIORITIES) {
     for (let partition = 0; partition < partitions; partition++) {
       const queue = batches.queue(partition, priority);
@@ -28,16 +45,19 @@ export const assertBrokerTopology = async (channel: Channel, names: BrokerNames,
     await channel.assertExchange(retry.exchange(rung), 'fanout', {durable: true});
     await channel.assertQueue(retry.queue(rung), {
       durable: true,
-      arguments: {
-        'x-queue-type': 'quorum',
-        'x-message-ttl': rung.delayMs,
-        // Back to where it came from: the routing key stays.
-        'x-dead-letter-exchange': batches.exchange,
-        // The default, at-most-once, loses what is under way when the broker dies. It needs reject-publish.
-        'x-dead-letter-strategy': 'at-least-once',
-        'x-overflow': 'reject-publish',
-      },
+      arguments: returningTo(batches.exchange, rung.delayMs),
     });
     await channel.bindQueue(retry.queue(rung), retry.exchange(rung), '');
   }
+};
+
+/** Declares the queue of one shard's parked batches. Workers do, who alone know which shards there are. */
+export const assertParkedQueue = async (
+  channel: Channel,
+  {batches, parked}: BrokerNames,
+  shardId: number,
+): Promise<void> => {
+  const queue = parked.queue(shardId);
+  await channel.assertQueue(queue, {durable: true, arguments: returningTo(batches.exchange, PARKED_MS)});
+  await channel.bindQueue(queue, parked.exchange, '', {'x-match': 'all', [PARKED_HEADER]: queue});
 };

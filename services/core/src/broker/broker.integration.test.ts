@@ -5,11 +5,12 @@ import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {type BundleItem, decodeBundle} from './bundle.ts';
 import {createBundler, DEFAULT_BUNDLER_LIMITS} from './bundler.ts';
+import {assertParkedQueue} from './broker-topology.ts';
 import {openBrokerConnection} from './connection.ts';
 import {createConsumer, type Delivery} from './consumer.ts';
 import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from './names.ts';
 import {createPublisher} from './publisher.ts';
-import {publishRetry} from './retry.ts';
+import {publishParked, publishRetry} from './retry.ts';
 import {openMuteProxy} from '../testing/mute-proxy.ts';
 
 const text = process.env.PISYNC_TEST_AMQP_URL;
@@ -100,6 +101,8 @@ afterAll(async () => {
   }
   await channel.deleteExchange(names.batches.exchange);
   await channel.deleteExchange(names.requests.exchange);
+  await channel.deleteQueue(names.parked.queue(3));
+  await channel.deleteExchange(names.parked.exchange);
   await model.close();
 });
 
@@ -157,6 +160,38 @@ describe('batches', () => {
     expect(deliveries[1]?.content).toEqual(first.content);
     expect(await publishRetry(open.publisher, names, {...first, attempt: 4})).toBe('exhausted');
   }, 20_000);
+});
+
+test('parked batches come out of the queue of their shard with their way back and their attempts', async () => {
+  const message = {routingKey: 'p01.high', content: Buffer.from('a bundle'), attempt: 2};
+  // A shard that no worker knows has no queue: the batches stay where they are.
+  await expect(publishParked(open.publisher, names, message, 4)).rejects.toMatchObject({code: 'broker-unavailable'});
+  const seen: Delivery[] = [];
+  const consumer = createConsumer({
+    connection: open.connection,
+    names,
+    partitions: PARTITIONS,
+    queues: [names.parked.queue(3)],
+    declare: (channel) => assertParkedQueue(channel, names, 3),
+    prefetch: 10,
+    log,
+    onDelivery: (delivery) => {
+      seen.push(delivery);
+      delivery.ack();
+    },
+  });
+  let isParked = false;
+  await until('the queue to be declared', () => {
+    publishParked(open.publisher, names, message, 3).then(
+      () => (isParked = true),
+      () => undefined,
+    );
+    return isParked;
+  });
+  await until('the batches', () => seen.length > 0);
+  await consumer.close();
+  expect(seen[0]).toMatchObject(message);
+  expect(seen[0]?.isLost()).toBe(true);
 });
 
 describe('a publisher', () => {

@@ -36,6 +36,31 @@ export interface BundleItem {
   readonly payload: Buffer;
 }
 
+/** How large one message becomes; a worker's transaction takes up to 1000 records, so this keeps one about a transaction's worth. */
+export interface BundleLimits {
+  readonly maxItems: number;
+  readonly maxBytes: number;
+}
+
+export const DEFAULT_BUNDLE_LIMITS: BundleLimits = {maxItems: 64, maxBytes: 512 * 1024};
+
+/** How many of those that wait, from the first on, go into one bundle: at least one, because one body is bounded at the edge. */
+export const countOfBundle = (
+  waiting: Iterable<{readonly item: BundleItem}>,
+  {maxItems, maxBytes}: BundleLimits,
+): number => {
+  let bytes = 0;
+  let count = 0;
+  for (const {
+    item: {payload},
+  } of waiting) {
+    if (count > 0 && (count >= maxItems || bytes + payload.length > maxBytes)) break;
+    bytes += payload.length;
+    count += 1;
+  }
+  return count;
+};
+
 export const BUNDLE_MEDIA_TYPE = 'application/vnd.pisync.bundle.v1';
 
 const LENGTH_BYTES = 4;

@@ -1,6 +1,13 @@
 import {Counter, Histogram, type Registry} from 'prom-client';
 import {AppError} from '../errors/app-error.ts';
-import {BUNDLE_MEDIA_TYPE, type BundleItem, encodeBundle} from './bundle.ts';
+import {
+  BUNDLE_MEDIA_TYPE,
+  type BundleItem,
+  type BundleLimits,
+  countOfBundle,
+  DEFAULT_BUNDLE_LIMITS,
+  encodeBundle,
+} from './bundle.ts';
 import {type BrokerNames, partitionOf, type QueuePriority} from './names.ts';
 import type {Publisher} from './publisher.ts';
 
@@ -23,9 +30,7 @@ export interface BundlerOptions {
   readonly registry: Registry;
 }
 
-export interface BundlerLimits {
-  readonly maxItems: number;
-  readonly maxBytes: number;
+export interface BundlerLimits extends BundleLimits {
   /** Bundles of one partition and priority that may await their confirm at once. */
   readonly maxInFlight: number;
   /** Memory for bodies that are not confirmed yet, over all partitions; above it `add` refuses. */
@@ -46,9 +51,7 @@ interface Lane {
 }
 
 export const DEFAULT_BUNDLER_LIMITS: BundlerLimits = {
-  // A worker's transaction takes up to 1000 records; bundles near that size keep one message a transaction's worth.
-  maxItems: 64,
-  maxBytes: 512 * 1024,
+  ...DEFAULT_BUNDLE_LIMITS,
   maxInFlight: 2,
   maxOpenBytes: 64 * 1024 * 1024,
 };
@@ -134,15 +137,8 @@ export const createBundler = ({publisher, names, partitions, limits, registry}: 
   };
 };
 
-const takeBundle = (lane: Lane, {maxItems, maxBytes}: BundlerLimits): readonly Waiting[] => {
-  let bytes = 0;
-  let count = 0;
-  for (const {item} of lane.waiting) {
-    // The first goes whatever its size: one body is bounded at the edge.
-    if (count > 0 && (count >= maxItems || bytes + item.payload.length > maxBytes)) break;
-    bytes += item.payload.length;
-    count += 1;
-  }
+const takeBundle = (lane: Lane, limits: BundlerLimits): readonly Waiting[] => {
+  const count = countOfBundle(lane.waiting, limits);
   const group = lane.waiting.slice(0, count);
   lane.waiting = lane.waiting.slice(count);
   return group;

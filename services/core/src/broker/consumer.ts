@@ -1,4 +1,4 @@
-import type {ConfirmChannel, ConsumeMessage} from 'amqplib';
+import type {Channel, ConfirmChannel, ConsumeMessage} from 'amqplib';
 import type {Logger} from '../telemetry/logger.ts';
 import {assertBrokerTopology} from './broker-topology.ts';
 import type {BrokerConnection} from './connection.ts';
@@ -13,6 +13,8 @@ export interface Delivery {
   /** How many attempts came before: 0 for a fresh message. */
   readonly attempt: number;
   readonly redelivered: boolean;
+  /** Its channel is gone: settling it has no effect and it will be delivered again. */
+  readonly isLost: () => boolean;
   /** Done with it. Without effect when the channel is gone: it will come again, which idempotent receivers do not mind. */
   ack(): void;
   /** Back to the queue, to be delivered again at once. */
@@ -34,6 +36,8 @@ export interface ConsumerOptions {
   readonly names: BrokerNames;
   readonly partitions: number;
   readonly queues: readonly string[];
+  /** Declares those of the queues that are no part of every process's topology. */
+  readonly declare?: (channel: Channel) => Promise<void>;
   /** Messages per queue that may be unsettled. */
   readonly prefetch: number;
   readonly log: Logger;
@@ -43,7 +47,7 @@ export interface ConsumerOptions {
 
 /** Consumes several queues over one channel, again after every loss of it, also when the broker cancels (a queue's leader moved). */
 export const createConsumer = (options: ConsumerOptions): Consumer => {
-  const {connection, names, partitions, queues, prefetch, log, onDelivery} = options;
+  const {connection, names, partitions, queues, declare, prefetch, log, onDelivery} = options;
   let paused = false;
   let unsettled = 0;
   let tags: string[] = [];
@@ -76,6 +80,7 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
       content: message.content,
       attempt: attemptOf(message),
       redelivered: message.fields.redelivered,
+      isLost: () => born !== generation,
       ack: () => settle(() => channel.ack(message)),
       requeue: () => settle(() => channel.nack(message, false, true)),
     });
@@ -106,6 +111,7 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
       unsettled = 0;
       tags = [];
       await assertBrokerTopology(channel, names, partitions);
+      await declare?.(channel);
       await channel.prefetch(prefetch);
       if (!paused) await consumeAll(channel);
       // Paused while the queues were being asked for one by one.

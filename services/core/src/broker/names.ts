@@ -15,6 +15,9 @@ export type RetryRung = (typeof RETRY_RUNGS)[number];
 /** How often a bundle was tried before; the message's own header, because brokers count differently. */
 export const ATTEMPT_HEADER = 'x-pisync-attempt';
 
+/** Carries a {@link BrokerNames.parked} queue's name: its exchange routes by it, so that the routing key stays free for the way back. */
+export const PARKED_HEADER = 'x-pisync-parked';
+
 export interface BrokerNames {
   readonly batches: {
     readonly exchange: string;
@@ -22,6 +25,8 @@ export interface BrokerNames {
     routingKey(partition: number, priority: QueuePriority): string;
   };
   readonly retry: {exchange(rung: RetryRung): string; queue(rung: RetryRung): string};
+  /** One queue a shard, for batches that wait while it is away. */
+  readonly parked: {readonly exchange: string; queue(shardId: number): string};
   readonly requests: {readonly exchange: string; queue(priority: QueuePriority): string};
 }
 
@@ -38,6 +43,10 @@ export const brokerNames = (prefix = 'pisync'): BrokerNames => {
     retry: {
       exchange: (rung) => `${prefix}.retry.v1.${rung.name}`,
       queue: (rung) => `${prefix}.retry.v1.${rung.name}`,
+    },
+    parked: {
+      exchange: `${prefix}.parked.v1`,
+      queue: (shardId) => `${prefix}.parked.v1.s${String(shardId).padStart(2, '0')}`,
     },
     requests: {
       exchange: `${prefix}.requests.v1`,

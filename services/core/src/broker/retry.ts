@@ -1,9 +1,16 @@
 import {BUNDLE_MEDIA_TYPE} from './bundle.ts';
-import {ATTEMPT_HEADER, type BrokerNames, RETRY_RUNGS, type RetryRung} from './names.ts';
+import {ATTEMPT_HEADER, type BrokerNames, PARKED_HEADER, RETRY_RUNGS, type RetryRung} from './names.ts';
 import type {Publisher} from './publisher.ts';
 
 /** Where a message waits before its next attempt, or undefined when it has been tried on every rung. */
 export const retryRung = (attempt: number): RetryRung | undefined => RETRY_RUNGS[attempt];
+
+/** A bundle that is sent again: its way back and how often it was tried. */
+export interface Resent {
+  readonly routingKey: string;
+  readonly content: Buffer;
+  readonly attempt: number;
+}
 
 /**
  * Puts a bundle on the rung that follows its attempts, from where the broker brings it back to its own queue. The
@@ -13,7 +20,7 @@ export const retryRung = (attempt: number): RetryRung | undefined => RETRY_RUNGS
 export const publishRetry = async (
   publisher: Pick<Publisher, 'publish'>,
   names: BrokerNames,
-  {routingKey, content, attempt}: {readonly routingKey: string; readonly content: Buffer; readonly attempt: number},
+  {routingKey, content, attempt}: Resent,
 ): Promise<'scheduled' | 'exhausted'> => {
   const rung = retryRung(attempt);
   if (rung === undefined) return 'exhausted';
@@ -26,4 +33,26 @@ export const publishRetry = async (
     headers: {[ATTEMPT_HEADER]: attempt + 1},
   });
   return 'scheduled';
+};
+
+/**
+ * Puts a bundle aside for a reason that is not its own, so its attempts stay what they are: into the queue of the shard
+ * that is away, from where workers take it when they choose, or without one on the first rung. The caller acks the
+ * original after this resolved.
+ * @throws what {@link Publisher}.publish throws; `broker-unavailable` also when no worker has declared the shard's queue.
+ */
+export const publishParked = async (
+  publisher: Pick<Publisher, 'publish'>,
+  names: BrokerNames,
+  {routingKey, content, attempt}: Resent,
+  shardId: number | undefined,
+): Promise<void> => {
+  const attempts = attempt === 0 ? {} : {[ATTEMPT_HEADER]: attempt};
+  await publisher.publish({
+    exchange: shardId === undefined ? names.retry.exchange(RETRY_RUNGS[0]) : names.parked.exchange,
+    routingKey,
+    content,
+    contentType: BUNDLE_MEDIA_TYPE,
+    headers: shardId === undefined ? attempts : {...attempts, [PARKED_HEADER]: names.parked.queue(shardId)},
+  });
 };

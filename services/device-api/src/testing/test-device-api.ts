@@ -209,6 +209,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       }
       await channel.deleteExchange(names.batches.exchange);
       await channel.deleteExchange(names.requests.exchange);
+      await channel.deleteExchange(names.parked.exchange);
       await model.close();
     },
   };
