@@ -21,7 +21,13 @@ export type HttpReply =
 
 export type Answer =
   /** 2xx, or 422 that names the batch as accepted (its bad records went to quarantine). */
-  | {readonly kind: 'accepted'; readonly status: number; readonly sync: SyncAnswer; readonly badRecords: number}
+  | {
+      readonly kind: 'accepted';
+      readonly status: number;
+      readonly sync: SyncAnswer;
+      /** Indexes of its bad records. */
+      readonly bad: ReadonlySet<number>;
+    }
   /** Unknown or overloaded: the same bytes again, later. */
   | {
       readonly kind: 'later';
@@ -69,8 +75,8 @@ const describe = (status: number, problem: Problem): string =>
   [`HTTP ${status}`, problem.title, problem.detail].filter((part) => part !== undefined && part !== '').join(': ');
 
 /** A record may have several faults; each names it in its pointer. */
-const countBadRecords = ({errors = []}: Problem): number =>
-  new Set(errors.flatMap(({pointer = ''}) => /^\/records\/\d+/.exec(pointer) ?? [])).size;
+const badRecords = ({errors = []}: Problem): ReadonlySet<number> =>
+  new Set(errors.flatMap(({pointer = ''}) => /^\/records\/(\d+)/.exec(pointer)?.[1] ?? []).map(Number));
 
 /**
  * Only the region itself makes or breaks a promise. A proxy, a captive portal or a web page that happens to sit at the address answers with any status
@@ -86,7 +92,7 @@ export const classifySync = (reply: HttpReply, batchSeq: number | undefined): An
   if (status >= 200 && status < 300) {
     const parsed = syncAnswerSchema.safeParse(json);
     if (parsed.success && parsed.data.accepted === batchSeq) {
-      return {kind: 'accepted', status, sync: parsed.data, badRecords: 0};
+      return {kind: 'accepted', status, sync: parsed.data, bad: new Set()};
     }
     return {kind: 'later', status, error: `HTTP ${status} without the answer to this call in its body`, retryAfterMs};
   }
@@ -108,7 +114,7 @@ export const classifySync = (reply: HttpReply, batchSeq: number | undefined): An
       const sync = syncAnswerSchema.safeParse(json).data;
       return sync === undefined || sync.accepted !== batchSeq
         ? {kind: 'later', status, error, retryAfterMs}
-        : {kind: 'accepted', status, sync, badRecords: countBadRecords(problem)};
+        : {kind: 'accepted', status, sync, bad: badRecords(problem)};
     }
     case 400:
     case 415:

@@ -63,7 +63,7 @@ export class Tally {
       answered: (_device, _batch, _hash, answer) => {
         if (answer.kind !== 'accepted') return;
         this.acked += 1;
-        this.badRecords += answer.badRecords;
+        this.badRecords += answer.bad.size;
         if (answer.sync.duplicate) this.duplicates += 1;
         this.#firstAckMs ??= this.#nowMs();
         this.accept.record(this.#nowMs() - dueMs());

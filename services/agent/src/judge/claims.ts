@@ -6,8 +6,15 @@ export interface BatchClaim {
   readonly batchSeq: number;
   /** By content hash. More than one when a batch was split after a 413, or emptied after a 400. */
   readonly contents: ReadonlyMap<string, SentEntry>;
-  /** The content that got a 2xx. */
-  readonly acked: {readonly hash: string; readonly bad: number} | undefined;
+  /** Contents that got a 2xx, by hash: more than one only when a number was used for two. */
+  readonly acked: ReadonlyMap<string, Ack>;
+}
+
+export interface Ack {
+  /** Records that the device was told are bad. */
+  readonly bad: number;
+  /** recordsDigest of the others; null when none is bad. */
+  readonly good: string | null;
 }
 
 /** Batches by {@link batchKey}. */
@@ -36,11 +43,12 @@ export class Claims {
     const key = batchKey(epoch, entry.batch);
     const batches = this.#devices.get(entry.device) ?? new Map<string, BatchClaim>();
     this.#devices.set(entry.device, batches);
-    const known = batches.get(key) ?? {epoch, batchSeq: entry.batch, contents: new Map(), acked: undefined};
+    const known = batches.get(key) ?? {epoch, batchSeq: entry.batch, contents: new Map(), acked: new Map()};
     if (entry.t === 'sent') {
       batches.set(key, {...known, contents: new Map([...known.contents, [entry.hash, entry]])});
     } else if (entry.answer === 'acked') {
-      batches.set(key, {...known, acked: {hash: entry.hash, bad: entry.bad}});
+      const {bad, good} = entry;
+      batches.set(key, {...known, acked: new Map([...known.acked, [entry.hash, {bad, good}]])});
     } else {
       batches.set(key, known);
     }

@@ -1,9 +1,10 @@
 /**
  * The judgement itself, as a function of values: one device's claims against what the shards hold of it.
  *
- * acked ⊆ stored, stored ⊆ sent, nothing twice, state = highest applied, applied_through = contiguous prefix, counters = recount.
+ * acked ⊆ stored, stored ⊆ sent, nothing twice, state = highest applied, applied_through = contiguous prefix, counters = recount, and what could not be
+ * applied is in quarantine.
  */
-import {batchKey, type BatchClaim, type DeviceClaims} from './claims.ts';
+import {batchKey, type Ack, type BatchClaim, type DeviceClaims} from './claims.ts';
 
 export interface StoredReceipt {
   readonly epoch: number;
@@ -11,6 +12,7 @@ export interface StoredReceipt {
   readonly hash: string;
   readonly outcome: 'applied' | 'rejected';
   readonly recordCount: number;
+  readonly badCount: number;
 }
 
 /** The records of one batch, as rows. */
@@ -24,11 +26,23 @@ export interface StoredRecords {
 export interface StoredState {
   readonly epoch: number;
   readonly appliedThrough: number;
+  /** The batch that the state came from. */
+  readonly stateEpoch: number;
   readonly stateSeq: number;
   /** valueDigest of the state, null when there is none. */
   readonly digest: string | null;
   readonly recordsTotal: number;
   readonly syncsTotal: number;
+}
+
+/** What quarantine keeps of one batch, bytes included. */
+export interface Quarantined {
+  /** The whole of it, because it was rejected. */
+  readonly isRejected: boolean;
+  /** Another content that came under its number. */
+  readonly isConflict: boolean;
+  /** Distinct parts of it, such as bad records. */
+  readonly parts: number;
 }
 
 /** A device on the shard that owns its slot. */
@@ -38,8 +52,12 @@ export interface StoredDevice {
   /** By batchKey. */
   readonly records: ReadonlyMap<string, StoredRecords>;
   readonly state: StoredState | undefined;
-  /** Keys of batches that have a row in quarantine. */
-  readonly quarantined: ReadonlySet<string>;
+  /** By batchKey. */
+  readonly quarantine: ReadonlyMap<string, Quarantined>;
+  /** Records whose epoch and number a record of another batch has too. */
+  readonly repeatedNumbers: number;
+  /** Rows that a move of the device's slot would leave behind. */
+  readonly rowsOfOtherSlots: number;
 }
 
 export const FINDINGS = [
@@ -55,7 +73,7 @@ export const FINDINGS = [
   'stateWrong',
   /** applied_through is not the contiguous prefix. */
   'prefixWrong',
-  /** Totals are not the recount. */
+  /** Totals are not the recount, or bad records are not those that the device was told. */
   'counterWrong',
   /** Acked, and in quarantine instead of applied. */
   'quarantined',
@@ -82,67 +100,63 @@ export interface DeviceJudgement {
 type Say = (kind: FindingKind, detail: string) => void;
 
 const NO_RECORDS: StoredRecords = {rows: 0, distinct: 0, digest: ''};
+const NOTHING: Quarantined = {isRejected: false, isConflict: false, parts: 0};
+
+const nameOf = ({epoch, batchSeq}: {readonly epoch: number; readonly batchSeq: number}): string =>
+  `batch e${epoch}/${batchSeq}`;
 
 /** @returns true when the stored batch is what was sent. */
-const checkBatch = (claim: BatchClaim, receipt: StoredReceipt, records: StoredRecords, say: Say): boolean => {
-  const name = `batch e${claim.epoch}/${claim.batchSeq}`;
+const checkApplied = (
+  claim: BatchClaim,
+  receipt: StoredReceipt,
+  records: StoredRecords,
+  {parts}: Quarantined,
+  findings: Say,
+): boolean => {
+  const name = nameOf(claim);
+  const said: FindingKind[] = [];
+  const say: Say = (kind, detail) => {
+    said.push(kind);
+    findings(kind, `${name}: ${detail}`);
+  };
   const sent = claim.contents.get(receipt.hash);
   if (sent === undefined) {
-    say('altered', `${name}: the receipt has hash ${receipt.hash}, sent were ${[...claim.contents.keys()].join(', ')}`);
+    say('altered', `the receipt has hash ${receipt.hash}, sent were ${[...claim.contents.keys()].join(', ')}`);
     return false;
   }
-  const bad = claim.acked?.bad ?? sent.records - receipt.recordCount;
-  const expected = sent.records - bad;
-  let good = true;
-  if (receipt.recordCount !== expected) {
-    say('counterWrong', `${name}: the receipt counts ${receipt.recordCount} records, sent were ${expected} good ones`);
-    good = false;
+  const {recordCount, badCount} = receipt;
+  // A batch without a 2xx may have bad records that the device was not told; they have to be somewhere all the same.
+  const ack: Ack | undefined = claim.acked.get(receipt.hash);
+  if (ack !== undefined && ack.bad !== badCount) {
+    say('counterWrong', `${badCount} records are put aside as bad, the device was told ${ack.bad}`);
   }
+  if (recordCount + badCount !== sent.records) {
+    say(
+      'counterWrong',
+      `the receipt counts ${recordCount} records and ${badCount} bad ones, sent were ${sent.records}`,
+    );
+  }
+  if (parts < badCount) say('lost', `${parts} of ${badCount} bad records are in quarantine`);
+  const expected = sent.records - (ack?.bad ?? badCount);
   if (records.rows > records.distinct) {
-    say('duplicated', `${name}: ${records.rows} record rows for ${records.distinct} numbers`);
-    good = false;
+    say('duplicated', `${records.rows} record rows for ${records.distinct} numbers`);
   }
-  if (records.distinct < expected) {
-    say('lost', `${name}: ${records.distinct} of ${expected} records are in the shard`);
-    good = false;
-  } else if (records.distinct > expected) {
-    say('foreign', `${name}: ${records.distinct} records are in the shard, ${expected} were sent`);
-    good = false;
-  } else if (good && bad === 0 && expected > 0 && records.digest !== sent.digest) {
-    say('altered', `${name}: the records in the shard are not those that were sent`);
-    good = false;
+  if (records.distinct < expected) say('lost', `${records.distinct} of ${expected} records are in the shard`);
+  if (records.distinct > expected)
+    say('foreign', `${records.distinct} records are in the shard, ${expected} were sent`);
+  const digest = expected === sent.records ? sent.digest : ack?.good;
+  if (said.length === 0 && expected > 0 && typeof digest === 'string' && records.digest !== digest) {
+    say('altered', 'the records in the shard are not those that were sent');
   }
-  return good;
+  return said.length === 0;
 };
 
-const checkState = (claims: DeviceClaims, stored: StoredDevice, say: Say): void => {
-  const applied = stored.receipts.filter(({outcome}) => outcome === 'applied');
-  const {state} = stored;
-  if (applied.length === 0) return;
-  if (state === undefined) {
-    say('stateWrong', `${applied.length} batches are applied and there is no state row`);
-    return;
+const checkPosition = (state: StoredState, receipts: readonly StoredReceipt[], say: Say): void => {
+  const newest = Math.max(0, ...receipts.map(({epoch}) => epoch));
+  if (receipts.length > 0 && state.epoch !== newest) {
+    say('stateWrong', `the position is of e${state.epoch}, the newest epoch with a receipt is e${newest}`);
   }
-  const newestEpoch = Math.max(...applied.map(({epoch}) => epoch));
-  const ofEpoch = applied.filter(({epoch}) => epoch === newestEpoch);
-  const withState = ofEpoch.filter(({batchSeq, hash}) => {
-    const sent = claims.get(batchKey(newestEpoch, batchSeq))?.contents.get(hash);
-    return sent === undefined || sent.state !== null;
-  });
-  const highest = Math.max(...withState.map(({batchSeq}) => batchSeq));
-  if (state.epoch !== newestEpoch || (withState.length > 0 && state.stateSeq !== highest)) {
-    say(
-      'stateWrong',
-      `the state is of e${state.epoch}/${state.stateSeq}, the highest applied is e${newestEpoch}/${highest}`,
-    );
-  } else if (withState.length > 0) {
-    const hash = withState.find(({batchSeq}) => batchSeq === highest)?.hash ?? '';
-    const sent = claims.get(batchKey(newestEpoch, highest))?.contents.get(hash);
-    if (sent !== undefined && sent.state !== state.digest) {
-      say('stateWrong', `the state's content is not what batch e${newestEpoch}/${highest} carried`);
-    }
-  }
-  const numbers = new Set(stored.receipts.filter(({epoch}) => epoch === state.epoch).map(({batchSeq}) => batchSeq));
+  const numbers = new Set(receipts.filter(({epoch}) => epoch === state.epoch).map(({batchSeq}) => batchSeq));
   let prefix = 0;
   while (numbers.has(prefix + 1)) prefix += 1;
   if (state.appliedThrough !== prefix) {
@@ -151,23 +165,56 @@ const checkState = (claims: DeviceClaims, stored: StoredDevice, say: Say): void 
       `applied_through is ${state.appliedThrough}, the contiguous prefix of e${state.epoch} ends at ${prefix}`,
     );
   }
-  const recount = applied.reduce((sum, {recordCount}) => sum + recordCount, 0);
+  const recount = receipts.reduce((sum, {recordCount, outcome}) => sum + (outcome === 'applied' ? recordCount : 0), 0);
   if (state.recordsTotal !== recount) {
     say('counterWrong', `records_total is ${state.recordsTotal}, the receipts sum up to ${recount}`);
   }
-  if (state.syncsTotal < applied.length) {
-    say('counterWrong', `syncs_total is ${state.syncsTotal}, ${applied.length} batches are applied`);
+  if (state.syncsTotal !== receipts.length) {
+    say('counterWrong', `syncs_total is ${state.syncsTotal}, there are ${receipts.length} receipts`);
+  }
+};
+
+const checkState = (claims: DeviceClaims, state: StoredState, applied: readonly StoredReceipt[], say: Say): void => {
+  const contentOf = ({epoch, batchSeq, hash}: StoredReceipt) =>
+    claims.get(batchKey(epoch, batchSeq))?.contents.get(hash);
+  // Of a batch that the ledger does not name nobody knows whether it brought a state.
+  const [highest] = applied
+    .filter((receipt) => contentOf(receipt)?.state !== null)
+    .sort((a, b) => b.epoch - a.epoch || b.batchSeq - a.batchSeq);
+  const is = `the state is of e${state.stateEpoch}/${state.stateSeq}`;
+  if (highest === undefined) {
+    if (state.digest !== null) say('stateWrong', `${is}, and no batch that brought one is applied`);
+    return;
+  }
+  if (state.stateEpoch !== highest.epoch || state.stateSeq !== highest.batchSeq) {
+    say('stateWrong', `${is}, the highest applied is e${highest.epoch}/${highest.batchSeq}`);
+    return;
+  }
+  const sent = contentOf(highest);
+  if (sent !== undefined && sent.state !== state.digest) {
+    say('stateWrong', `the state's content is not what ${nameOf(highest)} carried`);
+  }
+};
+
+/** What was promised and is not applied: in quarantine, where a person sees it, or nowhere. */
+const checkPromises = (claim: BatchClaim, receipt: StoredReceipt | undefined, kept: Quarantined, say: Say): void => {
+  for (const hash of claim.acked.keys()) {
+    if (receipt?.hash === hash && receipt.outcome === 'applied') continue;
+    const isOther = receipt !== undefined && receipt.hash !== hash;
+    const isKept = isOther ? kept.isConflict : kept.isRejected;
+    const what = isOther ? `the receipt has ${receipt.hash}` : 'there is no receipt that says applied';
+    say(isKept ? 'quarantined' : 'lost', `${nameOf(claim)}: acked with hash ${hash}, and ${what}`);
   }
 };
 
 export const judgeDevice = (device: string, claims: DeviceClaims, places: readonly StoredDevice[]): DeviceJudgement => {
   const findings: Finding[] = [];
   const say: Say = (kind, detail) => findings.push({kind, device, detail});
-  const acked = [...claims.values()].filter((claim) => claim.acked !== undefined);
+  const acked = [...claims.values()].filter((claim) => claim.acked.size > 0);
   const [stored, second] = places;
   if (second !== undefined) say('duplicated', `owned by ${places.map(({shard}) => shard).join(' and ')}`);
   if (stored === undefined) {
-    for (const {epoch, batchSeq} of acked) say('lost', `batch e${epoch}/${batchSeq}: no shard owns this device`);
+    for (const claim of acked) say('lost', `${nameOf(claim)}: no shard owns this device`);
     return {findings, acked: acked.length, applied: 0, unknownApplied: 0, recordRows: 0};
   }
   const receipts = new Map(stored.receipts.map((receipt) => [batchKey(receipt.epoch, receipt.batchSeq), receipt]));
@@ -175,30 +222,39 @@ export const judgeDevice = (device: string, claims: DeviceClaims, places: readon
   let unknownApplied = 0;
   for (const [key, claim] of claims) {
     const receipt = receipts.get(key);
-    if (receipt?.outcome === 'applied') {
-      if (claim.acked !== undefined && receipt.hash !== claim.acked.hash) {
-        say(
-          'lost',
-          `batch e${key.replace(':', '/')}: acked with hash ${claim.acked.hash}, the receipt has ${receipt.hash}`,
-        );
-      }
-      const good = checkBatch(claim, receipt, stored.records.get(key) ?? NO_RECORDS, say);
-      if (claim.acked === undefined) unknownApplied += 1;
-      else if (good && receipt.hash === claim.acked.hash) applied += 1;
-    } else if (claim.acked !== undefined) {
-      const kind = receipt !== undefined || stored.quarantined.has(key) ? 'quarantined' : 'lost';
-      say(kind, `batch e${key.replace(':', '/')}: acked, and there is no receipt that says applied`);
-    }
+    const kept = stored.quarantine.get(key) ?? NOTHING;
+    checkPromises(claim, receipt, kept, say);
+    if (receipt?.outcome !== 'applied') continue;
+    const good = checkApplied(claim, receipt, stored.records.get(key) ?? NO_RECORDS, kept, say);
+    if (claim.acked.size === 0) unknownApplied += 1;
+    else if (good && claim.acked.has(receipt.hash)) applied += 1;
   }
   // Epochs before the ledger's first are another story: the device was re-imaged since.
   const oldestEpoch = Math.min(...[...claims.values()].map(({epoch}) => epoch));
-  for (const [key, {epoch}] of receipts) {
-    if (epoch >= oldestEpoch && !claims.has(key)) say('foreign', `receipt e${key.replace(':', '/')} was never sent`);
+  for (const [key, receipt] of receipts) {
+    if (receipt.epoch >= oldestEpoch && !claims.has(key)) say('foreign', `${nameOf(receipt)}: it was never sent`);
   }
   for (const [key, {rows}] of stored.records) {
-    if (!receipts.has(key)) say('foreign', `${rows} records of e${key.replace(':', '/')} have no receipt`);
+    const receipt = receipts.get(key);
+    const name = `e${key.replace(':', '/')}`;
+    if (receipt === undefined) say('foreign', `${rows} records of ${name} have no receipt`);
+    else if (receipt.outcome === 'rejected') say('foreign', `${rows} records of ${name}, which was rejected`);
   }
-  checkState(claims, stored, say);
+  if (stored.repeatedNumbers > 0) say('duplicated', `${stored.repeatedNumbers} numbers of records are in two batches`);
+  if (stored.rowsOfOtherSlots > 0) {
+    say('altered', `${stored.rowsOfOtherSlots} rows carry another slot: a move would leave them behind`);
+  }
+  if (stored.state !== undefined) {
+    checkPosition(stored.state, stored.receipts, say);
+    checkState(
+      claims,
+      stored.state,
+      stored.receipts.filter(({outcome}) => outcome === 'applied'),
+      say,
+    );
+  } else if (stored.receipts.length > 0) {
+    say('stateWrong', `there are ${stored.receipts.length} receipts and no state row`);
+  }
   const recordRows = [...claims.keys()].reduce((sum, key) => sum + (stored.records.get(key)?.rows ?? 0), 0);
   return {findings, acked: acked.length, applied, unknownApplied, recordRows};
 };

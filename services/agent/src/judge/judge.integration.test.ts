@@ -14,10 +14,10 @@ import {openBuckets} from './buckets.ts';
 import type {FindingKind} from './compare.ts';
 import {judge, waitUntilApplied, type Verdict} from './judge.ts';
 import {openShard, type ShardReader} from './shard-reader.ts';
+import {AT, RECEIPT, RECORDS, TAMPERINGS} from '../testing/tamperings.ts';
 
 const DEVICES = 8;
 const BATCHES = 3;
-const RECORDS = 4;
 const SHARDS = 2;
 /** The device and batch that are tampered with. */
 const VICTIM = '00000000-0000-5000-8000-000000000003';
@@ -63,7 +63,12 @@ const sent = (index: number, batch: number): LedgerEntry => {
     at: 0,
   };
 };
-const answer = (index: number, batch: number, kind: 'acked' | 'unknown'): LedgerEntry => ({
+const answer = (
+  index: number,
+  batch: number,
+  kind: 'acked' | 'unknown',
+  bad?: {readonly count: number; readonly good: string},
+): LedgerEntry => ({
   t: 'answer',
   device: deviceId(index),
   epoch: 'e1',
@@ -71,7 +76,8 @@ const answer = (index: number, batch: number, kind: 'acked' | 'unknown'): Ledger
   hash: contentHash(stateOf(index, batch), recordsOf(index, batch)),
   answer: kind,
   status: kind === 'acked' ? 200 : null,
-  bad: 0,
+  bad: bad?.count ?? 0,
+  good: bad?.good ?? null,
   at: 0,
   ms: 1,
 });
@@ -99,8 +105,8 @@ const store = async (index: number, batch: number): Promise<void> => {
 const setState = async (index: number, batch: number): Promise<void> => {
   const id = deviceId(index);
   await poolOf(id).query(
-    `insert into device_state (device_key, slot, epoch, applied_through, state_seq, state, records_total, syncs_total)
-     values ($1, $2, 1, $3, $3, $4, $5, $3)`,
+    `insert into device_state (device_key, slot, epoch, applied_through, state_epoch, state_seq, state, records_total, syncs_total)
+     values ($1, $2, 1, $3, 1, $3, $4, $5, $3)`,
     [index, slotOf(id), batch, JSON.stringify(stateOf(index, batch)), batch * RECORDS],
   );
 };
@@ -198,64 +204,6 @@ describe('a world in which every promise was kept', () => {
   });
 });
 
-const AT = 'where device_key = 3 and epoch = 1 and batch_seq = 2';
-const COLUMNS = 'device_key, slot, epoch, batch_seq, seq, kind, device_time, data, received_day, received_at';
-
-const TAMPERINGS: readonly (readonly [string, FindingKind, string])[] = [
-  ['a receipt is gone', 'lost', `delete from receipt ${AT}`],
-  ['a batch is gone wholly', 'lost', `with r as (delete from receipt ${AT}) delete from record ${AT}`],
-  ['a record is gone', 'lost', `delete from record ${AT} and seq = 6`],
-  ['a device is gone', 'lost', 'delete from device where device_key = 3'],
-  [
-    'a record is there twice',
-    'duplicated',
-    `insert into record (${COLUMNS}) select ${COLUMNS} from record ${AT} and seq = 6`,
-  ],
-  ['a receipt has another hash', 'altered', `update receipt set content_hash = '\\xab' ${AT}`],
-  ['a record has another value', 'altered', `update record set data = '{"z": 4}' ${AT} and seq = 6`],
-  [
-    'a record has another time',
-    'altered',
-    `update record set device_time = device_time + interval '1 ms' ${AT} and seq = 6`,
-  ],
-  ['a record has another number', 'altered', `update record set seq = 600 ${AT} and seq = 6`],
-  [
-    'a receipt was never sent',
-    'foreign',
-    `insert into receipt (device_key, epoch, batch_seq, slot, content_hash, outcome, record_count, bad_count, mode, received_day, received_at)
-     select device_key, epoch, 99, slot, content_hash, outcome, 0, 0, mode, received_day, received_at from receipt ${AT}`,
-  ],
-  ['a receipt is of another epoch', 'foreign', `update receipt set epoch = 2 ${AT}`],
-  [
-    'records have no receipt',
-    'foreign',
-    `insert into record (${COLUMNS}) select device_key, slot, epoch, 99, seq, kind, device_time, data, received_day, received_at from record ${AT}`,
-  ],
-  ['the state went back', 'stateWrong', 'update device_state set state_seq = 2 where device_key = 3'],
-  ['the state is of an older epoch', 'stateWrong', 'update device_state set epoch = 0 where device_key = 3'],
-  ['the state has another content', 'stateWrong', `update device_state set state = '{"v": 2}' where device_key = 3`],
-  ['the state is gone', 'stateWrong', 'delete from device_state where device_key = 3'],
-  ['applied_through says too much', 'prefixWrong', 'update device_state set applied_through = 4 where device_key = 3'],
-  [
-    'applied_through says too little',
-    'prefixWrong',
-    'update device_state set applied_through = 2 where device_key = 3',
-  ],
-  [
-    'records were counted twice',
-    'counterWrong',
-    'update device_state set records_total = records_total + 4 where device_key = 3',
-  ],
-  ['a receipt counts other records', 'counterWrong', `update receipt set record_count = 5 ${AT}`],
-  ['an acked batch was rejected', 'quarantined', `update receipt set outcome = 'rejected' ${AT}`],
-  [
-    'an acked batch is in quarantine',
-    'quarantined',
-    `with gone as (delete from receipt ${AT} returning device_key, slot, epoch, batch_seq)
-     insert into quarantine (device_key, slot, epoch, batch_seq, kind, reason) select *, 'batch', 'poison' from gone`,
-  ],
-];
-
 describe('a world that was tampered with', () => {
   test.each(TAMPERINGS)('%s: %s', async (_what, kind, sql) => {
     const touched = await poolOf(VICTIM).query(sql);
@@ -264,6 +212,56 @@ describe('a world that was tampered with', () => {
     expect(verdict.ok).toBe(false);
     expect(verdict[kind]).toBeGreaterThan(0);
     expect(new Set(verdict.findings.map(({device}) => device))).toEqual(new Set([VICTIM]));
+  });
+
+  test('a batch without a 2xx that is stored in part is found', async () => {
+    appendFileSync(ledgerFile(), line(sent(3, 4)) + line(answer(3, 4, 'unknown')));
+    await store(3, 4);
+    const victim = poolOf(VICTIM);
+    await victim.query('delete from record where device_key = 3 and seq = 14');
+    await victim.query('update receipt set record_count = 3 where device_key = 3 and batch_seq = 4');
+    await victim.query('delete from device_state where device_key = 3');
+    await setState(3, 4);
+    await victim.query('update device_state set records_total = records_total - 1 where device_key = 3');
+    expect(await run()).toMatchObject({ok: false, counterWrong: 1, lost: 1});
+  });
+
+  test('a number that was acked for two contents is found, whichever of them is applied and whichever was acked last', async () => {
+    for (const [first, second] of [
+      [2, 1],
+      [1, 2],
+    ] as const) {
+      // Device 3 sends what belongs to its batch 2 under number 4, and something else.
+      const of = (batch: number): {sent: LedgerEntry; acked: LedgerEntry} => ({
+        sent: {...sent(3, batch), batch: 4},
+        acked: {...answer(3, batch, 'acked'), batch: 4},
+      });
+      appendFileSync(
+        ledgerFile(),
+        line(of(first).sent) + line(of(first).acked) + line(of(second).sent) + line(of(second).acked),
+      );
+      await poolOf(VICTIM).query(
+        `insert into receipt (${RECEIPT}) select device_key, epoch, 4, slot, content_hash, outcome, record_count, bad_count, mode, received_day,
+           received_at from receipt where device_key = 3 and batch_seq = 2 on conflict do nothing`,
+      );
+      const verdict = await run();
+      const other = contentHash(stateOf(3, 1), recordsOf(3, 1));
+      expect(verdict.findings.map(({kind, detail}) => `${kind} ${detail}`)).toContainEqual(
+        expect.stringContaining(`lost batch e1/4: acked with hash ${other}`),
+      );
+      await poolOf(VICTIM).query(
+        `insert into quarantine (device_key, slot, epoch, batch_seq, kind, reason, payload) values (3, 0, 1, 4, 'conflict', 'other', 'bytes')`,
+      );
+      expect((await run()).quarantined).toBe(1);
+      await poolOf(VICTIM).query('delete from quarantine');
+    }
+  });
+
+  test('a ledger without any acked batch proves nothing', async () => {
+    writeFileSync(ledgerFile(), '');
+    expect(await run()).toMatchObject({ok: false, devices: 0, findings: []});
+    writeFileSync(ledgerFile(), line(sent(3, 1)) + line(answer(3, 1, 'unknown')));
+    expect((await run()).ok).toBe(false);
   });
 
   test('a device owned by two shards is found', async () => {
@@ -306,6 +304,38 @@ describe('the program', () => {
       code: 1,
       output: expect.stringContaining('/nowhere/shards'),
     });
+  });
+});
+
+describe('a batch with bad records', () => {
+  const GOOD = recordsDigest(recordsOf(3, 2).filter(({s}) => s !== 6));
+  /** The second record of the victim's second batch was refused, and the device was told so. */
+  beforeEach(async () => {
+    appendFileSync(ledgerFile(), line(answer(3, 2, 'acked', {count: 1, good: GOOD})));
+    await poolOf(VICTIM).query(
+      `with r as (update receipt set record_count = 3, bad_count = 1 ${AT}),
+            s as (update device_state set records_total = records_total - 1 where device_key = 3),
+            d as (delete from record ${AT} and seq = 6 returning device_key, slot, epoch, batch_seq)
+       insert into quarantine (device_key, slot, epoch, batch_seq, kind, reason, detail, payload)
+       select *, 'record', 'NUL', '{"pointer": "/records/1"}', '{}' from d`,
+    );
+  });
+
+  test('passes when the good ones are stored and the bad one is in quarantine', async () => {
+    expect((await run()).findings).toEqual([]);
+  });
+
+  test.each<readonly [string, FindingKind, string]>([
+    ['the bad one is nowhere', 'lost', 'delete from quarantine where device_key = 3'],
+    ['only the name of the bad one is kept', 'lost', 'update quarantine set payload = null where device_key = 3'],
+    ['a good one is gone', 'lost', `delete from record ${AT} and seq = 7`],
+    ['a good one is altered', 'altered', `update record set data = '{}' ${AT} and seq = 7`],
+    ['the bad one is stored in place of a good one', 'altered', `update record set seq = 6 ${AT} and seq = 7`],
+  ])('is found when %s: %s', async (_what, kind, sql) => {
+    expect((await poolOf(VICTIM).query(sql)).rowCount).toBeGreaterThan(0);
+    const verdict = await run();
+    expect(verdict.ok).toBe(false);
+    expect(verdict[kind]).toBeGreaterThan(0);
   });
 });
 

@@ -67,7 +67,8 @@ export const judge = async (ledgers: Buckets, shards: readonly ShardReader[]): P
   }
   const count = (kind: FindingKind): number => counts.get(kind) ?? 0;
   return {
-    ok: shown.length === 0,
+    // Nothing claimed is nothing proved.
+    ok: shown.length === 0 && sum.acked > 0,
     ...sum,
     lost: count('lost'),
     duplicated: count('duplicated'),
@@ -90,7 +91,7 @@ const missing = async (ledgers: Buckets, shards: readonly ShardReader[]): Promis
       const applied = await Promise.all(shards.map((shard) => shard.appliedKeys(ids)));
       for (const [device, batches] of chunk) {
         for (const [key, {acked}] of batches) {
-          if (acked !== undefined && !applied.some((shard) => shard.get(device)?.has(key) === true)) count += 1;
+          if (acked.size > 0 && !applied.some((shard) => shard.get(device)?.has(key) === true)) count += 1;
         }
       }
     }

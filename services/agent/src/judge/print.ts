@@ -4,7 +4,11 @@ import type {Verdict} from './judge.ts';
 export const printVerdict = (verdict: Verdict): string => {
   const row = (name: string, value: number): string => `  ${name.padEnd(16)} ${value.toLocaleString('en-US')}`;
   const lines = [
-    verdict.ok ? 'The ledger and the shards agree.' : 'THE LEDGER AND THE SHARDS DO NOT AGREE.',
+    verdict.acked === 0
+      ? 'THE LEDGER HAS NO ACKED BATCH: NOTHING WAS JUDGED.'
+      : verdict.ok
+        ? 'The ledger and the shards agree.'
+        : 'THE LEDGER AND THE SHARDS DO NOT AGREE.',
     row('devices', verdict.devices),
     row('batches', verdict.batches),
     row('acked', verdict.acked),

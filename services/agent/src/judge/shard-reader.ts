@@ -3,7 +3,7 @@ import pg from 'pg';
 import {recordsDigest, valueDigest} from '../ledger/entry.ts';
 import type {DeviceRecord, JsonObject} from '../client/wire.ts';
 import {batchKey} from './claims.ts';
-import type {StoredDevice, StoredReceipt, StoredRecords, StoredState} from './compare.ts';
+import type {Quarantined, StoredDevice, StoredReceipt, StoredRecords, StoredState} from './compare.ts';
 
 export interface ShardReader {
   readonly name: string;
@@ -17,6 +17,7 @@ export interface ShardReader {
 interface DeviceRow {
   readonly device_key: string;
   readonly device_id: string;
+  readonly slot: number;
 }
 interface ReceiptRow {
   readonly device_key: string;
@@ -25,9 +26,12 @@ interface ReceiptRow {
   readonly hash: string;
   readonly outcome: 'applied' | 'rejected';
   readonly record_count: number;
+  readonly bad_count: number;
+  readonly slot: number;
 }
 interface RecordRow {
   readonly device_key: string;
+  readonly slot: number;
   readonly epoch: number;
   readonly batch_seq: string;
   readonly seq: string;
@@ -37,25 +41,41 @@ interface RecordRow {
 }
 interface StateRow {
   readonly device_key: string;
+  readonly slot: number;
   readonly epoch: number;
   readonly applied_through: string;
+  readonly state_epoch: number;
   readonly state_seq: string;
   readonly state: unknown;
   readonly records_total: string;
   readonly syncs_total: string;
 }
+interface QuarantineRow {
+  readonly device_key: string;
+  readonly epoch: number;
+  readonly batch_seq: string;
+  readonly batches: number;
+  readonly conflicts: number;
+  readonly parts: number;
+}
 
-const DEVICES = `select d.device_key::text, d.device_id::text from device d
+const DEVICES = `select d.device_key::text, d.device_id::text, d.slot from device d
   join slot_owner o on o.slot = d.slot and o.state = 'owned' where d.device_id = any($1::uuid[])`;
-const RECEIPTS = `select device_key::text, epoch, batch_seq::text, encode(content_hash, 'hex') as hash, outcome, record_count
+const RECEIPTS = `select device_key::text, epoch, batch_seq::text, encode(content_hash, 'hex') as hash, outcome, record_count,
+  bad_count, slot
   from receipt where device_key = any($1::bigint[])`;
-const RECORDS = `select device_key::text, epoch, batch_seq::text, seq::text, kind,
+const RECORDS = `select device_key::text, slot, epoch, batch_seq::text, seq::text, kind,
   round(extract(epoch from device_time) * 1000)::text as device_time_ms, data
   from record where device_key = any($1::bigint[]) order by record.device_key, record.epoch, record.batch_seq, record.seq`;
-const STATES = `select device_key::text, epoch, applied_through::text, state_seq::text, state, records_total::text, syncs_total::text
+const STATES = `select device_key::text, slot, epoch, applied_through::text, state_epoch, state_seq::text, state,
+  records_total::text, syncs_total::text
   from device_state where device_key = any($1::bigint[])`;
-const QUARANTINE = `select distinct device_key::text, epoch, batch_seq::text from quarantine
-  where device_key = any($1::bigint[]) and kind in ('batch', 'conflict') and epoch is not null and batch_seq is not null`;
+/** Only what kept its bytes: a note that something was there is no copy of it. */
+const QUARANTINE = `select device_key::text, epoch, batch_seq::text, count(*) filter (where kind = 'batch')::int as batches,
+  count(*) filter (where kind = 'conflict')::int as conflicts,
+  count(distinct detail ->> 'pointer') filter (where kind = 'record')::int as parts
+  from quarantine where device_key = any($1::bigint[]) and epoch is not null and batch_seq is not null and payload is not null
+  group by device_key, epoch, batch_seq`;
 
 const groupBy = <T>(rows: readonly T[], key: (row: T) => string): Map<string, T[]> => {
   const groups = new Map<string, T[]>();
@@ -83,6 +103,7 @@ const storedState = (row: StateRow | undefined): StoredState | undefined =>
     : {
         epoch: row.epoch,
         appliedThrough: Number(row.applied_through),
+        stateEpoch: row.state_epoch,
         stateSeq: Number(row.state_seq),
         digest: row.state === null ? null : valueDigest(row.state),
         recordsTotal: Number(row.records_total),
@@ -95,7 +116,27 @@ const storedReceipt = (row: ReceiptRow): StoredReceipt => ({
   hash: row.hash,
   outcome: row.outcome,
   recordCount: row.record_count,
+  badCount: row.bad_count,
 });
+
+const storedQuarantine = ({batches, conflicts, parts}: QuarantineRow): Quarantined => ({
+  isRejected: batches > 0,
+  isConflict: conflicts > 0,
+  parts,
+});
+
+/** How many records have an epoch and number that a record of another batch has. */
+const countRepeats = (rows: readonly RecordRow[]): number => {
+  const batchOf = new Map<string, string>();
+  let repeats = 0;
+  for (const {epoch, seq, batch_seq} of rows) {
+    const name = `${epoch}:${seq}`;
+    const other = batchOf.get(name);
+    if (other === undefined) batchOf.set(name, batch_seq);
+    else if (other !== batch_seq) repeats += 1;
+  }
+  return repeats;
+};
 
 const keyOf = (row: {readonly epoch: number; readonly batch_seq: string}): string =>
   batchKey(row.epoch, Number(row.batch_seq));
@@ -128,23 +169,33 @@ export const openShard = (url: string): ShardReader => {
         query<ReceiptRow>(RECEIPTS, keys),
         query<RecordRow>(RECORDS, keys),
         query<StateRow>(STATES, keys),
-        query<{device_key: string; epoch: number; batch_seq: string}>(QUARANTINE, keys),
+        query<QuarantineRow>(QUARANTINE, keys),
       ]);
       const receipts = groupBy(receiptRows, (row) => row.device_key);
       const records = groupBy(recordRows, (row) => row.device_key);
       const states = new Map(stateRows.map((row) => [row.device_key, row]));
       const quarantined = groupBy(quarantineRows, (row) => row.device_key);
       return new Map(
-        devices.map(({device_key, device_id}): [string, StoredDevice] => {
-          const batches = groupBy(records.get(device_key) ?? [], keyOf);
+        devices.map(({device_key, device_id, slot}): [string, StoredDevice] => {
+          const own = {
+            receipts: receipts.get(device_key) ?? [],
+            records: records.get(device_key) ?? [],
+            state: states.get(device_key),
+          };
+          const batches = groupBy(own.records, keyOf);
+          const rows = [...own.receipts, ...own.records, ...(own.state === undefined ? [] : [own.state])];
           return [
             device_id,
             {
               shard: name,
-              receipts: (receipts.get(device_key) ?? []).map(storedReceipt),
+              receipts: own.receipts.map(storedReceipt),
               records: new Map([...batches].map(([key, rows]) => [key, storedRecords(rows)])),
-              state: storedState(states.get(device_key)),
-              quarantined: new Set((quarantined.get(device_key) ?? []).map(keyOf)),
+              state: storedState(own.state),
+              quarantine: new Map(
+                (quarantined.get(device_key) ?? []).map((row) => [keyOf(row), storedQuarantine(row)]),
+              ),
+              repeatedNumbers: countRepeats(own.records),
+              rowsOfOtherSlots: rows.filter((row) => row.slot !== slot).length,
             },
           ];
         }),

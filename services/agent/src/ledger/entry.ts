@@ -30,6 +30,8 @@ export const ledgerEntrySchema = z.discriminatedUnion('t', [
     status: z.int().nullable(),
     /** Records that the region put into quarantine. */
     bad: z.int(),
+    /** {@link recordsDigest} of the others; null when none is bad. */
+    good: z.string().nullable(),
     at: z.number(),
     ms: z.number(),
   }),

@@ -27,7 +27,8 @@ export const openLedger = async (path: string): Promise<LedgerWriter> => {
   return {
     append(entry) {
       waiting.push(`${JSON.stringify(entry)}\n`);
-      flushing ??= last = Promise.all([last, flush()]).then(() => undefined);
+      // After the write before: a large one is done in parts, and another between them would tear a line.
+      flushing ??= last = last.then(flush);
       return flushing;
     },
     async close() {
@@ -46,6 +47,8 @@ const verdictOf = (answer: Answer): 'acked' | 'unknown' | 'rejected' => {
 export const ledgerObserver = (ledger: LedgerWriter, wallMs: () => number): Observer => {
   /** Contents that are written and not yet acked, so that a retry writes no second line. */
   const open = new Set<string>();
+  const keyOf = (device: string, {epoch, batchSeq}: Batch, hash: string): string =>
+    `${device} ${epoch} ${batchSeq} ${hash}`;
   const id = (device: string, batch: Batch, hash: string) => ({
     device,
     epoch: batch.epoch,
@@ -54,7 +57,7 @@ export const ledgerObserver = (ledger: LedgerWriter, wallMs: () => number): Obse
   });
   return {
     async sending(device, batch, hash) {
-      const key = `${device} ${hash}`;
+      const key = keyOf(device, batch, hash);
       if (open.has(key)) return;
       open.add(key);
       await ledger.append({
@@ -69,17 +72,20 @@ export const ledgerObserver = (ledger: LedgerWriter, wallMs: () => number): Obse
       });
     },
     answered(device, batch, hash, answer, tookMs) {
-      const acked = answer.kind === 'accepted';
-      if (acked) open.delete(`${device} ${hash}`);
-      void ledger.append({
+      const bad: ReadonlySet<number> = answer.kind === 'accepted' ? answer.bad : new Set();
+      if (answer.kind === 'accepted') open.delete(keyOf(device, batch, hash));
+      const written = ledger.append({
         t: 'answer',
         ...id(device, batch, hash),
         answer: verdictOf(answer),
         status: answer.status ?? null,
-        bad: acked ? answer.badRecords : 0,
+        bad: bad.size,
+        good: bad.size === 0 ? null : recordsDigest(batch.records.filter((_, index) => !bad.has(index))),
         at: wallMs(),
         ms: Math.round(tookMs * 10) / 10,
       });
+      // The next line that is awaited fails as this one did.
+      written.catch(() => undefined);
     },
   };
 };
