@@ -33,6 +33,14 @@ const withTag = (image: string, tag: string): string => {
   return `${colon > bare.lastIndexOf('/') ? bare.slice(0, colon) : bare}:${tag}`;
 };
 
+/** The image from another registry. The first part of a name is a registry only if it looks like a host. */
+const withRegistry = (image: string, registry: string | undefined): string => {
+  if (registry === undefined) return image;
+  const [first = '', ...rest] = image.split('/');
+  const isHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
+  return `${registry}/${isHost ? rest.join('/') : image}`;
+};
+
 export const contextOf = (
   {name, namespace}: {readonly name: string; readonly namespace: string},
   spec: RegionSpec,
@@ -47,10 +55,10 @@ export const contextOf = (
     spec,
     names: namesOf(name),
     images: {
-      service: images.service ?? service,
-      postgres: images.postgres ?? release.images.postgres,
-      rabbitmq: images.rabbitmq ?? release.images.rabbitmq,
-      redis: images.redis ?? release.images.redis,
+      service: images.service ?? withRegistry(service, images.registry),
+      postgres: images.postgres ?? withRegistry(release.images.postgres, images.registry),
+      rabbitmq: images.rabbitmq ?? withRegistry(release.images.rabbitmq, images.registry),
+      redis: images.redis ?? withRegistry(release.images.redis, images.registry),
     },
     version: spec.version ?? release.version,
     children,

@@ -122,6 +122,15 @@ const image = z
 
 export const images = z
   .object({
+    registry: z
+      .string()
+      .min(1)
+      .max(255)
+      .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(\/[a-z0-9]([-_a-z0-9.]*[a-z0-9])?)*$/)
+      .optional()
+      .describe(
+        'Registry that all images but those named below come from, instead of the one in their names, e.g. `mirror.example.com/proxy`: `docker.io/library/postgres:17` is then pulled as `mirror.example.com/proxy/library/postgres:17`.',
+      ),
     pullPolicy: z.enum(['IfNotPresent', 'Always', 'Never']).default('IfNotPresent').describe('When nodes pull images.'),
     pullSecrets: z
       .array(z.object({name: z.string().min(1).max(253).describe('Name of a Secret of type dockerconfigjson.')}))

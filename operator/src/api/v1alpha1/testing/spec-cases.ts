@@ -24,6 +24,7 @@ export const GOOD_SPECS: readonly (readonly [what: string, spec: Readonly<Record
     {region, ingress: {host: 'a.example.com', gatewayRef: {name: 'gateway', namespace: 'infra'}}},
   ],
   ['one with a certificate', {region, ingress: {host: 'a.example.com', tls: {mode: 'Secret', secretName: 'cert'}}}],
+  ['images of another registry', {region, images: {registry: 'mirror.example.com:5000/proxy'}}],
   ['minReplicas below replicas', {region, workers: {replicas: 4, autoscaling: {minReplicas: 1}}}],
   ['many replicas without autoscaling', {region, workers: {replicas: 40, autoscaling: {enabled: false}}}],
   [
@@ -52,6 +53,11 @@ export const BAD_SPECS: readonly BadSpec[] = [
     what: 'className and gatewayRef',
     spec: {region, ingress: {className: 'contour', gatewayRef: {name: 'gateway'}}},
     path: 'spec.ingress.gatewayRef',
+  },
+  {
+    what: 'a registry that is a URL',
+    spec: {region, images: {registry: 'https://mirror.example.com/'}},
+    path: 'spec.images.registry',
   },
   {what: 'an admin host alone', spec: {region, ingress: {adminHost: 'b.example.com'}}, path: 'spec.ingress.host'},
   {
