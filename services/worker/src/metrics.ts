@@ -1,23 +1,41 @@
 import {Counter, Gauge, Histogram, type Registry} from 'prom-client';
+import {recordCount} from './apply/batch.ts';
+import {type Written} from './apply/shard-writer.ts';
 
 export type WorkerMetrics = ReturnType<typeof createWorkerMetrics>;
 
-/** @param oldestAtMs when the oldest batch in hand was accepted, or undefined with empty hands. */
-export const createWorkerMetrics = (registry: Registry, now: () => number, oldestAtMs: () => number | undefined) => {
+/** What is measured by looking. */
+export interface WorkerGauges {
+  /** When the oldest batch in hand was accepted, or undefined with empty hands. */
+  readonly oldestAtMs: () => number | undefined;
+  /** The shards that this worker has had to do with. */
+  readonly shards: () => readonly {readonly shardId: number; readonly isAway: boolean}[];
+}
+
+export const createWorkerMetrics = (registry: Registry, now: () => number, gauges: WorkerGauges) => {
   const registers = [registry];
   new Gauge({
     name: 'pisync_worker_backlog_age_seconds',
     help: 'Age of the oldest accepted batch that this worker holds and has not applied',
     registers,
     collect() {
-      const oldest = oldestAtMs();
+      const oldest = gauges.oldestAtMs();
       this.set(oldest === undefined ? 0 : Math.max(0, now() - oldest) / 1000);
+    },
+  });
+  new Gauge({
+    name: 'pisync_worker_shard_away',
+    help: '1 while this worker parks the batches of a shard, because the shard does not answer',
+    labelNames: ['shard'] as const,
+    registers,
+    collect() {
+      for (const {shardId, isAway} of gauges.shards()) this.set({shard: shardId}, isAway ? 1 : 0);
     },
   });
   return {
     batches: new Counter({
       name: 'pisync_worker_batches_total',
-      help: 'Batches by what became of them: applied, rejected, duplicate, conflict, retried',
+      help: 'Batches by what became of them: applied, rejected, duplicate, conflict, retried, parked (put aside while their shard is away)',
       labelNames: ['outcome'] as const,
       registers,
     }),
@@ -30,13 +48,13 @@ export const createWorkerMetrics = (registry: Registry, now: () => number, oldes
     }),
     pauses: new Counter({
       name: 'pisync_worker_pauses_total',
-      help: 'Times that a fault of the system, not of a batch, made applying wait',
+      help: 'Times that a shard stopped answering, for however short, and applying to it waited',
       labelNames: ['shard'] as const,
       registers,
     }),
     windowSeconds: new Histogram({
       name: 'pisync_worker_window_seconds',
-      help: 'Time to apply one window of batches on all shards it touches',
+      help: 'Time of one attempt to apply a window of batches to its shard',
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
       registers,
     }),
@@ -59,4 +77,23 @@ export const createWorkerMetrics = (registry: Registry, now: () => number, oldes
       registers,
     }),
   };
+};
+
+/** Counts what transactions made of their batches. */
+export const countWritten = (
+  metrics: Pick<WorkerMetrics, 'batches' | 'records' | 'quarantined'>,
+  written: readonly Written[],
+): void => {
+  for (const {applied, duplicates, conflicts} of written) {
+    const rejected = applied.filter(({content}) => content.kind === 'rejected').length;
+    const bad = applied.reduce((sum, {content}) => sum + (content.kind === 'good' ? content.bad.length : 0), 0);
+    metrics.batches.inc({outcome: 'applied'}, applied.length - rejected);
+    metrics.batches.inc({outcome: 'rejected'}, rejected);
+    metrics.batches.inc({outcome: 'duplicate'}, duplicates.length);
+    metrics.batches.inc({outcome: 'conflict'}, conflicts.length);
+    metrics.records.inc(applied.reduce((sum, batch) => sum + recordCount(batch), 0));
+    metrics.quarantined.inc({kind: 'record'}, bad);
+    metrics.quarantined.inc({kind: 'batch'}, rejected);
+    metrics.quarantined.inc({kind: 'conflict'}, conflicts.length);
+  }
 };

@@ -4,8 +4,8 @@ import {connect, createServer, type AddressInfo, type Socket} from 'node:net';
 export interface MuteProxy {
   /** On 127.0.0.1. */
   readonly port: number;
-  /** While `mute`, what the server says is swallowed: confirms do not come. */
-  readonly state: {mute: boolean};
+  /** While `mute`, what the server says is swallowed: confirms do not come. While `refuse`, new connections are ended at once. */
+  readonly state: {mute: boolean; refuse: boolean};
   /** Ends every connection; new ones are taken. */
   cut(): void;
   close(): void;
@@ -14,8 +14,12 @@ export interface MuteProxy {
 /** Stands between a client and the server at `upstream`, whose host and port count. */
 export const openMuteProxy = async (upstream: URL): Promise<MuteProxy> => {
   const sockets = new Set<Socket>();
-  const state = {mute: false};
+  const state = {mute: false, refuse: false};
   const server = createServer((client) => {
+    if (state.refuse) {
+      client.destroy();
+      return;
+    }
     const far = connect(Number(upstream.port), upstream.hostname);
     for (const socket of [client, far]) {
       sockets.add(socket);

@@ -6,151 +6,148 @@ import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Batch} from './batch.ts';
 import {writeBatches, type WriterOptions, type Written} from './shard-writer.ts';
 
+/** A batch and why it was not applied. */
+export interface Refused {
+  readonly batch: Batch;
+  readonly reason: string;
+}
+
 /** What became of a set of batches; every one is in exactly one place. */
 export interface Applied {
   readonly written: readonly Written[];
   /** Refused by the database for a reason that may pass; the retry ladder's. */
-  readonly failed: readonly {readonly batch: Batch; readonly reason: string}[];
-  /** Not decided because the process is stopping; the broker delivers them again. */
+  readonly refused: readonly Refused[];
+  /** Not this shard's. */
+  readonly moved: readonly Batch[];
+  /** To be tried again: nothing was found wrong with them. */
   readonly undecided: readonly Batch[];
+  /** Why some are undecided: the shard is away, hangs, or lacks something that every batch needs. */
+  readonly fault: string | undefined;
 }
 
 export interface ApplierOptions extends WriterOptions {
-  readonly shards: Shards;
+  readonly shards: Pick<Shards, 'pool'>;
   readonly log: Logger;
   /** Partitions older than this many days are retention's and are not made again. */
   readonly recordDays: () => number;
-  /** Resolves after `ms` or as soon as the signal aborts. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
-  /** Called once per pause that a systemic fault causes. */
-  readonly onPause: (shardId: number | undefined, reason: string) => void;
 }
 
-export type Apply = (batches: readonly Batch[], stopping: AbortSignal) => Promise<Applied>;
+/** @param timeoutMs how long a transaction may go without an end before its connection is cut. Never rejects for a database's error. */
+export type Apply = (shardId: number, batches: readonly Batch[], timeoutMs: number) => Promise<Applied>;
 
-/** From a fence, which lasts milliseconds, to a server that is being replaced. */
-const PAUSE_MS = {first: 50, most: 5_000} as const;
 const DAY_MS = 86_400_000;
+const NOTHING: Applied = {written: [], refused: [], moved: [], undecided: [], fault: undefined};
 
-interface ShardResult {
-  readonly written: readonly Written[];
-  readonly failed: readonly {readonly batch: Batch; readonly reason: string}[];
-  /** To be tried again, here or where they moved. */
-  readonly again: readonly Batch[];
-  readonly pause: {readonly shardId: number | undefined; readonly reason: string} | undefined;
-}
-
-const EMPTY: ShardResult = {written: [], failed: [], again: [], pause: undefined};
-
-const merge = (results: readonly ShardResult[]): ShardResult => ({
+const merge = (results: readonly Applied[]): Applied => ({
   written: results.flatMap(({written}) => written),
-  failed: results.flatMap(({failed}) => failed),
-  again: results.flatMap(({again}) => again),
-  pause: results.find(({pause}) => pause !== undefined)?.pause,
+  refused: results.flatMap(({refused}) => refused),
+  moved: results.flatMap(({moved}) => moved),
+  undecided: results.flatMap(({undecided}) => undecided),
+  fault: results.find(({fault}) => fault !== undefined)?.fault,
 });
 
+const reject = (batch: Batch, reason: string): Batch => ({...batch, content: {kind: 'rejected', reason}});
+
 /**
- * Applies batches wherever their slots live, one transaction per shard. A fault of the system (a shard that is away, a slot
- * that is being moved) makes it wait and try again without blaming a batch; a fault of one batch is found by bisection.
+ * Applies batches to one shard. A fault of the system (a shard that is away, a slot that is being moved) is reported without
+ * blaming a batch; a fault of one batch is found by bisection and the others are applied.
  */
 export const createApply = (options: ApplierOptions): Apply => {
   const {shards, log, now} = options;
 
-  const writeOne = async (shardId: number, batches: readonly Batch[]): Promise<ShardResult> => {
-    const verdict = await writeBatches(shards.pool(shardId, 'ingest'), batches, options);
-    if (verdict.kind === 'done') return {...EMPTY, written: [verdict.value]};
-    const moved = new Set(verdict.slots);
-    const here = batches.filter(({slot}) => !moved.has(slot));
-    const rest = here.length === 0 ? EMPTY : await write(shardId, here);
-    const again = batches.filter(({slot}) => moved.has(slot));
-    log.debug({shard: shardId, slots: verdict.slots.length}, 'slots are not owned by this shard');
-    return merge([rest, {...EMPTY, again, pause: {shardId, reason: `${moved.size} slots are owned elsewhere`}}]);
-  };
+  return async (shardId, all, timeoutMs) => {
+    const writeOnce = async (batches: readonly Batch[], deadline: AbortSignal): Promise<Applied> => {
+      const verdict = await writeBatches(shards.pool(shardId, 'ingest'), batches, {...options, deadline});
+      if (verdict.kind === 'done') return {...NOTHING, written: [verdict.value]};
+      const elsewhere = new Set(verdict.slots);
+      const here = batches.filter(({slot}) => !elsewhere.has(slot));
+      const rest = here.length === 0 ? NOTHING : await write(here);
+      log.debug({shard: shardId, slots: verdict.slots.length}, 'slots are not owned by this shard');
+      return merge([rest, {...NOTHING, moved: batches.filter(({slot}) => elsewhere.has(slot))}]);
+    };
 
-  const write = async (shardId: number, batches: readonly Batch[]): Promise<ShardResult> => {
-    try {
-      return await writeOne(shardId, batches);
-    } catch (error) {
+    const write = async (batches: readonly Batch[]): Promise<Applied> => {
+      const deadline = AbortSignal.timeout(timeoutMs);
+      try {
+        return await writeOnce(batches, deadline);
+      } catch (error) {
+        if (deadline.aborted) {
+          return {...NOTHING, undecided: batches, fault: `no answer within ${timeoutMs} ms`};
+        }
+        return judge(batches, error);
+      }
+    };
+
+    const judge = async (batches: readonly Batch[], error: unknown): Promise<Applied> => {
       const fault = databaseFault(error);
       switch (fault) {
         case 'systemic':
-          return {...EMPTY, again: batches, pause: {shardId, reason: describeError(error)}};
+          return {...NOTHING, undecided: batches, fault: describeError(error)};
         case 'missing-partition':
-          if (await makePartitions(shardId, batches)) return {...EMPTY, again: batches};
-          return settle(shardId, batches, error, false);
+          return makePartitions(batches, error);
         case 'permanent':
-          return settle(shardId, batches, error, true);
         case 'unknown':
-          return settle(shardId, batches, error, false);
+          return bisect(batches, error, fault === 'permanent');
       }
-    }
-  };
+    };
 
-  /** Halves until the batch that the database refuses stands alone; the others are applied on the way. */
-  const settle = async (
-    shardId: number,
-    batches: readonly Batch[],
-    error: unknown,
-    permanent: boolean,
-  ): Promise<ShardResult> => {
-    const [batch] = batches;
-    if (batch === undefined) return EMPTY;
-    if (batches.length > 1) {
-      const middle = batches.length >> 1;
-      return merge([await write(shardId, batches.slice(0, middle)), await write(shardId, batches.slice(middle))]);
-    }
-    const reason = describeError(error);
-    log.warn(
-      {shard: shardId, device: batch.deviceId, epoch: batch.epoch, batchSeq: batch.batchSeq, permanent, reason},
-      'a batch is refused',
-    );
-    // A rejected batch that is refused again has nothing left to take away.
-    if (!permanent || batch.content.kind === 'rejected') return {...EMPTY, failed: [{batch, reason}]};
-    return write(shardId, [{...batch, content: {kind: 'rejected', reason}}]);
-  };
+    /** Halves until the batch that the database refuses stands alone; the others are applied on the way. */
+    const bisect = async (batches: readonly Batch[], error: unknown, isPermanent: boolean): Promise<Applied> => {
+      const [batch] = batches;
+      if (batch === undefined) return NOTHING;
+      if (batches.length > 1) {
+        const middle = batches.length >> 1;
+        const first = await write(batches.slice(0, middle));
+        const second = batches.slice(middle);
+        // What does not answer the first half would let the second wait as long again.
+        return merge([first, first.fault === undefined ? await write(second) : {...NOTHING, undecided: second}]);
+      }
+      const reason = describeError(error);
+      log.warn(
+        {shard: shardId, device: batch.deviceId, epoch: batch.epoch, batchSeq: batch.batchSeq, isPermanent, reason},
+        'a batch is refused',
+      );
+      // A rejected batch that is refused again has nothing left to take away.
+      if (!isPermanent || batch.content.kind === 'rejected') return {...NOTHING, refused: [{batch, reason}]};
+      return write([reject(batch, reason)]);
+    };
 
-  /** True when a partition was made, so that trying again makes sense. */
-  const makePartitions = async (shardId: number, batches: readonly Batch[]): Promise<boolean> => {
-    // A day ahead, because the clocks of servers differ around midnight.
-    const oldest = dayOf(now() - options.recordDays() * DAY_MS);
-    const newest = dayOf(now() + DAY_MS);
-    const days = [...new Set(batches.map(({receivedDay}) => receivedDay))].filter(
-      (day) => day >= oldest && day <= newest,
-    );
-    const created = await ensurePartitions(shards.pool(shardId, 'job'), days);
-    if (created.length > 0) log.info({shard: shardId, created}, 'made partitions that were missing');
-    return created.length > 0;
-  };
+    /**
+     * Makes the days that may exist and tries again. A day that retention has taken never comes back, so its batches are
+     * rejected; one that is ahead means that some server's clock is wrong: the ladder gives it, and other workers, time.
+     */
+    const makePartitions = async (batches: readonly Batch[], error: unknown): Promise<Applied> => {
+      const oldest = dayOf(now() - options.recordDays() * DAY_MS);
+      // A day more, because the clocks of servers differ around midnight.
+      const newest = dayOf(now() + DAY_MS);
+      const past = batches.filter(({receivedDay}) => receivedDay < oldest);
+      const ahead = batches.filter(({receivedDay}) => receivedDay > newest);
+      const rest = batches.filter(({receivedDay}) => receivedDay >= oldest && receivedDay <= newest);
+      try {
+        const days = [...new Set(rest.map(({receivedDay}) => receivedDay))];
+        const created = await ensurePartitions(shards.pool(shardId, 'ingest'), days);
+        if (created.length > 0) log.info({shard: shardId, created}, 'made partitions that were missing');
+        // Neither made nor left out: what is missing is something else.
+        else if (rest.length === batches.length) return await bisect(batches, error, false);
+      } catch (failure) {
+        return await judge(batches, failure);
+      }
+      const rejected = past.map((batch) =>
+        reject(
+          batch,
+          `received on ${batch.receivedDay}, and the records of days before ${oldest} are not kept any more`,
+        ),
+      );
+      const again = [...rest, ...rejected];
+      return merge([
+        again.length === 0 ? NOTHING : await write(again),
+        {...NOTHING, refused: ahead.map((batch) => ({batch, reason: aheadReason(batch, newest)}))},
+      ]);
+    };
 
-  const round = async (batches: readonly Batch[]): Promise<ShardResult> => {
-    let groups: Map<number, Batch[]>;
-    try {
-      groups = Map.groupBy(batches, ({slot}) => shards.slotMap.shardOf(slot));
-    } catch (error) {
-      return {...EMPTY, again: batches, pause: {shardId: undefined, reason: describeError(error)}};
-    }
-    return merge(await Promise.all(Array.from(groups, ([shardId, group]) => write(shardId, group))));
-  };
-
-  return async (batches, stopping) => {
-    const written: Written[] = [];
-    const failed: {readonly batch: Batch; readonly reason: string}[] = [];
-    let pending: readonly Batch[] = batches;
-    let pauseMs: number = PAUSE_MS.first;
-    while (pending.length > 0) {
-      const result = await round(pending);
-      written.push(...result.written);
-      failed.push(...result.failed);
-      pending = result.again;
-      if (pending.length === 0 || stopping.aborted) break;
-      if (result.pause === undefined) continue;
-      options.onPause(result.pause.shardId, result.pause.reason);
-      await options.sleep(pauseMs, stopping);
-      pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most);
-      await shards.slotMap
-        .reload()
-        .catch((error: unknown) => log.debug({reason: describeError(error)}, 'the slot map was not read again'));
-    }
-    return {written, failed, undecided: pending};
+    return write(all);
   };
 };
+
+const aheadReason = ({receivedDay}: Batch, newest: string): string =>
+  `received on ${receivedDay}, which is after ${newest} by the worker's clock: the clock of one of the two servers is wrong`;

@@ -38,6 +38,8 @@ export interface DevicePosition {
 export interface WriterOptions {
   readonly now: () => number;
   readonly newId: () => string;
+  /** See {@link withOwnedSlots}. */
+  readonly deadline?: AbortSignal;
 }
 
 /** How long a device may take to hear that it must begin a new epoch. */
@@ -53,6 +55,7 @@ export const writeBatches = (
     pool,
     batches.map(({slot}) => slot),
     (client) => write(client, batches, options),
+    options.deadline,
   );
 
 const write = async (client: pg.PoolClient, batches: readonly Batch[], options: WriterOptions): Promise<Written> => {

@@ -1,35 +1,75 @@
-import {createHash} from 'node:crypto';
 import {type BundleItem, decodeBundle} from '@pisync/core/broker/bundle';
 import {type Delivery} from '@pisync/core/broker/consumer';
 import {type Batch, recordCount} from '../apply/batch.ts';
 import {parseContent} from '../apply/parse.ts';
 
-/** A batch and the item of the bundle that it came in. */
-export interface Piece {
-  readonly batch: Batch;
-  readonly item: BundleItem;
+/** How a delivery came to this process. */
+export interface Arrival {
+  /** Before what is not. */
+  readonly isUrgent: boolean;
+  /** From the queue of a shard that was away: it holds nothing else up and may be kept until the shard answers. */
+  readonly isParked: boolean;
 }
 
-/** A delivery that could be read. It is acked as a whole, when every piece of it is settled. */
+/** A batch on its way to its shard, and the item of the bundle that it came in. */
+export interface Piece extends Arrival {
+  readonly batch: Batch;
+  readonly item: BundleItem;
+  readonly delivery: Pick<Delivery, 'routingKey' | 'attempt' | 'isLost'>;
+  /** How often its shard said that its slot is owned elsewhere. */
+  readonly moves: number;
+  /** Its attempts are used up and this is its rejection, which is stored or kept as bytes. */
+  readonly isRejection: boolean;
+  /** `settled`: committed, in quarantine, or confirmed elsewhere on the broker. `given-back`: the broker delivers it again. */
+  close(how: 'settled' | 'given-back'): void;
+}
+
+/** A delivery that could be read. It is acked as a whole when every piece is settled, and given back when one was. */
 export interface Parcel {
-  readonly delivery: Delivery;
   readonly pieces: readonly Piece[];
-  readonly records: number;
   /** When the oldest of its batches was accepted. */
   readonly oldestAtMs: number;
 }
 
-/** @throws AppError `invalid` when the message is no bundle. */
-export const openParcel = (delivery: Delivery): Parcel => {
-  const pieces = decodeBundle(delivery.content).map((item) => ({item, batch: batchOf(item)}));
-  return {
-    delivery,
+/** @param onClosed called once, after the delivery was acked or given back. @throws AppError `invalid` when the message is no bundle. */
+export const openParcel = (delivery: Delivery, arrival: Arrival, onClosed: (parcel: Parcel) => void): Parcel => {
+  const items = decodeBundle(delivery.content);
+  let open = items.length;
+  let isGivenBack = false;
+  const close = (how: 'settled' | 'given-back'): void => {
+    open -= 1;
+    isGivenBack ||= how === 'given-back';
+    if (open > 0) return;
+    if (isGivenBack) delivery.requeue();
+    else delivery.ack();
+    onClosed(parcel);
+  };
+  const {routingKey, attempt, isLost} = delivery;
+  const pieces = items.map((item): Piece => {
+    let isClosed = false;
+    return {
+      ...arrival,
+      item,
+      batch: batchOf(item),
+      delivery: {routingKey, attempt, isLost},
+      moves: 0,
+      isRejection: false,
+      close(how) {
+        if (isClosed) return;
+        isClosed = true;
+        close(how);
+      },
+    };
+  });
+  const parcel: Parcel = {
     pieces,
-    // Receipts and states cost too, so a batch weighs at least one.
-    records: pieces.reduce((sum, {batch}) => sum + Math.max(1, recordCount(batch)), 0),
     oldestAtMs: pieces.reduce((oldest, {batch}) => Math.min(oldest, batch.receivedAtMs), Infinity),
   };
+  return parcel;
 };
+
+/** What a piece counts in a window. Receipts and states cost too, so a batch weighs at least one. */
+export const weightOf = ({batch}: Piece): number => Math.max(1, recordCount(batch));
 
 const batchOf = ({meta, payload}: BundleItem): Batch => ({
   deviceId: meta.deviceId,
@@ -45,6 +85,3 @@ const batchOf = ({meta, payload}: BundleItem): Batch => ({
   payload,
   content: parseContent(payload, meta.bad),
 });
-
-/** Names a message that nobody can read, so that its second delivery is recognised. */
-export const fingerprint = (content: Buffer): string => createHash('sha256').update(content).digest('hex');

@@ -1,26 +1,64 @@
+import {createHash} from 'node:crypto';
+import {type Delivery} from '@pisync/core/broker/consumer';
+import {describeError} from '@pisync/core/errors/app-error';
 import {type Shards} from '@pisync/core/shards/shards';
-import {fingerprint} from './parcel.ts';
+import {type Logger} from '@pisync/core/telemetry/logger';
+import {type WorkerMetrics} from '../metrics.ts';
 
 /**
  * Keeps what cannot be applied anywhere in shard 0's quarantine, without a device, for a person to look at. The same bytes
  * are kept once. @throws what the database threw.
  */
-export const keepUnreadable = async (
-  shards: Shards,
+export type KeepUnreadable = (
   reason: string,
   detail: Readonly<Record<string, unknown>>,
   content: Buffer,
-): Promise<void> => {
-  await shards.control('ingest').query({
-    name: 'quarantine-unreadable',
-    text: `insert into quarantine (kind, reason, detail, payload)
-           select 'batch', $1, $2::jsonb, $3 where not exists (
-             select from quarantine where device_key is null and detail ->> 'sha256' = $4)`,
-    values: [
-      reason.replaceAll('\0', ''),
-      JSON.stringify({...detail, sha256: fingerprint(content)}),
-      content,
-      fingerprint(content),
-    ],
-  });
-};
+) => Promise<void>;
+
+export const createKeepUnreadable =
+  (shards: Pick<Shards, 'control'>): KeepUnreadable =>
+  async (reason, detail, content) => {
+    // Names the message, so that its second delivery is recognised.
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    await shards.control('ingest').query({
+      name: 'quarantine-unreadable',
+      text: `insert into quarantine (kind, reason, detail, payload)
+             select 'batch', $1, $2::jsonb, $3 where not exists (
+               select from quarantine where device_key is null and detail ->> 'sha256' = $4)`,
+      values: [reason.replaceAll('\0', ''), JSON.stringify({...detail, sha256}), content, sha256],
+    });
+  };
+
+export interface KeepMessageOptions {
+  readonly keepUnreadable: KeepUnreadable;
+  readonly metrics: Pick<WorkerMetrics, 'quarantined'>;
+  readonly log: Logger;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly stopping: AbortSignal;
+}
+
+const RETRY_MS = 1000;
+
+/** A message that is no bundle is kept where a person finds it; until that worked it stays with the broker. Never rejects. */
+export const createKeepMessage =
+  (options: KeepMessageOptions) =>
+  async (delivery: Delivery, error: unknown): Promise<void> => {
+    const {keepUnreadable, metrics, log, sleep, stopping} = options;
+    const reason = describeError(error);
+    log.error(
+      {queue: delivery.queue, bytes: delivery.content.length, reason},
+      'a message cannot be read and goes to quarantine',
+    );
+    while (!stopping.aborted) {
+      try {
+        await keepUnreadable(reason, {queue: delivery.queue}, delivery.content);
+        metrics.quarantined.inc({kind: 'message'});
+        delivery.ack();
+        return;
+      } catch (failure) {
+        log.warn({reason: describeError(failure)}, 'a message that cannot be read waits for shard 0');
+        await sleep(RETRY_MS, stopping);
+      }
+    }
+    delivery.requeue();
+  };

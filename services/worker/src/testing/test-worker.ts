@@ -37,13 +37,19 @@ export interface RunningWorker {
   close(): Promise<void>;
 }
 
+export interface RunOptions {
+  readonly cache?: Cache;
+  /** Loopback ports to reach shards by, where it is not the server itself: a proxy that can fail. */
+  readonly ports?: ReadonlyMap<number, number>;
+}
+
 /** Shards, broker and cache of one test file, and what it needs to look behind them. */
 export interface WorkerBench {
   readonly shards: TestShards;
   readonly names: BrokerNames;
   readonly publisher: Publisher;
   readonly cache: Cache;
-  readonly start: (options?: {readonly cache?: Cache}) => Promise<RunningWorker>;
+  readonly start: (options?: RunOptions) => Promise<RunningWorker>;
   /** One message; `attempt` as if it had been tried before. */
   publish(batches: readonly Batch[], priority?: 'high' | 'normal', attempt?: number): Promise<void>;
   /** Messages that wait in a queue. */
@@ -127,10 +133,17 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
   );
   const cache = await open(new Registry());
 
-  const start = async (options: {readonly cache?: Cache} = {}): Promise<RunningWorker> => {
+  const start = async (options: RunOptions = {}): Promise<RunningWorker> => {
     const registry = new Registry();
+    const topology = {
+      ...shards.topology,
+      shards: shards.topology.shards.map((shard) => {
+        const port = options.ports?.get(shard.id);
+        return port === undefined ? shard : {...shard, rw: {host: '127.0.0.1', port}};
+      }),
+    };
     const own = await openShards({
-      topology: {current: () => shards.topology, onChange: () => () => undefined},
+      topology: {current: () => topology, onChange: () => () => undefined},
       secretsDir: shards.secretsDir,
       applicationName: 'test-worker',
       log,
@@ -209,6 +222,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       }
       await channel.deleteExchange(names.batches.exchange);
       await channel.deleteExchange(names.requests.exchange);
+      await channel.deleteExchange(names.parked.exchange);
       await channel.close();
       await publisher.close();
       await connection.close();

@@ -1,0 +1,149 @@
+import {describeError} from '@pisync/core/errors/app-error';
+import {type Logger} from '@pisync/core/telemetry/logger';
+import {type Apply} from '../apply/apply.ts';
+import {type Batch} from '../apply/batch.ts';
+import {type Written} from '../apply/shard-writer.ts';
+import {countWritten, type WorkerMetrics} from '../metrics.ts';
+import {type Park} from './park.ts';
+import {type Piece, weightOf} from './parcel.ts';
+import {createPresence} from './presence.ts';
+import {createWindows} from './windows.ts';
+
+/** The way of pieces into one shard. Lanes share nothing, so a shard that is away or slow is no other's problem. */
+export interface Lane {
+  add(piece: Piece): void;
+  readonly isAway: () => boolean;
+  /** Resolves when nothing is at work any more; for after `stopping`. */
+  drain(): Promise<void>;
+}
+
+export interface LaneOptions {
+  readonly shardId: number;
+  /** Windows at work at once, not counting the one of parked pieces. */
+  readonly concurrency: number;
+  readonly apply: Apply;
+  /** Tells caches and live viewers what was committed; never rejects. */
+  readonly announce: (written: readonly Written[]) => Promise<void>;
+  readonly park: Park;
+  readonly onRefused: (piece: Piece, reason: string) => void;
+  readonly onMoved: (pieces: readonly Piece[]) => void;
+  readonly metrics: WorkerMetrics;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly stopping: AbortSignal;
+}
+
+const WINDOW = {weightOf, maxWeight: 1000, maxWaitMs: 20} as const;
+/** From a fence, which lasts milliseconds, to a server that is being replaced: it is noticed within the last of these. */
+const PAUSE_MS = {first: 50, most: 2_000} as const;
+/** Far above what a transaction takes. Grows with each failure to what the server allows a statement, so that a slow shard gets somewhere. */
+const TIMEOUT_MS = {first: 2_000, most: 16_000} as const;
+/** Shorter than what the others would notice, longer than a fence or a deadlock. */
+const PATIENCE_MS = 1_000;
+/** Longer than the longest attempt and pause. */
+const FORGET_AFTER_MS = 30_000;
+
+/**
+ * Windows of pieces that were never parked do not wait for a shard that is away: they are parked, because their deliveries hold pieces of
+ * other shards and their place in the prefetch. Parked pieces are what the shard is tried with, however long it takes.
+ */
+export const createLane = (options: LaneOptions): Lane => {
+  const {shardId, apply, park, metrics, log, now, sleep, stopping} = options;
+  const presence = createPresence({
+    patienceMs: PATIENCE_MS,
+    forgetAfterMs: FORGET_AFTER_MS,
+    now,
+    onChange(change, reason) {
+      switch (change) {
+        case 'doubtful':
+          metrics.pauses.inc({shard: shardId});
+          log.warn({shard: shardId, reason}, 'applying to a shard waits');
+          break;
+        case 'away':
+          log.warn({shard: shardId, reason}, 'a shard is away and its batches are parked');
+          break;
+        case 'back':
+          log.info({shard: shardId, reason}, 'a shard is no longer away');
+          break;
+      }
+    },
+  });
+
+  /** Tries once and settles what can be. @returns what is to be tried again. */
+  const attempt = async (pieces: readonly Piece[], timeoutMs: number): Promise<readonly Piece[]> => {
+    const beganAtMs = now();
+    // A payload is a view of its own into one message, so it names the piece also after its content was rewritten.
+    const pieceOf = new Map(pieces.map((piece) => [piece.batch.payload, piece]));
+    const piecesOf = (batches: readonly Batch[]): readonly Piece[] =>
+      batches.map(({payload}) => pieceOf.get(payload)).filter((piece) => piece !== undefined);
+    const {written, refused, moved, undecided, fault} = await apply(
+      shardId,
+      pieces.map(({batch}) => batch),
+      timeoutMs,
+    );
+    if (fault === undefined) presence.answered();
+    else presence.failed(beganAtMs, fault);
+    metrics.windowSeconds.observe((now() - beganAtMs) / 1000);
+    countWritten(metrics, written);
+    await options.announce(written);
+    for (const {applied, duplicates, conflicts} of written) {
+      for (const piece of piecesOf([...applied, ...duplicates, ...conflicts])) piece.close('settled');
+    }
+    for (const {batch, reason} of refused) for (const piece of piecesOf([batch])) options.onRefused(piece, reason);
+    if (moved.length > 0) options.onMoved(piecesOf(moved));
+    return piecesOf(undecided);
+  };
+
+  const settle = async (pieces: readonly Piece[], mayWait: boolean): Promise<void> => {
+    const oldestAtMs = Math.min(...pieces.map(({batch}) => batch.receivedAtMs));
+    metrics.windowRecords.observe(pieces.reduce((sum, piece) => sum + weightOf(piece), 0));
+    let pending = pieces;
+    for (let failures = 0; !stopping.aborted; failures++) {
+      const isParking = !mayWait && presence.isAway();
+      // What the broker delivers again is not kept here as well, however often its connection breaks.
+      pending = dropLost(pending);
+      if (pending.length === 0) return;
+      pending = isParking
+        ? await park(pending, shardId)
+        : await attempt(pending, Math.min(TIMEOUT_MS.first * 2 ** failures, TIMEOUT_MS.most));
+      if (pending.length === 0) {
+        if (!isParking) metrics.lagSeconds.observe(Math.max(0, now() - oldestAtMs) / 1000);
+        return;
+      }
+      await sleep(Math.min(PAUSE_MS.first * 2 ** failures, PAUSE_MS.most), stopping);
+    }
+    for (const piece of pending) piece.close('given-back');
+  };
+
+  const windows = (concurrency: number, mayWait: boolean) =>
+    createWindows<Piece>({
+      ...WINDOW,
+      concurrency,
+      async process(pieces) {
+        try {
+          await settle(pieces, mayWait);
+        } catch (error) {
+          log.error({shard: shardId, reason: describeError(error)}, 'a window could not be settled and is given back');
+          for (const piece of pieces) piece.close('given-back');
+        }
+      },
+    });
+  const fresh = windows(options.concurrency, false);
+  const parked = windows(1, true);
+
+  return {
+    add: (piece) => (piece.isParked ? parked : fresh).add(piece, piece.isUrgent),
+    isAway: () => presence.isAway(),
+    async drain() {
+      await Promise.all([fresh.drain(), parked.drain()]);
+    },
+  };
+};
+
+const dropLost = (pieces: readonly Piece[]): readonly Piece[] =>
+  pieces.filter((piece) => {
+    const isLost = piece.delivery.isLost();
+    if (isLost) piece.close('given-back');
+    return !isLost;
+  });

@@ -1,0 +1,60 @@
+import {encodeBundle} from '@pisync/core/broker/bundle';
+import {type BrokerNames} from '@pisync/core/broker/names';
+import {type Publisher} from '@pisync/core/broker/publisher';
+import {publishRetry} from '@pisync/core/broker/retry';
+import {describeError} from '@pisync/core/errors/app-error';
+import {type Logger} from '@pisync/core/telemetry/logger';
+import {type WorkerMetrics} from '../metrics.ts';
+import {type Piece} from './parcel.ts';
+import {type KeepUnreadable} from './unreadable.ts';
+
+export interface RefuseOptions {
+  readonly publisher: Pick<Publisher, 'publish'>;
+  readonly names: BrokerNames;
+  readonly keepUnreadable: KeepUnreadable;
+  /** Sends a piece on its way to its shard. */
+  readonly dispatch: (piece: Piece) => void;
+  readonly metrics: Pick<WorkerMetrics, 'batches'>;
+  readonly log: Logger;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly stopping: AbortSignal;
+}
+
+const PAUSE_MS = {first: 100, most: 5_000} as const;
+
+/**
+ * A piece that its shard refuses goes to the next rung, alone; after the last it is applied as a rejection, and if even that is
+ * refused its bytes are kept. Until one of these worked it stays in hand. Never rejects.
+ */
+export const createRefuse = (options: RefuseOptions): ((piece: Piece, reason: string) => Promise<void>) => {
+  const {publisher, names, keepUnreadable, dispatch, metrics, log, sleep, stopping} = options;
+
+  const refuse = async (piece: Piece, reason: string): Promise<void> => {
+    const {batch, item, delivery, isRejection} = piece;
+    const content = encodeBundle([item]);
+    if (isRejection) {
+      await keepUnreadable(reason, {deviceId: batch.deviceId, epoch: batch.epoch, batchSeq: batch.batchSeq}, content);
+      piece.close('settled');
+    } else if ((await publishRetry(publisher, names, {...delivery, content})) === 'scheduled') {
+      metrics.batches.inc({outcome: 'retried'});
+      piece.close('settled');
+    } else {
+      const exhausted = `refused ${delivery.attempt + 1} times, at last: ${reason}`;
+      dispatch({...piece, isRejection: true, batch: {...batch, content: {kind: 'rejected', reason: exhausted}}});
+    }
+  };
+
+  return async (piece, reason) => {
+    for (let pauseMs: number = PAUSE_MS.first; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most)) {
+      try {
+        await refuse(piece, reason);
+        return;
+      } catch (error) {
+        const {deviceId: device, batchSeq} = piece.batch;
+        log.warn({device, batchSeq, reason: describeError(error)}, 'a refused batch stays in hand');
+        await sleep(pauseMs, stopping);
+      }
+    }
+    piece.close('given-back');
+  };
+};
