@@ -7,7 +7,7 @@ import {isNestedDeeperThan, isStorable, mayBeUnstorable} from './json-guard.ts';
 /** Most records of one batch; told to devices in the policy. */
 export const MAX_RECORDS = 500;
 const MAX_DEPTH = 32;
-/** A body may have hundreds of faults of one kind; the first ones say it. */
+/** A body may have hundreds of faults of one kind; after so many each bad record is only named. */
 const MAX_FAULTS = 100;
 
 /** Unknown members are ignored everywhere, so that newer devices may say more. */
@@ -68,9 +68,8 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
     const found = faultsOfRecord(value, suspicious);
     if (found.length === 0) continue;
     bad.push(index);
-    if (faults.length < MAX_FAULTS) {
-      faults.push(...found.map(({pointer, detail}) => ({pointer: `/records/${index}${pointer}`, detail})));
-    }
+    const told = faults.length < MAX_FAULTS ? found : found.slice(0, 1);
+    faults.push(...told.map(({pointer, detail}) => ({pointer: `/records/${index}${pointer}`, detail})));
   }
   const contentHash = createHash('sha256')
     .update(JSON.stringify([state ?? null, records]))
