@@ -1,6 +1,6 @@
 import {gzipSync} from 'node:zlib';
 import {randomBytes, randomUUID} from 'node:crypto';
-import {createServer, type AddressInfo} from 'node:net';
+import {createServer, type AddressInfo, type Socket} from 'node:net';
 import {once} from 'node:events';
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import {openMuteProxy} from '@pisync/core/testing/mute-proxy';
@@ -247,10 +247,21 @@ test('a broker that does not confirm is a 503 with a time to come back, and the 
 
 /** Accepts connections and says nothing: a server that hangs. */
 const openSilence = async () => {
-  const server = createServer((socket) => socket.on('error', () => undefined)).listen(0, '127.0.0.1');
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+  }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  // A listening TCP server has an AddressInfo.
-  return {port: (server.address() as AddressInfo).port, close: () => server.close()};
+  return {
+    // A listening TCP server has an AddressInfo.
+    port: (server.address() as AddressInfo).port,
+    close() {
+      server.close();
+      // It reads nothing, so it does not notice that a client has left.
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 };
 
 test('a Redis that hangs costs milliseconds and changes no answer', async () => {

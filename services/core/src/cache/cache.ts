@@ -27,6 +27,11 @@ export interface CacheOptions {
 
 /** Redis on the same network answers in under 1 ms; what takes longer is better asked elsewhere. How late this process is does not count. */
 const COMMAND_TIMEOUT_MS = 50;
+/**
+ * A connection that is still open so long after its close is destroyed. ioredis waits for this time also where the connection was
+ * down already, and its default of 2 s would keep a process from ending.
+ */
+const DISCONNECT_TIMEOUT_MS = 100;
 const BREAKER = {threshold: 5, pauseMs: 1000} as const;
 
 /** Opens without waiting: a process starts and serves without Redis. */
@@ -45,6 +50,7 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
       port: endpoint.port,
       ...(first === undefined ? {} : {password: first}),
       connectTimeout: 2000,
+      disconnectTimeout: DISCONNECT_TIMEOUT_MS,
       enableAutoPipelining: true,
       // A command must fail now rather than wait for a connection.
       enableOfflineQueue: false,
