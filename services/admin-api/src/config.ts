@@ -18,8 +18,8 @@ export const adminApiConfig = defineConfig({
     ),
     drainMs: variable(
       'PISYNC_DRAIN_MS',
-      'How many milliseconds a stopping process goes on serving, so that proxies stop sending first.',
-      integer(0, 60_000).default(3000),
+      'How many milliseconds a stopping process at least goes on serving, so that proxies stop sending first.',
+      integer(0, 60_000).default(10_000),
     ),
     dashboardDir: variable(
       'PISYNC_DASHBOARD_DIR',

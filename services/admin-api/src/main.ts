@@ -102,7 +102,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   readiness.add('slot map', () => shards.slotMap.check());
   const server = await life.own(
     'HTTP server',
-    () => startHttpServer({app, port: config.httpPort, maxConnections: MAX_CONNECTIONS}),
+    () => startHttpServer({app, port: config.httpPort, maxConnections: MAX_CONNECTIONS, draining: life.stopping}),
     (opened) => opened.stop(),
   );
   log.info({port: server.port}, 'listening');

@@ -42,8 +42,8 @@ export const deviceApiConfig = defineConfig({
     ),
     drainMs: variable(
       'PISYNC_DRAIN_MS',
-      'Milliseconds between "not ready" and the end, so that proxies stop sending first.',
-      integer(0, 60_000).default(5_000),
+      'How many milliseconds a stopping process at least goes on serving, so that proxies stop sending first.',
+      integer(0, 60_000).default(10_000),
     ),
   },
 });

@@ -9,11 +9,11 @@ import {type Component, metadataOf, selectorOf} from '../labels.ts';
 import {podTemplate, type PodShape} from './pod.ts';
 import {httpPort, opsPort, servicePod, serviceProbes} from './service-pod.ts';
 
-/** Longer than the services' own limit for a stop (25 s) and the pause before it together. */
+/**
+ * Longer than the services' own limit for a stop (25 s) and the 10 s before it together, in which they go on serving until proxies have learned that
+ * a pod leaves. They do that themselves and need no preStop hook for it: only they can tell their peers to use other connections.
+ */
 const GRACE_SECONDS = 45;
-
-/** Proxies need a moment to learn that a pod leaves; until then it goes on serving. */
-const LEAVE_SLOWLY = {sleep: {seconds: 5}};
 
 const deployment = (
   context: RegionContext,
@@ -39,7 +39,7 @@ const deployment = (
   },
 });
 
-/** One more before one less: the number that serves never falls below what was asked for. */
+/** One more before one less: the number that serves never falls below what was asked for. A pod is ready only once it can serve. */
 const ROLL = {type: 'RollingUpdate', rollingUpdate: {maxUnavailable: 0, maxSurge: 1}};
 
 /** While an autoscaler sets the number, the operator has no opinion about it. */
@@ -52,7 +52,6 @@ export const deviceApiDeployment = (context: RegionContext): Desired => {
     deployment(context, context.names.deviceApi, 'device-api', ROLL, {
       ...servicePod(context, {command: 'device-api', secrets: ['rabbitmq', 'redis'], ...tier}),
       ports: [httpPort, opsPort],
-      preStop: LEAVE_SLOWLY,
     }),
     tier,
   );
@@ -64,7 +63,6 @@ export const adminApiDeployment = (context: RegionContext): Desired => {
     deployment(context, context.names.adminApi, 'admin-api', ROLL, {
       ...servicePod(context, {command: 'admin-api', secrets: ['rabbitmq', 'redis', 'signing'], ...tier}),
       ports: [httpPort, opsPort],
-      preStop: LEAVE_SLOWLY,
     }),
     tier,
   );
