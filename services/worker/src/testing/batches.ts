@@ -1,4 +1,5 @@
 import {createHash, randomUUID} from 'node:crypto';
+import {type BundleItem} from '@pisync/core/broker/bundle';
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
 import {enrol} from '@pisync/core/devices/enrolment';
 import {dayOf} from '@pisync/core/shards/partitions';
@@ -73,3 +74,21 @@ export const batchOf = (fixture: BatchFixture): Batch => {
     content: parseContent(payload, []),
   };
 };
+
+/** A batch as device-api would put it into a bundle. */
+export const itemOf = (batch: Batch): BundleItem => ({
+  meta: {
+    deviceId: batch.deviceId,
+    deviceKey: batch.deviceKey,
+    slot: batch.slot,
+    epoch: batch.epoch,
+    batchSeq: batch.batchSeq,
+    contentHash: batch.contentHash.toString('hex'),
+    receivedAt: batch.receivedAtMs,
+    receivedDay: batch.receivedDay,
+    mode: batch.mode,
+    reason: batch.reason ?? null,
+    bad: [],
+  },
+  payload: batch.payload,
+});

@@ -1,6 +1,6 @@
 import {randomBytes, randomUUID} from 'node:crypto';
 import {type BrokerConnection, openBrokerConnection} from '@pisync/core/broker/connection';
-import {BUNDLE_MEDIA_TYPE, type BundleItem, encodeBundle} from '@pisync/core/broker/bundle';
+import {BUNDLE_MEDIA_TYPE, encodeBundle} from '@pisync/core/broker/bundle';
 import {
   ATTEMPT_HEADER,
   type BrokerNames,
@@ -18,6 +18,7 @@ import {createTestShards, type TestShards} from '@pisync/core/testing/test-shard
 import {Registry} from 'prom-client';
 import {type Batch} from '../apply/batch.ts';
 import {startWorker} from '../worker.ts';
+import {itemOf} from './batches.ts';
 
 export const PARTITIONS = 2;
 const log = createLogger({level: process.env.PISYNC_TEST_LOG ?? 'silent', service: 'worker', pod: 'test'});
@@ -56,23 +57,6 @@ export interface WorkerBench {
   depth(queue: string): Promise<number>;
   close(): Promise<void>;
 }
-
-export const itemOf = (batch: Batch): BundleItem => ({
-  meta: {
-    deviceId: batch.deviceId,
-    deviceKey: batch.deviceKey,
-    slot: batch.slot,
-    epoch: batch.epoch,
-    batchSeq: batch.batchSeq,
-    contentHash: batch.contentHash.toString('hex'),
-    receivedAt: batch.receivedAtMs,
-    receivedDay: batch.receivedDay,
-    mode: batch.mode,
-    reason: batch.reason ?? null,
-    bad: [],
-  },
-  payload: batch.payload,
-});
 
 /** Waits for a condition, looking every few milliseconds. @throws Error that says what was seen last. */
 export const until = async <T>(

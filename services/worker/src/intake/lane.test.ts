@@ -1,0 +1,153 @@
+import {afterEach, expect, test} from '@jest/globals';
+import {sleep} from '@pisync/core/lifecycle/sleep';
+import {createLogger} from '@pisync/core/telemetry/logger';
+import {Registry} from 'prom-client';
+import {type Applied} from '../apply/apply.ts';
+import {type Batch} from '../apply/batch.ts';
+import {createWorkerMetrics} from '../metrics.ts';
+import {batchesOf, deliver, type TestDelivery} from '../testing/pieces.ts';
+import {createLane} from './lane.ts';
+import {type Piece} from './parcel.ts';
+
+const NOTHING: Applied = {written: [], refused: [], moved: [], undecided: [], fault: undefined};
+const written = (batches: readonly Batch[]): Applied => ({
+  ...NOTHING,
+  written: [{applied: batches, duplicates: [], conflicts: [], positions: []}],
+});
+const refusing = (batches: readonly Batch[]): Applied => ({...NOTHING, undecided: batches, fault: 'refused'});
+
+const stops: AbortController[] = [];
+afterEach(() => stops.splice(0).forEach((stop) => stop.abort()));
+
+/** A lane whose time runs a thousandfold, on a shard and a broker that do what they are told. */
+const bench = () => {
+  const stop = new AbortController();
+  stops.push(stop);
+  const shard = {answer: written, attempts: 0};
+  const broker = {takes: true, parked: 0};
+  const refused: string[] = [];
+  const moved: Piece[] = [];
+  let atMs = 0;
+  const lane = createLane({
+    shardId: 1,
+    concurrency: 2,
+    apply: (_, batches) => {
+      shard.attempts += 1;
+      return Promise.resolve(shard.answer(batches));
+    },
+    announce: () => Promise.resolve(),
+    park: (pieces) => {
+      if (!broker.takes) return Promise.resolve(pieces);
+      broker.parked += pieces.length;
+      for (const piece of pieces) piece.close('settled');
+      return Promise.resolve([]);
+    },
+    onRefused: (piece, reason) => refused.push(`${piece.batch.deviceId}: ${reason}`),
+    onMoved: (pieces) => moved.push(...pieces),
+    metrics: createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []}),
+    log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
+    now: () => atMs,
+    sleep: async (ms, signal) => {
+      atMs += ms;
+      await sleep(ms / 1000, signal);
+    },
+    stopping: stop.signal,
+  });
+  const send = (fixture: {readonly isParked?: boolean; readonly count?: number} = {}): TestDelivery => {
+    const delivery = deliver({batches: batchesOf(fixture.count ?? 1), isParked: fixture.isParked ?? false});
+    for (const piece of delivery.pieces) lane.add(piece);
+    return delivery;
+  };
+  const drain = (): Promise<void> => {
+    stop.abort();
+    return lane.drain();
+  };
+  return {lane, shard, broker, refused, moved, send, drain};
+};
+
+const until = async (what: string, condition: () => boolean): Promise<void> => {
+  const deadline = performance.now() + 5000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`waited 5 s for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+};
+const acked = (delivery: TestDelivery) => until('the ack', () => delivery.outcome() === 'acked');
+
+test('a short fault is waited out and nothing is parked', async () => {
+  const {lane, shard, broker, send} = bench();
+  shard.answer = (batches) => (shard.attempts < 4 ? refusing(batches) : written(batches));
+  await acked(send({count: 3}));
+  expect({attempts: shard.attempts, parked: broker.parked, isAway: lane.isAway()}).toEqual({
+    attempts: 4,
+    parked: 0,
+    isAway: false,
+  });
+});
+
+test('after a second without an answer batches are parked, the next ones without an attempt', async () => {
+  const {lane, shard, broker, send} = bench();
+  shard.answer = refusing;
+  await acked(send({count: 3}));
+  expect(lane.isAway()).toBe(true);
+  const {attempts} = shard;
+  await acked(send({count: 2}));
+  expect({attempts: shard.attempts, parked: broker.parked}).toEqual({attempts, parked: 5});
+});
+
+test('a parked batch is tried until the shard answers, and then others need not be parked', async () => {
+  const {lane, shard, broker, send} = bench();
+  shard.answer = refusing;
+  const patient = send({isParked: true});
+  await until('the shard to be away', () => lane.isAway());
+  await acked(send());
+  shard.answer = written;
+  await acked(patient);
+  await acked(send());
+  expect({parked: broker.parked, isAway: lane.isAway()}).toEqual({parked: 1, isAway: false});
+});
+
+test('what cannot be parked stays in hand and is applied when the shard is back first', async () => {
+  const {lane, shard, broker, send} = bench();
+  shard.answer = refusing;
+  broker.takes = false;
+  const [patient, other] = [send({isParked: true}), send()];
+  await until('the shard to be away', () => lane.isAway());
+  shard.answer = written;
+  await Promise.all([acked(patient), acked(other)]);
+  expect(broker.parked).toBe(0);
+});
+
+test('what stopping leaves undecided is given back', async () => {
+  const {lane, shard, broker, send, drain} = bench();
+  shard.answer = refusing;
+  broker.takes = false;
+  const deliveries = [send({isParked: true}), send(), send({count: 4})];
+  await until('the shard to be away', () => lane.isAway());
+  await drain();
+  expect(deliveries.map((delivery) => delivery.outcome())).toEqual(['requeued', 'requeued', 'requeued']);
+});
+
+test('what the broker delivers again is not kept', async () => {
+  const {lane, shard, send} = bench();
+  shard.answer = refusing;
+  const patient = send({isParked: true});
+  await until('the shard to be away', () => lane.isAway());
+  patient.lose();
+  await until('the piece to be dropped', () => patient.outcome() === 'requeued');
+});
+
+test('refused and moved batches go their ways and the others of the bundle are settled', async () => {
+  const {shard, refused, moved, send} = bench();
+  shard.answer = (batches) => {
+    const [bad, elsewhere, ...good] = batches;
+    if (bad === undefined || elsewhere === undefined) throw new Error('three batches come together');
+    return {...written(good), refused: [{batch: bad, reason: 'a riddle'}], moved: [elsewhere]};
+  };
+  const delivery = send({count: 3});
+  await until('the verdicts', () => moved.length === 1);
+  expect(refused).toEqual(['device-0: a riddle']);
+  expect(delivery.outcome()).toBe('open');
+  for (const piece of delivery.pieces) piece.close('settled');
+  expect(delivery.outcome()).toBe('acked');
+});

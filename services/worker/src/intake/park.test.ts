@@ -1,0 +1,76 @@
+import {expect, test} from '@jest/globals';
+import {decodeBundle} from '@pisync/core/broker/bundle';
+import {ATTEMPT_HEADER, brokerNames, PARKED_HEADER} from '@pisync/core/broker/names';
+import {type Outgoing} from '@pisync/core/broker/publisher';
+import {createLogger} from '@pisync/core/telemetry/logger';
+import {Registry} from 'prom-client';
+import {createWorkerMetrics} from '../metrics.ts';
+import {batchesOf, deliver} from '../testing/pieces.ts';
+import {createPark} from './park.ts';
+
+const names = brokerNames('test');
+
+const bench = (refuses: (message: Outgoing) => boolean = () => false) => {
+  const sent: Outgoing[] = [];
+  const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
+  const park = createPark({
+    publisher: {
+      publish: (message) => {
+        sent.push(message);
+        return refuses(message) ? Promise.reject(new Error('the broker blocks publishers')) : Promise.resolve();
+      },
+    },
+    names,
+    metrics,
+    log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
+  });
+  return {sent, park};
+};
+
+test('pieces of several bundles are packed together, with their attempts as they were', async () => {
+  const {sent, park} = bench();
+  const [a, b] = [deliver({batches: batchesOf(2), attempt: 3}), deliver({batches: batchesOf(1), attempt: 3})];
+  expect(await park([...a.pieces, ...b.pieces], 7)).toEqual([]);
+  expect(sent).toMatchObject([
+    {
+      exchange: names.parked.exchange,
+      routingKey: 'p00.normal',
+      headers: {[ATTEMPT_HEADER]: 3, [PARKED_HEADER]: names.parked.queue(7)},
+    },
+  ]);
+  expect(sent.flatMap(({content}) => decodeBundle(content)).map(({payload}) => payload)).toEqual(
+    [...a.pieces, ...b.pieces].map(({item}) => item.payload),
+  );
+  expect([a.outcome(), b.outcome()]).toEqual(['acked', 'acked']);
+});
+
+test('another way back, another number of attempts or too many batches is another message', async () => {
+  const {sent, park} = bench();
+  const deliveries = [
+    deliver({batches: batchesOf(1)}),
+    deliver({batches: batchesOf(1), routingKey: 'p00.high'}),
+    deliver({batches: batchesOf(1), attempt: 1}),
+    deliver({batches: batchesOf(64)}),
+  ];
+  await park(
+    deliveries.flatMap(({pieces}) => pieces),
+    0,
+  );
+  expect(sent.map(({content}) => decodeBundle(content).length).sort((x, y) => x - y)).toEqual([1, 1, 1, 64]);
+});
+
+test('what belongs to no shard waits on the first rung and burns no attempt', async () => {
+  const {sent, park} = bench();
+  await park(deliver({batches: batchesOf(1)}).pieces, undefined);
+  expect(sent).toMatchObject([{exchange: names.retry.exchange({name: '5s', delayMs: 5000}), headers: {}}]);
+});
+
+test('what the broker does not confirm stays in hand, and only its delivery stays open', async () => {
+  const {park} = bench(({routingKey}) => routingKey === 'p01.normal');
+  const [taken, refused] = [
+    deliver({batches: batchesOf(1)}),
+    deliver({batches: batchesOf(2), routingKey: 'p01.normal'}),
+  ];
+  expect(await park([...taken.pieces, ...refused.pieces], 0)).toEqual(refused.pieces);
+  expect([taken.outcome(), refused.outcome()]).toEqual(['acked', 'open']);
+});
