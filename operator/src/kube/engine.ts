@@ -102,9 +102,9 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
       onServedChange: () => wakeAll(),
     }),
   }));
-  const probe = new LagProbe(clock);
   /** Exists while this process leads; the caches are kept warm without it. */
   let queue: WorkQueue | undefined;
+  const probe = new LagProbe(clock, () => queue?.sample());
 
   const unsynced = (): readonly string[] =>
     reflectors.filter(({reflector}) => !reflector.synced).map(({label}) => label);

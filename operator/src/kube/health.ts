@@ -6,15 +6,17 @@ const LONGEST_LAG_MS = 5_000;
 
 export type Verdict = {readonly ok: true} | {readonly ok: false; readonly problems: readonly string[]};
 
-/** Measures how late the event loop runs its timers. */
+/** Measures how late the event loop runs its timers, and calls `onBeat` once a second for what else grows with time alone. */
 export class LagProbe {
   readonly #clock: Clock;
+  readonly #onBeat: () => void;
   #dueMs: number;
   #lastLagMs = 0;
   #cancel: () => void = () => undefined;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, onBeat: () => void = () => undefined) {
     this.#clock = clock;
+    this.#onBeat = onBeat;
     this.#dueMs = clock.monotonicMs() + BEAT_MS;
     this.#schedule();
   }
@@ -32,6 +34,7 @@ export class LagProbe {
       this.#lastLagMs = Math.max(0, this.#clock.monotonicMs() - this.#dueMs);
       this.#dueMs = this.#clock.monotonicMs() + BEAT_MS;
       this.#schedule();
+      this.#onBeat();
     });
   }
 }

@@ -1,16 +1,19 @@
 import {beforeEach, describe, expect, test} from '@jest/globals';
+import {type KubeMetrics} from './metrics.ts';
 import {FakeClock} from './testing/fake-clock.ts';
 import {testMetrics} from './testing/fixtures.ts';
 import {WorkQueue} from './work-queue.ts';
 
 let clock: FakeClock;
 let queue: WorkQueue;
+let metrics: KubeMetrics;
 let idle: Promise<string | undefined> | undefined;
 
 beforeEach(() => {
   clock = new FakeClock();
   idle = undefined;
-  queue = new WorkQueue('shop', clock, testMetrics());
+  metrics = testMetrics();
+  queue = new WorkQueue('shop', clock, metrics);
 });
 
 /** A worker that is quick: takes what there is and stays at the queue. */
@@ -79,7 +82,7 @@ describe('a work queue', () => {
     expect(await takeAll()).toEqual([]);
   });
 
-  test('knows how long the oldest pass has been running', async () => {
+  test('knows how long the oldest pass has been running, also in its metrics', async () => {
     queue.add('a', 'normal');
     await queue.take();
     await clock.advance(3_000);
@@ -87,6 +90,8 @@ describe('a work queue', () => {
     await queue.take();
     await clock.advance(1_000);
     expect(queue.longestRunningMs()).toBe(4_000);
+    queue.sample();
+    expect((await metrics.longestRunningSeconds.get()).values).toMatchObject([{value: 4}]);
   });
 
   test('closing wakes idle workers, drops what waits and resolves when the last one is done', async () => {

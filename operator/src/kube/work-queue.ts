@@ -112,12 +112,21 @@ export class WorkQueue {
     return Math.max(0, ...[...this.#processing.values()].map((startedMs) => now - startedMs));
   }
 
+  /** Brings the metrics up to date that change without a key being added or taken. */
+  sample(): void {
+    for (const priority of PRIORITIES) {
+      this.#metrics.queueDepth.set({...this.#labels, priority}, this.#waiting[priority].size);
+    }
+    this.#metrics.longestRunningSeconds.set(this.#labels, this.longestRunningMs() / 1000);
+  }
+
   /** Hands out nothing any more and resolves when the last worker is done. */
   close(): Promise<void> {
     this.#closed = true;
     for (const {cancel} of this.#timers.values()) cancel();
     this.#timers.clear();
     for (const priority of PRIORITIES) this.#waiting[priority].clear();
+    this.sample();
     for (const resolve of this.#takers.splice(0)) resolve(undefined);
     if (this.#processing.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#drained.push(resolve));
@@ -137,9 +146,8 @@ export class WorkQueue {
         this.#metrics.queueSeconds.observe(this.#labels, (now - sinceMs) / 1000);
         taker(key);
       }
-      this.#metrics.queueDepth.set({...this.#labels, priority}, this.#waiting[priority].size);
     }
-    this.#metrics.longestRunningSeconds.set(this.#labels, this.longestRunningMs() / 1000);
+    this.sample();
   }
 }
 
