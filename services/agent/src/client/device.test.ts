@@ -182,6 +182,25 @@ describe('a device', () => {
     expect({refused, dropped: device.outbox.dropped}).toEqual({refused: 6, dropped: 1});
   });
 
+  test('takes a new epoch before it numbers anything when its storage is a restored backup', async () => {
+    const device = makeDevice();
+    await device.record(readings(1));
+    await until(device, () => drained(device), 'applied');
+    const backup = {identity: saved.at(-1), journal: structuredClone(journal)};
+    await device.record(readings(1));
+    device.wakeUp('scheduled');
+    await until(device, () => device.outbox.applied === 2, 'applied after the backup');
+    await closeTransport();
+
+    const outbox = new Outbox();
+    for (const entry of backup.journal) outbox.apply(entry);
+    const restored = makeDevice(backup.identity, outbox);
+    await restored.record([{k: 'new', t: 99, d: {}}]);
+    await until(restored, () => drained(restored), 'applied in a new epoch');
+    expect(taken()).toEqual(['e1:1 1', 'e1:2 2', 'e2:1 1']);
+    expect([...region.devices.values()].flatMap(({conflicts}) => conflicts)).toEqual([]);
+  });
+
   test('numbers anew what a region that was reset never gave an epoch for', async () => {
     const outbox = new Outbox();
     const reading = (t: number): OutboxEntry => ({op: 'reading', reading: {k: 'n', t, d: {}}});

@@ -71,7 +71,11 @@ export class Device {
   constructor(parts: DeviceParts) {
     this.#parts = parts;
     this.#identity = parts.identity;
-    this.#session = startSession(parts.identity.credential !== undefined, parts.clock.monotonicMs());
+    this.#session = startSession(
+      parts.identity.credential !== undefined,
+      parts.outbox.lastBatchSeq > 0,
+      parts.clock.monotonicMs(),
+    );
   }
 
   get identity(): Identity {

@@ -31,6 +31,11 @@ export interface Session {
   readonly syncWanted: boolean;
   /** The next enrolment uses a new secret, which makes a new epoch. */
   readonly newSecretWanted: boolean;
+  /**
+   * The region has said how far it is in our epoch since we started. Before that nothing is numbered: our storage may be a backup that was restored, or a
+   * copy of a card, and its numbers used already.
+   */
+  readonly isPositionKnown: boolean;
   readonly policy: Policy;
   /** Most records a batch may have: the policy's, or less after a 413. */
   readonly recordLimit: number;
@@ -43,7 +48,8 @@ export interface Session {
   readonly home: string | undefined;
 }
 
-export const startSession = (enrolled: boolean, nowMs: number): Session => ({
+/** @param numbered whether the outbox has given out numbers in its epoch */
+export const startSession = (enrolled: boolean, numbered: boolean, nowMs: number): Session => ({
   phase: enrolled ? 'sync' : 'enrol',
   failures: 0,
   lastError: undefined,
@@ -53,6 +59,7 @@ export const startSession = (enrolled: boolean, nowMs: number): Session => ({
   fullWanted: false,
   syncWanted: false,
   newSecretWanted: false,
+  isPositionKnown: !numbered,
   policy: DEFAULT_POLICY,
   recordLimit: DEFAULT_POLICY.maxRecords,
   attempt: 1,
@@ -75,6 +82,7 @@ export const decide = (session: Session, outbox: Outbox, nowMs: number): Action 
   if (session.newSecretWanted || session.phase === 'enrol' || outbox.epoch === undefined) {
     return {kind: 'enrol', newSecret: session.newSecretWanted};
   }
+  if (!session.isPositionKnown) return {kind: 'heartbeat', epoch: outbox.epoch, reason: session.dueReason};
   const head = outbox.toSend;
   if (head !== undefined) return {kind: 'send', batch: head};
   if (nowMs < session.dueMs) return {kind: 'wait', untilMs: session.dueMs};
@@ -128,6 +136,9 @@ const accepted = (
   const forced = answer.commands.some(({type}) => type === 'sync.full' || type === 'sync.delta');
   const continueNow = forced || (answer.continueNow && outbox.queued > 0);
   const isBatch = 'batchSeq' in sent;
+  const isPresent = sent.epoch === outbox.epoch;
+  // The first word after a start says nothing of when to sync.
+  const wasKnown = session.isPositionKnown;
   const next: Session = {
     ...session,
     failures: 0,
@@ -135,11 +146,15 @@ const accepted = (
     refusals: 0,
     lastError: undefined,
     notBeforeMs: nowMs,
-    dueMs: continueNow ? nowMs : nowMs + scheduledInMs(answer),
-    dueReason: forced ? 'forced' : 'scheduled',
+    dueMs: continueNow ? nowMs : wasKnown ? nowMs + scheduledInMs(answer) : session.dueMs,
+    dueReason: forced ? 'forced' : wasKnown ? 'scheduled' : session.dueReason,
     fullWanted: answer.commands.some(({type}) => type === 'sync.full') || (session.fullWanted && !isBatch),
     syncWanted: forced || (session.syncWanted && !isBatch),
-    newSecretWanted: answer.commands.some(({type}) => type === 'epoch.new'),
+    newSecretWanted:
+      answer.commands.some(({type}) => type === 'epoch.new') ||
+      // It has numbers that we never gave out: what we have is older than what was sent from it.
+      (isPresent && answer.applied > outbox.lastBatchSeq),
+    isPositionKnown: wasKnown || isPresent,
     policy: answer.policy,
     recordLimit: Math.min(answer.policy.maxRecords, Math.max(session.recordLimit * 2, 1)),
     configRev: answer.config?.rev ?? session.configRev,
@@ -240,7 +255,14 @@ export const afterEnrol = (session: Session, outcome: EnrolOutcome, outbox: Outb
   }
   return {
     // Failures are kept until a sync succeeds: a credential that is refused right after enrolment must not become a tight loop.
-    session: {...session, phase: 'sync', newSecretWanted: false, policy, recordLimit: policy.maxRecords},
+    session: {
+      ...session,
+      phase: 'sync',
+      newSecretWanted: false,
+      isPositionKnown: session.isPositionKnown || epoch !== outbox.epoch,
+      policy,
+      recordLimit: policy.maxRecords,
+    },
     entries,
   };
 };
