@@ -1,4 +1,5 @@
-import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test} from '@jest/globals';
+import {afterAll, afterEach, beforeAll, expect, jest, test} from '@jest/globals';
+import {RETRY_RUNGS} from '@pisync/core/broker/names';
 import {type MuteProxy, openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {type Batch} from './apply/batch.ts';
 import {batchOf, enrolDevices, type TestDevice} from './testing/batches.ts';
@@ -10,7 +11,6 @@ jest.setTimeout(120_000);
 const BUNDLES = 300;
 /** A device's batches are one after the other, so that its position says how many are applied. */
 const DEVICES = 6;
-const AWAY = 1;
 /** What a busy machine may add to the times that are promised. */
 const SLACK_MS = 3_000;
 
@@ -25,23 +25,28 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-beforeEach(async () => {
-  const {host, port} = bench.shards.target(AWAY);
+/** Starts a worker that reaches one shard through a proxy, and devices on that shard and on the other that have synced once. */
+const prepare = async (shardId: number): Promise<void> => {
+  const {host, port} = bench.shards.target(shardId);
   proxy = await openMuteProxy(new URL(`tcp://${host}:${port}`));
-  worker = await bench.start({ports: new Map([[AWAY, proxy.port]])});
+  worker = await bench.start({ports: new Map([[shardId, proxy.port]])});
   const {shards} = bench.shards;
   const devices = await enrolDevices(shards, DEVICES * 20);
-  const onShard = (shardId: number) =>
-    devices.filter(({slot}) => shards.slotMap.shardOf(slot) === shardId && slot % PARTITIONS === 0).slice(0, DEVICES);
-  away = onShard(AWAY);
-  well = onShard(1 - AWAY);
+  // Of one partition, as a bundle's batches are.
+  const onShard = (owner: number) =>
+    devices.filter(({slot}) => shards.slotMap.shardOf(slot) === owner && slot % PARTITIONS === 0).slice(0, DEVICES);
+  away = onShard(shardId);
+  well = onShard(1 - shardId);
   expect([away.length, well.length]).toEqual([DEVICES, DEVICES]);
   await publishRounds(1, 1);
   await waitApplied([...away, ...well], 1);
-});
-afterEach(async () => {
+};
+const comeBack = (): void => {
   proxy.state.mute = false;
   proxy.state.refuse = false;
+};
+afterEach(async () => {
+  comeBack();
   await worker.close();
   proxy.close();
 });
@@ -87,46 +92,81 @@ const count = async (devices: readonly TestDevice[], what: string): Promise<numb
     0,
   );
 
-describe.each([
-  {
-    how: 'refuses connections',
-    leave: () => {
-      proxy.state.refuse = true;
-      proxy.cut();
-    },
-    promisedMs: 2_000,
-  },
-  {
-    how: 'takes connections and never answers',
-    leave: () => {
-      proxy.state.mute = true;
-    },
-    promisedMs: 4_000,
-  },
-])('while a shard $how', ({leave, promisedMs}) => {
-  test('the others go on, and afterwards its batches are applied once each without an attempt more', async () => {
+/** What was stored of both sets of devices, and what must not have happened. */
+const expectOnceEach = async (rounds: number): Promise<void> => {
+  const devices = [...away, ...well];
+  const batches = rounds * devices.length;
+  expect({
+    receipts: await count(devices, 'receipt'),
+    records: await count(devices, 'record'),
+    quarantined: await count(devices, 'quarantine'),
+    retried: await worker.counter('pisync_worker_batches_total', {outcome: 'retried'}),
+  }).toEqual({receipts: batches, records: batches * 2, quarantined: 0, retried: 0});
+  const {parked, retry} = bench.names;
+  for (const queue of [parked.queue(0), parked.queue(1), ...RETRY_RUNGS.map((rung) => retry.queue(rung))]) {
+    expect({queue, messages: await bench.depth(queue)}).toEqual({queue, messages: 0});
+  }
+};
+
+const refuse = (): void => {
+  proxy.state.refuse = true;
+  proxy.cut();
+};
+const hang = (): void => {
+  proxy.state.mute = true;
+};
+
+test.each([
+  {shardId: 1, how: 'refuses connections', leave: refuse, noticedMs: 2_000},
+  {shardId: 0, how: 'refuses connections', leave: refuse, noticedMs: 2_000},
+  {shardId: 1, how: 'takes connections and never answers', leave: hang, noticedMs: 4_000},
+])(
+  'while shard $shardId $how the other goes on, and afterwards every batch is applied once without an attempt more',
+  async ({shardId, leave, noticedMs}) => {
+    await prepare(shardId);
     const rounds = BUNDLES / DEVICES;
     leave();
     await publishRounds(2, 1 + rounds);
-    await waitApplied(well, 1 + rounds, promisedMs + SLACK_MS);
+    await waitApplied(well, 1 + rounds, noticedMs + SLACK_MS);
     expect(await positions(away)).toEqual(away.map(() => 1));
+    expect(await worker.counter('pisync_worker_shard_away')).toBe(1);
 
-    // Known to be away by now: nothing is waited for any more.
+    // Nothing is waited for any more.
     await publishRounds(2 + rounds, 2 + rounds);
-    await waitApplied(well, 2 + rounds, 500 + SLACK_MS);
+    await waitApplied(well, 2 + rounds, SLACK_MS);
 
-    proxy.state.mute = false;
-    proxy.state.refuse = false;
-    const began = performance.now();
+    comeBack();
     await waitApplied(away, 2 + rounds, 5_000 + SLACK_MS);
-    console.log(`back after ${Math.round(performance.now() - began)} ms`);
-    const batches = (2 + rounds) * DEVICES * 2;
-    const devices = [...away, ...well];
-    expect({
-      receipts: await count(devices, 'receipt'),
-      records: await count(devices, 'record'),
-      quarantined: await count(devices, 'quarantine'),
-      retried: await worker.counter('pisync_worker_batches_total', {outcome: 'retried'}),
-    }).toEqual({receipts: batches, records: batches * 2, quarantined: 0, retried: 0});
-  });
+    await until(
+      'the last ack',
+      () => worker.counter('pisync_worker_backlog_age_seconds'),
+      (seen) => seen === 0,
+    );
+    await expectOnceEach(2 + rounds);
+    expect(await worker.counter('pisync_worker_shard_away')).toBe(0);
+  },
+);
+
+test('workers that come and go while a shard is away lose nothing of what they parked', async () => {
+  await prepare(1);
+  refuse();
+  const rounds = BUNDLES / DEVICES;
+  const publishing = publishRounds(2, 1 + rounds);
+  await until(
+    'the first parked batches',
+    () => worker.counter('pisync_worker_batches_total', {outcome: 'parked'}),
+    (seen) => seen > 0,
+  );
+  await worker.close();
+  await publishing;
+  worker = await bench.start({ports: new Map([[1, proxy.port]])});
+  await waitApplied(well, 1 + rounds);
+  comeBack();
+  await waitApplied(away, 1 + rounds);
+  await until(
+    'the last ack',
+    () => worker.counter('pisync_worker_backlog_age_seconds'),
+    (seen) => seen === 0,
+  );
+  await expectOnceEach(1 + rounds);
 });

@@ -231,30 +231,60 @@ test('a batch refused for an unknown reason climbs the ladder alone and ends in 
   expect(await applied(bad)).toBe(0);
   await bench.publish([riddle], 'normal', 4);
   await waitApplied(bad, 1);
-  const quarantined = await bench.shards.shards
-    .pool(bench.shards.shards.shardOfDevice(bad.deviceId), 'job')
-    .query<{reason: string; payload: Buffer}>('select reason, payload from quarantine where device_key = $1', [
-      bad.deviceKey,
-    ]);
-  expect(quarantined.rows).toMatchObject([
+  expect(await quarantined(bad)).toEqual([
     {reason: 'refused 5 times, at last: this record is riddle', payload: riddle.payload},
   ]);
   expect(await worker.counter('pisync_worker_batches_total', {outcome: 'retried'})).toBe(1);
 });
 
-test('a day whose partition is missing gets one; a day beyond retention does not', async () => {
+/** The batches of a device that are kept for a person. */
+const quarantined = async ({deviceId, deviceKey}: TestDevice) => {
+  const {shards} = bench.shards;
+  const found = await shards
+    .pool(shards.shardOfDevice(deviceId), 'job')
+    .query<{reason: string; payload: Buffer}>('select reason, payload from quarantine where device_key = $1', [
+      deviceKey,
+    ]);
+  return found.rows;
+};
+
+const day = (ago: number): string => dayOf(Date.now() - ago * 86_400_000);
+
+test('a day whose partition is missing gets one; a batch of a day beyond retention is rejected at once', async () => {
   const [late, ancient] = await enrolDevices(bench.shards.shards, 2);
   if (late === undefined || ancient === undefined) throw new Error('two devices were not enrolled');
-  await startWorker();
-  const day = (ago: number) => dayOf(Date.now() - ago * 86_400_000);
-  await bench.publish([batchOf({device: late, batchSeq: 1, receivedDay: day(6)})]);
-  await bench.publish([batchOf({device: ancient, batchSeq: 1, receivedDay: day(400)})], 'normal', 4);
+  const worker = await startWorker();
+  const old = batchOf({device: ancient, batchSeq: 1, receivedDay: day(400)});
+  await bench.publish([batchOf({device: late, batchSeq: 1, receivedDay: day(6)}), old]);
   await waitApplied(late, 1);
   await waitApplied(ancient, 1);
   expect(await stored([late])).toMatchObject({records: 2});
   expect(await listReceiptsAfter(bench.shards.shards, ancient, {epoch: 1, after: 0, limit: 9})).toMatchObject([
     {outcome: 'rejected'},
   ]);
+  expect(await quarantined(ancient)).toEqual([
+    {
+      reason: `received on ${day(400)}, and the records of days before ${day(30)} are not kept any more`,
+      payload: old.payload,
+    },
+  ]);
+  expect(await worker.counter('pisync_worker_batches_total', {outcome: 'retried'})).toBe(0);
+});
+
+test('a batch of a day that is ahead climbs the ladder, and its reason names the clocks', async () => {
+  const device = await oneDevice();
+  const worker = await startWorker();
+  const ahead = batchOf({device, batchSeq: 1, receivedDay: day(-9)});
+  await bench.publish([ahead]);
+  await until(
+    'the first rung',
+    () => worker.counter('pisync_worker_batches_total', {outcome: 'retried'}),
+    (seen) => seen === 1,
+  );
+  expect(await applied(device)).toBe(0);
+  await bench.publish([ahead], 'normal', 4);
+  await waitApplied(device, 1);
+  expect(await quarantined(device)).toMatchObject([{reason: expect.stringMatching(/clock/)}]);
 });
 
 test('a message that is no bundle is kept in the quarantine of shard 0', async () => {

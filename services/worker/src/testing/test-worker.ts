@@ -33,7 +33,7 @@ const addressOf = (variable: string): URL => {
 export interface RunningWorker {
   readonly connection: BrokerConnection;
   readonly registry: Registry;
-  /** Sum of a counter's series whose labels match. */
+  /** Sum of a metric's series whose labels match. */
   counter(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
   close(): Promise<void>;
 }
@@ -204,6 +204,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
         await channel.deleteQueue(names.retry.queue(rung));
         await channel.deleteExchange(names.retry.exchange(rung));
       }
+      for (const shardId of shards.shards.ids()) await channel.deleteQueue(names.parked.queue(shardId));
       await channel.deleteExchange(names.batches.exchange);
       await channel.deleteExchange(names.requests.exchange);
       await channel.deleteExchange(names.parked.exchange);
