@@ -52,3 +52,30 @@ test('the first pod by name is the one that is told about', () => {
   const children = new Children([pod(status, 'eu-worker-b'), pod(status, 'eu-worker-a')]);
   expect(problemOf(children, 'worker')?.message).toContain('eu-worker-a');
 });
+
+test.each([
+  ['whose pod is not made', {observedGeneration: 2, replicas: 0}, true],
+  ['whose pod exists', {observedGeneration: 2, replicas: 1}, false],
+  ['that its controller has not looked at yet', {observedGeneration: 1, replicas: 0}, false],
+])('a StatefulSet %s', (_what, status, isProblem) => {
+  const set = {
+    apiVersion: 'apps/v1',
+    kind: 'StatefulSet',
+    metadata: {
+      name: 'eu-pg-0',
+      uid: 'set',
+      resourceVersion: '1',
+      generation: 2,
+      labels: {'app.kubernetes.io/component': 'postgres'},
+    },
+    spec: {replicas: 1},
+    status,
+  };
+  const problem = problemOf(new Children([set]), 'postgres');
+  expect(problem?.reason).toBe(isProblem ? 'FailedCreate' : undefined);
+  expect(problem?.message ?? '').toBe(
+    isProblem
+      ? '0 of 1 pods exist: a quota or Pod Security may forbid them, see kubectl describe statefulset/eu-pg-0'
+      : '',
+  );
+});

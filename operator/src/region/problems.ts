@@ -85,6 +85,18 @@ const ofDeployment = (object: KubeObject): Problem | undefined => {
   return failure && {reason: failure.reason, message: failure.message.slice(0, 512)};
 };
 
+/** A StatefulSet has no condition for it: its controller tells only in events why it cannot make a pod. */
+const ofStatefulSet = ({metadata}: KubeObject, children: Children): Problem | undefined => {
+  const live = children.workload(KINDS.statefulSet, metadata.name);
+  if (live === undefined || live.status.observedGeneration < live.metadata.generation) return undefined;
+  const {replicas} = live.spec;
+  if (live.status.replicas >= replicas) return undefined;
+  return {
+    reason: 'FailedCreate',
+    message: `${live.status.replicas} of ${replicas} pods exist: a quota or Pod Security may forbid them, see kubectl describe statefulset/${metadata.name}`,
+  };
+};
+
 /** The first problem of a component, in the order of names so that it does not change from pass to pass. */
 export const problemOf = (children: Children, component: Component): Problem | undefined =>
   children.all
@@ -92,5 +104,6 @@ export const problemOf = (children: Children, component: Component): Problem | u
     .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
     .flatMap((object) => {
       if (object.kind === KINDS.pod.kind) return ofPod(object) ?? [];
+      if (object.kind === KINDS.statefulSet.kind) return ofStatefulSet(object, children) ?? [];
       return object.kind === KINDS.deployment.kind ? (ofDeployment(object) ?? []) : [];
     })[0];
