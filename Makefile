@@ -8,7 +8,6 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 # Where `check` writes the results of the unit tests (used by `make test`).
 JEST_JSON ?=
-CHARTS := charts/pisync charts/pisync-region
 
 .PHONY: help
 help: ## what there is
@@ -56,8 +55,7 @@ images-built: ready-cluster
 
 .PHONY: charts
 charts: generate ## packages of both Helm charts, in out/charts
-	@mkdir -p out/charts
-	@node scripts/cluster/main.ts exec -- helm package $(CHARTS) --destination out/charts
+	@node scripts/charts/main.ts out/charts
 
 .PHONY: generate
 generate: ready ## the CRD, its documentation and the charts' generated parts

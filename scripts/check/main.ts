@@ -1,8 +1,8 @@
 import {mkdirSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {parseArgs} from 'node:util';
-import {cachedBinaries} from '../cluster/binaries.ts';
-import {runCommand, succeeds} from '../terminal/command.ts';
+import {findHelm} from '../cluster/helm.ts';
+import {runCommand} from '../terminal/command.ts';
 import {runSteps, type Step} from '../terminal/steps.ts';
 
 /** `make check`: all that can be known without a server, side by side. */
@@ -26,13 +26,6 @@ const step = (name: string, argv: readonly [string, ...string[]], needs: readonl
 
 const SOURCES = ['contract', 'operator', 'services', 'scripts', 'test', 'bench'];
 
-/** Helm comes with the local cluster's binaries; a machine that has neither them nor its own checks the charts in `make test`. */
-async function helm(): Promise<string | undefined> {
-  const {binDir} = cachedBinaries() ?? {};
-  if (binDir !== undefined) return join(binDir, 'helm');
-  return (await succeeds(['helm', 'version'])) ? 'helm' : undefined;
-}
-
 async function main(): Promise<number> {
   if (values.help) {
     console.log(HELP);
@@ -40,8 +33,8 @@ async function main(): Promise<number> {
   }
   const json = values['jest-json'];
   if (json !== undefined) mkdirSync(dirname(json), {recursive: true});
-  const lint = await helm();
-  if (lint === undefined) console.log('helm is not installed: the charts are not linted here (make test does it)');
+  const helm = await findHelm();
+  if (helm === undefined) console.log('helm is not installed: the charts are not linted here (make test does it)');
   return runSteps(
     [
       step('format', ['prettier', '--check', '--log-level', 'warn', '.']),
@@ -59,9 +52,9 @@ async function main(): Promise<number> {
         'unit',
         ...(json === undefined ? [] : ['--json', `--outputFile=${json}`]),
       ]),
-      ...(lint === undefined
+      ...(helm === undefined
         ? []
-        : [step('charts', [lint, 'lint', '--strict', 'charts/pisync', 'charts/pisync-region'])]),
+        : [step('charts', [helm, 'lint', '--strict', 'charts/pisync', 'charts/pisync-region'])]),
     ],
     {logFolder: join(root, 'out/logs/check'), keepGoing: true},
   );
