@@ -14,9 +14,16 @@ interface Verdict {
   readonly duplicated: number;
 }
 
+/** What the simulator counted; see services/agent. */
+interface Report {
+  readonly acked: number;
+  /** Calls that got no 2xx, by what went wrong. */
+  readonly errors: Readonly<Record<string, number>>;
+}
+
 export interface RunningFleet {
   /** Ends when every device has synced all its batches; fails when the simulator does. */
-  readonly done: Promise<void>;
+  readonly done: Promise<Report>;
   /** Compares what devices were told with what the shards hold. */
   judge(): Promise<Verdict>;
 }
@@ -39,6 +46,7 @@ export async function startFleet(
   const tokenFile = join(folder, 'enrolment-token');
   writeFileSync(tokenFile, await region.kubectl.secret(`${region.name}-bootstrap`, 'enrolment-token'), {mode: 0o600});
   const ledger = join(folder, 'ledger.ndjson');
+  const reportFile = join(folder, 'report.json');
   const child = spawn(
     process.execPath,
     [
@@ -55,19 +63,21 @@ export async function startFleet(
       ...['--backoff-scale', '0.02'],
       ...['--deadline', '120'],
       ...['--ledger', ledger],
-      ...['--report', join(folder, 'report.json')],
+      ...['--report', reportFile],
     ],
     {stdio: ['ignore', 'pipe', 'pipe']},
   );
   let printed = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (printed += text));
-  const done = new Promise<void>((resolve, reject) => {
+  const ended = new Promise<void>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) =>
       code === 0 ? resolve() : reject(new Error(`the fleet ended with ${code ?? 'a signal'}\n${printed.slice(-4000)}`)),
     );
   });
+  // written by the simulator, which has its own tests
+  const done = ended.then(() => JSON.parse(readFileSync(reportFile, 'utf8')) as Report);
   // a failure is reported by whoever awaits `done`, not as an unhandled rejection in between
   done.catch(() => undefined);
   return {
