@@ -2,7 +2,7 @@ import {existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
-import {withLock} from './lock.ts';
+import {lockOwner, withLock} from './lock.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -30,6 +30,18 @@ test('takes over from a process that is dead', async () => {
   // Above the largest process id that Linux gives out (2^22).
   writeFileSync(path, '5000000');
   await expect(withLock(path, {log}, () => Promise.resolve('ours'))).resolves.toBe('ours');
+});
+
+test('takes over from a process whose number is another one’s by now', async () => {
+  const path = join(folder, 'x.lock');
+  writeFileSync(path, `${process.pid} 1`);
+  await expect(withLock(path, {log}, () => Promise.resolve('ours'))).resolves.toBe('ours');
+});
+
+test('knows its owner while the work runs', async () => {
+  const path = join(folder, 'x.lock');
+  await expect(withLock(path, {log}, () => Promise.resolve(lockOwner(path)))).resolves.toBe(process.pid);
+  expect(lockOwner(path)).toBeUndefined();
 });
 
 test('waits for a living owner only as long as it is wanted', async () => {

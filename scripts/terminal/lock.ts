@@ -2,10 +2,11 @@ import {linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} fr
 import {dirname} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
 import type {Log} from './log.ts';
+import {isAlive as isSameProcess, processRef} from './processes.ts';
 
 /**
- * Runs `work` while no other process of this machine runs it under the same lock file. The file holds the owner's process id,
- * so that the lock of a process that was killed does not outlive it.
+ * Runs `work` while no other process of this machine runs it under the same lock file. The file holds the owner's process id and, where the
+ * system tells it, its start time, so that the lock of a process that was killed does not outlive it, nor passes to a later one of the same number.
  */
 export async function withLock<T>(
   path: string,
@@ -30,7 +31,7 @@ export async function withLock<T>(
 function tryTake(path: string): 'us' | number {
   // A link appears with its content: nobody ever sees a lock without an owner.
   const mine = `${path}.${process.pid}`;
-  writeFileSync(mine, String(process.pid));
+  writeFileSync(mine, `${process.pid} ${processRef(process.pid)?.startTicks ?? ''}`.trim());
   try {
     linkSync(mine, path);
     return 'us';
@@ -53,14 +54,11 @@ function tryTake(path: string): 'us' | number {
 
 /** The living process that holds a lock file, or undefined when nobody does. */
 export function lockOwner(path: string): number | undefined {
-  const owner = readOwner(path);
-  return owner !== undefined && isAlive(owner) ? owner : undefined;
-}
-
-function readOwner(path: string): number | undefined {
   try {
-    const pid = Number(readFileSync(path, 'utf8'));
-    return Number.isInteger(pid) && pid > 0 ? pid : undefined;
+    const [pid = 0, startTicks] = readFileSync(path, 'utf8').split(' ').map(Number);
+    if (!Number.isInteger(pid) || pid <= 0) return undefined;
+    const lives = startTicks === undefined ? isAlive(pid) : isSameProcess({pid, startTicks});
+    return lives ? pid : undefined;
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;

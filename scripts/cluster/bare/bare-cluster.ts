@@ -18,7 +18,7 @@ import {leftovers} from './leftovers.ts';
 import {loadIntoNodes} from './load-images.ts';
 import {cutPower, startMachine} from './machines.ts';
 import {heal, isPartitioned, partition} from './network.ts';
-import {isAlive} from './processes.ts';
+import {isAlive} from '../../terminal/processes.ts';
 import {startCluster} from './start.ts';
 import {bootId, judge, readState, updateState, type State, type Verdict} from './state.ts';
 

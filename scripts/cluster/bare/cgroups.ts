@@ -4,7 +4,7 @@ import {until} from '../until.ts';
 import {cgroupV1} from './cgroups-v1.ts';
 import {cgroupV2} from './cgroups-v2.ts';
 import type {CgroupTree} from './cgroup-tree.ts';
-import {kill} from './processes.ts';
+import {kill} from '../../terminal/processes.ts';
 
 const ROOT = '/sys/fs/cgroup';
 

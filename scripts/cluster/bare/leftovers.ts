@@ -1,4 +1,5 @@
 import {existsSync, readFileSync} from 'node:fs';
+import {lockOwner} from '../../terminal/lock.ts';
 import {cgroupTree, processesIn} from './cgroups.ts';
 import {machinesWithNamespace} from './down.ts';
 import {readSysctl} from './host.ts';
@@ -26,7 +27,7 @@ export function leftovers(before: {
     ...Object.entries(before.sysctls)
       .filter(([name, value]) => readSysctl(name) !== value)
       .map(([name, value]) => `sysctl ${name} is ${readSysctl(name)}, was ${value}`),
-    ...(existsSync(LOCK_FILE) && readFileSync(LOCK_FILE, 'utf8') !== String(process.pid) ? [`lock ${LOCK_FILE}`] : []),
+    ...(existsSync(LOCK_FILE) && lockOwner(LOCK_FILE) !== process.pid ? [`lock ${LOCK_FILE}`] : []),
   ];
 }
 

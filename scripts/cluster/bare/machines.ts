@@ -7,7 +7,7 @@ import {killAll, removeCgroups} from './cgroups.ts';
 import type {CgroupTree} from './cgroup-tree.ts';
 import type {Component} from './components.ts';
 import {folders, insideNetwork, machineFolder} from './layout.ts';
-import {processRef, type ProcessRef} from './processes.ts';
+import {processRef, type ProcessRef} from '../../terminal/processes.ts';
 
 /** A machine to run: what it mounts (arguments of mount(8)) and what it keeps running. */
 export interface Machine {

@@ -1,5 +1,5 @@
 import {mkdirSync, readFileSync, renameSync, writeFileSync} from 'node:fs';
-import type {ProcessRef} from './processes.ts';
+import type {ProcessRef} from '../../terminal/processes.ts';
 import {files, STATE_FOLDER} from './layout.ts';
 
 /** What `up` did to this machine, so that `down` can undo it. Written before each thing is done. */
