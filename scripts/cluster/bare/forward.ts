@@ -34,6 +34,8 @@ function startForward(port: number, socket: string, tree: CgroupTree): void {
     stdio: ['ignore', log, log],
   });
   closeSync(log);
+  // Told below; without a listener it would end this process.
+  child.on('error', () => undefined);
   if (child.pid === undefined) throw new Error(`socat could not be started for port ${port}`);
   tree.join(child.pid, HOST);
   child.unref();
