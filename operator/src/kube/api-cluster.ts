@@ -69,7 +69,8 @@ export class ApiCluster implements Cluster {
         path: `${await discovery.objectPath(key, signal)}/status`,
         query: {fieldManager: `${manager}-status`, force: 'true', fieldValidation: 'Strict'},
         contentType: 'application/apply-patch+yaml',
-        // The uid is not looked at here, the version is: a status is never written to an object that changed meanwhile.
+        // The version keeps it from another life of the name. A change of the spec that the cache has seen meanwhile is no hindrance: what is said is
+        // about the generation that it names.
         body: {
           ...kindOf(key),
           metadata: {name: key.name, namespace: key.namespace, resourceVersion: current.metadata.resourceVersion},

@@ -57,7 +57,7 @@ export interface Cluster {
   apply(desired: Desired, owner: ObjectRef, signal: AbortSignal): Promise<Applied>;
   /** `gone`: it does not exist (or not in that life); never an error. */
   delete(key: Key, precondition: DeletePrecondition, signal: AbortSignal): Promise<'deleted' | 'gone'>;
-  /** Writes `status` of an object if it differs. Throws {@link Wait} if the object changed since it was read. The object must be of a kind with the status subresource. */
+  /** Writes `status` of an object if it differs. Throws {@link Wait} if the object changed and the cache does not know it yet. The object must be of a kind with the status subresource. */
   applyStatus(object: KubeObject, status: unknown, signal: AbortSignal): Promise<'configured' | 'unchanged'>;
 }
 
