@@ -12,7 +12,7 @@ export const workerConfig = defineConfig({
     ...brokerVariables,
     concurrency: variable(
       ENV.workerConcurrency,
-      'Windows of up to 1000 records that are applied at once; each uses one connection per shard.',
+      'Windows of up to 1000 records that are applied to a shard at once; each uses one connection.',
       integer(1, 32).default(2),
     ),
   },

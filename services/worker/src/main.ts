@@ -16,8 +16,8 @@ export const main = (argv: readonly string[]): Promise<void> =>
 const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'serving'> => {
   const {config, log, registry, life, readiness} = service;
   const topology = await followTopology(service);
-  // One more for sync requests, one for the slot map.
-  const sizes = {ingest: config.concurrency + 2, dashboard: 1, job: 2};
+  // One more each for parked batches, for sync requests and for the slot map.
+  const sizes = {ingest: config.concurrency + 3, dashboard: 1, job: 2};
   const shards = await connectShards(service, topology, sizes);
   const cache = await connectCache(service, topology, () => performance.now());
   // The broker blocks whole connections that publish when it is full; batches must still be taken out of it then.

@@ -1,5 +1,7 @@
+import {randomUUID} from 'node:crypto';
 import {afterAll, afterEach, beforeAll, expect, jest, test} from '@jest/globals';
 import {RETRY_RUNGS} from '@pisync/core/broker/names';
+import {publishSyncRequest} from '@pisync/core/broker/sync-request';
 import {type MuteProxy, openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {type Batch} from './apply/batch.ts';
 import {batchOf, enrolDevices, type TestDevice} from './testing/batches.ts';
@@ -108,6 +110,22 @@ const expectOnceEach = async (rounds: number): Promise<void> => {
   }
 };
 
+const requestSync = ({deviceId}: TestDevice): Promise<void> =>
+  publishSyncRequest(bench.publisher, bench.names, {
+    requestId: randomUUID(),
+    deviceId,
+    timestamp: new Date().toISOString(),
+    syncType: 'full',
+    priority: 'normal',
+  });
+
+const waitRequests = (stored: number) =>
+  until(
+    `${stored} stored sync requests`,
+    () => worker.counter('pisync_worker_sync_requests_total', {outcome: 'stored'}),
+    (seen) => seen === stored,
+  );
+
 const refuse = (): void => {
   proxy.state.refuse = true;
   proxy.cut();
@@ -135,8 +153,13 @@ test.each([
     await publishRounds(2 + rounds, 2 + rounds);
     await waitApplied(well, 2 + rounds, SLACK_MS);
 
+    const requested = [away[0], well[0]].filter((device) => device !== undefined);
+    for (const device of requested) await requestSync(device);
+    await waitRequests(1);
+
     comeBack();
     await waitApplied(away, 2 + rounds, 5_000 + SLACK_MS);
+    await waitRequests(2);
     await until(
       'the last ack',
       () => worker.counter('pisync_worker_backlog_age_seconds'),

@@ -13,9 +13,8 @@ import {createLanes} from './intake/lanes.ts';
 import {type Arrival, openParcel, type Parcel} from './intake/parcel.ts';
 import {createPark} from './intake/park.ts';
 import {createKeepMessage, createKeepUnreadable} from './intake/unreadable.ts';
-import {createWindows} from './intake/windows.ts';
 import {createWorkerMetrics} from './metrics.ts';
-import {createSettleRequests} from './requests/settle-requests.ts';
+import {createRequestLanes} from './requests/request-lanes.ts';
 
 export interface WorkerOptions {
   readonly shards: Shards;
@@ -40,8 +39,8 @@ export interface Worker {
   close(): Promise<void>;
 }
 
-const REQUEST_WINDOW = {maxWeight: 200, maxWaitMs: 20, concurrency: 1} as const;
-const REQUEST_PREFETCH = 200;
+/** Of each priority. They are small, and those for a shard that is away are kept in hand, so this is what it takes to hold up the others. */
+const REQUESTS_IN_HAND = 1000;
 /**
  * Bundles in hand, over all partitions of a priority. A bundle holds some ten batches of twenty records under load, so this
  * fills the windows at work and the next ones; alone in the night it is memory, some 20 KB a bundle.
@@ -128,32 +127,28 @@ export const startWorker = (options: WorkerOptions): Worker => {
     (delivery) => take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: false}),
   );
 
-  const requestWindows = createWindows<Delivery>({
-    weightOf: () => 1,
-    ...REQUEST_WINDOW,
-    process: createSettleRequests({
-      shards,
-      cache,
-      keepUnreadable,
-      newId,
-      metrics,
-      log,
-      sleep,
-      stopping: stopping.signal,
-    }),
+  const requests = createRequestLanes({
+    shards,
+    cache,
+    keepMessage,
+    newId,
+    metrics,
+    log,
+    sleep,
+    stopping: stopping.signal,
   });
-  const highRequests = names.requests.queue('high');
+  const urgentRequests = names.requests.queue('high');
   consume(
     QUEUE_PRIORITIES.map((priority) => names.requests.queue(priority)),
-    REQUEST_PREFETCH,
-    (delivery) => requestWindows.add(delivery, delivery.queue === highRequests),
+    REQUESTS_IN_HAND,
+    (delivery) => requests.take(delivery, delivery.queue === urgentRequests),
   );
 
   return {
     async close() {
       stopping.abort();
       await Promise.all(consumers.map((consumer) => consumer.pause()));
-      await Promise.all([lanes.drain(), requestWindows.drain()]);
+      await Promise.all([lanes.drain(), requests.drain()]);
       await Promise.all(consumers.map((consumer) => consumer.close()));
     },
   };

@@ -3,7 +3,7 @@ import {insertCommands, type NewCommand} from '@pisync/core/commands/commands';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type SlotVerdict, withOwnedSlots} from '@pisync/core/shards/slot-transaction';
 
-/** What became of requests; `moved` ones are to be tried again after the slot map was read again. */
+/** What became of requests; `moved` ones are another shard's. */
 export interface StoredRequests {
   readonly stored: readonly SyncRequest[];
   /** For a device that is not enrolled here, or no longer. */
@@ -14,31 +14,22 @@ export interface StoredRequests {
 /** Two daily syncs: a device that answers neither has another problem. */
 const LIFETIME_MS = 48 * 3_600_000;
 
-/** Turns sync requests into commands for their devices, one transaction per shard. @throws what a database threw. */
+/** Turns sync requests into commands for their devices, in one transaction of the shard. @throws what the database threw. */
 export const storeRequests = async (
   shards: Shards,
+  shardId: number,
   requests: readonly SyncRequest[],
   newId: () => string,
 ): Promise<StoredRequests> => {
-  const byShard = Map.groupBy(requests, ({deviceId}) => shards.shardOfDevice(deviceId));
-  const results = await Promise.all(
-    Array.from(byShard, async ([shardId, group]): Promise<StoredRequests> => {
-      const verdict = await storeOnShard(shards, shardId, group, newId);
-      if (verdict.kind === 'done') return verdict.value;
-      const elsewhere = new Set(verdict.slots);
-      const {moved = [], here = []} = Object.groupBy(group, ({deviceId}) =>
-        elsewhere.has(shards.slotOf(deviceId)) ? 'moved' : 'here',
-      );
-      const rest = here.length === 0 ? undefined : await storeOnShard(shards, shardId, here, newId);
-      if (rest?.kind === 'done') return {...rest.value, moved};
-      return {stored: [], unknown: [], moved: group};
-    }),
+  const verdict = await storeOnShard(shards, shardId, requests, newId);
+  if (verdict.kind === 'done') return verdict.value;
+  const elsewhere = new Set(verdict.slots);
+  const {moved = [], here = []} = Object.groupBy(requests, ({deviceId}) =>
+    elsewhere.has(shards.slotOf(deviceId)) ? 'moved' : 'here',
   );
-  return {
-    stored: results.flatMap(({stored}) => stored),
-    unknown: results.flatMap(({unknown}) => unknown),
-    moved: results.flatMap(({moved}) => moved),
-  };
+  const rest = here.length === 0 ? undefined : await storeOnShard(shards, shardId, here, newId);
+  if (rest?.kind === 'done') return {...rest.value, moved};
+  return {stored: [], unknown: [], moved: requests};
 };
 
 const storeOnShard = (
