@@ -58,6 +58,9 @@ export const assertParkedQueue = async (
   shardId: number,
 ): Promise<void> => {
   const queue = parked.queue(shardId);
-  await channel.assertQueue(queue, {durable: true, arguments: returningTo(batches.exchange, PARKED_MS)});
+  await channel.assertQueue(queue, {
+    durable: true,
+    arguments: {...QUORUM, ...returningTo(batches.exchange, PARKED_MS)},
+  });
   await channel.bindQueue(queue, parked.exchange, '', {'x-match': 'all', [PARKED_HEADER]: queue});
 };
