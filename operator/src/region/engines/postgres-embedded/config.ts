@@ -5,6 +5,7 @@ import {type RegionContext} from '../../context.ts';
 import {KINDS} from '../../kinds.ts';
 import {metadataOf} from '../../labels.ts';
 import {DATABASE, USER} from '../../names.ts';
+import {SQL_QUOTED} from '../shell-quoting.ts';
 
 /** Where things are in the pod. The image only brings programs; every path here is a volume. */
 export const PATHS = {
@@ -96,7 +97,7 @@ fi
 # The stamp keeps a restart from writing, and the password itself out of the volume.
 stamp=$(printf '%s' "$password" | sha256sum | cut -d' ' -f1)
 if [ "$(cat "${PATHS.volume}/password.stamp" 2>/dev/null || true)" != "$stamp" ]; then
-  printf "alter role ${USER} password '%s';\\n\\n" "$password" | postgres --single -j -D "$data" postgres >/dev/null
+  printf "alter role ${USER} password '%s';\\n\\n" "$(printf '%s' "$password" | ${SQL_QUOTED})" | postgres --single -j -D "$data" postgres >/dev/null
   printf '%s' "$stamp" > "${PATHS.volume}/password.stamp"
 fi
 unset password

@@ -4,6 +4,7 @@ import {type Desired} from '../../../kube/controller.ts';
 import {type RegionContext} from '../../context.ts';
 import {KINDS} from '../../kinds.ts';
 import {metadataOf} from '../../labels.ts';
+import {DOUBLE_QUOTED} from '../shell-quoting.ts';
 
 export const PATHS = {
   home: '/var/lib/rabbitmq',
@@ -49,7 +50,7 @@ chmod 400 ${PATHS.home}/.erlang.cookie.new
 mv -f ${PATHS.home}/.erlang.cookie.new ${PATHS.home}/.erlang.cookie
 
 user=$(cat ${PATHS.secret}/username)
-password=$(cat ${PATHS.secret}/password)
+password=$(${DOUBLE_QUOTED} ${PATHS.secret}/password)
 cat > ${PATHS.run}/definitions.json <<JSON
 {
   "vhosts": [{"name": "/"}],

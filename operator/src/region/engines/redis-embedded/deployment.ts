@@ -8,6 +8,7 @@ import {metadataOf, selectorOf} from '../../labels.ts';
 import {configMapVolume, emptyDir, podTemplate} from '../../manifests/pod.ts';
 import {service} from '../../manifests/service.ts';
 import {withRevision} from '../engine.ts';
+import {DOUBLE_QUOTED} from '../shell-quoting.ts';
 
 const PATHS = {config: '/etc/pisync/redis', secret: '/etc/pisync/secrets', run: '/run/pisync'} as const;
 
@@ -30,7 +31,7 @@ tcp-keepalive 60
 const START = `#!/bin/sh
 set -eu
 umask 077
-printf 'requirepass %s\\n' "$(cat ${PATHS.secret}/password)" > ${PATHS.run}/password.conf
+printf 'requirepass "%s"\\n' "$(${DOUBLE_QUOTED} ${PATHS.secret}/password)" > ${PATHS.run}/password.conf
 exec redis-server ${PATHS.config}/redis.conf
 `;
 
