@@ -24,6 +24,13 @@ export const quantityBytes = (quantity: string | number): number => {
   return Math.floor(Number(match[1]) * factor);
 };
 
+/** Thousandths of a CPU in a Kubernetes quantity such as `250m`, `1.5`, `2`. Throws a RangeError for other text. */
+export const quantityMillis = (quantity: string | number): number => {
+  const match = /^(\d+(?:\.\d+)?)(m?)$/.exec(String(quantity));
+  if (match === null) throw new RangeError(`not an amount of CPU: ${quantity}`);
+  return Math.round(Number(match[1]) * (match[2] === 'm' ? 1 : 1000));
+};
+
 /** A size in whole units, always text, so that CEL's `quantity()` can compare it. */
 export const byteSize = z
   .string()

@@ -1,6 +1,6 @@
 import {MAX_NAME_LENGTH} from './group.ts';
 import {DENIED_PARAMETERS} from './postgres.ts';
-import {quantityBytes} from './quantity.ts';
+import {quantityBytes, quantityMillis, type Resources} from './quantity.ts';
 import {type RegionSpec} from './spec.ts';
 import {type Storage} from './storage.ts';
 import {type StatelessTier} from './tiers.ts';
@@ -80,6 +80,30 @@ const autoscalingRules = (at: string, of: (spec: RegionSpec) => StatelessTier): 
   }),
 ];
 
+/** Kubernetes would refuse the pods; said here, it is said with the path of the field. */
+const resourceRules = (tier: string, of: (spec: RegionSpec) => Resources): readonly Rule[] => [
+  always({
+    at: `${tier}.resources`,
+    field: '.requests.memory',
+    cel: 'quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0',
+    message: 'a pod cannot be promised more memory than its limit; lower requests.memory or raise limits.memory',
+    holds: ({spec}) => {
+      const {requests, limits} = of(spec);
+      return quantityBytes(requests.memory) <= quantityBytes(limits.memory);
+    },
+  }),
+  always({
+    at: `${tier}.resources`,
+    field: '.requests.cpu',
+    cel: '!has(self.limits.cpu) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0',
+    message: 'a pod cannot be promised more CPU than its limit; lower requests.cpu or raise limits.cpu',
+    holds: ({spec}) => {
+      const {requests, limits} = of(spec);
+      return limits.cpu === undefined || quantityMillis(requests.cpu) <= quantityMillis(limits.cpu);
+    },
+  }),
+];
+
 const storageRules = (at: string, of: (spec: Accepted) => Storage): readonly Rule[] => [
   onChange({
     at,
@@ -126,6 +150,20 @@ export const RULES: readonly Rule[] = [
   ...autoscalingRules('spec.deviceApi', (spec) => spec.deviceApi),
   ...autoscalingRules('spec.adminApi', (spec) => spec.adminApi),
   ...autoscalingRules('spec.workers', (spec) => spec.workers),
+  ...resourceRules('spec.deviceApi', (spec) => spec.deviceApi.resources),
+  ...resourceRules('spec.adminApi', (spec) => spec.adminApi.resources),
+  ...resourceRules('spec.workers', (spec) => spec.workers.resources),
+  ...resourceRules('spec.keeper', (spec) => spec.keeper.resources),
+  ...resourceRules('spec.postgres', (spec) => spec.postgres.resources),
+  ...resourceRules('spec.rabbitmq', (spec) => spec.rabbitmq.resources),
+  ...resourceRules('spec.redis', (spec) => spec.redis.resources),
+  always({
+    at: 'spec.redis',
+    field: '.maxMemory',
+    cel: 'quantity(self.maxMemory).compareTo(quantity(string(self.resources.limits.memory))) < 0',
+    message: 'the cache must be smaller than resources.limits.memory, or the kernel ends it when it is full',
+    holds: ({spec}) => quantityBytes(spec.redis.maxMemory) < quantityBytes(spec.redis.resources.limits.memory),
+  }),
   onChange({
     at: 'spec.postgres.shards',
     field: '',

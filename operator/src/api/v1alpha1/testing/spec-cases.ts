@@ -29,7 +29,7 @@ export const GOOD_SPECS: readonly (readonly [what: string, spec: Readonly<Record
   ['many replicas without autoscaling', {region, workers: {replicas: 40, autoscaling: {enabled: false}}}],
   [
     'quantities of all kinds',
-    {region, keeper: {resources: {requests: {cpu: 1, memory: '1.5Gi'}, limits: {cpu: '1500m'}}}},
+    {region, keeper: {resources: {requests: {cpu: 1, memory: '0.5Gi'}, limits: {cpu: '1500m', memory: 536_870_912}}}},
   ],
   [
     'settings of PostgreSQL',
@@ -85,6 +85,21 @@ export const BAD_SPECS: readonly BadSpec[] = [
     what: 'a size without a unit',
     spec: {region, rabbitmq: {storage: {size: '10'}}},
     path: 'spec.rabbitmq.storage.size',
+  },
+  {
+    what: 'more memory promised than allowed',
+    spec: {region, workers: {resources: {limits: {memory: '64Mi'}}}},
+    path: 'spec.workers.resources.requests.memory',
+  },
+  {
+    what: 'more CPU promised than allowed',
+    spec: {region, postgres: {resources: {requests: {cpu: 2}, limits: {cpu: '1999m'}}}},
+    path: 'spec.postgres.resources.requests.cpu',
+  },
+  {
+    what: 'a cache as large as its pod',
+    spec: {region, redis: {maxMemory: '256Mi'}},
+    path: 'spec.redis.maxMemory',
   },
   {what: 'two brokers', spec: {region, rabbitmq: {replicas: 2}}, path: 'spec.rabbitmq.replicas'},
   {what: 'a label of ours', spec: {region, common: {labels: {'pisync.io/shard': '1'}}}, path: 'spec.common.labels'},
