@@ -54,7 +54,13 @@ export function externalCluster(
     status: () => runAttached(['kubectl', 'get', 'nodes', '--output=wide'], withConfig),
     logs: () => untouched('Where the logs are'),
     exec: (argv) => runAttached(argv, withConfig),
-    loadImages: () => untouched('Bringing images into it'),
+    loadImages: (images) => {
+      const list = images.map(({image, archive}) => `  ${image}  from ${archive}`).join('\n');
+      say(
+        `The nodes of this cluster must have these images; bring them there in its own way, for example \`minikube image load ARCHIVE\`, \`k3d image import ARCHIVE\` or \`ctr --namespace k8s.io images import ARCHIVE\`:\n${list}`,
+      );
+      return Promise.resolve(0);
+    },
     trouble: () => untouched('The power of its nodes'),
   };
 }

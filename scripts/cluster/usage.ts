@@ -31,7 +31,7 @@ export const USAGE = `The local Kubernetes cluster.
 It is kind where a Docker engine answers, else a bare cluster made of this machine's own namespaces, which needs root.
 
   PISYNC_CLUSTER=kind|bare       choose one of the two
-  PISYNC_KUBECONFIG=FILE         use an existing cluster and leave it as it is
+  PISYNC_KUBECONFIG=FILE         use an existing cluster and leave it as it is; load-images then only says what it needs
   PISYNC_NODES=3                 how many nodes, 1 to 9
   PISYNC_INGRESS_PORT=8088       port of 127.0.0.1 that leads to the ingress
   PISYNC_INGRESS_TLS_PORT=8443   the same for HTTPS
