@@ -35,6 +35,8 @@ export async function ensureAppImage(
     }
     mkdirSync(cache, {recursive: true});
     await withLock(`${archive}.lock`, context, async () => {
+      // Somebody else may have made it meanwhile.
+      if (existsSync(archive)) return;
       const partial = `${archive}.partial`;
       rmSync(partial, {force: true});
       await builder.build({image, dockerfile, folder, archive: partial}, context);
