@@ -10,8 +10,11 @@ import {enrol} from '@pisync/core/devices/enrolment';
 import {sweepStatuses} from '@pisync/core/devices/status-sweep';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {daysAround, partitionName} from '@pisync/core/shards/partitions';
+import {openShards, type Shards} from '@pisync/core/shards/shards';
 import {createLogger} from '@pisync/core/telemetry/logger';
+import {openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {Registry} from 'prom-client';
 import {gatherFacts} from './facts.ts';
 import {createFactsPublisher} from './facts-publisher.ts';
 import {createJobs} from './jobs.ts';
@@ -115,6 +118,96 @@ test('one keeper acts at a time; when its session dies another takes over', asyn
   stopping.abort();
   await Promise.all(all);
   expect(acting.size).toBe(0);
+});
+
+/** Shards as another process has them, because what hangs never gives its connection back. @param port of a proxy on this machine */
+const othersShards = (port?: number): Promise<Shards> => {
+  const {topology, secretsDir} = bench;
+  const shards = topology.shards.map((shard) =>
+    port === undefined ? shard : {...shard, rw: {host: '127.0.0.1', port}},
+  );
+  return openShards({
+    topology: {current: () => ({...topology, shards}), onChange: () => () => undefined},
+    secretsDir,
+    applicationName: 'another-keeper',
+    log,
+    metrics: new Registry(),
+    sizes: {ingest: 1, dashboard: 1, job: 1},
+  });
+};
+
+/** The sleep of a process that hangs. */
+const forEver = (_ms: number, _signal: AbortSignal): Promise<void> => new Promise(() => undefined);
+
+test('a keeper that hangs loses its right to act to another one', async () => {
+  const stopping = new AbortController();
+  const acting: string[] = [];
+  const options = {log, intervalMs: 20, patienceMs: 300};
+  const hanging = await othersShards();
+  const signals: AbortSignal[] = [];
+  void whileLeading(
+    {
+      ...options,
+      control: () => hanging.control('job'),
+      sleep: forEver,
+      onChange: (leading) => acting.push(`hanging ${leading}`),
+    },
+    stopping.signal,
+    (signal) => {
+      signals.push(signal);
+      return Promise.resolve();
+    },
+  );
+  await until('the one that will hang to act', () => acting.length === 1);
+  const other = whileLeading(
+    {
+      ...options,
+      control: () => bench.shards.control('job'),
+      sleep,
+      onChange: (leading) => acting.push(`other ${leading}`),
+    },
+    stopping.signal,
+    (signal) => sleep(60_000, signal),
+  );
+  await until('the other to take over', () => acting.length === 2);
+  expect(acting).toEqual(['hanging true', 'other true']);
+  expect(signals.map(({aborted}) => aborted)).toEqual([true]);
+  stopping.abort();
+  await other;
+  // It never ends, because the connection is never given back.
+  void hanging.close();
+});
+
+test('a keeper that is cut off stops acting', async () => {
+  const {host, port} = bench.target(0);
+  const proxy = await openMuteProxy(new URL(`postgres://${host}:${port}`));
+  const shards = await othersShards(proxy.port);
+  const stopping = new AbortController();
+  const changes: boolean[] = [];
+  const running = whileLeading(
+    {
+      control: () => shards.control('job'),
+      log,
+      intervalMs: 20,
+      patienceMs: 300,
+      sleep,
+      onChange: (leading) => changes.push(leading),
+    },
+    stopping.signal,
+    (signal) => sleep(60_000, signal),
+  );
+  try {
+    await until('the keeper to act', () => changes.length === 1);
+    proxy.state.mute = true;
+    await until('the keeper to give up', () => changes.length === 2);
+    expect(changes).toEqual([true, false]);
+  } finally {
+    stopping.abort();
+    proxy.cut();
+    await running;
+    await shards.close();
+    proxy.close();
+  }
 });
 
 test('facts are applied to the ConfigMap when they change and only then', async () => {

@@ -1,15 +1,20 @@
 import {describeError} from '@pisync/core/errors/app-error';
+import {withTimeout} from '@pisync/core/lifecycle/lifecycle';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 
 /** Session lock of the acting keeper of a region ("PK" in ASCII). */
 const KEEPER_LOCK = 0x504b;
+/** Three looks: a pause of the process or a busy server is no reason to change hands. */
+const DEFAULT_PATIENCE_MS = 15_000;
 
 export interface LeadershipOptions {
   readonly control: () => ReturnType<Shards['control']>;
   readonly log: Logger;
   /** How often a standby asks, and how often the acting keeper looks whether its session still lives. */
   readonly intervalMs: number;
+  /** For how long the two ends of the session may hear nothing of each other, before each of them gives it up. */
+  readonly patienceMs?: number;
   /** Resolves after `ms` or as soon as the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly onChange: (leading: boolean) => void;
@@ -17,17 +22,19 @@ export interface LeadershipOptions {
 
 /**
  * Runs `work` in one keeper of the region at a time, until `stopping`. The right to act is a session lock in the control
- * database: it ends with the connection that holds it, so a keeper that hangs or is cut off loses it without anybody
- * having to judge clocks, and `work`'s signal aborts.
+ * database, which ends with the session. The server ends the session of a keeper that hangs or whose node is gone, because it
+ * is idle; a keeper that is cut off gives up by itself, and `work`'s signal aborts. For a moment two may act, so `work` is
+ * safe to run twice.
  */
 export const whileLeading = async (
-  {control, log, intervalMs, sleep, onChange}: LeadershipOptions,
+  options: LeadershipOptions,
   stopping: AbortSignal,
   work: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> => {
+  const {log, intervalMs, sleep} = options;
   while (!stopping.aborted) {
     try {
-      await reign({control, log, intervalMs, sleep, onChange}, stopping, work);
+      await reign(options, stopping, work);
     } catch (error) {
       log.warn({reason: describeError(error)}, 'not acting: the control database did not answer');
     }
@@ -36,7 +43,7 @@ export const whileLeading = async (
 };
 
 const reign = async (
-  {control, log, intervalMs, sleep, onChange}: LeadershipOptions,
+  {control, log, intervalMs, patienceMs = DEFAULT_PATIENCE_MS, sleep, onChange}: LeadershipOptions,
   stopping: AbortSignal,
   work: (signal: AbortSignal) => Promise<void>,
 ): Promise<void> => {
@@ -45,8 +52,14 @@ const reign = async (
   const onLost = (): void => ended.abort();
   client.on('error', onLost);
   client.on('end', onLost);
+  const heard = <T>(answer: Promise<T>): Promise<T> =>
+    withTimeout(answer, patienceMs, `the control database was not heard of for ${patienceMs} ms`);
   try {
-    const got = await client.query<{locked: boolean}>('select pg_try_advisory_lock($1) as locked', [KEEPER_LOCK]);
+    // TCP alone would keep the session of a lost node for as long as two hours.
+    await heard(client.query(`select set_config('idle_session_timeout', $1, false)`, [`${intervalMs + patienceMs}ms`]));
+    const got = await heard(
+      client.query<{locked: boolean}>('select pg_try_advisory_lock($1) as locked', [KEEPER_LOCK]),
+    );
     if (got.rows[0]?.locked !== true) return;
     log.info('acting for the region');
     onChange(true);
@@ -56,7 +69,7 @@ const reign = async (
       for (;;) {
         await sleep(intervalMs, signal);
         if (signal.aborted) break;
-        await client.query('select 1');
+        await heard(client.query('select 1'));
       }
     } finally {
       ended.abort();
