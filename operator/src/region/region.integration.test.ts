@@ -1,0 +1,206 @@
+import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {customResourceDefinition} from '../api/v1alpha1/crd.ts';
+import {API_VERSION, GROUP, KIND, PLURAL} from '../api/v1alpha1/group.ts';
+import {systemClock} from '../kube/clock.ts';
+import {Discovery} from '../kube/discovery.ts';
+import {createEngine} from '../kube/engine.ts';
+import {controllerOf, keyOf, keyText, type Kind, type KubeObject} from '../kube/object.ts';
+import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts';
+import {eventually, forever, randomText, testLog, testMetrics} from '../kube/testing/fixtures.ts';
+import {regionController} from './controller.ts';
+import {KINDS} from './kinds.ts';
+import {INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
+import {RELEASE} from './testing/simulated-region.ts';
+
+/**
+ * The operator on a real API server without a kubelet and without controllers: what it sends is judged by the server's own validation, and the test
+ * plays the controllers.
+ */
+let server: TestApiServer;
+let discovery: Discovery;
+const running: {readonly stop: AbortController; readonly ended: Promise<void>}[] = [];
+const REGIONS = `/apis/${API_VERSION}/namespaces/default/${PLURAL}`;
+
+beforeAll(async () => {
+  server = await startApiServer();
+  discovery = new Discovery(server.client, systemClock);
+  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+  await server.client.send({method: 'POST', path, body: customResourceDefinition(), signal: forever});
+}, 90_000);
+
+afterEach(async () => {
+  for (const {stop, ended} of running.splice(0)) {
+    stop.abort();
+    await ended;
+  }
+}, 30_000);
+
+afterAll(async () => {
+  await server.stop();
+}, 30_000);
+
+const start = (userAgent: string): ReturnType<typeof testLog> => {
+  const log = testLog();
+  const engine = createEngine({
+    name: 'pisyncregion',
+    controller: regionController(RELEASE),
+    identity: {
+      manager: MANAGER,
+      resourceLabel: INSTANCE,
+      appliedAnnotation: `${GROUP}/applied`,
+      adoptAnnotation: `${GROUP}/adopt`,
+    },
+    credentials: server.credentials,
+    userAgent,
+    namespaces: [],
+    workers: 2,
+    lease: {namespace: 'default', name: 'pisync-operator', identity: userAgent},
+    clock: systemClock,
+    random: Math.random,
+    randomText,
+    metrics: testMetrics(),
+    log,
+  });
+  const stop = new AbortController();
+  running.push({stop, ended: engine.run(stop.signal)});
+  return log;
+};
+
+const children = async ({apiVersion, kind}: Kind): Promise<readonly KubeObject[]> => {
+  const path = await discovery.collectionPath({apiVersion, kind}, 'default', forever);
+  const query = {labelSelector: `${MANAGED_BY}=${MANAGER}`};
+  const {body} = await server.client.send({method: 'GET', path, query, signal: forever});
+  // A List of the API server, whose items lack their kind.
+  return (body as {readonly items: readonly KubeObject[]}).items.map((item) => ({...item, apiVersion, kind}));
+};
+
+/** The kinds that this server has: no Gateway API. */
+const SERVED: readonly Kind[] = Object.values(KINDS).filter((kind) => kind !== KINDS.httpRoute);
+
+const all = async (): Promise<readonly KubeObject[]> => (await Promise.all(SERVED.map(children))).flat();
+
+/** What the controllers and the kubelet would report of a workload whose pods all run. */
+const statusOf = ({kind, metadata}: KubeObject): object => {
+  const observedGeneration = metadata.generation ?? 0;
+  const now = new Date().toISOString();
+  const condition = (type: string) => ({type, status: 'True', lastTransitionTime: now});
+  switch (kind) {
+    case 'StatefulSet': {
+      const revisions = {currentRevision: 'one', updateRevision: 'one'};
+      return {
+        observedGeneration,
+        replicas: 1,
+        readyReplicas: 1,
+        availableReplicas: 1,
+        updatedReplicas: 1,
+        ...revisions,
+      };
+    }
+    case 'Deployment':
+      return {observedGeneration, replicas: 2, readyReplicas: 2, availableReplicas: 2, updatedReplicas: 2};
+    default: {
+      const conditions = [condition('SuccessCriteriaMet'), condition('Complete')];
+      return {startTime: now, completionTime: now, succeeded: 1, conditions};
+    }
+  }
+};
+
+/** Reports every workload whose report is not of its newest generation as running. */
+const playControllers = async (): Promise<void> => {
+  const kinds: readonly Kind[] = [KINDS.statefulSet, KINDS.deployment, KINDS.job];
+  for (const object of (await Promise.all(kinds.map(children))).flat()) {
+    const reported = object['status'] as
+      {readonly observedGeneration?: number; readonly succeeded?: number} | undefined;
+    const isDone =
+      object.kind === 'Job' ? reported?.succeeded === 1 : reported?.observedGeneration === object.metadata.generation;
+    if (isDone) continue;
+    const path = `${await discovery.objectPath(keyOf(object), forever)}/status`;
+    const contentType = 'application/merge-patch+json';
+    await server.client.send({method: 'PATCH', path, contentType, body: {status: statusOf(object)}, signal: forever});
+  }
+};
+
+const becomesReady = (name: string, log: ReturnType<typeof testLog>): Promise<true> => {
+  let last: unknown;
+  return eventually(
+    async () => {
+      await playControllers();
+      const {body} = await server.client.send({method: 'GET', path: `${REGIONS}/${name}`, signal: forever});
+      last = (body as KubeObject)['status'];
+      return (last as {readonly phase?: string} | undefined)?.phase === 'Ready' ? true : undefined;
+    },
+    () => `status is ${JSON.stringify(last)}; log:\n${log.lines.slice(-20).join('\n')}`,
+    40_000,
+  );
+};
+
+/** What an operator asked of the server since `from`, apart from its lease. */
+const requestsOf = async (userAgent: string, from: number, verbs: readonly string[]): Promise<readonly string[]> =>
+  (await server.audit())
+    .slice(from)
+    .filter((line) => line.userAgent === userAgent && verbs.includes(line.verb) && !line.requestURI.includes('/leases'))
+    .map(({verb, requestURI}) => `${verb} ${requestURI}`);
+
+const WRITES = ['create', 'update', 'patch', 'delete'];
+
+test('a region comes up, rests, is repaired in every kind of child, and survives a restart of the operator', async () => {
+  const log = start('first');
+  await eventually(
+    async () => {
+      const body = {
+        apiVersion: API_VERSION,
+        kind: KIND,
+        metadata: {name: 'eu'},
+        spec: {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}},
+      };
+      return server.client.send({method: 'POST', path: REGIONS, body, signal: forever}).catch(() => undefined);
+    },
+    () => 'the kind is not served',
+  );
+  await becomesReady('eu', log);
+  const made = await all();
+  const kinds = new Set(made.map(({kind}) => kind));
+  // Pods and claims are made by controllers, which do not run here.
+  expect(SERVED.filter(({kind}) => !kinds.has(kind)).map(({kind}) => kind)).toEqual(['Pod', 'PersistentVolumeClaim']);
+  const orphans = made.filter((object) => controllerOf(object) === undefined).map(({kind}) => kind);
+  expect([...new Set(orphans)]).toEqual(['Secret']);
+
+  await sleep(1_000);
+  let from = (await server.audit()).length;
+  await sleep(3_000);
+  expect(await requestsOf('first', from, [...WRITES, 'list'])).toEqual([]);
+
+  for (const kind of kinds) {
+    const victim = made.find((object) => object.kind === kind);
+    if (victim === undefined) throw new Error(`no ${kind}`);
+    const path = await discovery.objectPath(keyOf(victim), forever);
+    const body = {kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy: 'Background'};
+    await server.client.send({method: 'DELETE', path, body, signal: forever});
+    await eventually(
+      async () => {
+        const found = (await children(victim)).find(({metadata}) => metadata.name === victim.metadata.name);
+        return found !== undefined && found.metadata.uid !== victim.metadata.uid ? true : undefined;
+      },
+      () => `${kind} ${victim.metadata.name} did not come back; log:\n${log.lines.slice(-20).join('\n')}`,
+    );
+    await becomesReady('eu', log);
+  }
+  expect((await all()).map((object) => keyText(keyOf(object))).toSorted()).toEqual(
+    made.map((object) => keyText(keyOf(object))).toSorted(),
+  );
+
+  await sleep(1_000);
+  for (const {stop, ended} of running.splice(0)) {
+    stop.abort();
+    await ended;
+  }
+  from = (await server.audit()).length;
+  const again = start('second');
+  await eventually(
+    () => (again.lines.some((line) => line.startsWith('pass ')) ? true : undefined),
+    () => again.lines.join('\n'),
+  );
+  await sleep(1_000);
+  expect(await requestsOf('second', from, WRITES)).toEqual([]);
+}, 180_000);
