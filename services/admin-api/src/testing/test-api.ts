@@ -15,6 +15,8 @@ import {createSigner} from '../signing/signer.ts';
 
 /** The API on a free port of the loopback. Every answer is checked against the OpenAPI document before the test sees it. */
 export interface TestApi {
+  /** On 127.0.0.1, for what no client would send. */
+  readonly port: number;
   call(method: string, path: string, options?: CallOptions): Promise<Answer>;
   /** `method path` of every operation that was called and answered as documented. */
   readonly seen: ReadonlySet<string>;
@@ -124,6 +126,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   };
 
   return {
+    port: server.port,
     async call(method, path, {token, headers, body} = {}) {
       const response = await fetch(`${base}${path}`, {
         method,
