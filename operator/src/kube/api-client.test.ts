@@ -109,6 +109,22 @@ test('reads credentials again after a minute, and at once when they are refused'
   ]);
 });
 
+test('goes on with the credentials it has while new ones cannot be read, until they are refused', async () => {
+  const clock = new FakeClock();
+  let isReadable = true;
+  const credentials = () =>
+    isReadable
+      ? Promise.resolve({server: url, tls: {}, headers: {authorization: 'Bearer one'}})
+      : Promise.reject(new Error('the token is being replaced'));
+  const client = clientWith({clock, credentials});
+  await client.send(get);
+  isReadable = false;
+  clock.freeze(61_000);
+  expect((await client.send(get)).status).toBe(200);
+  answers = [{status: 401}];
+  await expect(client.send(get)).rejects.toThrow('the token is being replaced');
+});
+
 test('requests share connections', async () => {
   const client = clientWith();
   for (let index = 0; index < 20; index++) await client.send(get);

@@ -151,7 +151,13 @@ export class ApiClient {
     this.#renewal ??= this.#renew().finally(() => {
       this.#renewal = undefined;
     });
-    return this.#renewal;
+    try {
+      return await this.#renewal;
+    } catch (error) {
+      // What we have may still be good: the server is the judge of that, and its 401 makes us read again.
+      if (session !== undefined && !force) return session;
+      throw error;
+    }
   }
 
   async #renew(): Promise<Session> {
