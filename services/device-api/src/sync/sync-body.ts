@@ -34,8 +34,12 @@ const recordSchema = Type.Object({
 const envelope = Compile(envelopeSchema);
 const record = Compile(recordSchema);
 
-export interface SyncBody extends Omit<Static<typeof envelopeSchema>, 'records'> {
-  readonly records: readonly unknown[];
+/** What is kept of a body while its batch is on its way: the parsed records are garbage by then, the bytes go on instead. */
+export interface SyncBody extends Pick<Static<typeof envelopeSchema>, 'epoch' | 'batchSeq' | 'mode'> {
+  readonly reason: Static<typeof envelopeSchema>['reason'] | undefined;
+  /** Whether the device has more batches. */
+  readonly more: boolean;
+  readonly recordCount: number;
   /** Records that cannot be stored, in order. */
   readonly bad: readonly number[];
   /** One an entry of `bad`, at least. */
@@ -51,7 +55,7 @@ export interface SyncBody extends Omit<Static<typeof envelopeSchema>, 'records'>
 export const parseSyncBody = (bytes: Buffer): SyncBody => {
   const {json, suspicious} = parseJson(bytes);
   if (!envelope.Check(json)) throw new AppError('bad-request', 'the body is not a sync call', {errors: faultsOf(json)});
-  const {state, records = [], ...rest} = json;
+  const {epoch, batchSeq, mode, reason, state, records = [], more = false} = json;
   if (records.length > MAX_RECORDS) {
     throw new AppError('payload-too-large', `a batch has at most ${MAX_RECORDS} records`, {
       extra: {maxRecords: MAX_RECORDS},
@@ -74,7 +78,7 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
   const contentHash = createHash('sha256')
     .update(JSON.stringify([state ?? null, records]))
     .digest('hex');
-  return {...rest, ...(state === undefined ? {} : {state}), records, bad, faults, contentHash};
+  return {epoch, batchSeq, mode, reason, more, recordCount: records.length, bad, faults, contentHash};
 };
 
 export const parseJson = (bytes: Buffer): {readonly json: unknown; readonly suspicious: boolean} => {

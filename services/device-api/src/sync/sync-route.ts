@@ -44,7 +44,7 @@ export const syncRoute = ({credentials, quota, admission, service}: SyncRouteOpt
     const problem = problemOf(
       new AppError(
         'invalid',
-        `${body.bad.length} of ${body.records.length} records cannot be stored; the others are taken`,
+        `${body.bad.length} of ${body.recordCount} records cannot be stored; the others are taken`,
         {
           errors: body.faults,
           extra: {...answer},

@@ -110,7 +110,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
       ...taken,
       applied: known.applied ?? 0,
       nextSyncAt: nextSyncAt(now, options.syncWindow(), phaseOf(device.deviceId)),
-      continueNow: body.more ?? false,
+      continueNow: body.more,
       commands: await commandsFor(device, body, known),
       serverTime: now,
       policy: POLICY,
@@ -124,7 +124,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
       const known = await positions.find(device, epoch);
       const receivedAt = wallClock();
       if (body.mode === 'heartbeat') {
-        if (body.records.length > 0) throw new AppError('bad-request', 'a heartbeat carries no records');
+        if (body.recordCount > 0) throw new AppError('bad-request', 'a heartbeat carries no records');
         lastSeen.note({deviceKey, slot, seenAtMs: receivedAt});
         return answer(device, body, known, {duplicate: false});
       }
