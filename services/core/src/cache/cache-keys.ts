@@ -13,8 +13,8 @@ export const CACHE_TTL_SECONDS = {
 export const cacheKey = {
   /** JSON of what authenticating a device needs. */
   credential: (deviceId: string): string => `${PREFIX}cred:${deviceId}`,
-  /** Hash: see position-hint.ts. */
-  position: (deviceId: string): string => `${PREFIX}pos:${deviceId}`,
+  /** One key a fact, see position-hint.ts: each expires by itself. */
+  position: (deviceId: string, fact: 'applied' | 'accepted' | 'commands'): string => `${PREFIX}pos:${fact}:${deviceId}`,
   device: (deviceId: string): string => `${PREFIX}device:${deviceId}`,
   status: (deviceId: string): string => `${PREFIX}status:${deviceId}`,
   aggregate: (name: string): string => `${PREFIX}agg:${name}`,

@@ -28,35 +28,51 @@ const parse = (text: string | null | undefined) => {
 
 /** Undefined when Redis does not answer. */
 export const readPositionHint = async (cache: Cache, deviceId: string): Promise<PositionHint | undefined> => {
-  const fields = await cache.use((redis) =>
-    redis.hmget(cacheKey.position(deviceId), 'applied', 'accepted', 'commands'),
+  const facts = await cache.use((redis) =>
+    redis.mget(
+      cacheKey.position(deviceId, 'applied'),
+      cacheKey.position(deviceId, 'accepted'),
+      cacheKey.position(deviceId, 'commands'),
+    ),
   );
-  if (fields === undefined) return undefined;
-  const [applied, accepted] = [parse(fields[0]), parse(fields[1])];
+  if (facts === undefined) return undefined;
+  const [applied, accepted] = [parse(facts[0]), parse(facts[1])];
   return {
     applied: applied === undefined ? undefined : {epoch: applied.epoch, through: applied.seq},
     accepted:
       accepted?.hash === undefined
         ? undefined
         : {epoch: accepted.epoch, batchSeq: accepted.seq, contentHash: accepted.hash},
-    commands: fields[2] === '1' ? true : fields[2] === '0' ? false : undefined,
+    commands: facts[2] === '1' ? true : facts[2] === '0' ? false : undefined,
   };
 };
 
+/** A connection, or a pipeline that the caller sends. */
+interface Commands<R> {
+  set(key: string, value: string, unit: 'EX', seconds: number): R;
+}
+
 /**
- * Fields that are absent stay as they are. Writing does not prolong the key's life, so a wrong hint is gone after its time however busy the
- * device is. Commands of one turn of the event loop share a pipeline, so many calls cost one round trip.
+ * Facts that are absent stay as they are. Each lives for a minute after it was last said, so a wrong one is gone after its
+ * time however busy the device is.
  */
-export const writePositionHint = async (
-  cache: Cache,
+export const setPositionHint = <R>(
+  commands: Commands<R>,
   deviceId: string,
-  {applied, accepted, commands}: Partial<PositionHint>,
-): Promise<void> => {
-  const fields = {
-    ...(applied === undefined ? {} : {applied: `${applied.epoch}:${applied.through}`}),
-    ...(accepted === undefined ? {} : {accepted: `${accepted.epoch}:${accepted.batchSeq}:${accepted.contentHash}`}),
-    ...(commands === undefined ? {} : {commands: commands ? '1' : '0'}),
-  };
-  const key = cacheKey.position(deviceId);
-  await cache.use((redis) => Promise.all([redis.hset(key, fields), redis.expire(key, CACHE_TTL_SECONDS.status, 'NX')]));
+  {applied, accepted, commands: waiting}: Partial<PositionHint>,
+): readonly R[] => {
+  const set = (fact: 'applied' | 'accepted' | 'commands', text: string): R =>
+    commands.set(cacheKey.position(deviceId, fact), text, 'EX', CACHE_TTL_SECONDS.status);
+  return [
+    ...(applied === undefined ? [] : [set('applied', `${applied.epoch}:${applied.through}`)]),
+    ...(accepted === undefined
+      ? []
+      : [set('accepted', `${accepted.epoch}:${accepted.batchSeq}:${accepted.contentHash}`)]),
+    ...(waiting === undefined ? [] : [set('commands', waiting ? '1' : '0')]),
+  ];
+};
+
+/** Sets it now. Commands of one turn of the event loop share a pipeline, so many calls cost one round trip. */
+export const writePositionHint = async (cache: Cache, deviceId: string, hint: Partial<PositionHint>): Promise<void> => {
+  await cache.use((redis) => Promise.all(setPositionHint(redis, deviceId, hint)));
 };

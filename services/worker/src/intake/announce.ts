@@ -1,5 +1,6 @@
 import {type Cache} from '@pisync/core/cache/cache';
-import {CACHE_CHANNEL, CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
+import {CACHE_CHANNEL, cacheKey} from '@pisync/core/cache/cache-keys';
+import {setPositionHint} from '@pisync/core/cache/position-hint';
 import {recordCount} from '../apply/batch.ts';
 import {type Written} from '../apply/shard-writer.ts';
 
@@ -35,16 +36,12 @@ export const createAnnounce =
       const pipeline = redis.pipeline();
       for (const {deviceKey, epoch, appliedThrough} of written.flatMap(({positions}) => positions)) {
         const deviceId = idOf.get(deviceKey);
-        if (deviceId === undefined) continue;
-        const key = cacheKey.position(deviceId);
-        pipeline.hset(key, {applied: `${epoch}:${appliedThrough}`}).expire(key, CACHE_TTL_SECONDS.status);
-        pipeline.del(cacheKey.status(deviceId), cacheKey.device(deviceId));
+        if (deviceId !== undefined) setPositionHint(pipeline, deviceId, {applied: {epoch, through: appliedThrough}});
       }
       // The conflict left a command; the device asks for it only when it is told that there is one.
-      for (const {deviceId} of conflicts) {
-        const key = cacheKey.position(deviceId);
-        pipeline.hset(key, {commands: '1'}).expire(key, CACHE_TTL_SECONDS.status);
-      }
+      for (const {deviceId} of conflicts) setPositionHint(pipeline, deviceId, {commands: true});
+      const stale = Array.from(idOf.values(), (deviceId) => [cacheKey.status(deviceId), cacheKey.device(deviceId)]);
+      if (stale.length > 0) pipeline.del(...stale.flat());
       pipeline.publish(CACHE_CHANNEL.live, JSON.stringify(message));
       return pipeline.exec();
     });

@@ -1,7 +1,8 @@
 import {type Delivery} from '@pisync/core/broker/consumer';
 import {decodeSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
 import {type Cache} from '@pisync/core/cache/cache';
-import {CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
+import {cacheKey} from '@pisync/core/cache/cache-keys';
+import {setPositionHint} from '@pisync/core/cache/position-hint';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
@@ -130,8 +131,7 @@ const tellDevices = async (cache: Cache, stored: readonly SyncRequest[]): Promis
   await cache.use((redis) => {
     const pipeline = redis.pipeline();
     for (const {deviceId} of stored) {
-      const key = cacheKey.position(deviceId);
-      pipeline.hset(key, {commands: '1'}).expire(key, CACHE_TTL_SECONDS.status);
+      setPositionHint(pipeline, deviceId, {commands: true});
       pipeline.del(cacheKey.status(deviceId));
     }
     return pipeline.exec();
