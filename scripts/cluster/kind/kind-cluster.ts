@@ -1,6 +1,6 @@
 /**
  * The local cluster as kind nodes in Docker. Contour, Envoy and metrics-server come as their projects' own manifests, at the
- * versions named here. Written where no Docker engine was available: the continuous integration is where it has been run.
+ * versions named here. Written where no Docker engine was available and not run by us yet: .github/workflows/kind.yml is what would.
  */
 import {mkdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
