@@ -26,6 +26,7 @@ import {fromShard} from './shard-fault.ts';
 import {createPositionSource} from './sync/position.ts';
 import {syncRoute} from './sync/sync-route.ts';
 import {createSyncService} from './sync/sync-service.ts';
+import {warmUp} from './warm-up.ts';
 
 /** What stands outside of this process or is not repeatable. */
 export interface DeviceApiOptions {
@@ -54,6 +55,8 @@ export interface DeviceApiOptions {
 
 /** At most one write of last-seen times a second and process. */
 const LAST_SEEN_INTERVAL_MS = 1000;
+/** A shard that takes longer to answer is away; devices of the others are served without it. */
+const WARM_UP_MS = 3000;
 
 /** Puts the parts together and serves; what it opens is closed with `life`. */
 export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpServer> => {
@@ -112,6 +115,8 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     random,
     wallClock,
   });
+  const ask = async (shardId: number): Promise<unknown> => shards.pool(shardId, 'ingest').query('select 1');
+  await warmUp({ask, shardIds: shards.ids(), patienceMs: WARM_UP_MS, onFault: onShardFault});
   return life.own(
     'HTTP server',
     () => startHttpServer({app, port: config.httpPort, maxConnections: config.maxConnections, draining: life.stopping}),
