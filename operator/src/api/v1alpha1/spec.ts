@@ -12,7 +12,8 @@ export const specSchema = z
     region: z
       .string()
       .max(32)
-      .regex(/^[a-z0-9-]{2,32}$/)
+      // It is also the value of a label, which begins and ends with a letter or a digit.
+      .regex(/^[a-z0-9][a-z0-9-]{0,30}[a-z0-9]$/)
       .describe("The region's public name, e.g. `eu-west`. It cannot be changed later."),
     version: z
       .string()

@@ -40,6 +40,7 @@ export const GOOD_SPECS: readonly (readonly [what: string, spec: Readonly<Record
 export const BAD_SPECS: readonly BadSpec[] = [
   {what: 'no region', spec: {}, path: 'spec.region'},
   {what: 'a region that is no label', spec: {region: 'EU West!'}, path: 'spec.region'},
+  {what: 'a region that ends in a dash', spec: {region: 'eu-west-'}, path: 'spec.region'},
   {what: 'no shards', spec: {region, postgres: {shards: 0}}, path: 'spec.postgres.shards'},
   {what: 'too many shards', spec: {region, postgres: {shards: 65}}, path: 'spec.postgres.shards'},
   {
