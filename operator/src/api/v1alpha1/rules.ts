@@ -42,6 +42,9 @@ export const acceptedOf = ({region, postgres, rabbitmq}: RegionSpec): Accepted =
 
 const NAME = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 const PARAMETER_NAME = /^[a-z_][a-z0-9_]*([.][a-z_][a-z0-9_]*)?$/;
+/** Syntax of label keys and values (Kubernetes: "Labels and Selectors"). The length of a key's name, 63, is part of it. */
+const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?[/])?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
 const celList = (items: readonly string[]): string => `[${items.map((item) => `'${item}'`).join(', ')}]`;
 
 const always = (rule: Omit<Rule, 'transition' | 'holds'> & {readonly holds: (now: RegionView) => boolean}): Rule => ({
@@ -120,6 +123,16 @@ const storageRules = (at: string, of: (spec: Accepted) => Storage): readonly Rul
     holds: (now, before) => of(now).className === of(before).className,
   }),
 ];
+
+const labelRule = (at: string, of: (spec: RegionSpec) => Readonly<Record<string, string>>): Rule =>
+  always({
+    at,
+    field: '',
+    cel: `self.all(name, name.matches('${LABEL_KEY.source}') && self[name].matches('${LABEL_VALUE.source}'))`,
+    message: 'keys and values must be those of Kubernetes labels, e.g. example.com/team: blue',
+    holds: ({spec}) =>
+      Object.entries(of(spec)).every(([name, value]) => LABEL_KEY.test(name) && LABEL_VALUE.test(value)),
+  });
 
 const keysWithout = (record: Readonly<Record<string, unknown>>, prefixes: readonly string[]): boolean =>
   Object.keys(record).every((key) => !prefixes.some((prefix) => key.startsWith(prefix)));
@@ -233,6 +246,8 @@ export const RULES: readonly Rule[] = [
     message: 'mode Secret needs secretName',
     holds: ({spec}) => spec.ingress.tls.mode !== 'Secret' || spec.ingress.tls.secretName !== undefined,
   }),
+  labelRule('spec.scheduling.nodeSelector', (spec) => spec.scheduling.nodeSelector),
+  labelRule('spec.common.labels', (spec) => spec.common.labels),
   always({
     at: 'spec.common.labels',
     field: '',

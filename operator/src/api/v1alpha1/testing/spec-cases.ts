@@ -24,6 +24,14 @@ export const GOOD_SPECS: readonly (readonly [what: string, spec: Readonly<Record
     {region, ingress: {host: 'a.example.com', gatewayRef: {name: 'gateway', namespace: 'infra'}}},
   ],
   ['one with a certificate', {region, ingress: {host: 'a.example.com', tls: {mode: 'Secret', secretName: 'cert'}}}],
+  [
+    'labels of all kinds',
+    {
+      region,
+      common: {labels: {team: '', 'example.com/Cost_Centre.1': 'A-1_2.b'}},
+      scheduling: {nodeSelector: {'topology.kubernetes.io/zone': 'eu-1a'}},
+    },
+  ],
   ['images of another registry', {region, images: {registry: 'mirror.example.com:5000/proxy'}}],
   ['minReplicas below replicas', {region, workers: {replicas: 4, autoscaling: {minReplicas: 1}}}],
   ['many replicas without autoscaling', {region, workers: {replicas: 40, autoscaling: {enabled: false}}}],
@@ -104,6 +112,16 @@ export const BAD_SPECS: readonly BadSpec[] = [
   },
   {what: 'two brokers', spec: {region, rabbitmq: {replicas: 2}}, path: 'spec.rabbitmq.replicas'},
   {what: 'a label of ours', spec: {region, common: {labels: {'pisync.io/shard': '1'}}}, path: 'spec.common.labels'},
+  {
+    what: 'a label with a blank',
+    spec: {region, common: {labels: {team: 'deep blue'}}},
+    path: 'spec.common.labels',
+  },
+  {
+    what: 'a node label with a bad key',
+    spec: {region, scheduling: {nodeSelector: {'disk/type/x': 'ssd'}}},
+    path: 'spec.scheduling.nodeSelector',
+  },
   {
     what: 'an annotation of ours',
     spec: {region, common: {annotations: {'pisync.io/applied': 'x'}}},
