@@ -193,3 +193,23 @@ test('workers that come and go while a shard is away lose nothing of what they p
   );
   await expectOnceEach(1 + rounds);
 });
+
+test('a shard that needs seconds for a transaction holds up no other, and its batches are applied once each', async () => {
+  await prepare(1);
+  const shard = bench.shards.shards.pool(1, 'job');
+  await shard.query(
+    `create function dawdle() returns trigger language plpgsql as $$ begin perform pg_sleep(2.5); return null; end $$;
+     create trigger dawdle before insert on receipt for each statement execute function dawdle()`,
+  );
+  const rounds = BUNDLES / DEVICES;
+  await publishRounds(2, 1 + rounds);
+  await waitApplied(well, 1 + rounds, 2_000 + SLACK_MS);
+  await waitApplied(away, 1 + rounds);
+  await shard.query('drop trigger dawdle on receipt');
+  await until(
+    'the last ack',
+    () => worker.counter('pisync_worker_backlog_age_seconds'),
+    (seen) => seen === 0,
+  );
+  await expectOnceEach(1 + rounds);
+});

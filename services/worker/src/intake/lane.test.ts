@@ -23,7 +23,7 @@ afterEach(() => stops.splice(0).forEach((stop) => stop.abort()));
 const bench = () => {
   const stop = new AbortController();
   stops.push(stop);
-  const shard = {answer: written, attempts: 0};
+  const shard = {answer: written, attempts: 0, needsMs: 0};
   const broker = {takes: true, parked: 0};
   const refused: string[] = [];
   const moved: Piece[] = [];
@@ -31,9 +31,10 @@ const bench = () => {
   const lane = createLane({
     shardId: 1,
     concurrency: 2,
-    apply: (_, batches) => {
+    apply: (_, batches, timeoutMs) => {
       shard.attempts += 1;
-      return Promise.resolve(shard.answer(batches));
+      atMs += Math.min(shard.needsMs, timeoutMs);
+      return Promise.resolve(shard.needsMs > timeoutMs ? refusing(batches) : shard.answer(batches));
     },
     announce: () => Promise.resolve(),
     park: (pieces) => {
@@ -103,6 +104,22 @@ test('a parked batch is tried until the shard answers, and then others need not 
   await acked(send());
   shard.answer = written;
   await acked(patient);
+  await acked(send());
+  expect({parked: broker.parked, isAway: lane.isAway()}).toEqual({parked: 1, isAway: false});
+});
+
+test('a shard that is slow gets the time that it needs, and the others need not wait for it', async () => {
+  const {lane, shard, broker, send} = bench();
+  shard.needsMs = 7_000;
+  await acked(send());
+  expect({attempts: shard.attempts, parked: broker.parked}).toEqual({attempts: 1, parked: 1});
+  // After 2 and 4 seconds for nothing.
+  await acked(send({isParked: true}));
+  expect(shard.attempts).toBe(4);
+  await acked(send({isParked: true}));
+  expect({attempts: shard.attempts, isAway: lane.isAway()}).toEqual({attempts: 5, isAway: true});
+  shard.needsMs = 50;
+  await acked(send({isParked: true}));
   await acked(send());
   expect({parked: broker.parked, isAway: lane.isAway()}).toEqual({parked: 1, isAway: false});
 });

@@ -35,9 +35,9 @@ export interface LaneOptions {
 }
 
 const WINDOW = {weightOf, maxWeight: 1000, maxWaitMs: 20} as const;
-/** From a fence, which lasts milliseconds, to a server that is being replaced: it is noticed within the last of these. */
-const PAUSE_MS = {first: 50, most: 2_000} as const;
-/** Far above what a transaction takes. Grows with each failure to what the server allows a statement, so that a slow shard gets somewhere. */
+/** From a fence, which lasts milliseconds, to a server that is being replaced: its return is noticed within the last of these. */
+const PAUSE_MS = {first: 50, most: 250, mostParked: 2_000} as const;
+/** Far above what a transaction takes. That of parked pieces grows up to what the server allows a statement, so that a slow shard gets somewhere. */
 const TIMEOUT_MS = {first: 2_000, most: 16_000} as const;
 /** Shorter than what the others would notice, longer than a fence or a deadlock. */
 const PATIENCE_MS = 1_000;
@@ -70,6 +70,8 @@ export const createLane = (options: LaneOptions): Lane => {
     },
   });
 
+  let parkedTimeoutMs: number = TIMEOUT_MS.first;
+
   /** Tries once and settles what can be. @returns what is to be tried again. */
   const attempt = async (pieces: readonly Piece[], timeoutMs: number): Promise<readonly Piece[]> => {
     const beganAtMs = now();
@@ -82,7 +84,7 @@ export const createLane = (options: LaneOptions): Lane => {
       pieces.map(({batch}) => batch),
       timeoutMs,
     );
-    if (fault === undefined) presence.answered();
+    if (fault === undefined) presence.answered(beganAtMs);
     else presence.failed(beganAtMs, fault);
     metrics.windowSeconds.observe((now() - beganAtMs) / 1000);
     countWritten(metrics, written);
@@ -104,14 +106,17 @@ export const createLane = (options: LaneOptions): Lane => {
       // What the broker delivers again is not kept here as well, however often its connection breaks.
       pending = dropLost(pending);
       if (pending.length === 0) return;
-      pending = isParking
-        ? await park(pending, shardId)
-        : await attempt(pending, Math.min(TIMEOUT_MS.first * 2 ** failures, TIMEOUT_MS.most));
+      if (isParking) pending = await park(pending, shardId);
+      else if (mayWait) {
+        const beganAtMs = now();
+        pending = await attempt(pending, parkedTimeoutMs);
+        parkedTimeoutMs = nextTimeout(parkedTimeoutMs, now() - beganAtMs);
+      } else pending = await attempt(pending, TIMEOUT_MS.first);
       if (pending.length === 0) {
         if (!isParking) metrics.lagSeconds.observe(Math.max(0, now() - oldestAtMs) / 1000);
         return;
       }
-      await sleep(Math.min(PAUSE_MS.first * 2 ** failures, PAUSE_MS.most), stopping);
+      await sleep(Math.min(PAUSE_MS.first * 2 ** failures, mayWait ? PAUSE_MS.mostParked : PAUSE_MS.most), stopping);
     }
     for (const piece of pending) piece.close('given-back');
   };
@@ -139,6 +144,12 @@ export const createLane = (options: LaneOptions): Lane => {
       await Promise.all([fresh.drain(), parked.drain()]);
     },
   };
+};
+
+/** Twice as long after an attempt that took all of the time, and back by halves when they take little of it. */
+const nextTimeout = (timeoutMs: number, tookMs: number): number => {
+  if (tookMs >= timeoutMs) return Math.min(timeoutMs * 2, TIMEOUT_MS.most);
+  return tookMs * 4 < timeoutMs ? Math.max(timeoutMs / 2, TIMEOUT_MS.first) : timeoutMs;
 };
 
 const dropLost = (pieces: readonly Piece[]): readonly Piece[] =>

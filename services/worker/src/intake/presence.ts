@@ -1,9 +1,10 @@
 /**
  * Whether a shard answers, as this process sees it from its own attempts. A fault of some milliseconds (a slot that is fenced,
- * a primary that hands over) is waited out; after `patienceMs` without an answer the shard is away.
+ * a primary that hands over) is waited out; after `patienceMs` without an answer the shard is away, until it answers sooner than that.
  */
 export interface Presence {
-  answered(): void;
+  /** @param beganAtMs when the attempt began. */
+  answered(beganAtMs: number): void;
   /** @param beganAtMs when the attempt began that failed: one that hung has waited already. */
   failed(beganAtMs: number, reason: string): void;
   /** Nobody should wait for it. */
@@ -24,19 +25,24 @@ export interface PresenceOptions {
 type State =
   | {readonly kind: 'present'; readonly answeredAtMs: number}
   | {readonly kind: 'doubtful'; readonly sinceMs: number}
-  | {readonly kind: 'away'; readonly failedAtMs: number};
+  /** `atMs`: of the last failure, or of the last answer that came too late to be waited for by others. */
+  | {readonly kind: 'away'; readonly atMs: number};
 
 export const createPresence = ({patienceMs, forgetAfterMs, now, onChange}: PresenceOptions): Presence => {
   let state: State = {kind: 'present', answeredAtMs: -Infinity};
 
-  const answered = (reason: string): void => {
+  const isPresent = (reason: string): void => {
     const wasAway = state.kind === 'away';
     state = {kind: 'present', answeredAtMs: now()};
     if (wasAway) onChange('back', reason);
   };
 
   return {
-    answered: () => answered('it answered'),
+    answered(beganAtMs) {
+      const atMs = now();
+      if (state.kind === 'away' && atMs - beganAtMs >= patienceMs) state = {kind: 'away', atMs};
+      else isPresent('it answered');
+    },
     failed(beganAtMs, reason) {
       const atMs = now();
       if (state.kind === 'present') {
@@ -46,13 +52,13 @@ export const createPresence = ({patienceMs, forgetAfterMs, now, onChange}: Prese
       }
       if (state.kind === 'doubtful' && atMs - state.sinceMs < patienceMs) return;
       const isNews = state.kind !== 'away';
-      state = {kind: 'away', failedAtMs: atMs};
+      state = {kind: 'away', atMs};
       if (isNews) onChange('away', reason);
     },
     isAway() {
       if (state.kind !== 'away') return false;
-      if (now() - state.failedAtMs < forgetAfterMs) return true;
-      answered(`nothing was tried for ${forgetAfterMs} ms`);
+      if (now() - state.atMs < forgetAfterMs) return true;
+      isPresent(`nothing was tried for ${forgetAfterMs} ms`);
       return false;
     },
   };
