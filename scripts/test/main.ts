@@ -85,7 +85,7 @@ async function integration(cluster: ClusterFile, match: readonly string[]): Prom
   const {ensureBinaries} = await import('../cluster/binaries.ts');
   return withServers(cluster.exec, 'fast', async (servers) => {
     const {binDir} = await ensureBinaries((line) => console.log(line));
-    return jest('integration', cluster, {...servers, PISYNC_TEST_KUBE_BIN: binDir}, ['--maxWorkers=2', ...match]);
+    return jest('integration', cluster, {...servers, PISYNC_TEST_KUBE_BIN: binDir}, ['--maxWorkers=3', ...match]);
   });
 }
 
