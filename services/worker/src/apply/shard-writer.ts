@@ -3,7 +3,7 @@ import {LATE_AFTER_MS} from '@pisync/core/devices/device-status';
 import {type SlotVerdict, withOwnedSlots} from '@pisync/core/shards/slot-transaction';
 import {allAnswered} from '@pisync/core/shards/all-answered';
 import type pg from 'pg';
-import {type Batch, type BatchKey, compareBatches, isSameBatch} from './batch.ts';
+import {type Batch, type BatchKey, compareBatches, isSameBatch, recordCount} from './batch.ts';
 import {type DeviceChange, summarise} from './device-change.ts';
 import {
   byteaArray,
@@ -142,23 +142,25 @@ const compareWithReceipts = async (
 };
 
 const insertRecords = async (client: pg.PoolClient, fresh: readonly Batch[]): Promise<void> => {
-  const rows = fresh.flatMap((batch) =>
-    batch.content.kind === 'good' ? batch.content.records.map((record) => ({batch, record})) : [],
-  );
-  if (rows.length === 0) return;
+  const records = fresh.flatMap(({content}) => (content.kind === 'good' ? content.records : []));
+  if (records.length === 0) return;
+  // PostgreSQL counts elements from 1.
+  const batchOf = fresh.flatMap((batch, index) => new Array<number>(recordCount(batch)).fill(index + 1));
+  const [deviceKeys, epochs, batchSeqs] = keyArrays(fresh);
   await client.query({
     ...sql.INSERT_RECORDS,
     values: [
-      int8Array(rows.map(({batch}) => batch.deviceKey)),
-      int2Array(rows.map(({batch}) => batch.slot)),
-      int4Array(rows.map(({batch}) => batch.epoch)),
-      int8Array(rows.map(({batch}) => batch.batchSeq)),
-      int8Array(rows.map(({record}) => record.seq)),
-      textArray(rows.map(({record}) => record.kind)),
-      timestamptzArray(rows.map(({record}) => record.timeMs)),
-      jsonbArray(rows.map(({record}) => record.data)),
-      dateArray(rows.map(({batch}) => batch.receivedDay)),
-      timestamptzArray(rows.map(({batch}) => batch.receivedAtMs)),
+      deviceKeys,
+      int2Array(fresh.map(({slot}) => slot)),
+      epochs,
+      batchSeqs,
+      dateArray(fresh.map(({receivedDay}) => receivedDay)),
+      timestamptzArray(fresh.map(({receivedAtMs}) => receivedAtMs)),
+      int4Array(batchOf),
+      int8Array(records.map(({seq}) => seq)),
+      textArray(records.map(({kind}) => kind)),
+      timestamptzArray(records.map(({timeMs}) => timeMs)),
+      jsonbArray(records.map(({data}) => data)),
     ],
   });
 };

@@ -19,11 +19,17 @@ export const FIND_RECEIPTS = {
          where (device_key, epoch, batch_seq) in (select * from unnest($1::bigint[], $2::int[], $3::bigint[]))`,
 };
 
+/**
+ * $1 to $6 have an element a batch, the others one a record, whose $7 is the position of its batch. Functions that return sets
+ * stand in the select list: in FROM each would be written to a buffer of its own before the first row is made.
+ */
 export const INSERT_RECORDS = {
   name: 'records-insert',
-  text: `insert into record (device_key, slot, epoch, batch_seq, seq, kind, device_time, data, received_day, received_at)
-         select * from unnest($1::bigint[], $2::smallint[], $3::int[], $4::bigint[], $5::bigint[], $6::text[],
-                              $7::timestamptz[], $8::jsonb[], $9::date[], $10::timestamptz[])`,
+  text: `insert into record (device_key, slot, epoch, batch_seq, received_day, received_at, seq, kind, device_time, data)
+         select ($1::bigint[])[batch], ($2::smallint[])[batch], ($3::int[])[batch], ($4::bigint[])[batch], ($5::date[])[batch],
+                ($6::timestamptz[])[batch], seq, kind, device_time, data
+         from (select unnest($7::int[]) as batch, unnest($8::bigint[]) as seq, unnest($9::text[]) as kind,
+                      unnest($10::timestamptz[]) as device_time, unnest($11::jsonb[]) as data) n`,
 };
 
 /** A conflict that is delivered twice is one conflict. */
