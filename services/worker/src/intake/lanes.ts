@@ -81,7 +81,7 @@ export const createLanes = (options: LanesOptions): Lanes => {
     const homeless = isKnown && moves >= MAX_MOVES ? await park(pieces, undefined) : pieces;
     if (homeless.length === 0) return;
     await sleep(Math.min(PAUSE_MS.first * 2 ** moves, PAUSE_MS.most), stopping);
-    await reload();
+    if (!stopping.aborted) await reload();
     for (const piece of homeless) dispatch({...piece, moves: piece.moves + 1});
   };
 

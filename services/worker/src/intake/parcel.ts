@@ -18,8 +18,8 @@ export interface Piece extends Arrival {
   readonly delivery: Pick<Delivery, 'routingKey' | 'attempt' | 'isLost'>;
   /** How often its shard said that its slot is owned elsewhere. */
   readonly moves: number;
-  /** Its attempts are used up and this is its rejection, which is stored or kept as bytes. */
-  readonly isRejection: boolean;
+  /** Why its attempts ended: this is its rejection, which is stored or, as bytes, kept. */
+  readonly exhausted: string | undefined;
   /** `settled`: committed, in quarantine, or confirmed elsewhere on the broker. `given-back`: the broker delivers it again. */
   close(how: 'settled' | 'given-back'): void;
 }
@@ -53,7 +53,7 @@ export const openParcel = (delivery: Delivery, arrival: Arrival, onClosed: (parc
       batch: batchOf(item),
       delivery: {routingKey, attempt, isLost},
       moves: 0,
-      isRejection: false,
+      exhausted: undefined,
       close(how) {
         if (isClosed) return;
         isClosed = true;

@@ -30,17 +30,21 @@ export const createRefuse = (options: RefuseOptions): ((piece: Piece, reason: st
   const {publisher, names, keepUnreadable, dispatch, metrics, log, sleep, stopping} = options;
 
   const refuse = async (piece: Piece, reason: string): Promise<void> => {
-    const {batch, item, delivery, isRejection} = piece;
+    const {batch, item, delivery, exhausted} = piece;
     const content = encodeBundle([item]);
-    if (isRejection) {
-      await keepUnreadable(reason, {deviceId: batch.deviceId, epoch: batch.epoch, batchSeq: batch.batchSeq}, content);
+    if (exhausted !== undefined) {
+      await keepUnreadable(
+        exhausted,
+        {deviceId: batch.deviceId, epoch: batch.epoch, batchSeq: batch.batchSeq},
+        content,
+      );
       piece.close('settled');
     } else if ((await publishRetry(publisher, names, {...delivery, content})) === 'scheduled') {
       metrics.batches.inc({outcome: 'retried'});
       piece.close('settled');
     } else {
-      const exhausted = `refused ${delivery.attempt + 1} times, at last: ${reason}`;
-      dispatch({...piece, isRejection: true, batch: {...batch, content: {kind: 'rejected', reason: exhausted}}});
+      const why = `refused ${delivery.attempt + 1} times, at last: ${reason}`;
+      dispatch({...piece, exhausted: why, batch: {...batch, content: {kind: 'rejected', reason: why}}});
     }
   };
 
