@@ -51,7 +51,7 @@ test('waits for an answer that comes in pieces', async () => {
 });
 
 test('fails when the connection ends before the answer', async () => {
-  const rude: RequestListener = (request) => void request.socket.destroy();
+  const rude: RequestListener = (request) => void request.resume().on('end', () => request.socket.destroy());
   await withServer(rude, async (connection) => {
     await expect(connection.post('/', '', '')).rejects.toThrow('the connection ended before the answer');
   });
