@@ -40,6 +40,16 @@ const codeOf = (error: unknown): string => {
 
 const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);
 
+/** undici's own limit is for the time between two parts, of which a reply that comes byte by byte has any number. */
+const textWithin = async (body: Dispatcher.ResponseData['body'], ms: number): Promise<string> => {
+  const late = setTimeout(() => body.destroy(new Error(`the reply did not end within ${ms} ms`)), ms);
+  try {
+    return await body.text();
+  } finally {
+    clearTimeout(late);
+  }
+};
+
 /** A transport and the end of its sockets. */
 export const createTransport = (options: TransportOptions): {transport: Transport; close: () => Promise<void>} => {
   const agent: Dispatcher = new Agent({
@@ -67,7 +77,7 @@ export const createTransport = (options: TransportOptions): {transport: Transpor
         headers: {...call.headers, ...host},
         ...(call.body === undefined ? {} : {body: call.body}),
       });
-      const body = await reply.body.text();
+      const body = await textWithin(reply.body, options.timeoutMs);
       return {kind: 'reply', status: reply.statusCode, retryAfter: one(reply.headers['retry-after']), body};
     } catch (error) {
       return {kind: 'failed', code: codeOf(error)};
