@@ -27,7 +27,10 @@ test('sends requests one after the other over one connection and reads their ans
     ports.add(request.socket.remotePort);
     let body = '';
     request.on('data', (chunk: Buffer) => (body += chunk.toString()));
-    request.on('end', () => response.writeHead(503).end(`${request.url} ${request.headers.authorization} ${body}`));
+    request.on('end', () => {
+      response.statusCode = 503;
+      response.end(`${request.url} ${request.headers.authorization} ${body}`);
+    });
   };
   await withServer(echo, async (connection) => {
     for (const body of ['first', 'grüße']) {
