@@ -50,6 +50,10 @@ describe('the dashboard in a browser', () => {
     const page = await browser.newPage({viewport: {width: 1280, height: 800}});
     const problems: string[] = [];
     page.on('pageerror', (error) => problems.push(error.message));
+    // What the page's own policy blocks is no exception: it is only said on the console.
+    page.on('console', (message) => {
+      if (message.text().includes('Content Security Policy')) problems.push(message.text());
+    });
     const {port, protocol} = new URL(clusterFile().ingress.http);
     await page.goto(`${protocol}//${region.adminHost}${port === '' ? '' : `:${port}`}/`);
     await page.getByLabel(/token/i).fill(token);
