@@ -16,6 +16,9 @@ const GAPS_BEFORE_NEW_EPOCH = 3;
 /** Content is given up only when it is refused so often in a row: a body that was damaged on its way is refused too. */
 const REFUSALS_BEFORE_GIVING_UP = 3;
 
+/** A batch that is not applied for so long is sent again, which is always safe. A region's own attempts take some hours at most. */
+const RESEND_AFTER_MS = 24 * 3600 * 1000;
+
 export interface Session {
   readonly phase: 'enrol' | 'sync';
   /** Consecutive failures since the last accepted call. */
@@ -43,6 +46,8 @@ export interface Session {
   readonly attempt: number;
   /** Refusals in a row of the batch at the head. */
   readonly refusals: number;
+  /** The oldest batch that is accepted and not applied, and since when we have waited for it. */
+  readonly awaited: {readonly epoch: string; readonly batchSeq: number; readonly sinceMs: number} | undefined;
   readonly configRev: number | undefined;
   /** The home region's address, where another one said so. */
   readonly home: string | undefined;
@@ -64,6 +69,7 @@ export const startSession = (enrolled: boolean, numbered: boolean, nowMs: number
   recordLimit: DEFAULT_POLICY.maxRecords,
   attempt: 1,
   refusals: 0,
+  awaited: undefined,
   configRev: undefined,
   home: undefined,
 });
@@ -126,6 +132,22 @@ const scheduledInMs = (answer: SyncAnswer): number => {
   return Math.min(Math.max(answer.nextSyncAt - answer.serverTime, 1000), LONGEST_WAIT_MS);
 };
 
+const awaitedAfter = (
+  session: Session,
+  sent: {readonly epoch: string},
+  {applied}: SyncAnswer,
+  outbox: Outbox,
+  nowMs: number,
+): Session['awaited'] => {
+  const oldest = outbox.batches.find(
+    (batch) => batch.accepted && !(batch.epoch === sent.epoch && batch.batchSeq <= applied),
+  );
+  if (oldest === undefined) return undefined;
+  const {epoch, batchSeq} = oldest;
+  const isSame = session.awaited?.epoch === epoch && session.awaited.batchSeq === batchSeq;
+  return {epoch, batchSeq, sinceMs: isSame ? session.awaited.sinceMs : nowMs};
+};
+
 const accepted = (
   session: Session,
   sent: Batch | {readonly epoch: string},
@@ -139,8 +161,11 @@ const accepted = (
   const isPresent = sent.epoch === outbox.epoch;
   // The first word after a start says nothing of when to sync.
   const wasKnown = session.isPositionKnown;
+  const awaited = awaitedAfter(session, sent, answer, outbox, nowMs);
+  const isOverdue = awaited !== undefined && nowMs - awaited.sinceMs >= RESEND_AFTER_MS;
   const next: Session = {
     ...session,
+    awaited: isOverdue ? undefined : awaited,
     failures: 0,
     attempt: 1,
     refusals: 0,
@@ -165,6 +190,7 @@ const accepted = (
   if (typeof answer.cmdCursor === 'string' && answer.cmdCursor !== outbox.cmdCursor) {
     entries.push({op: 'cursor', cmdCursor: answer.cmdCursor});
   }
+  if (isOverdue) entries.push({op: 'resend', epoch: awaited.epoch, from: awaited.batchSeq});
   return {session: next, entries};
 };
 
