@@ -1,21 +1,23 @@
 import type {Server} from 'node:http';
 import type {Socket} from 'node:net';
-import {setTimeout as delay} from 'node:timers/promises';
+import {setImmediate as turn, setTimeout as delay} from 'node:timers/promises';
 
 export interface ClosingServer {
   readonly server: Server;
   readonly sockets: ReadonlySet<Socket>;
-  /** How many requests have begun so far. */
-  readonly requests: () => number;
+  /** How many connections and requests have come so far. */
+  readonly arrivals: () => number;
   /** For all of it. */
   readonly graceMs: number;
 }
 
 /**
- * So long without a request means that whoever balances load knows. A proxy that does not know yet sends sooner than that under any
- * load worth speaking of.
+ * So long without a request or a connection means that whoever balances load knows. A proxy that does not know yet sends sooner than that
+ * under any load worth speaking of.
  */
 const QUIET_MS = 1_000;
+/** Of the event loop: one to accept a connection, one to read what it brings, one to spare. */
+const TURNS = 3;
 /** A connection that becomes idle after the close began would stay for its keep-alive time. */
 const SWEEP_MS = 50;
 
@@ -24,12 +26,14 @@ const SWEEP_MS = 50;
  * that moment, so both are closed only after a quiet time, however late the peers learn that they should go elsewhere; a peer that never
  * learns it can hold up the close for half of `graceMs`. Requests that are under way finish. What is left after `graceMs` is cut.
  */
-export const closeQuietly = async ({server, sockets, requests, graceMs}: ClosingServer): Promise<void> => {
+export const closeQuietly = async ({server, sockets, arrivals, graceMs}: ClosingServer): Promise<void> => {
   const quietMs = Math.min(QUIET_MS, graceMs / 4);
   let seen = -1;
-  for (let waitedMs = 0; seen !== requests() && waitedMs + quietMs < graceMs / 2; waitedMs += quietMs) {
-    seen = requests();
+  for (let waitedMs = 0; seen !== arrivals() && waitedMs + quietMs < graceMs / 2; waitedMs += quietMs) {
+    seen = arrivals();
     await delay(quietMs);
+    // A process that got no CPU in that time has heard nothing either: timers run before sockets are read.
+    for (let n = 0; n < TURNS; n++) await turn();
   }
   await new Promise<void>((resolve) => {
     const sweep = setInterval(() => closeUnused(server, sockets), SWEEP_MS);

@@ -1,8 +1,10 @@
 import {createServer, IncomingMessage, type Server, ServerResponse} from 'node:http';
 import type {AddressInfo, Socket} from 'node:net';
+import type {Tracer} from '@opentelemetry/api';
 import type {Express} from 'express';
 import {PROBLEM_MEDIA_TYPE} from '../errors/problem.ts';
 import {closeQuietly} from './close-quietly.ts';
+import {traceRequests} from './trace-requests.ts';
 
 export interface HttpServer {
   readonly port: number;
@@ -20,6 +22,8 @@ export interface HttpServerOptions {
    * connections open then leaves by itself, between two requests, and few are left to close when the server stops.
    */
   readonly draining?: AbortSignal;
+  /** Makes a span of each request; nothing is done for one while there is none. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Bounds on what one peer may hold. */
@@ -50,9 +54,11 @@ export const startHttpServer = async ({
   port,
   maxConnections,
   draining,
+  tracer,
 }: HttpServerOptions): Promise<HttpServer> => {
+  const handle = tracer === undefined ? app : traceRequests(app, tracer);
   const open = new Set<ServerResponse>();
-  let requests = 0;
+  let arrivals = 0;
   const server = createServer(
     {
       ...LIMITS,
@@ -60,14 +66,14 @@ export const startHttpServer = async ({
       ServerResponse: withPrototype<typeof ServerResponse>(ServerResponse, app.response),
     },
     (request, response) => {
-      requests += 1;
+      arrivals += 1;
       if (draining?.aborted === true) {
         response.setHeader('Connection', 'close');
       } else {
         open.add(response);
         response.once('close', () => open.delete(response));
       }
-      app(request, response);
+      handle(request, response);
     },
   );
   draining?.addEventListener('abort', () => {
@@ -78,6 +84,9 @@ export const startHttpServer = async ({
   server.maxHeadersCount = 64;
   server.on('clientError', refuse);
   const sockets = trackSockets(server, maxConnections * CROWDED);
+  server.on('connection', () => {
+    arrivals += 1;
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, () => {
@@ -88,7 +97,7 @@ export const startHttpServer = async ({
   return {
     // A server that listens on TCP has an AddressInfo.
     port: (server.address() as AddressInfo).port,
-    stop: (graceMs = DEFAULT_GRACE_MS) => closeQuietly({server, sockets, requests: () => requests, graceMs}),
+    stop: (graceMs = DEFAULT_GRACE_MS) => closeQuietly({server, sockets, arrivals: () => arrivals, graceMs}),
   };
 };
 
