@@ -84,7 +84,10 @@ describe('devices sync', () => {
       regionYaml(routed, {ingress: {host: 'gw.sync.example.com', adminHost: 'gw.admin.example.com', gatewayRef}}),
     );
     await untilReady(region);
-    expect(await region.kubectl.list('ingress')).toEqual([]);
+    // They serve until the Gateway has accepted the routes.
+    await until('the Ingresses to be gone', async () =>
+      (await region.kubectl.list('ingress')).length === 0 ? true : undefined,
+    );
     const device = await enrolled(region, 'behind-a-gateway', 'gw.sync.example.com');
     const answer = await post(device, batchBody(device, 1, [record(1)]));
     expect({status: answer.status, text: answer.text}).toMatchObject({status: 200});
