@@ -22,12 +22,13 @@ export type EnrolBody = Readonly<Static<typeof enrolSchema>>;
 
 /** @throws AppError `malformed-json` or `bad-request` with one entry per fault. */
 export const parseEnrolBody = (bytes: Buffer): EnrolBody => {
-  const {json, suspicious} = parseJson(bytes);
+  const {json, doubts} = parseJson(bytes);
   if (!validator.Check(json)) {
     const errors = validator.Errors(json).map(({instancePath, message}) => ({pointer: instancePath, detail: message}));
     throw new AppError('bad-request', 'the body is not an enrolment', {errors});
   }
-  if (suspicious && !isStorable(json))
+  // Every member is text, so no number can be lost.
+  if (doubts.text && !isStorable(json))
     throw new AppError('bad-request', 'the enrolment has text that cannot be stored');
   return json;
 };

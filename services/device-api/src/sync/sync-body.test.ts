@@ -1,4 +1,4 @@
-import {expect, test} from '@jest/globals';
+import {describe, expect, test} from '@jest/globals';
 import {MAX_RECORDS, parseSyncBody} from './sync-body.ts';
 
 test('every bad record is named, however many there are', () => {
@@ -9,4 +9,39 @@ test('every bad record is named, however many there are', () => {
   const named = new Set(body.faults.map(({pointer}) => /^\/records\/(\d+)/.exec(pointer)?.[1]));
   expect(named.size).toBe(MAX_RECORDS);
   expect(body.faults.length).toBeLessThan(2 * MAX_RECORDS);
+});
+
+describe('a number that a double does not hold', () => {
+  const call = (rest: string): Buffer => Buffer.from(`{"epoch":"e1","batchSeq":1,"mode":"delta",${rest}}`);
+
+  test.each(['9007199254740993', '1e400'])('%s makes its record bad, and says where and what to do', (number) => {
+    const body = parseSyncBody(call(`"records":[{"s":1,"k":"a"},{"s":2,"k":"a","d":{"count":[${number}]}}]`));
+    expect(body).toMatchObject({
+      bad: [1],
+      faults: [{pointer: '/records/1/d/count/0', detail: expect.stringMatching(`^${number} .*send it as text`)}],
+    });
+  });
+
+  test('in the state is refused with the batch', () => {
+    const parse = () => parseSyncBody(call('"state":{"rx":9007199254740993},"records":[]'));
+    expect(parse).toThrow(
+      expect.objectContaining({code: 'bad-request', errors: [expect.objectContaining({pointer: '/state/rx'})]}),
+    );
+    expect(() => parseSyncBody(call('"state":9007199254740993'))).toThrow(
+      expect.objectContaining({code: 'bad-request'}),
+    );
+  });
+
+  test('in members that nobody knows, or as text, is fine', () => {
+    expect(
+      parseSyncBody(call('"clock":9007199254740993,"records":[{"s":1,"k":"a","d":"9007199254740993"}]')).bad,
+    ).toEqual([]);
+  });
+
+  test('is other content than its neighbour', () => {
+    const [one, other] = ['9007199254740993', '9007199254740992'].map(
+      (number) => parseSyncBody(call(`"records":[{"s":1,"k":"a","d":${number}}]`)).contentHash,
+    );
+    expect(one).not.toBe(other);
+  });
 });

@@ -2,6 +2,7 @@ import {createHash} from 'node:crypto';
 import {type Static, Type} from 'typebox';
 import {Compile} from 'typebox/compile';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
+import {findRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {isNestedDeeperThan, isStorable, mayBeUnstorable} from './json-guard.ts';
 
 /** Most records of one batch; told to devices in the policy. */
@@ -53,7 +54,7 @@ export interface SyncBody extends Pick<Static<typeof envelopeSchema>, 'epoch' | 
  * @throws AppError `malformed-json`, `bad-request` with one entry per fault, or `payload-too-large`.
  */
 export const parseSyncBody = (bytes: Buffer): SyncBody => {
-  const {json, suspicious} = parseJson(bytes);
+  const {json, doubts} = parseJson(bytes);
   if (!envelope.Check(json)) throw new AppError('bad-request', 'the body is not a sync call', {errors: faultsOf(json)});
   const {epoch, batchSeq, mode, reason, state, records = [], more = false} = json;
   if (records.length > MAX_RECORDS) {
@@ -61,15 +62,16 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
       extra: {maxRecords: MAX_RECORDS},
     });
   }
-  if (suspicious && !isStorable(state)) {
-    throw new AppError('bad-request', 'the state has text that cannot be stored', {
-      errors: [{pointer: '/state', detail: UNSTORABLE}],
+  const [fault] = unstorable(state, doubts);
+  if (fault !== undefined) {
+    throw new AppError('bad-request', 'the state has something that cannot be stored', {
+      errors: [{...fault, pointer: `/state${fault.pointer}`}],
     });
   }
   const bad: number[] = [];
   const faults: Fault[] = [];
   for (const [index, value] of records.entries()) {
-    const found = faultsOfRecord(value, suspicious);
+    const found = faultsOfRecord(value, doubts);
     if (found.length === 0) continue;
     bad.push(index);
     const told = faults.length < MAX_FAULTS ? found : found.slice(0, 1);
@@ -81,13 +83,21 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
   return {epoch, batchSeq, mode, reason, more, recordCount: records.length, bad, faults, contentHash};
 };
 
-export const parseJson = (bytes: Buffer): {readonly json: unknown; readonly suspicious: boolean} => {
+/** What a quick look at the text could not rule out, so that the parsed values are looked at too. */
+export interface Doubts {
+  readonly text: boolean;
+  readonly numbers: boolean;
+}
+
+/** Numbers that would change are in the value as raw numbers, see parseExactJson. */
+export const parseJson = (bytes: Buffer): {readonly json: unknown; readonly doubts: Doubts} => {
   if (isNestedDeeperThan(bytes, MAX_DEPTH)) {
     throw new AppError('bad-request', `the body is nested deeper than ${MAX_DEPTH} levels`);
   }
   const text = bytes.toString('utf8');
   try {
-    return {json: JSON.parse(text), suspicious: mayBeUnstorable(text)};
+    const {value, hasRaw} = parseExactJson(text);
+    return {json: value, doubts: {text: mayBeUnstorable(text), numbers: hasRaw}};
   } catch (error) {
     throw new AppError('malformed-json', `the body is not JSON: ${error instanceof Error ? error.message : ''}`);
   }
@@ -101,12 +111,23 @@ const faultsOf = (json: unknown): readonly Fault[] =>
     .slice(0, MAX_FAULTS)
     .map(({instancePath, message}) => ({pointer: instancePath, detail: message}));
 
-const faultsOfRecord = (value: unknown, suspicious: boolean): readonly Fault[] => {
+/** Bounds what of a number is repeated in the answer. */
+const SHOWN_DIGITS = 40;
+
+const unstorable = (value: unknown, doubts: Doubts): readonly Fault[] => {
+  if (doubts.text && !isStorable(value)) return [{pointer: '', detail: UNSTORABLE}];
+  const raw = doubts.numbers ? findRawNumber(value) : undefined;
+  if (raw === undefined) return [];
+  const number = raw.source.length > SHOWN_DIGITS ? `${raw.source.slice(0, SHOWN_DIGITS)}…` : raw.source;
+  return [{pointer: raw.pointer, detail: `${number} would change, because numbers are IEEE doubles; send it as text`}];
+};
+
+const faultsOfRecord = (value: unknown, doubts: Doubts): readonly Fault[] => {
   if (!record.Check(value)) {
     return record
       .Errors(value)
       .slice(0, 3)
       .map(({instancePath, message}) => ({pointer: instancePath, detail: message}));
   }
-  return suspicious && !isStorable(value) ? [{pointer: '', detail: UNSTORABLE}] : [];
+  return unstorable(value, doubts);
 };

@@ -1,0 +1,55 @@
+import {expect, test} from '@jest/globals';
+import fc from 'fast-check';
+import {findRawNumber, parseExactJson} from './exact-json.ts';
+
+test.each([
+  '9007199254740993',
+  '-9007199254740993',
+  '18446744073709551616',
+  '1e400',
+  '-1.5E+309',
+  '1e0400',
+  '9'.repeat(400),
+  `${'9'.repeat(300)}.5e99`,
+])('%s is found where it stands and written as it was sent', (number) => {
+  for (const text of [`{"a":[0,{"b/~":${number}}]}`, `{"a": [\n0, {"b/~":\t${number} }]}`]) {
+    const {value, hasRaw} = parseExactJson(text);
+    expect(hasRaw).toBe(true);
+    expect(findRawNumber(value)).toEqual({pointer: '/a/1/b~1~0', source: number});
+    expect(JSON.stringify(value)).toBe(`{"a":[0,{"b/~":${number}}]}`);
+  }
+});
+
+test.each([
+  '9007199254740992',
+  '9007199254740994',
+  '-9007199254740991',
+  '-0',
+  '0.30000000000000004',
+  '0.1234567890123456789012',
+  '1234567890.12345678901234',
+  '1.7976931348623157e308',
+  '1e23',
+  '1e-400',
+  '"9007199254740993 1e400"',
+  '": 9007199254740993, 1e400"',
+])('%s is what JSON.parse makes of it', (text) => {
+  const {value, hasRaw} = parseExactJson(`[${text}]`);
+  expect(hasRaw).toBe(false);
+  expect(value).toEqual(JSON.parse(`[${text}]`));
+});
+
+test('whatever a program writes is read as it is, and no integer comes out as another', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      const text = JSON.stringify(value);
+      expect(parseExactJson(text).value).toEqual(JSON.parse(text));
+    }),
+  );
+  fc.assert(
+    fc.property(fc.bigInt(), fc.nat(20), (integer, digits) => {
+      const text = `{"n":${integer}${integer === 0n ? '' : '7'.repeat(digits)}}`;
+      expect(JSON.stringify(parseExactJson(text).value)).toBe(text);
+    }),
+  );
+});
