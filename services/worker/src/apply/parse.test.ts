@@ -70,3 +70,16 @@ test('a state that cannot be stored is set aside and the records are applied', (
     bad: [{pointer: '/state'}],
   });
 });
+
+test.each(['9007199254740993', '1e400'])('%s is set aside digit by digit, and its neighbour is applied', (number) => {
+  const record = `{"s":1,"k":"a","d":{"count":${number}}}`;
+  const content = parseContent(
+    Buffer.from(`{"state":{"n":[${number}]},"records":[${record},{"s":2,"k":"a","d":1}]}`),
+    [],
+  );
+  expect(content).toMatchObject({state: undefined, records: [{seq: 2}]});
+  expect(content.kind === 'good' && content.bad.map(({pointer, payload}) => [pointer, payload.toString()])).toEqual([
+    ['/records/0', record],
+    ['/state', `{"n":[${number}]}`],
+  ]);
+});

@@ -1,3 +1,4 @@
+import {findRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {type BadPart, type Content, type ParsedRecord} from './batch.ts';
 import {isStorableText, storableJson} from './storable.ts';
 
@@ -16,8 +17,10 @@ const isObject = (value: unknown): value is Json =>
  */
 export const parseContent = (payload: Buffer, knownBad: readonly number[]): Content => {
   let body: unknown;
+  // A number that a double does not hold stays as it was sent, also in the payload of what is set aside.
+  let hasRaw: boolean;
   try {
-    body = JSON.parse(payload.toString('utf8'));
+    ({value: body, hasRaw} = parseExactJson(payload.toString('utf8')));
   } catch (error) {
     return {
       kind: 'rejected',
@@ -38,7 +41,7 @@ export const parseContent = (payload: Buffer, knownBad: readonly number[]): Cont
   // Array.isArray leaves the elements untyped; parseRecord takes anything.
   for (const [index, value] of (listed as readonly unknown[]).entries()) {
     const pointer = `/records/${index}`;
-    const record = parseRecord(value);
+    const record = parseRecord(value, hasRaw);
     if (typeof record === 'string') spoil(pointer, record, value);
     else if (known.has(index)) spoil(pointer, 'refused when it was received', value);
     else records.push(record);
@@ -46,14 +49,19 @@ export const parseContent = (payload: Buffer, knownBad: readonly number[]): Cont
 
   let stateText: string | undefined;
   if (state !== undefined && state !== null) {
-    stateText = storableJson(state);
-    if (stateText === undefined) spoil('/state', 'the state has text that the database cannot hold', state);
+    if (hasRaw && findRawNumber(state) !== undefined) spoil('/state', `the state has ${RAW_NUMBER}`, state);
+    else {
+      stateText = storableJson(state);
+      if (stateText === undefined) spoil('/state', 'the state has text that the database cannot hold', state);
+    }
   }
   return {kind: 'good', state: stateText, records, bad};
 };
 
+const RAW_NUMBER = 'a number that an IEEE double cannot hold';
+
 /** The record, or the sentence that says what is wrong with it. */
-const parseRecord = (value: unknown): ParsedRecord | string => {
+const parseRecord = (value: unknown, hasRaw: boolean): ParsedRecord | string => {
   if (!isObject(value)) return 'a record must be an object';
   const {s: seq, k: kind, t: time, d: data} = value;
   if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 0) return '"s" must be a whole number from 0';
@@ -62,6 +70,7 @@ const parseRecord = (value: unknown): ParsedRecord | string => {
   if (hasTime && (typeof time !== 'number' || !(time >= EARLIEST_MS && time < LATEST_MS))) {
     return '"t" must be milliseconds since 1970';
   }
+  if (hasRaw && findRawNumber(data) !== undefined) return `"d" has ${RAW_NUMBER}`;
   const text = data === undefined ? undefined : storableJson(data);
   if (data !== undefined && text === undefined) return '"d" has text that the database cannot hold';
   return {seq, kind, timeMs: typeof time === 'number' ? time : undefined, data: text};
