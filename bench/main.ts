@@ -95,6 +95,7 @@ const main = async (): Promise<number> => {
   );
   await baseline.check();
   await pisync.check();
+  const groups = await pisync.groupSizes();
 
   const ratio: readonly Ratio[] = [
     {
@@ -128,10 +129,23 @@ const main = async (): Promise<number> => {
   print(row('shard writer, two windows (the worker’s default)', 'records/s', measured.shardWriterTwoWindows));
   print(row('baseline, syncs of 20 records, to commit', 'syncs/s', measured.baseline));
   print(row('PiSync, syncs of 20 records, to commit', 'syncs/s', measured.pisync));
+  const {batchesPerBundle, recordsPerWindow} = groups;
+  print(
+    `   on average ${batchesPerBundle.toFixed(0)} batches a bundle, ${recordsPerWindow.toFixed(0)} records a window`,
+  );
   print('');
   for (const one of ratio) print(ratioRow(one));
 
-  const report = {mode, rounds: ROUNDS, machine, loadAverageBefore: loadBefore, probe: disk, measured, ratios: ratio};
+  const report = {
+    mode,
+    rounds: ROUNDS,
+    machine,
+    loadAverageBefore: loadBefore,
+    probe: disk,
+    measured,
+    groups,
+    ratios: ratio,
+  };
   writeFileSync(join(out, 'bench.json'), `${JSON.stringify(report, undefined, 2)}\n`);
   return ratio.some(isBelow) && !values['no-budget'] ? 1 : 0;
 };

@@ -8,6 +8,7 @@ import {type ChannelModel, connect} from 'amqplib';
 import {type Child, freePort, startChild} from './child.ts';
 import {type BenchDevice, enrolDevices, RECORDS_PER_SYNC} from './devices.ts';
 import {runLoad} from './load.ts';
+import {histogramMean} from './means.ts';
 import {type Sample, time} from './measure.ts';
 import {portOf, type Servers} from './servers.ts';
 
@@ -18,6 +19,16 @@ export interface SyncPath {
   /** @throws Error unless every accepted batch was applied once with all its records. */
   check(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** What group commit came to since the start: the larger, the less a broker message and a transaction cost each sync. */
+export interface GroupSizes {
+  readonly batchesPerBundle: number;
+  readonly recordsPerWindow: number;
+}
+
+export interface PiSyncPath extends SyncPath {
+  readonly groupSizes: () => Promise<GroupSizes>;
 }
 
 /** Devices that sync at the same moment, each over a connection of its own. */
@@ -76,7 +87,7 @@ const pathOf = ({url, shards, devices, children, cleanUp}: PathParts): SyncPath 
 const here = (path: string): string => join(import.meta.dirname, path);
 
 /** `folder` takes the files that a pod would have mounted. */
-export const startPiSync = async (servers: Servers, folder: string): Promise<SyncPath> => {
+export const startPiSync = async (servers: Servers, folder: string): Promise<PiSyncPath> => {
   const shards = await createTestShards({shards: 1});
   const devices = await enrolDevices(shards.shards, DEVICES);
   await removeQueues(servers.amqp);
@@ -91,9 +102,9 @@ export const startPiSync = async (servers: Servers, folder: string): Promise<Syn
   writeFileSync(join(brokerSecret, 'username'), decodeURIComponent(servers.amqp.username));
   writeFileSync(join(brokerSecret, 'password'), decodeURIComponent(servers.amqp.password));
 
-  const start = async (service: string, env: Readonly<Record<string, string>>): Promise<Child> => {
+  const start = async (service: string, env: Readonly<Record<string, string>>) => {
     const opsPort = await freePort();
-    return startChild(
+    const child = await startChild(
       [here('processes/service.ts'), service],
       {
         PISYNC_TOPOLOGY_FILE: topologyFile,
@@ -105,6 +116,11 @@ export const startPiSync = async (servers: Servers, folder: string): Promise<Syn
       },
       `http://127.0.0.1:${opsPort}/readyz`,
     );
+    const mean = async (histogram: string): Promise<number> => {
+      const answer = await fetch(`http://127.0.0.1:${opsPort}/metrics`);
+      return histogramMean(await answer.text(), histogram);
+    };
+    return {...child, mean};
   };
   const httpPort = await freePort();
   const worker = await start('worker', {});
@@ -115,13 +131,20 @@ export const startPiSync = async (servers: Servers, folder: string): Promise<Syn
     PISYNC_DEVICE_BURST: '10000',
     PISYNC_DEVICE_RATE: '10000',
   });
-  return pathOf({
+  const path = pathOf({
     url: `http://127.0.0.1:${httpPort}`,
     shards,
     devices,
     children: [deviceApi, worker],
     cleanUp: () => removeQueues(servers.amqp),
   });
+  return {
+    ...path,
+    groupSizes: async () => ({
+      batchesPerBundle: await deviceApi.mean('pisync_bundle_items'),
+      recordsPerWindow: await worker.mean('pisync_worker_window_records'),
+    }),
+  };
 };
 
 export const startBaseline = async (servers: Servers): Promise<SyncPath> => {
