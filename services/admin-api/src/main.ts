@@ -49,7 +49,7 @@ export const main = (argv: readonly string[]): Promise<void> =>
   });
 
 const serve = async (service: AdminApi): Promise<'serving'> => {
-  const {config, life, log, readiness} = service;
+  const {config, life, log, tracer, readiness} = service;
   const now = Date.now;
   const secrets = openSecrets(config.secretsDir);
   const signer = createSigner(() => secrets.read('signing', SECRET_KEYS.signing.key));
@@ -102,7 +102,14 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   readiness.add('slot map', () => shards.slotMap.check());
   const server = await life.own(
     'HTTP server',
-    () => startHttpServer({app, port: config.httpPort, maxConnections: MAX_CONNECTIONS, draining: life.stopping}),
+    () =>
+      startHttpServer({
+        app,
+        port: config.httpPort,
+        maxConnections: MAX_CONNECTIONS,
+        draining: life.stopping,
+        tracer,
+      }),
     (opened) => opened.stop(),
   );
   log.info({port: server.port}, 'listening');

@@ -23,7 +23,7 @@ export const main = (argv: readonly string[]): Promise<void> =>
   });
 
 const serve = async (service: Service<ConfigOf<typeof deviceApiConfig>>): Promise<'serving'> => {
-  const {config, log, registry, lag, readiness, life} = service;
+  const {config, log, registry, tracer, lag, readiness, life} = service;
   const now = (): number => performance.now();
   const topology = await followTopology(service);
   const shards = await connectShards(service, topology, POOL_SIZES);
@@ -43,6 +43,7 @@ const serve = async (service: Service<ConfigOf<typeof deviceApiConfig>>): Promis
     partitions,
     log,
     registry,
+    tracer,
     life,
     lagMs: lag.sustainedMs,
     wallClock: Date.now,

@@ -11,6 +11,7 @@ import {type HttpServer, startHttpServer} from '@pisync/core/http/http-server';
 import type {Lifecycle} from '@pisync/core/lifecycle/lifecycle';
 import type {Shards} from '@pisync/core/shards/shards';
 import type {Logger} from '@pisync/core/telemetry/logger';
+import type {Tracer} from '@pisync/core/telemetry/tracing';
 import type {Topology} from '@pisync/contract/topology';
 import type {Registry} from 'prom-client';
 import {createApp, ROUTES} from './app.ts';
@@ -42,6 +43,7 @@ export interface DeviceApiOptions {
   readonly partitions: number;
   readonly log: Logger;
   readonly registry: Registry;
+  readonly tracer: Tracer | undefined;
   readonly life: Lifecycle;
   /** Event loop lag that lasts. */
   readonly lagMs: () => number;
@@ -61,7 +63,7 @@ const WARM_UP_MS = 3000;
 /** Puts the parts together and serves; what it opens is closed with `life`. */
 export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpServer> => {
   const {config, topology, shards, cache, publisher, names, partitions} = options;
-  const {log, registry, life, lagMs, wallClock, now, random} = options;
+  const {log, registry, tracer, life, lagMs, wallClock, now, random} = options;
   const onShardFault = (error: unknown): void => log.debug({reason: describeError(error)}, 'a shard did not answer');
 
   const bundler: Bundler = createBundler({publisher, names, partitions, limits: DEFAULT_BUNDLER_LIMITS, registry});
@@ -119,7 +121,14 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
   await warmUp({ask, shardIds: shards.ids(), patienceMs: WARM_UP_MS, onFault: onShardFault});
   return life.own(
     'HTTP server',
-    () => startHttpServer({app, port: config.httpPort, maxConnections: config.maxConnections, draining: life.stopping}),
+    () =>
+      startHttpServer({
+        app,
+        port: config.httpPort,
+        maxConnections: config.maxConnections,
+        draining: life.stopping,
+        tracer,
+      }),
     (opened) => opened.stop(),
   );
 };

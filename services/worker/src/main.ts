@@ -14,7 +14,7 @@ export const main = (argv: readonly string[]): Promise<void> =>
   runService({definition: workerConfig, argv, process, now: () => performance.now(), body: work});
 
 const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'serving'> => {
-  const {config, log, registry, life, readiness} = service;
+  const {config, log, registry, tracer, life, readiness} = service;
   const topology = await followTopology(service);
   // One more each for parked batches, for sync requests and for the slot map.
   const sizes = {ingest: config.concurrency + 3, dashboard: 1, job: 2};
@@ -40,6 +40,7 @@ const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'s
         recordDays: () => topology.current().retention.recordDays,
         log,
         registry,
+        tracer,
         now: Date.now,
         newId: randomUUID,
         sleep,

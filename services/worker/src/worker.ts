@@ -6,6 +6,7 @@ import {type Publisher} from '@pisync/core/broker/publisher';
 import {type Cache} from '@pisync/core/cache/cache';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
+import {type Tracer} from '@pisync/core/telemetry/tracing';
 import {type Registry} from 'prom-client';
 import {createApply} from './apply/apply.ts';
 import {createAnnounce} from './intake/announce.ts';
@@ -29,6 +30,7 @@ export interface WorkerOptions {
   readonly recordDays: () => number;
   readonly log: Logger;
   readonly registry: Registry;
+  readonly tracer: Tracer | undefined;
   readonly now: () => number;
   readonly newId: () => string;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -106,6 +108,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     keepUnreadable,
     metrics,
     log,
+    tracer: options.tracer,
     now,
     sleep,
     stopping: stopping.signal,

@@ -39,6 +39,14 @@ describe('a bundle', () => {
     );
   });
 
+  test('carries the trace of a batch, and leaves out what is none', () => {
+    const [item] = fc.sample(itemArb, 1);
+    if (item === undefined) throw new Error('no item was made');
+    const traceOf = (trace: string) =>
+      decodeBundle(encodeBundle([{...item, meta: {...item.meta, trace}}]))[0]?.meta.trace;
+    expect([traceOf('00-a-b-01'), traceOf('x'.repeat(1000))]).toEqual(['00-a-b-01', undefined]);
+  });
+
   test('of another version is refused', () => {
     const header = Buffer.from('{"v":2,"items":[]}');
     const length = Buffer.alloc(4);

@@ -1,8 +1,10 @@
 import {createServer, IncomingMessage, type Server, ServerResponse} from 'node:http';
 import type {AddressInfo, Socket} from 'node:net';
+import type {Tracer} from '@opentelemetry/api';
 import type {Express} from 'express';
 import {PROBLEM_MEDIA_TYPE} from '../errors/problem.ts';
 import {closeQuietly} from './close-quietly.ts';
+import {traceRequests} from './trace-requests.ts';
 
 export interface HttpServer {
   readonly port: number;
@@ -20,6 +22,8 @@ export interface HttpServerOptions {
    * connections open then leaves by itself, between two requests, and few are left to close when the server stops.
    */
   readonly draining?: AbortSignal;
+  /** Makes a span of each request; nothing is done for one while there is none. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Bounds on what one peer may hold. */
@@ -50,7 +54,9 @@ export const startHttpServer = async ({
   port,
   maxConnections,
   draining,
+  tracer,
 }: HttpServerOptions): Promise<HttpServer> => {
+  const handle = tracer === undefined ? app : traceRequests(app, tracer);
   const open = new Set<ServerResponse>();
   let arrivals = 0;
   const server = createServer(
@@ -67,7 +73,7 @@ export const startHttpServer = async ({
         open.add(response);
         response.once('close', () => open.delete(response));
       }
-      app(request, response);
+      handle(request, response);
     },
   );
   draining?.addEventListener('abort', () => {

@@ -1,4 +1,3 @@
-import type {Tracer} from '@opentelemetry/api';
 import type {Registry} from 'prom-client';
 import {type ConfigDefinition, type ConfigOf, loadConfig, type Variable} from '../config/config.ts';
 import type {sharedVariables} from '../config/shared.ts';
@@ -8,7 +7,7 @@ import {createReadiness, type Readiness} from '../ops/readiness.ts';
 import {type EventLoopLag, watchEventLoopLag} from '../telemetry/event-loop-lag.ts';
 import {createLogger, type Logger} from '../telemetry/logger.ts';
 import {createRegistry} from '../telemetry/metrics.ts';
-import {startTracing} from '../telemetry/tracing.ts';
+import {startTracing, type Tracer} from '../telemetry/tracing.ts';
 import {createLifecycle, type Lifecycle} from './lifecycle.ts';
 
 /** How a process ended, for whoever restarts it: 0 stopped as asked, 1 failed, 2 wrongly configured. */
@@ -21,7 +20,8 @@ export interface Service<C> {
   readonly config: C;
   readonly log: Logger;
   readonly registry: Registry;
-  readonly tracer: Tracer;
+  /** Undefined while tracing is off. */
+  readonly tracer: Tracer | undefined;
   readonly lag: EventLoopLag;
   readonly readiness: Readiness;
   readonly life: Lifecycle;
@@ -65,7 +65,7 @@ export const runService = async <V extends SharedVariables & Readonly<Record<str
   // V extends the shared variables, so their parsed values are part of every such configuration.
   const shared = loaded as unknown as ConfigOf<ConfigDefinition<SharedVariables>>;
   const identity = {service: definition.command, pod: shared.podName};
-  const log = createLogger({level: shared.logLevel, ...identity});
+  const log = createLogger({level: shared.logLevel, traced: shared.tracingEndpoint !== undefined, ...identity});
   const registry = createRegistry(definition.command);
   const life = createLifecycle({log, timeoutMs: shared.shutdownMs, now});
   const readiness = createReadiness(life.stopping);
@@ -114,7 +114,7 @@ export const runService = async <V extends SharedVariables & Readonly<Record<str
     );
     const {tracer} = await life.own(
       'tracing',
-      () => startTracing({...identity, endpoint: shared.tracingEndpoint, sampleRatio: shared.tracingSampleRatio}),
+      () => startTracing({...identity, endpoint: shared.tracingEndpoint, sampleRatio: shared.tracingSampleRatio, log}),
       (tracing) => tracing.stop(),
     );
     const outcome = await options.body({config: loaded, log, registry, tracer, lag, readiness, life, fail});

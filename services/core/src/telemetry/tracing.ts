@@ -1,32 +1,83 @@
-import {type Tracer, trace} from '@opentelemetry/api';
+import type {Tracer} from '@opentelemetry/api';
+import type {SpanExporter} from '@opentelemetry/sdk-trace';
+import {describeError} from '../errors/app-error.ts';
+import {withTimeout} from '../lifecycle/lifecycle.ts';
+import type {Logger} from './logger.ts';
 
-/** Spans, sent in the background. While no endpoint is set the tracer does nothing and the SDK is not even loaded. */
+export type {Tracer} from '@opentelemetry/api';
+
+/** Spans, sent in the background. */
 export interface Tracing {
-  readonly tracer: Tracer;
+  /** Undefined while no endpoint is set: nothing of the SDK is loaded then, and whoever would make a span does not. */
+  readonly tracer: Tracer | undefined;
+  /** Sends what is left for at most two seconds. Never rejects: a collector that is away is no fault of this process. */
   stop(): Promise<void>;
 }
 
 export interface TracingOptions {
   readonly service: string;
   readonly pod: string;
-  /** OTLP/HTTP address; undefined turns tracing off. */
+  /** Address of an OTLP/HTTP receiver, with or without its `/v1/traces`; undefined turns tracing off. */
   readonly endpoint: string | undefined;
   /** Share of traces kept, 0..1; a caller's own decision is followed. */
   readonly sampleRatio: number;
+  readonly log: Logger;
 }
 
-export const startTracing = async ({service, pod, endpoint, sampleRatio}: TracingOptions): Promise<Tracing> => {
-  // The API's global provider is never set, so this is its no-op tracer.
-  if (endpoint === undefined) return {tracer: trace.getTracer(service), stop: () => Promise.resolve()};
+/** Well within what a stop leaves to its last resources. */
+const FLUSH_MS = 2_000;
+/** Of one export with its repetitions. Meanwhile spans wait, up to a bound, and are dropped beyond it. */
+const EXPORT_MS = 5_000;
+const TRACES_PATH = '/v1/traces';
+
+export const startTracing = async (options: TracingOptions): Promise<Tracing> => {
+  const {service, pod, endpoint, sampleRatio, log} = options;
+  if (endpoint === undefined) return {tracer: undefined, stop: () => Promise.resolve()};
   const [sdk, {OTLPTraceExporter}, {resourceFromAttributes}] = await Promise.all([
     import('@opentelemetry/sdk-trace'),
     import('@opentelemetry/exporter-trace-otlp-http'),
     import('@opentelemetry/resources'),
   ]);
+  const url = tracesUrl(endpoint);
+  const exporter = tellingChanges(new OTLPTraceExporter({url, timeoutMillis: EXPORT_MS}), log);
   const provider = new sdk.TracerProvider({
     resource: resourceFromAttributes({'service.name': `pisync-${service}`, 'service.instance.id': pod}),
     sampler: new sdk.ParentBasedSampler({root: new sdk.TraceIdRatioBasedSampler(sampleRatio)}),
-    spanProcessors: [new sdk.BatchSpanProcessor({exporter: new OTLPTraceExporter({url: endpoint})})],
+    spanProcessors: [new sdk.BatchSpanProcessor({exporter})],
   });
-  return {tracer: provider.getTracer(service), stop: () => provider.shutdown()};
+  return {
+    tracer: provider.getTracer(`pisync-${service}`),
+    async stop() {
+      try {
+        await withTimeout(provider.shutdown(), FLUSH_MS, `the last spans were not taken within ${FLUSH_MS} ms`);
+      } catch (error) {
+        log.debug({reason: describeError(error)}, 'the last spans are lost');
+      }
+    },
+  };
+};
+
+const tracesUrl = (endpoint: string): string => {
+  const url = new URL(endpoint);
+  const path = url.pathname.replace(/\/+$/, '');
+  url.pathname = path.endsWith(TRACES_PATH) ? path : `${path}${TRACES_PATH}`;
+  return url.href;
+};
+
+/** One line when exports begin to fail and one when they work again, however many fail between. */
+const tellingChanges = (exporter: SpanExporter, log: Logger): SpanExporter => {
+  let isFailing = false;
+  return {
+    export(spans, done) {
+      exporter.export(spans, (result) => {
+        const {error} = result;
+        if (error !== undefined && !isFailing) log.warn({reason: describeError(error)}, 'spans cannot be sent');
+        if (error === undefined && isFailing) log.info({}, 'spans are sent again');
+        isFailing = error !== undefined;
+        done(result);
+      });
+    },
+    forceFlush: () => exporter.forceFlush?.() ?? Promise.resolve(),
+    shutdown: () => exporter.shutdown(),
+  };
 };

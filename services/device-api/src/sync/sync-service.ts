@@ -4,6 +4,7 @@ import {type Command, listOpenCommands, markDelivered} from '@pisync/core/comman
 import type {Credential} from '@pisync/core/devices/credentials';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {Shards} from '@pisync/core/shards/shards';
+import {activeTrace} from '@pisync/core/telemetry/trace-context';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {LastSeen} from '../heartbeat/last-seen.ts';
 import {POLICY} from '../policy.ts';
@@ -148,6 +149,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
         mode: body.mode,
         reason: body.reason ?? null,
         bad: [...body.bad],
+        trace: activeTrace(),
       };
       await publish({meta, payload}, body.reason === 'forced' ? 'high' : 'normal');
       // Also what is already applied goes to a worker: only there a repetition with other content can be told.

@@ -9,6 +9,7 @@ import {createPublisher} from '@pisync/core/broker/publisher';
 import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
 import {openCache} from '@pisync/core/cache/cache';
 import {createLifecycle} from '@pisync/core/lifecycle/lifecycle';
+import type {Tracer} from '@pisync/core/telemetry/tracing';
 import {createTestShards} from '@pisync/core/testing/test-shards';
 import {startDeviceApi} from '../service.ts';
 
@@ -34,6 +35,7 @@ export interface TestDeviceApiOptions {
   /** Port of a server on this machine that is asked in Redis' place. */
   readonly redisPort?: number;
   readonly deviceBurst?: number;
+  readonly tracer?: Tracer | undefined;
 }
 
 /** A device-api with databases, queues and an enrolment token of its own on the test servers. */
@@ -121,6 +123,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     partitions: PARTITIONS,
     log,
     registry,
+    tracer: options.tracer,
     life,
     lagMs: () => 0,
     wallClock: Date.now,

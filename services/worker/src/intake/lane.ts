@@ -1,7 +1,9 @@
 import {describeError} from '@pisync/core/errors/app-error';
+import {workLinked} from '@pisync/core/telemetry/linked-span';
 import {type Logger} from '@pisync/core/telemetry/logger';
-import {type Apply} from '../apply/apply.ts';
-import {type Batch} from '../apply/batch.ts';
+import {type Tracer} from '@pisync/core/telemetry/tracing';
+import {type Applied, type Apply} from '../apply/apply.ts';
+import {type Batch, recordCount} from '../apply/batch.ts';
 import {type Written} from '../apply/shard-writer.ts';
 import {countWritten, type WorkerMetrics} from '../metrics.ts';
 import {type Park} from './park.ts';
@@ -29,6 +31,7 @@ export interface LaneOptions {
   readonly onMoved: (pieces: readonly Piece[]) => void;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
+  readonly tracer?: Tracer | undefined;
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly stopping: AbortSignal;
@@ -49,7 +52,7 @@ const FORGET_AFTER_MS = 30_000;
  * other shards and their place in the prefetch. Parked pieces are what the shard is tried with, however long it takes.
  */
 export const createLane = (options: LaneOptions): Lane => {
-  const {shardId, apply, park, metrics, log, now, sleep, stopping} = options;
+  const {shardId, apply, park, metrics, log, tracer, now, sleep, stopping} = options;
   const presence = createPresence({
     patienceMs: PATIENCE_MS,
     forgetAfterMs: FORGET_AFTER_MS,
@@ -79,11 +82,19 @@ export const createLane = (options: LaneOptions): Lane => {
     const pieceOf = new Map(pieces.map((piece) => [piece.batch.payload, piece]));
     const piecesOf = (batches: readonly Batch[]): readonly Piece[] =>
       batches.map(({payload}) => pieceOf.get(payload)).filter((piece) => piece !== undefined);
-    const {written, refused, moved, undecided, fault} = await apply(
-      shardId,
-      pieces.map(({batch}) => batch),
-      timeoutMs,
-    );
+    const batches = pieces.map(({batch}) => batch);
+    const {written, refused, moved, undecided, fault} = await workLinked({
+      tracer,
+      name: 'apply window',
+      traces: () => pieces.map(({item}) => item.meta.trace),
+      attributes: () => ({
+        'pisync.shard': shardId,
+        'pisync.batches': batches.length,
+        'pisync.records': batches.reduce((sum, batch) => sum + recordCount(batch), 0),
+      }),
+      work: () => apply(shardId, batches, timeoutMs),
+      outcome: (applied) => ({attributes: {'pisync.outcome': outcomeOf(applied)}, fault: applied.fault}),
+    });
     if (fault === undefined) presence.answered(beganAtMs);
     else presence.failed(beganAtMs, fault);
     metrics.windowSeconds.observe((now() - beganAtMs) / 1000);
@@ -144,6 +155,11 @@ export const createLane = (options: LaneOptions): Lane => {
       await Promise.all([fresh.drain(), parked.drain()]);
     },
   };
+};
+
+const outcomeOf = ({refused, moved, undecided, fault}: Applied): 'applied' | 'partial' | 'failed' => {
+  if (fault !== undefined) return 'failed';
+  return refused.length + moved.length + undecided.length === 0 ? 'applied' : 'partial';
 };
 
 /** Twice as long after an attempt that took all of the time, and back by halves when they take little of it. */

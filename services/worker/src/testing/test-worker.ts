@@ -14,6 +14,7 @@ import {type Cache, openCache} from '@pisync/core/cache/cache';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {openShards} from '@pisync/core/shards/shards';
 import {createLogger} from '@pisync/core/telemetry/logger';
+import {type Tracer} from '@pisync/core/telemetry/tracing';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {Registry} from 'prom-client';
 import {type Batch} from '../apply/batch.ts';
@@ -42,6 +43,7 @@ export interface RunOptions {
   readonly cache?: Cache;
   /** Loopback ports to reach shards by, where it is not the server itself: a proxy that can fail. */
   readonly ports?: ReadonlyMap<number, number>;
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Shards, broker and cache of one test file, and what it needs to look behind them. */
@@ -147,6 +149,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       recordDays: () => 30,
       log,
       registry,
+      tracer: options.tracer,
       now: Date.now,
       newId: randomUUID,
       sleep,
