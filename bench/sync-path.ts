@@ -22,7 +22,7 @@ export interface SyncPath {
 }
 
 /** What group commit came to since the start: the larger, the less a broker message and a transaction cost each sync. */
-export interface GroupSizes {
+interface GroupSizes {
   readonly batchesPerBundle: number;
   readonly recordsPerWindow: number;
 }
