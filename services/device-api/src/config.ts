@@ -25,6 +25,11 @@ export const deviceApiConfig = defineConfig({
       'Calls that may be under way in this process; above it devices are told to come back.',
       integer(1, 100_000).default(2_000),
     ),
+    maxOpenBytes: variable(
+      'PISYNC_MAX_OPEN_BYTES',
+      'Bytes of inflated bodies that may be under way in this process; above it devices are told to come back. A parsed body takes some times its size: the default suits a memory limit of 512 MiB.',
+      integer(1024 * 1024, 64 * 1024 * 1024 * 1024).default(64 * 1024 * 1024),
+    ),
     maxLagMs: variable(
       'PISYNC_MAX_LAG_MS',
       'Event loop lag in milliseconds above which, when it lasts, devices are told to come back.',

@@ -33,7 +33,7 @@ import {warmUp} from './warm-up.ts';
 export interface DeviceApiOptions {
   readonly config: Pick<
     ConfigOf<typeof deviceApiConfig>,
-    'httpPort' | 'maxConnections' | 'maxOpenBatches' | 'maxLagMs' | 'deviceBurst' | 'deviceRate'
+    'httpPort' | 'maxConnections' | 'maxOpenBatches' | 'maxOpenBytes' | 'maxLagMs' | 'deviceBurst' | 'deviceRate'
   >;
   readonly topology: () => Topology;
   readonly shards: Shards;
@@ -93,7 +93,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     wallClock,
     onShardFault,
   });
-  const admission = createAdmission({brokerTrouble: () => publisher.trouble(), lagMs, limits: config});
+  const admission = createAdmission({brokerTrouble: () => publisher.trouble(), lagMs, limits: config, registry});
   const app = createApp({
     log,
     metrics: httpMetrics(registry, ROUTES, now),

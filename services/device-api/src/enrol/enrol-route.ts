@@ -74,8 +74,8 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
 
   return async (request, response) => {
     // Enrolment needs no broker.
-    const leave = admission.enter(request, {broker: false});
-    const {deviceId, secret, epoch} = await take(request).finally(leave);
+    const call = admission.enter(request, {broker: false});
+    const {deviceId, secret, epoch} = await take(request).finally(() => call.leave());
     response.setHeader('Content-Type', 'application/json');
     response.end(
       JSON.stringify({

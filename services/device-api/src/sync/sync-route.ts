@@ -8,7 +8,7 @@ import {requestIdOf} from '@pisync/core/http/request-id';
 import {authenticate} from '../credentials/authenticator.ts';
 import {shownCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
-import type {Admission} from '../limits/admission.ts';
+import type {Admission, AdmittedCall} from '../limits/admission.ts';
 import type {DeviceQuota} from '../limits/device-quota.ts';
 import {BODY_LIMITS} from '../policy.ts';
 import {parseSyncBody} from './sync-body.ts';
@@ -23,8 +23,9 @@ export interface SyncRouteOptions {
 
 /** `POST /v1/sync`. Cheap checks come first, so that whoever is turned away cost little. */
 export const syncRoute = ({credentials, quota, admission, service}: SyncRouteOptions): RequestHandler => {
-  const take = async (request: IncomingMessage, device: Credential) => {
+  const take = async (request: IncomingMessage, device: Credential, call: AdmittedCall) => {
     const payload = await readBody(request, BODY_LIMITS);
+    call.holds(payload.length);
     const body = parseSyncBody(payload);
     return {body, answer: await service.sync(device, body, payload)};
   };
@@ -33,8 +34,8 @@ export const syncRoute = ({credentials, quota, admission, service}: SyncRouteOpt
     const shown = shownCredential(request);
     const device = await authenticate(credentials, shown);
     quota.take(device.deviceId);
-    const leave = admission.enter(request, {broker: true});
-    const {body, answer} = await take(request, device).finally(leave);
+    const call = admission.enter(request, {broker: true});
+    const {body, answer} = await take(request, device, call).finally(() => call.leave());
     if (body.bad.length === 0) {
       response.setHeader('Content-Type', 'application/json');
       response.end(JSON.stringify(answer));

@@ -111,6 +111,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       httpPort: 0,
       maxConnections: 1000,
       maxOpenBatches: 2000,
+      maxOpenBytes: 64 * 1024 * 1024,
       maxLagMs: 60_000,
       deviceBurst: options.deviceBurst ?? 100_000,
       deviceRate: 1,
