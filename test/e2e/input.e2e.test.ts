@@ -19,20 +19,20 @@ describe('what a device may get wrong', () => {
 
   const foreign = (): string => `ps_${other.deviceId}.${device.credential.split('.')[1] ?? ''}`;
 
-  test.each<[string, (n: number) => Parameters<typeof post>, number | readonly number[]]>([
+  test.each<[string, (n: number) => Parameters<typeof post>, number]>([
     ['malformed JSON', (n) => [device, `{"epoch":"${device.epoch}","batchSeq":${n},`], 400],
-    ['no JSON object', () => [device, '[]'], [400, 422]],
+    ['no JSON object', () => [device, '[]'], 400],
     [
       'a batchSeq that is text',
       () => [device, JSON.stringify({epoch: device.epoch, batchSeq: 'one', mode: 'delta', records: []})],
-      [400, 422],
+      400,
     ],
     [
       'records that are no list',
       (n) => [device, JSON.stringify({epoch: device.epoch, batchSeq: n, mode: 'delta', records: {}})],
-      [400, 422],
+      400,
     ],
-    ['a state with \\u0000', (n) => [device, batchBody(device, n, [], {state: {name: 'a\u0000b'}})], [400, 422]],
+    ['a state with \\u0000', (n) => [device, batchBody(device, n, [], {state: {name: 'a\u0000b'}})], 400],
     [
       'a gzip bomb of 10 MB',
       () => [device, gzipSync(Buffer.alloc(10 * 1024 * 1024, 0x20)), {'content-encoding': 'gzip'}],
@@ -60,13 +60,8 @@ describe('what a device may get wrong', () => {
   ])(
     '%s is answered with its code, a problem and no 5xx',
     async (_what, call, wanted) => {
-      const codes = typeof wanted === 'number' ? [wanted] : wanted;
       const answer = await post(...call(1));
-      expect({status: answer.status, text: answer.text}).toEqual({
-        status: expect.any(Number),
-        text: expect.any(String),
-      });
-      expect(codes).toContain(answer.status);
+      expect({status: answer.status, text: answer.text}).toEqual({status: wanted, text: expect.any(String)});
       expect(answer.headers['content-type']).toMatch(/application\/problem\+json/);
     },
     30_000,
