@@ -25,20 +25,18 @@ describe('devices sync', () => {
 
   test('while the services are rolled out, and every answer is a 2xx', async () => {
     const devices = 200;
-    const fleet = await startFleet(region, {devices, batches: 20, records: 20, seconds: 80});
+    const batches = 15;
+    const fleet = await startFleet(region, {devices, batches, records: 20, seconds: 60});
     const state = {fleetEnded: false};
     const ended = (): void => {
       state.fleetEnded = true;
     };
     fleet.done.then(ended, ended);
-    for (const service of ['device-api', 'worker', 'admin-api']) {
-      await region.kubectl.ok(['rollout', 'restart', `deployment/${region.name}-${service}`]);
-      await region.kubectl.ok(
-        ['rollout', 'status', `deployment/${region.name}-${service}`, '--timeout=120s'],
-        undefined,
-        130_000,
-      );
-    }
+    // All at once, as when the region gets a new version.
+    const services = ['device-api', 'worker', 'admin-api'].map((service) => `deployment/${region.name}-${service}`);
+    await region.kubectl.ok(['rollout', 'restart', ...services]);
+    for (const service of services)
+      await region.kubectl.ok(['rollout', 'status', service, '--timeout=120s'], undefined, 130_000);
     await until('the old pods to have left', async () => {
       const pods = await region.kubectl.list('pods', 'app.kubernetes.io/component in (device-api,worker,admin-api)');
       const leaving = pods.filter(({metadata}) => metadata.deletionTimestamp !== undefined);
@@ -48,8 +46,8 @@ describe('devices sync', () => {
     // otherwise nobody was there to notice
     expect(state).toEqual({fleetEnded: false});
     const {acked, errors} = await fleet.done;
-    expect({acked, errors}).toEqual({acked: devices * 20, errors: {}});
-    expect(await fleet.judge()).toMatchObject({ok: true, acked: devices * 20, lost: 0, duplicated: 0});
+    expect({acked, errors}).toEqual({acked: devices * batches, errors: {}});
+    expect(await fleet.judge()).toMatchObject({ok: true, acked: devices * batches, lost: 0, duplicated: 0});
   }, 400_000);
 
   const KILLS: readonly (readonly [string, string])[] = [
