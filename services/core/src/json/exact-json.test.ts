@@ -39,6 +39,27 @@ test.each([
   expect(value).toEqual(JSON.parse(`[${text}]`));
 });
 
+test('names, texts and repeated members around such a number stay what they are', () => {
+  const text =
+    '{"__proto__":{"a":1e400},"7":[1,null],"b":"\\"1e400, 1e400\\\\","c":9007199254740993,"c":" 1e400","a":true}';
+  const {value} = parseExactJson(text);
+  expect(JSON.stringify(value)).toBe(
+    '{"7":[1,null],"__proto__":{"a":1e400},"b":"\\"1e400, 1e400\\\\","c":" 1e400","a":true}',
+  );
+  expect(findRawNumber(value)).toEqual({pointer: '/__proto__/a', source: '1e400'});
+});
+
+test('a megabyte of numbers, or of text, costs no more than some times its parsing', () => {
+  for (const text of [`[${'1,'.repeat(500_000)}1e400]`, `["${'x\\n'.repeat(300_000)}",1e400]`]) {
+    const began = performance.now();
+    JSON.parse(text);
+    const parsed = performance.now();
+    expect(findRawNumber(parseExactJson(text).value)?.source).toBe('1e400');
+    // Usually five times; the constant is for a machine that does something else meanwhile.
+    expect(performance.now() - parsed).toBeLessThan(15 * (parsed - began) + 200);
+  }
+});
+
 test('whatever a program writes is read as it is, and no integer comes out as another', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {

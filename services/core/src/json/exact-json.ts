@@ -7,23 +7,21 @@
 type RawNumber = Readonly<Record<'rawJSON', string>>;
 
 /** What ES2026 has and TypeScript's library not yet: https://tc39.es/proposal-json-parse-with-source/ */
-interface JsonWithSource {
-  parse(
-    text: string,
-    reviver: (key: string, value: unknown, context: {readonly source?: string | undefined}) => unknown,
-  ): unknown;
+interface RawJson {
   rawJSON(text: string): RawNumber;
   isRawJSON(value: unknown): value is RawNumber;
 }
 
-// Every Node from 22 on has the three; the tests call them all.
-const json = JSON as unknown as JsonWithSource;
+// Every Node from 22 on has both; the tests call them.
+const json = JSON as unknown as RawJson;
 
 /**
  * What every such number matches, outside of text: 16 digits, as 2^53 has, or an exponent of three. Fractions have more than 16 digits
  * often; those after a point do not match.
  */
 const LONG_NUMBER = /(?:^|[:,[\s])-?(?:\d{16}|\d+(?:\.\d+)?[eE]\+?\d{3})/;
+/** The same to its end, and texts, so that what looks like a number inside of one is passed over. */
+const TEXT_OR_LONG_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<=^|[:,[\s])-?(?:\d{16}|\d+(?:\.\d+)?[eE]\+?\d{3})[\d.eE+-]*/g;
 const INTEGER = /^-?\d+$/;
 
 export interface ExactJson {
@@ -34,14 +32,28 @@ export interface ExactJson {
 
 /** @throws SyntaxError */
 export const parseExactJson = (text: string): ExactJson => {
-  if (!LONG_NUMBER.test(text)) return {value: JSON.parse(text), hasRaw: false};
-  let hasRaw = false;
-  const value = json.parse(text, (_key, inner, {source}) => {
-    if (typeof inner !== 'number' || source === undefined || isKept(inner, source)) return inner;
-    hasRaw = true;
-    return json.rawJSON(source);
+  const value: unknown = JSON.parse(text);
+  if (!LONG_NUMBER.test(text)) return {value, hasRaw: false};
+  // JSON.parse's reviver knows sources too, but calls back for every value: half a second for a megabyte of small ones.
+  const quoted = text.replace(TEXT_OR_LONG_NUMBER, (token) => {
+    return token.startsWith('"') || isKept(Number(token), token) ? token : `"${token}"`;
   });
-  return {value, hasRaw};
+  return quoted === text ? {value, hasRaw: false} : {value: withRaw(value, JSON.parse(quoted)), hasRaw: true};
+};
+
+/** The value with a raw number wherever its twin, which is equal otherwise, has a text for a number. */
+const withRaw = (value: unknown, twin: unknown): unknown => {
+  if (typeof value === 'number') return typeof twin === 'string' ? json.rawJSON(twin) : value;
+  if (typeof value !== 'object' || value === null) return value;
+  // Both come from one text, so they have the same shape.
+  if (Array.isArray(value)) {
+    const twins = twin as readonly unknown[];
+    return value.map((inner, index) => withRaw(inner, twins[index]));
+  }
+  const inside = value as Record<string, unknown>;
+  const twins = twin as Readonly<Record<string, unknown>>;
+  for (const key of Object.keys(inside)) inside[key] = withRaw(inside[key], twins[key]);
+  return value;
 };
 
 /**
@@ -58,8 +70,13 @@ export const findRawNumber = (
 ): {readonly pointer: string; readonly source: string} | undefined => {
   if (json.isRawJSON(value)) return {pointer, source: value.rawJSON};
   if (typeof value !== 'object' || value === null) return undefined;
-  for (const [key, inner] of Object.entries(value)) {
-    const found = findRawNumber(inner, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`);
+  // An array has no keys made for it: it may be long.
+  const keys = Array.isArray(value) ? value.keys() : Object.keys(value);
+  for (const key of keys) {
+    const inner = (value as Readonly<Record<string | number, unknown>>)[key];
+    if (typeof inner !== 'object') continue;
+    const step = String(key).replaceAll('~', '~0').replaceAll('/', '~1');
+    const found = findRawNumber(inner, `${pointer}/${step}`);
     if (found !== undefined) return found;
   }
   return undefined;
