@@ -7,10 +7,10 @@ import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {type BootstrapTokens, seedBootstrapTokens} from '@pisync/core/shards/provision';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {until} from '@pisync/core/testing/until';
 import {seedDevices} from './testing/seed.ts';
 import {redisUrl} from './testing/test-redis.ts';
 import {openTestBroker, type TestBroker} from './testing/test-broker.ts';
-import {waitUntil} from './testing/wait-until.ts';
 
 const MAIN = new URL('./main.ts', import.meta.url);
 const TOKENS: BootstrapTokens = {adminToken: 'first-admin', enrolmentToken: 'first-device'};
@@ -95,11 +95,15 @@ test('the process becomes ready, serves page and API, and ends cleanly when aske
   );
   const exited = once(child, 'exit');
   try {
-    await waitUntil(async () => {
-      if (child.exitCode !== null) return `the process ended: ${output()}`;
-      const answer = await fetch(`http://127.0.0.1:${opsPort}/readyz`).catch(() => undefined);
-      return answer?.status === 200 ? undefined : `not ready: ${(await answer?.text()) ?? 'no answer'} ${output()}`;
-    });
+    await until(
+      'admin-api to be ready',
+      async () => {
+        if (child.exitCode !== null) return `the process ended: ${output()}`;
+        const answer = await fetch(`http://127.0.0.1:${opsPort}/readyz`).catch(() => undefined);
+        return answer?.status === 200 ? 'ready' : `${(await answer?.text()) ?? 'no answer'} ${output()}`;
+      },
+      (seen) => seen === 'ready',
+    );
     const base = `http://127.0.0.1:${httpPort}`;
     expect(await (await fetch(`${base}/devices/x`)).text()).toContain('PiSync');
     const signIn = await fetch(`${base}/api/v1/session`, {

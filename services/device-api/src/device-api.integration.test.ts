@@ -4,7 +4,8 @@ import {createServer, type AddressInfo, type Socket} from 'node:net';
 import {once} from 'node:events';
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import {openMuteProxy} from '@pisync/core/testing/mute-proxy';
-import {startTestDeviceApi, type TestDeviceApi, until} from './testing/test-device-api.ts';
+import {until} from '@pisync/core/testing/until';
+import {startTestDeviceApi, type TestDeviceApi} from './testing/test-device-api.ts';
 
 let api: TestDeviceApi;
 beforeAll(async () => {

@@ -14,6 +14,7 @@ import {openShards, type Shards} from '@pisync/core/shards/shards';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
 import {gatherFacts} from './facts.ts';
 import {createFactsPublisher} from './facts-publisher.ts';
@@ -31,14 +32,6 @@ afterAll(() => bench.close());
 
 const log = createLogger({level: 'silent', service: 'keeper', pod: 'test'});
 const HOUR_MS = 3_600_000;
-
-const until = async (what: string, isDone: () => boolean): Promise<void> => {
-  const deadline = Date.now() + 10_000;
-  while (!isDone()) {
-    if (Date.now() > deadline) throw new Error(`waited 10 s for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-};
 
 test('partitions from yesterday to a week ahead are made on every shard, once', async () => {
   const now = Date.now() + 20 * 24 * HOUR_MS;

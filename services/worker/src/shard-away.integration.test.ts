@@ -3,9 +3,10 @@ import {afterAll, afterEach, beforeAll, expect, jest, test} from '@jest/globals'
 import {RETRY_RUNGS} from '@pisync/core/broker/names';
 import {publishSyncRequest} from '@pisync/core/broker/sync-request';
 import {type MuteProxy, openMuteProxy} from '@pisync/core/testing/mute-proxy';
+import {until} from '@pisync/core/testing/until';
 import {type Batch} from './apply/batch.ts';
 import {batchOf, enrolDevices, type TestDevice} from './testing/batches.ts';
-import {openWorkerBench, PARTITIONS, type RunningWorker, until, type WorkerBench} from './testing/test-worker.ts';
+import {openWorkerBench, PARTITIONS, type RunningWorker, type WorkerBench} from './testing/test-worker.ts';
 
 jest.setTimeout(120_000);
 

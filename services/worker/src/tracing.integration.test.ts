@@ -5,8 +5,9 @@ import {findPosition} from '@pisync/core/devices/position';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {startTracing, type Tracing} from '@pisync/core/telemetry/tracing';
 import {type OtlpCollector, startOtlpCollector} from '@pisync/core/testing/otlp-collector';
+import {until} from '@pisync/core/testing/until';
 import {batchOf, enrolDevices, itemOf} from './testing/batches.ts';
-import {openWorkerBench, PARTITIONS, until, type WorkerBench} from './testing/test-worker.ts';
+import {openWorkerBench, PARTITIONS, type WorkerBench} from './testing/test-worker.ts';
 
 jest.setTimeout(60_000);
 

@@ -8,9 +8,10 @@ import {findDevice} from '@pisync/core/devices/device-reader';
 import {findPosition} from '@pisync/core/devices/position';
 import {listReceiptsAfter} from '@pisync/core/receipts/receipts';
 import {dayOf} from '@pisync/core/shards/partitions';
+import {until} from '@pisync/core/testing/until';
 import {type Batch} from './apply/batch.ts';
 import {batchOf, enrolDevices, type TestDevice} from './testing/batches.ts';
-import {openWorkerBench, PARTITIONS, type RunningWorker, until, type WorkerBench} from './testing/test-worker.ts';
+import {openWorkerBench, PARTITIONS, type RunningWorker, type WorkerBench} from './testing/test-worker.ts';
 
 // Servers that others also use answer slowly at times; what is waited for has its own, shorter deadline.
 jest.setTimeout(60_000);

@@ -3,13 +3,13 @@ import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {type Cache, openCache} from '@pisync/core/cache/cache';
 import {cacheKey} from '@pisync/core/cache/cache-keys';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {until} from '@pisync/core/testing/until';
 import {silentLog} from '../testing/silent-log.ts';
 import {Registry} from 'prom-client';
 import {z} from 'zod';
 import {type SeededDevice, seedApiToken, seedDevices, seedSyncs} from '../testing/seed.ts';
 import {redisUrl} from '../testing/test-redis.ts';
 import {startTestApi, type TestApi} from '../testing/test-api.ts';
-import {waitUntil} from '../testing/wait-until.ts';
 
 let region: TestShards;
 let cache: Cache;
@@ -31,9 +31,7 @@ beforeAll(async () => {
   devices = await seedDevices(region.shards, 5);
   viewer = await seedApiToken(region.shards, 'viewer');
   cache = await open(Number(redisUrl().port === '' ? '6379' : redisUrl().port));
-  await waitUntil(async () =>
-    (await cache.use((redis) => redis.ping())) === 'PONG' ? undefined : 'Redis does not answer a ping',
-  );
+  await until('Redis to answer', async () => (await cache.use((redis) => redis.ping())) === 'PONG');
   await cache.use((redis) => redis.del(cacheKey.aggregate('summary')));
   api = await startTestApi({shards: region.shards, cache});
 }, 60_000);

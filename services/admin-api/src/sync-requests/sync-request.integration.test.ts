@@ -2,12 +2,12 @@ import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
 import {decodeSyncRequest, publishSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {until} from '@pisync/core/testing/until';
 import {silentLog} from '../testing/silent-log.ts';
 import {Registry} from 'prom-client';
 import {type SeededDevice, seedApiToken, seedDevices} from '../testing/seed.ts';
 import {startTestApi, type TestApi} from '../testing/test-api.ts';
 import {openTestBroker, type TestBroker} from '../testing/test-broker.ts';
-import {waitUntil} from '../testing/wait-until.ts';
 
 let region: TestShards;
 let broker: TestBroker;
@@ -31,7 +31,11 @@ beforeAll(async () => {
     log: silentLog,
     registry: new Registry(),
   });
-  await waitUntil(() => publisher.trouble());
+  await until(
+    'the publisher to open',
+    () => publisher.trouble(),
+    (trouble) => trouble === undefined,
+  );
   api = await startTestApi({
     shards: region.shards,
     cache: {use: () => Promise.resolve(undefined)},

@@ -12,6 +12,7 @@ import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from './names.ts';
 import {createPublisher} from './publisher.ts';
 import {publishParked, publishRetry} from './retry.ts';
 import {openMuteProxy} from '../testing/mute-proxy.ts';
+import {until} from '../testing/until.ts';
 
 const text = process.env.PISYNC_TEST_AMQP_URL;
 if (text === undefined) throw new Error('PISYNC_TEST_AMQP_URL is not set: the address of a RabbitMQ for tests');
@@ -19,14 +20,6 @@ const url = new URL(text);
 const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
 const PARTITIONS = 2;
 const log = pino({level: 'silent'});
-
-const until = async (what: string, condition: () => boolean): Promise<void> => {
-  const deadline = Date.now() + 60_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`waited 60 s for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-};
 
 const openAll = async (port: number, host = url.hostname) => {
   const connection = openBrokerConnection({

@@ -5,7 +5,7 @@ import {Registry} from 'prom-client';
 import {type Cache, openCache} from '@pisync/core/cache/cache';
 import {CACHE_CHANNEL} from '@pisync/core/cache/cache-keys';
 import type {Credential} from '@pisync/core/devices/credentials';
-import {until} from '../testing/test-device-api.ts';
+import {until} from '@pisync/core/testing/until';
 import {createCredentialStore} from './credential-store.ts';
 
 const now = (): number => performance.now();

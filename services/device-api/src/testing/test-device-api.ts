@@ -11,6 +11,7 @@ import {openCache} from '@pisync/core/cache/cache';
 import {createLifecycle} from '@pisync/core/lifecycle/lifecycle';
 import type {Tracer} from '@pisync/core/telemetry/tracing';
 import {createTestShards} from '@pisync/core/testing/test-shards';
+import {until} from '@pisync/core/testing/until';
 import {startDeviceApi} from '../service.ts';
 
 const PARTITIONS = 2;
@@ -19,14 +20,6 @@ const addressOf = (variable: string): URL => {
   const text = process.env[variable];
   if (text === undefined || text === '') throw new Error(`${variable} is not set: the address of a server for tests`);
   return new URL(text);
-};
-
-export const until = async (what: string, condition: () => boolean | Promise<boolean>): Promise<void> => {
-  const deadline = Date.now() + 60_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited 60 s for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 };
 
 export interface TestDeviceApiOptions {

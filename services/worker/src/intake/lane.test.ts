@@ -1,6 +1,7 @@
 import {afterEach, expect, test} from '@jest/globals';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {createLogger} from '@pisync/core/telemetry/logger';
+import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
 import {type Applied} from '../apply/apply.ts';
 import {type Batch} from '../apply/batch.ts';
@@ -66,13 +67,6 @@ const bench = () => {
   return {lane, shard, broker, refused, moved, send, drain};
 };
 
-const until = async (what: string, condition: () => boolean): Promise<void> => {
-  const deadline = performance.now() + 5000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`waited 5 s for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-};
 const acked = (delivery: TestDelivery) => until('the ack', () => delivery.outcome() === 'acked');
 
 test('a short fault is waited out and nothing is parked', async () => {

@@ -3,6 +3,7 @@ import {RETRY_RUNGS, brokerNames} from '@pisync/core/broker/names';
 import {type Outgoing} from '@pisync/core/broker/publisher';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {createLogger} from '@pisync/core/telemetry/logger';
+import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
 import {type Applied} from '../apply/apply.ts';
 import {type Batch} from '../apply/batch.ts';
@@ -98,13 +99,6 @@ const bench = () => {
   return {lanes, world, sent, kept, applied, send, drain};
 };
 
-const until = async (what: string, condition: () => boolean): Promise<void> => {
-  const deadline = performance.now() + 5000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`waited 5 s for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-};
 const acked = (delivery: TestDelivery) => until('the ack', () => delivery.outcome() === 'acked');
 
 test('before the slot map was read batches wait in hand, however long', async () => {

@@ -16,6 +16,7 @@ import {openShards} from '@pisync/core/shards/shards';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {type Tracer} from '@pisync/core/telemetry/tracing';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
 import {type Batch} from '../apply/batch.ts';
 import {startWorker} from '../worker.ts';
@@ -59,22 +60,6 @@ export interface WorkerBench {
   depth(queue: string): Promise<number>;
   close(): Promise<void>;
 }
-
-/** Waits for a condition, looking every few milliseconds. @throws Error that says what was seen last. */
-export const until = async <T>(
-  what: string,
-  look: () => Promise<T>,
-  isDone: (seen: T) => boolean,
-  ms = 20_000,
-): Promise<T> => {
-  const deadline = Date.now() + ms;
-  for (;;) {
-    const seen = await look();
-    if (isDone(seen)) return seen;
-    if (Date.now() > deadline) throw new Error(`waited ${ms} ms for ${what}; last seen: ${JSON.stringify(seen)}`);
-    await new Promise((resolve) => setTimeout(resolve, 15));
-  }
-};
 
 export const openWorkerBench = async (): Promise<WorkerBench> => {
   const amqp = addressOf('PISYNC_TEST_AMQP_URL');
