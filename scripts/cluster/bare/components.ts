@@ -177,6 +177,8 @@ export function controlPlaneComponents({binDir, envoy, helperImage}: Programs): 
         '2',
         '--log-level',
         'warn',
+        // It would leave its shared memory in the host's /dev/shm.
+        '--disable-hot-restart',
       ],
     },
     // A socket in the file system is the one thing that both network namespaces see: the host's half is in forward.ts.
