@@ -32,6 +32,11 @@ const COMMAND_TIMEOUT_MS = 50;
  * down already, and its default of 2 s would keep a process from ending.
  */
 const DISCONNECT_TIMEOUT_MS = 100;
+/**
+ * A connection that owes an answer for so long is given up. One to a node that lost power ends with no word, and the kernel would
+ * go on sending into it for a quarter of an hour, while a new Redis has long taken the old one's place.
+ */
+const SILENCE_TIMEOUT_MS = 3_000;
 const BREAKER = {threshold: 5, pauseMs: 1000} as const;
 
 /** Opens without waiting: a process starts and serves without Redis. */
@@ -51,6 +56,7 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
       ...(first === undefined ? {} : {password: first}),
       connectTimeout: 2000,
       disconnectTimeout: DISCONNECT_TIMEOUT_MS,
+      socketTimeout: SILENCE_TIMEOUT_MS,
       enableAutoPipelining: true,
       // A command must fail now rather than wait for a connection.
       enableOfflineQueue: false,

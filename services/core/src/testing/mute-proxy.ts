@@ -8,6 +8,8 @@ export interface MuteProxy {
   readonly state: {mute: boolean; refuse: boolean};
   /** Ends every connection; new ones are taken. */
   cut(): void;
+  /** Every connection that is open goes silent for ever without ending, as when its node lost power; new ones are served. */
+  strand(): void;
   close(): void;
 }
 
@@ -15,6 +17,7 @@ export interface MuteProxy {
 export const openMuteProxy = async (upstream: URL): Promise<MuteProxy> => {
   const sockets = new Set<Socket>();
   const state = {mute: false, refuse: false};
+  let generation = 0;
   const server = createServer((client) => {
     if (state.refuse) {
       client.destroy();
@@ -30,9 +33,10 @@ export const openMuteProxy = async (upstream: URL): Promise<MuteProxy> => {
         far.destroy();
       });
     }
+    const born = generation;
     client.pipe(far);
     far.on('data', (chunk) => {
-      if (!state.mute) client.write(chunk);
+      if (!state.mute && born === generation) client.write(chunk);
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -42,6 +46,9 @@ export const openMuteProxy = async (upstream: URL): Promise<MuteProxy> => {
     port: (server.address() as AddressInfo).port,
     state,
     cut,
+    strand() {
+      generation += 1;
+    },
     close() {
       cut();
       server.close();
