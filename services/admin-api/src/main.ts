@@ -30,7 +30,7 @@ const TOKEN_STALE_MS = 300_000;
 const MAX_REMEMBERED = 10_000;
 /**
  * Bounds what strangers cost the control database. It is no defence against guessing, which 32 random bytes need not; behind a proxy all
- * share its address, so a low bound would let one stranger shut everybody out.
+ * share its address, so a low bound would let one stranger keep everybody from signing in. Who is known by then is not held up.
  */
 const UNKNOWN_TOKENS_PER_MINUTE = 6000;
 const VERSION = '0.1.0';

@@ -10,6 +10,8 @@ export interface ApiToken {
 export interface ApiTokens {
   /** @returns undefined for a token that does not exist or was revoked. @throws when the database does not answer. */
   find(tokenHash: string): Promise<ApiToken | undefined>;
+  /** True for a token that was found here lately; asks nobody. */
+  remembers(tokenHash: string): boolean;
 }
 
 /** Tokens are 32 random bytes, so a plain hash without salt or stretching is enough: there is nothing to guess. */
@@ -30,7 +32,7 @@ interface Entry {
 }
 
 /** Remembers answers for a moment, unknown tokens too, so that a page's dozen calls ask the database once. */
-export const cacheApiTokens = (tokens: ApiTokens, options: CachedTokensOptions): ApiTokens => {
+export const cacheApiTokens = (tokens: Pick<ApiTokens, 'find'>, options: CachedTokensOptions): ApiTokens => {
   const entries = new Map<string, Entry>();
   const reading = new Map<string, Promise<ApiToken | undefined>>();
 
@@ -44,6 +46,10 @@ export const cacheApiTokens = (tokens: ApiTokens, options: CachedTokensOptions):
   };
 
   return {
+    remembers: (hash) => {
+      const known = entries.get(hash);
+      return known?.token !== undefined && options.now() - known.readAtMs < options.staleMs;
+    },
     async find(hash) {
       const known = entries.get(hash);
       const ageMs = known === undefined ? Infinity : options.now() - known.readAtMs;

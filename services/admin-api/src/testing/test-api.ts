@@ -69,7 +69,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   const signer = createSigner(() => Promise.resolve(SIGNING_KEY));
   const limiter = (callsPerMinute: number) => createRateLimiter({callsPerMinute, now, maxKeys: 100});
   const authenticator = createAuthenticator({
-    tokens: {find: (hash) => findApiToken(options.shards, Buffer.from(hash, 'hex'))},
+    tokens: {find: (hash) => findApiToken(options.shards, Buffer.from(hash, 'hex')), remembers: () => false},
     signer,
     now,
     failures: limiter(1000),
