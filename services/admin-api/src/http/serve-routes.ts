@@ -1,11 +1,12 @@
-import {createHash} from 'node:crypto';
 import {AppError} from '@pisync/core/errors/app-error';
-import express, {type Request, type Response, Router} from 'express';
+import express, {type Request, type RequestHandler, type Response, Router} from 'express';
 import {authorize, type Authenticator} from '../sessions/authenticate.ts';
 import type {Principal} from '../sessions/principal.ts';
 import type {RateLimiter} from '../sessions/rate-limit.ts';
+import {etagOf, knowsEtag} from './etag.ts';
 import {parseInput, parseQueryString} from './parse.ts';
 import type {Call, Route} from './route.ts';
+import {cameOverTls} from './security-headers.ts';
 
 export interface ServeOptions {
   readonly authenticator: Authenticator;
@@ -13,22 +14,22 @@ export interface ServeOptions {
   readonly limiter: RateLimiter;
 }
 
-const MAX_BODY = '64kb';
+const MAX_BODY_BYTES = 64 * 1024;
+const TOO_LARGE = `The body is larger than ${MAX_BODY_BYTES} bytes, counted without its compression.`;
 
 /** Serves the routes; every fault is thrown for the error handler behind it. */
 export const serveRoutes = (routes: readonly Route[], options: ServeOptions): Router => {
   const router = Router();
-  const json = express.json({limit: MAX_BODY, strict: false});
   const methodsByPath = new Map<string, string[]>();
   for (const route of routes) {
     const {method, path} = route.definition;
     const pattern = path.replace(/\{(\w+)\}/g, ':$1');
-    const serve = async (request: Request, response: Response): Promise<void> => {
+    router[method](pattern, async (request, response) => {
       await serveRoute(route, options, request, response);
-    };
-    if (route.definition.body === undefined) router[method](pattern, serve);
-    else router[method](pattern, requireJson, json, serve);
-    methodsByPath.set(pattern, [...(methodsByPath.get(pattern) ?? []), method.toUpperCase()]);
+    });
+    // Express answers HEAD as it answers GET, without the body.
+    const names = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()];
+    methodsByPath.set(pattern, [...(methodsByPath.get(pattern) ?? []), ...names]);
   }
   for (const [pattern, methods] of methodsByPath) {
     router.all(pattern, (request, response) => {
@@ -42,13 +43,24 @@ export const serveRoutes = (routes: readonly Route[], options: ServeOptions): Ro
   return router;
 };
 
-/** Without this a form of another site could send a body that parses as JSON. */
-const requireJson = (request: Request, _response: Response, next: () => void): void => {
+const parseJson: RequestHandler = express.json({limit: MAX_BODY_BYTES, strict: false});
+
+/** The body as JSON, not yet checked against a schema. */
+const readJson = async (request: Request, response: Response): Promise<unknown> => {
+  // Without this a form of another site could send a body that parses as JSON.
   if (request.is('application/json') === false) {
     throw new AppError('unsupported-media-type', 'The body must be sent as Content-Type: application/json.');
   }
-  next();
+  const fault = await new Promise<unknown>((resolve) => {
+    parseJson(request, response, resolve);
+  });
+  if (fault instanceof Error) {
+    throw isTooLarge(fault) ? new AppError('payload-too-large', TOO_LARGE, {cause: fault}) : fault;
+  }
+  return request.body;
 };
+
+const isTooLarge = (fault: Error): boolean => 'status' in fault && fault.status === 413;
 
 const serveRoute = async (
   route: Route,
@@ -58,7 +70,6 @@ const serveRoute = async (
 ): Promise<void> => {
   const {definition} = route;
   const remoteAddress = request.socket.remoteAddress ?? '';
-  response.setHeader('Cache-Control', 'no-store');
   let principal: Principal | undefined;
   if (definition.access !== 'anyone') {
     principal = await authenticator.principalOf({
@@ -75,9 +86,12 @@ const serveRoute = async (
   const call: Call<unknown, unknown, unknown> = {
     params: definition.params === undefined ? {} : parseInput(definition.params, request.params, 'path'),
     query: definition.query === undefined ? {} : parseInput(definition.query, parseQueryString(url.search), 'query'),
-    body: definition.body === undefined ? undefined : parseInput(definition.body, request.body, 'body'),
+    body:
+      definition.body === undefined
+        ? undefined
+        : parseInput(definition.body, await readJson(request, response), 'body'),
     principal,
-    secure: request.get('x-forwarded-proto') === 'https',
+    secure: cameOverTls(request),
     remoteAddress,
   };
   const reply = await route.handle(call);
@@ -99,12 +113,11 @@ const send = (status: number, body: unknown, withEtag: boolean, request: Request
   }
   const text = JSON.stringify(body);
   if (withEtag) {
-    const etag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 27)}"`;
+    const etag = etagOf(text);
     response.setHeader('ETag', etag);
     // A copy may be kept but must be asked for; no-store would forbid the question.
     response.setHeader('Cache-Control', 'private, no-cache');
-    const known = (request.get('if-none-match') ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-    if (known.includes(etag) || known.includes('*')) {
+    if (knowsEtag(request.get('if-none-match'), etag)) {
       response.status(304).end();
       return;
     }

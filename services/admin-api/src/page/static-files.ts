@@ -1,9 +1,9 @@
-import {createHash} from 'node:crypto';
 import {readdir, readFile} from 'node:fs/promises';
 import {extname, join, relative, sep} from 'node:path';
 import {promisify} from 'node:util';
 import {gzip} from 'node:zlib';
 import type {NextFunction, Request, Response} from 'express';
+import {etagOf, knowsEtag} from '../http/etag.ts';
 
 /** The dashboard's files, read once: they are small, never change while the process runs, and no path of a request reaches the disk. */
 export interface StaticFile {
@@ -42,7 +42,7 @@ export const readStaticFiles = async (folder: string): Promise<StaticFiles> => {
     files.set(`/${relative(folder, path).split(sep).join('/')}`, {
       body,
       gzipped: gzipped.length < body.length ? gzipped : undefined,
-      etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 27)}"`,
+      etag: etagOf(body),
       type: TYPES[extname(entry.name)] ?? 'application/octet-stream',
       immutable: relative(folder, path).startsWith(`assets${sep}`),
     });
@@ -62,7 +62,7 @@ export const serveStaticFiles =
       return;
     }
     const {path} = request;
-    const isView = !path.startsWith('/api/') && extname(path) === '';
+    const isView = path !== '/api' && !path.startsWith('/api/') && extname(path) === '';
     const file = files.get(path) ?? (isView ? files.get('/index.html') : undefined);
     if (file === undefined) {
       next();
@@ -72,7 +72,7 @@ export const serveStaticFiles =
     response.setHeader('ETag', file.etag);
     response.setHeader('Vary', 'Accept-Encoding');
     response.setHeader('Cache-Control', file.immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
-    if (request.get('if-none-match') === file.etag) {
+    if (knowsEtag(request.get('if-none-match'), file.etag)) {
       response.status(304).end();
       return;
     }

@@ -2,14 +2,16 @@ import {z} from 'zod';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 500;
+const LIMIT_RULE = {error: `must be a whole number from 1 to ${MAX_LIMIT}`};
+
+/** Digits only: JavaScript would also read `0x10`, `1e2` and nothing at all as numbers. */
+const digits = (value: unknown): unknown =>
+  typeof value === 'string' && /^\d{1,4}$/.test(value) ? Number(value) : undefined;
 
 /** The query parameters of every list. */
 export const pageQuery = {
-  limit: z.coerce
-    .number()
-    .int()
-    .min(1)
-    .max(MAX_LIMIT)
+  limit: z
+    .preprocess(digits, z.int(LIMIT_RULE).min(1, LIMIT_RULE).max(MAX_LIMIT, LIMIT_RULE))
     .default(DEFAULT_LIMIT)
     .describe(`Rows of a page, at most ${MAX_LIMIT}.`),
   cursor: z

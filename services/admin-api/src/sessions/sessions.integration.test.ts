@@ -138,8 +138,37 @@ describe('bad requests', () => {
     expect(await status('GET', '/api/v1/nope', {})).toBe(404);
     const answer = await api.call('PUT', '/api/v1/devices', {});
     expect(answer.status).toBe(405);
-    expect(answer.headers.get('allow')).toBe('GET');
+    expect(answer.headers.get('allow')).toBe('GET, HEAD');
+    expect((await api.call('OPTIONS', '/api/v1/session', {})).headers.get('allow')).toBe('POST, GET, HEAD, DELETE');
   });
+
+  test('who has not signed in learns nothing about a body', async () => {
+    const path = `/api/v1/devices/${device}/sync`;
+    for (const [body, type] of [
+      ['{', 'application/json'],
+      ['x'.repeat(70_000), 'application/json'],
+      ['a=b', 'text/plain'],
+    ] as const) {
+      expect(await status('POST', path, {body, headers: {'content-type': type}})).toBe(401);
+    }
+  });
+
+  test('a body that is too large hears how large it may be', async () => {
+    const {body} = await api.call('POST', '/api/v1/session', {body: {token: 'x'.repeat(70_000)}});
+    expect(body).toMatchObject({status: 413, detail: expect.stringContaining('65536 bytes') as unknown});
+  });
+
+  test.each(['0', '501', '1e2', '0x10', '-1', '1.5', '', '%20', 'all', '99999'])(
+    'a limit of "%s" is refused with what it may be',
+    async (limit) => {
+      const token = await seedApiToken(region.shards, 'viewer');
+      const {status: seen, body} = await api.call('GET', `/api/v1/devices?limit=${limit}`, {token});
+      expect({seen, body}).toMatchObject({
+        seen: 400,
+        body: {errors: [{pointer: '/limit', detail: 'must be a whole number from 1 to 500'}]},
+      });
+    },
+  );
 
   test('a token that calls too often is told when to come back, others are not held up', async () => {
     const limited = await startTestApi({shards: region.shards, cache: NO_CACHE, callsPerMinute: 3});
@@ -162,6 +191,10 @@ describe('bad requests', () => {
 
   test('every answer carries the security headers', async () => {
     const {headers} = await api.call('GET', '/api/v1/nope', {});
+    expect(headers.get('cache-control')).toBe('no-store');
+    expect(headers.get('cross-origin-opener-policy')).toBeNull();
+    const overTls = await api.call('GET', '/api/v1/nope', {headers: {'x-forwarded-proto': 'https'}});
+    expect(overTls.headers.get('cross-origin-opener-policy')).toBe('same-origin');
     expect(headers.get('content-security-policy')).toContain("default-src 'none'");
     expect(headers.get('x-content-type-options')).toBe('nosniff');
     expect(headers.get('x-powered-by')).toBeNull();
