@@ -171,6 +171,24 @@ test('a transaction whose deadline passes is cut off and its connection is not u
   await pool.query('select pg_terminate_backend($1)', [pid]);
 });
 
+test('a process that stands still in a transaction loses its locks within seconds', async () => {
+  const pool = bench.shards.pool(1, 'ingest');
+  const still = await pool.connect();
+  try {
+    await still.query('begin');
+    await still.query('select pg_advisory_xact_lock(1, 2)');
+    const waiting = await bench.shards.pool(1, 'job').query<{ms: number}>(
+      `with began as materialized (select clock_timestamp() as at), locked as materialized (select pg_advisory_xact_lock(1, 2) from began)
+       select extract(epoch from clock_timestamp() - at)::float8 * 1000 as ms from began, locked`,
+    );
+    expect(waiting.rows[0]?.ms).toBeGreaterThan(2_000);
+    expect(waiting.rows[0]?.ms).toBeLessThan(10_000);
+    await expect(still.query('commit')).rejects.toThrow();
+  } finally {
+    still.release(true);
+  }
+});
+
 test('partitions are made once, whoever else makes them at the same time', async () => {
   const pool = bench.shards.pool(0, 'job');
   const days = daysAround(Date.now(), 2, 5);

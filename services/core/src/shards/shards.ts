@@ -22,6 +22,11 @@ export type PoolSizes = Readonly<Record<ShardUse, number>>;
 
 /** Nothing of ingest takes seconds when healthy; a page is abandoned by its reader; a job may scan a partition. */
 const STATEMENT_TIMEOUT_MS: PoolSizes = {ingest: 15_000, dashboard: 10_000, job: 300_000};
+/**
+ * A process that stands still in a transaction, or died without closing its socket, holds its row and slot locks for so long: batches of the same devices,
+ * which another process has by then, wait for them. Between two statements of ingest lie milliseconds.
+ */
+const IDLE_IN_TRANSACTION_MS: PoolSizes = {ingest: 5_000, dashboard: 30_000, job: 30_000};
 /** The server ends a statement first, unless it hangs or its node is gone: then the client does, and with it the connection. */
 const QUERY_GRACE_MS = 1_000;
 /** Longer than a TCP handshake over a bad network, shorter than a caller's patience. */
@@ -89,8 +94,7 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       max: options.sizes[use],
       statement_timeout: STATEMENT_TIMEOUT_MS[use],
       query_timeout: STATEMENT_TIMEOUT_MS[use] + QUERY_GRACE_MS,
-      // A process that dies without closing its socket must not hold slot locks for longer than this.
-      idle_in_transaction_session_timeout: 30_000,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS[use],
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
       keepAlive: true,
