@@ -20,7 +20,7 @@ const RECORDS = 20;
 /** A worker and a shard die somewhere in the middle of this. */
 const SYNC_SECONDS = 30;
 /** The region's policy spreads a fleet over hours after a failure; a demo has seconds. */
-const BACKOFF_SCALE = 0.02;
+const BACKOFF_SCALE = 0.005;
 const READY_TIMEOUT_MS = 600_000;
 const BACK_TIMEOUT_MS = 120_000;
 const PATIENCE_MS = 45_000;

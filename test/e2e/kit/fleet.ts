@@ -60,7 +60,7 @@ export async function startFleet(
       ...['--records', String(options.records)],
       ...['--duration', String(options.seconds ?? 10)],
       // A test cannot wait for the minutes that a real device backs off for.
-      ...['--backoff-scale', '0.02'],
+      ...['--backoff-scale', '0.005'],
       ...['--deadline', '120'],
       ...['--ledger', ledger],
       ...['--report', reportFile],

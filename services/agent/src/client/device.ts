@@ -1,10 +1,10 @@
 /** The shell around machine.ts: one device that enrols, syncs, and remembers. The Pi's agent and the fleet simulator are built on it. */
 import {classifyEnrol, classifySync, type Answer} from './answer.ts';
 import {contentHash, encodeBody} from './content.ts';
-import {afterEnrol, afterSync, decide, startSession, wakeUp, type Session, type Step} from './machine.ts';
+import {afterEnrol, afterSync, decide, startSession, wakeUp, type Chance, type Session, type Step} from './machine.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
 import type {Transport} from './transport.ts';
-import type {JsonObject, Policy, Reading, Reason, SyncBody} from './wire.ts';
+import type {JsonObject, Reading, Reason, SyncBody} from './wire.ts';
 
 /** Who the device is. The device makes its own secret, so that a repeated enrolment is the same one. */
 export interface Identity {
@@ -143,17 +143,9 @@ export class Device {
     this.#session = step.session;
   }
 
-  #chance(): {nowMs: number; random: number} {
-    return {nowMs: this.#parts.clock.monotonicMs(), random: this.#parts.random()};
-  }
-
-  /** The same session with the policy's waits multiplied, for simulations. */
-  #hurried(): Session {
-    const scale = this.#parts.options.backoffScale;
-    if (scale === 1) return this.#session;
-    const {base, cap, edgeJitter} = this.#session.policy.backoff;
-    const backoff: Policy['backoff'] = {base: base * scale, cap: cap * scale, edgeJitter: edgeJitter * scale};
-    return {...this.#session, policy: {...this.#session.policy, backoff}};
+  #chance(): Chance {
+    const {clock, random, options} = this.#parts;
+    return {nowMs: clock.monotonicMs(), random: random(), backoffScale: options.backoffScale};
   }
 
   async #enrol(newSecret: boolean): Promise<void> {
@@ -184,7 +176,7 @@ export class Device {
     const error = outcome.kind === 'later' ? outcome.error : undefined;
     observer.called?.('enrol', clock.monotonicMs() - startMs, error);
     // The epoch is in the journal before the credential is saved: with a credential, what is sealed is sent.
-    await this.#take(afterEnrol(this.#hurried(), outcome, outbox, this.#chance()));
+    await this.#take(afterEnrol(this.#session, outcome, outbox, this.#chance()));
     if (outcome.kind !== 'enrolled') return;
     const {deviceId, credential, epoch} = outcome.answer;
     this.#identity = {hardwareId, secret, deviceId, credential, epoch};
@@ -203,7 +195,7 @@ export class Device {
     const tookMs = clock.monotonicMs() - startMs;
     observer.called?.('sync', tookMs, answer.kind === 'accepted' ? undefined : answer.error);
     observer.answered?.(deviceId, batch, hash, answer, tookMs);
-    await this.#take(afterSync(this.#hurried(), batch, answer, this.#parts.outbox, this.#chance()));
+    await this.#take(afterSync(this.#session, batch, answer, this.#parts.outbox, this.#chance()));
   }
 
   async #heartbeat(epoch: string, reason: Reason): Promise<void> {
@@ -215,7 +207,7 @@ export class Device {
       clock.monotonicMs() - startMs,
       answer.kind === 'accepted' ? undefined : answer.error,
     );
-    await this.#take(afterSync(this.#hurried(), {epoch}, answer, outbox, this.#chance()));
+    await this.#take(afterSync(this.#session, {epoch}, answer, outbox, this.#chance()));
   }
 
   #body(epoch: string, batchSeq: number, mode: SyncBody['mode'], reason: Reason, batch: Batch | undefined): SyncBody {

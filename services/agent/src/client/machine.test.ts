@@ -32,3 +32,16 @@ test('a batch that is accepted and not applied for a day is sent again with thos
     [3, false],
   ]);
 });
+
+test('a hurried device waits the same share of every step, however often it fails', () => {
+  const outbox = new Outbox();
+  const waits = (backoffScale: number): number[] => {
+    let session = startSession(true, false, 0);
+    const answer = {kind: 'later', status: 503, error: 'HTTP 503', retryAfterMs: undefined} as const;
+    return Array.from({length: 12}, () => {
+      session = afterSync(session, {epoch: 'e1'}, answer, outbox, {nowMs: 0, random: 0.5, backoffScale}).session;
+      return session.notBeforeMs;
+    });
+  };
+  expect(waits(0.01)).toEqual(waits(1).map((ms) => expect.closeTo(ms / 100, 6)));
+});

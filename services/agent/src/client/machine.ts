@@ -109,11 +109,20 @@ export interface Chance {
   readonly nowMs: number;
   /** Uniform in [0, 1). */
   readonly random: number;
+  /** The policy's waits are multiplied by this; 1 for a real device, less where a simulation is in a hurry. */
+  readonly backoffScale?: number;
 }
+
+const scaled = ({base, cap, edgeJitter}: Policy['backoff'], by: number): Policy['backoff'] => ({
+  base: base * by,
+  cap: cap * by,
+  edgeJitter: edgeJitter * by,
+});
 
 const failed = (session: Session, error: string, retryAfterMs: number | undefined, chance: Chance): Session => {
   const failures = session.failures + 1;
-  const waitMs = waitAfterFailureMs({failures, retryAfterMs}, session.policy.backoff, chance.random);
+  const backoff = scaled(session.policy.backoff, chance.backoffScale ?? 1);
+  const waitMs = waitAfterFailureMs({failures, retryAfterMs}, backoff, chance.random);
   return {
     ...session,
     failures,
