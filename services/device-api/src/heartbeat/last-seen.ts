@@ -1,4 +1,4 @@
-import type {Sighting} from '@pisync/core/devices/last-seen';
+import type {Sighting, Unwritten} from '@pisync/core/devices/last-seen';
 
 /** Collects signs of life and writes them together: a fleet that only says hello must not cost a transaction each. */
 export interface LastSeen {
@@ -8,8 +8,8 @@ export interface LastSeen {
 }
 
 export interface LastSeenOptions {
-  /** Writes many, at most one call at a time. */
-  readonly write: (sightings: readonly Sighting[]) => Promise<unknown>;
+  /** Writes many, at most one call at a time, and says what is left. */
+  readonly write: (sightings: readonly Sighting[]) => Promise<readonly Unwritten[]>;
   readonly intervalMs: number;
   readonly onFault: (error: unknown) => void;
 }
@@ -23,25 +23,23 @@ export const createLastSeen = ({write, intervalMs, onFault}: LastSeenOptions): L
   let busy = false;
 
   const flush = async (): Promise<void> => {
-    if (busy || waiting.size === 0) return;
+    if (waiting.size === 0) return;
     busy = true;
     const group = [...waiting.values()];
     waiting = new Map();
-    try {
-      await write(group);
-    } catch (error) {
-      onFault(error);
+    const left = await write(group).catch((reason: unknown) => [{sightings: group, reason}]);
+    busy = false;
+    for (const {sightings, reason} of left) {
+      onFault(reason);
       // What came meanwhile is newer.
-      for (const sighting of group) if (!waiting.has(sighting.deviceKey)) note(sighting);
-    } finally {
-      busy = false;
+      for (const sighting of sightings) if (!waiting.has(sighting.deviceKey)) note(sighting);
     }
   };
   const note = (sighting: Sighting): void => {
     if (waiting.size < MAX_WAITING || waiting.has(sighting.deviceKey)) waiting.set(sighting.deviceKey, sighting);
   };
   const timer = setInterval(() => {
-    writing = flush();
+    if (!busy) writing = flush();
   }, intervalMs);
   timer.unref();
 
