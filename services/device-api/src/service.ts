@@ -23,6 +23,7 @@ import {httpMetrics} from './http-metrics.ts';
 import {createAdmission} from './limits/admission.ts';
 import {createDeviceQuota} from './limits/device-quota.ts';
 import {receiptsRoute} from './receipts/receipts-route.ts';
+import {createOptionalRead} from './optional-reads.ts';
 import {fromShard} from './shard-fault.ts';
 import {createPositionSource} from './sync/position.ts';
 import {syncRoute} from './sync/sync-route.ts';
@@ -77,18 +78,21 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       }),
     (opened) => opened.stop(),
   );
+  const optionalRead = createOptionalRead({shardOf: (slot) => shards.slotMap.shardOf(slot), now});
   const credentials = createCredentialStore({
     cache,
     load: (deviceId) => fromShard(findCredential(shards, deviceId)),
+    loadQuickly: (deviceId) => optionalRead(shards.slotOf(deviceId), () => findCredential(shards, deviceId)),
     now,
   });
   const quota = createDeviceQuota({burst: config.deviceBurst, perSecond: config.deviceRate, now});
   const service = createSyncService({
     credentials,
-    positions: createPositionSource({cache, shards, onShardFault}),
+    positions: createPositionSource({cache, shards, optionalRead, onShardFault}),
     publish: (item, priority) => bundler.add(item, priority),
     lastSeen,
     shards,
+    optionalRead,
     syncWindow: () => topology().capacity.syncWindow,
     wallClock,
     onShardFault,

@@ -2,7 +2,7 @@ import {AppError} from '@pisync/core/errors/app-error';
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 
 /** Seconds. A shard that restarts is back within a minute; the spread of Retry-After does the rest. */
-const RETRY_S = 15;
+export const SHARD_RETRY_S = 15;
 
 /** A database that is away becomes a 503 with a time to come back; its own message stays in the log. */
 export const fromShard = async <T>(work: Promise<T>): Promise<T> => {
@@ -12,7 +12,7 @@ export const fromShard = async <T>(work: Promise<T>): Promise<T> => {
     if (!isSystemicDatabaseFault(error)) throw error;
     throw new AppError('shard-unavailable', 'the device database does not answer at the moment; come back later', {
       cause: error,
-      retryAfterSeconds: RETRY_S,
+      retryAfterSeconds: SHARD_RETRY_S,
     });
   }
 };

@@ -7,7 +7,8 @@ export const CACHE_TTL_SECONDS = {
   status: 60,
   aggregate: 300,
   device: 600,
-  credential: 600,
+  /** Two days, so that a device that syncs once a day is known while its shard is away. */
+  credential: 172_800,
 } as const;
 
 export const cacheKey = {

@@ -10,7 +10,6 @@ export interface Credential {
   readonly secretHash: Buffer;
   /** The newest epoch issued, from 1. */
   readonly epoch: number;
-  readonly group: string;
   readonly revoked: boolean;
 }
 
@@ -18,7 +17,6 @@ interface CredentialRow {
   readonly deviceKey: number | null;
   readonly secretHash: Buffer;
   readonly epoch: number;
-  readonly group: string;
   readonly revoked: boolean;
 }
 
@@ -32,7 +30,7 @@ export const findCredential = (
   return onOwner(shards, slot, async (shardId) => {
     const found = await shards.pool(shardId, use).query<CredentialRow>({
       name: 'credential',
-      text: `select d.device_key as "deviceKey", d.secret_hash as "secretHash", d.epoch, d.group_name as "group",
+      text: `select d.device_key as "deviceKey", d.secret_hash as "secretHash", d.epoch,
                     d.revoked_at is not null as revoked
              from slot_owner o left join device d on d.device_id = $2 and d.slot = o.slot
              where o.slot = $1 and o.state = 'owned'`,

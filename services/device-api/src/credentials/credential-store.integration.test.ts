@@ -23,7 +23,7 @@ const openProcess = async () => {
   /** What the shard is asked for and has not answered yet, oldest first. */
   const asked: ((credential: Credential) => void)[] = [];
   const load = () => new Promise<Credential>((resolve) => asked.push(resolve));
-  const store = createCredentialStore({cache, load, now});
+  const store = createCredentialStore({cache, load, loadQuickly: load, now});
   const heard = new Set<string>();
   cache.subscribe(CACHE_CHANNEL.revoked, (deviceId) => heard.add(deviceId));
   const answer = async (credential: Credential): Promise<void> => {
@@ -52,7 +52,6 @@ const credentials = (deviceId: string) => {
     slot: 1,
     secretHash: Buffer.alloc(32, 1),
     epoch: 1,
-    group: 'default',
     revoked: false,
   };
   return {old, current: {...old, secretHash: Buffer.alloc(32, 2), epoch: 2}};
@@ -83,12 +82,49 @@ test('a read that another process overtook with a new credential leaves nothing 
   }
 });
 
+test('what an enrolment introduces is known in every process, without a question to the shard', async () => {
+  const deviceId = randomUUID();
+  const {old, current} = credentials(deviceId);
+  for (const credential of [old, current]) {
+    there.heard.delete(deviceId);
+    await here.store.introduce(credential);
+    await until('it to be heard of', () => there.heard.has(deviceId));
+    for (const {store, asked} of [here, there]) {
+      expect(await store.find(deviceId)).toEqual(credential);
+      expect(asked).toEqual([]);
+    }
+  }
+});
+
+test('a read that an enrolment overtook does not bring the old credential back', async () => {
+  const deviceId = randomUUID();
+  const {old, current} = credentials(deviceId);
+  const overtaken = here.store.find(deviceId);
+  await until('the shard to be asked', () => here.asked.length > 0);
+  await there.store.introduce(current);
+  await until('the new one to be heard of', () => here.heard.has(deviceId));
+  await here.answer(old);
+  await overtaken;
+  expect([await here.store.find(deviceId), await there.store.find(deviceId)]).toEqual([current, current]);
+});
+
+test('an enrolment does not bring back what was revoked a moment ago', async () => {
+  const deviceId = randomUUID();
+  const {old} = credentials(deviceId);
+  const revoked = {...old, revoked: true};
+  await there.store.invalidate(deviceId);
+  await here.store.introduce(old);
+  const [found] = await Promise.all([there.store.find(deviceId), there.answer(revoked)]);
+  expect(found).toEqual(revoked);
+});
+
 test('who asks after an invalidation does not get the answer to an older question', async () => {
   const deviceId = randomUUID();
   const {old, current} = credentials(deviceId);
   const overtaken = here.store.find(deviceId);
   await until('the shard to be asked', () => here.asked.length === 1);
   await here.store.invalidate(deviceId);
+  await until('its own word to be heard', () => here.heard.has(deviceId));
   const fresh = here.store.find(deviceId);
   await until('the shard to be asked again', () => here.asked.length === 2);
   here.asked.pop()?.(current);

@@ -67,9 +67,16 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     const enrolment = await fromShard(
       enrol(shards, keys, {deviceId, hardwareId, secretHash, group, name, model, tags}),
     );
-    if (enrolment.kind === 'revoked') throw new AppError('forbidden', 'this device was revoked by an administrator');
-    if (enrolment.kind !== 'repeated') await credentials.invalidate(deviceId);
-    return {deviceId, secret, epoch: enrolment.epoch};
+    if (enrolment.kind === 'revoked') {
+      // Whoever revoked it in the database may not have told the caches.
+      await credentials.invalidate(deviceId);
+      throw new AppError('forbidden', 'this device was revoked by an administrator');
+    }
+    const {kind, deviceKey, slot, epoch} = enrolment;
+    if (kind !== 'repeated') {
+      await credentials.introduce({deviceId, deviceKey, slot, secretHash, epoch, revoked: false});
+    }
+    return {deviceId, secret, epoch};
   };
 
   return async (request, response) => {

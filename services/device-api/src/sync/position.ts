@@ -4,6 +4,7 @@ import type {Credential} from '@pisync/core/devices/credentials';
 import {findPosition} from '@pisync/core/devices/position';
 import {findAppliedThrough} from '@pisync/core/receipts/applied-through';
 import type {Shards} from '@pisync/core/shards/shards';
+import type {OptionalRead} from '../optional-reads.ts';
 
 /** What is known of a device's position in one epoch. */
 export interface KnownPosition {
@@ -28,33 +29,33 @@ export interface PositionSource {
 export interface PositionSourceOptions {
   readonly cache: Cache;
   readonly shards: Shards;
+  readonly optionalRead: OptionalRead;
   readonly onShardFault: (error: unknown) => void;
 }
 
-export const createPositionSource = ({cache, shards, onShardFault}: PositionSourceOptions): PositionSource => {
-  const findInShard = async (
-    device: Credential,
-    epoch: number,
-    accepted?: PositionHint['accepted'],
-  ): Promise<KnownPosition> => {
+export const createPositionSource = (options: PositionSourceOptions): PositionSource => {
+  const {cache, shards, optionalRead, onShardFault} = options;
+
+  const read = async (device: Credential, epoch: number) => {
+    const position = await findPosition(shards, device.deviceKey, device.slot);
+    if (position === undefined) return {applied: 0, commands: false};
+    const {commands} = position;
+    await writePositionHint(cache, device.deviceId, {
+      applied: {epoch: position.epoch, through: position.appliedThrough},
+      commands,
+    });
+    if (position.epoch === epoch) return {applied: position.appliedThrough, commands};
+    return {applied: position.epoch < epoch ? 0 : await findAppliedThrough(shards, device, epoch), commands};
+  };
+
+  const findInShard = async (device: Credential, epoch: number, hint?: PositionHint): Promise<KnownPosition> => {
     try {
-      const position = await findPosition(shards, device.deviceKey, device.slot);
-      if (position === undefined) return {applied: 0, accepted, commands: false, fromShard: true};
-      const {commands} = position;
-      await writePositionHint(cache, device.deviceId, {
-        applied: {epoch: position.epoch, through: position.appliedThrough},
-        commands,
-      });
-      const applied =
-        position.epoch === epoch
-          ? position.appliedThrough
-          : position.epoch < epoch
-            ? 0
-            : await findAppliedThrough(shards, device, epoch);
-      return {applied, accepted, commands, fromShard: true};
+      const found = await optionalRead(device.slot, () => read(device, epoch));
+      return {...found, accepted: hint?.accepted, fromShard: true};
     } catch (error) {
       onShardFault(error);
-      return {applied: undefined, accepted, commands: undefined, fromShard: false};
+      const applied = hint?.applied?.epoch === epoch ? hint.applied.through : undefined;
+      return {applied, accepted: hint?.accepted, commands: hint?.commands, fromShard: false};
     }
   };
 
@@ -64,7 +65,7 @@ export const createPositionSource = ({cache, shards, onShardFault}: PositionSour
       if (hint?.applied?.epoch === epoch && hint.commands !== undefined) {
         return {applied: hint.applied.through, accepted: hint.accepted, commands: hint.commands, fromShard: false};
       }
-      return findInShard(device, epoch, hint?.accepted);
+      return findInShard(device, epoch, hint);
     },
     findInShard: (device, epoch) => findInShard(device, epoch),
     noteAccepted: (deviceId, accepted) => writePositionHint(cache, deviceId, {accepted}),

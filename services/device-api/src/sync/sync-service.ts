@@ -7,7 +7,9 @@ import type {Shards} from '@pisync/core/shards/shards';
 import {activeTrace} from '@pisync/core/telemetry/trace-context';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {LastSeen} from '../heartbeat/last-seen.ts';
+import type {OptionalRead} from '../optional-reads.ts';
 import {POLICY} from '../policy.ts';
+import {SHARD_RETRY_S} from '../shard-fault.ts';
 import {parseEpoch} from './epoch.ts';
 import {nextSyncAt, phaseOf, type SyncWindow} from './next-sync.ts';
 import type {KnownPosition, PositionSource} from './position.ts';
@@ -34,7 +36,8 @@ export interface SyncAnswer {
 export interface SyncService {
   /**
    * Takes a validated call of an authenticated device; resolves once what it brought is durable.
-   * @throws AppError `bad-request`, `enrol-again`, `batch-gap`, or what the broker's publisher throws.
+   * @throws AppError `bad-request`, `enrol-again`, `batch-gap`, `shard-unavailable` for a heartbeat that nobody can answer, or what
+   * the broker's publisher throws.
    */
   sync(device: Credential, body: SyncBody, payload: Buffer): Promise<SyncAnswer>;
 }
@@ -45,6 +48,7 @@ export interface SyncServiceOptions {
   readonly publish: (item: BundleItem, priority: QueuePriority) => Promise<void>;
   readonly lastSeen: LastSeen;
   readonly shards: Shards;
+  readonly optionalRead: OptionalRead;
   readonly syncWindow: () => SyncWindow;
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
@@ -52,7 +56,7 @@ export interface SyncServiceOptions {
 }
 
 export const createSyncService = (options: SyncServiceOptions): SyncService => {
-  const {credentials, positions, publish, lastSeen, shards, wallClock, onShardFault} = options;
+  const {credentials, positions, publish, lastSeen, shards, optionalRead, wallClock, onShardFault} = options;
 
   const issuedEpoch = async (device: Credential, text: string): Promise<number> => {
     const epoch = parseEpoch(text);
@@ -80,9 +84,10 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
   };
 
   const commandsFor = async (device: Credential, body: SyncBody, known: KnownPosition): Promise<readonly object[]> => {
-    if (known.commands === false) return [];
+    // When nobody could say, the shard was asked a moment ago.
+    if (known.commands !== true) return [];
     try {
-      const open = await listOpenCommands(shards, device, MAX_COMMANDS);
+      const open = await optionalRead(device.slot, () => listOpenCommands(shards, device, MAX_COMMANDS));
       // A forced batch is the answer to a sync command, which stays open until the batch is applied.
       const answering = body.mode !== 'heartbeat' && body.reason === 'forced';
       const due = open.filter(({type}) => !(answering && type.startsWith('sync.')));
@@ -127,6 +132,12 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
       if (body.mode === 'heartbeat') {
         if (body.recordCount > 0) throw new AppError('bad-request', 'a heartbeat carries no records');
         lastSeen.note({deviceKey, slot, seenAtMs: receivedAt});
+        // A device that was restarted relies on it: told too little, it would use numbers a second time.
+        if (known.applied === undefined) {
+          throw new AppError('shard-unavailable', 'nobody can say at the moment what is applied; come back later', {
+            retryAfterSeconds: SHARD_RETRY_S,
+          });
+        }
         return answer(device, body, known, {duplicate: false});
       }
       const {batchSeq, contentHash} = body;

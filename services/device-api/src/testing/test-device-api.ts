@@ -10,6 +10,7 @@ import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/na
 import {openCache} from '@pisync/core/cache/cache';
 import {createLifecycle} from '@pisync/core/lifecycle/lifecycle';
 import type {Tracer} from '@pisync/core/telemetry/tracing';
+import {openShards} from '@pisync/core/shards/shards';
 import {createTestShards} from '@pisync/core/testing/test-shards';
 import {until} from '@pisync/core/testing/until';
 import {startDeviceApi} from '../service.ts';
@@ -27,7 +28,11 @@ export interface TestDeviceApiOptions {
   readonly brokerPort?: number;
   /** Port of a server on this machine that is asked in Redis' place. */
   readonly redisPort?: number;
+  /** Ports of proxies on this machine that stand between the API and shards, by shard. */
+  readonly shardPorts?: ReadonlyMap<number, number>;
   readonly deviceBurst?: number;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
   readonly tracer?: Tracer | undefined;
 }
 
@@ -41,6 +46,26 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
   const databases = await life.own(
     'shards',
     () => createTestShards({shards: 2}),
+    (opened) => opened.close(),
+  );
+  const topology = {
+    ...databases.topology,
+    shards: databases.topology.shards.map((shard) => {
+      const port = options.shardPorts?.get(shard.id);
+      return port === undefined ? shard : {...shard, rw: {host: '127.0.0.1', port}};
+    }),
+  };
+  const shards = await life.own(
+    'shards of the API',
+    () =>
+      openShards({
+        topology: {current: () => topology, onChange: () => () => undefined},
+        secretsDir: databases.secretsDir,
+        applicationName: 'test-device-api',
+        log,
+        metrics: new Registry(),
+        sizes: {ingest: 8, dashboard: 1, job: 1},
+      }),
     (opened) => opened.close(),
   );
   const token = `enrol-${randomUUID()}`;
@@ -109,8 +134,8 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       deviceBurst: options.deviceBurst ?? 100_000,
       deviceRate: 1,
     },
-    topology: () => databases.topology,
-    shards: databases.shards,
+    topology: () => topology,
+    shards,
     cache,
     publisher,
     names,
@@ -121,7 +146,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     life,
     lagMs: () => 0,
     wallClock: Date.now,
-    now: () => performance.now(),
+    now: options.now ?? (() => performance.now()),
     random: Math.random,
     createRequestId: randomUUID,
   });

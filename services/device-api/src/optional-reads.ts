@@ -1,0 +1,49 @@
+import {type Breaker, createBreaker} from '@pisync/core/cache/breaker';
+import {withLoopTimeout} from '@pisync/core/cache/loop-timeout';
+import {AppError} from '@pisync/core/errors/app-error';
+import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
+
+/**
+ * Asks the shard of a slot what the caller can do without. A shard that does not answer is given up on soon, and then it is not
+ * asked at all for a moment, so that a shard that is away costs its devices next to nothing.
+ * @throws AppError `shard-unavailable`, or what `read` threw for another reason.
+ */
+export type OptionalRead = <T>(slot: number, read: () => Promise<T>) => Promise<T>;
+
+export interface OptionalReadOptions {
+  /** @throws AppError `shard-unavailable` when that is not known yet. */
+  readonly shardOf: (slot: number) => number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** Some hundred times what a read takes on a busy shard; a device waits for a few of them at most. */
+const PATIENCE_MS = 1_000;
+const BREAKER = {threshold: 3, pauseMs: 1_000} as const;
+
+export const createOptionalRead = ({shardOf, now}: OptionalReadOptions): OptionalRead => {
+  const breakers = new Map<number, Breaker>();
+  const breakerOf = (shardId: number): Breaker => {
+    const known = breakers.get(shardId);
+    if (known !== undefined) return known;
+    const created = createBreaker({...BREAKER, now});
+    breakers.set(shardId, created);
+    return created;
+  };
+
+  return async (slot, read) => {
+    const shardId = shardOf(slot);
+    const breaker = breakerOf(shardId);
+    if (!breaker.allows()) throw new AppError('shard-unavailable', `shard ${shardId} did not answer a moment ago`);
+    try {
+      const value = await withLoopTimeout(read(), {ms: PATIENCE_MS, now});
+      breaker.succeeded();
+      return value;
+    } catch (error) {
+      const isLate = error instanceof AppError && error.code === 'unavailable';
+      if (!isLate && !isSystemicDatabaseFault(error)) throw error;
+      breaker.failed();
+      throw new AppError('shard-unavailable', `shard ${shardId} does not answer`, {cause: error});
+    }
+  };
+};
