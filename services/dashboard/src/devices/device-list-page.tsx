@@ -1,19 +1,26 @@
 import {keepPreviousData, useInfiniteQuery, useQueryClient} from '@tanstack/react-query';
-import {type ReactNode, useMemo} from 'react';
+import {type ReactNode, useEffect, useMemo} from 'react';
 import {useApi} from '../api/api-context.ts';
 import type {DeviceFilter} from '../api/client.ts';
 import {Empty, Failed, Loading, PartialNotice} from '../layout/states.tsx';
-import {Link} from '../navigation/navigation.tsx';
+import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
 import {Ago} from '../time/time.tsx';
 import {chosenColumns} from './columns.ts';
 import {DeviceTable} from './device-table.tsx';
 import {Filters} from './filters.tsx';
 
-/** Left and come back to within this time, the list is as it was, scrolled pages included; later it is read anew. */
-const REMEMBERED_MS = 30_000;
+/** Left and come back to (Back) within this time, the list is as it was, scrolled pages included; later it is read anew. */
+const REMEMBERED_MS = 600_000;
+/** Gone to by a link, a list that was read longer ago than this is read anew. */
+const FRESH_MS = 30_000;
 
 const integer = new Intl.NumberFormat();
+
+const countText = (loaded: number, more: boolean): string => {
+  if (more) return `${integer.format(loaded)} loaded, more below`;
+  return loaded === 0 ? 'No devices' : loaded === 1 ? '1 device' : `${integer.format(loaded)} devices`;
+};
 
 export const DeviceListPage = ({
   filter,
@@ -24,9 +31,10 @@ export const DeviceListPage = ({
 }): ReactNode => {
   const api = useApi();
   const columns = useMemo(() => chosenColumns(columnNames), [columnNames]);
-  const fields = ['id', 'name', ...columns.map((column) => column.key)];
   const queries = useQueryClient();
-  const queryKey = ['devices', filter, fields];
+  const {place} = useNavigation();
+  const fields = useMemo(() => ['id', 'name', ...columns.map((column) => column.key)], [columns]);
+  const queryKey = useMemo(() => ['devices', filter, fields], [filter, fields]);
   const list = useInfiniteQuery({
     queryKey,
     queryFn: ({pageParam, signal}) => api.devices(filter, fields, pageParam, signal),
@@ -37,6 +45,13 @@ export const DeviceListPage = ({
     staleTime: Infinity,
     gcTime: REMEMBERED_MS,
   });
+  useEffect(() => {
+    if (place !== undefined) return;
+    const known = queries.getQueryCache().find({queryKey, exact: true});
+    if (known?.state.data !== undefined && known.isStaleByTime(FRESH_MS)) {
+      void queries.resetQueries({queryKey, exact: true});
+    }
+  }, [place, queries, queryKey]);
   const rows = useMemo(() => list.data?.pages.flatMap((page) => page.data) ?? [], [list.data]);
   const partial = [...new Set(list.data?.pages.flatMap((page) => page.partial ?? []) ?? [])].sort();
 
@@ -44,11 +59,11 @@ export const DeviceListPage = ({
     <div className="list-page">
       <div className="page-head">
         <h1>Devices</h1>
-        <p className="faint" role="status">
-          {list.data === undefined ? null : (
+        <p className="faint">
+          {list.data === undefined || list.isPlaceholderData ? null : (
             <>
-              {integer.format(rows.length)}
-              {list.hasNextPage ? ' loaded, more below' : ''} · read <Ago at={list.data.pages[0]?.asOf} />
+              <span role="status">{countText(rows.length, list.hasNextPage)}</span> · as of{' '}
+              <Ago at={list.data.pages[0]?.asOf} />
             </>
           )}
           <button
@@ -62,7 +77,7 @@ export const DeviceListPage = ({
       </div>
       <Filters filter={filter} columns={columns} columnNames={columnNames} />
       <PartialNotice shards={partial} />
-      {list.data === undefined ? (
+      {list.data === undefined || (list.isPlaceholderData && rows.length === 0) ? (
         list.error === null ? (
           <Loading what="devices" />
         ) : (

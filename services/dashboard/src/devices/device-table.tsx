@@ -1,13 +1,15 @@
 import {useVirtualizer} from '@tanstack/react-virtual';
 import {type KeyboardEvent, type ReactNode, useEffect, useRef, useState} from 'react';
 import type {DeviceRow} from '../api/types.ts';
-import {Link} from '../navigation/navigation.tsx';
+import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {deviceHref} from '../navigation/view.ts';
 import {Ago} from '../time/time.tsx';
 import type {Column} from './columns.ts';
 import {StatusLabel} from './status.tsx';
 
 const ROW_HEIGHT_PX = 36;
+/** The head scrolls with the rows until it sticks: rows begin below it, and it covers what is at the top. */
+const HEAD_HEIGHT_PX = ROW_HEIGHT_PX;
 /** The next page is asked for this many rows before the end: about two screens, so that a steady scroll never stops. */
 const PREFETCH_ROWS = 60;
 
@@ -31,26 +33,35 @@ const integer = new Intl.NumberFormat();
  */
 export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): ReactNode => {
   const scroller = useRef<HTMLDivElement>(null);
-  const [active, setActive] = useState(0);
-  const moved = useRef(false);
+  const {place, keepPlace} = useNavigation();
+  const isBack = place !== undefined && place.row < rows.length;
+  const [active, setActive] = useState(isBack ? place.row : 0);
+  const moved = useRef(isBack);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW_HEIGHT_PX,
     overscan: 12,
-    scrollPaddingStart: ROW_HEIGHT_PX,
+    scrollMargin: HEAD_HEIGHT_PX,
+    scrollPaddingStart: HEAD_HEIGHT_PX,
+    initialOffset: place?.scrollPx ?? 0,
   });
   const items = virtual.getVirtualItems();
   // Where the last visited row was scrolled away, Tab enters at the first one on screen.
   const tabStop = items.some((item) => item.index === active)
     ? active
-    : items.find((item) => item.start >= (virtual.scrollOffset ?? 0))?.index;
+    : items.find((item) => item.start >= (virtual.scrollOffset ?? 0) + HEAD_HEIGHT_PX)?.index;
   const lastShown = items.at(-1)?.index ?? 0;
   const wantsMore = more.available && !more.loading && more.error === null && lastShown + PREFETCH_ROWS >= rows.length;
 
   useEffect(() => {
     if (wantsMore) more.load();
   }, [wantsMore, more]);
+
+  useEffect(() => {
+    keepPlace(() => ({scrollPx: scroller.current?.scrollTop ?? 0, row: active}));
+    return () => keepPlace(null);
+  }, [keepPlace, active]);
 
   useEffect(() => {
     if (!moved.current) return;
@@ -115,7 +126,11 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
               data-index={item.index}
               data-testid="device-row"
               data-device-id={row.id}
-              style={{gridTemplateColumns: template, transform: `translateY(${item.start}px)`, height: item.size}}
+              style={{
+                gridTemplateColumns: template,
+                transform: `translateY(${item.start - HEAD_HEIGHT_PX}px)`,
+                height: item.size,
+              }}
             >
               <span role="cell" className="grid-name">
                 <Link

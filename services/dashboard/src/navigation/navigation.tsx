@@ -7,8 +7,10 @@ import {
   useContext,
   useEffect,
   useMemo,
+  useRef,
   useState,
 } from 'react';
+import {type Place, placeOf} from './place.ts';
 import {type View, viewOf} from './view.ts';
 
 interface Navigation {
@@ -16,23 +18,42 @@ interface Navigation {
   readonly view: View;
   /** `replace` for refinements of one view (filters), so that Back leaves the view. */
   readonly go: (href: string, options?: {readonly replace?: boolean}) => void;
+  /** Where the reader was when this address was left; undefined where it was not come back to. */
+  readonly place: Place | undefined;
+  /** Says where the reader is, for when the shown address is left by a link; null when the list is gone. */
+  readonly keepPlace: (read: (() => Place) | null) => void;
 }
 
 const NavigationContext = createContext<Navigation | null>(null);
 
+const currentEntry = (): {readonly href: string; readonly place: Place | undefined} => ({
+  href: window.location.href,
+  place: placeOf(window.history.state),
+});
+
 export const NavigationProvider = ({children}: {readonly children: ReactNode}): ReactNode => {
-  const [href, setHref] = useState(() => window.location.href);
+  const [{href, place}, setEntry] = useState(currentEntry);
+  const readPlace = useRef<(() => Place) | null>(null);
   useEffect(() => {
-    const follow = (): void => setHref(window.location.href);
+    const follow = (): void => setEntry(currentEntry());
     window.addEventListener('popstate', follow);
     return () => window.removeEventListener('popstate', follow);
   }, []);
   const go = useCallback<Navigation['go']>((target, {replace = false} = {}) => {
     if (replace) window.history.replaceState(null, '', target);
-    else window.history.pushState(null, '', target);
-    setHref(window.location.href);
+    else {
+      if (readPlace.current !== null) window.history.replaceState({place: readPlace.current()}, '');
+      window.history.pushState(null, '', target);
+    }
+    setEntry(currentEntry());
   }, []);
-  const value = useMemo(() => ({href, view: viewOf(new URL(href)), go}), [href, go]);
+  const keepPlace = useCallback<Navigation['keepPlace']>((read) => {
+    readPlace.current = read;
+  }, []);
+  const value = useMemo(
+    () => ({href, view: viewOf(new URL(href)), go, place, keepPlace}),
+    [href, go, place, keepPlace],
+  );
   return <NavigationContext value={value}>{children}</NavigationContext>;
 };
 
