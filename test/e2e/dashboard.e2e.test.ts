@@ -71,6 +71,18 @@ describe('the dashboard in a browser', () => {
     await page.getByText('pi-in-the-attic').first().click();
     await page.getByText(device.deviceId).first().waitFor();
     await page.screenshot({path: join(shots, 'device.png')});
+    await page.goto(new URL('/devices/%E0%A4%A', page.url()).href);
+    await page.getByText('There is no such page').waitFor();
+    await page.getByRole('link', {name: /show the summary/i}).click();
+    await page.getByTestId('summary-tiles').waitFor();
+    await page
+      .getByRole('link', {name: /devices/i})
+      .first()
+      .click();
+    await page.getByTestId('device-row').first().waitFor();
+    await page.context().clearCookies();
+    await page.getByRole('button', {name: /read again/i}).click();
+    await page.getByText(/your session has ended/i).waitFor();
     expect(problems).toEqual([]);
   }, 120_000);
 

@@ -1,21 +1,31 @@
-import {useQuery} from '@tanstack/react-query';
+import {useQuery, useQueryClient} from '@tanstack/react-query';
 import type {ReactNode} from 'react';
 import {useApi} from './api/api-context.ts';
 import {DevicePage} from './device/device-page.tsx';
 import {DeviceListPage} from './devices/device-list-page.tsx';
+import {ErrorBoundary} from './layout/error-boundary.tsx';
 import {Shell} from './layout/shell.tsx';
 import {Empty, Failed, Loading} from './layout/states.tsx';
 import {Link, useNavigation} from './navigation/navigation.tsx';
 import type {View} from './navigation/view.ts';
 import {SessionContext} from './session/session-context.ts';
+import {nextSession, SESSION_KEY, type SessionState} from './session/session-state.ts';
 import {SignInPage} from './session/sign-in-page.tsx';
 import {SummaryPage} from './summary/summary-page.tsx';
 
 /** Nothing but the sign-in page without a session; the URL stays, so signing in shows the view that was asked for. */
 export const App = (): ReactNode => {
   const api = useApi();
-  const session = useQuery({queryKey: ['session'], queryFn: ({signal}) => api.session(signal), staleTime: Infinity});
-  const {view} = useNavigation();
+  const queries = useQueryClient();
+  const session = useQuery({
+    queryKey: SESSION_KEY,
+    queryFn: async ({signal}) => {
+      const answer = await api.session(signal);
+      return nextSession(queries.getQueryData<SessionState>(SESSION_KEY), answer);
+    },
+    staleTime: Infinity,
+  });
+  const {view, href} = useNavigation();
   if (session.data === undefined) {
     return (
       <main>
@@ -27,11 +37,13 @@ export const App = (): ReactNode => {
       </main>
     );
   }
-  if (session.data === null) return <SignInPage />;
+  if (session.data === null || session.data === 'ended') return <SignInPage ended={session.data === 'ended'} />;
   return (
     <SessionContext value={session.data}>
       <Shell title={titleOf(view)}>
-        <ShownView view={view} />
+        <ErrorBoundary key={new URL(href).pathname}>
+          <ShownView view={view} />
+        </ErrorBoundary>
       </Shell>
     </SessionContext>
   );

@@ -2,10 +2,12 @@ import {MutationCache, QueryCache, QueryClient, QueryClientProvider} from '@tans
 import {StrictMode} from 'react';
 import {createRoot} from 'react-dom/client';
 import {ApiContext} from './api/api-context.ts';
-import {ApiError, createApi} from './api/client.ts';
+import {ApiError, createApi, isFinal} from './api/client.ts';
 import {App} from './app.tsx';
+import {ErrorBoundary} from './layout/error-boundary.tsx';
 import {applyTheme, storedTheme} from './layout/theme.ts';
 import {NavigationProvider} from './navigation/navigation.tsx';
+import {nextSession, SESSION_KEY, type SessionState} from './session/session-state.ts';
 import {NowProvider} from './time/time.tsx';
 import './styles/tokens.css';
 import './styles/base.css';
@@ -14,15 +16,15 @@ import './styles/summary.css';
 import './styles/device-list.css';
 import './styles/device.css';
 
-/** Answers that another try cannot change. */
-const isFinal = (error: Error): boolean => error instanceof ApiError && error.status >= 400 && error.status < 500;
+/** How long a view that could show nothing waits before it tries again by itself. */
+const RETRY_MS = 10_000;
 
 const main = (): void => {
   applyTheme(storedTheme());
   // Any 401 means that the session ended, wherever it is noticed: the sign-in page replaces the view, the URL stays.
   const onError = (error: Error): void => {
-    if (error instanceof ApiError && error.status === 401)
-      queries.setQueryData(['session'], (old: unknown) => (old === undefined ? undefined : null));
+    if (!(error instanceof ApiError) || error.status !== 401) return;
+    queries.setQueryData<SessionState>(SESSION_KEY, (old) => (old === undefined ? undefined : nextSession(old, null)));
   };
   const queries = new QueryClient({
     queryCache: new QueryCache({onError}),
@@ -32,6 +34,8 @@ const main = (): void => {
         staleTime: 10_000,
         networkMode: 'always',
         retry: (failures, error) => !isFinal(error) && failures < 3,
+        refetchInterval: ({state: {data, error}}) =>
+          data === undefined && error !== null && !isFinal(error) ? RETRY_MS : false,
       },
       mutations: {networkMode: 'always'},
     },
@@ -44,7 +48,9 @@ const main = (): void => {
         <ApiContext value={createApi(window.fetch.bind(window))}>
           <NavigationProvider>
             <NowProvider clock={Date.now}>
-              <App />
+              <ErrorBoundary>
+                <App />
+              </ErrorBoundary>
             </NowProvider>
           </NavigationProvider>
         </ApiContext>

@@ -11,6 +11,10 @@ export class ApiError extends Error {
   }
 }
 
+/** An answer that another try cannot change; what the page does about all others is to try again. */
+export const isFinal = (error: Error): boolean =>
+  error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429;
+
 export interface DeviceFilter {
   readonly status?: string | undefined;
   readonly group?: string | undefined;
@@ -81,9 +85,7 @@ export const createApi = (send: typeof fetch): Api => {
       response = await send(`/api/v1${path}`, {credentials: 'same-origin', ...init});
     } catch (cause) {
       if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
-      throw new ApiError(0, 'The server cannot be reached. Check the network; the page tries again by itself.', {
-        cause,
-      });
+      throw new ApiError(0, 'The server cannot be reached. Check the network.', {cause});
     }
     if (!response.ok) throw await problemOf(response);
     return response;

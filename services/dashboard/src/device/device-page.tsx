@@ -1,9 +1,10 @@
 import {useQuery} from '@tanstack/react-query';
 import type {ReactNode} from 'react';
 import {useApi} from '../api/api-context.ts';
+import {ApiError} from '../api/client.ts';
 import type {Device} from '../api/types.ts';
 import {StatusLabel} from '../devices/status.tsx';
-import {Empty, Failed, Loading} from '../layout/states.tsx';
+import {AsOf, Empty, Failed, Loading} from '../layout/states.tsx';
 import {Link} from '../navigation/navigation.tsx';
 import {DEVICE_LISTS, deviceHref, devicesHref, type DeviceListName} from '../navigation/view.ts';
 import {Ago} from '../time/time.tsx';
@@ -27,22 +28,32 @@ export const DevicePage = ({id, list}: {readonly id: string; readonly list: Devi
     refetchInterval: REFETCH_MS,
   });
   if (device.data === undefined) {
-    return device.error === null ? (
-      <Loading what="the device" />
+    if (device.error === null) return <Loading what="the device" />;
+    return isUnknown(device.error) ? (
+      <Empty title="There is no such device">
+        No device <span className="mono wrap">{id}</span> is enrolled in this region.{' '}
+        <Link href={devicesHref()}>Show all devices</Link>
+      </Empty>
     ) : (
       <Failed what="device" error={device.error} retry={() => void device.refetch()} />
     );
   }
-  return <DeviceView device={device.data.data} asOf={device.data.asOf} list={list} />;
+  return <DeviceView device={device.data.data} asOf={device.data.asOf} stale={device.isError} list={list} />;
 };
+
+/** 400 is the answer to what cannot be a device's id. */
+const isUnknown = (error: Error): boolean =>
+  error instanceof ApiError && (error.status === 404 || error.status === 400);
 
 const DeviceView = ({
   device,
   asOf,
+  stale,
   list,
 }: {
   readonly device: Device;
   readonly asOf: string;
+  readonly stale: boolean;
   readonly list: DeviceListName;
 }): ReactNode => (
   <>
@@ -59,9 +70,7 @@ const DeviceView = ({
           changed <Ago at={device.statusSince} />
         </span>
       </span>
-      <p className="faint" role="status">
-        read <Ago at={asOf} />
-      </p>
+      <AsOf at={asOf} stale={stale} />
     </div>
     {device.revokedAt === null ? null : (
       <p className="notice">

@@ -3,7 +3,13 @@ import {type ReactNode, useState} from 'react';
 import {useApi} from '../api/api-context.ts';
 import type {SyncWish} from '../api/client.ts';
 import type {Device} from '../api/types.ts';
+import {Link} from '../navigation/navigation.tsx';
+import {deviceHref} from '../navigation/view.ts';
 import {mayOperate, useSession} from '../session/session-context.ts';
+import {withCsrfToken} from '../session/with-csrf-token.ts';
+
+/** The broker has the request at once; a worker makes a command of it within moments. */
+const COMMAND_AFTER_MS = 1_000;
 
 /** Asks the device to sync with its next call; who may only look sees why it is not offered. */
 export const SyncNow = ({device}: {readonly device: Device}): ReactNode => {
@@ -12,8 +18,10 @@ export const SyncNow = ({device}: {readonly device: Device}): ReactNode => {
   const queries = useQueryClient();
   const [wish, setWish] = useState<SyncWish>({syncType: 'delta', force: false});
   const request = useMutation({
-    mutationFn: () => api.requestSync(device.id, wish, session.csrfToken),
-    onSuccess: () => queries.invalidateQueries({queryKey: ['device', device.id]}),
+    mutationFn: () => withCsrfToken(session, api.session, (csrfToken) => api.requestSync(device.id, wish, csrfToken)),
+    onSuccess: () => {
+      setTimeout(() => void queries.invalidateQueries({queryKey: ['device', device.id]}), COMMAND_AFTER_MS);
+    },
   });
   const allowed = mayOperate(session) && device.revokedAt === null;
   return (
@@ -70,7 +78,11 @@ export const SyncNow = ({device}: {readonly device: Device}): ReactNode => {
       <p className="result" role="status" data-testid="sync-now-result">
         {request.isSuccess ? (
           <>
-            Queued. The device is told with its next call. <span className="faint mono">{request.data.requestId}</span>
+            Queued. The device is told with its next call, see its{' '}
+            <Link href={deviceHref(device.id, 'commands')} replace>
+              commands
+            </Link>
+            . <span className="faint mono">{request.data.requestId}</span>
           </>
         ) : null}
       </p>

@@ -12,10 +12,10 @@ export const STATUS_LABELS: Readonly<Record<Status, string>> = {
 
 /** What each status means, for tiles and hover texts. */
 export const STATUS_MEANINGS: Readonly<Record<Status, string>> = {
-  on_time: 'synced within its window',
-  late: 'missed its window',
-  silent: 'not heard of for long',
-  failing: 'its last syncs were rejected',
+  on_time: 'synced within the last day',
+  late: 'no sync for more than a day',
+  silent: 'no sync for three days',
+  failing: 'its last batch could not be applied',
   pending: 'enrolled, no sync yet',
 };
 

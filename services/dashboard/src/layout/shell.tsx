@@ -4,6 +4,8 @@ import {useApi} from '../api/api-context.ts';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
 import {useSession} from '../session/session-context.ts';
+import {SESSION_KEY, type SessionState} from '../session/session-state.ts';
+import {withCsrfToken} from '../session/with-csrf-token.ts';
 import {Logo} from './logo.tsx';
 import {type Theme, useTheme} from './theme.ts';
 
@@ -54,8 +56,15 @@ export const Shell = ({title, children}: {readonly title: string; readonly child
           </Link>
         </nav>
         <div className="bar-end">
-          <button type="button" className="button button-quiet" onClick={stepTheme} title="Change the colour theme">
-            Theme: {THEME_LABELS[theme]}
+          <button
+            type="button"
+            className="button button-quiet"
+            onClick={stepTheme}
+            title="Change the colour theme"
+            aria-label={`Theme: ${THEME_LABELS[theme]}`}
+          >
+            <span className="spare">Theme: </span>
+            {THEME_LABELS[theme]}
           </button>
           <SignOut />
         </div>
@@ -72,11 +81,11 @@ const SignOut = (): ReactNode => {
   const queries = useQueryClient();
   const session = useSession();
   const signOut = useMutation({
-    mutationFn: () => api.signOut(session.csrfToken),
+    mutationFn: () => withCsrfToken(session, api.session, api.signOut),
     onSuccess: () => {
       // The session stays in the cache, as "nobody": the page looks at it and shows the sign-in form.
-      queries.setQueryData(['session'], null);
-      queries.removeQueries({predicate: ({queryKey}) => queryKey[0] !== 'session'});
+      queries.setQueryData<SessionState>(SESSION_KEY, null);
+      queries.removeQueries({predicate: ({queryKey}) => queryKey[0] !== SESSION_KEY[0]});
     },
   });
   return (

@@ -1,5 +1,6 @@
 import type {ReactNode} from 'react';
-import {ApiError} from '../api/client.ts';
+import {ApiError, isFinal} from '../api/client.ts';
+import {Ago} from '../time/time.tsx';
 
 /** The four states besides "here is the data" that every view has: loading, empty, error, partial. */
 
@@ -30,13 +31,24 @@ export const Failed = ({
     <p className="state-title">
       {error instanceof ApiError && error.status === 404 ? `There is no such ${what}` : `Cannot show the ${what}`}
     </p>
-    <p>{error.message}</p>
+    <p>
+      {error.message}
+      {isFinal(error) ? null : ' The page tries again by itself.'}
+    </p>
     {retry === undefined ? null : (
       <button type="button" className="button" onClick={retry}>
         Try again
       </button>
     )}
   </div>
+);
+
+/** How old what is shown is. Only what is wrong is announced to a screen reader, not each tick of the clock. */
+export const AsOf = ({at, stale}: {readonly at: string; readonly stale: boolean}): ReactNode => (
+  <p className="faint">
+    As of <Ago at={at} />
+    <span role="status">{stale ? ' – it cannot be read again now, this is what the server said last' : null}</span>
+  </p>
 );
 
 /** Numbers and rows below are true, but some shards are missing from them. */

@@ -25,5 +25,6 @@ describe('views and URLs', () => {
   test('an unknown list name falls back to syncs, an unknown path is said to be unknown', () => {
     expect(at('/devices/x?list=nope')).toEqual({kind: 'device', id: 'x', list: 'syncs'});
     expect(at('/nope')).toEqual({kind: 'unknown', path: '/nope'});
+    expect(at('/devices/%E0%A4%A')).toEqual({kind: 'unknown', path: '/devices/%E0%A4%A'});
   });
 });

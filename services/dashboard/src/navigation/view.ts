@@ -12,6 +12,15 @@ export type DeviceListName = (typeof DEVICE_LISTS)[number];
 
 const isDeviceList = (value: string | null): value is DeviceListName => DEVICE_LISTS.some((name) => name === value);
 
+/** Undefined for a broken escape: anything may stand in an address. */
+const decoded = (part: string): string | undefined => {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
+  }
+};
+
 export const viewOf = (url: URL): View => {
   const parts = url.pathname.split('/').filter((part) => part !== '');
   const [first, second] = parts;
@@ -27,7 +36,8 @@ export const viewOf = (url: URL): View => {
   }
   if (first === 'devices' && second !== undefined && parts.length === 2) {
     const list = url.searchParams.get('list');
-    return {kind: 'device', id: decodeURIComponent(second), list: isDeviceList(list) ? list : 'syncs'};
+    const id = decoded(second);
+    if (id !== undefined) return {kind: 'device', id, list: isDeviceList(list) ? list : 'syncs'};
   }
   return {kind: 'unknown', path: url.pathname};
 };

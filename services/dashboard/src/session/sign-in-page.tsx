@@ -1,16 +1,21 @@
 import {useMutation, useQueryClient} from '@tanstack/react-query';
-import {type ReactNode, type SubmitEvent, useState} from 'react';
+import {type ReactNode, type SubmitEvent, useEffect, useState} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {Logo} from '../layout/logo.tsx';
+import {SESSION_KEY, type SessionState} from './session-state.ts';
 
-export const SignInPage = (): ReactNode => {
+/** `ended`: somebody was signed in here and is no more, without having asked for it. */
+export const SignInPage = ({ended}: {readonly ended: boolean}): ReactNode => {
   const api = useApi();
   const queries = useQueryClient();
   const [token, setToken] = useState('');
   const signIn = useMutation({
     mutationFn: () => api.signIn(token.trim()),
-    onSuccess: (session) => queries.setQueryData(['session'], session),
+    onSuccess: (session) => queries.setQueryData<SessionState>(SESSION_KEY, session),
   });
+  useEffect(() => {
+    document.title = 'Sign in · PiSync';
+  }, []);
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     if (!signIn.isPending) signIn.mutate();
@@ -21,7 +26,11 @@ export const SignInPage = (): ReactNode => {
         <h1>
           <Logo /> PiSync
         </h1>
-        <p className="faint">Sign in with an API token to see this region.</p>
+        {ended ? (
+          <p role="status">Your session has ended. Sign in to go on where you were.</p>
+        ) : (
+          <p className="faint">Sign in with an API token to see this region.</p>
+        )}
         <label htmlFor="token">API token</label>
         <input
           id="token"

@@ -3,13 +3,12 @@ import type {ReactNode} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {STATUSES, type Status, type Summary} from '../api/types.ts';
 import {STATUS_LABELS, STATUS_MEANINGS, StatusMark} from '../devices/status.tsx';
-import {Empty, Failed, Loading, PartialNotice} from '../layout/states.tsx';
+import {AsOf, Empty, Failed, Loading, PartialNotice} from '../layout/states.tsx';
 import {Link} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
-import {Ago} from '../time/time.tsx';
 import {Breakdown} from './breakdown.tsx';
 import {Proportions, shareText} from './proportions.tsx';
-import {SUMMARY_QUERY_KEY, SUMMARY_REFETCH_MS} from './summary-query.ts';
+import {SUMMARY_QUERY_KEY, summaryRefetchMs} from './summary-query.ts';
 
 const integer = new Intl.NumberFormat();
 
@@ -18,7 +17,7 @@ export const SummaryPage = (): ReactNode => {
   const summary = useQuery({
     queryKey: SUMMARY_QUERY_KEY,
     queryFn: ({signal}) => api.summary(signal),
-    refetchInterval: SUMMARY_REFETCH_MS,
+    refetchInterval: ({state}) => summaryRefetchMs(state.data?.ageSeconds),
   });
   if (summary.data === undefined) {
     return summary.error === null ? (
@@ -34,10 +33,7 @@ const SummaryView = ({summary, stale}: {readonly summary: Summary; readonly stal
   <>
     <div className="page-head">
       <h1>Region {summary.region}</h1>
-      <p className="faint" role="status">
-        Counted <Ago at={summary.asOf} />
-        {stale ? ' – the server does not answer, this is what it said last' : ''}
-      </p>
+      <AsOf at={summary.asOf} stale={stale} />
     </div>
     <PartialNotice shards={summary.partial} />
     <section className="tiles" aria-label="Devices by status" data-testid="summary-tiles">

@@ -21,16 +21,49 @@ export const NowProvider = ({
   return <NowContext value={now}>{children}</NowContext>;
 };
 
-const exact = new Intl.DateTimeFormat(undefined, {dateStyle: 'medium', timeStyle: 'medium'});
+const exact = new Intl.DateTimeFormat(undefined, {
+  year: 'numeric',
+  month: 'short',
+  day: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  timeZoneName: 'short',
+});
+const short = new Intl.DateTimeFormat(undefined, {
+  month: 'short',
+  day: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
 
 /** A moment as distance from now, with the exact time on hover and for machines. */
-export const Ago = ({at}: {readonly at: string | null | undefined}): ReactNode => {
+export const Ago = ({
+  at,
+  none = 'never',
+}: {
+  readonly at: string | null | undefined;
+  /** What is shown where there is no moment. */
+  readonly none?: string;
+}): ReactNode => {
   const now = useContext(NowContext);
-  if (at === null || at === undefined) return <span className="faint">never</span>;
+  if (at === null || at === undefined) return <span className="faint">{none}</span>;
   const moment = new Date(at);
   return (
     <time dateTime={at} title={exact.format(moment)}>
       {relativeTime(moment.getTime(), now)}
+    </time>
+  );
+};
+
+/** A moment by the reader's clock, for what is compared with other moments. */
+export const Moment = ({at}: {readonly at: string | null}): ReactNode => {
+  if (at === null) return <span className="faint">unknown</span>;
+  const moment = new Date(at);
+  return (
+    <time dateTime={at} title={exact.format(moment)}>
+      {short.format(moment)}
     </time>
   );
 };
