@@ -1,6 +1,7 @@
 import type {ReactNode} from 'react';
 import type {DeviceCommand, DeviceRecord, Sync} from '../api/types.ts';
-import {Ago} from '../time/time.tsx';
+import {Ago, Moment} from '../time/time.tsx';
+import {Data} from './data.tsx';
 import {PagedTable, type TableColumn} from './paged-table.tsx';
 
 const SYNC_COLUMNS: readonly TableColumn<Sync>[] = [
@@ -43,8 +44,8 @@ const RECORD_COLUMNS: readonly TableColumn<DeviceRecord>[] = [
   {title: 'Received', cell: (record) => <Ago at={record.receivedAt} />},
   {title: 'Seq', numeric: true, cell: (record) => record.seq},
   {title: 'Kind', cell: (record) => record.kind},
-  {title: 'Device time', cell: (record) => <Ago at={record.deviceTime} />},
-  {title: 'Data', cell: (record) => <code className="data">{JSON.stringify(record.data)}</code>},
+  {title: 'Device time', cell: (record) => <Moment at={record.deviceTime} />},
+  {title: 'Data', cell: (record) => <Data value={record.data} />},
 ];
 
 export const RecordList = ({id}: {readonly id: string}): ReactNode => (
@@ -62,8 +63,8 @@ const COMMAND_COLUMNS: readonly TableColumn<DeviceCommand>[] = [
   {title: 'Command', cell: (command) => command.type},
   {title: 'Priority', cell: (command) => command.priority},
   {title: 'State', cell: (command) => command.state},
-  {title: 'Delivered', cell: (command) => <Ago at={command.deliveredAt} />},
-  {title: 'Done', cell: (command) => <Ago at={command.doneAt} />},
+  {title: 'Delivered', cell: (command) => <Ago at={command.deliveredAt} none="not yet" />},
+  {title: 'Done', cell: (command) => <Ago at={command.doneAt} none="not yet" />},
   {title: 'Expires', cell: (command) => <Ago at={command.expiresAt} />},
 ];
 

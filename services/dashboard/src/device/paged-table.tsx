@@ -46,29 +46,37 @@ export const PagedTable = <K extends keyof DeviceLists>({
   const rows = pages.data.pages.flatMap((page) => page.data);
   if (rows.length === 0) return <Empty title={empty} />;
   return (
-    <div className="scroll-x">
-      <table className="rows" data-testid={`device-${list}`}>
-        <thead>
-          <tr>
-            {columns.map((column) => (
-              <th key={column.title} scope="col" className={column.numeric === true ? 'number' : undefined}>
-                {column.title}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={rowKey(row)}>
+    <div>
+      <div className="scroll-x">
+        <table className="rows" data-testid={`device-${list}`}>
+          <thead>
+            <tr>
               {columns.map((column) => (
-                <td key={column.title} className={column.numeric === true ? 'number' : undefined}>
-                  {column.cell(row)}
-                </td>
+                <th key={column.title} scope="col" className={column.numeric === true ? 'number' : undefined}>
+                  {column.title}
+                </th>
               ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr key={rowKey(row)}>
+                {columns.map((column) => (
+                  <td key={column.title} className={column.numeric === true ? 'number' : undefined}>
+                    {column.cell(row)}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {pages.isError ? (
+        <p className="field-error show-more" role="alert">
+          {pages.isFetchNextPageError ? 'The older ones did not come' : 'This cannot be read again now'}:{' '}
+          {pages.error.message}
+        </p>
+      ) : null}
       {pages.hasNextPage ? (
         <button
           type="button"

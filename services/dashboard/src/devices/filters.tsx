@@ -1,5 +1,5 @@
 import {useQuery} from '@tanstack/react-query';
-import type {ReactNode} from 'react';
+import type {FocusEvent, KeyboardEvent, ReactNode} from 'react';
 import {useApi} from '../api/api-context.ts';
 import type {DeviceFilter} from '../api/client.ts';
 import {STATUSES} from '../api/types.ts';
@@ -116,10 +116,19 @@ const ColumnChooser = ({
   readonly columns: readonly Column[];
 }): ReactNode => {
   const {go} = useNavigation();
+  const closeWhenLeft = ({currentTarget, relatedTarget}: FocusEvent<HTMLDetailsElement>): void => {
+    if (relatedTarget !== null && !currentTarget.contains(relatedTarget)) currentTarget.open = false;
+  };
+  const closeOnEscape = ({key, currentTarget}: KeyboardEvent<HTMLDetailsElement>): void => {
+    if (key !== 'Escape' || !currentTarget.open) return;
+    currentTarget.open = false;
+    currentTarget.querySelector('summary')?.focus();
+  };
   return (
-    <details className="menu">
+    <details className="menu" onBlur={closeWhenLeft} onKeyDown={closeOnEscape}>
       <summary className="button button-quiet">Columns</summary>
-      <fieldset className="menu-body">
+      {/* Focusable, so that a click between the boxes stays inside. */}
+      <fieldset className="menu-body" tabIndex={-1}>
         <legend className="visually-hidden">Columns of the list</legend>
         {COLUMNS.map((column) => (
           <label key={column.key}>
