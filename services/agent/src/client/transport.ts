@@ -26,6 +26,8 @@ export interface TransportOptions {
   readonly caFile: string | undefined;
   /** TLS without verification. For a laboratory only. */
   readonly insecure: boolean;
+  /** Ends the calls under way, as failed. The region may have taken what they carried, which sending it again does not harm. */
+  readonly signal?: AbortSignal;
 }
 
 /** Answers are small; more than this is not the region speaking. */
@@ -76,6 +78,7 @@ export const createTransport = (options: TransportOptions): {transport: Transpor
         method: call.method,
         headers: {...call.headers, ...host},
         ...(call.body === undefined ? {} : {body: call.body}),
+        ...(options.signal === undefined ? {} : {signal: options.signal}),
       });
       const body = await textWithin(reply.body, options.timeoutMs);
       return {kind: 'reply', status: reply.statusCode, retryAfter: one(reply.headers['retry-after']), body};

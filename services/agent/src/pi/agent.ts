@@ -11,12 +11,25 @@ export interface AgentLoop {
   readonly nowMs: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
+  /** Says something to the owner of the device. */
+  readonly tell: (text: string) => void;
 }
 
 export const measure = async ({device, limits, collect, drop}: AgentLoop): Promise<void> => {
   const readings = collect();
   await drop(dropFor(device.outbox, readings.length, limits));
   await device.record(readings);
+};
+
+/** Does the next thing, and tells how long a failure makes the device wait. */
+const step = async ({device, nowMs, signal, tell}: AgentLoop): Promise<number> => {
+  const {failures} = device.session;
+  const nextMs = await device.step();
+  const waitMs = device.session.notBeforeMs - nowMs();
+  if (device.session.failures > failures && waitMs >= 1000 && !signal.aborted) {
+    tell(`the next try is in ${Math.round(waitMs / 1000)} s`);
+  }
+  return nextMs;
 };
 
 /** Runs until the signal. @param syncEveryMs an upper bound for the region's own schedule */
@@ -33,7 +46,7 @@ export const runAgent = async (loop: AgentLoop, intervalMs: number, syncEveryMs:
       device.wakeUp('scheduled');
       syncAtMs = nowMs() + (syncEveryMs ?? Infinity);
     }
-    const nextMs = Math.min(await device.step(), measureAtMs, syncAtMs);
+    const nextMs = Math.min(await step(loop), measureAtMs, syncAtMs);
     if (nextMs > nowMs()) await sleep(nextMs - nowMs() + 1, signal);
   }
 };
@@ -50,7 +63,7 @@ export const syncOnce = async (loop: AgentLoop, deadlineMs: number): Promise<boo
   device.wakeUp('scheduled');
   while (!done()) {
     if (signal.aborted || nowMs() >= deadlineMs) return false;
-    const nextMs = await device.step();
+    const nextMs = await step(loop);
     if (nextMs <= nowMs()) continue;
     const accepted = outbox.toSend === undefined && outbox.queued === 0;
     const failing = device.session.failures > 0;

@@ -1,5 +1,5 @@
 /** The program itself, as a process of its own, against a region in memory. */
-import {spawn} from 'node:child_process';
+import {spawn, type ChildProcess} from 'node:child_process';
 import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -20,7 +20,17 @@ afterEach(async () => {
   rmSync(folder, {recursive: true});
 });
 
-const agent = (...more: string[]): Promise<{code: number | null; log: string}> =>
+interface Ended {
+  readonly code: number | null;
+  readonly log: string;
+}
+
+/** @param heard is told all that the agent has logged so far, and may end it */
+const start = (
+  more: readonly string[],
+  heard?: (log: string, child: ChildProcess) => void,
+  started?: (child: ChildProcess) => void,
+): Promise<Ended> =>
   new Promise((resolve) => {
     const main = fileURLToPath(new URL('main.ts', import.meta.url));
     const args = [
@@ -34,10 +44,16 @@ const agent = (...more: string[]): Promise<{code: number | null; log: string}> =
     const child = spawn('node', [main, ...args, '--hardware-id', 'test-pi', ...more], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    started?.(child);
     let log = '';
-    child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => {
+      log += chunk.toString();
+      heard?.(log, child);
+    });
     child.on('close', (code) => resolve({code, log}));
   });
+
+const agent = (...more: string[]): Promise<Ended> => start(more);
 
 test('measures this machine, syncs, and goes on with its numbers in the next run', async () => {
   for (const run of [1, 2]) {
@@ -70,6 +86,71 @@ test('takes a new epoch when its spool is gone', async () => {
   expect(JSON.parse(readFileSync(join(folder, 'state', 'identity.json'), 'utf8'))).toMatchObject({epoch: 'e2'});
 }, 30_000);
 
-test('says what is wrong with its command line', async () => {
-  expect(await agent('--interval', 'often')).toMatchObject({code: 2});
+test.each([
+  [['--interval', 'often']],
+  [['--timeout', '100000']],
+  [['--url', 'localhost:8080']],
+  [['--url', 'https://eu.sync.example.com/v1']],
+  [['--url', 'https://me:secret@eu.sync.example.com']],
+  [['--name', 'x'.repeat(129)]],
+])('says what is wrong with its command line: %j', async (wrong) => {
+  const {code, log} = await agent(...wrong);
+  expect({code, log}).toEqual({code: 2, log: expect.stringContaining(wrong[0] ?? '')});
+});
+
+test('leaves a state folder to the agent that has it, until that one ends', async () => {
+  let second: Promise<Ended> | undefined;
+  const first = await start([], (log, child) => {
+    if (!log.includes('accepted') || second !== undefined) return;
+    second = agent('--once');
+    void second.then(() => child.kill('SIGKILL'));
+  });
+  expect(first.code).toBeNull();
+  expect(await second).toMatchObject({code: 1, log: expect.stringContaining('another agent runs')});
+  expect(await agent('--once')).toMatchObject({code: 0});
+}, 30_000);
+
+test('ends at once when it is told to, also while it waits for an answer', async () => {
+  const held = new Promise<void>((resolve) => {
+    region.trouble = () => {
+      resolve();
+      return {kind: 'silence'};
+    };
+  });
+  const startedMs = performance.now();
+  const {code, log} = await start(['--once'], undefined, (child) => void held.then(() => child.kill('SIGTERM')));
+  expect({code, log}).toEqual({code: 1, log: expect.stringContaining('not everything is applied: stopped')});
+  expect(performance.now() - startedMs).toBeLessThan(15_000);
+  region.trouble = () => undefined;
+  expect(await agent('--once')).toMatchObject({code: 0});
+}, 30_000);
+
+test('needs the enrolment token only until it is enrolled', async () => {
+  const token = join(folder, 'token');
+  for (const wrong of ['', 'one two\n']) {
+    writeFileSync(token, wrong);
+    expect(await agent('--once')).toMatchObject({code: 1, log: expect.stringContaining(token)});
+  }
+  rmSync(token);
+  expect(await agent('--once')).toMatchObject({
+    code: 1,
+    log: expect.stringContaining('cannot read the enrolment token'),
+  });
+  writeFileSync(token, `${region.token}\r\n`);
+  expect(await agent('--once')).toMatchObject({code: 0});
+  rmSync(token);
+  expect(await agent('--once')).toMatchObject({code: 0});
+}, 30_000);
+
+test('says what is wrong with its state folder', async () => {
+  writeFileSync(join(folder, 'state'), 'a file');
+  const {code, log} = await agent('--once');
+  expect({code, log}).toEqual({code: 1, log: expect.stringContaining(`${join(folder, 'state')}: it must be a folder`)});
+});
+
+test('does not give the identity of one device to another', async () => {
+  await agent('--once');
+  const {code, log} = await agent('--once', '--hardware-id', 'other-pi');
+  expect({code, log}).toEqual({code: 1, log: expect.stringContaining('that of hardware id test-pi')});
+  expect(region.devices.size).toBe(1);
 }, 30_000);

@@ -1,18 +1,20 @@
 #!/usr/bin/env node
 /** pisync-agent: wires a device to this machine. The only file here that knows the process. */
 import {randomBytes} from 'node:crypto';
-import {mkdirSync, readdirSync, readFileSync, statfsSync} from 'node:fs';
+import {readdirSync, readFileSync, statfsSync} from 'node:fs';
 import {hostname} from 'node:os';
-import {dirname} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
 import {Device, type Identity, type Observer} from '../client/device.ts';
 import {createTransport} from '../client/transport.ts';
 import {ledgerObserver, openLedger} from '../ledger/writer.ts';
 import {measure, runAgent, syncOnce, type AgentLoop} from './agent.ts';
+import {readEnrolmentToken} from './enrolment-token.ts';
+import {explain} from './explain.ts';
 import {loadIdentity, saveIdentity} from './identity-file.ts';
 import {AGENT_HELP, parseAgentCommand, type AgentOptions} from './options.ts';
 import {collectReadings, describeMachine, type Machine} from './readings.ts';
-import {openSpool, syncFolder} from './spool.ts';
+import {openSpool} from './spool.ts';
+import {explainFolderError, openStateFolder} from './state-folder.ts';
 
 const COMPACT_BYTES = 1024 * 1024;
 
@@ -41,49 +43,65 @@ const machineOf = (stateDir: string): Machine => ({
     }),
 });
 
-const logging = (ledger: Observer): Observer => ({
+/** What is stored, and who the device is. */
+const openStore = async ({stateDir, maxQueued, hardwareId}: AgentOptions, ofThisMachine: string | undefined) => {
+  await openStateFolder(stateDir);
+  const known = await loadIdentity(stateDir);
+  if (known !== undefined && hardwareId !== undefined && known.hardwareId !== hardwareId) {
+    throw new Error(
+      `the state folder ${stateDir} is that of hardware id ${known.hardwareId}: a device with another --hardware-id needs a folder of its own`,
+    );
+  }
+  if (known !== undefined && hardwareId === undefined && (ofThisMachine ?? known.hardwareId) !== known.hardwareId) {
+    log(
+      `the state folder is that of hardware id ${known.hardwareId}, and this machine's is ${String(ofThisMachine)}: if the card is a copy, empty the folder on this one, so that it becomes a device of its own`,
+    );
+  }
+  const id = hardwareId ?? known?.hardwareId ?? ofThisMachine;
+  if (id === undefined)
+    throw new Error('this machine has neither a serial number nor /etc/machine-id: give --hardware-id');
+  let identity: Identity = known ?? {hardwareId: id, secret: newSecret()};
+  if (identity !== known) await saveIdentity(stateDir, identity);
+  const limits = {maxQueued, compactBytes: COMPACT_BYTES};
+  const spool = await openSpool(stateDir, limits, async (recovery) => {
+    if (recovery === 'new' && identity.credential === undefined) return;
+    // Without the spool's numbers, numbers could be used twice. A new secret makes a new epoch.
+    identity = {hardwareId: id, secret: newSecret()};
+    await saveIdentity(stateDir, identity);
+  });
+  if (spool.recovery === 'torn') log('the last line of the spool was torn by a power cut and is left out');
+  if (spool.recovery === 'corrupt') log('the spool is damaged: what could be read is kept, and a new epoch begins');
+  return {identity, spool, limits};
+};
+
+const logging = (stopped: AbortSignal, ledger: Observer): Observer => ({
   ...ledger,
   enrolled: (deviceId, epoch) => log(`enrolled as ${deviceId}, epoch ${epoch}`),
   answered: (device, batch, hash, answer, tookMs) => {
     const name = `batch ${batch.epoch}/${batch.batchSeq} with ${batch.records.length} records`;
-    log(answer.kind === 'accepted' ? `${name} accepted in ${Math.round(tookMs)} ms` : `${name}: ${answer.error}`);
+    if (answer.kind === 'accepted') log(`${name} accepted in ${Math.round(tookMs)} ms`);
+    else if (!stopped.aborted) log(`${name}: ${explain(answer.error)}`);
     ledger.answered?.(device, batch, hash, answer, tookMs);
   },
   called: (what, _tookMs, error) => {
-    if (error !== undefined && what !== 'sync') log(`${what} failed: ${error}`);
+    if (error !== undefined && what !== 'sync' && !stopped.aborted) log(`${what} failed: ${explain(error)}`);
   },
 });
 
 const run = async (options: AgentOptions): Promise<number> => {
-  if (mkdirSync(options.stateDir, {recursive: true, mode: 0o700}) !== undefined) {
-    await syncFolder(dirname(options.stateDir));
-  }
-  const machine = machineOf(options.stateDir);
-  const {hardwareId = options.hardwareId, model, state} = describeMachine(machine);
-  const limits = {maxQueued: options.maxQueued, compactBytes: COMPACT_BYTES};
-  const known = await loadIdentity(options.stateDir);
-  const id = options.hardwareId ?? known?.hardwareId ?? hardwareId;
-  if (id === undefined)
-    throw new Error('this machine has neither a serial number nor /etc/machine-id: give --hardware-id');
-  let identity: Identity = known ?? {hardwareId: id, secret: newSecret()};
-  if (identity !== known) await saveIdentity(options.stateDir, identity);
-  const spool = await openSpool(options.stateDir, limits, async (recovery) => {
-    if (recovery === 'new' && identity.credential === undefined) return;
-    // Without the spool's numbers, numbers could be used twice. A new secret makes a new epoch.
-    identity = {hardwareId: id, secret: newSecret()};
-    await saveIdentity(options.stateDir, identity);
-  });
-  if (spool.recovery === 'torn') log('the last line of the spool was torn by a power cut and is left out');
-  if (spool.recovery === 'corrupt') log('the spool is damaged: what could be read is kept, and a new epoch begins');
-
-  const tokenFile = options.tokenFile;
-  if (identity.credential === undefined && tokenFile === undefined) {
-    throw new Error('this device is not enrolled: give --enrolment-token-file');
-  }
-  const {transport, close} = createTransport({...options, connections: 1});
-  const ledger = options.ledger === undefined ? undefined : await openLedger(options.ledger);
   const stop = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
+  const machine = machineOf(options.stateDir);
+  const {hardwareId, model, state} = describeMachine(machine);
+  const {identity, spool, limits} = await openStore(options, hardwareId);
+  const enrolmentToken = readEnrolmentToken(options.tokenFile, identity.credential !== undefined, log);
+  const {transport, close} = createTransport({...options, connections: 1, signal: stop.signal});
+  const ledger = options.ledger === undefined ? undefined : await openLedger(options.ledger);
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      log(`${name}: stopping`);
+      stop.abort();
+    });
+  }
 
   const device = new Device({
     identity,
@@ -97,10 +115,10 @@ const run = async (options: AgentOptions): Promise<number> => {
     random: Math.random,
     newSecret,
     readState: () => ({...state, dropped: spool.outbox.dropped}),
-    observer: logging(ledger === undefined ? {} : ledgerObserver(ledger, () => clock.wallMs())),
+    observer: logging(stop.signal, ledger === undefined ? {} : ledgerObserver(ledger, () => clock.wallMs())),
     options: {
       baseUrl: options.url,
-      enrolmentToken: tokenFile === undefined ? undefined : readFileSync(tokenFile, 'utf8').trim(),
+      enrolmentToken,
       profile: {name: options.name ?? hostname(), model},
       backoffScale: options.backoffScale,
     },
@@ -116,6 +134,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     nowMs: () => clock.monotonicMs(),
     sleep,
     signal: stop.signal,
+    tell: log,
   };
   try {
     if (!options.once) {
@@ -127,16 +146,12 @@ const run = async (options: AgentOptions): Promise<number> => {
       await measure(loop);
     }
     const done = await syncOnce(loop, clock.monotonicMs() + options.timeoutMs * 10);
-    log(
-      done
-        ? `everything applied: batch ${spool.outbox.applied}`
-        : `not everything is applied: ${device.session.lastError ?? 'no time left'}`,
-    );
+    const why = stop.signal.aborted ? 'stopped' : explain(device.session.lastError ?? 'no time left');
+    log(done ? `everything applied: batch ${spool.outbox.applied}` : `not everything is applied: ${why}`);
     return done ? 0 : 1;
   } finally {
-    await spool.close();
-    await ledger?.close();
-    await close();
+    // What failed has been told where it was awaited; here all is only let go.
+    await Promise.allSettled([spool.close(), ledger?.close(), close()]);
   }
 };
 
@@ -152,7 +167,9 @@ const main = async (): Promise<number> => {
       );
       return 2;
     case 'run':
-      return run(command.options);
+      return run(command.options).catch((error: unknown) => {
+        throw explainFolderError(command.options.stateDir, error);
+      });
   }
 };
 

@@ -6,7 +6,7 @@ export const AGENT_HELP = `pisync-agent: measures the machine it runs on and syn
   pisync-agent --url URL --enrolment-token-file FILE --state-dir DIR [options]
 
   --url URL                     the region, such as https://eu.sync.example.com
-  --enrolment-token-file FILE   an enrolment token; needed until the device is enrolled
+  --enrolment-token-file FILE   an enrolment token; needed until the device is enrolled, and when the region asks for a new enrolment
   --state-dir DIR               identity and spool; made when missing
   --interval SECONDS            between two measurements, default 60
   --sync-every SECONDS          sync at least so often; default: when the region says (nextSyncAt)
@@ -77,6 +77,25 @@ const parse = (args: readonly string[]) =>
     },
   }).values;
 
+/** A device is heard once a day at least, so no time of it is longer; and timers hold no more than 24 days. */
+const LONGEST_S = 24 * 3600;
+/** What a region takes as a name. */
+const LONGEST_NAME = 128;
+
+const atMost = (max: number): string => (max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`);
+
+const problemOfUrl = (text: string): string | undefined => {
+  if (text === '') return '--url is missing';
+  const url = URL.parse(text);
+  if (url === null || !['http:', 'https:'].includes(url.protocol))
+    return `--url must begin with https:// or http:// and a host name, not "${text}"`;
+  const {pathname, search, hash, username, password} = url;
+  if (username !== '' || password !== '') return '--url must not have a user name or password in it';
+  return pathname === '/' && search === '' && hash === ''
+    ? undefined
+    : `--url must be an address without a path, such as ${url.origin}`;
+};
+
 export const parseAgentCommand = (args: readonly string[]): AgentCommand => {
   let values: ReturnType<typeof parse>;
   try {
@@ -86,31 +105,38 @@ export const parseAgentCommand = (args: readonly string[]): AgentCommand => {
   }
   if (values.help === true) return {kind: 'help'};
   const problems: string[] = [];
-  const number = (name: string, text: string | undefined, fallback: number): number => {
+  const number = (name: string, text: string | undefined, fallback: number, max = Number.MAX_SAFE_INTEGER): number => {
     const value = text === undefined ? fallback : Number(text.trim() === '' ? Number.NaN : text);
-    if (!(value > 0 && Number.isFinite(value)))
-      problems.push(`--${name} must be a number above 0, not "${text ?? ''}"`);
+    if (!(value > 0 && value <= max))
+      problems.push(`--${name} must be a number above 0${atMost(max)}, not "${text ?? ''}"`);
     return value;
+  };
+  const seconds = (name: string, text: string | undefined): number => number(name, text, 60, LONGEST_S) * 1000;
+  const short = (name: string, text: string | undefined): string | undefined => {
+    if (text !== undefined && (text === '' || text.length > LONGEST_NAME))
+      problems.push(`--${name} must have 1 to ${LONGEST_NAME} characters`);
+    return text;
   };
   const url = values.url ?? '';
   const stateDir = values['state-dir'] ?? '';
-  if (!URL.canParse(url)) problems.push(url === '' ? '--url is missing' : `--url is not a URL: "${url}"`);
+  const urlProblem = problemOfUrl(url);
+  if (urlProblem !== undefined) problems.push(urlProblem);
   if (stateDir === '') problems.push('--state-dir is missing');
   const options: AgentOptions = {
     url,
     tokenFile: values['enrolment-token-file'],
     stateDir,
-    intervalMs: number('interval', values.interval, 60) * 1000,
-    syncEveryMs: values['sync-every'] === undefined ? undefined : number('sync-every', values['sync-every'], 60) * 1000,
+    intervalMs: seconds('interval', values.interval),
+    syncEveryMs: values['sync-every'] === undefined ? undefined : seconds('sync-every', values['sync-every']),
     once: values.once ?? false,
     measurements: Math.ceil(number('measurements', values.measurements, 1)),
     maxQueued: Math.ceil(number('max-queued', values['max-queued'], 100_000)),
-    hardwareId: values['hardware-id'],
-    name: values.name,
+    hardwareId: short('hardware-id', values['hardware-id']),
+    name: short('name', values.name),
     host: values['host-header'],
     caFile: values['ca-file'],
     insecure: values.insecure ?? false,
-    timeoutMs: number('timeout', values.timeout, 60) * 1000,
+    timeoutMs: seconds('timeout', values.timeout),
     backoffScale: number('backoff-scale', values['backoff-scale'], 1),
     ledger: values.ledger,
   };

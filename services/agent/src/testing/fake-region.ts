@@ -31,7 +31,8 @@ export type Trouble =
       readonly body?: JsonObject;
       readonly headers?: Readonly<Record<string, string>>;
     }
-  | {readonly kind: 'take-and-hang-up'};
+  | {readonly kind: 'take-and-hang-up'}
+  | {readonly kind: 'silence'};
 
 export interface FakeRegion {
   readonly url: string;
@@ -144,6 +145,7 @@ export const startFakeRegion = async (): Promise<FakeRegion> => {
       const body = await readBody(request);
       region.seen.push({path, host: request.headers.host, body});
       const trouble = region.trouble(path, body);
+      if (trouble?.kind === 'silence') return;
       if (trouble?.kind === 'status') {
         const type = 'type' in trouble ? trouble.type : `${PROBLEM_TYPE}trouble`;
         reply(response, trouble.status, {...(type === undefined ? {} : {type}), ...trouble.body}, trouble.headers);
