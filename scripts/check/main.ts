@@ -12,9 +12,17 @@ const HELP = `usage: node scripts/check/main.ts [--jest-json FILE]
 `;
 
 const root = join(import.meta.dirname, '../..');
-const {values} = parseArgs({
-  options: {'jest-json': {type: 'string'}, help: {type: 'boolean', default: false}},
-});
+
+interface Options {
+  readonly help: boolean;
+  readonly json: string | undefined;
+}
+
+/** @throws TypeError, with a message for people, when the command line is wrong. */
+const readOptions = (): Options => {
+  const {values} = parseArgs({options: {'jest-json': {type: 'string'}, help: {type: 'boolean', default: false}}});
+  return {help: values.help, json: values['jest-json']};
+};
 
 const step = (name: string, argv: readonly [string, ...string[]], needs: readonly string[] = []): Step => ({
   name,
@@ -26,12 +34,7 @@ const step = (name: string, argv: readonly [string, ...string[]], needs: readonl
 
 const SOURCES = ['contract', 'operator', 'services', 'scripts', 'test', 'bench'];
 
-async function main(): Promise<number> {
-  if (values.help) {
-    console.log(HELP);
-    return 0;
-  }
-  const json = values['jest-json'];
+async function check(json: string | undefined): Promise<number> {
   if (json !== undefined) mkdirSync(dirname(json), {recursive: true});
   const helm = await findHelm();
   if (helm === undefined) console.log('helm is not installed: the charts are not linted here (make test does it)');
@@ -60,4 +63,11 @@ async function main(): Promise<number> {
   );
 }
 
-process.exitCode = await main();
+let options: Options | undefined;
+try {
+  options = readOptions();
+} catch (error) {
+  console.error(`${error instanceof Error ? error.message : String(error)}\n\n${HELP}`);
+}
+if (options?.help === true) console.log(HELP);
+process.exitCode = options === undefined ? 2 : options.help ? 0 : await check(options.json);

@@ -10,6 +10,13 @@ import {agentProgram, forwardPort, startProgram, waitForAcked} from './programs.
 import {waitUntilReady, waitUntilRolledOut} from './region.ts';
 import {fleetReportSchema, renderReport, verdictSchema, type DemoReport} from './report.ts';
 
+const HELP = `usage: node scripts/demo/main.ts     (\`make demo\` gets ready what it needs)
+
+Starts the local cluster, installs the operator, applies docs/examples/region.yaml, lets 1,000 simulated devices and this machine sync while a worker
+and a shard are killed, and judges what became of their batches. Writes out/demo.json. The region stays up; \`make down\` ends it.
+Exit codes: 0 nothing lost; 1 the judge found something, or a step failed; 2 wrong usage.
+`;
+
 const ROOT = join(import.meta.dirname, '..', '..');
 const OUT = join(ROOT, 'out');
 const WORK = join(OUT, 'demo');
@@ -291,8 +298,13 @@ const main = async (): Promise<number> => {
   return report.ok ? 0 : 1;
 };
 
+const [flag] = process.argv.slice(2);
 try {
-  process.exitCode = await main();
+  if (flag === undefined) process.exitCode = await main();
+  else {
+    process.stdout.write(HELP);
+    process.exitCode = flag === '--help' ? 0 : 2;
+  }
 } catch (error) {
   console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = 1;
