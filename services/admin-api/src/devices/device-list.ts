@@ -1,5 +1,6 @@
 import {z} from 'zod';
 import {type DeviceField, listDevices} from '@pisync/core/devices/device-reader';
+import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import type {Shards} from '@pisync/core/shards/shards';
 import {canonicalFilter, parseDeviceFilter} from '../filters/device-filter.ts';
 import {route, type Route} from '../http/route.ts';
@@ -33,7 +34,10 @@ export const deviceListRoute = ({shards, askShards, cursors, now}: DeviceListOpt
           .string()
           .optional()
           .describe('Conditions joined by `;`: `status==late;group=="north & south";shard==1`.'),
-        status: z.string().optional().describe('Short for `filter=status==…`.'),
+        status: z
+          .string()
+          .optional()
+          .meta({description: 'Short for `filter=status==…`.', enum: [...DEVICE_STATUSES]}),
         group: z.string().optional().describe('Short for `filter=group==…`.'),
         fields: z
           .string()

@@ -23,14 +23,16 @@ const jsonSchema = (schema: z.ZodType, io: 'input' | 'output'): JsonSchema => {
 const parametersOf = (schema: z.ZodObject | undefined, where: 'path' | 'query'): readonly object[] =>
   Object.entries(schema?.shape ?? {}).map(([name, field]) => {
     // A ZodObject's shape holds zod types; its declared type is the wider core one.
-    const json = jsonSchema(field as z.ZodType, 'input');
-    const {description, ...rest} = json;
+    const type = field as z.ZodType;
+    const {description, ...rest} = jsonSchema(type, 'input');
+    // zod leaves the default out of what is preprocessed.
+    const absent: unknown = type.safeParse(undefined).data;
     return {
       name,
       in: where,
       required: where === 'path',
       ...(description === undefined ? {} : {description}),
-      schema: rest,
+      schema: absent === undefined ? rest : {...rest, default: absent},
     };
   });
 

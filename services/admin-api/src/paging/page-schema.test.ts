@@ -1,0 +1,43 @@
+import {expect, test} from '@jest/globals';
+import {z} from 'zod';
+import {route} from '../http/route.ts';
+import {openApiDocument} from '../openapi/document.ts';
+import {pageQuery} from './page-schema.ts';
+
+const query = z.strictObject(pageQuery);
+
+test('a limit is digits within the bounds, and 50 where it is not said', () => {
+  expect(query.parse({}).limit).toBe(50);
+  expect(query.parse({limit: '1'}).limit).toBe(1);
+  expect(query.parse({limit: '0500'}).limit).toBe(500);
+  for (const limit of ['', '0', '501', '1e2', '0x10', '+5', ' 5', '1.0', 'NaN', '٣']) {
+    expect({limit, ok: query.safeParse({limit}).success}).toEqual({limit, ok: false});
+  }
+});
+
+test('the document says what a limit may be', () => {
+  const list = route(
+    {
+      method: 'get',
+      path: '/api/v1/things',
+      operationId: 'listThings',
+      summary: 'Things.',
+      access: 'read',
+      query,
+      success: {status: 200, description: 'Them.'},
+    },
+    () => Promise.resolve({body: undefined}),
+  );
+  expect(openApiDocument([list], '1')).toMatchObject({
+    paths: {
+      '/api/v1/things': {
+        get: {
+          parameters: [
+            {name: 'limit', required: false, schema: {type: 'integer', minimum: 1, maximum: 500, default: 50}},
+            {name: 'cursor', required: false},
+          ],
+        },
+      },
+    },
+  });
+});
