@@ -23,7 +23,7 @@ test: ready-cluster ## everything: check, integration, end to end; the last line
 
 .PHONY: check
 check: ready ## seconds, no servers: format, lint, types, imports, dead code, generated files, unit tests
-	@node scripts/check/main.ts $(if $(JEST_JSON),--jest-json $(JEST_JSON))
+	@node scripts/check/main.ts $(if $(JEST_JSON),--jest-json "$(JEST_JSON)")
 
 .PHONY: up
 up: ready-cluster images-built ## the local cluster alone, with the images in it

@@ -19,14 +19,23 @@ set -- $(node -e '
   console.log(name, version);
 ' "$root/package.json")
 name=$1 version=$2
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/pisync"
+case ${XDG_CACHE_HOME:-} in
+  /*) cache="$XDG_CACHE_HOME/pisync" ;;
+  *) cache="${HOME:?is not set, and neither is XDG_CACHE_HOME: one of them must name a folder for what is fetched}/.cache/pisync" ;;
+esac
 target="$cache/node-$version"
 if [ ! -x "$target/bin/node" ]; then
   echo "Fetching Node.js $version into $target" >&2
   partial="$target.partial.$$"
   trap 'rm -rf "$partial"' EXIT
-  mkdir -p "$partial"
-  npm install --prefix "$partial" --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error "$name@$version" >&2
+  if ! mkdir -p "$partial"; then
+    echo "What is fetched is kept in $cache: make that writable, or set XDG_CACHE_HOME to a folder that is." >&2
+    exit 1
+  fi
+  if ! npm install --prefix "$partial" --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error "$name@$version" >&2; then
+    echo "npm could not fetch $name $version: is the registry reachable (npm config get registry)?" >&2
+    exit 1
+  fi
   rm -rf "$target"
   mv "$partial/node_modules/$name" "$target"
 fi
