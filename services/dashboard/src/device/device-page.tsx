@@ -142,7 +142,8 @@ const Facts = ({device}: {readonly device: Device}): ReactNode => {
         <dd>{integer.format(device.recordsTotal)}</dd>
         <dt>Applied</dt>
         <dd>
-          through batch {device.appliedThrough} of <span className="mono">{device.epoch}</span>
+          {device.appliedThrough === 0 ? 'nothing' : `through batch ${device.appliedThrough}`} of{' '}
+          <span className="mono">{device.epoch}</span>
         </dd>
         <dt>Group</dt>
         <dd>

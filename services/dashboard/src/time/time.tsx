@@ -30,13 +30,15 @@ const exact = new Intl.DateTimeFormat(undefined, {
   second: '2-digit',
   timeZoneName: 'short',
 });
-const short = new Intl.DateTimeFormat(undefined, {
+const WITHIN_A_YEAR = {
   month: 'short',
   day: 'numeric',
   hour: '2-digit',
   minute: '2-digit',
   second: '2-digit',
-});
+} as const;
+const withinAYear = new Intl.DateTimeFormat(undefined, WITHIN_A_YEAR);
+const ofAnotherYear = new Intl.DateTimeFormat(undefined, {...WITHIN_A_YEAR, year: 'numeric'});
 
 /** A moment as distance from now, with the exact time on hover and for machines. */
 export const Ago = ({
@@ -57,13 +59,15 @@ export const Ago = ({
   );
 };
 
-/** A moment by the reader's clock, for what is compared with other moments. */
+/** A moment in the reader's time zone, for what is compared with other moments. */
 export const Moment = ({at}: {readonly at: string | null}): ReactNode => {
+  const now = useContext(NowContext);
   if (at === null) return <span className="faint">unknown</span>;
   const moment = new Date(at);
+  const format = moment.getFullYear() === new Date(now).getFullYear() ? withinAYear : ofAnotherYear;
   return (
     <time dateTime={at} title={exact.format(moment)}>
-      {short.format(moment)}
+      {format.format(moment)}
     </time>
   );
 };
