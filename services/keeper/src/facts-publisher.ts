@@ -4,7 +4,7 @@ import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
 import {AppError} from '@pisync/core/errors/app-error';
 import {Agent, type Dispatcher, request} from 'undici';
 
-/** Writes facts where the operator reads them; does nothing when they are those of the last call. */
+/** Writes facts where the operator reads them; those of the last call are written again only after a minute. */
 export type PublishFacts = (facts: Facts) => Promise<void>;
 
 export interface FactsPublisherOptions {
@@ -14,11 +14,15 @@ export interface FactsPublisherOptions {
   readonly serviceAccountDir: string;
   readonly namespace: string;
   readonly configMap: string;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
 }
 
 /** Owner of the field in server-side apply. */
 const FIELD_MANAGER = 'pisync-keeper';
 const TIMEOUT_MS = 10_000;
+/** What was written need not be there any more: somebody deleted it, or another keeper acted meanwhile. To write the same changes nothing. */
+const REPEAT_MS = 60_000;
 
 /**
  * Applies the ConfigMap with server-side apply (https://kubernetes.io/docs/reference/using-api/server-side-apply/), so that
@@ -27,7 +31,7 @@ const TIMEOUT_MS = 10_000;
 export const createFactsPublisher = async (
   options: FactsPublisherOptions,
 ): Promise<{readonly publish: PublishFacts; close(): Promise<void>}> => {
-  const {apiServer, serviceAccountDir, namespace, configMap} = options;
+  const {apiServer, serviceAccountDir, namespace, configMap, now} = options;
   const secure = apiServer.startsWith('https:');
   const ca = secure ? await readFile(join(serviceAccountDir, 'ca.crt'), 'utf8') : undefined;
   const agent = new Agent({
@@ -36,11 +40,11 @@ export const createFactsPublisher = async (
     connect: {timeout: TIMEOUT_MS, ...(ca === undefined ? {} : {ca})},
   });
   const url = `${apiServer}/api/v1/namespaces/${namespace}/configmaps/${configMap}?fieldManager=${FIELD_MANAGER}&force=true`;
-  let published: string | undefined;
+  let published: {readonly text: string; readonly atMs: number} | undefined;
 
   const publish: PublishFacts = async (facts) => {
     const text = JSON.stringify(facts);
-    if (text === published) return;
+    if (text === published?.text && now() - published.atMs < REPEAT_MS) return;
     // Read each time: the kubelet replaces the token before it expires.
     const token = (await readFile(join(serviceAccountDir, 'token'), 'utf8')).trim();
     const body = JSON.stringify({
@@ -58,7 +62,7 @@ export const createFactsPublisher = async (
       );
     }
     await answer.body.dump();
-    published = text;
+    published = {text, atMs: now()};
   };
   return {publish, close: () => agent.close()};
 };

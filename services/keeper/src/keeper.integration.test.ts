@@ -203,7 +203,7 @@ test('a keeper that is cut off stops acting', async () => {
   }
 });
 
-test('facts are applied to the ConfigMap when they change and only then', async () => {
+test('facts are applied to the ConfigMap when they change, and once a minute in case somebody else changed it', async () => {
   const requests: {readonly line: string; readonly authorization: string | undefined; readonly body: string}[] = [];
   const server = createServer((request: IncomingMessage, response) => {
     let body = '';
@@ -218,11 +218,13 @@ test('facts are applied to the ConfigMap when they change and only then', async 
   await writeFile(join(dir, 'token'), 'secret-token\n');
   // A listening TCP server has an AddressInfo.
   const {port} = server.address() as AddressInfo;
+  let nowMs = 0;
   const publisher = await createFactsPublisher({
     apiServer: `http://127.0.0.1:${port}`,
     serviceAccountDir: dir,
     namespace: 'fleet',
     configMap: 'eu-facts',
+    now: () => nowMs,
   });
   try {
     const facts = await gatherFacts(bench.shards);
@@ -230,11 +232,17 @@ test('facts are applied to the ConfigMap when they change and only then', async 
       {id: 0, slots: 512, schemaVersion: 1},
       {id: 1, slots: 512, schemaVersion: 1},
     ]);
+    const moving = {...facts, slotMoves: {total: 1, done: 0, moving: 1}};
     await publisher.publish(facts);
     await publisher.publish(await gatherFacts(bench.shards));
-    await publisher.publish({...facts, slotMoves: {total: 1, done: 0, moving: 1}});
+    await publisher.publish(moving);
+    nowMs = 59_999;
+    await publisher.publish(moving);
+    expect(requests).toHaveLength(2);
+    nowMs = 60_000;
+    await publisher.publish(moving);
     expect(requests.map(({line}) => line)).toEqual(
-      new Array<string>(2).fill(
+      new Array<string>(3).fill(
         'PATCH /api/v1/namespaces/fleet/configmaps/eu-facts?fieldManager=pisync-keeper&force=true',
       ),
     );
@@ -243,6 +251,7 @@ test('facts are applied to the ConfigMap when they change and only then', async 
       kind: 'ConfigMap',
       data: {'facts.json': JSON.stringify(facts)},
     });
+    expect(requests[2]?.body).toBe(requests[1]?.body);
   } finally {
     await publisher.close();
     server.closeAllConnections();

@@ -81,7 +81,14 @@ const openFactsPublisher = async ({config, life}: Keeper): Promise<PublishFacts 
   }
   const publisher = await life.own(
     'facts publisher',
-    () => createFactsPublisher({apiServer, serviceAccountDir, namespace: podNamespace, configMap: factsConfigMap}),
+    () =>
+      createFactsPublisher({
+        apiServer,
+        serviceAccountDir,
+        namespace: podNamespace,
+        configMap: factsConfigMap,
+        now: () => performance.now(),
+      }),
     (opened) => opened.close(),
   );
   return publisher.publish;
