@@ -24,8 +24,8 @@ export const createJobs = ({shards, log, now, publishFacts}: JobsOptions): reado
   const partitions: Job = {
     name: 'partitions',
     everyMs: 60 * MINUTE_MS,
-    run: () =>
-      onEveryShard(shards, async (shardId) => {
+    run: (signal) =>
+      onEveryShard(shards, signal, async (shardId) => {
         const days = daysAround(now(), PARTITION_DAYS.from, PARTITION_DAYS.to);
         const created = await ensurePartitions(shards.pool(shardId, 'job'), days);
         if (created.length > 0) log.info({shard: shardId, created}, 'made day partitions ahead');
@@ -34,8 +34,8 @@ export const createJobs = ({shards, log, now, publishFacts}: JobsOptions): reado
   const statuses: Job = {
     name: 'statuses',
     everyMs: MINUTE_MS,
-    run: () =>
-      onEveryShard(shards, async (shardId) => {
+    run: (signal) =>
+      onEveryShard(shards, signal, async (shardId) => {
         const changed = await sweepStatuses(shards, shardId, now());
         if (changed > 0) log.info({shard: shardId, changed}, 'devices changed status by time');
       }),
@@ -46,10 +46,18 @@ export const createJobs = ({shards, log, now, publishFacts}: JobsOptions): reado
   return [partitions, statuses, facts];
 };
 
-/** Each shard has its turn, also when another one is away. @throws AppError that names the shards that failed. */
-const onEveryShard = async (shards: Shards, work: (shardId: number) => Promise<void>): Promise<void> => {
+/**
+ * Each shard has its turn, also when another one is away, until the signal aborts: shards that are away take seconds each, and a keeper that
+ * is told to stop has few. @throws AppError that names the shards that failed.
+ */
+const onEveryShard = async (
+  shards: Shards,
+  signal: AbortSignal,
+  work: (shardId: number) => Promise<void>,
+): Promise<void> => {
   const failures: string[] = [];
   for (const shardId of shards.ids()) {
+    if (signal.aborted) break;
     try {
       await work(shardId);
     } catch (error) {

@@ -49,6 +49,22 @@ test('partitions from yesterday to a week ahead are made on every shard, once', 
   }
 });
 
+test('a keeper that stops acting turns to no other shard', async () => {
+  const ids: number[] = [];
+  const stop = new AbortController();
+  const shards: Shards = {
+    ...bench.shards,
+    pool: (shardId, use) => {
+      ids.push(shardId);
+      stop.abort();
+      return bench.shards.pool(shardId, use);
+    },
+  };
+  const [partitions] = createJobs({shards, log, now: Date.now, publishFacts: undefined});
+  await partitions?.run(stop.signal);
+  expect(ids).toEqual([0]);
+});
+
 test('time makes devices late and then silent, and a sync brings them back; a failing one stays so until it is late', async () => {
   const now = Date.now();
   const keys = createDeviceKeys(bench.shards);
