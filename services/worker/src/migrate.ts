@@ -2,7 +2,7 @@ import {SECRET_KEYS, shardSecretFolder} from '@pisync/contract/files';
 import {type Topology} from '@pisync/contract/topology';
 import {AppError, describeError} from '@pisync/core/errors/app-error';
 import {type Secrets} from '@pisync/core/secrets/secrets';
-import {migrateShard, type MigrationTarget} from '@pisync/core/shards/migrate';
+import {MIGRATION_PATIENCE, migrateShard, type MigrationTarget} from '@pisync/core/shards/migrate';
 import {daysAround, ensurePartitions} from '@pisync/core/shards/partitions';
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 import {PG_TYPES} from '@pisync/core/shards/pg-types';
@@ -85,9 +85,9 @@ const targetOf = async (topology: Topology, secrets: Secrets, shardId: number): 
 const poolOf = (target: MigrationTarget): pg.Pool => {
   const pool = new pg.Pool({
     ...target,
+    ...MIGRATION_PATIENCE,
     max: 2,
     application_name: 'migrate',
-    connectionTimeoutMillis: 5000,
     types: PG_TYPES,
   });
   // A lost idle connection is replaced by the next query, which then says what is wrong.

@@ -10,6 +10,7 @@ test.each([
   ['a full disk', fault('53100'), 'systemic'],
   ['a schema older than the code', fault('42703'), 'systemic'],
   ['a connection lost while waiting', new Error('Connection terminated unexpectedly'), 'systemic'],
+  ['a connection that was not made in time', new Error('timeout expired'), 'systemic'],
   [
     'both addresses of a host that refuse',
     new AggregateError([fault('ECONNREFUSED'), fault('ECONNREFUSED')]),

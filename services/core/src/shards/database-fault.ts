@@ -29,7 +29,7 @@ const SOCKET_CODES = new Set([
 
 /** What node-postgres says, without a code, when a connection is lost or cannot be had. */
 const LOST_CONNECTION =
-  /connection terminated|timeout exceeded|connection timeout|connection error|client has encountered|pool after calling end|query read timeout/i;
+  /connection terminated|timeout exceeded|timeout expired|connection timeout|connection error|client has encountered|pool after calling end|query read timeout/i;
 
 const textOf = (error: object, key: string): string | undefined => {
   const value: unknown = Reflect.get(error, key);

@@ -11,6 +11,16 @@ export interface MigrationTarget {
   readonly password: string;
 }
 
+/**
+ * How long a server may keep a migration waiting without a word: 5 s for a connection and, when its node is lost, some 20 s until that is noticed.
+ * There is no limit for a statement, because a table may be large.
+ */
+export const MIGRATION_PATIENCE = {
+  connectionTimeoutMillis: 5_000,
+  keepAlive: true,
+  keepAliveInitialDelayMillis: 10_000,
+} as const;
+
 interface Migration {
   readonly name: string;
   /** Statements for this shard. */
@@ -29,10 +39,10 @@ const MIGRATION_LOCK = 0x504d;
 /**
  * Brings one shard's schema to the newest version; several at once wait for each other. There is no way down: a release
  * that must be undone gets a migration that undoes it.
- * @returns the schema version after.
+ * @returns the schema version after. @throws what the database threw; `databaseFault` says whether to try again.
  */
 export const migrateShard = async (target: MigrationTarget, shardId: number): Promise<number> => {
-  const connection = {...target, application_name: `migrate/shard-${shardId}`};
+  const connection = {...target, ...MIGRATION_PATIENCE, application_name: `migrate/shard-${shardId}`};
   // knex's own lock is a table row that a killed job leaves behind; this one ends with its connection.
   const guard = new pg.Client(connection);
   // A lost connection also fails the query that waits; as an event alone it would end the process.
