@@ -248,4 +248,41 @@ describe('a consumer', () => {
     await consumer.pause();
     await consumer.close();
   }, 30_000);
+
+  test('can be stopped while its connection breaks and while the broker hangs', async () => {
+    const proxy = await openMuteProxy(url);
+    const through = await openAll(proxy.port, '127.0.0.1');
+    const consume = async () => {
+      const seen: number[] = [];
+      const consumer = createConsumer({
+        connection: through.connection,
+        names,
+        partitions: PARTITIONS,
+        queues: [names.batches.queue(1, 'high')],
+        prefetch: 10,
+        log,
+        onDelivery: (delivery) => {
+          seen.push(...decodeBundle(delivery.content).map(({meta}) => meta.batchSeq));
+          delivery.ack();
+        },
+      });
+      await open.bundler.add(item(1, 1), 'high');
+      await until('a delivery', () => seen.length > 0);
+      return consumer;
+    };
+    try {
+      const broken = await consume();
+      proxy.cut();
+      await broken.pause();
+      await broken.close();
+      const hanging = await consume();
+      proxy.state.mute = true;
+      await hanging.pause();
+      await hanging.close();
+    } finally {
+      proxy.cut();
+      await through.close();
+      proxy.close();
+    }
+  }, 30_000);
 });

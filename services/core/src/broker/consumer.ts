@@ -1,4 +1,6 @@
 import type {Channel, ConfirmChannel, ConsumeMessage} from 'amqplib';
+import {describeError} from '../errors/app-error.ts';
+import {withTimeout} from '../lifecycle/lifecycle.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import {assertBrokerTopology} from './broker-topology.ts';
 import type {BrokerConnection} from './connection.ts';
@@ -22,11 +24,8 @@ export interface Delivery {
 }
 
 export interface Consumer {
-  /** Stops new deliveries; those in hand stay valid. Idempotent. */
+  /** Stops new deliveries; those in hand stay valid. Never rejects: a broker that does not answer in time may still deliver. */
   pause(): Promise<void>;
-  resume(): Promise<void>;
-  /** Deliveries that were neither acked nor requeued. */
-  readonly unsettled: () => number;
   /** @returns once no delivery comes any more; acks remain possible until `close`. */
   close(): Promise<void>;
 }
@@ -38,18 +37,20 @@ export interface ConsumerOptions {
   readonly queues: readonly string[];
   /** Declares those of the queues that are no part of every process's topology. */
   readonly declare?: (channel: Channel) => Promise<void>;
-  /** Messages per queue that may be unsettled. */
+  /** Messages per queue that may be neither acked nor requeued. */
   readonly prefetch: number;
   readonly log: Logger;
   /** Must not throw; what it does in the background is its own business. */
   readonly onDelivery: (delivery: Delivery) => void;
 }
 
+/** For the broker's answer to a cancel: a stop has some seconds, and other things to do in them. */
+const CANCEL_MS = 2_000;
+
 /** Consumes several queues over one channel, again after every loss of it, also when the broker cancels (a queue's leader moved). */
 export const createConsumer = (options: ConsumerOptions): Consumer => {
   const {connection, names, partitions, queues, declare, prefetch, log, onDelivery} = options;
   let paused = false;
-  let unsettled = 0;
   let tags: string[] = [];
   /** Grows with each channel: a tag of an older one means nothing on the present. */
   let generation = 0;
@@ -62,12 +63,10 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
       return;
     }
     let settled = false;
-    unsettled += 1;
     const settle = (how: () => void): void => {
       if (settled) return;
       settled = true;
       if (born !== generation) return;
-      unsettled -= 1;
       try {
         how();
       } catch {
@@ -108,7 +107,6 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
     log,
     setup: async (channel) => {
       generation += 1;
-      unsettled = 0;
       tags = [];
       await assertBrokerTopology(channel, names, partitions);
       await declare?.(channel);
@@ -119,28 +117,20 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
     },
     onLost: () => {
       generation += 1;
-      unsettled = 0;
       tags = [];
     },
   });
 
-  const pause = async (): Promise<void> => {
-    paused = true;
-    const channel = supervised.current();
-    // Without a channel the next one does not consume.
-    if (channel !== undefined) await cancelAll(channel);
-  };
-
   return {
-    pause,
-    async resume() {
-      if (!paused) return;
-      paused = false;
+    async pause() {
+      paused = true;
       const channel = supervised.current();
-      // Without a channel the next one consumes by itself.
-      if (channel !== undefined) await consumeAll(channel);
+      // Without a channel the next one does not consume, and so it is when this one is lost on the way.
+      if (channel === undefined) return;
+      await withTimeout(cancelAll(channel), CANCEL_MS, `no answer within ${CANCEL_MS} ms`).catch((error: unknown) =>
+        log.warn({queues, reason: describeError(error)}, 'the broker did not stop delivering'),
+      );
     },
-    unsettled: () => unsettled,
     close: () => supervised.close(),
   };
 };

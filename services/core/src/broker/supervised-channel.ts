@@ -1,6 +1,7 @@
 import {setTimeout as delay} from 'node:timers/promises';
 import type {ConfirmChannel} from 'amqplib';
 import {describeError} from '../errors/app-error.ts';
+import {withTimeout} from '../lifecycle/lifecycle.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import type {BrokerConnection} from './connection.ts';
 
@@ -8,6 +9,7 @@ import type {BrokerConnection} from './connection.ts';
 export interface SupervisedChannel {
   /** The open channel, or undefined while there is none. */
   readonly current: () => ConfirmChannel | undefined;
+  /** Never rejects. What a broker that hangs leaves open ends with its connection. */
   close(): Promise<void>;
 }
 
@@ -24,6 +26,7 @@ export interface SupervisedChannelOptions {
 
 /** Long enough that a queue which cannot be declared does not fill the log, short enough to go unnoticed. */
 const REOPEN_DELAY_MS = 500;
+const CLOSE_MS = 2_000;
 
 /** Opens a confirm channel and keeps one open, following the connection; a server that closes a channel does not close its connection. */
 export const superviseChannel = (options: SupervisedChannelOptions): SupervisedChannel => {
@@ -31,9 +34,12 @@ export const superviseChannel = (options: SupervisedChannelOptions): SupervisedC
   const closing = new AbortController();
   const isClosing = (): boolean => closing.signal.aborted || connection.closing.aborted;
   let current: ConfirmChannel | undefined;
+  /** The current one, or one that is being set up. */
+  let opened: ConfirmChannel | undefined;
 
   const serve = async (channel: ConfirmChannel): Promise<void> => {
     let reason = 'the channel was closed';
+    opened = channel;
     const closed = new Promise<void>((resolve) => {
       channel.on('error', (error) => {
         reason = describeError(error);
@@ -53,6 +59,7 @@ export const superviseChannel = (options: SupervisedChannelOptions): SupervisedC
       await channel.close().catch(() => undefined);
     }
     current = undefined;
+    opened = undefined;
     options.onLost?.(reason);
     if (!isClosing()) log.warn({channel: name, reason}, 'a broker channel ended and is opened again');
   };
@@ -76,7 +83,8 @@ export const superviseChannel = (options: SupervisedChannelOptions): SupervisedC
     current: () => current,
     async close() {
       closing.abort();
-      await current?.close().catch(() => undefined);
+      if (opened === undefined) return;
+      await withTimeout(opened.close(), CLOSE_MS, 'the broker did not answer the close').catch(() => undefined);
     },
   };
 };
