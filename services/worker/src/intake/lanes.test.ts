@@ -155,6 +155,25 @@ test('after the last rung a refused batch is stored as a rejection, and what eve
   expect(kept).toEqual(['refused 5 times, at last: a riddle']);
 });
 
+test('what the broker has taken back is neither sent on nor looked for any more', async () => {
+  const {world, sent, applied, send} = bench();
+  world.owner = undefined;
+  const homeless = send();
+  await until('a look', () => world.reads > 0);
+  homeless.lose();
+  await until('the end of the looking', () => homeless.outcome() === 'requeued');
+  world.map = 0;
+  world.owner = 0;
+  world.refuses = () => true;
+  world.brokerTakes = false;
+  const refused = send({batches: batchesOf(2)});
+  await until('a try', () => world.notTaken > 0);
+  refused.lose();
+  world.brokerTakes = true;
+  await until('the end of the tries', () => refused.outcome() === 'requeued');
+  expect({sent, applied}).toEqual({sent: [], applied: []});
+});
+
 test('what is on its way when the worker stops is given back', async () => {
   const {world, send, drain} = bench();
   world.owner = undefined;

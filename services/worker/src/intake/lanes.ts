@@ -66,7 +66,8 @@ export const createLanes = (options: LanesOptions): Lanes => {
 
   const dispatch = (piece: Piece): void => {
     const shardId = shardOf(piece.batch.slot);
-    if (stopping.aborted) piece.close('given-back');
+    // What the broker delivers again is not looked after here as well.
+    if (stopping.aborted || piece.delivery.isLost()) piece.close('given-back');
     else if (shardId === undefined) run(follow([piece]));
     else laneOf(shardId).add(piece);
   };

@@ -24,7 +24,7 @@ const PAUSE_MS = {first: 100, most: 5_000} as const;
 
 /**
  * A piece that its shard refuses goes to the next rung, alone; after the last it is applied as a rejection, and if even that is
- * refused its bytes are kept. Until one of these worked it stays in hand. Never rejects.
+ * refused its bytes are kept. Until one of these worked, or the broker has taken it back, it stays in hand. Never rejects.
  */
 export const createRefuse = (options: RefuseOptions): ((piece: Piece, reason: string) => Promise<void>) => {
   const {publisher, names, keepUnreadable, dispatch, metrics, log, sleep, stopping} = options;
@@ -50,6 +50,8 @@ export const createRefuse = (options: RefuseOptions): ((piece: Piece, reason: st
 
   return async (piece, reason) => {
     for (let pauseMs: number = PAUSE_MS.first; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most)) {
+      // Delivered again by now, and to be refused there: two on the ladder would be four after the next break.
+      if (piece.delivery.isLost()) break;
       try {
         await refuse(piece, reason);
         return;

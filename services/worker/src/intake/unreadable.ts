@@ -49,7 +49,7 @@ export const createKeepMessage =
       {queue: delivery.queue, bytes: delivery.content.length, reason},
       'a message cannot be read and goes to quarantine',
     );
-    while (!stopping.aborted) {
+    while (!stopping.aborted && !delivery.isLost()) {
       try {
         await keepUnreadable(reason, {queue: delivery.queue}, delivery.content);
         metrics.quarantined.inc({kind: 'message'});
