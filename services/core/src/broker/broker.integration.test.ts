@@ -1,4 +1,6 @@
 import {randomBytes} from 'node:crypto';
+import {setFlagsFromString} from 'node:v8';
+import {runInNewContext} from 'node:vm';
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import {connect} from 'amqplib';
 import {pino} from 'pino';
@@ -20,6 +22,10 @@ const url = new URL(text);
 const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
 const PARTITIONS = 2;
 const log = pino({level: 'silent'});
+
+setFlagsFromString('--expose-gc');
+// What the flag adds to every context made after it.
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const openAll = async (port: number, host = url.hostname) => {
   const connection = openBrokerConnection({
@@ -218,6 +224,39 @@ describe('a publisher', () => {
       proxy.close();
     }
   }, 30_000);
+
+  test('holds no message whose confirm does not come', async () => {
+    const proxy = await openMuteProxy(url);
+    const through = await openAll(proxy.port, '127.0.0.1');
+    const sendAndForget = async (): Promise<WeakRef<Buffer>> => {
+      const content = Buffer.alloc(1024);
+      const sent = through.publisher.publish({
+        exchange: names.batches.exchange,
+        routingKey: names.batches.routingKey(0, 'normal'),
+        content,
+        contentType: 'text/plain',
+      });
+      await expect(sent).rejects.toMatchObject({code: 'broker-timeout'});
+      return new WeakRef(content);
+    };
+    try {
+      proxy.state.mute = true;
+      const sent = await Promise.all(Array.from({length: 10}, sendAndForget));
+      await until(
+        'the messages to be collected',
+        () => {
+          collectGarbage();
+          return sent.filter((content) => content.deref() !== undefined).length;
+        },
+        (held) => held === 0,
+        5_000,
+      );
+    } finally {
+      proxy.state.mute = false;
+      await through.close();
+      proxy.close();
+    }
+  }, 30_000);
 });
 
 describe('a consumer', () => {
@@ -280,7 +319,7 @@ describe('a consumer', () => {
       await hanging.pause();
       await hanging.close();
     } finally {
-      proxy.cut();
+      proxy.state.mute = false;
       await through.close();
       proxy.close();
     }

@@ -96,45 +96,46 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
       }
       const messageId = String(nextId++);
       const stopTimer = seconds.startTimer();
-      return new Promise<void>((resolve, reject) => {
-        const settle = (outcome: () => void): void => {
-          if (!pending.delete(messageId)) return;
-          clearTimeout(timer);
-          outcome();
-        };
-        const entry: Pending = {returned: false, reject: (error) => settle(() => reject(error))};
-        const timer = setTimeout(() => {
-          entry.reject(new AppError('broker-timeout', `the broker did not confirm within ${confirmTimeoutMs} ms`));
-        }, confirmTimeoutMs);
-        pending.set(messageId, entry);
-        const onConfirm = (error: unknown): void => {
-          if (error !== null && error !== undefined) {
-            entry.reject(
-              new AppError('broker-timeout', 'the broker refused the message or lost the channel', {cause: error}),
-            );
-          } else if (entry.returned) {
-            entry.reject(new AppError('broker-unavailable', `${exchange} has no queue for ${routingKey}`));
-          } else {
-            settle(() => {
-              stopTimer();
-              resolve();
-            });
-          }
-        };
-        try {
-          channel.publish(
-            exchange,
-            routingKey,
-            content,
-            {persistent: true, mandatory: true, messageId, contentType, headers: headers ?? {}},
-            onConfirm,
-          );
-        } catch (error) {
+      const {promise, resolve, reject} = Promise.withResolvers<undefined>();
+      const settle = (outcome: () => void): void => {
+        if (!pending.delete(messageId)) return;
+        clearTimeout(timer);
+        outcome();
+      };
+      const entry: Pending = {returned: false, reject: (error) => settle(() => reject(error))};
+      const timer = setTimeout(() => {
+        entry.reject(new AppError('broker-timeout', `the broker did not confirm within ${confirmTimeoutMs} ms`));
+      }, confirmTimeoutMs);
+      pending.set(messageId, entry);
+      // The channel keeps this for as long as the broker does not answer, which may be hours: no function here may hold the content.
+      const onConfirm = (error: unknown): void => {
+        if (error !== null && error !== undefined) {
           entry.reject(
-            new AppError('broker-unavailable', 'the channel closed before the message was sent', {cause: error}),
+            new AppError('broker-timeout', 'the broker refused the message or lost the channel', {cause: error}),
           );
+        } else if (entry.returned) {
+          entry.reject(new AppError('broker-unavailable', `${exchange} has no queue for ${routingKey}`));
+        } else {
+          settle(() => {
+            stopTimer();
+            resolve(undefined);
+          });
         }
-      });
+      };
+      try {
+        channel.publish(
+          exchange,
+          routingKey,
+          content,
+          {persistent: true, mandatory: true, messageId, contentType, headers: headers ?? {}},
+          onConfirm,
+        );
+      } catch (error) {
+        entry.reject(
+          new AppError('broker-unavailable', 'the channel closed before the message was sent', {cause: error}),
+        );
+      }
+      return promise;
     },
     inFlight: () => pending.size,
     trouble,
