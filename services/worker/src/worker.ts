@@ -1,4 +1,4 @@
-import {assertParkedQueue} from '@pisync/core/broker/broker-topology';
+import {assertBrokerTopology, assertParkedQueue} from '@pisync/core/broker/broker-topology';
 import {type BrokerConnection} from '@pisync/core/broker/connection';
 import {type Consumer, type ConsumerOptions, createConsumer, type Delivery} from '@pisync/core/broker/consumer';
 import {type BrokerNames, QUEUE_PRIORITIES} from '@pisync/core/broker/names';
@@ -64,24 +64,14 @@ export const startWorker = (options: WorkerOptions): Worker => {
   const keepUnreadable = createKeepUnreadable(shards);
   const keepMessage = createKeepMessage({keepUnreadable, metrics, log, sleep, stopping: stopping.signal});
 
+  const declareAll: ConsumerOptions['declare'] = (channel) => assertBrokerTopology(channel, names, partitions);
   const consume = (
     queues: readonly string[],
     prefetch: number,
     onDelivery: (delivery: Delivery) => void,
-    declare?: ConsumerOptions['declare'],
+    declare = declareAll,
   ): void => {
-    consumers.push(
-      createConsumer({
-        connection,
-        names,
-        partitions,
-        log,
-        queues,
-        prefetch,
-        onDelivery,
-        ...(declare === undefined ? {} : {declare}),
-      }),
-    );
+    consumers.push(createConsumer({connection, log, queues, declare, prefetch, onDelivery}));
   };
 
   const take = (delivery: Delivery, arrival: Arrival): void => {

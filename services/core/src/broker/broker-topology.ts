@@ -51,13 +51,14 @@ export const assertBrokerTopology = async (channel: Channel, names: BrokerNames,
   }
 };
 
-/** Declares the queue of one shard's parked batches. Workers do, who alone know which shards there are. */
+/** Declares the queue of one shard's parked batches, and no more. Workers do, who alone know which shards there are. */
 export const assertParkedQueue = async (
   channel: Channel,
   {batches, parked}: BrokerNames,
   shardId: number,
 ): Promise<void> => {
   const queue = parked.queue(shardId);
+  await channel.assertExchange(parked.exchange, 'headers', {durable: true});
   await channel.assertQueue(queue, {
     durable: true,
     arguments: {...QUORUM, ...returningTo(batches.exchange, PARKED_MS)},

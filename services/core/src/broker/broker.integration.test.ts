@@ -2,12 +2,12 @@ import {randomBytes} from 'node:crypto';
 import {setFlagsFromString} from 'node:v8';
 import {runInNewContext} from 'node:vm';
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
-import {connect} from 'amqplib';
+import {type Channel, connect} from 'amqplib';
 import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {type BundleItem, decodeBundle} from './bundle.ts';
 import {createBundler, DEFAULT_BUNDLER_LIMITS} from './bundler.ts';
-import {assertParkedQueue} from './broker-topology.ts';
+import {assertBrokerTopology, assertParkedQueue} from './broker-topology.ts';
 import {openBrokerConnection} from './connection.ts';
 import {createConsumer, type Delivery} from './consumer.ts';
 import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from './names.ts';
@@ -22,6 +22,7 @@ const url = new URL(text);
 const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
 const PARTITIONS = 2;
 const log = pino({level: 'silent'});
+const declare = (channel: Channel): Promise<void> => assertBrokerTopology(channel, names, PARTITIONS);
 
 setFlagsFromString('--expose-gc');
 // What the flag adds to every context made after it.
@@ -111,8 +112,7 @@ describe('batches', () => {
     let messages = 0;
     const consumer = createConsumer({
       connection: open.connection,
-      names,
-      partitions: PARTITIONS,
+      declare,
       queues: [0, 1].map((partition) => names.batches.queue(partition, 'normal')),
       prefetch: 10,
       log,
@@ -135,8 +135,7 @@ describe('batches', () => {
     const deliveries: Delivery[] = [];
     const consumer = createConsumer({
       connection: open.connection,
-      names,
-      partitions: PARTITIONS,
+      declare,
       queues: [names.batches.queue(1, 'high')],
       prefetch: 10,
       log,
@@ -168,8 +167,6 @@ test('parked batches come out of the queue of their shard with their way back an
   const seen: Delivery[] = [];
   const consumer = createConsumer({
     connection: open.connection,
-    names,
-    partitions: PARTITIONS,
     queues: [names.parked.queue(3)],
     declare: (channel) => assertParkedQueue(channel, names, 3),
     prefetch: 10,
@@ -264,8 +261,7 @@ describe('a consumer', () => {
     const seen: number[] = [];
     const consumer = createConsumer({
       connection: open.connection,
-      names,
-      partitions: PARTITIONS,
+      declare,
       queues: [names.batches.queue(0, 'high')],
       prefetch: 10,
       log,
@@ -295,8 +291,7 @@ describe('a consumer', () => {
       const seen: number[] = [];
       const consumer = createConsumer({
         connection: through.connection,
-        names,
-        partitions: PARTITIONS,
+        declare,
         queues: [names.batches.queue(1, 'high')],
         prefetch: 10,
         log,

@@ -2,9 +2,8 @@ import type {Channel, ConfirmChannel, ConsumeMessage} from 'amqplib';
 import {describeError} from '../errors/app-error.ts';
 import {withTimeout} from '../lifecycle/lifecycle.ts';
 import type {Logger} from '../telemetry/logger.ts';
-import {assertBrokerTopology} from './broker-topology.ts';
 import type {BrokerConnection} from './connection.ts';
-import {ATTEMPT_HEADER, type BrokerNames} from './names.ts';
+import {ATTEMPT_HEADER} from './names.ts';
 import {superviseChannel} from './supervised-channel.ts';
 
 /** A message in the hands of this process until it is acked, nacked, or its channel ends; then the broker delivers it again. */
@@ -32,11 +31,9 @@ export interface Consumer {
 
 export interface ConsumerOptions {
   readonly connection: BrokerConnection;
-  readonly names: BrokerNames;
-  readonly partitions: number;
   readonly queues: readonly string[];
-  /** Declares those of the queues that are no part of every process's topology. */
-  readonly declare?: (channel: Channel) => Promise<void>;
+  /** Declares the queues, on every new channel: the broker may have come back without them. */
+  readonly declare: (channel: Channel) => Promise<void>;
   /** Messages per queue that may be neither acked nor requeued. */
   readonly prefetch: number;
   readonly log: Logger;
@@ -49,7 +46,7 @@ const CANCEL_MS = 2_000;
 
 /** Consumes several queues over one channel, again after every loss of it, also when the broker cancels (a queue's leader moved). */
 export const createConsumer = (options: ConsumerOptions): Consumer => {
-  const {connection, names, partitions, queues, declare, prefetch, log, onDelivery} = options;
+  const {connection, queues, declare, prefetch, log, onDelivery} = options;
   let paused = false;
   let tags: string[] = [];
   /** Grows with each channel: a tag of an older one means nothing on the present. */
@@ -108,8 +105,7 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
     setup: async (channel) => {
       generation += 1;
       tags = [];
-      await assertBrokerTopology(channel, names, partitions);
-      await declare?.(channel);
+      await declare(channel);
       await channel.prefetch(prefetch);
       if (!paused) await consumeAll(channel);
       // Paused while the queues were being asked for one by one.

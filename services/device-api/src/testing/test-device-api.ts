@@ -3,6 +3,7 @@ import {connect} from 'amqplib';
 import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {type BundleItem, decodeBundle} from '@pisync/core/broker/bundle';
+import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {openBrokerConnection} from '@pisync/core/broker/connection';
 import {createConsumer} from '@pisync/core/broker/consumer';
 import {createPublisher} from '@pisync/core/broker/publisher';
@@ -184,8 +185,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       );
       const consumer = createConsumer({
         connection: direct,
-        names,
-        partitions: PARTITIONS,
+        declare: (channel) => assertBrokerTopology(channel, names, PARTITIONS),
         queues,
         prefetch: 100,
         log,
