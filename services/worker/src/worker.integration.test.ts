@@ -7,7 +7,7 @@ import {listOpenCommands} from '@pisync/core/commands/commands';
 import {findDevice} from '@pisync/core/devices/device-reader';
 import {findPosition} from '@pisync/core/devices/position';
 import {listReceiptsAfter} from '@pisync/core/receipts/receipts';
-import {dayOf} from '@pisync/core/shards/partitions';
+import {dayOf, partitionName} from '@pisync/core/shards/partitions';
 import {until} from '@pisync/core/testing/until';
 import {type Batch} from './apply/batch.ts';
 import {batchOf, enrolDevices, type TestDevice} from './testing/batches.ts';
@@ -270,6 +270,32 @@ test('a day whose partition is missing gets one; a batch of a day beyond retenti
     },
   ]);
   expect(await worker.counter('pisync_worker_batches_total', {outcome: 'retried'})).toBe(0);
+});
+
+test('a day whose partition covers another day is no reason to try for ever, also beside one beyond retention', async () => {
+  const {shards} = bench.shards;
+  const byShard = Map.groupBy(await enrolDevices(shards, 10), ({slot}) => shards.slotMap.shardOf(slot));
+  const [shardId, [crooked, ancient] = []] = [...byShard].find(([, devices]) => devices.length > 1) ?? [];
+  if (shardId === undefined || crooked === undefined || ancient === undefined)
+    throw new Error('no shard has two devices');
+  const name = partitionName(day(8));
+  await shards
+    .pool(shardId, 'job')
+    .query(`create table ${name} partition of record for values from ('1999-01-01') to ('1999-01-02')`);
+  const worker = await startWorker();
+  await bench.publish([
+    batchOf({device: crooked, batchSeq: 1, receivedDay: day(8)}),
+    batchOf({device: ancient, batchSeq: 1, receivedDay: day(400)}),
+  ]);
+  await waitApplied(ancient, 1);
+  await until(
+    'the first rung',
+    () => worker.counter('pisync_worker_batches_total', {outcome: 'retried'}),
+    (seen) => seen === 1,
+  );
+  expect(await applied(crooked)).toBe(0);
+  await shards.pool(shardId, 'job').query(`drop table ${name}`);
+  await waitApplied(crooked, 1);
 });
 
 test('a batch of a day that is ahead climbs the ladder, and its reason names the clocks', async () => {

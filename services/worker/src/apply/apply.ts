@@ -128,8 +128,9 @@ export const createApply = (options: ApplierOptions): Apply => {
         const days = [...new Set(rest.map(({receivedDay}) => receivedDay))];
         const created = await ensurePartitions(shards.pool(shardId, 'ingest'), days);
         if (created.length > 0) log.info({shard: shardId, created}, 'made partitions that were missing');
-        // Neither made nor left out: what is missing is something else.
-        else if (rest.length === batches.length) return await bisect(batches, error, false);
+        // Nothing made, nothing to leave out and nothing to reject: what is missing is something else.
+        else if (ahead.length === 0 && past.every(({content}) => content.kind === 'rejected'))
+          return await bisect(batches, error, false);
       } catch (failure) {
         return await judge(batches, failure);
       }
