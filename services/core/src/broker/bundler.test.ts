@@ -6,10 +6,10 @@ import {type BundlerLimits, createBundler} from './bundler.ts';
 import {brokerNames} from './names.ts';
 import type {Outgoing} from './publisher.ts';
 
-const LIMITS: BundlerLimits = {maxItems: 3, maxBytes: 100, maxInFlight: 1, maxOpenBytes: 1000};
+const LIMITS: BundlerLimits = {maxItems: 3, maxBytes: 100, maxInFlight: 1};
 
 /** A broker that confirms when it is told to. */
-const createSetup = (limits: Partial<BundlerLimits> = {}) => {
+const createSetup = () => {
   const sent: {readonly message: Outgoing; readonly confirm: () => void; readonly fail: (error: AppError) => void}[] =
     [];
   const bundler = createBundler({
@@ -18,7 +18,7 @@ const createSetup = (limits: Partial<BundlerLimits> = {}) => {
     },
     names: brokerNames('test'),
     partitions: 2,
-    limits: {...LIMITS, ...limits},
+    limits: LIMITS,
     registry: new Registry(),
   });
   const numbers = () => sent.map(({message}) => decodeBundle(message.content).map(({meta}) => meta.batchSeq));
@@ -83,17 +83,4 @@ test('a bundle that fails fails those that wait behind it, and the next is tried
   await turn();
   sent[1]?.confirm();
   await next;
-});
-
-test('bodies beyond the memory that is set aside are refused, until others are confirmed', async () => {
-  const {sent, bundler} = createSetup({maxOpenBytes: 10});
-  const first = bundler.add(item(1, 8), 'normal');
-  await expect(bundler.add(item(2, 8), 'normal')).rejects.toMatchObject({code: 'overloaded'});
-  await turn();
-  sent[0]?.confirm();
-  await first;
-  const second = bundler.add(item(2, 8), 'normal');
-  await turn();
-  sent[1]?.confirm();
-  await second;
 });

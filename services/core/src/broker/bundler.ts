@@ -1,5 +1,4 @@
 import {Counter, Histogram, type Registry} from 'prom-client';
-import {AppError} from '../errors/app-error.ts';
 import {
   BUNDLE_MEDIA_TYPE,
   type BundleItem,
@@ -16,7 +15,7 @@ import type {Publisher} from './publisher.ts';
  * so an idle process adds no delay, and the busier it is the larger bundles become.
  */
 export interface Bundler {
-  /** Resolves when the bundle that carries the item is confirmed. @throws what {@link Publisher}.publish throws, or `overloaded`. */
+  /** Resolves when the bundle that carries the item is confirmed. @throws what {@link Publisher}.publish throws. Whoever calls bounds what waits. */
   add(item: BundleItem, priority: QueuePriority): Promise<void>;
   /** Batches not yet confirmed, waiting or sent. */
   readonly open: () => number;
@@ -33,8 +32,6 @@ export interface BundlerOptions {
 export interface BundlerLimits extends BundleLimits {
   /** Bundles of one partition and priority that may await their confirm at once. */
   readonly maxInFlight: number;
-  /** Memory for bodies that are not confirmed yet, over all partitions; above it `add` refuses. */
-  readonly maxOpenBytes: number;
 }
 
 interface Waiting {
@@ -50,16 +47,11 @@ interface Lane {
   scheduled: boolean;
 }
 
-export const DEFAULT_BUNDLER_LIMITS: BundlerLimits = {
-  ...DEFAULT_BUNDLE_LIMITS,
-  maxInFlight: 2,
-  maxOpenBytes: 64 * 1024 * 1024,
-};
+export const DEFAULT_BUNDLER_LIMITS: BundlerLimits = {...DEFAULT_BUNDLE_LIMITS, maxInFlight: 2};
 
 export const createBundler = ({publisher, names, partitions, limits, registry}: BundlerOptions): Bundler => {
   const lanes = new Map<string, Lane>();
   let open = 0;
-  let openBytes = 0;
   const sizes = new Histogram({
     name: 'pisync_bundle_items',
     help: 'Batches in one broker message',
@@ -111,12 +103,8 @@ export const createBundler = ({publisher, names, partitions, limits, registry}: 
 
   return {
     async add(item, priority) {
-      if (openBytes + item.payload.length > limits.maxOpenBytes) {
-        throw new AppError('overloaded', 'too much is waiting for the broker', {retryAfterSeconds: 5});
-      }
       const lane = laneOf(names.batches.routingKey(partitionOf(item.meta.slot, partitions), priority));
       open += 1;
-      openBytes += item.payload.length;
       try {
         await new Promise<void>((resolve, reject) => {
           lane.waiting.push({item, resolve, reject});
@@ -130,7 +118,6 @@ export const createBundler = ({publisher, names, partitions, limits, registry}: 
         });
       } finally {
         open -= 1;
-        openBytes -= item.payload.length;
       }
     },
     open: () => open,
