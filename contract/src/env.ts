@@ -19,7 +19,7 @@ export const ENV = {
   tracingSampleRatio: 'PISYNC_TRACING_SAMPLE_RATIO',
   /** keeper only: the ConfigMap that it writes facts into. */
   factsConfigMap: 'PISYNC_FACTS_CONFIGMAP',
-  /** worker only: how many batches may be in flight. */
+  /** worker only: how many windows of batches are applied to each shard at once. */
   workerConcurrency: 'PISYNC_WORKER_CONCURRENCY',
 } as const;
 

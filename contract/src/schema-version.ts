@@ -1,5 +1,6 @@
 /**
- * Version of the database schema that this release needs. A migration Job's name carries it, so a new version is a new Job;
- * services refuse to be ready on a shard that has an older one. Equals the number of the newest migration in core.
+ * Version of the database schema that this release needs. A migration Job's name carries it, so a new version is a new Job; the
+ * operator updates services only after it, and a worker is not ready on a shard that has an older one. Equals the number of
+ * the newest migration in core.
  */
 export const SCHEMA_VERSION = 1;
