@@ -195,7 +195,9 @@ const toApiError = async (response: Dispatcher.ResponseData, what: string): Prom
   const body = parseStatus(text);
   const header = response.headers['retry-after'];
   const seconds = typeof header === 'string' ? Number(header) : Number.NaN;
-  return new ApiError(`${what}: ${response.statusCode} ${body.message ?? text.slice(0, 300)}`, {
+  const said = body.message ?? text.slice(0, 300);
+  return new ApiError(`${what}: ${response.statusCode} ${said}`, {
+    said,
     status: response.statusCode,
     reason: body.reason ?? '',
     causes: (body.details?.causes ?? []).map(({field, message}) => ({field: field ?? '', message: message ?? ''})),

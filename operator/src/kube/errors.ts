@@ -9,6 +9,8 @@ export class ApiError extends Error {
   readonly causes: readonly {readonly field: string; readonly message: string}[];
   /** From the Retry-After header. */
   readonly retryAfterMs: number | undefined;
+  /** The server's own words, for people who did not make the request. */
+  readonly said: string;
 
   constructor(
     message: string,
@@ -17,6 +19,7 @@ export class ApiError extends Error {
       readonly reason?: string;
       readonly causes?: ApiError['causes'];
       readonly retryAfterMs?: number | undefined;
+      readonly said?: string;
     },
   ) {
     super(message);
@@ -24,6 +27,7 @@ export class ApiError extends Error {
     this.reason = response.reason ?? '';
     this.causes = response.causes ?? [];
     this.retryAfterMs = response.retryAfterMs;
+    this.said = response.said ?? message;
   }
 }
 
@@ -70,6 +74,14 @@ export class ApplyRefused extends Error {
 }
 
 export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
+
+const LONGEST_LINE = 700;
+
+/** Some answers quote a difference over many lines; in a condition or a table's column that is unreadable. */
+export const oneLine = (text: string): string => {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}...` : line;
+};
 
 /** A message for logs and conditions; errors of undici hide theirs in `cause`. */
 export const messageOf = (error: unknown): string => {

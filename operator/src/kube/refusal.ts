@@ -1,4 +1,4 @@
-import {ApiError, ApplyRefused} from './errors.ts';
+import {ApiError, ApplyRefused, oneLine} from './errors.ts';
 import {type Key} from './object.ts';
 
 /** How servers and admission policies say that a field cannot change. */
@@ -12,18 +12,19 @@ export const refusalOf = (error: unknown, key: Key): ApplyRefused | undefined =>
   if (error instanceof ApplyRefused) return error;
   if (!(error instanceof ApiError)) return undefined;
   const {status, causes, message} = error;
+  const said = oneLine(error.said);
   if (status === 422) {
     const fixed = causes.filter((cause) => IMMUTABLE.test(cause.message));
     if (fixed.length > 0 || IMMUTABLE.test(message)) {
       const fields = fixed.map(({field}) => field).filter((field) => field !== '');
-      return new ApplyRefused('immutable', key, `cannot be changed in place (${fields.join(', ')}): ${message}`, {
+      return new ApplyRefused('immutable', key, `cannot be changed in place (${fields.join(', ')}): ${said}`, {
         fields,
         cause: error,
       });
     }
   }
   // A field that the kind does not have: server-side apply answers 500 where everything else answers 400.
-  if (UNKNOWN_FIELD.test(message)) return new ApplyRefused('refused', key, message, {cause: error});
+  if (UNKNOWN_FIELD.test(message)) return new ApplyRefused('refused', key, said, {cause: error});
   // 400: unknown field or bad value; 403: quota, RBAC, Pod Security, a namespace on its way out; 404: no such namespace or kind.
-  return [400, 403, 404, 422].includes(status) ? new ApplyRefused('refused', key, message, {cause: error}) : undefined;
+  return [400, 403, 404, 422].includes(status) ? new ApplyRefused('refused', key, said, {cause: error}) : undefined;
 };
