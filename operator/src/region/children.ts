@@ -39,9 +39,17 @@ export class Children {
     return parsed(configMap, this.find(KINDS.configMap, name))?.data;
   }
 
-  /** Bytes as Kubernetes writes them, e.g. `10Gi`: what the claim asks for now. */
-  volumeSize(name: string): string | undefined {
-    return parsed(volumeClaim, this.find(KINDS.volumeClaim, name))?.spec.resources.requests.storage;
+  volume(name: string): Volume | undefined {
+    const claim = parsed(volumeClaim, this.find(KINDS.volumeClaim, name));
+    return (
+      claim && {
+        uid: claim.metadata.uid,
+        requested: claim.spec.resources.requests.storage,
+        className: claim.spec.storageClassName,
+        // A claim that lost its volume has still the size of what it lost.
+        ...(claim.status.phase === 'Bound' ? {capacity: claim.status.capacity.storage} : {}),
+      }
+    );
   }
 }
 
@@ -94,5 +102,23 @@ export type Job = z.output<typeof job>;
 const secret = z.object({data: z.record(z.string(), z.string()).default({})});
 const configMap = z.object({data: z.record(z.string(), z.string()).default({})});
 const volumeClaim = z.object({
-  spec: z.object({resources: z.object({requests: z.object({storage: z.string()})})}),
+  metadata: z.object({uid: z.string()}),
+  spec: z.object({
+    resources: z.object({requests: z.object({storage: z.string()})}),
+    storageClassName: z.string().optional(),
+  }),
+  status: z
+    .object({phase: z.string().default('Pending'), capacity: z.object({storage: z.string().optional()}).default({})})
+    .prefault({}),
 });
+
+/** A volume claim; sizes as Kubernetes writes them, e.g. `10Gi`. */
+export interface Volume {
+  readonly uid: string;
+  /** What the claim asks for. */
+  readonly requested: string;
+  /** What there is. Absent while no volume is bound to the claim. */
+  readonly capacity?: string | undefined;
+  /** Absent while the cluster has no default class. */
+  readonly className: string | undefined;
+}

@@ -1,6 +1,7 @@
 import {type RegionSpec} from '../api/v1alpha1/spec.ts';
 import {type Children} from './children.ts';
 import {type Names, namesOf} from './names.ts';
+import {type Region} from './region.ts';
 
 /** What the operator brings: images that fit together, and its own version. */
 export interface Release {
@@ -24,6 +25,8 @@ export interface RegionContext {
   readonly version: string;
   /** What exists, as of the observation. */
   readonly children: Children;
+  /** The last pass found the region ready. */
+  readonly wasReady: boolean;
 }
 
 /** The image with another tag; a digest and the old tag go away. A colon before the last slash is a port. */
@@ -42,7 +45,7 @@ const withRegistry = (image: string, registry: string | undefined): string => {
 };
 
 export const contextOf = (
-  {name, namespace}: {readonly name: string; readonly namespace: string},
+  {name, namespace, status}: Pick<Region, 'name' | 'namespace' | 'status'>,
   spec: RegionSpec,
   release: Release,
   children: Children,
@@ -62,5 +65,6 @@ export const contextOf = (
     },
     version: spec.version ?? release.version,
     children,
+    wasReady: status.conditions?.some((item) => item.type === 'Ready' && item.status === 'True') === true,
   };
 };

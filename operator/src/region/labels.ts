@@ -23,6 +23,8 @@ const SHARD = 'pisync.io/shard';
 export const REVISION = 'pisync.io/revision';
 /** Hash of the files a pod reads at its start. In the template, so that a change makes new pods. */
 export const CONFIG_HASH = 'pisync.io/config-hash';
+/** On a migration Job: uid of the claim whose volume was migrated. */
+export const VOLUME = 'pisync.io/volume';
 /** On the bootstrap Secret: the values that later specs are compared with. */
 export const ACCEPTED = 'pisync.io/accepted';
 

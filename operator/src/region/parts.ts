@@ -151,6 +151,10 @@ export const schema: Part = {
         wanted.push(ready ? {desired} : {desired, hold: 'waits until its shard is ready'});
         continue;
       }
+      if (state === 'replaced') {
+        wanted.push({desired, hold: 'waits for a person to say what is on the new volume'});
+        continue;
+      }
       // A Job cannot be changed. A complete one of an earlier image has done its work; any other is made again.
       if (written) wanted.push({desired});
       else wanted.push(state === 'complete' ? {desired, done: true} : {desired, hold: 'is made again'});

@@ -205,22 +205,42 @@ describe('while a region runs', () => {
     expect(JSON.stringify(region.find('Job', 'eu-migrate-0-v1'))).toContain('pisync:1.2.4');
   });
 
-  test('volumes grow, and their sets keep the size they were made with', () => {
+  test('an autoscaler that adds pods is no update', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
-    const claim = {spec: {resources: {requests: {storage: '10Gi'}}}};
-    region.objects.set('v1/PersistentVolumeClaim/sync/data-eu-pg-0-0', {
-      apiVersion: 'v1',
-      kind: 'PersistentVolumeClaim',
-      metadata: {name: 'data-eu-pg-0-0', namespace: 'sync', uid: 'claim', resourceVersion: '1'},
-      ...claim,
-    });
-    region.change({postgres: {storage: {size: '20Gi'}}});
-    region.settle();
-    expect(region.find('PersistentVolumeClaim', 'data-eu-pg-0-0')).toMatchObject({
-      spec: {resources: {requests: {storage: '20Gi'}}},
-    });
-    expect(JSON.stringify(region.find('StatefulSet', 'eu-pg-0')?.['spec'])).toContain('"storage":"10Gi"');
+    const pods = {replicas: 2, readyReplicas: 2, updatedReplicas: 2, availableReplicas: 2};
+    // Its controller has not looked at the new number yet; then the new pod starts.
+    region.set('Deployment', 'eu-worker', {observedGeneration: 0, ...pods});
+    region.pass();
     expect(region.status.phase).toBe('Ready');
+    region.set('Deployment', 'eu-worker', {
+      ...pods,
+      observedGeneration: 1_000,
+      replicas: 3,
+      updatedReplicas: 3,
+    });
+    region.pass();
+    expect(region.status).toMatchObject({phase: 'Ready', workers: {replicas: 3, ready: 2}});
+    expect(region.events.map(({reason}) => reason)).toEqual(['NoFailover', 'Ready']);
+    expectLaws(region);
+  });
+
+  test('an update is Updating, and Degraded while something is in its way, which it names', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({workers: {logLevel: 'debug'}});
+    region.settle();
+    const old = {observedGeneration: 1_001, replicas: 3, readyReplicas: 2, updatedReplicas: 1, availableReplicas: 2};
+    region.set('Deployment', 'eu-worker', old);
+    region.pass();
+    expect(region.status).toMatchObject({phase: 'Updating', message: 'eu-worker is being updated'});
+    const refused = {type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: 'exceeded quota'};
+    region.set('Deployment', 'eu-worker', {...old, conditions: [refused]});
+    region.pass();
+    expect(region.status).toMatchObject({phase: 'Degraded', message: 'eu-worker is being updated: exceeded quota'});
+    expect(condition(region, 'Ready')?.reason).toBe('FailedCreate');
+    region.makeReady('Deployment');
+    region.settle();
+    expect(region.status.phase).toBe('Ready');
+    expectLaws(region);
   });
 
   test('autoscaling that is switched off leaves no autoscaler', () => {

@@ -31,7 +31,8 @@ test.each([
   const status = container({state, restartCount: 3, lastState: {terminated: {exitCode: 1, reason: 'Error'}}});
   expect(problemOf(new Children([pod(status)]), 'worker')).toEqual({
     reason: 'CrashLoopBackOff',
-    message: 'pod eu-worker-a: it ends again and again, last with exit code 1 (Error)',
+    message:
+      'pod eu-worker-a: it ends again and again, last with exit code 1 (Error); see kubectl logs eu-worker-a --previous',
   });
 });
 
@@ -40,6 +41,39 @@ test('a pod without a node says why', () => {
   expect(problemOf(new Children([pod({conditions})]), 'worker')?.message).toBe(
     'pod eu-worker-a fits on no node: Insufficient cpu',
   );
+});
+
+test('a pod that lacks its volume says which claim and which class', () => {
+  const conditions = [
+    {
+      type: 'PodScheduled',
+      status: 'False',
+      reason: 'Unschedulable',
+      message: 'unbound immediate PersistentVolumeClaims',
+    },
+  ];
+  const claim = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {name: 'data', uid: 'claim', resourceVersion: '1'},
+    spec: {resources: {requests: {storage: '1Gi'}}, storageClassName: 'fast'},
+    status: {phase: 'Pending'},
+  };
+  const waits = {...pod({conditions}), spec: {volumes: [{persistentVolumeClaim: {claimName: 'data'}}]}};
+  expect(problemOf(new Children([waits, claim]), 'worker')?.message).toBe(
+    'pod eu-worker-a fits on no node: unbound immediate PersistentVolumeClaims (claim data waits for storage class fast; see kubectl describe pvc/data)',
+  );
+});
+
+test.each([
+  ['Error', '', 'see kubectl logs eu-worker-a'],
+  ['StartError', 'exec:\n"node": not found', 'exec: "node": not found'],
+])('a pod of a Job that ended in %s says where to look', (reason, message, expected) => {
+  const status = container({state: {terminated: {exitCode: 128, reason, message}}});
+  expect(problemOf(new Children([pod(status)]), 'worker')).toEqual({
+    reason: 'PodFailed',
+    message: `pod eu-worker-a: it ended with exit code 128 (${reason}); ${expected}`,
+  });
 });
 
 test('starting is no problem', () => {
@@ -75,7 +109,7 @@ test.each([
   expect(problem?.reason).toBe(isProblem ? 'FailedCreate' : undefined);
   expect(problem?.message ?? '').toBe(
     isProblem
-      ? '0 of 1 pods exist: a quota or Pod Security may forbid them, see kubectl describe statefulset/eu-pg-0'
+      ? '0 of 1 pods exist: the server refuses the rest (a quota, a LimitRange, Pod Security, a missing PriorityClass); kubectl describe statefulset/eu-pg-0 has its words'
       : '',
   );
 });

@@ -1,8 +1,9 @@
 import {z} from 'zod';
+import {oneLine} from '../kube/errors.ts';
 import {type KubeObject} from '../kube/object.ts';
 import {type Children, conditionsSchema} from './children.ts';
 import {KINDS} from './kinds.ts';
-import {COMPONENT, type Component} from './labels.ts';
+import {COMPONENT} from './labels.ts';
 
 /** Why pods do not run, in the words of Kubernetes: what a person would look up first. */
 export interface Problem {
@@ -11,7 +12,11 @@ export interface Problem {
 }
 
 const waiting = z.object({reason: z.string(), message: z.string().default('')});
-const terminated = z.object({reason: z.string().default('Error'), exitCode: z.int()});
+const terminated = z.object({
+  reason: z.string().default('Error'),
+  exitCode: z.int(),
+  message: z.string().default(''),
+});
 
 const podSchema = z.object({
   metadata: z.object({name: z.string()}),
@@ -24,7 +29,7 @@ const podSchema = z.object({
             image: z.string().default(''),
             ready: z.boolean().default(false),
             restartCount: z.int().default(0),
-            state: z.object({waiting: waiting.optional()}).default({}),
+            state: z.object({waiting: waiting.optional(), terminated: terminated.optional()}).default({}),
             lastState: z.object({terminated: terminated.optional()}).default({}),
           }),
         )
@@ -49,7 +54,8 @@ const LOOP_RESTARTS = 2;
  * The kubelet alternates between attempts and pauses, with messages that count up. A status that followed would be written again and again, so
  * both sides of each alternation are told in the same words.
  */
-const ofContainer = ({image, ready, restartCount, state, lastState}: ContainerStatus): Problem | undefined => {
+const ofContainer = (pod: string, status: ContainerStatus): Problem | undefined => {
+  const {image, ready, restartCount, state, lastState} = status;
   const reason = state.waiting?.reason;
   if (reason !== undefined && PULL_REASONS.has(reason)) {
     return {reason: 'ImagePullBackOff', message: `image ${image} cannot be pulled`};
@@ -57,13 +63,23 @@ const ofContainer = ({image, ready, restartCount, state, lastState}: ContainerSt
   if (reason === 'CrashLoopBackOff' || (!ready && restartCount >= LOOP_RESTARTS)) {
     const {terminated} = lastState;
     const why = terminated === undefined ? '' : `, last with exit code ${terminated.exitCode} (${terminated.reason})`;
-    return {reason: 'CrashLoopBackOff', message: `it ends again and again${why}`};
+    return {
+      reason: 'CrashLoopBackOff',
+      message: `it ends again and again${why}; see kubectl logs ${pod} --previous`,
+    };
+  }
+  // Of a Job: its pods are not restarted but replaced.
+  if (state.terminated !== undefined && state.terminated.exitCode !== 0) {
+    const {exitCode, reason: end, message} = state.terminated;
+    // Without a process there is no log, only what the runtime said.
+    const detail = end === 'StartError' ? oneLine(message) : `see kubectl logs ${pod}`;
+    return {reason: 'PodFailed', message: `it ended with exit code ${exitCode} (${end}); ${detail}`};
   }
   if (state.waiting === undefined || BENIGN.has(state.waiting.reason)) return undefined;
   return {reason: state.waiting.reason, message: state.waiting.message};
 };
 
-const ofPod = (object: KubeObject): Problem | undefined => {
+const ofPod = (object: KubeObject, children: Children): Problem | undefined => {
   const pod = podSchema.safeParse(object).data;
   if (pod === undefined) return undefined;
   const {name} = pod.metadata;
@@ -71,10 +87,33 @@ const ofPod = (object: KubeObject): Problem | undefined => {
     ({type, status, reason}) => type === 'PodScheduled' && status === 'False' && reason === 'Unschedulable',
   );
   if (unscheduled !== undefined) {
-    return {reason: 'Unschedulable', message: `pod ${name} fits on no node: ${unscheduled.message}`};
+    const claim = VOLUME_WORDS.test(unscheduled.message) ? waitingClaim(object, children) : '';
+    return {reason: 'Unschedulable', message: `pod ${name} fits on no node: ${unscheduled.message}${claim}`};
   }
-  const problem = pod.status.containerStatuses.flatMap((status) => ofContainer(status) ?? [])[0];
+  const problem = pod.status.containerStatuses.flatMap((status) => ofContainer(name, status) ?? [])[0];
   return problem && {...problem, message: `pod ${name}: ${problem.message}`.slice(0, 512)};
+};
+
+const VOLUME_WORDS = /persistentvolumeclaim|storageclass/i;
+const podVolumes = z.object({
+  spec: z.object({
+    volumes: z.array(z.object({persistentVolumeClaim: z.object({claimName: z.string()}).optional()})).default([]),
+  }),
+});
+
+/** The scheduler names neither the claim nor the class that a pod lacks. */
+const waitingClaim = (object: KubeObject, children: Children): string => {
+  const volumes = podVolumes.safeParse(object).data?.spec.volumes ?? [];
+  const waits = volumes.flatMap(({persistentVolumeClaim}) => {
+    const claim = persistentVolumeClaim && children.volume(persistentVolumeClaim.claimName);
+    return claim === undefined || claim.capacity !== undefined
+      ? []
+      : [{name: persistentVolumeClaim?.claimName, className: claim.className}];
+  })[0];
+  if (waits === undefined) return '';
+  const {name, className} = waits;
+  const wish = className === undefined ? 'a default storage class, which is missing' : `storage class ${className}`;
+  return ` (claim ${name} waits for ${wish}; see kubectl describe pvc/${name})`;
 };
 
 const ofDeployment = (object: KubeObject): Problem | undefined => {
@@ -93,17 +132,17 @@ const ofStatefulSet = ({metadata}: KubeObject, children: Children): Problem | un
   if (live.status.replicas >= replicas) return undefined;
   return {
     reason: 'FailedCreate',
-    message: `${live.status.replicas} of ${replicas} pods exist: a quota or Pod Security may forbid them, see kubectl describe statefulset/${metadata.name}`,
+    message: `${live.status.replicas} of ${replicas} pods exist: the server refuses the rest (a quota, a LimitRange, Pod Security, a missing PriorityClass); kubectl describe statefulset/${metadata.name} has its words`,
   };
 };
 
 /** The first problem of a component, in the order of names so that it does not change from pass to pass. */
-export const problemOf = (children: Children, component: Component): Problem | undefined =>
+export const problemOf = (children: Children, component: string | undefined): Problem | undefined =>
   children.all
     .filter(({metadata}) => metadata.labels?.[COMPONENT] === component && metadata.deletionTimestamp === undefined)
     .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
     .flatMap((object) => {
-      if (object.kind === KINDS.pod.kind) return ofPod(object) ?? [];
+      if (object.kind === KINDS.pod.kind) return ofPod(object, children) ?? [];
       if (object.kind === KINDS.statefulSet.kind) return ofStatefulSet(object, children) ?? [];
       return object.kind === KINDS.deployment.kind ? (ofDeployment(object) ?? []) : [];
     })[0];

@@ -9,7 +9,7 @@ import {redisDeployment} from './engines/redis-embedded/deployment.ts';
 import {KINDS} from './kinds.ts';
 import {floorOf} from './manifests/autoscaler.ts';
 import {adminApiDeployment, deviceApiDeployment, keeperDeployment, workerDeployment} from './manifests/deployment.ts';
-import {migrationJob} from './manifests/migration-job.ts';
+import {isVolumeReplaced, migrationJob} from './manifests/migration-job.ts';
 import {secretNames} from './manifests/secrets.ts';
 import {shardIds} from './manifests/topology.ts';
 
@@ -25,7 +25,8 @@ export interface WorkloadProgress {
   readonly settled: boolean;
 }
 
-export type MigrationState = 'absent' | 'running' | 'failed' | 'complete';
+/** `replaced`: it was complete, but the shard has another volume since, and nobody but a person knows what is on that. */
+export type MigrationState = 'absent' | 'running' | 'failed' | 'complete' | 'replaced';
 
 export interface MigrationProgress {
   readonly shardId: number;
@@ -64,6 +65,10 @@ const statefulProgress = (context: RegionContext, desired: Desired): WorkloadPro
   };
 };
 
+/**
+ * A Deployment's report may be older than its spec: then what it says of new pods says nothing. While the region is ready the operator has changed no
+ * template, or it would have said so in the status of the same pass; it is an autoscaler that changed the number, and that is no update.
+ */
 const deploymentProgress = (context: RegionContext, desired: Desired, floor: number): WorkloadProgress => {
   const live = context.children.workload(KINDS.deployment, desired.manifest.metadata.name);
   const written = isWritten(desired, live);
@@ -73,7 +78,11 @@ const deploymentProgress = (context: RegionContext, desired: Desired, floor: num
     live,
     written,
     available,
-    settled: written && available && live.status.updatedReplicas >= live.status.replicas && isObserved(live),
+    settled:
+      written &&
+      available &&
+      live.status.updatedReplicas >= live.status.replicas &&
+      (context.wasReady || isObserved(live)),
   };
 };
 
@@ -87,11 +96,16 @@ const migrationProgress = (context: RegionContext, shardId: number): MigrationPr
   const live = context.children.job(desired.manifest.metadata.name);
   const has = (type: string) => live?.status.conditions.find((item) => item.type === type && item.status === 'True');
   const failed = has('Failed');
+  const state = (): MigrationState => {
+    if (live === undefined) return 'absent';
+    if (has('Complete') !== undefined) return isVolumeReplaced(context, shardId) ? 'replaced' : 'complete';
+    return failed === undefined ? 'running' : 'failed';
+  };
   return {
     shardId,
     desired,
     written: live !== undefined && isWritten(desired, live),
-    state: live === undefined ? 'absent' : has('Complete') ? 'complete' : failed ? 'failed' : 'running',
+    state: state(),
     uid: live?.metadata.uid,
     failedAt: failed?.lastTransitionTime === undefined ? undefined : new Date(failed.lastTransitionTime),
   };

@@ -7,14 +7,15 @@ import {type ConditionInput, fails, type Finding, holds} from './conditions/cond
 import {brokerReady, cacheReady, databaseReady} from './conditions/data-tier.ts';
 import {routeReady} from './conditions/route-ready.ts';
 import {schemaMigrated} from './conditions/schema-migrated.ts';
-import {deletingSummary, invalidSummary, summaryOf, suspendedSummary} from './conditions/summary.ts';
+import {deletingSummary, invalidSummary, summaryOf, suspendedSummary, UPDATING} from './conditions/summary.ts';
 import {adminApiAvailable, deviceApiAvailable, keeperAvailable, workersAvailable} from './conditions/tier-available.ts';
 import {type RegionContext, type Release} from './context.ts';
+import {growing} from './engines/volume-claims.ts';
 import {eventsOf} from './events.ts';
 import {type Component, selectorOf, selectorText} from './labels.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 import {type Region} from './region.ts';
-import {topologyOf} from './manifests/topology.ts';
+import {shardIds, topologyOf} from './manifests/topology.ts';
 
 /** In the order in which a region comes up, so that the first that is lacking is the one to read about. */
 const CONDITIONS: readonly ((input: ConditionInput) => Finding)[] = [
@@ -79,19 +80,20 @@ const shardStatus = ({context, progress}: Pass): NonNullable<RegionStatus['shard
     const shard = progress.shards[id];
     const migration = progress.migrations[id]?.state;
     const ready = shard?.available === true;
+    const volume = context.children.volume(context.names.shardVolume(id));
     const slots = facts?.shards.find((fact) => fact.id === id)?.slots;
     const phase = (): 'Pending' | 'Starting' | 'Migrating' | 'Ready' | 'Failed' => {
       if (shard?.live === undefined) return 'Pending';
       if (!ready) return 'Starting';
       if (migration === 'complete') return 'Ready';
-      return migration === 'failed' ? 'Failed' : 'Migrating';
+      return migration === 'failed' || migration === 'replaced' ? 'Failed' : 'Migrating';
     };
     return {
       id,
       phase: phase(),
       ready,
       endpoint: `${rw.host}.${context.namespace}.svc:${rw.port}`,
-      storage: context.children.volumeSize(context.names.shardVolume(id)) ?? context.spec.postgres.storage.size,
+      storage: volume?.capacity ?? volume?.requested ?? context.spec.postgres.storage.size,
       ...(slots === undefined ? {} : {slots}),
       secretName: context.names.shard(id),
     };
@@ -107,18 +109,30 @@ const endpoints = ({spec}: RegionContext): NonNullable<RegionStatus['endpoints']
   };
 };
 
-const phaseOf = ({progress, region, held}: Pass, ready: boolean, stalled: boolean): Phase => {
-  if (ready) return 'Ready';
+const phaseOf = ({progress, region, held}: Pass, ready: Finding, {status: stalled}: Finding): Phase => {
+  if (ready.status === 'True') return 'Ready';
   const worked = region.status.version?.current !== undefined;
   if (worked) {
     const updating =
-      held.length > 0 || [...Object.values(progress.tiers), ...progress.shards].some(({written}) => !written);
-    return updating && !stalled ? 'Updating' : 'Degraded';
+      held.length > 0 ||
+      ready.reason === UPDATING ||
+      [...Object.values(progress.tiers), ...progress.shards].some(({written}) => !written);
+    return updating && stalled !== 'True' ? 'Updating' : 'Degraded';
   }
-  if (stalled) return 'Degraded';
+  if (stalled === 'True') return 'Degraded';
   if (progress.shards.every(({live}) => live === undefined)) return 'Pending';
   return dataSettled(progress) && !migrated(progress) ? 'Migrating' : 'Provisioning';
 };
+
+/** Data is served meanwhile, so this is nothing that the region waits for. */
+const growingVolumes = (context: RegionContext): Pass['held'] =>
+  [
+    ...shardIds(context).map((id) => ({component: 'database', claim: context.names.shardVolume(id)})),
+    {component: 'broker', claim: context.names.rabbitmqVolume},
+  ].flatMap(({component, claim}) => {
+    const reason = growing(context, claim);
+    return reason === undefined ? [] : [{component, reason}];
+  });
 
 /** One reason a component, whatever the number of its objects that wait. */
 const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingChanges']> =>
@@ -130,14 +144,14 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     holds('SpecValid', 'Valid', 'the spec keeps all rules'),
     ...CONDITIONS.map((find) => find({context, progress})),
   ];
-  const [ready, reconciling, stalled] = summaryOf(findings, progress, outcome);
+  const [ready, reconciling, stalled] = summaryOf({context, progress}, findings, outcome);
   const works = ready.status === 'True';
   const current = works ? context.version : region.status.version?.current;
   const slotMoves = factsOf(context)?.slotMoves;
   const {deviceApi, adminApi, workers} = progress.tiers;
   const status: RegionStatus = {
     observedGeneration: region.generation,
-    phase: phaseOf(pass, works, stalled.status === 'True'),
+    phase: phaseOf(pass, ready, stalled),
     message: ready.message,
     conditions: timed(region, [ready, reconciling, stalled, ...findings], now),
     version: {...(current === undefined ? {} : {current}), target: context.version, operator: release.version},
@@ -148,7 +162,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     shards: shardStatus(pass),
     endpoints: endpoints(context),
     ...(slotMoves === undefined ? {} : {slotMoves}),
-    pendingChanges: pendingChanges(held),
+    pendingChanges: pendingChanges([...held, ...growingVolumes(context)]),
   };
   return {status, events: eventsOf(region.status, status, outcome), next};
 };

@@ -11,9 +11,9 @@ const dataTier = (
   what: string,
   members: readonly WorkloadProgress[],
 ): Finding => {
-  if (!progress.prepared || members.every(({live}) => live === undefined)) {
-    return unknown(type, 'NotCreated', `${what} not created yet`);
-  }
+  if (members.every(({live}) => live === undefined)) return unknown(type, 'NotCreated', `${what} not created yet`);
+  // What runs goes on without them, but nothing could start anew.
+  if (!progress.prepared) return unknown(type, 'NotPrepared', 'a Secret or ConfigMap that it starts with is missing');
   const ready = members.filter(({available}) => available).length;
   const counted = `${ready}/${members.length} ${what} ready`;
   if (ready === members.length) return holds(type, 'Ready', counted);

@@ -3,12 +3,23 @@ import {problemOf} from '../problems.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 
 const TYPE = 'SchemaMigrated';
+/** A reason for which nothing goes on by itself. */
+export const VOLUME_REPLACED = 'VolumeReplaced';
 
 /** Whether every shard has the schema of this release. */
 export const schemaMigrated = ({context, progress: {migrations}}: ConditionInput): Finding => {
   const complete = migrations.filter(({state}) => state === 'complete').length;
   const counted = `${complete}/${migrations.length} shards at schema version ${SCHEMA_VERSION}`;
   if (complete === migrations.length) return holds(TYPE, 'Migrated', counted);
+  const replaced = migrations.find(({state}) => state === 'replaced');
+  if (replaced !== undefined) {
+    const {shardId, desired} = replaced;
+    return fails(
+      TYPE,
+      VOLUME_REPLACED,
+      `shard ${shardId} has another volume than the one that was migrated. Restore its data if there is a backup; then, or to begin without any, kubectl delete job/${desired.manifest.metadata.name}`,
+    );
+  }
   const failed = migrations.find(({state}) => state === 'failed');
   if (failed !== undefined) {
     const job = failed.desired.manifest.metadata.name;

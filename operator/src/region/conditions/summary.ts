@@ -1,7 +1,10 @@
 import {type Outcome} from '../../kube/controller.ts';
 import {describeKey} from '../../kube/object.ts';
 import {type Progress, type WorkloadProgress} from '../progress.ts';
-import {fails, type Finding, holds, unknown} from './condition.ts';
+import {COMPONENT} from '../labels.ts';
+import {problemOf} from '../problems.ts';
+import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
+import {VOLUME_REPLACED} from './schema-migrated.ts';
 
 /** Conditions that must be True for Ready; any other one only must not be False. */
 const NEEDED: ReadonlySet<string> = new Set([
@@ -43,6 +46,9 @@ const changed = (outcome: Outcome): readonly string[] =>
     )
     .map(({key}) => describeKey(key));
 
+/** The reason while a change rolls out and nothing is in its way. */
+export const UPDATING = 'Updating';
+
 type Summary = readonly [ready: Finding, reconciling: Finding, stalled: Finding];
 
 const stalledBy = (reason: string, message: string): Summary => [
@@ -58,12 +64,18 @@ const reconciling = (reason: string, message: string): Summary => [
 ];
 
 /** The three that kubectl, Argo CD and Flux understand, from everything else. At most one of them is True, and exactly one unless suspended. */
-export const summaryOf = (findings: readonly Finding[], progress: Progress, outcome: Outcome): Summary => {
+export const summaryOf = (
+  {context, progress}: ConditionInput,
+  findings: readonly Finding[],
+  outcome: Outcome,
+): Summary => {
   const stuck = firstOutcome(outcome, ['conflict', 'contested', 'immutable', 'refused']);
   if (stuck !== undefined) {
     const reason = REASONS[stuck.kind] ?? 'Refused';
     return stalledBy(reason, stuck.message);
   }
+  const replaced = findings.find(({reason}) => reason === VOLUME_REPLACED);
+  if (replaced !== undefined) return stalledBy(replaced.reason, replaced.message);
   const failed = firstOutcome(outcome, ['failed']);
   if (failed !== undefined) return reconciling('Retrying', failed.message);
 
@@ -73,10 +85,15 @@ export const summaryOf = (findings: readonly Finding[], progress: Progress, outc
   if (lacking !== undefined) return reconciling(lacking.reason, lacking.message);
 
   const unfinished = changed(outcome)[0];
-  if (unfinished !== undefined) return reconciling('Updating', `${unfinished} was changed`);
+  if (unfinished !== undefined) return reconciling(UPDATING, `${unfinished} was changed`);
   const rolling = workloadsOf(progress).find(({settled}) => !settled);
   if (rolling !== undefined) {
-    return reconciling('Updating', `${rolling.desired.manifest.metadata.name} is being updated`);
+    const {name, labels} = rolling.desired.manifest.metadata;
+    const problem = problemOf(context.children, labels?.[COMPONENT]);
+    const message = `${name} is being updated`;
+    return problem === undefined
+      ? reconciling(UPDATING, message)
+      : reconciling(problem.reason, `${message}: ${problem.message}`);
   }
   return [
     holds('Ready', 'Ready', 'the region works'),

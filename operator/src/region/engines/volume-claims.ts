@@ -28,6 +28,14 @@ export const claims = (context: RegionContext, storage: Storage, selector: objec
   ],
 });
 
+/** Why a volume is not as large yet as its claim: the driver, or a file system that waits for its pod to start again. */
+export const growing = ({children}: RegionContext, claim: string): string | undefined => {
+  const live = children.volume(claim);
+  return live?.capacity === undefined || quantityBytes(live.capacity) >= quantityBytes(live.requested)
+    ? undefined
+    : `volume of claim ${claim} grows from ${live.capacity} to ${live.requested}`;
+};
+
 /** A claim that is smaller than the spec says, with its new size. */
 export const grownVolume = (
   context: RegionContext,
@@ -35,8 +43,9 @@ export const grownVolume = (
   size: string,
   options: {readonly component: 'postgres' | 'rabbitmq'; readonly shardId?: number},
 ): readonly Desired[] => {
-  const live = context.children.volumeSize(claim);
-  if (live === undefined || quantityBytes(live) >= quantityBytes(size)) return [];
+  const live = context.children.volume(claim);
+  // Only a claim that has its volume can grow.
+  if (live?.capacity === undefined || quantityBytes(live.requested) >= quantityBytes(size)) return [];
   return [
     {
       manifest: {
@@ -49,6 +58,8 @@ export const grownVolume = (
         spec: {resources: {requests: {storage: size}}},
       },
       ownership: 'none',
+      // Under deletionPolicy Delete it is controlled by its StatefulSet, which is ours. Another object of this name would be the shard's volume as well.
+      adopt: true,
     },
   ];
 };

@@ -1,0 +1,78 @@
+import {expect, test} from '@jest/globals';
+import {SimulatedRegion} from './testing/simulated-region.ts';
+import {brokenLaws} from './testing/status-laws.ts';
+
+const MINIMAL = {region: 'eu-west', postgres: {shards: 1}};
+const CLAIM = 'data-eu-pg-0-0';
+const JOB = 'eu-migrate-0-v1';
+
+/** As the StatefulSet's controller makes it; `capacity` once a volume is bound to it. */
+const setClaim = (region: SimulatedRegion, uid: string, requested: string, capacity?: string): void => {
+  region.objects.set(`v1/PersistentVolumeClaim/sync/${CLAIM}`, {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {name: CLAIM, namespace: 'sync', uid, resourceVersion: '1'},
+    spec: {resources: {requests: {storage: requested}}},
+    status: capacity === undefined ? {phase: 'Pending'} : {phase: 'Bound', capacity: {storage: capacity}},
+  });
+};
+
+const requestOf = (region: SimulatedRegion): string => JSON.stringify(region.find('PersistentVolumeClaim', CLAIM));
+
+const stalled = (region: SimulatedRegion) => region.status.conditions?.find(({type}) => type === 'Stalled');
+
+test('volumes grow, their sets keep the size they were made with, and the status has the size that there is', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  setClaim(region, 'claim', '10Gi', '10Gi');
+  region.settle();
+  region.change({postgres: {shards: 1, storage: {size: '20Gi'}}});
+  region.settle();
+  expect(requestOf(region)).toContain('"storage":"20Gi"');
+  expect(JSON.stringify(region.find('StatefulSet', 'eu-pg-0')?.['spec'])).toContain('"storage":"10Gi"');
+  expect(region.status).toMatchObject({
+    phase: 'Ready',
+    shards: [{storage: '10Gi'}],
+    pendingChanges: [{component: 'database', reason: `volume of claim ${CLAIM} grows from 10Gi to 20Gi`}],
+  });
+  setClaim(region, 'claim', '20Gi', '20Gi');
+  region.settle();
+  expect(region.status).toMatchObject({phase: 'Ready', shards: [{storage: '20Gi'}], pendingChanges: []});
+});
+
+test('a claim that has no volume yet is not grown', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  region.change({postgres: {shards: 1, storage: {size: '20Gi'}}});
+  setClaim(region, 'claim', '10Gi');
+  region.settle();
+  expect(requestOf(region)).toContain('"storage":"10Gi"');
+  setClaim(region, 'claim', '10Gi', '10Gi');
+  region.settle();
+  expect(requestOf(region)).toContain('"storage":"20Gi"');
+});
+
+test('a shard whose volume was replaced waits for a person and is migrated again when the Job is deleted', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  setClaim(region, 'first', '10Gi', '10Gi');
+  region.settle();
+  expect(region.status.phase).toBe('Ready');
+
+  setClaim(region, 'second', '10Gi', '10Gi');
+  region.settle();
+  expect(stalled(region)).toMatchObject({status: 'True', reason: 'VolumeReplaced'});
+  expect(stalled(region)?.message).toContain(`kubectl delete job/${JOB}`);
+  expect(region.status).toMatchObject({phase: 'Degraded', shards: [{phase: 'Failed'}]});
+  expect(region.events.map(({reason}) => reason)).toContain('Stalled');
+
+  region.objects.delete(`batch/v1/Job/sync/${JOB}`);
+  region.settle();
+  region.completeJobs();
+  region.settle();
+  expect(region.status.phase).toBe('Ready');
+  // The claim may be out of sight for a while; that says nothing about its volume.
+  region.objects.delete(`v1/PersistentVolumeClaim/sync/${CLAIM}`);
+  region.settle();
+  setClaim(region, 'third', '10Gi', '10Gi');
+  region.settle();
+  expect(stalled(region)?.reason).toBe('VolumeReplaced');
+  for (const {status, generation} of region.statuses) expect(brokenLaws(status, generation)).toEqual([]);
+});
