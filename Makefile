@@ -22,7 +22,7 @@ test: ready-cluster ## everything: check, integration, end to end; the last line
 	@node scripts/test/main.ts
 
 .PHONY: check
-check: ready ## seconds, no servers: format, lint, types, imports, dead code, generated files, unit tests
+check: ready ## about a minute, no servers: format, lint, types, imports, dead code, generated files, unit tests
 	@node scripts/check/main.ts $(if $(JEST_JSON),--jest-json "$(JEST_JSON)")
 
 .PHONY: up
