@@ -67,6 +67,20 @@ const start = (userAgent: string): ReturnType<typeof testLog> => {
   return log;
 };
 
+/** Makes a region, as soon as its kind is served. */
+const declare = (name: string, spec: object): Promise<unknown> => {
+  const body = {apiVersion: API_VERSION, kind: KIND, metadata: {name}, spec};
+  let last: unknown;
+  return eventually(
+    async () =>
+      server.client.send({method: 'POST', path: REGIONS, body, signal: forever}).catch((error: unknown) => {
+        last = error;
+        return undefined;
+      }),
+    () => `region ${name} was not made: ${String(last)}`,
+  );
+};
+
 const children = async ({apiVersion, kind}: Kind): Promise<readonly KubeObject[]> => {
   const path = await discovery.collectionPath({apiVersion, kind}, 'default', forever);
   const query = {labelSelector: `${MANAGED_BY}=${MANAGER}`};
@@ -146,18 +160,10 @@ const WRITES = ['create', 'update', 'patch', 'delete'];
 
 test('a region comes up, rests, is repaired in every kind of child, and survives a restart of the operator', async () => {
   const log = start('first');
-  await eventually(
-    async () => {
-      const body = {
-        apiVersion: API_VERSION,
-        kind: KIND,
-        metadata: {name: 'eu'},
-        spec: {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}},
-      };
-      return server.client.send({method: 'POST', path: REGIONS, body, signal: forever}).catch(() => undefined);
-    },
-    () => 'the kind is not served',
-  );
+  await declare('eu', {
+    region: 'eu-west',
+    ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'},
+  });
   await becomesReady('eu', log);
   const made = await all();
   const kinds = new Set(made.map(({kind}) => kind));
@@ -204,3 +210,61 @@ test('a region comes up, rests, is repaired in every kind of child, and survives
   await sleep(1_000);
   expect(await requestsOf('second', from, WRITES)).toEqual([]);
 }, 180_000);
+
+/** The claim that the StatefulSet's controller makes, under deletionPolicy Delete with the set as its owner. */
+const makeClaim = async (setName: string): Promise<string> => {
+  const set = (await children(KINDS.statefulSet)).find(({metadata}) => metadata.name === setName);
+  if (set === undefined) throw new Error(`no StatefulSet ${setName}`);
+  const {apiVersion, kind, metadata} = set;
+  // Of our own manifest, as the server answers it.
+  const {volumeClaimTemplates} = set['spec'] as {
+    readonly volumeClaimTemplates: readonly [{readonly metadata: {readonly labels: object}; readonly spec: object}];
+  };
+  const [template] = volumeClaimTemplates;
+  const name = `data-${setName}-0`;
+  const ownerReferences = [
+    {apiVersion, kind, name: setName, uid: metadata.uid, controller: true, blockOwnerDeletion: true},
+  ];
+  const claims = '/api/v1/namespaces/default/persistentvolumeclaims';
+  const body = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: {name, labels: template.metadata.labels, ownerReferences},
+    spec: {...template.spec, volumeName: 'some-volume'},
+  };
+  await server.client.send({method: 'POST', path: claims, body, signal: forever});
+  return `${claims}/${name}`;
+};
+
+test('a volume grows once it is there, also one that is deleted with the region', async () => {
+  const classes = '/apis/storage.k8s.io/v1/storageclasses';
+  const growable = {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: {name: 'growable'},
+    provisioner: 'example.com/disk',
+    allowVolumeExpansion: true,
+  };
+  await server.client.send({method: 'POST', path: classes, body: growable, signal: forever});
+  const log = start('third');
+  const storage = {size: '1Gi', className: 'growable'};
+  await declare('us', {region: 'us-east', deletionPolicy: 'Delete', postgres: {shards: 1, storage}});
+  await becomesReady('us', log);
+  const claim = await makeClaim('us-pg-0');
+  const contentType = 'application/merge-patch+json';
+  const patch = (path: string, body: object) =>
+    server.client.send({method: 'PATCH', path, contentType, body, signal: forever});
+  await patch(`${REGIONS}/us`, {spec: {postgres: {storage: {size: '2Gi'}}}});
+  await becomesReady('us', log);
+
+  await patch(`${claim}/status`, {status: {phase: 'Bound', capacity: {storage: '1Gi'}}});
+  let last = '';
+  await eventually(
+    async () => {
+      last = JSON.stringify((await server.client.send({method: 'GET', path: claim, signal: forever})).body);
+      return last.includes('"requests":{"storage":"2Gi"}') ? true : undefined;
+    },
+    () => `the claim is ${last}; log:\n${log.lines.slice(-20).join('\n')}`,
+  );
+  await becomesReady('us', log);
+}, 90_000);

@@ -1,25 +1,19 @@
 import {z} from 'zod';
-
-const host = z
-  .string()
-  .max(253)
-  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/);
-
-const objectName = z.string().min(1).max(253);
+import {dnsName} from './object-name.ts';
 
 export const ingress = z
   .object({
     enabled: z.boolean().default(true).describe('Whether the hosts below are routed to the region.'),
-    host: host.optional().describe('Host name that devices use. Without it device-api gets no route.'),
-    adminHost: host.optional().describe('Host name that people use. Without it admin-api gets no route.'),
-    className: objectName
+    host: dnsName.optional().describe('Host name that devices use. Without it device-api gets no route.'),
+    adminHost: dnsName.optional().describe('Host name that people use. Without it admin-api gets no route.'),
+    className: dnsName
       .optional()
       .describe("Ingress class. Default: the cluster's default class. Not together with `gatewayRef`."),
     gatewayRef: z
       .object({
-        name: objectName.describe('Name of the Gateway.'),
-        namespace: objectName.optional().describe("Its namespace. Default: the region's."),
-        sectionName: objectName.optional().describe('The listener to attach to. Default: all that fit.'),
+        name: dnsName.describe('Name of the Gateway.'),
+        namespace: dnsName.optional().describe("Its namespace. Default: the region's."),
+        sectionName: dnsName.optional().describe('The listener to attach to. Default: all that fit.'),
       })
       .optional()
       .describe('A Gateway (gateway.networking.k8s.io) that routes the hosts, with HTTPRoutes instead of Ingresses.'),
@@ -34,7 +28,7 @@ export const ingress = z
           .enum(['None', 'Secret'])
           .default('None')
           .describe('None: the route is plain HTTP (or the Gateway ends TLS). Secret: a certificate from a Secret.'),
-        secretName: objectName
+        secretName: dnsName
           .optional()
           .describe('Secret of type kubernetes.io/tls with a certificate for both hosts. Required in mode Secret.'),
       })

@@ -40,8 +40,13 @@ export const acceptedOf = ({region, postgres, rabbitmq}: RegionSpec): Accepted =
   rabbitmq: {partitions: rabbitmq.partitions, storage: rabbitmq.storage},
 });
 
+type Toleration = RegionSpec['scheduling']['tolerations'][number];
+
 const NAME = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 const PARAMETER_NAME = /^[a-z_][a-z0-9_]*([.][a-z_][a-z0-9_]*)?$/;
+/** As that of a label, but in any case. */
+const ANNOTATION_KEY =
+  /^([A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?[/])?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 /** Syntax of label keys and values (Kubernetes: "Labels and Selectors"). The length of a key's name, 63, is part of it. */
 const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?[/])?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
@@ -133,6 +138,44 @@ const labelRule = (at: string, of: (spec: RegionSpec) => Readonly<Record<string,
     holds: ({spec}) =>
       Object.entries(of(spec)).every(([name, value]) => LABEL_KEY.test(name) && LABEL_VALUE.test(value)),
   });
+
+const annotationRule = (at: string, of: (spec: RegionSpec) => Readonly<Record<string, string>>): Rule =>
+  always({
+    at,
+    field: '',
+    cel: `self.all(name, name.matches('${ANNOTATION_KEY.source}'))`,
+    message: 'keys must be those of Kubernetes annotations, e.g. example.com/team',
+    holds: ({spec}) => Object.keys(of(spec)).every((name) => ANNOTATION_KEY.test(name)),
+  });
+
+/** Kubernetes judges tolerations only in a pod; one that it refuses would stop every change of every workload. */
+const tolerationRules = (): readonly Rule[] => {
+  const toleration = (cel: string, message: string, holds: (item: Toleration) => boolean): Rule =>
+    always({
+      at: 'spec.scheduling.tolerations',
+      field: '',
+      cel: `self.all(t, ${cel})`,
+      message,
+      holds: ({spec}) => spec.scheduling.tolerations.every(holds),
+    });
+  return [
+    toleration(
+      "t.operator == 'Exists' ? !has(t.value) || t.value == '' : has(t.key) && t.key != ''",
+      'operator Exists takes no value, and operator Equal (the default) needs a key',
+      ({operator, key = '', value = ''}) => (operator === 'Exists' ? value === '' : key !== ''),
+    ),
+    toleration(
+      "!has(t.tolerationSeconds) || (has(t.effect) && t.effect == 'NoExecute')",
+      'tolerationSeconds needs effect NoExecute',
+      ({tolerationSeconds, effect}) => tolerationSeconds === undefined || effect === 'NoExecute',
+    ),
+    toleration(
+      `(!has(t.key) || t.key == '' || t.key.matches('${LABEL_KEY.source}')) && (!has(t.value) || t.value.matches('${LABEL_VALUE.source}'))`,
+      'keys and values must be those of Kubernetes labels, e.g. example.com/team and blue',
+      ({key = '', value = ''}) => (key === '' || LABEL_KEY.test(key)) && LABEL_VALUE.test(value),
+    ),
+  ];
+};
 
 const keysWithout = (record: Readonly<Record<string, unknown>>, prefixes: readonly string[]): boolean =>
   Object.keys(record).every((key) => !prefixes.some((prefix) => key.startsWith(prefix)));
@@ -246,7 +289,9 @@ export const RULES: readonly Rule[] = [
     message: 'mode Secret needs secretName',
     holds: ({spec}) => spec.ingress.tls.mode !== 'Secret' || spec.ingress.tls.secretName !== undefined,
   }),
+  annotationRule('spec.ingress.annotations', (spec) => spec.ingress.annotations),
   labelRule('spec.scheduling.nodeSelector', (spec) => spec.scheduling.nodeSelector),
+  ...tolerationRules(),
   labelRule('spec.common.labels', (spec) => spec.common.labels),
   always({
     at: 'spec.common.labels',
@@ -255,6 +300,7 @@ export const RULES: readonly Rule[] = [
     message: 'labels that begin with pisync.io/ or app.kubernetes.io/ are set by the operator',
     holds: ({spec}) => keysWithout(spec.common.labels, ['pisync.io/', 'app.kubernetes.io/']),
   }),
+  annotationRule('spec.common.annotations', (spec) => spec.common.annotations),
   always({
     at: 'spec.common.annotations',
     field: '',

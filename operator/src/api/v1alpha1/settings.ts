@@ -1,4 +1,5 @@
 import {z} from 'zod';
+import {dnsName} from './object-name.ts';
 
 /** The sections that are only a few values each. */
 export const capacity = z
@@ -93,7 +94,7 @@ export const scheduling = z
       .default([])
       .meta({'x-kubernetes-list-type': 'atomic'})
       .describe('Taints that pods tolerate.'),
-    priorityClassName: z.string().min(1).max(253).optional().describe('PriorityClass of all pods.'),
+    priorityClassName: dnsName.optional().describe('PriorityClass of all pods.'),
   })
   .prefault({})
   .describe('Where pods run. They are spread over zones and nodes as far as that is possible.');
@@ -133,7 +134,7 @@ export const images = z
       ),
     pullPolicy: z.enum(['IfNotPresent', 'Always', 'Never']).default('IfNotPresent').describe('When nodes pull images.'),
     pullSecrets: z
-      .array(z.object({name: z.string().min(1).max(253).describe('Name of a Secret of type dockerconfigjson.')}))
+      .array(z.object({name: dnsName.describe('Name of a Secret of type dockerconfigjson.')}))
       .max(8)
       .default([])
       .meta({'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name']})

@@ -1,4 +1,5 @@
 import {z} from 'zod';
+import {dnsName} from './object-name.ts';
 import {byteSize} from './quantity.ts';
 
 /** A persistent volume of `owner`. The rules about change are in rules.ts. */
@@ -8,10 +9,7 @@ export const storage = (owner: string, size: string) =>
       size: byteSize
         .default(size)
         .describe('Size of the volume, e.g. `50Gi`. It may only grow, and the storage class must allow expansion.'),
-      className: z
-        .string()
-        .min(1)
-        .max(253)
+      className: dnsName
         .optional()
         .describe(
           "Storage class. Default: the cluster's own default class. It cannot be changed, added or removed later.",

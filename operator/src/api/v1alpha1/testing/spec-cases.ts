@@ -40,6 +40,20 @@ export const GOOD_SPECS: readonly (readonly [what: string, spec: Readonly<Record
     {region, keeper: {resources: {requests: {cpu: 1, memory: '0.5Gi'}, limits: {cpu: '1500m', memory: 536_870_912}}}},
   ],
   [
+    'tolerations of all kinds',
+    {
+      region,
+      scheduling: {
+        tolerations: [
+          {operator: 'Exists'},
+          {key: 'example.com/disk', value: 'ssd', effect: 'NoSchedule'},
+          {key: 'a', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 30},
+        ],
+      },
+    },
+  ],
+  ['annotations of all kinds', {region, ingress: {annotations: {'Example.com/A_b.c': 'any text'}}}],
+  [
     'settings of PostgreSQL',
     {region, postgres: {parameters: {work_mem: '16MB', 'auto_explain.log_min_duration': '1s'}}},
   ],
@@ -126,6 +140,41 @@ export const BAD_SPECS: readonly BadSpec[] = [
     what: 'an annotation of ours',
     spec: {region, common: {annotations: {'pisync.io/applied': 'x'}}},
     path: 'spec.common.annotations',
+  },
+  {
+    what: 'an annotation with a blank',
+    spec: {region, ingress: {annotations: {'example.com/a b': ''}}},
+    path: 'spec.ingress.annotations',
+  },
+  {
+    what: 'a toleration of everything with a value',
+    spec: {region, scheduling: {tolerations: [{operator: 'Exists', value: 'a'}]}},
+    path: 'spec.scheduling.tolerations',
+  },
+  {
+    what: 'a toleration without a key',
+    spec: {region, scheduling: {tolerations: [{value: 'a'}]}},
+    path: 'spec.scheduling.tolerations',
+  },
+  {
+    what: 'a toleration for a while of what evicts nobody',
+    spec: {region, scheduling: {tolerations: [{key: 'a', effect: 'NoSchedule', tolerationSeconds: 3}]}},
+    path: 'spec.scheduling.tolerations',
+  },
+  {
+    what: 'a toleration with a bad key',
+    spec: {region, scheduling: {tolerations: [{key: 'a b'}]}},
+    path: 'spec.scheduling.tolerations',
+  },
+  {
+    what: 'a priority class that no object can be called',
+    spec: {region, scheduling: {priorityClassName: 'Very High'}},
+    path: 'spec.scheduling.priorityClassName',
+  },
+  {
+    what: 'a storage class that no object can be called',
+    spec: {region, postgres: {storage: {className: 'fast/ssd'}}},
+    path: 'spec.postgres.storage.className',
   },
   {what: 'a name of 60 characters', name: 'a'.repeat(60), spec: {region}, path: 'metadata.name'},
   {what: 'a name that begins with a digit', name: '9lives', spec: {region}, path: 'metadata.name'},
