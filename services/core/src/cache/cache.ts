@@ -49,6 +49,18 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
     registers: [registry],
   });
 
+  const followPassword = (redis: Redis): void => {
+    redis.on('close', () => {
+      // The next attempt, which is at least 100 ms away, uses what the file says by then.
+      password().then(
+        (next) => {
+          if (next !== undefined) redis.options.password = next;
+        },
+        () => undefined,
+      );
+    });
+  };
+
   const open = (first: string | undefined): Redis => {
     const redis = new Redis({
       host: endpoint.host,
@@ -74,15 +86,7 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
     redis.on('ready', () => {
       lastReason = '';
     });
-    redis.on('close', () => {
-      // The next attempt, which is at least 100 ms away, uses what the file says by then.
-      password().then(
-        (next) => {
-          if (next !== undefined) redis.options.password = next;
-        },
-        () => undefined,
-      );
-    });
+    followPassword(redis);
     redis.connect().catch(() => undefined);
     return redis;
   };
@@ -113,6 +117,7 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
       if (subscriber === undefined) {
         const opened = commands.duplicate({commandTimeout: 5000, lazyConnect: true});
         subscriber = opened;
+        followPassword(opened);
         opened.on('error', () => undefined);
         opened.on('message', (from: string, message: string) => {
           for (const each of listeners.get(from) ?? []) each(message);
