@@ -28,7 +28,8 @@ export const runPrinted = (argv: readonly string[], stdin = ''): Promise<string>
     const child = spawn(program, args, {cwd: root, stdio: ['pipe', 'pipe', 'inherit']});
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (part: string) => (text += part));
-    child.stdin.end(stdin);
+    // A program that ends without reading its input closes the pipe: its code says whether that was right.
+    child.stdin.on('error', () => undefined).end(stdin);
     child.on('error', reject);
     child.on('close', (code) =>
       code === 0 ? resolve(text) : reject(new Error(`${argv.join(' ')} ended with ${code ?? 'a signal'}`)),
