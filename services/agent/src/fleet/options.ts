@@ -1,5 +1,6 @@
 /** The command line of pisync-fleet. */
 import {parseArgs} from 'node:util';
+import {problemOfUrl} from '../client/region-url.ts';
 
 export const FLEET_HELP = `pisync-fleet: simulates many devices, and judges what became of what they sent
 
@@ -113,7 +114,7 @@ const parseRun = (args: readonly string[]): FleetCommand => {
   const read = new Reader();
   const durationMs = read.number('duration', values.duration, 30, 0, false) * 1000;
   const options: RunOptions = {
-    url: read.required('url', values.url),
+    url: values.url ?? '',
     host: values.host,
     tokenFile: read.required('enrolment-token-file', values['enrolment-token-file']),
     devices: read.number('devices', values.devices, 1000, 1, true),
@@ -131,7 +132,8 @@ const parseRun = (args: readonly string[]): FleetCommand => {
     caFile: values['ca-file'],
     insecure: values.insecure ?? false,
   };
-  if (options.url !== '' && !URL.canParse(options.url)) read.problems.push(`--url is not a URL: "${options.url}"`);
+  const urlProblem = problemOfUrl(options.url);
+  if (urlProblem !== undefined) read.problems.unshift(urlProblem);
   return read.problems.length > 0 ? {kind: 'wrong', problems: read.problems} : {kind: 'run', options};
 };
 

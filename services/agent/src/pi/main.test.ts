@@ -93,10 +93,14 @@ test.each([
   [['--url', 'https://eu.sync.example.com/v1']],
   [['--url', 'https://me:secret@eu.sync.example.com']],
   [['--name', 'x'.repeat(129)]],
-])('says what is wrong with its command line: %j', async (wrong) => {
-  const {code, log} = await agent(...wrong);
-  expect({code, log}).toEqual({code: 2, log: expect.stringContaining(wrong[0] ?? '')});
-});
+])(
+  'says what is wrong with its command line: %j',
+  async (wrong) => {
+    const {code, log} = await agent(...wrong);
+    expect({code, log}).toEqual({code: 2, log: expect.stringContaining(wrong[0] ?? '')});
+  },
+  30_000,
+);
 
 test('leaves a state folder to the agent that has it, until that one ends', async () => {
   let second: Promise<Ended> | undefined;
@@ -146,7 +150,7 @@ test('says what is wrong with its state folder', async () => {
   writeFileSync(join(folder, 'state'), 'a file');
   const {code, log} = await agent('--once');
   expect({code, log}).toEqual({code: 1, log: expect.stringContaining(`${join(folder, 'state')}: it must be a folder`)});
-});
+}, 30_000);
 
 test('does not give the identity of one device to another', async () => {
   await agent('--once');

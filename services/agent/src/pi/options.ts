@@ -1,5 +1,6 @@
 /** The command line of pisync-agent. */
 import {parseArgs} from 'node:util';
+import {problemOfUrl} from '../client/region-url.ts';
 
 export const AGENT_HELP = `pisync-agent: measures the machine it runs on and syncs with a PiSync region
 
@@ -83,18 +84,6 @@ const LONGEST_S = 24 * 3600;
 const LONGEST_NAME = 128;
 
 const atMost = (max: number): string => (max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`);
-
-const problemOfUrl = (text: string): string | undefined => {
-  if (text === '') return '--url is missing';
-  const url = URL.parse(text);
-  if (url === null || !['http:', 'https:'].includes(url.protocol))
-    return `--url must begin with https:// or http:// and a host name, not "${text}"`;
-  const {pathname, search, hash, username, password} = url;
-  if (username !== '' || password !== '') return '--url must not have a user name or password in it';
-  return pathname === '/' && search === '' && hash === ''
-    ? undefined
-    : `--url must be an address without a path, such as ${url.origin}`;
-};
 
 export const parseAgentCommand = (args: readonly string[]): AgentCommand => {
   let values: ReturnType<typeof parse>;
