@@ -17,6 +17,7 @@ import {secrets} from './manifests/secrets.ts';
 import {service} from './manifests/service.ts';
 import {factsConfigMap, shardIds, topologyConfigMap} from './manifests/topology.ts';
 import {SERVICE_PORT} from './names.ts';
+import {type Problem} from './problems.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 
 /** A manifest that should exist. */
@@ -41,6 +42,7 @@ export interface PartInput {
   readonly context: RegionContext;
   readonly progress: Progress;
   readonly gatewayApi: boolean;
+  readonly certificate: Problem | undefined;
   readonly now: Date;
 }
 
@@ -240,9 +242,12 @@ const formerIngress = ({children, spec, namespace}: RegionContext, name: string)
   return [{desired, hold: `stays until Gateway ${gatewayRef.name} has accepted the HTTPRoute`}];
 };
 
+/** Nobody tells us when the Secret comes. */
+const CERTIFICATE_RETRY_MS = 20_000;
+
 export const routes: Part = {
   name: 'routes',
-  build: ({context, gatewayApi}) => {
+  build: ({context, gatewayApi, certificate}) => {
     const {names, spec} = context;
     const {host, adminHost, gatewayRef} = spec.ingress;
     const missing = gatewayRef !== undefined && !gatewayApi;
@@ -258,6 +263,7 @@ export const routes: Part = {
         ...(host === undefined ? [] : formerIngress(context, names.deviceApi)),
         ...(adminHost === undefined ? [] : formerIngress(context, names.adminApi)),
       ],
+      ...(certificate === undefined ? {} : {lookAgainMs: CERTIFICATE_RETRY_MS}),
     };
   },
 };

@@ -1,7 +1,7 @@
 import {judge} from '../api/v1alpha1/guard.ts';
 import {type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type ComponentPlan, type Plan, type Surplus} from '../kube/controller.ts';
-import {controllerOf, keyText, keyOf, refOf} from '../kube/object.ts';
+import {controllerOf, keyText, keyOf, type KubeObject, refOf} from '../kube/object.ts';
 import {acceptedBefore} from './accepted.ts';
 import {type RegionContext, contextOf, type Release} from './context.ts';
 import {KINDS} from './kinds.ts';
@@ -34,18 +34,19 @@ const PRUNED_KINDS: ReadonlySet<string> = new Set(
 
 /** From what is seen to what should be written. Pure: the same observation at the same time gives the same plan. */
 export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> => {
-  const {region, children, gatewayApi} = observed;
+  const {region, children, gatewayApi, certificate} = observed;
   // What is left to do is the garbage collector's.
   if (region.deleting) return {components: [], conclude: () => concludeDeleting(region, now)};
 
-  const verdict = judge(region.name, region.spec, acceptedBefore(region.name, children));
+  const before = acceptedBefore(region.name, children);
+  const verdict = judge(region.name, region.spec, before);
   if (verdict.kind === 'invalid')
-    return {components: [], conclude: () => concludeInvalid(region, verdict.problems, now)};
+    return {components: [], conclude: () => concludeInvalid(region, verdict.problems, before, now)};
   if (verdict.spec.suspend) return {components: [], conclude: () => concludeSuspended(region, now)};
 
   const context = contextOf(region, verdict.spec, release, children);
   const progress = progressOf(context);
-  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, gatewayApi, now})}));
+  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, gatewayApi, certificate, now})}));
   const components: readonly ComponentPlan[] = [
     ...built.map(({name, wanted, surplus}) => ({
       name,
@@ -70,6 +71,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
         region,
         context,
         progress,
+        certificate,
         outcome,
         now,
         release,
@@ -81,18 +83,23 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   };
 };
 
-/** What we own and no longer want. */
+/** What we own and no longer want; also what an earlier region of this name has left (`kubectl delete --cascade=orphan`), as far as it bears one of our names. */
 const surplusOf = (
   {region, children}: Observed,
-  {namespace}: RegionContext,
+  {namespace, names}: RegionContext,
   wanted: readonly parts.Wanted[],
 ): readonly Surplus[] => {
   const keep = new Set(wanted.map(({desired}) => keyText({...keyOf(desired.manifest), namespace})));
+  const ours = new Set(Object.values(names).filter((name) => typeof name === 'string'));
+  const isOurs = (object: KubeObject): boolean => {
+    const controller = controllerOf(object);
+    return controller === undefined ? ours.has(object.metadata.name) : controller.uid === region.object.metadata.uid;
+  };
   return children.all
     .filter(
       (object) =>
         PRUNED_KINDS.has(object.kind) &&
-        controllerOf(object)?.uid === region.object.metadata.uid &&
+        isOurs(object) &&
         object.metadata.deletionTimestamp === undefined &&
         !keep.has(keyText(keyOf(object))),
     )

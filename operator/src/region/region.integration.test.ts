@@ -268,3 +268,30 @@ test('a volume grows once it is there, also one that is deleted with the region'
   );
   await becomesReady('us', log);
 }, 90_000);
+
+test('a region whose certificate does not exist says so, and works when it does', async () => {
+  const log = start('fourth');
+  await declare('ap', {
+    region: 'ap-south',
+    postgres: {shards: 1},
+    ingress: {host: 'ap.sync.example.com', tls: {mode: 'Secret', secretName: 'ap-cert'}},
+  });
+  let last: unknown;
+  await eventually(
+    async () => {
+      await playControllers();
+      last = (await server.client.send({method: 'GET', path: `${REGIONS}/ap`, signal: forever})).body;
+      return JSON.stringify(last).includes('"reason":"CertificateMissing"') ? true : undefined;
+    },
+    () => `the region is ${JSON.stringify(last)}; log:\n${log.lines.slice(-20).join('\n')}`,
+  );
+  const data = {'tls.crt': 'Yw==', 'tls.key': 'aw=='};
+  const secret = {apiVersion: 'v1', kind: 'Secret', metadata: {name: 'ap-cert'}, data};
+  await server.client.send({
+    method: 'POST',
+    path: '/api/v1/namespaces/default/secrets',
+    body: secret,
+    signal: forever,
+  });
+  await becomesReady('ap', log);
+}, 90_000);

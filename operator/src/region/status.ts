@@ -1,5 +1,6 @@
 import {factsSchema, FACTS_KEY, type Facts} from '@pisync/contract/facts';
 import {type SpecProblem} from '../api/v1alpha1/guard.ts';
+import {type Accepted} from '../api/v1alpha1/rules.ts';
 import {type Condition, type Phase, type RegionStatus, type TierStatus} from '../api/v1alpha1/status.ts';
 import {type Conclusion, type Next, type Outcome} from '../kube/controller.ts';
 import {autoscalingActive} from './conditions/autoscaling-active.ts';
@@ -13,6 +14,7 @@ import {type RegionContext, type Release} from './context.ts';
 import {growing} from './engines/volume-claims.ts';
 import {eventsOf} from './events.ts';
 import {type Component, selectorOf, selectorText} from './labels.ts';
+import {type Problem} from './problems.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 import {type Region} from './region.ts';
 import {shardIds, topologyOf} from './manifests/topology.ts';
@@ -36,6 +38,7 @@ interface Pass {
   readonly region: Region;
   readonly context: RegionContext;
   readonly progress: Progress;
+  readonly certificate: Problem | undefined;
   readonly outcome: Outcome;
   readonly now: Date;
   readonly release: Release;
@@ -139,12 +142,12 @@ const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingCh
   [...new Map(held.toReversed().map((item) => [item.component, item] as const)).values()].toReversed();
 
 export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
-  const {region, context, progress, outcome, now, release, held, next} = pass;
+  const {region, context, progress, certificate, outcome, now, release, held, next} = pass;
   const findings = [
     holds('SpecValid', 'Valid', 'the spec keeps all rules'),
-    ...CONDITIONS.map((find) => find({context, progress})),
+    ...CONDITIONS.map((find) => find({context, progress, certificate})),
   ];
-  const [ready, reconciling, stalled] = summaryOf({context, progress}, findings, outcome);
+  const [ready, reconciling, stalled] = summaryOf({context, progress, certificate}, findings, outcome);
   const works = ready.status === 'True';
   const current = works ? context.version : region.status.version?.current;
   const slotMoves = factsOf(context)?.slotMoves;
@@ -190,9 +193,15 @@ const withSummary = (
 export const concludeInvalid = (
   region: Region,
   problems: readonly SpecProblem[],
+  before: Accepted | undefined,
   now: Date,
 ): Conclusion<RegionStatus> => {
-  const message = problems.map(({path, message: problem}) => `${path}: ${problem}`).join('; ');
+  const broken = problems.map(({path, message: problem}) => `${path}: ${problem}`).join('; ');
+  // The object may be new, and the data of an earlier one: then nobody sees what it is compared with.
+  const message =
+    before !== undefined && problems.some(({transition}) => transition)
+      ? `${broken}. The data under this name was made with ${JSON.stringify(before)}`
+      : broken;
   return withSummary(region, 'Invalid', [...invalidSummary(message), fails('SpecValid', 'InvalidSpec', message)], now);
 };
 

@@ -5,6 +5,8 @@ export interface SpecProblem {
   /** Path of the field, e.g. `spec.workers.autoscaling.minReplicas`. */
   readonly path: string;
   readonly message: string;
+  /** It is about a change: the same value was right for a new region. */
+  readonly transition: boolean;
 }
 
 export type Verdict =
@@ -20,11 +22,15 @@ export const judge = (name: string, spec: unknown, before: Accepted | undefined)
   if (!parsed.success) {
     return {
       kind: 'invalid',
-      problems: parsed.error.issues.map(({path, message}) => ({path: ['spec', ...path].join('.'), message})),
+      problems: parsed.error.issues.map(({path, message}) => ({
+        path: ['spec', ...path].join('.'),
+        message,
+        transition: false,
+      })),
     };
   }
   const problems = RULES.filter((rule) => !rule.holds({name, spec: parsed.data}, before)).map(
-    ({at, field, message}) => ({path: `${at}${field}`.replace(/^\./, ''), message}),
+    ({at, field, message, transition}) => ({path: `${at}${field}`.replace(/^\./, ''), message, transition}),
   );
   return problems.length === 0 ? {kind: 'valid', spec: parsed.data} : {kind: 'invalid', problems};
 };

@@ -1,10 +1,12 @@
 import {type RegionContext} from '../context.ts';
+import {type Problem} from '../problems.ts';
 import {type Progress} from '../progress.ts';
 
 /** What a condition is made from. */
 export interface ConditionInput {
   readonly context: RegionContext;
   readonly progress: Progress;
+  readonly certificate: Problem | undefined;
 }
 
 /** A condition before it gets its times. Three-valued: Unknown while there is nothing to judge yet. */

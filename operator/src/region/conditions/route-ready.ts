@@ -1,4 +1,5 @@
 import {z} from 'zod';
+import {type KubeObject} from '../../kube/object.ts';
 import {gatewayVerdict} from '../gateway-verdict.ts';
 import {KINDS} from '../kinds.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
@@ -6,14 +7,29 @@ import {type ConditionInput, fails, type Finding, holds, unknown} from './condit
 const TYPE = 'RouteReady';
 
 const ingressSchema = z.object({
+  spec: z.object({ingressClassName: z.string().optional()}).prefault({}),
   status: z.object({loadBalancer: z.object({ingress: z.array(z.unknown()).default([])}).prefault({})}).prefault({}),
 });
+
+const ofIngresses = (routes: readonly (KubeObject | undefined)[]): Finding => {
+  const silent = routes.find(
+    (route) => (ingressSchema.safeParse(route).data?.status.loadBalancer.ingress.length ?? 0) === 0,
+  );
+  if (silent === undefined) return holds(TYPE, 'AddressAssigned', 'every Ingress has an address');
+  const className = ingressSchema.safeParse(silent).data?.spec.ingressClassName;
+  const whose = className === undefined ? 'it has no class, and the cluster no default one' : `class ${className}`;
+  return unknown(
+    TYPE,
+    'NoAddress',
+    `no ingress controller has given Ingress ${silent.metadata.name} an address (${whose}; see kubectl get ingressclass)`,
+  );
+};
 
 /**
  * Whether somebody routes the hosts. Many ingress controllers never say so in an Ingress's status, so silence is Unknown
  * and does not keep the region from being ready; a Gateway's refusal does.
  */
-export const routeReady = ({context}: ConditionInput): Finding => {
+export const routeReady = ({context, certificate}: ConditionInput): Finding => {
   const {spec, names, children} = context;
   const {enabled, host, adminHost, gatewayRef} = spec.ingress;
   const hosted = [
@@ -25,15 +41,16 @@ export const routeReady = ({context}: ConditionInput): Finding => {
   const routes = hosted.map((name) => children.find(kind, name));
   if (routes.some((route) => route === undefined)) return unknown(TYPE, 'NotCreated', 'routes not created yet');
 
-  if (gatewayRef === undefined) {
-    return routes.every((route) => (ingressSchema.safeParse(route).data?.status.loadBalancer.ingress.length ?? 0) > 0)
-      ? holds(TYPE, 'AddressAssigned', 'every Ingress has an address')
-      : unknown(TYPE, 'NoAddress', 'the ingress controller has reported no address');
-  }
+  if (certificate !== undefined) return fails(TYPE, certificate.reason, certificate.message);
+  if (gatewayRef === undefined) return ofIngresses(routes);
   const verdicts = routes.map((route) => gatewayVerdict(route, gatewayRef.name));
   const refused = verdicts.find((verdict) => verdict.kind === 'refused');
   if (refused !== undefined) return fails(TYPE, refused.reason, `the Gateway refused the route: ${refused.message}`);
   return verdicts.every(({kind}) => kind === 'accepted')
     ? holds(TYPE, 'Accepted', 'the Gateway accepted every route')
-    : unknown(TYPE, 'NotAccepted', `Gateway ${gatewayRef.name} has not accepted every route yet`);
+    : unknown(
+        TYPE,
+        'NotAccepted',
+        `Gateway ${gatewayRef.name} has not accepted every route yet; see kubectl describe httproute/${hosted[0]}`,
+      );
 };

@@ -4,6 +4,7 @@ import {keyOf, keyText, type KubeObject} from '../../kube/object.ts';
 import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
 import {planRegion} from '../plan.ts';
+import {type Problem} from '../problems.ts';
 import {decodeRegion} from '../region.ts';
 
 export const RELEASE: Release = {
@@ -30,6 +31,7 @@ export class SimulatedRegion {
   generation = 1;
   status: RegionStatus = {};
   gatewayApi = true;
+  certificate: Problem | undefined;
   isDeleted = false;
   release = RELEASE;
   now = new Date('2026-03-01T12:00:00Z');
@@ -63,7 +65,12 @@ export class SimulatedRegion {
       spec: this.spec,
       status: this.status,
     });
-    const observed = {region, children: new Children([...this.objects.values()]), gatewayApi: this.gatewayApi};
+    const observed = {
+      region,
+      children: new Children([...this.objects.values()]),
+      gatewayApi: this.gatewayApi,
+      certificate: this.certificate,
+    };
     const plan = planRegion(observed, this.now, this.release);
     const written: string[] = [];
     const outcome: Outcome = new Map(
