@@ -1,7 +1,7 @@
 import {type Static, Type} from 'typebox';
 import {Compile} from 'typebox/compile';
 import {AppError} from '@pisync/core/errors/app-error';
-import {isStorable} from '../sync/json-guard.ts';
+import {isStorable} from '@pisync/core/json/storable';
 import {parseJson} from '../sync/sync-body.ts';
 
 const enrolSchema = Type.Object({

@@ -1,6 +1,7 @@
 import {expect, test} from '@jest/globals';
 import fc from 'fast-check';
-import {isNestedDeeperThan, isStorable, mayBeUnstorable} from './json-guard.ts';
+import {isStorable} from '@pisync/core/json/storable';
+import {isNestedDeeperThan, mayBeUnstorable} from './json-guard.ts';
 
 test('nothing unstorable passes the quick look', () => {
   fc.assert(

@@ -1,15 +1,8 @@
-/** What JSON allows and PostgreSQL does not: the character NUL and halves of surrogate pairs. JSON can only write them as escapes. */
+/** What JSON allows and PostgreSQL does not (core's json/storable.ts): JSON can only write it as escapes. */
 const SUSPICIOUS = /\\u(?:0000|[dD][89a-fA-F])/;
 
 /** True when the text may hold something that cannot be stored; false is certain. */
 export const mayBeUnstorable = (json: string): boolean => SUSPICIOUS.test(json);
-
-/** Whether every text and key of a parsed value can be stored. */
-export const isStorable = (value: unknown): boolean => {
-  if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed();
-  if (typeof value !== 'object' || value === null) return true;
-  return Object.entries(value).every(([key, inner]) => isStorable(key) && isStorable(inner));
-};
 
 const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] = Buffer.from('"\\[]{}');
 

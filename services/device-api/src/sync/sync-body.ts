@@ -3,7 +3,8 @@ import {type Static, Type} from 'typebox';
 import {Compile} from 'typebox/compile';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
 import {findRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
-import {isNestedDeeperThan, isStorable, mayBeUnstorable} from './json-guard.ts';
+import {isStorable} from '@pisync/core/json/storable';
+import {isNestedDeeperThan, mayBeUnstorable} from './json-guard.ts';
 
 /** Most records of one batch; told to devices in the policy. */
 export const MAX_RECORDS = 500;

@@ -1,6 +1,7 @@
 import {findRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
+import {isStorableText} from '@pisync/core/json/storable';
 import {type BadPart, type Content, type ParsedRecord} from './batch.ts';
-import {isStorableText, storableJson} from './storable.ts';
+import {storableJson} from './storable.ts';
 
 /** PostgreSQL's timestamptz reaches further both ways; a clock outside of these years is a clock that was never set. */
 const EARLIEST_MS = Date.UTC(1970, 0, 1);
