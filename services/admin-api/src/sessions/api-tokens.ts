@@ -1,5 +1,4 @@
-import {createHash} from 'node:crypto';
-import type {Role} from '@pisync/core/devices/tokens';
+import {type Role, tokenHash} from '@pisync/core/devices/tokens';
 
 export interface ApiToken {
   readonly name: string;
@@ -14,8 +13,7 @@ export interface ApiTokens {
   remembers(tokenHash: string): boolean;
 }
 
-/** Tokens are 32 random bytes, so a plain hash without salt or stretching is enough: there is nothing to guess. */
-export const hashToken = (token: string): string => createHash('sha256').update(token).digest('hex');
+export const hashToken = (token: string): string => tokenHash(token).toString('hex');
 
 export interface CachedTokensOptions {
   readonly now: () => number;

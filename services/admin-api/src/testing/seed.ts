@@ -3,7 +3,7 @@ import {createDeviceKeys} from '@pisync/core/devices/device-keys';
 import type {DeviceStatus} from '@pisync/core/devices/device-status';
 import {enrol} from '@pisync/core/devices/enrolment';
 import type {Role} from '@pisync/core/devices/tokens';
-import {tokenHash} from '@pisync/core/shards/provision';
+import {tokenHash} from '@pisync/core/devices/tokens';
 import type {Shards} from '@pisync/core/shards/shards';
 
 /** Devices and their past for tests of what people see. */

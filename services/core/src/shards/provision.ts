@@ -1,6 +1,6 @@
-import {createHash} from 'node:crypto';
 import {initialShardOf, SLOTS} from '@pisync/contract/slots';
 import type pg from 'pg';
+import {tokenHash} from '../devices/tokens.ts';
 import {type SlotMapRow} from './slot-map.ts';
 
 /** Fills an empty slot map for a new region; a map that exists is never touched, whatever the number of shards is now. */
@@ -36,9 +36,6 @@ export const seedSlotOwner = async (pool: pg.Pool, shardId: number, map: readonl
     ],
   );
 };
-
-/** How tokens are stored: a leaked database lets nobody in. */
-export const tokenHash = (token: string): Buffer => createHash('sha256').update(token).digest();
 
 export interface BootstrapTokens {
   readonly adminToken: string;

@@ -6,10 +6,10 @@ import {countDevices, DEVICE_FIELDS, findDevice, listDevices} from '../devices/d
 import {enrol} from '../devices/enrolment.ts';
 import {touchLastSeen} from '../devices/last-seen.ts';
 import {findPosition} from '../devices/position.ts';
+import {tokenHash} from '../devices/tokens.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
 import {migrateShard} from './migrate.ts';
 import {daysAround, ensurePartitions} from './partitions.ts';
-import {tokenHash} from './provision.ts';
 import {withOwnedSlots} from './slot-transaction.ts';
 
 // Servers that others also use answer slowly at times; what is waited for has its own, shorter deadline.

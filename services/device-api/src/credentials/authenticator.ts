@@ -1,5 +1,6 @@
-import {createHash, timingSafeEqual} from 'node:crypto';
+import {timingSafeEqual} from 'node:crypto';
 import type {Credential} from '@pisync/core/devices/credentials';
+import {tokenHash} from '@pisync/core/devices/tokens';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {ShownCredential} from './bearer.ts';
 import type {CredentialStore} from './credential-store.ts';
@@ -9,7 +10,7 @@ import type {CredentialStore} from './credential-store.ts';
  * @throws AppError `unauthenticated` or, for a device that an administrator shut out, `forbidden`.
  */
 export const authenticate = async (store: CredentialStore, shown: ShownCredential): Promise<Credential> => {
-  const hash = hashSecret(shown.secret);
+  const hash = tokenHash(shown.secret);
   const cached = await store.find(shown.deviceId);
   // A device that enrolled anew has a secret that this process has not heard of yet.
   const credential = matches(cached, hash) ? cached : await store.findFresh(shown.deviceId);
@@ -19,8 +20,6 @@ export const authenticate = async (store: CredentialStore, shown: ShownCredentia
   if (credential.revoked) throw new AppError('forbidden', 'this device was revoked by an administrator');
   return credential;
 };
-
-export const hashSecret = (secret: string): Buffer => createHash('sha256').update(secret).digest();
 
 const matches = (credential: Credential | undefined, hash: Buffer): boolean =>
   credential?.secretHash.length === hash.length && timingSafeEqual(credential.secretHash, hash);

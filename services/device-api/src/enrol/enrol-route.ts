@@ -3,11 +3,10 @@ import type {RequestHandler} from 'express';
 import {createLru} from '@pisync/core/cache/lru';
 import {enrol} from '@pisync/core/devices/enrolment';
 import type {DeviceKeys} from '@pisync/core/devices/device-keys';
-import {findEnrolmentToken} from '@pisync/core/devices/tokens';
+import {findEnrolmentToken, tokenHash} from '@pisync/core/devices/tokens';
 import {AppError} from '@pisync/core/errors/app-error';
 import {readBody} from '@pisync/core/http/read-body';
 import type {Shards} from '@pisync/core/shards/shards';
-import {hashSecret} from '../credentials/authenticator.ts';
 import {bearerToken, formatCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission} from '../limits/admission.ts';
@@ -42,7 +41,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
   const tokens = createLru<{readonly group: string | undefined}>(MAX_TOKENS, now);
 
   const groupOf = async (token: string): Promise<string> => {
-    const hash = hashSecret(token);
+    const hash = tokenHash(token);
     const key = hash.toString('hex');
     let known = tokens.get(key);
     if (known === undefined) {
@@ -63,7 +62,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     const group = await groupOf(token);
     const {hardwareId, secret, name, model, tags} = body;
     const deviceId = deviceIdOf(hardwareId);
-    const secretHash = hashSecret(secret);
+    const secretHash = tokenHash(secret);
     const enrolment = await fromShard(
       enrol(shards, keys, {deviceId, hardwareId, secretHash, group, name, model, tags}),
     );

@@ -3,7 +3,7 @@ import {type BundleItem} from '@pisync/core/broker/bundle';
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
 import {enrol} from '@pisync/core/devices/enrolment';
 import {dayOf} from '@pisync/core/shards/partitions';
-import {tokenHash} from '@pisync/core/shards/provision';
+import {tokenHash} from '@pisync/core/devices/tokens';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Batch} from '../apply/batch.ts';
 import {parseContent} from '../apply/parse.ts';
