@@ -19,7 +19,13 @@ const credentialsOf = ({kubeconfig, apiHost, apiPort}: OperatorConfig): Credenti
 };
 
 const run = async (config: OperatorConfig): Promise<void> => {
-  const log = pino({level: config.logLevel, base: {pod: config.podName}, timestamp: pino.stdTimeFunctions.isoTime});
+  const log = pino({
+    level: config.logLevel,
+    base: {pod: config.podName},
+    timestamp: pino.stdTimeFunctions.isoTime,
+    // A word, as in the logs of the services.
+    formatters: {level: (label) => ({level: label})},
+  });
   const registry = new Registry();
   collectDefaultMetrics({register: registry});
   const regions = regionMetrics(registry);

@@ -9,11 +9,13 @@ import {WorkQueue} from './work-queue.ts';
 let clock: FakeClock;
 let queue: WorkQueue;
 let startedMs: number[];
+let log: ReturnType<typeof testLog>;
 
 beforeEach(() => {
   clock = new FakeClock();
   queue = new WorkQueue('shop', clock, testMetrics());
   startedMs = [];
+  log = testLog();
 });
 
 /** Runs one key through `answers`, one a pass (the last for ever), for `forMs`; answers when the passes began. */
@@ -27,7 +29,7 @@ const passTimes = async (answers: readonly (PassResult | Error)[], forMs: number
       clock,
       random: () => 0.5,
       metrics: testMetrics(),
-      log: testLog(),
+      log,
       pass: () => {
         const answer = answers[Math.min(startedMs.length, answers.length - 1)];
         startedMs.push(clock.monotonicMs());
@@ -68,6 +70,18 @@ describe('after a pass', () => {
 
   test('that was refused, it is tried again every now and then', async () => {
     expect(await passTimes([result('refused')], 45_000)).toEqual([0, 20_000, 40_000]);
+  });
+
+  test('that was refused, that is logged once while it lasts, and again when it comes back', async () => {
+    const [quota, policy] = [['over quota'], ['policy']].map((problems) => result('refused', {problems}));
+    if (quota === undefined || policy === undefined) throw new Error('two results were made');
+    const quiet = result('quiet', {next: {kind: 'after', delayMs: 1_000}});
+    await passTimes([quota, quota, quota, policy, policy, quiet, policy], 130_000);
+    expect(log.lines).toEqual([
+      'refused {"key":"a","problems":["over quota"]}',
+      'refused {"key":"a","problems":["policy"]}',
+      'refused {"key":"a","problems":["policy"]}',
+    ]);
   });
 
   test('that failed, it is tried again with backoff, and not before the server allows it', async () => {

@@ -27,11 +27,12 @@ const REFUSED_RETRY_MS = 20_000;
 /** Runs workers until the signal aborts, then waits for the passes under way. */
 export const runLoop = async (options: LoopOptions, signal: AbortSignal): Promise<void> => {
   const {queue, workers, metrics, name} = options;
+  const refusals = new Refusals();
   metrics.maxWorkers.set({controller: name}, workers);
   const running = Array.from({length: workers}, async () => {
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
       try {
-        await work(key, options, signal);
+        await work(key, options, refusals, signal);
       } finally {
         queue.done(key);
       }
@@ -43,7 +44,24 @@ export const runLoop = async (options: LoopOptions, signal: AbortSignal): Promis
   await Promise.all(running);
 };
 
-const work = async (key: string, options: LoopOptions, signal: AbortSignal): Promise<void> => {
+/** A refusal lasts until somebody acts, and every change nearby leads to a pass that meets it again: it is logged once. */
+class Refusals {
+  readonly #known = new Map<string, string>();
+
+  /** Whether these are others than those of the key's last pass. */
+  news(key: string, problems: readonly string[]): boolean {
+    const text = problems.join('\n');
+    const isNew = this.#known.get(key) !== text;
+    this.#known.set(key, text);
+    return isNew;
+  }
+
+  over(key: string): void {
+    this.#known.delete(key);
+  }
+}
+
+const work = async (key: string, options: LoopOptions, refusals: Refusals, signal: AbortSignal): Promise<void> => {
   const {queue, clock, metrics, log, name, random} = options;
   const labels = {controller: name};
   const startedMs = clock.monotonicMs();
@@ -57,11 +75,12 @@ const work = async (key: string, options: LoopOptions, signal: AbortSignal): Pro
     const passed = await options.pass(key, AbortSignal.any([deadline.signal, signal]), signal);
     if (passed === undefined) {
       queue.forget(key);
+      refusals.over(key);
       return;
     }
     result = passed.kind === 'failed' || passed.kind === 'refused' ? 'error' : 'success';
     const nextMs = passed.next.kind === 'after' ? Math.min(resyncMs, passed.next.delayMs) : resyncMs;
-    settle(key, passed, nextMs, options);
+    settle(key, passed, nextMs, options, refusals);
   } catch (error) {
     result = signal.aborted || error instanceof NotLeader ? 'cancelled' : resultOf(error);
     if (result === 'cancelled') return;
@@ -87,10 +106,17 @@ const work = async (key: string, options: LoopOptions, signal: AbortSignal): Pro
   }
 };
 
-const settle = (key: string, passed: PassResult, nextMs: number, {queue, log}: LoopOptions): void => {
+const settle = (
+  key: string,
+  passed: PassResult,
+  nextMs: number,
+  {queue, log}: LoopOptions,
+  refusals: Refusals,
+): void => {
   switch (passed.kind) {
     case 'quiet':
       queue.forget(key);
+      refusals.over(key);
       queue.addAfter(key, nextMs, 'low');
       return;
     case 'changed':
@@ -101,7 +127,7 @@ const settle = (key: string, passed: PassResult, nextMs: number, {queue, log}: L
     case 'refused':
       queue.forget(key);
       queue.addAfter(key, Math.min(nextMs, REFUSED_RETRY_MS), 'low');
-      log.warn({key, problems: passed.problems}, 'refused');
+      if (refusals.news(key, passed.problems)) log.warn({key, problems: passed.problems}, 'refused');
       return;
     case 'failed':
       queue.addWithBackoff(key, 'normal', passed.retryAfterMs);
