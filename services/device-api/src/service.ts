@@ -24,7 +24,7 @@ import {createAdmission} from './limits/admission.ts';
 import {createDeviceQuota} from './limits/device-quota.ts';
 import {receiptsRoute} from './receipts/receipts-route.ts';
 import {createOptionalRead} from './optional-reads.ts';
-import {fromShard} from './shard-fault.ts';
+import {createFromShard} from './shard-fault.ts';
 import {createPositionSource} from './sync/position.ts';
 import {syncRoute} from './sync/sync-route.ts';
 import {createSyncService} from './sync/sync-service.ts';
@@ -78,6 +78,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       }),
     (opened) => opened.stop(),
   );
+  const fromShard = createFromShard(now);
   const optionalRead = createOptionalRead({shardOf: (slot) => shards.slotMap.shardOf(slot), now});
   const credentials = createCredentialStore({
     cache,

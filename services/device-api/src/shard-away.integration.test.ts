@@ -14,6 +14,8 @@ const AWAY = 1;
 const FORGOTTEN_MS = 61_000;
 /** What a device waits at most: a second for its credential, one for its position, and what a busy machine adds. */
 const PROMISED_MS = 4_000;
+/** Envoy's for an answer. */
+const PROXY_PATIENCE_MS = 15_000;
 
 let api: TestDeviceApi;
 let proxy: MuteProxy;
@@ -159,6 +161,21 @@ test('while a shard is away nobody gets in whom the caches do not know', async (
   expect((await api.enrol(hardwareOn(AWAY))).json).toMatchObject({status: 503, code: 'shard-unavailable'});
   expect(await api.drain(0)).toEqual([]);
   expect((await sync(device.auth, 2)).status).toBe(200);
+});
+
+test('while a shard hangs, who needs it is told when to come back before a proxy would give up', async () => {
+  const device = await enrolOn(AWAY);
+  expect((await sync(device.auth, 1)).status).toBe(200);
+  await api.drain();
+  await api.cache.use((redis) => redis.del(cacheKey.credential(device.deviceId)));
+  skewMs += FORGOTTEN_MS;
+  hang();
+  const began = performance.now();
+  for (const answer of await Promise.all([sync(device.auth, 2), api.enrol(hardwareOn(AWAY))])) {
+    expect(answer).toMatchObject({status: 503, json: {code: 'shard-unavailable'}});
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+  }
+  expect(performance.now() - began).toBeLessThan(PROXY_PATIENCE_MS);
 });
 
 test('while a shard is away the others hear of their devices, and afterwards it does too', async () => {

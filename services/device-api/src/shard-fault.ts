@@ -1,18 +1,31 @@
+import {withLoopTimeout} from '@pisync/core/cache/loop-timeout';
 import {AppError} from '@pisync/core/errors/app-error';
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 
 /** Seconds. A shard that restarts is back within a minute; the spread of Retry-After does the rest. */
 export const SHARD_RETRY_S = 15;
 
-/** A database that is away becomes a 503 with a time to come back; its own message stays in the log. */
-export const fromShard = async <T>(work: Promise<T>): Promise<T> => {
-  try {
-    return await work;
-  } catch (error) {
-    if (!isSystemicDatabaseFault(error)) throw error;
-    throw new AppError('shard-unavailable', 'the device database does not answer at the moment; come back later', {
-      cause: error,
-      retryAfterSeconds: SHARD_RETRY_S,
-    });
-  }
-};
+/** A call needs two such answers at most, and proxies give up after 15 s, without a word on when to come back. */
+const PATIENCE_MS = 5_000;
+
+/**
+ * A database that is away, or hangs, becomes a 503 with a time to come back; its own message stays in the log. What it was asked to
+ * write may be written all the same.
+ */
+export type FromShard = <T>(work: Promise<T>) => Promise<T>;
+
+/** @param now monotonic milliseconds */
+export const createFromShard =
+  (now: () => number): FromShard =>
+  async (work) => {
+    try {
+      return await withLoopTimeout(work, {ms: PATIENCE_MS, now});
+    } catch (error) {
+      const isLate = error instanceof AppError && error.code === 'unavailable';
+      if (!isLate && !isSystemicDatabaseFault(error)) throw error;
+      throw new AppError('shard-unavailable', 'the device database does not answer at the moment; come back later', {
+        cause: error,
+        retryAfterSeconds: SHARD_RETRY_S,
+      });
+    }
+  };

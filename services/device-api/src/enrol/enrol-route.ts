@@ -11,6 +11,7 @@ import {bearerToken, formatCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission} from '../limits/admission.ts';
 import {POLICY} from '../policy.ts';
+import type {FromShard} from '../shard-fault.ts';
 import {formatEpoch} from '../sync/epoch.ts';
 import {deviceIdOf} from './device-id.ts';
 import {parseEnrolBody} from './enrol-body.ts';
@@ -21,7 +22,7 @@ export interface EnrolRouteOptions {
   readonly credentials: CredentialStore;
   readonly region: () => string;
   /** Turns a database's error into one that the caller is told. */
-  readonly fromShard: <T>(work: Promise<T>) => Promise<T>;
+  readonly fromShard: FromShard;
   readonly admission: Admission;
   /** Monotonic milliseconds. */
   readonly now: () => number;

@@ -6,6 +6,7 @@ import {authenticate} from '../credentials/authenticator.ts';
 import {shownCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {DeviceQuota} from '../limits/device-quota.ts';
+import type {FromShard} from '../shard-fault.ts';
 import {formatEpoch, parseEpoch} from '../sync/epoch.ts';
 import {receiptId} from '../sync/receipt-id.ts';
 
@@ -13,7 +14,7 @@ export interface ReceiptsRouteOptions {
   readonly credentials: CredentialStore;
   readonly quota: DeviceQuota;
   readonly shards: Shards;
-  readonly fromShard: <T>(work: Promise<T>) => Promise<T>;
+  readonly fromShard: FromShard;
 }
 
 const PAGE = 200;
