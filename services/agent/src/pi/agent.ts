@@ -1,13 +1,16 @@
 /** The loop of a real device: measure when it is time to, sync when it is due, sleep in between. */
 import type {Device} from '../client/device.ts';
 import type {Reading} from '../client/wire.ts';
-import {dropFor, type SpoolLimits} from './spool.ts';
+import {isFull} from './reserve.ts';
+import {dropFor, type Spool, type SpoolLimits} from './spool.ts';
 
 export interface AgentLoop {
   readonly device: Device;
   readonly limits: SpoolLimits;
   readonly collect: () => readonly Reading[];
   readonly drop: (entries: ReturnType<typeof dropFor>) => Promise<void>;
+  /** See {@link Spool}. */
+  readonly hasRoom: Spool['hasRoom'];
   readonly nowMs: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
@@ -15,10 +18,18 @@ export interface AgentLoop {
   readonly tell: (text: string) => void;
 }
 
-export const measure = async ({device, limits, collect, drop}: AgentLoop): Promise<void> => {
+/** @returns how many readings were given up, because the disk is full. */
+export const measure = async ({device, limits, collect, drop, hasRoom}: AgentLoop): Promise<number> => {
   const readings = collect();
-  await drop(dropFor(device.outbox, readings.length, limits));
-  await device.record(readings);
+  if (!(await hasRoom())) return readings.length;
+  try {
+    await drop(dropFor(device.outbox, readings.length, limits));
+    await device.record(readings);
+    return 0;
+  } catch (error) {
+    if (isFull(error)) return readings.length;
+    throw error;
+  }
 };
 
 /** Does the next thing, and tells how long a failure makes the device wait. */
@@ -32,14 +43,24 @@ const step = async ({device, nowMs, signal, tell}: AgentLoop): Promise<number> =
   return nextMs;
 };
 
-/** Runs until the signal. @param syncEveryMs an upper bound for the region's own schedule */
-export const runAgent = async (loop: AgentLoop, intervalMs: number, syncEveryMs: number | undefined): Promise<void> => {
+export interface AgentPace {
+  readonly intervalMs: number;
+  /** An upper bound for the region's own schedule. */
+  readonly syncEveryMs: number | undefined;
+}
+
+/** Runs until the signal. @param givenUp told how many readings of a measurement are not stored, because the disk is full */
+export const runAgent = async (
+  loop: AgentLoop,
+  {intervalMs, syncEveryMs}: AgentPace,
+  givenUp: (readings: number) => void,
+): Promise<void> => {
   const {device, nowMs, sleep, signal} = loop;
   let measureAtMs = nowMs();
   let syncAtMs = syncEveryMs === undefined ? Infinity : nowMs() + syncEveryMs;
   while (!signal.aborted) {
     if (nowMs() >= measureAtMs) {
-      await measure(loop);
+      givenUp(await measure(loop));
       measureAtMs = nowMs() + intervalMs;
     }
     if (nowMs() >= syncAtMs) {

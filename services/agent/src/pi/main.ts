@@ -103,6 +103,15 @@ const run = async (options: AgentOptions): Promise<number> => {
     });
   }
 
+  let givenUp = 0;
+  let isDiskFull = false;
+  const giveUp = (readings: number): void => {
+    givenUp += readings;
+    if (readings > 0 !== isDiskFull) {
+      isDiskFull = !isDiskFull;
+      log(isDiskFull ? 'the disk is full: readings are not stored until there is room' : 'readings are stored again');
+    }
+  };
   const device = new Device({
     identity,
     outbox: spool.outbox,
@@ -114,7 +123,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     clock,
     random: Math.random,
     newSecret,
-    readState: () => ({...state, dropped: spool.outbox.dropped}),
+    readState: () => ({...state, dropped: spool.outbox.dropped + givenUp}),
     observer: logging(stop.signal, ledger === undefined ? {} : ledgerObserver(ledger, () => clock.wallMs())),
     options: {
       baseUrl: options.url,
@@ -131,6 +140,7 @@ const run = async (options: AgentOptions): Promise<number> => {
       await spool.append(entries);
       for (const entry of entries) spool.outbox.apply(entry);
     },
+    hasRoom: () => spool.hasRoom(),
     nowMs: () => clock.monotonicMs(),
     sleep,
     signal: stop.signal,
@@ -138,17 +148,17 @@ const run = async (options: AgentOptions): Promise<number> => {
   };
   try {
     if (!options.once) {
-      await runAgent(loop, options.intervalMs, options.syncEveryMs);
+      await runAgent(loop, options, giveUp);
       return 0;
     }
     for (let count = 0; count < options.measurements && !stop.signal.aborted; count++) {
       if (count > 0) await sleep(options.intervalMs, stop.signal);
-      await measure(loop);
+      giveUp(await measure(loop));
     }
     const done = await syncOnce(loop, clock.monotonicMs() + options.timeoutMs * 10);
     const why = stop.signal.aborted ? 'stopped' : explain(device.session.lastError ?? 'no time left');
     log(done ? `everything applied: batch ${spool.outbox.applied}` : `not everything is applied: ${why}`);
-    return done ? 0 : 1;
+    return done && givenUp === 0 ? 0 : 1;
   } finally {
     // What failed has been told where it was awaited; here all is only let go.
     await Promise.allSettled([spool.close(), ledger?.close(), close()]);

@@ -4,7 +4,8 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
 import fc from 'fast-check';
 import type {OutboxEntry} from '../client/outbox.ts';
-import {dropFor, openSpool, replay, type Spool} from './spool.ts';
+import type {Reserve} from './reserve.ts';
+import {dropFor, openSpool, replay, type Spool, type SpoolDisk} from './spool.ts';
 
 let folder: string;
 const file = (): string => join(folder, 'spool.log');
@@ -103,5 +104,67 @@ test('stays small while readings come and go, and drops the oldest when too many
   const again = await openSpool(folder, LIMITS, lost);
   expect([...again.outbox.entries()].at(-1)).toEqual(reading(499));
   expect(again.outbox.dropped).toBe(490);
+  await again.close();
+});
+
+/** A disk with so many bytes left, some of which may be in the reserve. A write that does not fit leaves a part behind. */
+const smallDisk = (leftBytes: number, reserveBytes: number): SpoolDisk & {free: (bytes: number) => void} => {
+  let left = leftBytes;
+  let reserved = 0;
+  const move = (bytes: number): boolean => {
+    const isEnough = left >= bytes;
+    if (isEnough) {
+      left -= bytes;
+      reserved += bytes;
+    }
+    return isEnough;
+  };
+  const reserve: Reserve = {
+    take: () => Promise.resolve(reserved > 0 || move(reserveBytes)),
+    give: () => Promise.resolve(reserved > 0 && move(-reserved)),
+  };
+  return {
+    reserve,
+    free: (bytes) => (left += bytes),
+    async append(handle, text) {
+      await handle.appendFile(text.slice(0, Math.max(left, 0)));
+      if (text.length > left) throw Object.assign(new Error('no space left on device'), {code: 'ENOSPC'});
+      left -= text.length;
+    },
+  };
+};
+
+test('on a full disk refuses readings and still writes down the delivery of those that it has', async () => {
+  const disk = smallDisk(1200, 1000);
+  const spool = await openSpool(folder, {...LIMITS, compactBytes: 100_000}, lost, disk);
+  expect(await spool.hasRoom()).toBe(true);
+  await commit(spool, {op: 'epoch', epoch: 'e1'}, reading(1), reading(2));
+  const long: OutboxEntry = {op: 'reading', reading: {k: 'n', t: 3, d: {text: 'x'.repeat(500)}}};
+  await expect(commit(spool, long)).rejects.toThrow('no space left');
+  expect(await spool.hasRoom()).toBe(true);
+  await commit(spool, SEAL, {op: 'accepted', epoch: 'e1', batchSeq: 1});
+  expect(await spool.hasRoom()).toBe(false);
+  await commit(spool, {op: 'applied', epoch: 'e1', through: 1});
+  expect(spool.outbox).toMatchObject({queued: 0, applied: 1, lastBatchSeq: 1});
+  disk.free(10_000);
+  expect(await spool.hasRoom()).toBe(true);
+  await commit(spool, long);
+  await spool.close();
+
+  const again = await openSpool(folder, LIMITS, lost);
+  expect(again.recovery).toBe('clean');
+  expect([...again.outbox.entries()]).toEqual([...spool.outbox.entries()]);
+  await again.close();
+});
+
+test('ends when not even the reserve is enough, and is whole at the next start', async () => {
+  const disk = smallDisk(300, 200);
+  const spool = await openSpool(folder, {...LIMITS, compactBytes: 100_000}, lost, disk);
+  await commit(spool, {op: 'epoch', epoch: 'e1'}, reading(1));
+  const seal: OutboxEntry = {...SEAL, state: {text: 'x'.repeat(500)}};
+  await expect(commit(spool, seal)).rejects.toThrow('no space left');
+  await spool.close();
+  const again = await openSpool(folder, LIMITS, lost);
+  expect(again).toMatchObject({recovery: 'clean', outbox: {queued: 1, lastBatchSeq: 0}});
   await again.close();
 });

@@ -7,6 +7,7 @@ import {copyFile, open, readFile, rename, rm, type FileHandle} from 'node:fs/pro
 import {dirname, join} from 'node:path';
 import {crc32} from 'node:zlib';
 import {Outbox, type OutboxEntry} from '../client/outbox.ts';
+import {isFull, reserveIn, type Reserve} from './reserve.ts';
 
 const NAME = 'spool.log';
 
@@ -22,7 +23,10 @@ export type Recovery = 'new' | 'clean' | 'torn' | 'corrupt';
 export interface Spool {
   readonly outbox: Outbox;
   readonly recovery: Recovery;
+  /** @throws what the file system threw; then nothing is written, and the spool is as before. Only readings are refused while the reserve is there. */
   append(entries: readonly OutboxEntry[]): Promise<void>;
+  /** Whether readings may be added: without the reserve what is left of the disk is for delivering what is there. */
+  hasRoom(): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -40,6 +44,8 @@ const decode = (line: string): OutboxEntry | undefined => {
 
 export interface Replay {
   readonly entries: readonly OutboxEntry[];
+  /** Of the lines before the first broken one. */
+  readonly sizeBytes: number;
   readonly recovery: 'clean' | 'torn' | 'corrupt';
 }
 
@@ -48,12 +54,16 @@ export const replay = (text: string): Replay => {
   const lines = text.split('\n');
   const last = lines.pop();
   const entries: OutboxEntry[] = [];
+  let sizeBytes = 0;
   for (const [index, line] of lines.entries()) {
     const entry = decode(line);
-    if (entry === undefined) return {entries, recovery: index === lines.length - 1 && last === '' ? 'torn' : 'corrupt'};
+    if (entry === undefined) {
+      return {entries, sizeBytes, recovery: index === lines.length - 1 && last === '' ? 'torn' : 'corrupt'};
+    }
     entries.push(entry);
+    sizeBytes += Buffer.byteLength(line) + 1;
   }
-  return {entries, recovery: last === '' ? 'clean' : 'torn'};
+  return {entries, sizeBytes, recovery: last === '' ? 'clean' : 'torn'};
 };
 
 /** Makes a rename or a new file durable (fsync(2): a file's entry in its folder is the folder's data). */
@@ -73,6 +83,9 @@ export const writeDurably = async (path: string, text: string, mode = 0o600): Pr
   try {
     await handle.writeFile(text);
     await handle.sync();
+  } catch (error) {
+    await rm(temporary, {force: true});
+    throw error;
   } finally {
     await handle.close();
   }
@@ -93,6 +106,18 @@ const readIfThere = async (path: string): Promise<string | undefined> => {
   }
 };
 
+/** What a spool stands on; tests replace it. */
+export interface SpoolDisk {
+  readonly reserve: Reserve;
+  /** Appends and makes durable. After an error a part may have been written. */
+  readonly append: (handle: FileHandle, text: string) => Promise<void>;
+}
+
+const appendDurably = async (handle: FileHandle, text: string): Promise<void> => {
+  await handle.appendFile(text);
+  await handle.datasync();
+};
+
 /**
  * @param beforeNumbersAreLost awaited where there is no spool, or only a part of one, before anything is written that the next start would take for a
  * whole one: numbers that are not known here may have been used.
@@ -102,54 +127,104 @@ export const openSpool = async (
   folder: string,
   limits: SpoolLimits,
   beforeNumbersAreLost: (recovery: 'new' | 'corrupt') => Promise<void>,
+  disk: SpoolDisk = {reserve: reserveIn(folder), append: appendDurably},
 ): Promise<Spool> => {
+  const {reserve} = disk;
   const path = join(folder, NAME);
   await rm(`${path}.new`, {force: true});
   const text = await readIfThere(path);
   const outbox = new Outbox();
-  const found: Replay = text === undefined ? {entries: [], recovery: 'clean'} : replay(text);
+  const found: Replay = text === undefined ? {entries: [], sizeBytes: 0, recovery: 'clean'} : replay(text);
   for (const entry of found.entries) outbox.apply(entry);
   const recovery = text === undefined ? 'new' : found.recovery;
   // A copy, so that the readings before the damage are still there when the power goes now.
   if (recovery === 'corrupt') await copyFile(path, `${path}.corrupt`);
   if (recovery === 'new' || recovery === 'corrupt') await beforeNumbersAreLost(recovery);
 
-  const shortest = (): string => [...outbox.entries()].map(encode).join('');
-  let handle: FileHandle;
+  let handle: FileHandle | undefined;
   let sizeBytes = 0;
   let compactAtBytes = 0;
-  const compact = async (): Promise<void> => {
-    const whole = shortest();
-    await writeDurably(path, whole);
-    handle = await open(path, 'a', 0o600);
-    sizeBytes = Buffer.byteLength(whole);
-    compactAtBytes = Math.max(limits.compactBytes, sizeBytes * 2);
+  const use = async (bytes: number): Promise<FileHandle> => {
+    const before = handle;
+    const opened = await open(path, 'a', 0o600);
+    handle = opened;
+    sizeBytes = bytes;
+    compactAtBytes = Math.max(limits.compactBytes, bytes * 2);
+    await before?.close();
+    return opened;
   };
-  await compact();
+  /** @returns false when the disk is too full for a second copy: the file stays as it is. */
+  const compact = async (): Promise<boolean> => {
+    const whole = [...outbox.entries()].map(encode).join('');
+    try {
+      await writeDurably(path, whole);
+    } catch (error) {
+      if (isFull(error)) return false;
+      throw error;
+    }
+    await use(Buffer.byteLength(whole));
+    return true;
+  };
+  if (!(await compact())) {
+    const opened = await use(found.sizeBytes);
+    await opened.truncate(found.sizeBytes);
+    await opened.datasync();
+  }
+  let isShort = !(await reserve.take());
 
-  let last: Promise<void> = Promise.resolve();
+  /** What stops this spool for good. */
+  let broken: Error | undefined;
+  const append = async (lines: string): Promise<void> => {
+    if (handle === undefined) throw new Error('the spool is closed');
+    try {
+      await disk.append(handle, lines);
+    } catch (error) {
+      // Half a line would make what is written behind it unreadable.
+      await handle.truncate(sizeBytes).catch((cause: unknown) => {
+        broken = new Error(`the torn end of ${path} cannot be cut off`, {cause});
+      });
+      throw error;
+    }
+    sizeBytes += Buffer.byteLength(lines);
+  };
   const write = async (entries: readonly OutboxEntry[]): Promise<void> => {
-    if (sizeBytes > compactAtBytes) {
-      // The outbox holds everything appended so far, because appends are applied before the next one begins.
-      await handle.close();
-      await compact();
+    if (broken !== undefined) throw broken;
+    // The outbox holds everything appended so far, because appends are applied before the next one begins.
+    const isDelivered = outbox.queued === 0 && outbox.batches.length === 0;
+    if (sizeBytes > compactAtBytes || (isShort && isDelivered)) {
+      if (!(await compact())) compactAtBytes = sizeBytes * 2;
+      else if (isShort) isShort = !(await reserve.take());
     }
     const lines = entries.map(encode).join('');
-    await handle.appendFile(lines);
-    await handle.datasync();
-    sizeBytes += Buffer.byteLength(lines);
+    try {
+      await append(lines);
+    } catch (error) {
+      if (!isFull(error) || entries.some(({op}) => op === 'reading') || !(await reserve.give())) throw error;
+      isShort = true;
+      await append(lines);
+    }
+  };
+  /** One at a time; what fails does not stop the next. */
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work);
+    last = done.catch(() => undefined);
+    return done;
   };
   return {
     outbox,
     recovery,
-    append(entries) {
-      last = last.then(() => write(entries));
-      return last;
-    },
-    async close() {
-      await last;
-      await handle.close();
-    },
+    append: (entries) => inTurn(() => write(entries)),
+    hasRoom: () =>
+      inTurn(async () => {
+        if (isShort) isShort = !(await reserve.take());
+        return !isShort;
+      }),
+    close: () =>
+      inTurn(async () => {
+        await handle?.close();
+        handle = undefined;
+      }),
   };
 };
 
