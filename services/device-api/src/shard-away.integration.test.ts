@@ -118,7 +118,7 @@ test.each([
     const began = performance.now();
     expect((await sync(other.auth, 2)).status).toBe(200);
     // It waited for nobody: to be given up on takes a second.
-  expect(performance.now() - began).toBeLessThan(1_000);
+    expect(performance.now() - began).toBeLessThan(1_000);
     const taken = (await api.drain(4)).map(({meta}) => `${meta.deviceId} ${meta.batchSeq}`);
     expect(taken.sort()).toEqual(
       [`${daily.deviceId} 2`, `${daily.deviceId} 3`, `${new_.deviceId} 1`, `${other.deviceId} 2`].sort(),
