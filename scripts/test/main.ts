@@ -12,7 +12,7 @@ const HELP = `usage: node scripts/test/main.ts [--only check,integration,e2e] [-
        node scripts/test/main.ts --bench [--quick] [--no-budget]
 
   --only     run these suites only (comma between them)
-  --faults   run the fault scenarios of the end-to-end suite only
+  --faults   run the fault scenarios of the end-to-end suite only, also those that take minutes (faults-*.e2e.test.ts)
   --match    run the test files whose path matches this pattern only
   --bench    run no tests but the benchmark; --quick takes about a minute, --no-budget accepts any result
   --down     take the local cluster down at the end (default where CI=true)
@@ -21,6 +21,9 @@ Results: out/test/<suite>.json, out/e2e.json. The last line printed is "N passed
 `;
 
 const results = join(out, 'test');
+
+/** Of the end-to-end files those that run only when they are asked for: they wait for what takes its time, such as a node that is away. */
+const LONG_FAULTS = '/faults-[a-z]+\\.e2e';
 
 const heading = (text: string): void => console.log(`\n== ${text}`);
 
@@ -145,7 +148,8 @@ async function main(): Promise<number> {
         await jest('e2e', cluster, {}, [
           '--runInBand',
           '--testSequencer=./test/e2e/sequencer.mjs',
-          ...(values.faults ? ['faults'] : match),
+          ...(values.faults || values.match !== undefined ? [] : [`--testPathIgnorePatterns=${LONG_FAULTS}`]),
+          ...(values.faults && values.match === undefined ? ['faults'] : match),
         ]),
       );
     }

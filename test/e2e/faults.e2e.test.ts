@@ -1,10 +1,20 @@
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
-import {allRows, batchBody, enrolled, post, record} from './kit/device.ts';
+import {alarmsOf, whileShortOfDisk} from './kit/broker.ts';
+import {cacheSizes} from './kit/cache.ts';
+import {batchBody, enrolled, post, record} from './kit/device.ts';
 import {startFleet} from './kit/fleet.ts';
-import {killPod} from './kit/kill.ts';
+import {killPod} from './kit/pod-processes.ts';
 import {helmInstall} from './kit/operator.ts';
+import {probeOn, type TimedAnswer} from './kit/probe.ts';
 import {dropRegion, readyRegion, regionCalled, regionYaml, untilReady, type Region} from './kit/region.ts';
+import {syncWhile} from './kit/sync-while.ts';
 import {until} from './kit/until.ts';
+
+/** From the end of a fault to a new batch that is applied. */
+const RECOVERY_MS = 15_000;
+
+const isPromptRefusal = ({status, tookMs, headers}: TimedAnswer): boolean =>
+  status === 503 && tookMs < 1000 && Number(headers['retry-after']) > 0;
 
 describe('devices sync', () => {
   let region: Region;
@@ -13,9 +23,6 @@ describe('devices sync', () => {
     region = await readyRegion('faulty');
   }, 300_000);
   afterAll(() => dropRegion(region), 90_000);
-
-  const receipts = async (): Promise<number> =>
-    (await allRows(region, 'select count(*) from receipt')).reduce((total, count) => total + Number(count), 0);
 
   test('through the Ingress, and the ledger agrees with the shards', async () => {
     const fleet = await startFleet(region, {devices: 200, batches: 3, records: 20});
@@ -60,20 +67,63 @@ describe('devices sync', () => {
   test.each(KILLS)(
     'while %s is killed with -9, and nothing acknowledged is lost or applied twice',
     async (_what, selector) => {
-      const before = await receipts();
-      const fleet = await startFleet(region, {devices: 200, batches: 3, records: 20, seconds: 12});
-      await until('the fleet to be at work', async () => ((await receipts()) - before > 60 ? true : undefined), {
-        everyMs: 100,
+      const {verdict} = await syncWhile(region, {devices: 200, batches: 3, records: 20, seconds: 12}, async () => {
+        const [victim] = await region.kubectl.list('pods', selector);
+        if (victim === undefined) throw new Error(`no pod with ${selector}`);
+        return `${killPod(victim)} processes of ${victim.metadata.name} killed`;
       });
-      const [victim] = await region.kubectl.list('pods', selector);
-      if (victim === undefined) throw new Error(`no pod with ${selector}`);
-      expect(killPod(victim)).toBeGreaterThan(0);
-      await fleet.done;
-      expect(await fleet.judge()).toMatchObject({ok: true, acked: 600, applied: 600, lost: 0, duplicated: 0});
+      expect(verdict).toMatchObject({ok: true, acked: 600, applied: 600, lost: 0, duplicated: 0});
       await untilReady(region);
     },
     300_000,
   );
+
+  test('while the broker is short of disk: who calls is told at once when to come back, and nothing is lost', async () => {
+    const probe = await probeOn(region, 0);
+    const fault = async (): Promise<string> => {
+      const refused = await whileShortOfDisk(region, async () => {
+        expect(await alarmsOf(region)).toEqual(['disk']);
+        const answers: TimedAnswer[] = [];
+        // The first calls are what a connection notices the alarm by; each waits for a confirm that does not come.
+        await until('every device-api to turn batches away', async () => {
+          answers.push(await probe.send());
+          const last = answers.slice(-6);
+          if (last.length === 6 && last.every(isPromptRefusal)) return true;
+          throw new Error(JSON.stringify(last.map(({status, tookMs, text}) => ({status, tookMs, text}))));
+        });
+        return answers;
+      });
+      const recoveredMs = await probe.untilApplied(RECOVERY_MS);
+      const slowest = Math.max(...refused.map(({tookMs}) => tookMs));
+      return `an alarm for ${refused.length} calls, the slowest of them answered after ${slowest} ms, and a batch applied ${recoveredMs} ms after its end`;
+    };
+    const {report, verdict} = await syncWhile(region, {devices: 200, batches: 3, records: 20, seconds: 12}, fault);
+    expect(Object.keys(report.errors)).toContainEqual(expect.stringMatching(/503/));
+    expect(verdict).toMatchObject({ok: true, acked: 600, applied: 600, lost: 0, duplicated: 0});
+  }, 240_000);
+
+  test('while the cache is emptied again and again, and no call fails', async () => {
+    const {report, verdict} = await syncWhile(
+      region,
+      {devices: 200, batches: 5, records: 20, seconds: 12},
+      async () => {
+        const dropped: number[] = [];
+        for (let round = 0; round < 5; round++) {
+          const keys = await until('the cache to be in use', async () => {
+            const [before = 0] = await cacheSizes(region);
+            if (before <= 20) throw new Error(`it has ${before} keys`);
+            const [found = 0, left = Infinity] = await cacheSizes(region, 'FLUSHALL');
+            expect(left).toBeLessThan(found);
+            return found;
+          });
+          dropped.push(keys);
+        }
+        return `${dropped.join(', ')} keys dropped from the cache`;
+      },
+    );
+    expect(report.errors).toEqual({});
+    expect(verdict).toMatchObject({ok: true, acked: 1000, applied: 1000, lost: 0, duplicated: 0});
+  }, 180_000);
 
   test('through a Gateway’s HTTPRoute', async () => {
     const routed = regionCalled('faulty');

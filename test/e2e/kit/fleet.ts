@@ -6,7 +6,7 @@ import {type Region} from './region.ts';
 import {run} from './run.ts';
 
 /** What the judge says; see services/agent. */
-interface Verdict {
+export interface Verdict {
   readonly ok: boolean;
   readonly acked: number;
   readonly applied: number;
@@ -15,10 +15,12 @@ interface Verdict {
 }
 
 /** What the simulator counted; see services/agent. */
-interface Report {
+export interface Report {
   readonly acked: number;
   /** Calls that got no 2xx, by what went wrong. */
   readonly errors: Readonly<Record<string, number>>;
+  /** One call, whatever its answer. */
+  readonly request: {readonly maxMs: number};
 }
 
 export interface RunningFleet {
