@@ -41,6 +41,10 @@ export class ApiCluster implements Cluster {
     return Promise.resolve(this.#options.caches.belongingTo({namespace: owner.namespace ?? '', name: owner.name}));
   }
 
+  listAll(kind: Kind, _signal: AbortSignal): Promise<readonly KubeObject[]> {
+    return Promise.resolve(this.#options.caches.list(kind));
+  }
+
   async serves(kind: Kind, signal: AbortSignal): Promise<boolean> {
     return this.#options.discovery.serves(kind, signal);
   }

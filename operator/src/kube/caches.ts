@@ -51,6 +51,10 @@ export class Caches {
     return undefined;
   }
 
+  list(kind: Kind): readonly KubeObject[] {
+    return this.#of(kind).flatMap(({store}) => store.list());
+  }
+
   belongingTo(resource: ResourceName): readonly KubeObject[] {
     return this.#caches.flatMap(({store}) => store.belongingTo(resource));
   }

@@ -51,6 +51,8 @@ export interface Cluster {
   read(key: Key, signal: AbortSignal, mode?: 'cache' | 'live'): Promise<KubeObject | undefined>;
   /** Every cached object that concerns the owner (see {@link WatchSpec.concerns}); no request is made. */
   listOwned(owner: ObjectRef, signal: AbortSignal): Promise<readonly KubeObject[]>;
+  /** Every cached object of a watched kind, of all resources; no request is made. */
+  listAll(kind: Kind, signal: AbortSignal): Promise<readonly KubeObject[]>;
   /** Whether the server has this kind now. Discovery, cached for a minute. */
   serves(kind: Kind, signal: AbortSignal): Promise<boolean>;
   /** Server-side apply, skipped when neither we nor the server changed anything. Throws {@link ApplyRefused} (errors.ts) or ApiError. */

@@ -19,6 +19,7 @@ const component = (name: string, ...shelves: readonly string[]): ComponentPlan =
 const clusterOf = (apply: (name: string) => Promise<'created' | 'unchanged'>): PassCluster => ({
   read: () => Promise.resolve(undefined),
   listOwned: () => Promise.resolve([]),
+  listAll: () => Promise.resolve([]),
   serves: () => Promise.resolve(true),
   apply: async ({manifest}) => ({kind: await apply(manifest.metadata.name), repaired: false}),
   delete: () => Promise.resolve('deleted'),

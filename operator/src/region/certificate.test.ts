@@ -49,11 +49,11 @@ test.each([
 
 test('a region without its certificate is not ready, and is again when it comes', () => {
   const region = new SimulatedRegion(MINIMAL).bringUp();
-  region.certificate = unfit('cert', undefined);
+  region.routeProblem = unfit('cert', undefined);
   region.pass();
   expect(region.status.conditions?.[0]).toMatchObject({type: 'Ready', status: 'False', reason: 'CertificateMissing'});
   expect(region.status.phase).toBe('Degraded');
-  region.certificate = undefined;
+  region.routeProblem = undefined;
   region.pass();
   expect(region.status.phase).toBe('Ready');
 });

@@ -2,6 +2,7 @@ import {type Cluster} from '../kube/controller.ts';
 import {refOf} from '../kube/object.ts';
 import {certificateProblem} from './certificate.ts';
 import {Children} from './children.ts';
+import {hostTaken} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {type Problem} from './problems.ts';
 import {type Region} from './region.ts';
@@ -12,13 +13,15 @@ export interface Observed {
   readonly children: Children;
   /** Whether the cluster has the Gateway API. */
   readonly gatewayApi: boolean;
-  /** What is wrong with the certificate that the spec names. */
-  readonly certificate?: Problem | undefined;
+  /** Why hosts do not lead here although there is a route for them. */
+  readonly routeProblem?: Problem | undefined;
 }
 
 export const observeRegion = async (region: Region, cluster: Cluster, signal: AbortSignal): Promise<Observed> => ({
   region,
   children: new Children(await cluster.listOwned(refOf(region.object), signal)),
   gatewayApi: await cluster.serves(KINDS.httpRoute, signal),
-  certificate: await certificateProblem(region, cluster, signal),
+  routeProblem:
+    hostTaken(region, await cluster.listAll(region.object, signal)) ??
+    (await certificateProblem(region, cluster, signal)),
 });

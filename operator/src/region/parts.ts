@@ -42,7 +42,7 @@ export interface PartInput {
   readonly context: RegionContext;
   readonly progress: Progress;
   readonly gatewayApi: boolean;
-  readonly certificate: Problem | undefined;
+  readonly routeProblem: Problem | undefined;
   readonly now: Date;
 }
 
@@ -242,12 +242,12 @@ const formerIngress = ({children, spec, namespace}: RegionContext, name: string)
   return [{desired, hold: `stays until Gateway ${gatewayRef.name} has accepted the HTTPRoute`}];
 };
 
-/** Nobody tells us when the Secret comes. */
-const CERTIFICATE_RETRY_MS = 20_000;
+/** Nobody tells us when the Secret comes or another region gives the host up. */
+const ROUTE_RETRY_MS = 20_000;
 
 export const routes: Part = {
   name: 'routes',
-  build: ({context, gatewayApi, certificate}) => {
+  build: ({context, gatewayApi, routeProblem}) => {
     const {names, spec} = context;
     const {host, adminHost, gatewayRef} = spec.ingress;
     const missing = gatewayRef !== undefined && !gatewayApi;
@@ -263,7 +263,7 @@ export const routes: Part = {
         ...(host === undefined ? [] : formerIngress(context, names.deviceApi)),
         ...(adminHost === undefined ? [] : formerIngress(context, names.adminApi)),
       ],
-      ...(certificate === undefined ? {} : {lookAgainMs: CERTIFICATE_RETRY_MS}),
+      ...(routeProblem === undefined ? {} : {lookAgainMs: ROUTE_RETRY_MS}),
     };
   },
 };

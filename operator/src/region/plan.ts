@@ -34,7 +34,7 @@ const PRUNED_KINDS: ReadonlySet<string> = new Set(
 
 /** From what is seen to what should be written. Pure: the same observation at the same time gives the same plan. */
 export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> => {
-  const {region, children, gatewayApi, certificate} = observed;
+  const {region, children, gatewayApi, routeProblem} = observed;
   // What is left to do is the garbage collector's.
   if (region.deleting) return {components: [], conclude: () => concludeDeleting(region, now)};
 
@@ -46,7 +46,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
 
   const context = contextOf(region, verdict.spec, release, children);
   const progress = progressOf(context);
-  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, gatewayApi, certificate, now})}));
+  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, gatewayApi, routeProblem, now})}));
   const components: readonly ComponentPlan[] = [
     ...built.map(({name, wanted, surplus}) => ({
       name,
@@ -71,7 +71,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
         region,
         context,
         progress,
-        certificate,
+        routeProblem,
         outcome,
         now,
         release,

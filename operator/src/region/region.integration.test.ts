@@ -269,22 +269,37 @@ test('a volume grows once it is there, also one that is deleted with the region'
   await becomesReady('us', log);
 }, 90_000);
 
-test('a region whose certificate does not exist says so, and works when it does', async () => {
+/** Waits until a condition of the region has the reason. */
+const says = (name: string, reason: string, log: ReturnType<typeof testLog>): Promise<true> => {
+  let last: unknown;
+  return eventually(
+    async () => {
+      await playControllers();
+      last = (await server.client.send({method: 'GET', path: `${REGIONS}/${name}`, signal: forever})).body;
+      return JSON.stringify(last).includes(`"reason":"${reason}"`) ? true : undefined;
+    },
+    () => `the region is ${JSON.stringify(last)}; log:\n${log.lines.slice(-20).join('\n')}`,
+    30_000,
+  );
+};
+
+const setHost = (name: string, host: string): Promise<unknown> =>
+  server.client.send({
+    method: 'PATCH',
+    path: `${REGIONS}/${name}`,
+    contentType: 'application/merge-patch+json',
+    body: {spec: {ingress: {host}}},
+    signal: forever,
+  });
+
+test('a region without its certificate, or with the host of another, says so, and works when that is mended', async () => {
   const log = start('fourth');
   await declare('ap', {
     region: 'ap-south',
     postgres: {shards: 1},
     ingress: {host: 'ap.sync.example.com', tls: {mode: 'Secret', secretName: 'ap-cert'}},
   });
-  let last: unknown;
-  await eventually(
-    async () => {
-      await playControllers();
-      last = (await server.client.send({method: 'GET', path: `${REGIONS}/ap`, signal: forever})).body;
-      return JSON.stringify(last).includes('"reason":"CertificateMissing"') ? true : undefined;
-    },
-    () => `the region is ${JSON.stringify(last)}; log:\n${log.lines.slice(-20).join('\n')}`,
-  );
+  await says('ap', 'CertificateMissing', log);
   const data = {'tls.crt': 'Yw==', 'tls.key': 'aw=='};
   const secret = {apiVersion: 'v1', kind: 'Secret', metadata: {name: 'ap-cert'}, data};
   await server.client.send({
@@ -294,4 +309,9 @@ test('a region whose certificate does not exist says so, and works when it does'
     signal: forever,
   });
   await becomesReady('ap', log);
-}, 90_000);
+
+  await setHost('ap', 'eu.sync.example.com');
+  await says('ap', 'HostTaken', log);
+  await setHost('ap', 'ap.sync.example.com');
+  await becomesReady('ap', log);
+}, 120_000);

@@ -38,7 +38,7 @@ interface Pass {
   readonly region: Region;
   readonly context: RegionContext;
   readonly progress: Progress;
-  readonly certificate: Problem | undefined;
+  readonly routeProblem: Problem | undefined;
   readonly outcome: Outcome;
   readonly now: Date;
   readonly release: Release;
@@ -142,12 +142,12 @@ const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingCh
   [...new Map(held.toReversed().map((item) => [item.component, item] as const)).values()].toReversed();
 
 export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
-  const {region, context, progress, certificate, outcome, now, release, held, next} = pass;
+  const {region, context, progress, routeProblem, outcome, now, release, held, next} = pass;
   const findings = [
     holds('SpecValid', 'Valid', 'the spec keeps all rules'),
-    ...CONDITIONS.map((find) => find({context, progress, certificate})),
+    ...CONDITIONS.map((find) => find({context, progress, routeProblem})),
   ];
-  const [ready, reconciling, stalled] = summaryOf({context, progress, certificate}, findings, outcome);
+  const [ready, reconciling, stalled] = summaryOf({context, progress, routeProblem}, findings, outcome);
   const works = ready.status === 'True';
   const current = works ? context.version : region.status.version?.current;
   const slotMoves = factsOf(context)?.slotMoves;

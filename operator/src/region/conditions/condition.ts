@@ -6,7 +6,7 @@ import {type Progress} from '../progress.ts';
 export interface ConditionInput {
   readonly context: RegionContext;
   readonly progress: Progress;
-  readonly certificate: Problem | undefined;
+  readonly routeProblem: Problem | undefined;
 }
 
 /** A condition before it gets its times. Three-valued: Unknown while there is nothing to judge yet. */

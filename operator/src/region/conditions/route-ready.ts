@@ -29,7 +29,7 @@ const ofIngresses = (routes: readonly (KubeObject | undefined)[]): Finding => {
  * Whether somebody routes the hosts. Many ingress controllers never say so in an Ingress's status, so silence is Unknown
  * and does not keep the region from being ready; a Gateway's refusal does.
  */
-export const routeReady = ({context, certificate}: ConditionInput): Finding => {
+export const routeReady = ({context, routeProblem}: ConditionInput): Finding => {
   const {spec, names, children} = context;
   const {enabled, host, adminHost, gatewayRef} = spec.ingress;
   const hosted = [
@@ -41,7 +41,7 @@ export const routeReady = ({context, certificate}: ConditionInput): Finding => {
   const routes = hosted.map((name) => children.find(kind, name));
   if (routes.some((route) => route === undefined)) return unknown(TYPE, 'NotCreated', 'routes not created yet');
 
-  if (certificate !== undefined) return fails(TYPE, certificate.reason, certificate.message);
+  if (routeProblem !== undefined) return fails(TYPE, routeProblem.reason, routeProblem.message);
   if (gatewayRef === undefined) return ofIngresses(routes);
   const verdicts = routes.map((route) => gatewayVerdict(route, gatewayRef.name));
   const refused = verdicts.find((verdict) => verdict.kind === 'refused');

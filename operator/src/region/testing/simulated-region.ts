@@ -31,7 +31,7 @@ export class SimulatedRegion {
   generation = 1;
   status: RegionStatus = {};
   gatewayApi = true;
-  certificate: Problem | undefined;
+  routeProblem: Problem | undefined;
   isDeleted = false;
   release = RELEASE;
   now = new Date('2026-03-01T12:00:00Z');
@@ -69,7 +69,7 @@ export class SimulatedRegion {
       region,
       children: new Children([...this.objects.values()]),
       gatewayApi: this.gatewayApi,
-      certificate: this.certificate,
+      routeProblem: this.routeProblem,
     };
     const plan = planRegion(observed, this.now, this.release);
     const written: string[] = [];
