@@ -28,7 +28,14 @@ export const capacity = z
 
 export const retention = z
   .object({
-    recordDays: z.int().min(1).max(3650).default(90).describe('Days that records are kept.'),
+    recordDays: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(90)
+      .describe(
+        'Days that records are kept. Their partitions are not made again later, so this is also how late a batch may be applied.',
+      ),
     receiptDays: z
       .int()
       .min(1)
@@ -38,7 +45,7 @@ export const retention = z
     quarantineDays: z.int().min(1).max(3650).default(30).describe('Days that refused records are kept.'),
   })
   .prefault({})
-  .describe('How long data is kept.');
+  .describe('How long data is kept at least. This version deletes nothing by itself.');
 
 export const monitoring = z
   .object({

@@ -84,7 +84,9 @@ export const keeper = z
     logLevel,
   })
   .prefault({})
-  .describe('The process that does what must run once in a region: partitions, retention, facts for the status.');
+  .describe(
+    'The process that does what must run once in a region: partitions made ahead, statuses of devices, facts for the status.',
+  );
 
 export type StatelessTier = z.output<typeof deviceApi>;
 export type Autoscaling = StatelessTier['autoscaling'];
