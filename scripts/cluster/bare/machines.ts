@@ -71,7 +71,8 @@ export async function startMachine(name: string, tree: CgroupTree): Promise<Proc
   const outer = child.pid;
   if (outer === undefined) throw new Error(`the first process of machine ${name} could not be started`);
   tree.join(outer, name);
-  child.stdin?.end('go\n');
+  // One that has ended by now closed the pipe; the wait below says where to look.
+  child.stdin?.on('error', () => undefined).end('go\n');
   child.unref();
   const first = await until(
     `the first process of machine ${name}, see ${folders.logs}/${name}-init.log`,

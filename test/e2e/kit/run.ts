@@ -34,7 +34,8 @@ export async function run(
       clearTimeout(timer);
       resolve({code: code ?? 137, stdout, stderr});
     });
-    child.stdin.end(options.stdin ?? '');
+    // A program that ends without reading its input closes the pipe: its code says whether that was right.
+    child.stdin.on('error', () => undefined).end(options.stdin ?? '');
   });
 }
 
