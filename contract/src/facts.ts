@@ -1,15 +1,35 @@
 import {z} from 'zod';
 
+/** What came of trying something for real, a moment before `checkedAt`. `reason` says why not, in one line for people, without numbers that count up. */
+const probe = z.object({ok: z.boolean(), reason: z.string().max(512).optional()});
+
 /**
- * What only the region itself can know, told to the operator: the keeper writes it as key `facts.json` of one ConfigMap, the operator copies it into the
- * object's status. It changes only when a fact changes; what is written again in between is the same, which the API server takes for no change.
+ * What only the region itself can know, told to the operator: the keeper writes it as key `facts.json` of one ConfigMap, the operator makes conditions and
+ * status of it. All but the shards' ids may be missing, because keeper and operator need not be of one version.
  */
 export const factsSchema = z.object({
-  shards: z.array(z.object({id: z.int().min(0), slots: z.int().min(0).max(1024), schemaVersion: z.int().min(0)})),
-  slotMoves: z.object({total: z.int(), done: z.int(), moving: z.int()}),
+  /** When these were found, in whole minutes (ISO 8601, UTC): facts that are older than two minutes are no facts any more. */
+  checkedAt: z.iso.datetime().optional(),
+  /** Those of the topology. Of one that did not answer nothing is known but that. */
+  shards: z.array(
+    z.object({
+      id: z.int().min(0),
+      /** Slots that it owns. */
+      slots: z.int().min(0).max(1024).optional(),
+      schemaVersion: z.int().min(0).optional(),
+      /** A row was written and committed. */
+      write: probe.optional(),
+    }),
+  ),
+  /** A message was published and confirmed, within the time that device-api waits. */
+  broker: probe.optional(),
+  /** A key was written and read. */
+  cache: probe.optional(),
+  slotMoves: z.object({total: z.int(), done: z.int(), moving: z.int()}).optional(),
 });
 
 export type Facts = z.infer<typeof factsSchema>;
+export type ProbeFact = z.infer<typeof probe>;
 
-/** Key inside the ConfigMap. */
+/** Keys inside the ConfigMap. */
 export const FACTS_KEY = 'facts.json';

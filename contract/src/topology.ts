@@ -6,16 +6,25 @@ import {z} from 'zod';
  */
 const endpoint = z.object({host: z.string().min(1), port: z.int().min(1).max(65535)});
 
+const shard = z.object({
+  id: z.int().min(0).max(63),
+  rw: endpoint,
+  ro: endpoint.optional(),
+  database: z.string().min(1),
+});
+
 export const topologySchema = z.object({
   /** The public name of the region, `spec.region`. */
   region: z.string().min(1),
   /** The object's name; prefix of everything it owns. */
   name: z.string().min(1),
-  /** In id order, ids 0..N-1. Shard 0 holds the control schema. */
-  shards: z
-    .array(z.object({id: z.int().min(0).max(63), rw: endpoint, ro: endpoint.optional(), database: z.string().min(1)}))
-    .min(1)
-    .max(64),
+  /**
+   * The admitted ones, in id order: up, migrated, and their credentials mounted where they are needed. Shard 0 holds the control schema and is always
+   * among them.
+   */
+  shards: z.array(shard).min(1).max(64),
+  /** Declared and not admitted yet: only their migration looks at them. */
+  joining: z.array(shard).max(63).default([]),
   broker: endpoint.extend({
     vhost: z.string().min(1),
     partitions: z.int().min(1).max(64),

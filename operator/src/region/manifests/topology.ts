@@ -21,6 +21,7 @@ export const topologyOf = (context: RegionContext): Topology => {
       rw: {host: names.shardReadWrite(id), port: PORTS.postgres},
       database: DATABASE,
     })),
+    joining: [],
     broker: {
       host: names.rabbitmq,
       port: PORTS.amqp,

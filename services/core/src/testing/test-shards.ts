@@ -79,6 +79,7 @@ const topologyOf = (url: URL, databases: readonly string[]): Topology => {
     region: 'test',
     name: 'test',
     shards: databases.map((database, id) => ({id, rw: {host, port}, database})),
+    joining: [],
     broker: {host, port: 5672, vhost: '/', partitions: 2, replicas: 1},
     redis: {host, port: 6379},
     capacity: {devices: 1000, syncWindow: {start: '00:00', durationMinutes: 1440}},

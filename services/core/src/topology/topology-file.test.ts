@@ -9,6 +9,7 @@ const topologyOf = (partitions: number): Topology => ({
   region: 'eu',
   name: 'eu',
   shards: [{id: 0, rw: {host: 'pg', port: 5432}, database: 'pisync'}],
+  joining: [],
   broker: {host: 'mq', port: 5672, vhost: '/', partitions, replicas: 1},
   redis: {host: 'redis', port: 6379},
   capacity: {devices: 1, syncWindow: {start: '02:00', durationMinutes: 60}},
