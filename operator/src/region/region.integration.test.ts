@@ -269,6 +269,39 @@ test('a volume grows once it is there, also one that is deleted with the region'
   await becomesReady('us', log);
 }, 90_000);
 
+test.each([
+  ['its route is switched off', 'no-route', {enabled: false}],
+  ['both its hosts are removed', 'no-hosts', {host: null, adminHost: null}],
+])(
+  'the status of a region is written when %s',
+  async (_what, name, ingress) => {
+    const log = start(name);
+    await declare(name, {
+      region: name,
+      postgres: {shards: 1},
+      ingress: {host: `${name}.sync.example.com`, adminHost: `${name}.admin.example.com`},
+    });
+    await becomesReady(name, log);
+    const path = `${REGIONS}/${name}`;
+    const contentType = 'application/merge-patch+json';
+    await server.client.send({method: 'PATCH', path, contentType, body: {spec: {ingress}}, signal: forever});
+    let last: KubeObject | undefined;
+    await eventually(
+      async () => {
+        // A GET of an object path answers that object.
+        last = (await server.client.send({method: 'GET', path, signal: forever})).body as KubeObject;
+        const status = last['status'] as {readonly observedGeneration?: number; readonly endpoints?: unknown};
+        return status.observedGeneration === last.metadata.generation && status.endpoints === undefined
+          ? true
+          : undefined;
+      },
+      () => `the region is ${JSON.stringify(last)}; log:\n${log.lines.slice(-20).join('\n')}`,
+    );
+    await becomesReady(name, log);
+  },
+  90_000,
+);
+
 /** Waits until a condition of the region has the reason. */
 const says = (name: string, reason: string, log: ReturnType<typeof testLog>): Promise<true> => {
   let last: unknown;

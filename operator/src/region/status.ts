@@ -46,6 +46,28 @@ interface Pass {
   readonly next: Next;
 }
 
+/**
+ * Without empty objects and lists: the API server stores what an applier empties as null, which the definition then refuses, so the status could never be
+ * written again. Absent means the same.
+ */
+const withoutEmpty = (status: RegionStatus): RegionStatus =>
+  // Every field of a status is optional.
+  Object.fromEntries(
+    Object.entries(status).filter(([, value]) => typeof value !== 'object' || Object.keys(value).length > 0),
+  );
+
+/** What a status is for, in case the server refuses the rest: an older or newer definition, a value that nobody thought of. */
+const concluded = (region: Region, full: RegionStatus, outcome: Outcome, next: Next): Conclusion<RegionStatus> => {
+  const status = withoutEmpty(full);
+  const {observedGeneration, phase, message, conditions} = status;
+  return {
+    status,
+    minimal: withoutEmpty({observedGeneration, phase, message, conditions}),
+    events: eventsOf(region.status, status, outcome),
+    next,
+  };
+};
+
 /** Findings with their times: a time changes only when the status does. */
 const timed = (region: Region, findings: readonly Finding[], now: Date): Condition[] =>
   findings.map((finding) => {
@@ -167,7 +189,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     ...(slotMoves === undefined ? {} : {slotMoves}),
     pendingChanges: pendingChanges([...held, ...growingVolumes(context)]),
   };
-  return {status, events: eventsOf(region.status, status, outcome), next};
+  return concluded(region, status, outcome, next);
 };
 
 /** What was known about the parts stays as it was said, for the generation it was said about. */
@@ -186,7 +208,7 @@ const withSummary = (
     message: findings[0]?.message ?? '',
     conditions: [...fresh, ...kept],
   };
-  return {status, events: eventsOf(region.status, status, new Map()), next: {kind: 'on-change'}};
+  return concluded(region, status, new Map(), {kind: 'on-change'});
 };
 
 /** The spec breaks a rule: nothing was touched, and it will not be until the spec changes. */

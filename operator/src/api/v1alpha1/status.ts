@@ -71,7 +71,7 @@ export const statusSchema = z
         device: z.string().optional().describe('URL for devices.'),
         admin: z.string().optional().describe('URL for people.'),
       })
-      .describe('Where the region is reached.'),
+      .describe('Where the region is reached. Absent while nothing is routed.'),
     slotMoves: z
       .object({
         total: z.int().describe('Moves that were planned.'),
@@ -88,7 +88,7 @@ export const statusSchema = z
         }),
       )
       .meta({'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['component']})
-      .describe('Changes that wait, and why.'),
+      .describe('Changes that wait, and why. Absent while nothing does.'),
   })
   .partial()
   .describe('The region as it is. Written by the operator alone.');

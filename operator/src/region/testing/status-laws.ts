@@ -50,6 +50,10 @@ export const brokenLaws = (status: RegionStatus, generation: number, before?: Re
       }),
     ],
     ['9: the phase is Ready exactly when Ready is True', (status.phase === 'Ready') === (ready === 'True')],
+    [
+      '10: nothing is empty, which the API server would store as null',
+      Object.values(status).every((value) => typeof value !== 'object' || Object.keys(value).length > 0),
+    ],
   ];
   return laws.filter(([, holds]) => !holds).map(([law]) => law);
 };
