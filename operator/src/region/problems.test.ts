@@ -36,6 +36,14 @@ test.each([
   });
 });
 
+test('what a container leaves behind when it refuses to start is told', () => {
+  const terminated = {exitCode: 1, reason: 'Error', message: 'the volume is not empty'};
+  const status = container({state: {waiting: {reason: 'CrashLoopBackOff'}}, lastState: {terminated}});
+  expect(problemOf(new Children([pod(status)]), 'worker')?.message).toBe(
+    'pod eu-worker-a: it ends again and again, last with exit code 1 (Error): the volume is not empty',
+  );
+});
+
 test('a pod without a node says why', () => {
   const conditions = [{type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: 'Insufficient cpu'}];
   expect(problemOf(new Children([pod({conditions})]), 'worker')?.message).toBe(

@@ -63,9 +63,11 @@ const ofContainer = (pod: string, status: ContainerStatus): Problem | undefined 
   if (reason === 'CrashLoopBackOff' || (!ready && restartCount >= LOOP_RESTARTS)) {
     const {terminated} = lastState;
     const why = terminated === undefined ? '' : `, last with exit code ${terminated.exitCode} (${terminated.reason})`;
+    // What a container leaves in its termination message was written to be read here.
+    const detail = terminated === undefined || terminated.message === '' ? '' : `: ${oneLine(terminated.message)}`;
     return {
       reason: 'CrashLoopBackOff',
-      message: `it ends again and again${why}; see kubectl logs ${pod} --previous`,
+      message: `it ends again and again${why}${detail === '' ? `; see kubectl logs ${pod} --previous` : detail}`,
     };
   }
   // Of a Job: its pods are not restarted but replaced.

@@ -5,7 +5,7 @@ import {type RegionContext} from '../../context.ts';
 import {KINDS} from '../../kinds.ts';
 import {metadataOf} from '../../labels.ts';
 import {DATABASE, USER} from '../../names.ts';
-import {SQL_QUOTED} from '../shell-quoting.ts';
+import {readyScript, type ShardPaths, startScript, stopScript} from './scripts.ts';
 
 /** Where things are in the pod. The image only brings programs; every path here is a volume. */
 export const PATHS = {
@@ -14,12 +14,14 @@ export const PATHS = {
   socket: '/var/run/postgresql',
   config: '/etc/pisync/postgres',
   secret: '/etc/pisync/secrets',
-} as const;
+  lastWords: '/dev/termination-log',
+  programs: '/usr/lib/postgresql/*/bin',
+} as const satisfies ShardPaths;
 
 const MIB = 1024 ** 2;
 
-/** Values in postgresql.conf are quoted: a quote in them is doubled. */
-const line = ([name, value]: readonly [string, string]): string => `${name} = '${value.replaceAll("'", "''")}'`;
+/** Values in postgresql.conf are quoted. Between quotes a backslash begins an escape (`\n`, `\101`), so it is doubled as a quote is. */
+const line = ([name, value]: readonly [string, string]): string => `${name} = '${value.replaceAll(/['\\]/g, '$&$&')}'`;
 
 const serverConf = ({spec}: RegionContext): string => {
   const memoryMiB = Math.floor(quantityBytes(spec.postgres.resources.limits.memory) / MIB);
@@ -67,61 +69,12 @@ local   all       all                trust
 host    ${DATABASE}    ${USER}    all      scram-sha-256
 `;
 
-const PROGRAMS = `# Debian keeps the server's programs out of PATH.
-for bin in /usr/lib/postgresql/*/bin; do [ -d "$bin" ] && PATH="$bin:$PATH"; done
-`;
-
-const START = `#!/bin/sh
-# Makes the database on the first start, sets the user's password when it changed, and becomes the server.
-set -eu
-umask 077
-${PROGRAMS}
-data=${PATHS.data}
-password=$(cat ${PATHS.secret}/password)
-
-# Built beside its place and moved there when complete: a start that is interrupted begins anew.
-if [ ! -s "$data/PG_VERSION" ]; then
-  rm -rf "$data.new"
-  initdb --pgdata="$data.new" --username=postgres --encoding=UTF8 --locale=C.UTF-8 --data-checksums \\
-    --auth-local=trust --auth-host=scram-sha-256 >/dev/null
-  postgres --single -j -D "$data.new" postgres >/dev/null <<SQL
-create role ${USER} login;
-
-create database ${DATABASE} owner ${USER};
-
-SQL
-  rm -rf "$data"
-  mv "$data.new" "$data"
-fi
-
-# The stamp keeps a restart from writing, and the password itself out of the volume.
-stamp=$(printf '%s' "$password" | sha256sum | cut -d' ' -f1)
-if [ "$(cat "${PATHS.volume}/password.stamp" 2>/dev/null || true)" != "$stamp" ]; then
-  printf "alter role ${USER} password '%s';\\n\\n" "$(printf '%s' "$password" | ${SQL_QUOTED})" | postgres --single -j -D "$data" postgres >/dev/null
-  printf '%s' "$stamp" > "${PATHS.volume}/password.stamp"
-fi
-unset password
-
-exec postgres -D "$data" -c config_file=${PATHS.config}/postgresql.conf -c hba_file=${PATHS.config}/pg_hba.conf
-`;
-
-const STOP = `#!/bin/sh
-# SIGTERM alone would wait for every client to leave; fast ends their sessions and writes a checkpoint.
-${PROGRAMS}
-pg_ctl stop --pgdata=${PATHS.data} --mode=fast --wait --timeout=100
-`;
-
-const READY = `#!/bin/sh
-${PROGRAMS}
-exec pg_isready --quiet --host=${PATHS.socket} --username=${USER} --dbname=${DATABASE} --timeout=3
-`;
-
 const files = (context: RegionContext): Readonly<Record<string, string>> => ({
   'postgresql.conf': serverConf(context),
   'pg_hba.conf': HBA,
-  'start.sh': START,
-  'stop.sh': STOP,
-  'ready.sh': READY,
+  'start.sh': startScript(PATHS),
+  'stop.sh': stopScript(PATHS),
+  'ready.sh': readyScript(PATHS),
 });
 
 /** Settings and start-up programs of all shards. Scripts use only the server's own programs, so any image of PostgreSQL will do. */
