@@ -4,7 +4,9 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+# Where scripts/bootstrap/node.sh keeps the pinned Node.js; where it has none for this platform, the machine's own is found behind it.
+NODE_BIN := $(or $(filter /%,$(XDG_CACHE_HOME)),$(HOME)/.cache)/pisync/node-$(file < .node-version)/bin
+export PATH := $(CURDIR)/node_modules/.bin:$(NODE_BIN):$(PATH)
 
 # Where `check` writes the results of the unit tests (used by `make test`).
 JEST_JSON ?=
@@ -62,8 +64,8 @@ generate: ready ## the CRD, its documentation and the charts' generated parts
 	@node operator/src/api/generate.ts
 
 .PHONY: lock
-lock: ## writes package-lock.json after a change of dependencies
-	@npx --yes npm@11.5.2 install --package-lock-only --no-audit
+lock: ## writes package-lock.json after a change of dependencies, and installs from it into an empty folder
+	@node=$$(sh scripts/bootstrap/node.sh) && PATH="$$(dirname "$$node"):$$PATH" node scripts/lock/main.ts write
 
 .PHONY: fmt
 fmt: ready ## formats every file
