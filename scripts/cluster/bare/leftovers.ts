@@ -1,4 +1,4 @@
-import {existsSync, readFileSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {lockOwner} from '../../terminal/lock.ts';
 import {cgroupTree, processesIn} from './cgroups.ts';
 import {machinesWithNamespace} from './down.ts';
@@ -21,15 +21,20 @@ export function leftovers(before: {
     ...roots.filter((root) => existsSync(root)).map((root) => `cgroup ${root}`),
     ...machinesWithNamespace().map((machine) => `network namespace ${namespacePath(machine)}`),
     ...mounts.map((target) => `mount ${target}`),
-    ...[STATE_FOLDER, VOLUMES_FOLDER, ...before.createdFolders]
-      .filter((folder) => existsSync(folder))
-      .map((folder) => `folder ${folder}`),
+    ...[
+      ...[STATE_FOLDER, VOLUMES_FOLDER].filter((folder) => existsSync(folder)),
+      ...emptyOnes(before.createdFolders),
+    ].map((folder) => `folder ${folder}`),
     ...Object.entries(before.sysctls)
       .filter(([name, value]) => readSysctl(name) !== value)
       .map(([name, value]) => `sysctl ${name} is ${readSysctl(name)}, was ${value}`),
     ...(existsSync(LOCK_FILE) && lockOwner(LOCK_FILE) !== process.pid ? [`lock ${LOCK_FILE}`] : []),
   ];
 }
+
+/** Folders that we made and that hold nothing. What is in the others is somebody else's by now, and so are they: buildah, for one, keeps settings in /etc/cni/net.d. */
+export const emptyOnes = (folders: readonly string[]): readonly string[] =>
+  folders.filter((folder) => existsSync(folder) && readdirSync(folder).length === 0);
 
 function commandOf(pid: number): string {
   try {
