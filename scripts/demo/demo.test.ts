@@ -1,6 +1,10 @@
+import {readFile} from 'node:fs/promises';
+import {join} from 'node:path';
 import {describe, expect, test} from '@jest/globals';
+import {parse} from 'yaml';
 import {findHostPid} from './kill.ts';
 import {isReady, newsOf, runsImage, type Region} from './region.ts';
+import {type DemoReport, renderReport} from './report.ts';
 
 describe('findHostPid', () => {
   const files: Readonly<Record<string, string>> = {
@@ -58,4 +62,28 @@ test.each([
   };
   expect(runsImage(deployment, 'new')).toBe(expected);
   expect(runsImage(deployment, 'other')).toBe(false);
+});
+
+test('the report leads to a dashboard that any browser on this machine opens', async () => {
+  const region: unknown = parse(
+    await readFile(join(import.meta.dirname, '../../docs/examples/region-localhost.yaml'), 'utf8'),
+  );
+  expect(region).toMatchObject({spec: {ingress: {host: 'eu.sync.localhost', adminHost: 'eu.admin.localhost'}}});
+  const report: DemoReport = {
+    ...{
+      kubernetes: 'v1',
+      cluster: 'bare',
+      ok: true,
+      readySeconds: 1,
+      firstSyncSeconds: 1,
+      totalSeconds: 1,
+      devices: 1,
+      batches: 1,
+    },
+    ...{records: 1, acked: 1, applied: 1, lost: 0, duplicated: 0, unknownApplied: 0, retries: 0, p50Ms: 1, p99Ms: 1},
+    ...{acceptP50Ms: 1, acceptP99Ms: 1, acceptMaxMs: 1, kills: []},
+  };
+  expect(renderReport(report, {forward: 'http://127.0.0.1:8080', adminHost: 'eu.admin.localhost'})).toContain(
+    ' http://eu.admin.localhost:8080/\n',
+  );
 });

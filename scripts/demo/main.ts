@@ -12,7 +12,7 @@ import {fleetReportSchema, renderReport, verdictSchema, type DemoReport} from '.
 
 const HELP = `usage: node scripts/demo/main.ts     (\`make demo\` gets ready what it needs)
 
-Starts the local cluster, installs the operator, applies docs/examples/region.yaml, lets 1,000 simulated devices and this machine sync while a worker
+Starts the local cluster, installs the operator, applies docs/examples/region-localhost.yaml, lets 1,000 simulated devices and this machine sync while a worker
 and a shard are killed, and judges what became of their batches. Writes out/demo.json. The region stays up; \`make down\` ends it.
 Exit codes: 0 nothing lost; 1 the judge found something, or a step failed; 2 wrong usage.
 `;
@@ -240,9 +240,9 @@ const main = async (): Promise<number> => {
   heading('helm upgrade --install pisync charts/pisync');
   await install(cluster);
 
-  heading('kubectl apply -f docs/examples/region.yaml');
+  heading('kubectl apply -f docs/examples/region-localhost.yaml');
   const appliedMs = performance.now();
-  await cluster.kubectl('apply', '-f', join(ROOT, 'docs', 'examples', 'region.yaml'));
+  await cluster.kubectl('apply', '-f', join(ROOT, 'docs', 'examples', 'region-localhost.yaml'));
   const services = ['device-api', 'admin-api', 'worker', 'keeper'].map((name) => `${REGION}-${name}`);
   await waitUntilReady(cluster, REGION, READY_TIMEOUT_MS, detail);
   // A region that was there before is Ready from the start, and then rolled to this checkout's images.
@@ -294,7 +294,7 @@ const main = async (): Promise<number> => {
     kills: kills.map(({what, pod, how, backSeconds}) => ({what, pod, how, backSeconds})),
   };
   writeFileSync(join(OUT, 'demo.json'), `${JSON.stringify(report, null, 2)}\n`);
-  console.log(renderReport(report, {forward: cluster.info.forward.http, deviceHost: host, adminHost}));
+  console.log(renderReport(report, {forward: cluster.info.forward.http, adminHost}));
   return report.ok ? 0 : 1;
 };
 

@@ -63,11 +63,10 @@ export interface DemoReport {
 
 export interface Addresses {
   readonly forward: string;
-  readonly deviceHost: string;
   readonly adminHost: string;
 }
 
-export const renderReport = (report: DemoReport, {forward, deviceHost, adminHost}: Addresses): string => {
+export const renderReport = (report: DemoReport, {forward, adminHost}: Addresses): string => {
   const row = (name: string, value: string | number): string => `  ${name.padEnd(26)} ${value}`;
   const port = new URL(forward).port;
   return [
@@ -93,8 +92,7 @@ export const renderReport = (report: DemoReport, {forward, deviceHost, adminHost
     '',
     'The region stays up. Look at it:',
     '',
-    `  dashboard   http://${adminHost}:${port}/   (add "127.0.0.1 ${adminHost} ${deviceHost}" to /etc/hosts)`,
-    `              or: curl -H 'Host: ${adminHost}' ${forward}/`,
+    `  dashboard   http://${adminHost}:${port}/`,
     '  sign in     with the token that this prints:',
     `              node scripts/cluster/main.ts exec -- kubectl get secret eu-bootstrap -o go-template='{{index .data "admin-token" | base64decode}}'`,
     '  the object  node scripts/cluster/main.ts exec -- kubectl get psr eu -o wide',
