@@ -1,13 +1,8 @@
 import {existsSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {type LockFile, parseLock} from '../lock/lock-file.ts';
 
-/** A package of package-lock.json, or of the copy of it that npm leaves in node_modules to say what it installed. */
-interface LockedPackage {
-  readonly version?: string;
-  readonly optional?: boolean;
-  readonly link?: boolean;
-}
-type Packages = Readonly<Record<string, LockedPackage>>;
+type Packages = LockFile['packages'];
 
 /** True when what is installed is what the lock file asks for; packages for other platforms may be absent. */
 export function areInstalled(locked: Packages, installed: Packages): boolean {
@@ -27,10 +22,4 @@ export function packagesInstalled(root: string): boolean {
   return areInstalled(readPackages(join(root, 'package-lock.json')), readPackages(installed));
 }
 
-function readPackages(file: string): Packages {
-  const lock: unknown = JSON.parse(readFileSync(file, 'utf8'));
-  if (typeof lock !== 'object' || lock === null || !('packages' in lock))
-    throw new Error(`${file} is not a lock file of npm 7 or newer`);
-  // npm's own format, version 3: https://docs.npmjs.com/cli/configuring-npm/package-lock-json
-  return lock.packages as Packages;
-}
+const readPackages = (file: string): Packages => parseLock(readFileSync(file, 'utf8')).packages;

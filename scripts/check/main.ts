@@ -45,6 +45,7 @@ async function check(json: string | undefined): Promise<number> {
       step('types', ['tsc', '-b']),
       step('imports', ['depcruise', '--config', '.dependency-cruiser.cjs', ...SOURCES]),
       step('dead code', ['knip']),
+      step('lock file', ['node', 'scripts/lock/main.ts', 'check']),
       step('generated files', ['node', 'operator/src/api/generate.ts', '--check']),
       step('unit tests', [
         process.execPath,
