@@ -33,15 +33,18 @@ const run = async (config: OperatorConfig): Promise<void> => {
 
   const engine = createEngine({
     name: 'pisyncregion',
-    controller: regionController({
-      version: config.version,
-      images: {
-        service: config.serviceImage,
-        postgres: config.postgresImage,
-        rabbitmq: config.rabbitmqImage,
-        redis: config.redisImage,
+    controller: regionController(
+      {
+        version: config.version,
+        images: {
+          service: config.serviceImage,
+          postgres: config.postgresImage,
+          rabbitmq: config.rabbitmqImage,
+          redis: config.redisImage,
+        },
       },
-    }),
+      systemClock,
+    ),
     identity: {
       manager: MANAGER,
       resourceLabel: INSTANCE,

@@ -1,8 +1,10 @@
 import {API_VERSION, KIND} from '../api/v1alpha1/group.ts';
 import {type RegionStatus} from '../api/v1alpha1/status.ts';
+import {type Clock} from '../kube/clock.ts';
 import {type Controller, type WatchSpec} from '../kube/controller.ts';
 import {controllerOf, type KubeObject} from '../kube/object.ts';
 import {type Release} from './context.ts';
+import {FactsAges} from './facts.ts';
 import {KINDS} from './kinds.ts';
 import {INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
 import {type Observed, observeRegion} from './observe.ts';
@@ -24,10 +26,16 @@ const watches: readonly WatchSpec[] = Object.values(KINDS).map((kind) => ({
 }));
 
 /** Turns PiSyncRegions into what they describe. */
-export const regionController = (release: Release): Controller<Region, Observed, RegionStatus> => ({
-  resource: {apiVersion: API_VERSION, kind: KIND},
-  watches,
-  decode: decodeRegion,
-  observe: observeRegion,
-  plan: (observed, now) => planRegion(observed, now, release),
-});
+export const regionController = (
+  release: Release,
+  clock: Pick<Clock, 'monotonicMs'>,
+): Controller<Region, Observed, RegionStatus> => {
+  const ages = new FactsAges(clock);
+  return {
+    resource: {apiVersion: API_VERSION, kind: KIND},
+    watches,
+    decode: decodeRegion,
+    observe: (region, cluster, signal) => observeRegion(region, cluster, ages, signal),
+    plan: (observed, now) => planRegion(observed, now, release),
+  };
+};

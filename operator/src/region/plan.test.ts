@@ -377,6 +377,10 @@ test('no status ever breaks a law, whatever happens in whatever order', () => {
     stranger: (region) => region.failures.set('Service/eu-redis', 'conflict'),
     rival: (region) => region.failures.set('Deployment/eu-worker', 'contested'),
     outage: (region) => region.failures.set('Service/eu-redis', 'failed'),
+    refuse: (region) => (region.facts = {checkedAt: '2026-03-01T12:01:00Z', shards: [], broker: {ok: false}}),
+    silence: (region) => (region.factsAgeMs = 120_000),
+    speech: (region) => (region.factsAgeMs = 0),
+    noFacts: (region) => (region.facts = undefined),
     delete: (region) => (region.isDeleted = true),
     peace: (region) => region.failures.clear(),
   };

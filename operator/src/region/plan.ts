@@ -4,6 +4,7 @@ import {type ComponentPlan, type Plan, type Surplus} from '../kube/controller.ts
 import {controllerOf, keyText, keyOf, type KubeObject, refOf} from '../kube/object.ts';
 import {acceptedBefore} from './accepted.ts';
 import {type RegionContext, contextOf, type Release} from './context.ts';
+import {factsExpireInMs, judgeFacts} from './facts.ts';
 import {KINDS} from './kinds.ts';
 import {type Observed} from './observe.ts';
 import * as parts from './parts.ts';
@@ -34,7 +35,7 @@ const PRUNED_KINDS: ReadonlySet<string> = new Set(
 
 /** From what is seen to what should be written. Pure: the same observation at the same time gives the same plan. */
 export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> => {
-  const {region, children, gatewayApi, routeProblem} = observed;
+  const {region, children, gatewayApi, routeProblem, factsAgeMs} = observed;
   // What is left to do is the garbage collector's.
   if (region.deleting) return {components: [], conclude: () => concludeDeleting(region, now)};
 
@@ -46,6 +47,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
 
   const context = contextOf(region, verdict.spec, release, children);
   const progress = progressOf(context);
+  const told = judgeFacts(region.name, children, factsAgeMs);
   const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, gatewayApi, routeProblem, now})}));
   const components: readonly ComponentPlan[] = [
     ...built.map(({name, wanted, surplus}) => ({
@@ -63,7 +65,10 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
       ),
     },
   ];
-  const lookAgainMs = built.flatMap((part) => part.lookAgainMs ?? []);
+  const lookAgainMs = [
+    ...built.flatMap((part) => part.lookAgainMs ?? []),
+    ...[factsExpireInMs(told, factsAgeMs) ?? []].flat(),
+  ];
   return {
     components,
     conclude: (outcome) =>
@@ -71,6 +76,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
         region,
         context,
         progress,
+        told,
         routeProblem,
         outcome,
         now,

@@ -1,4 +1,5 @@
 import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
+import {FACTS_KEY} from '@pisync/contract/facts';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {customResourceDefinition} from '../api/v1alpha1/crd.ts';
 import {API_VERSION, GROUP, KIND, PLURAL} from '../api/v1alpha1/group.ts';
@@ -44,7 +45,7 @@ const start = (userAgent: string): ReturnType<typeof testLog> => {
   const log = testLog();
   const engine = createEngine({
     name: 'pisyncregion',
-    controller: regionController(RELEASE),
+    controller: regionController(RELEASE, systemClock),
     identity: {
       manager: MANAGER,
       resourceLabel: INSTANCE,
@@ -120,8 +121,24 @@ const statusOf = ({kind, metadata}: KubeObject): object => {
   }
 };
 
+/** What the keeper writes into the ConfigMap that the operator makes for it. */
+const tellFacts = async (): Promise<void> => {
+  for (const object of await children(KINDS.configMap)) {
+    if (!object.metadata.name.endsWith('-facts') || object['data'] !== undefined) continue;
+    const facts = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
+    await server.client.send({
+      method: 'PATCH',
+      path: await discovery.objectPath(keyOf(object), forever),
+      contentType: 'application/merge-patch+json',
+      body: {data: {[FACTS_KEY]: JSON.stringify(facts)}},
+      signal: forever,
+    });
+  }
+};
+
 /** Reports every workload whose report is not of its newest generation as running. */
 const playControllers = async (): Promise<void> => {
+  await tellFacts();
   const kinds: readonly Kind[] = [KINDS.statefulSet, KINDS.deployment, KINDS.job];
   for (const object of (await Promise.all(kinds.map(children))).flat()) {
     const reported = object['status'] as

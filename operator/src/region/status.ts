@@ -1,4 +1,3 @@
-import {factsSchema, FACTS_KEY, type Facts} from '@pisync/contract/facts';
 import {type SpecProblem} from '../api/v1alpha1/guard.ts';
 import {type Accepted} from '../api/v1alpha1/rules.ts';
 import {type Condition, type Phase, type RegionStatus, type TierStatus} from '../api/v1alpha1/status.ts';
@@ -13,6 +12,7 @@ import {adminApiAvailable, deviceApiAvailable, keeperAvailable, workersAvailable
 import {type RegionContext, type Release} from './context.ts';
 import {growing} from './engines/volume-claims.ts';
 import {eventsOf} from './events.ts';
+import {type RegionFacts} from './facts.ts';
 import {type Component, selectorOf, selectorText} from './labels.ts';
 import {type Problem} from './problems.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
@@ -38,6 +38,7 @@ interface Pass {
   readonly region: Region;
   readonly context: RegionContext;
   readonly progress: Progress;
+  readonly told: RegionFacts;
   readonly routeProblem: Problem | undefined;
   readonly outcome: Outcome;
   readonly now: Date;
@@ -80,17 +81,6 @@ const timed = (region: Region, findings: readonly Finding[], now: Date): Conditi
     };
   });
 
-const factsOf = ({children, names}: RegionContext): Facts | undefined => {
-  const text = children.configMap(names.facts)?.[FACTS_KEY];
-  if (text === undefined) return undefined;
-  try {
-    return factsSchema.safeParse(JSON.parse(text)).data;
-  } catch {
-    // The keeper's next write repairs it.
-    return undefined;
-  }
-};
-
 const tierStatus = (context: RegionContext, component: Component, {live}: WorkloadProgress): TierStatus => ({
   replicas: live?.status.replicas ?? 0,
   ready: live?.status.readyReplicas ?? 0,
@@ -99,8 +89,7 @@ const tierStatus = (context: RegionContext, component: Component, {live}: Worklo
   selector: selectorText(selectorOf(context.name, component)),
 });
 
-const shardStatus = ({context, progress}: Pass): NonNullable<RegionStatus['shards']> => {
-  const facts = factsOf(context);
+const shardStatus = ({context, progress, told: {facts}}: Pass): NonNullable<RegionStatus['shards']> => {
   return topologyOf(context).shards.map(({id, rw}) => {
     const shard = progress.shards[id];
     const migration = progress.migrations[id]?.state;
@@ -164,15 +153,13 @@ const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingCh
   [...new Map(held.toReversed().map((item) => [item.component, item] as const)).values()].toReversed();
 
 export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
-  const {region, context, progress, routeProblem, outcome, now, release, held, next} = pass;
-  const findings = [
-    holds('SpecValid', 'Valid', 'the spec keeps all rules'),
-    ...CONDITIONS.map((find) => find({context, progress, routeProblem})),
-  ];
-  const [ready, reconciling, stalled] = summaryOf({context, progress, routeProblem}, findings, outcome);
+  const {region, context, progress, told, routeProblem, outcome, now, release, held, next} = pass;
+  const input = {context, progress, told, routeProblem};
+  const findings = [holds('SpecValid', 'Valid', 'the spec keeps all rules'), ...CONDITIONS.map((find) => find(input))];
+  const [ready, reconciling, stalled] = summaryOf(input, findings, outcome);
   const works = ready.status === 'True';
   const current = works ? context.version : region.status.version?.current;
-  const slotMoves = factsOf(context)?.slotMoves;
+  const slotMoves = told.facts?.slotMoves;
   const {deviceApi, adminApi, workers} = progress.tiers;
   const status: RegionStatus = {
     observedGeneration: region.generation,

@@ -1,4 +1,5 @@
 import {type RegionContext} from '../context.ts';
+import {type RegionFacts} from '../facts.ts';
 import {type Problem} from '../problems.ts';
 import {type Progress} from '../progress.ts';
 
@@ -6,6 +7,7 @@ import {type Progress} from '../progress.ts';
 export interface ConditionInput {
   readonly context: RegionContext;
   readonly progress: Progress;
+  readonly told: RegionFacts;
   readonly routeProblem: Problem | undefined;
 }
 

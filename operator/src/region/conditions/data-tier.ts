@@ -1,22 +1,51 @@
+import {type ProbeFact} from '@pisync/contract/facts';
+import {NOT_REPORTED} from '../facts.ts';
+import {type Component} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type WorkloadProgress} from '../progress.ts';
-import {type Component} from '../labels.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 
-/** Of shards, broker or cache: whether all of them accept connections. */
+/** What the keeper tries of a tier, and the reason when it cannot. */
+interface Trial {
+  readonly reason: 'WriteFailed' | 'PublishFailed';
+  readonly probes: readonly {readonly what: string; readonly probe: ProbeFact | undefined}[];
+}
+
+/** Why a tier whose pods are all ready does not count as ready. What was not tried is judged by its pods. */
+const refuted = (
+  {context, told: {standing}}: ConditionInput,
+  type: string,
+  counted: string,
+  {reason, probes}: Trial,
+): Finding | undefined => {
+  if (standing === 'stale') {
+    return unknown(
+      type,
+      NOT_REPORTED,
+      `${counted}, but nothing was tried for two minutes: the keeper says nothing; see kubectl logs deployment/${context.names.keeper}`,
+    );
+  }
+  if (standing !== 'fresh') return undefined;
+  const failed = probes.find(({probe}) => probe?.ok === false);
+  return failed && fails(type, reason, `${counted}, but ${failed.what}: ${failed.probe?.reason ?? 'no reason told'}`);
+};
+
+/** Of shards, broker or cache: whether all of them accept connections, and do what they are there for. */
 const dataTier = (
-  {context, progress}: ConditionInput,
+  input: ConditionInput,
   type: string,
   component: Component,
   what: string,
   members: readonly WorkloadProgress[],
+  trial: Trial,
 ): Finding => {
+  const {context, progress} = input;
   if (members.every(({live}) => live === undefined)) return unknown(type, 'NotCreated', `${what} not created yet`);
   // What runs goes on without them, but nothing could start anew.
   if (!progress.prepared) return unknown(type, 'NotPrepared', 'a Secret or ConfigMap that it starts with is missing');
   const ready = members.filter(({available}) => available).length;
   const counted = `${ready}/${members.length} ${what} ready`;
-  if (ready === members.length) return holds(type, 'Ready', counted);
+  if (ready === members.length) return refuted(input, type, counted, trial) ?? holds(type, 'Ready', counted);
   const problem = problemOf(context.children, component);
   return problem === undefined
     ? fails(type, 'NotReady', counted)
@@ -24,10 +53,21 @@ const dataTier = (
 };
 
 export const databaseReady = (input: ConditionInput): Finding =>
-  dataTier(input, 'DatabaseReady', 'postgres', 'shards', input.progress.shards);
+  dataTier(input, 'DatabaseReady', 'postgres', 'shards', input.progress.shards, {
+    reason: 'WriteFailed',
+    probes: (input.told.facts?.shards ?? [])
+      .filter(({id}) => id < input.progress.shards.length)
+      .map(({id, write}) => ({what: `shard ${id} takes no writes`, probe: write})),
+  });
 
 export const brokerReady = (input: ConditionInput): Finding =>
-  dataTier(input, 'BrokerReady', 'rabbitmq', 'broker nodes', [input.progress.broker]);
+  dataTier(input, 'BrokerReady', 'rabbitmq', 'broker nodes', [input.progress.broker], {
+    reason: 'PublishFailed',
+    probes: [{what: 'the broker takes no messages', probe: input.told.facts?.broker}],
+  });
 
 export const cacheReady = (input: ConditionInput): Finding =>
-  dataTier(input, 'CacheReady', 'redis', 'caches', [input.progress.cache]);
+  dataTier(input, 'CacheReady', 'redis', 'caches', [input.progress.cache], {
+    reason: 'WriteFailed',
+    probes: [{what: 'it takes no keys', probe: input.told.facts?.cache}],
+  });

@@ -1,5 +1,6 @@
 import {type Outcome} from '../../kube/controller.ts';
 import {describeKey} from '../../kube/object.ts';
+import {NOT_REPORTED} from '../facts.ts';
 import {type Progress, type WorkloadProgress} from '../progress.ts';
 import {COMPONENT} from '../labels.ts';
 import {problemOf} from '../problems.ts';
@@ -65,7 +66,7 @@ const reconciling = (reason: string, message: string): Summary => [
 
 /** The three that kubectl, Argo CD and Flux understand, from everything else. At most one of them is True, and exactly one unless suspended. */
 export const summaryOf = (
-  {context, progress}: ConditionInput,
+  {context, progress, told}: ConditionInput,
   findings: readonly Finding[],
   outcome: Outcome,
 ): Summary => {
@@ -79,9 +80,11 @@ export const summaryOf = (
   const failed = firstOutcome(outcome, ['failed']);
   if (failed !== undefined) return reconciling('Retrying', failed.message);
 
-  const lacking = findings.find(
+  const lacks = findings.filter(
     ({type, status}) => (NEEDED.has(type) && status !== 'True') || (status === 'False' && !INFORMATIVE.has(type)),
   );
+  // That nothing is known is the consequence of something else, where something else is lacking.
+  const lacking = lacks.find(({reason}) => reason !== NOT_REPORTED) ?? lacks[0];
   if (lacking !== undefined) return reconciling(lacking.reason, lacking.message);
 
   const unfinished = changed(outcome)[0];
@@ -94,6 +97,10 @@ export const summaryOf = (
     return problem === undefined
       ? reconciling(UPDATING, message)
       : reconciling(problem.reason, `${message}: ${problem.message}`);
+  }
+  // Only of a new region: one that worked is believed until its facts are too old.
+  if (told.standing === 'awaited' && !context.wasReady) {
+    return reconciling('NotTried', 'everything runs; the keeper is about to try whether it works');
   }
   return [
     holds('Ready', 'Ready', 'the region works'),

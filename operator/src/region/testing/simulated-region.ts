@@ -1,5 +1,6 @@
+import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
 import {type RegionStatus} from '../../api/v1alpha1/status.ts';
-import {type Desired, type EventDraft, type Outcome, type ObjectOutcome} from '../../kube/controller.ts';
+import {type Desired, type EventDraft, type Next, type Outcome, type ObjectOutcome} from '../../kube/controller.ts';
 import {keyOf, keyText, type KubeObject} from '../../kube/object.ts';
 import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
@@ -31,6 +32,11 @@ export class SimulatedRegion {
   generation = 1;
   status: RegionStatus = {};
   gatewayApi = true;
+  /** What the keeper has written, over what is in the ConfigMap. */
+  facts: Facts | undefined = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
+  factsAgeMs = 0;
+  /** When the last pass wanted the next one. */
+  next: Next = {kind: 'on-change'};
   routeProblem: Problem | undefined;
   isDeleted = false;
   release = RELEASE;
@@ -67,7 +73,8 @@ export class SimulatedRegion {
     });
     const observed = {
       region,
-      children: new Children([...this.objects.values()]),
+      children: new Children([...this.objects.values()].map((object) => this.#withFacts(object))),
+      factsAgeMs: this.factsAgeMs,
       gatewayApi: this.gatewayApi,
       routeProblem: this.routeProblem,
     };
@@ -89,7 +96,8 @@ export class SimulatedRegion {
         return [name, outcomes] as const;
       }),
     );
-    const {status, events} = plan.conclude(outcome);
+    const {status, events, next} = plan.conclude(outcome);
+    this.next = next;
     if (status !== undefined) {
       this.status = status;
       this.statuses.push({status, generation: this.generation});
@@ -148,6 +156,12 @@ export class SimulatedRegion {
     this.makeReady('Deployment');
     this.settle();
     return this;
+  }
+
+  #withFacts(object: KubeObject): KubeObject {
+    return this.facts !== undefined && object.kind === 'ConfigMap' && object.metadata.name === 'eu-facts'
+      ? {...object, data: {[FACTS_KEY]: JSON.stringify(this.facts)}}
+      : object;
   }
 
   #apply(desired: Desired): ObjectOutcome {

@@ -1,0 +1,169 @@
+import {describe, expect, test} from '@jest/globals';
+import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
+import {FakeClock} from '../kube/testing/fake-clock.ts';
+import {Children} from './children.ts';
+import {FACTS_LAST_MS, FactsAges} from './facts.ts';
+import {decodeRegion} from './region.ts';
+import {SimulatedRegion} from './testing/simulated-region.ts';
+
+const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com'}};
+const fresh = (more: Partial<Facts> = {}): Facts => ({checkedAt: '2026-03-01T12:00:00Z', shards: [], ...more});
+const refused = {ok: false, reason: 'said the server'};
+
+const condition = (region: SimulatedRegion, type: string) =>
+  region.status.conditions?.find((candidate) => candidate.type === type);
+
+describe('what the keeper has tried', () => {
+  test.each<[string, Facts, string, string, string]>([
+    [
+      'a shard',
+      fresh({
+        shards: [
+          {id: 0, write: {ok: true}},
+          {id: 1, write: refused},
+        ],
+      }),
+      'DatabaseReady',
+      'WriteFailed',
+      '2/2 shards ready, but shard 1 takes no writes: said the server',
+    ],
+    [
+      'the broker',
+      fresh({broker: refused}),
+      'BrokerReady',
+      'PublishFailed',
+      '1/1 broker nodes ready, but the broker takes no messages: said the server',
+    ],
+    [
+      'the cache',
+      fresh({cache: refused}),
+      'CacheReady',
+      'WriteFailed',
+      '1/1 caches ready, but it takes no keys: said the server',
+    ],
+  ])('counts more than its pods: %s', (_what, facts, type, reason, message) => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.facts = facts;
+    region.pass();
+    expect(condition(region, type)).toMatchObject({status: 'False', reason, message});
+    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason, message});
+    expect(region.status.phase).toBe('Degraded');
+    region.facts = fresh();
+    region.pass();
+    expect(region.status.phase).toBe('Ready');
+  });
+
+  test('of a shard that is not wanted yet does not count', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.facts = fresh({shards: [{id: 2, write: refused}]});
+    region.pass();
+    expect(region.status.phase).toBe('Ready');
+  });
+
+  test('is looked at again when it becomes too old, and then nothing is known', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.factsAgeMs = 50_000;
+    region.pass();
+    expect(region.next).toEqual({kind: 'after', delayMs: 70_000});
+    expect(region.status.phase).toBe('Ready');
+    region.factsAgeMs = FACTS_LAST_MS;
+    region.pass();
+    for (const type of ['DatabaseReady', 'BrokerReady', 'CacheReady']) {
+      expect(condition(region, type)).toMatchObject({status: 'Unknown', reason: 'NotReported'});
+    }
+    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'NotReported'});
+    expect(region.next).toEqual({kind: 'on-change'});
+    region.factsAgeMs = 0;
+    region.pass();
+    expect(region.status.phase).toBe('Ready');
+  });
+
+  test('is missed for the reason for which the keeper does not run, where that is known', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.set('Deployment', 'eu-keeper', {observedGeneration: 1_000, replicas: 1});
+    region.factsAgeMs = FACTS_LAST_MS;
+    region.pass();
+    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'NotAvailable'});
+  });
+
+  test('changes no status while it stays the same', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const before = JSON.stringify(region.status);
+    region.facts = fresh({checkedAt: '2026-03-01T12:01:00Z'});
+    region.pass();
+    expect(JSON.stringify(region.status)).toBe(before);
+  });
+});
+
+describe('without what the keeper has tried', () => {
+  test('a new region is not ready, for two minutes without alarm', () => {
+    const region = new SimulatedRegion(MINIMAL);
+    region.facts = undefined;
+    region.bringUp();
+    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'NotTried'});
+    expect(condition(region, 'DatabaseReady')).toMatchObject({status: 'True'});
+    expect(region.next).toEqual({kind: 'after', delayMs: FACTS_LAST_MS});
+    region.factsAgeMs = FACTS_LAST_MS;
+    region.pass();
+    expect(condition(region, 'DatabaseReady')).toMatchObject({status: 'Unknown', reason: 'NotReported'});
+    region.facts = fresh();
+    region.factsAgeMs = 0;
+    region.pass();
+    expect(region.status.phase).toBe('Ready');
+  });
+
+  test('a region that worked is believed until it should have come', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.facts = undefined;
+    region.pass();
+    expect(region.status.phase).toBe('Ready');
+  });
+
+  test('a region whose keeper is of an earlier version is judged by its pods', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.facts = {shards: [{id: 0, slots: 1024, write: refused}]};
+    region.factsAgeMs = FACTS_LAST_MS;
+    region.pass();
+    expect(region.status).toMatchObject({phase: 'Ready', shards: [{id: 0, slots: 1024}, {id: 1}]});
+  });
+});
+
+describe('the age of facts', () => {
+  const regionOf = (uid: string, status: object = {}) =>
+    decodeRegion({
+      apiVersion: 'pisync.io/v1alpha1',
+      kind: 'PiSyncRegion',
+      metadata: {name: 'eu', namespace: 'sync', uid, resourceVersion: '1'},
+      status,
+    });
+  const told = (checkedAt: string): Children =>
+    new Children([
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: {name: 'eu-facts', namespace: 'sync', uid: 'facts', resourceVersion: '1'},
+        data: {[FACTS_KEY]: JSON.stringify({checkedAt, shards: []})},
+      },
+    ]);
+
+  test('is for how long they were seen unchanged, whatever the time in them', () => {
+    const clock = new FakeClock();
+    const ages = new FactsAges(clock);
+    const region = regionOf('one');
+    expect(ages.ageMs(region, told('1999-01-01T00:00:00Z'), [])).toBe(0);
+    clock.freeze(60_000);
+    expect(ages.ageMs(region, told('1999-01-01T00:00:00Z'), [])).toBe(60_000);
+    expect(ages.ageMs(region, told('2099-01-01T00:00:00Z'), [])).toBe(0);
+    clock.freeze(1_000);
+    expect(ages.ageMs(regionOf('two'), told('2099-01-01T00:00:00Z'), [])).toBe(0);
+  });
+
+  test('is endless for an operator that starts where another had given up, until they change', () => {
+    const ages = new FactsAges(new FakeClock());
+    const condition = {type: 'DatabaseReady', status: 'Unknown', reason: 'NotReported', message: 'm'};
+    const conditions = [{...condition, lastTransitionTime: '2026-03-01T12:00:00Z'}];
+    const region = regionOf('one', {conditions});
+    expect(ages.ageMs(region, told('2026-03-01T12:00:00Z'), [])).toBe(Infinity);
+    expect(ages.ageMs(region, told('2026-03-01T12:01:00Z'), [])).toBe(0);
+  });
+});

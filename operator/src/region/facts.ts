@@ -1,0 +1,98 @@
+import {FACTS_KEY, type Facts, factsSchema} from '@pisync/contract/facts';
+import {type Clock} from '../kube/clock.ts';
+import {type KubeObject} from '../kube/object.ts';
+import {type Children} from './children.ts';
+import {KINDS} from './kinds.ts';
+import {namesOf} from './names.ts';
+import {type Region} from './region.ts';
+
+/**
+ * How long facts count. The keeper writes them once a minute and whenever they change; what remains is room for its restart, in which it stops for up
+ * to 45 s.
+ */
+export const FACTS_LAST_MS = 120_000;
+
+/** The reason of conditions that would need facts and have only old ones. */
+export const NOT_REPORTED = 'NotReported';
+
+/**
+ * What the region says of itself, and whether that counts.
+ *
+ * - `unwanted`: there are none, and no keeper that could write them.
+ * - `awaited`: there are none yet; the keeper runs and has a moment for its first look.
+ * - `untimed`: of a keeper of an earlier version, which tries nothing and says no time.
+ * - `fresh`: what was tried within the last minute, or was when it was last written.
+ * - `stale`: nothing was heard for two minutes, so nothing is known but what pods look like.
+ */
+export interface RegionFacts {
+  readonly facts: Facts | undefined;
+  readonly standing: 'unwanted' | 'awaited' | 'untimed' | 'fresh' | 'stale';
+}
+
+export const readFacts = (regionName: string, children: Children): Facts | undefined => {
+  const text = children.configMap(namesOf(regionName).facts)?.[FACTS_KEY];
+  if (text === undefined) return undefined;
+  try {
+    return factsSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    // The keeper's next write repairs it.
+    return undefined;
+  }
+};
+
+const keeperRuns = (regionName: string, children: Children): boolean =>
+  (children.workload(KINDS.deployment, namesOf(regionName).keeper)?.status.availableReplicas ?? 0) > 0;
+
+/** `ageMs`: for how long this, or that there is none, has been the same ({@link FactsAges}). */
+export const judgeFacts = (regionName: string, children: Children, ageMs: number): RegionFacts => {
+  const facts = readFacts(regionName, children);
+  const isOld = ageMs >= FACTS_LAST_MS;
+  if (facts === undefined) {
+    if (!keeperRuns(regionName, children)) return {facts, standing: 'unwanted'};
+    return {facts, standing: isOld ? 'stale' : 'awaited'};
+  }
+  if (facts.checkedAt === undefined) return {facts, standing: 'untimed'};
+  return {facts, standing: isOld ? 'stale' : 'fresh'};
+};
+
+/** When facts that count now will not any more. */
+export const factsExpireInMs = ({standing}: RegionFacts, ageMs: number): number | undefined =>
+  standing === 'fresh' || standing === 'awaited' ? FACTS_LAST_MS - ageMs : undefined;
+
+interface Seen {
+  readonly sign: string;
+  readonly sinceMs: number;
+}
+
+/**
+ * How old facts are. The keeper's clock says when it looked, and no clock of another machine is believed: what counts is for how long this process has
+ * not seen that time change. An operator that has just started therefore gives two minutes, unless the one before had given up already.
+ */
+export class FactsAges {
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  /** By the region's uid. */
+  readonly #seen = new Map<string, Seen>();
+
+  constructor(clock: Pick<Clock, 'monotonicMs'>) {
+    this.#clock = clock;
+  }
+
+  /** `regions`: all that there are; the others are forgotten. */
+  ageMs(region: Region, children: Children, regions: readonly KubeObject[]): number {
+    const nowMs = this.#clock.monotonicMs();
+    const {uid} = region.object.metadata;
+    const sign = readFacts(region.name, children)?.checkedAt ?? (keeperRuns(region.name, children) ? 'awaited' : '');
+    const known = this.#seen.get(uid);
+    const sinceMs = known === undefined && hadGivenUp(region) ? -Infinity : nowMs;
+    const seen = known?.sign === sign ? known : {sign, sinceMs};
+    this.#seen.set(uid, seen);
+    if (this.#seen.size > regions.length + 1) {
+      const live = new Set(regions.map(({metadata}) => metadata.uid));
+      for (const gone of [...this.#seen.keys()].filter((key) => key !== uid && !live.has(key))) this.#seen.delete(gone);
+    }
+    return nowMs - seen.sinceMs;
+  }
+}
+
+const hadGivenUp = ({status}: Region): boolean =>
+  status.conditions?.some(({reason}) => reason === NOT_REPORTED) === true;
