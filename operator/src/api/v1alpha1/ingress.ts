@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {dnsName} from './object-name.ts';
+import {dnsLabel, dnsName} from './object-name.ts';
 
 export const ingress = z
   .object({
@@ -8,11 +8,13 @@ export const ingress = z
     adminHost: dnsName.optional().describe('Host name that people use. Without it admin-api gets no route.'),
     className: dnsName
       .optional()
-      .describe("Ingress class. Default: the cluster's default class. Not together with `gatewayRef`."),
+      .describe(
+        "Ingress class. Default: the cluster's default class, which a new route gets; a route that exists keeps the class that it has. Not together with `gatewayRef`.",
+      ),
     gatewayRef: z
       .object({
         name: dnsName.describe('Name of the Gateway.'),
-        namespace: dnsName.optional().describe("Its namespace. Default: the region's."),
+        namespace: dnsLabel.optional().describe("Its namespace. Default: the region's."),
         sectionName: dnsName.optional().describe('The listener to attach to. Default: all that fit.'),
       })
       .optional()
@@ -21,7 +23,9 @@ export const ingress = z
       .record(z.string().max(317), z.string().max(4096))
       .default({})
       .meta({maxProperties: 64})
-      .describe('Annotations for the Ingresses or HTTPRoutes.'),
+      .describe(
+        'Annotations for the Ingresses or HTTPRoutes. Of the keys below `kubernetes.io` only those are taken that configure an ingress controller.',
+      ),
     tls: z
       .object({
         mode: z

@@ -1,11 +1,22 @@
+import {z} from 'zod';
 import {type Desired} from '../../kube/controller.ts';
 import {type RegionContext} from '../context.ts';
 import {KINDS} from '../kinds.ts';
 import {type Component, metadataOf} from '../labels.ts';
 import {SERVICE_PORT} from '../names.ts';
 
+const liveSchema = z.object({spec: z.object({ingressClassName: z.string().optional()})});
+
+/**
+ * The API server gives an Ingress the default class when it is made, and never again: one whose class was named in the spec, and is not any more, would be left
+ * without one, served by nobody. It keeps the class that it has.
+ */
+const classOf = ({spec, children}: RegionContext, name: string): string | undefined =>
+  spec.ingress.className ?? liveSchema.safeParse(children.find(KINDS.ingress, name)).data?.spec.ingressClassName;
+
 const ingress = (context: RegionContext, name: string, component: Component, host: string): Desired => {
-  const {className, annotations, tls} = context.spec.ingress;
+  const {annotations, tls} = context.spec.ingress;
+  const className = classOf(context, name);
   return {
     manifest: {
       ...KINDS.ingress,
