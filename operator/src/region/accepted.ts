@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {type Accepted} from '../api/v1alpha1/rules.ts';
+import {type Accepted} from '../api/v1alpha1/rule.ts';
 import {type Children} from './children.ts';
 import {KINDS} from './kinds.ts';
 import {ACCEPTED} from './labels.ts';

@@ -1,5 +1,5 @@
 import {type SpecProblem} from '../api/v1alpha1/guard.ts';
-import {type Accepted} from '../api/v1alpha1/rules.ts';
+import {type Accepted} from '../api/v1alpha1/rule.ts';
 import {type Condition, type Phase, type RegionStatus, type TierStatus} from '../api/v1alpha1/status.ts';
 import {type Conclusion, type Next, type Outcome} from '../kube/controller.ts';
 import {autoscalingActive} from './conditions/autoscaling-active.ts';

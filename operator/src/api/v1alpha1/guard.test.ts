@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {judge} from './guard.ts';
-import {acceptedOf, type Accepted} from './rules.ts';
+import {acceptedOf, type Accepted} from './rule.ts';
 import {specSchema} from './spec.ts';
 import {BAD_CHANGES, BAD_SPECS, GOOD_CHANGES, GOOD_SPECS} from './testing/spec-cases.ts';
 

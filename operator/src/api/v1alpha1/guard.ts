@@ -1,4 +1,5 @@
-import {type Accepted, RULES} from './rules.ts';
+import {type Accepted} from './rule.ts';
+import {RULES} from './rules.ts';
 import {type RegionSpec, specSchema} from './spec.ts';
 
 export interface SpecProblem {

@@ -1,69 +1,25 @@
 import {MAX_NAME_LENGTH} from './group.ts';
-import {DENIED_PARAMETERS} from './postgres.ts';
-import {quantityBytes, quantityMillis, type Resources} from './quantity.ts';
+import {
+  childAnnotationRules,
+  childLabelRules,
+  LABEL_KEY,
+  LABEL_VALUE,
+  labelRule,
+  routeAnnotationRules,
+} from './key-rules.ts';
+import {parameterRules} from './parameter-rules.ts';
+import {quantityBytes} from './quantity.ts';
+import {resourceRules} from './resource-rules.ts';
+import {type Accepted, always, onChange, type Rule} from './rule.ts';
 import {type RegionSpec} from './spec.ts';
 import {type Storage} from './storage.ts';
 import {type StatelessTier} from './tiers.ts';
 
-/**
- * Rules that a schema of types, patterns and bounds cannot express, each written once: `cel` is what the API server evaluates (it goes into the CRD), `holds` is
- * the same in TypeScript, for the guard in front of the plan. The guard matters where the CRD is older than the operator or was changed by hand.
- */
-export interface Rule {
-  /** The schema node that the CEL expression sees as `self`; empty for the whole object. */
-  readonly at: string;
-  /** The field that is wrong, relative to `at`, as CEL's fieldPath: `.size`, or empty for the node itself. */
-  readonly field: string;
-  readonly cel: string;
-  readonly message: string;
-  /** Whether `cel` uses `oldSelf`: such a rule is about changes only. */
-  readonly transition: boolean;
-  /** `before` is what was accepted last, absent for a new region (a transition rule then holds). */
-  readonly holds: (now: RegionView, before: Accepted | undefined) => boolean;
-}
-
-interface RegionView {
-  readonly name: string;
-  readonly spec: RegionSpec;
-}
-
-/** The part of a spec whose change is limited. */
-export interface Accepted {
-  readonly region: string;
-  readonly postgres: {readonly shards: number; readonly storage: Storage};
-  readonly rabbitmq: {readonly partitions: number; readonly storage: Storage};
-}
-
-export const acceptedOf = ({region, postgres, rabbitmq}: RegionSpec): Accepted => ({
-  region,
-  postgres: {shards: postgres.shards, storage: postgres.storage},
-  rabbitmq: {partitions: rabbitmq.partitions, storage: rabbitmq.storage},
-});
-
 type Toleration = RegionSpec['scheduling']['tolerations'][number];
 
 const NAME = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
-const PARAMETER_NAME = /^[a-z_][a-z0-9_]*([.][a-z_][a-z0-9_]*)?$/;
-/** As that of a label, but in any case. */
-const ANNOTATION_KEY =
-  /^([A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?[/])?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
-/** Syntax of label keys and values (Kubernetes: "Labels and Selectors"). The length of a key's name, 63, is part of it. */
-const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?[/])?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
-const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
-const celList = (items: readonly string[]): string => `[${items.map((item) => `'${item}'`).join(', ')}]`;
-
-const always = (rule: Omit<Rule, 'transition' | 'holds'> & {readonly holds: (now: RegionView) => boolean}): Rule => ({
-  ...rule,
-  transition: false,
-});
-
-const onChange = (
-  rule: Omit<Rule, 'transition' | 'holds'> & {readonly holds: (now: RegionSpec, before: Accepted) => boolean},
-): Rule => ({
-  ...rule,
-  transition: true,
-  holds: ({spec}, before) => before === undefined || rule.holds(spec, before),
-});
+/** What a DNS name allows and the API server refuses: an Ingress and an HTTPRoute take no address. */
+const IP_ADDRESS = /^[0-9]+([.][0-9]+){3}$/;
 
 const autoscalingRules = (at: string, of: (spec: RegionSpec) => StatelessTier): readonly Rule[] => [
   always({
@@ -88,30 +44,6 @@ const autoscalingRules = (at: string, of: (spec: RegionSpec) => StatelessTier): 
   }),
 ];
 
-/** Kubernetes would refuse the pods; said here, it is said with the path of the field. */
-const resourceRules = (tier: string, of: (spec: RegionSpec) => Resources): readonly Rule[] => [
-  always({
-    at: `${tier}.resources`,
-    field: '.requests.memory',
-    cel: 'quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0',
-    message: 'a pod cannot be promised more memory than its limit; lower requests.memory or raise limits.memory',
-    holds: ({spec}) => {
-      const {requests, limits} = of(spec);
-      return quantityBytes(requests.memory) <= quantityBytes(limits.memory);
-    },
-  }),
-  always({
-    at: `${tier}.resources`,
-    field: '.requests.cpu',
-    cel: '!has(self.limits.cpu) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0',
-    message: 'a pod cannot be promised more CPU than its limit; lower requests.cpu or raise limits.cpu',
-    holds: ({spec}) => {
-      const {requests, limits} = of(spec);
-      return limits.cpu === undefined || quantityMillis(requests.cpu) <= quantityMillis(limits.cpu);
-    },
-  }),
-];
-
 const storageRules = (at: string, of: (spec: Accepted) => Storage): readonly Rule[] => [
   onChange({
     at,
@@ -128,25 +60,6 @@ const storageRules = (at: string, of: (spec: Accepted) => Storage): readonly Rul
     holds: (now, before) => of(now).className === of(before).className,
   }),
 ];
-
-const labelRule = (at: string, of: (spec: RegionSpec) => Readonly<Record<string, string>>): Rule =>
-  always({
-    at,
-    field: '',
-    cel: `self.all(name, name.matches('${LABEL_KEY.source}') && self[name].matches('${LABEL_VALUE.source}'))`,
-    message: 'keys and values must be those of Kubernetes labels, e.g. example.com/team: blue',
-    holds: ({spec}) =>
-      Object.entries(of(spec)).every(([name, value]) => LABEL_KEY.test(name) && LABEL_VALUE.test(value)),
-  });
-
-const annotationRule = (at: string, of: (spec: RegionSpec) => Readonly<Record<string, string>>): Rule =>
-  always({
-    at,
-    field: '',
-    cel: `self.all(name, name.matches('${ANNOTATION_KEY.source}'))`,
-    message: 'keys must be those of Kubernetes annotations, e.g. example.com/team',
-    holds: ({spec}) => Object.keys(of(spec)).every((name) => ANNOTATION_KEY.test(name)),
-  });
 
 /** Kubernetes judges tolerations only in a pod; one that it refuses would stop every change of every workload. */
 const tolerationRules = (): readonly Rule[] => {
@@ -177,9 +90,6 @@ const tolerationRules = (): readonly Rule[] => {
   ];
 };
 
-const keysWithout = (record: Readonly<Record<string, unknown>>, prefixes: readonly string[]): boolean =>
-  Object.keys(record).every((key) => !prefixes.some((prefix) => key.startsWith(prefix)));
-
 export const RULES: readonly Rule[] = [
   always({
     at: '',
@@ -206,13 +116,13 @@ export const RULES: readonly Rule[] = [
   ...autoscalingRules('spec.deviceApi', (spec) => spec.deviceApi),
   ...autoscalingRules('spec.adminApi', (spec) => spec.adminApi),
   ...autoscalingRules('spec.workers', (spec) => spec.workers),
-  ...resourceRules('spec.deviceApi', (spec) => spec.deviceApi.resources),
-  ...resourceRules('spec.adminApi', (spec) => spec.adminApi.resources),
-  ...resourceRules('spec.workers', (spec) => spec.workers.resources),
-  ...resourceRules('spec.keeper', (spec) => spec.keeper.resources),
-  ...resourceRules('spec.postgres', (spec) => spec.postgres.resources),
-  ...resourceRules('spec.rabbitmq', (spec) => spec.rabbitmq.resources),
-  ...resourceRules('spec.redis', (spec) => spec.redis.resources),
+  ...resourceRules('spec.deviceApi.resources', (spec) => spec.deviceApi.resources),
+  ...resourceRules('spec.adminApi.resources', (spec) => spec.adminApi.resources),
+  ...resourceRules('spec.workers.resources', (spec) => spec.workers.resources),
+  ...resourceRules('spec.keeper.resources', (spec) => spec.keeper.resources),
+  ...resourceRules('spec.postgres.resources', (spec) => spec.postgres.resources),
+  ...resourceRules('spec.rabbitmq.resources', (spec) => spec.rabbitmq.resources),
+  ...resourceRules('spec.redis.resources', (spec) => spec.redis.resources),
   always({
     at: 'spec.redis',
     field: '.maxMemory',
@@ -228,24 +138,7 @@ export const RULES: readonly Rule[] = [
     holds: (now, before) => now.postgres.shards >= before.postgres.shards,
   }),
   ...storageRules('spec.postgres.storage', (spec) => spec.postgres.storage),
-  always({
-    at: 'spec.postgres.parameters',
-    field: '',
-    cel: `self.all(name, !(name in ${celList(DENIED_PARAMETERS)}))`,
-    message: `these are set by the operator: ${DENIED_PARAMETERS.join(', ')}`,
-    holds: ({spec}) =>
-      Object.keys(spec.postgres.parameters).every((name) => !DENIED_PARAMETERS.some((denied) => denied === name)),
-  }),
-  always({
-    at: 'spec.postgres.parameters',
-    field: '',
-    cel: `self.all(name, name.matches('${PARAMETER_NAME.source}') && !self[name].matches('[\\\\r\\\\n]'))`,
-    message: 'names of settings consist of a-z, 0-9, _ and one dot; values have no line breaks',
-    holds: ({spec}) =>
-      Object.entries(spec.postgres.parameters).every(
-        ([name, value]) => PARAMETER_NAME.test(name) && !/[\r\n]/.test(value),
-      ),
-  }),
+  ...parameterRules,
   onChange({
     at: 'spec.rabbitmq.partitions',
     field: '',
@@ -289,23 +182,25 @@ export const RULES: readonly Rule[] = [
     message: 'mode Secret needs secretName',
     holds: ({spec}) => spec.ingress.tls.mode !== 'Secret' || spec.ingress.tls.secretName !== undefined,
   }),
-  annotationRule('spec.ingress.annotations', (spec) => spec.ingress.annotations),
+  ...(['host', 'adminHost'] as const).map((field) =>
+    always({
+      at: 'spec.ingress',
+      field: `.${field}`,
+      cel: `!has(self.${field}) || !self.${field}.matches('${IP_ADDRESS.source}')`,
+      message: 'a route needs a name, not an IP address',
+      holds: ({spec}) => !IP_ADDRESS.test(spec.ingress[field] ?? ''),
+    }),
+  ),
+  always({
+    at: 'spec.monitoring.tracing',
+    field: '.endpoint',
+    cel: '!has(self.endpoint) || isURL(self.endpoint)',
+    message: 'not a URL',
+    holds: ({spec}) => spec.monitoring.tracing.endpoint === undefined || URL.canParse(spec.monitoring.tracing.endpoint),
+  }),
+  ...routeAnnotationRules('spec.ingress.annotations', (spec) => spec.ingress.annotations),
   labelRule('spec.scheduling.nodeSelector', (spec) => spec.scheduling.nodeSelector),
   ...tolerationRules(),
-  labelRule('spec.common.labels', (spec) => spec.common.labels),
-  always({
-    at: 'spec.common.labels',
-    field: '',
-    cel: "self.all(name, !name.startsWith('pisync.io/') && !name.startsWith('app.kubernetes.io/'))",
-    message: 'labels that begin with pisync.io/ or app.kubernetes.io/ are set by the operator',
-    holds: ({spec}) => keysWithout(spec.common.labels, ['pisync.io/', 'app.kubernetes.io/']),
-  }),
-  annotationRule('spec.common.annotations', (spec) => spec.common.annotations),
-  always({
-    at: 'spec.common.annotations',
-    field: '',
-    cel: "self.all(name, !name.startsWith('pisync.io/'))",
-    message: 'annotations that begin with pisync.io/ are set by the operator',
-    holds: ({spec}) => keysWithout(spec.common.annotations, ['pisync.io/']),
-  }),
+  ...childLabelRules('spec.common.labels', (spec) => spec.common.labels),
+  ...childAnnotationRules('spec.common.annotations', (spec) => spec.common.annotations),
 ];

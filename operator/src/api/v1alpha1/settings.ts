@@ -54,7 +54,9 @@ export const monitoring = z
         endpoint: z
           .string()
           .max(512)
-          .regex(/^https?:\/\/[^\s]+$/)
+          .regex(
+            /^https?:\/\/[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(\/[-A-Za-z0-9._~%\/]*)?$/,
+          )
           .optional()
           .describe('OTLP/HTTP endpoint, e.g. `http://otel-collector.observability:4318`. Tracing is off without it.'),
         sampleRatio: z.number().min(0).max(1).default(0.01).describe('Share of requests that are traced, 0 to 1.'),
@@ -112,12 +114,16 @@ export const common = z
       .record(z.string().max(317), z.string().max(63))
       .default({})
       .meta({maxProperties: 32})
-      .describe('Labels for every child. Prefixes `pisync.io/` and `app.kubernetes.io/` are reserved.'),
+      .describe(
+        'Labels for every child. Keys of `kubernetes.io`, `k8s.io`, `pisync.io`, `helm.sh`, `argoproj.io` and `fluxcd.io` are reserved.',
+      ),
     annotations: z
       .record(z.string().max(317), z.string().max(4096))
       .default({})
       .meta({maxProperties: 32})
-      .describe('Annotations for every child. Prefix `pisync.io/` is reserved.'),
+      .describe(
+        'Annotations for every child. Reserved are the same keys, but for those of `cluster-autoscaler.kubernetes.io`.',
+      ),
   })
   .prefault({})
   .describe('What all children have in common.');

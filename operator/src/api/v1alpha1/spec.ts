@@ -17,8 +17,9 @@ export const specSchema = z
       .describe("The region's public name, e.g. `eu-west`. It cannot be changed later."),
     version: z
       .string()
-      .max(64)
-      .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]*$/)
+      // It is a label of every child, too.
+      .max(63)
+      .regex(/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/)
       .optional()
       .describe("Tag of the image of PiSync's services. Default: the release that the operator belongs to."),
     images,

@@ -1,5 +1,5 @@
 import {SECRET_KEYS} from '@pisync/contract/files';
-import {acceptedOf} from '../../api/v1alpha1/rules.ts';
+import {acceptedOf} from '../../api/v1alpha1/rule.ts';
 import {type Desired} from '../../kube/controller.ts';
 import {type RegionContext} from '../context.ts';
 import {KINDS} from '../kinds.ts';

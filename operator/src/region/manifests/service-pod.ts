@@ -74,7 +74,8 @@ const environment = (context: RegionContext, {logLevel, env}: ServicePod): reado
   return [
     {name: ENV.podName, valueFrom: {fieldRef: {fieldPath: 'metadata.name'}}},
     {name: ENV.podNamespace, valueFrom: {fieldRef: {fieldPath: 'metadata.namespace'}}},
-    ...Object.entries(plain).map(([name, value]) => ({name, value})),
+    // Kubernetes replaces `$(NAME)` in a value, and takes `$$` for a dollar sign.
+    ...Object.entries(plain).map(([name, value]) => ({name, value: value.replaceAll('$', '$$$$')})),
   ];
 };
 

@@ -54,6 +54,41 @@ export const GOOD_SPECS: readonly (readonly [what: string, spec: Readonly<Record
   ],
   ['annotations of all kinds', {region, ingress: {annotations: {'Example.com/A_b.c': 'any text'}}}],
   [
+    'annotations that controllers are configured by',
+    {
+      region,
+      common: {
+        annotations: {'cluster-autoscaler.kubernetes.io/safe-to-evict': 'true', 'sidecar.istio.io/inject': 'false'},
+      },
+      ingress: {
+        annotations: {
+          'nginx.ingress.kubernetes.io/proxy-body-size': '2m',
+          'ingress.kubernetes.io/force-ssl-redirect': 'true',
+          'external-dns.alpha.kubernetes.io/ttl': '60',
+          'kubernetes.io/tls-acme': 'true',
+          'cert-manager.io/cluster-issuer': 'letsencrypt',
+        },
+      },
+    },
+  ],
+  ['a collector for traces', {region, monitoring: {tracing: {endpoint: 'http://otel.observability:4318/v1%20/x'}}}],
+  [
+    'settings of PostgreSQL of all kinds',
+    {
+      region,
+      postgres: {
+        parameters: {
+          jit: 'off',
+          io_method: 'worker',
+          random_page_cost: '1.1',
+          maintenance_work_mem: '64 MB',
+          log_autovacuum_min_duration: '-1',
+          old_snapshot_threshold: '1h',
+        },
+      },
+    },
+  ],
+  [
     'settings of PostgreSQL',
     {region, postgres: {parameters: {work_mem: '16MB', 'auto_explain.log_min_duration': '1s'}}},
   ],
@@ -98,7 +133,6 @@ export const BAD_SPECS: readonly BadSpec[] = [
     spec: {region, ingress: {gatewayRef: {name: 'gateway'}, tls: {mode: 'Secret', secretName: 'cert'}}},
     path: 'spec.ingress.tls.mode',
   },
-  {what: 'fsync off', spec: {region, postgres: {parameters: {fsync: 'off'}}}, path: 'spec.postgres.parameters'},
   {
     what: 'a setting with a line break',
     spec: {region, postgres: {parameters: {work_mem: "1MB'\nfsync = 'off"}}},
@@ -123,6 +157,126 @@ export const BAD_SPECS: readonly BadSpec[] = [
     what: 'a cache as large as its pod',
     spec: {region, redis: {maxMemory: '256Mi'}},
     path: 'spec.redis.maxMemory',
+  },
+  ...[
+    'fsync',
+    'include',
+    'ssl_passphrase_command',
+    'synchronous_standby_names',
+    'statement_timeout',
+    'datestyle',
+    'search_path',
+  ].map((name) => ({
+    what: `the setting ${name}`,
+    spec: {region, postgres: {parameters: {[name]: 'x'}}},
+    path: 'spec.postgres.parameters',
+  })),
+  {
+    what: 'a setting that does not exist',
+    spec: {region, postgres: {parameters: {worrk_mem: '8MB'}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
+    what: 'a setting with a name of 64 characters',
+    spec: {region, postgres: {parameters: {[`a.${'b'.repeat(62)}`]: '1'}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
+    what: 'a number that is a word',
+    spec: {region, postgres: {parameters: {work_mem: 'much'}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
+    what: 'a switch that is a number',
+    spec: {region, postgres: {parameters: {jit: '5'}}},
+    path: 'spec.postgres.parameters',
+  },
+  ...(['cpu', 'memory'] as const).flatMap((what) =>
+    [-1, 0].map((amount) => ({
+      what: `${amount} ${what} requested`,
+      spec: {region, keeper: {resources: {requests: {[what]: amount}}}},
+      path: `spec.keeper.resources.requests.${what}`,
+    })),
+  ),
+  {
+    what: 'memory without its unit',
+    spec: {region, redis: {resources: {limits: {memory: 512}, requests: {memory: 256}}}},
+    path: 'spec.redis.resources.limits.memory',
+  },
+  {
+    what: 'a CPU limit of nothing',
+    spec: {region, postgres: {resources: {limits: {cpu: '0'}}}},
+    path: 'spec.postgres.resources.limits.cpu',
+  },
+  {what: 'an address as host', spec: {region, ingress: {host: '192.0.2.7'}}, path: 'spec.ingress.host'},
+  {
+    what: 'an address as the host of people',
+    spec: {region, ingress: {host: 'a.example.com', adminHost: '192.0.2.7'}},
+    path: 'spec.ingress.adminHost',
+  },
+  {
+    what: 'a Gateway in a namespace that none can be called',
+    spec: {region, ingress: {gatewayRef: {name: 'gateway', namespace: 'infra.example'}}},
+    path: 'spec.ingress.gatewayRef.namespace',
+  },
+  {what: 'a version of 64 characters', spec: {region, version: 'a'.repeat(64)}, path: 'spec.version'},
+  {what: 'a version that is no label', spec: {region, version: '1.2.'}, path: 'spec.version'},
+  {
+    what: 'a collector that is no URL',
+    spec: {region, monitoring: {tracing: {endpoint: 'http://otel:4318/$(POD_NAME)'}}},
+    path: 'spec.monitoring.tracing.endpoint',
+  },
+  {
+    what: 'a collector behind a port that does not exist',
+    spec: {region, monitoring: {tracing: {endpoint: 'http://otel:99999'}}},
+    path: 'spec.monitoring.tracing.endpoint',
+  },
+  {
+    what: 'a label that takes Services out of the network',
+    spec: {region, common: {labels: {'service.kubernetes.io/service-proxy-name': 'x'}}},
+    path: 'spec.common.labels',
+  },
+  {
+    what: 'a label by which a GitOps tool would prune',
+    spec: {region, common: {labels: {'argocd.argoproj.io/instance': 'eu'}}},
+    path: 'spec.common.labels',
+  },
+  {
+    what: 'a label with a key of 64 characters',
+    spec: {region, common: {labels: {['a'.repeat(64)]: 'x'}}},
+    path: 'spec.common.labels',
+  },
+  {
+    what: 'a label with a prefix of 254 characters',
+    spec: {region, common: {labels: {[`${'a'.repeat(254)}/b`]: 'x'}}},
+    path: 'spec.common.labels',
+  },
+  {
+    what: 'a label with a prefix that is no domain',
+    spec: {region, common: {labels: {'a..b/c': 'x'}}},
+    path: 'spec.common.labels',
+  },
+  {
+    what: 'an annotation that belongs to a controller',
+    spec: {region, common: {annotations: {'deployment.kubernetes.io/revision': '7'}}},
+    path: 'spec.common.annotations',
+  },
+  ...['pisync.io/adopt', 'kubernetes.io/ingress.class', 'helm.sh/resource-policy', 'kubectl.kubernetes.io/x'].map(
+    (key) => ({
+      what: `the annotation ${key} on a route`,
+      spec: {region, ingress: {annotations: {[key]: 'x'}}},
+      path: 'spec.ingress.annotations',
+    }),
+  ),
+  {
+    what: 'annotations that are too large together',
+    spec: {
+      region,
+      ingress: {
+        annotations: Object.fromEntries(Array.from({length: 16}, (_, index) => [`a${index}`, 'ü'.repeat(2100)])),
+      },
+    },
+    path: 'spec.ingress.annotations',
   },
   {what: 'two brokers', spec: {region, rabbitmq: {replicas: 2}}, path: 'spec.rabbitmq.replicas'},
   {what: 'a label of ours', spec: {region, common: {labels: {'pisync.io/shard': '1'}}}, path: 'spec.common.labels'},
