@@ -21,7 +21,7 @@ export const ROUTES = ['/v1/enroll', '/v1/sync', '/v1/sync/receipts', '/v1/time'
 
 const PROTOCOL_VERSION = '1';
 
-/** The device API: four routes, and one place where faults become problem documents. */
+/** The device API: four routes, a word for who asks for the root, and one place where faults become problem documents. */
 export const createApp = (options: AppOptions): Express => {
   const app = express();
   app.disable('x-powered-by');
@@ -33,6 +33,11 @@ export const createApp = (options: AppOptions): Express => {
   app.use((_request, response, next) => {
     response.setHeader('X-PiSync-Protocol', PROTOCOL_VERSION);
     next();
+  });
+  // Load balancers in front of a host ask for its root, and take the host out when that is no success. HEAD is answered like GET.
+  app.get('/', (_request, response) => {
+    response.setHeader('Content-Type', 'text/plain; charset=utf-8');
+    response.end('PiSync: devices are served below /v1\n');
   });
   app.post('/v1/sync', options.sync);
   app.post('/v1/enroll', options.enrol);
