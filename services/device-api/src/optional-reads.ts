@@ -41,7 +41,8 @@ export const createOptionalRead = ({shardOf, now}: OptionalReadOptions): Optiona
       return value;
     } catch (error) {
       const isLate = error instanceof AppError && error.code === 'unavailable';
-      if (!isLate && !isSystemicDatabaseFault(error)) throw error;
+      // What we say ourselves, of a slot that is being moved for instance, is no failure of the shard.
+      if (!isLate && (error instanceof AppError || !isSystemicDatabaseFault(error))) throw error;
       breaker.failed();
       throw new AppError('shard-unavailable', `shard ${shardId} does not answer`, {cause: error});
     }

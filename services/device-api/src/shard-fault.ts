@@ -22,7 +22,8 @@ export const createFromShard =
       return await withLoopTimeout(work, {ms: PATIENCE_MS, now});
     } catch (error) {
       const isLate = error instanceof AppError && error.code === 'unavailable';
-      if (!isLate && !isSystemicDatabaseFault(error)) throw error;
+      // What we say ourselves has its own time to come back.
+      if (!isLate && (error instanceof AppError || !isSystemicDatabaseFault(error))) throw error;
       throw new AppError('shard-unavailable', 'the device database does not answer at the moment; come back later', {
         cause: error,
         retryAfterSeconds: SHARD_RETRY_S,

@@ -1,3 +1,4 @@
+import {readFileSync} from 'node:fs';
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {AppError} from '../errors/app-error.ts';
@@ -10,18 +11,35 @@ export interface Secrets {
    * @throws AppError `unavailable` that names the file, never its content.
    */
   read(folder: string, key: string): Promise<string>;
+  /** The same for callers that cannot wait; a Secret is mounted from memory. */
+  readNow(folder: string, key: string): string;
 }
 
-export const openSecrets = (dir: string): Secrets => ({
-  async read(folder, key) {
-    const path = join(dir, folder, key);
-    let value: string;
-    try {
-      value = (await readFile(path, 'utf8')).replace(/\r?\n$/, '');
-    } catch (error) {
-      throw new AppError('unavailable', `cannot read the secret ${path}; is the Secret mounted?`, {cause: error});
-    }
+export const openSecrets = (dir: string): Secrets => {
+  const missing = (path: string, cause: unknown): AppError =>
+    new AppError('unavailable', `cannot read the secret ${path}; is the Secret mounted?`, {cause});
+  const valueOf = (path: string, text: string): string => {
+    const value = text.replace(/\r?\n$/, '');
     if (value === '') throw new AppError('unavailable', `the secret ${path} is empty`);
     return value;
-  },
-});
+  };
+  return {
+    async read(folder, key) {
+      const path = join(dir, folder, key);
+      const text = await readFile(path, 'utf8').catch((error: unknown) => {
+        throw missing(path, error);
+      });
+      return valueOf(path, text);
+    },
+    readNow(folder, key) {
+      const path = join(dir, folder, key);
+      let text: string;
+      try {
+        text = readFileSync(path, 'utf8');
+      } catch (error) {
+        throw missing(path, error);
+      }
+      return valueOf(path, text);
+    },
+  };
+};

@@ -1,4 +1,5 @@
 import {expect, test} from '@jest/globals';
+import {AppError} from '../errors/app-error.ts';
 import {databaseFault} from './database-fault.ts';
 
 const fault = (code: string, message = 'x', more: object = {}) => Object.assign(new Error(message), {code, ...more});
@@ -17,6 +18,12 @@ test.each([
     'systemic',
   ],
   ['no partition for a day', fault('23514', 'no partition of relation "record" found for row'), 'missing-partition'],
+  [
+    'the same in German',
+    fault('23514', 'keine Partition von Relation »record« für die Zeile gefunden'),
+    'missing-partition',
+  ],
+  ['a shard whose credentials are not mounted', new AppError('shard-unavailable', 'x'), 'systemic'],
   ['a value out of range', fault('22003'), 'permanent'],
   ['a check that has a name', fault('23514', 'violates', {constraint: 'record_check'}), 'permanent'],
   ['a document too deep', fault('54001'), 'permanent'],

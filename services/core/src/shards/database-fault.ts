@@ -1,3 +1,5 @@
+import {AppError} from '../errors/app-error.ts';
+
 /**
  * Whose fault a failed query is. `systemic`: the server's or the way to it; the same query may succeed later and nothing
  * is wrong with its values. `permanent`: these values can never be stored. `unknown`: anything else.
@@ -13,7 +15,7 @@ export type DatabaseFault = 'systemic' | 'missing-partition' | 'permanent' | 'un
 const SYSTEMIC_CLASSES = new Set(['08', '25', '26', '28', '3D', '40', '42', '53', '55', '57', '58', 'XX']);
 /** 22 a value that its type cannot hold, 23 a constraint, 54 a limit of the program (a document too deep or too large). */
 const PERMANENT_CLASSES = new Set(['22', '23', '54']);
-/** "no partition of relation found for row" is reported as a check violation without a constraint's name. */
+/** "no partition of relation found for row" is reported as a check violation without a constraint's name. Its text is in the server's language. */
 const CHECK_VIOLATION = '23514';
 
 const SOCKET_CODES = new Set([
@@ -39,6 +41,8 @@ const textOf = (error: object, key: string): string | undefined => {
 export const databaseFault = (error: unknown): DatabaseFault => {
   // Not `instanceof Error`: in a test runner the errors of node's own modules are instances of another Error.
   if (typeof error !== 'object' || error === null) return 'unknown';
+  // Ours: the topology does not list it yet, or its credentials are not mounted yet.
+  if (error instanceof AppError) return error.code === 'shard-unavailable' ? 'systemic' : 'unknown';
   const message = textOf(error, 'message') ?? '';
   if (error instanceof AggregateError) {
     return error.errors.length > 0 && error.errors.every((one) => databaseFault(one) === 'systemic')
@@ -47,9 +51,7 @@ export const databaseFault = (error: unknown): DatabaseFault => {
   }
   const code = textOf(error, 'code');
   if (code !== undefined && SOCKET_CODES.has(code)) return 'systemic';
-  if (code === CHECK_VIOLATION && textOf(error, 'constraint') === undefined && /no partition/.test(message)) {
-    return 'missing-partition';
-  }
+  if (code === CHECK_VIOLATION && textOf(error, 'constraint') === undefined) return 'missing-partition';
   if (code?.length === 5) {
     if (SYSTEMIC_CLASSES.has(code.slice(0, 2))) return 'systemic';
     if (PERMANENT_CLASSES.has(code.slice(0, 2))) return 'permanent';

@@ -1,5 +1,10 @@
 import {randomUUID} from 'node:crypto';
+import {cp, mkdtemp, rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
+import {pino} from 'pino';
+import {Registry} from 'prom-client';
 import {createDeviceKeys} from '../devices/device-keys.ts';
 import {findCredential} from '../devices/credentials.ts';
 import {countDevices, DEVICE_FIELDS, findDevice, listDevices} from '../devices/device-reader.ts';
@@ -10,6 +15,7 @@ import {tokenHash} from '../devices/tokens.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
 import {migrateShard} from './migrate.ts';
 import {daysAround, ensurePartitions} from './partitions.ts';
+import {openShards} from './shards.ts';
 import {withOwnedSlots} from './slot-transaction.ts';
 
 // Servers that others also use answer slowly at times; what is waited for has its own, shorter deadline.
@@ -32,6 +38,30 @@ test('the slot map sends each half of the slots to one of two shards', () => {
   expect(bench.shards.slotMap.shardOf(0)).toBe(0);
   expect(bench.shards.slotMap.shardOf(1023)).toBe(1);
   expect(bench.shards.slotMap.slotsOf(0)).toHaveLength(512);
+});
+
+test('a shard whose Secret is not mounted yet stops no start, hides no other shard, and is used once it is', async () => {
+  const secretsDir = await mkdtemp(join(tmpdir(), 'pisync-late-secrets-'));
+  const mount = (folder: string): Promise<void> =>
+    cp(join(bench.secretsDir, folder), join(secretsDir, folder), {recursive: true});
+  await mount('shard-1');
+  const late = await openShards({
+    topology: {current: () => bench.topology, onChange: () => () => undefined},
+    secretsDir,
+    applicationName: 'late',
+    log: pino({level: 'silent'}),
+    metrics: new Registry(),
+    sizes: {ingest: 1, dashboard: 1, job: 1},
+  });
+  try {
+    expect(() => late.pool(0, 'ingest')).toThrow(/shard 0 cannot be used: cannot read the secret/);
+    expect((await late.pool(1, 'ingest').query('select 1')).rowCount).toBe(1);
+    await mount('shard-0');
+    expect((await late.pool(0, 'ingest').query('select 1')).rowCount).toBe(1);
+  } finally {
+    await late.close();
+    await rm(secretsDir, {recursive: true});
+  }
 });
 
 test('three migrations at once leave one schema', async () => {

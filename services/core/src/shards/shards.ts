@@ -38,7 +38,7 @@ const SLOT_MAP_POLL_MS = 5_000;
 export interface Shards {
   /** Ascending; follows the topology. */
   readonly ids: () => readonly number[];
-  /** @throws AppError `shard-unavailable` when the topology has no such shard. */
+  /** @throws AppError `shard-unavailable` when the topology has no such shard, or its credentials are not mounted yet. */
   pool(shardId: number, use: ShardUse): pg.Pool;
   /** The shard that holds the control schema. */
   control(use: ShardUse): pg.Pool;
@@ -63,23 +63,26 @@ export interface ShardsOptions {
 const CONTROL_SHARD = 0;
 
 /**
- * Opens pools on every shard of the topology and keeps the slot map. Succeeds while databases are down: pools connect when
- * used and the map is read again until it answers, so a process may start in any order.
+ * Opens pools on every shard of the topology and keeps the slot map. Succeeds while databases are down and while credentials are missing: pools connect
+ * when used and the map is read again until it answers, so a process may start in any order.
  */
 export const openShards = async (options: ShardsOptions): Promise<Shards> => {
   const {topology, log} = options;
   const secrets = openSecrets(options.secretsDir);
   const slotOf = await loadSlotHash();
   const pools = new Map<string, pg.Pool>();
-  const users = new Map<number, string>();
   const retiring = new Set<Promise<void>>();
 
-  const readUsers = async (shards: Topology['shards']): Promise<void> => {
-    for (const {id} of shards) {
-      users.set(id, await secrets.read(shardSecretFolder(id), SECRET_KEYS.shard.username));
+  /** Asked when a shard is first used and at each connect, never before: a shard whose Secret is not mounted yet is nobody else's concern. */
+  const credential = (shardId: number, key: keyof typeof SECRET_KEYS.shard): string => {
+    try {
+      return secrets.readNow(shardSecretFolder(shardId), SECRET_KEYS.shard[key]);
+    } catch (error) {
+      throw new AppError('shard-unavailable', `shard ${shardId} cannot be used: ${describeError(error)}`, {
+        cause: error,
+      });
     }
   };
-  await readUsers(topology.current().shards);
 
   const createPool = (shard: Topology['shards'][number], use: ShardUse): pg.Pool => {
     const {host, port} = use === 'dashboard' ? (shard.ro ?? shard.rw) : shard.rw;
@@ -87,9 +90,9 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       host,
       port,
       database: shard.database,
-      user: users.get(shard.id),
+      user: credential(shard.id, 'username'),
       // Read at each connect, so that a rotated password needs no restart.
-      password: () => secrets.read(shardSecretFolder(shard.id), SECRET_KEYS.shard.password),
+      password: () => credential(shard.id, 'password'),
       application_name: `${options.applicationName}/${use}`,
       max: options.sizes[use],
       statement_timeout: STATEMENT_TIMEOUT_MS[use],
@@ -142,9 +145,6 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       const now = next.shards.find(({id}) => id === old.id);
       if (JSON.stringify(now) !== JSON.stringify(old)) retire(old.id);
     }
-    readUsers(next.shards).catch((error: unknown) => {
-      log.error({err: describeError(error)}, 'cannot read the user names of the shards after a topology change');
-    });
   });
 
   new Gauge({

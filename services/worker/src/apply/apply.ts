@@ -1,6 +1,6 @@
 import {databaseFault} from '@pisync/core/shards/database-fault';
 import {dayOf, ensurePartitions} from '@pisync/core/shards/partitions';
-import {AppError, describeError} from '@pisync/core/errors/app-error';
+import {describeError} from '@pisync/core/errors/app-error';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Batch} from './batch.ts';
@@ -79,8 +79,7 @@ export const createApply = (options: ApplierOptions): Apply => {
     };
 
     const judge = async (batches: readonly Batch[], error: unknown): Promise<Applied> => {
-      // The slot map may know of a new shard before this process does.
-      const fault = error instanceof AppError && error.code === 'shard-unavailable' ? 'systemic' : databaseFault(error);
+      const fault = databaseFault(error);
       switch (fault) {
         case 'systemic':
           return {...NOTHING, undecided: batches, fault: describeError(error)};
