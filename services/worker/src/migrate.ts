@@ -2,7 +2,7 @@ import {SECRET_KEYS, shardSecretFolder} from '@pisync/contract/files';
 import {type Topology} from '@pisync/contract/topology';
 import {AppError, describeError} from '@pisync/core/errors/app-error';
 import {type Secrets} from '@pisync/core/secrets/secrets';
-import {MIGRATION_PATIENCE, migrateShard, type MigrationTarget} from '@pisync/core/shards/migrate';
+import {MIGRATION_CONNECTION, migrateShard, type MigrationTarget} from '@pisync/core/shards/migrate';
 import {daysAround, ensurePartitions} from '@pisync/core/shards/partitions';
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 import {PG_TYPES} from '@pisync/core/shards/pg-types';
@@ -85,7 +85,7 @@ const targetOf = async (topology: Topology, secrets: Secrets, shardId: number): 
 const poolOf = (target: MigrationTarget): pg.Pool => {
   const pool = new pg.Pool({
     ...target,
-    ...MIGRATION_PATIENCE,
+    ...MIGRATION_CONNECTION,
     max: 2,
     application_name: 'migrate',
     types: PG_TYPES,
@@ -96,16 +96,13 @@ const poolOf = (target: MigrationTarget): pg.Pool => {
   return pool;
 };
 
-/** A server that starts refuses or resets connections for a while; a schema error would be the same next time. */
-const worthRetrying = (error: unknown): boolean =>
-  error instanceof AppError ? error.code === 'shard-unavailable' : isSystemicDatabaseFault(error);
-
 const retry = async <T>(job: MigrationJob, giveUpAt: number, what: string, attempt: () => Promise<T>): Promise<T> => {
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      if (!worthRetrying(error)) throw error;
+      // A server that starts refuses or resets connections for a while; a schema error would be the same next time.
+      if (!isSystemicDatabaseFault(error)) throw error;
       if (job.now() > giveUpAt) {
         throw new AppError('shard-unavailable', `${what} did not become ready within ${job.deadlineMs} ms`, {
           cause: error,

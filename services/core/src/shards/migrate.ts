@@ -1,6 +1,7 @@
 import knexModule from 'knex';
 import pg from 'pg';
 import {CONTROL_TABLES, SHARD_TABLES} from './migrations/0001-first.ts';
+import {SESSION_OPTIONS} from './session-settings.ts';
 
 /** Where and as whom to migrate. */
 export interface MigrationTarget {
@@ -12,10 +13,11 @@ export interface MigrationTarget {
 }
 
 /**
- * How long a server may keep a migration waiting without a word: 5 s for a connection and, when its node is lost, some 20 s until that is noticed.
+ * How a migration connects. How long a server may keep it waiting without a word: 5 s for a connection and, when its node is lost, some 20 s until that is noticed.
  * There is no limit for a statement, because a table may be large.
  */
-export const MIGRATION_PATIENCE = {
+export const MIGRATION_CONNECTION = {
+  options: SESSION_OPTIONS,
   connectionTimeoutMillis: 5_000,
   keepAlive: true,
   keepAliveInitialDelayMillis: 10_000,
@@ -42,7 +44,7 @@ const MIGRATION_LOCK = 0x504d;
  * @returns the schema version after. @throws what the database threw; `databaseFault` says whether to try again.
  */
 export const migrateShard = async (target: MigrationTarget, shardId: number): Promise<number> => {
-  const connection = {...target, ...MIGRATION_PATIENCE, application_name: `migrate/shard-${shardId}`};
+  const connection = {...target, ...MIGRATION_CONNECTION, application_name: `migrate/shard-${shardId}`};
   // knex's own lock is a table row that a killed job leaves behind; this one ends with its connection.
   const guard = new pg.Client(connection);
   // A lost connection also fails the query that waits; as an event alone it would end the process.

@@ -7,6 +7,7 @@ import {openSecrets} from '../secrets/secrets.ts';
 import {type Logger} from '../telemetry/logger.ts';
 import {type TopologyFile} from '../topology/topology-file.ts';
 import {PG_TYPES} from './pg-types.ts';
+import {SESSION_OPTIONS} from './session-settings.ts';
 import {type SlotOf, loadSlotHash} from './slot.ts';
 import {createSlotMap, type SlotMap, type SlotMapRow} from './slot-map.ts';
 
@@ -93,6 +94,7 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       user: credential(shard.id, 'username'),
       // Read at each connect, so that a rotated password needs no restart.
       password: () => credential(shard.id, 'password'),
+      options: SESSION_OPTIONS,
       application_name: `${options.applicationName}/${use}`,
       max: options.sizes[use],
       statement_timeout: STATEMENT_TIMEOUT_MS[use],
