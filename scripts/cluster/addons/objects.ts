@@ -52,9 +52,25 @@ export function ingressObjects(tls: {readonly certificate: Buffer; readonly key:
   ];
 }
 
-/** The default StorageClass: volumes are folders on the node where their pod runs first. */
+/** The class whose volumes grow. */
+export const GROWING_CLASS = 'growing';
+export const GROWING_PROVISIONER = 'growing-volumes.pisync.io';
+
+/**
+ * The default StorageClass: volumes are folders on the node where their pod runs first. And one whose volumes have a real size and can grow, see
+ * `tools/growing-volumes`.
+ */
 export function storageObjects(): readonly KubeObject[] {
   return [
+    {
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'StorageClass',
+      metadata: {name: GROWING_CLASS},
+      provisioner: GROWING_PROVISIONER,
+      volumeBindingMode: 'WaitForFirstConsumer',
+      reclaimPolicy: 'Delete',
+      allowVolumeExpansion: true,
+    },
     {apiVersion: 'v1', kind: 'Namespace', metadata: {name: 'local-path-storage'}},
     {
       apiVersion: 'v1',

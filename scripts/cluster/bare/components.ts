@@ -1,5 +1,6 @@
 /** Every long-running process of the bare cluster with its arguments. A reader who wonders how the cluster is set up starts here. */
 import {join} from 'node:path';
+import {GROWING_CLASS, GROWING_PROVISIONER} from '../addons/objects.ts';
 import {CONTROL_PLANE, dataFolder, files, folders, INGRESS_PORTS, network, type Node} from './layout.ts';
 
 export interface Component {
@@ -11,6 +12,7 @@ export interface Programs {
   /** Folder with etcd, kube-apiserver, ..., contour, local-path-provisioner. */
   readonly binDir: string;
   readonly envoy: string;
+  readonly growingVolumes: string;
   /** Image with a shell, for the pods that make and remove volume folders. */
   readonly helperImage: string;
 }
@@ -199,7 +201,10 @@ export function controlPlaneComponents({binDir, envoy, helperImage}: Programs): 
 
 const CONTAINERD_SOCKET = '/run/containerd/containerd.sock';
 
-export function nodeComponents(node: Node, {binDir}: Pick<Programs, 'binDir'>): readonly Component[] {
+export function nodeComponents(
+  node: Node,
+  {binDir, growingVolumes}: Pick<Programs, 'binDir' | 'growingVolumes'>,
+): readonly Component[] {
   return [
     {name: 'containerd', argv: ['containerd', '--config', files.containerdConfig]},
     {
@@ -219,6 +224,22 @@ export function nodeComponents(node: Node, {binDir}: Pick<Programs, 'binDir'>): 
       ],
     },
     {name: 'kube-proxy', argv: [join(binDir, 'kube-proxy'), `--config=${conf(`kube-proxy-${node.name}.yaml`)}`]},
+    {
+      name: 'growing-volumes',
+      argv: [
+        growingVolumes,
+        `-node=${node.name}`,
+        `-class=${GROWING_CLASS}`,
+        `-provisioner=${GROWING_PROVISIONER}`,
+        `-folder=${GROWING_VOLUMES_FOLDER}`,
+        // Images are sparse, so any size would do; tests need one that is refused.
+        '-largest=64Gi',
+        `-server=https://${network.controlPlane}:6443`,
+        `-certificate-authority=${pki('ca.crt')}`,
+        `-client-certificate=${pki('admin.crt')}`,
+        `-client-key=${pki('admin.key')}`,
+      ],
+    },
   ];
 }
 
@@ -237,6 +258,9 @@ export function nodeMounts(node: Node, cgroupMounts: readonly string[]): readonl
 /** Where local volumes are, as a node sees it. */
 export const VOLUMES_FOLDER = '/var/lib/pisync-volumes';
 
+/** Where the images and mounts of volumes that grow are, as a node sees it. */
+const GROWING_VOLUMES_FOLDER = '/var/lib/pisync-growing-volumes';
+
 /** Folders of a node, by name in its data folder. */
 export const NODE_FOLDERS = {
   containerd: '/var/lib/containerd',
@@ -246,4 +270,5 @@ export const NODE_FOLDERS = {
   'container-logs': '/var/log/containers',
   'cni-config': '/etc/cni/net.d',
   volumes: VOLUMES_FOLDER,
+  'growing-volumes': GROWING_VOLUMES_FOLDER,
 } as const;

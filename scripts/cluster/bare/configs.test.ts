@@ -5,7 +5,12 @@ import {configFiles, kubeconfig} from './configs.ts';
 import {folders, nodesOf} from './layout.ts';
 
 const nodes = nodesOf(3);
-const programs = {binDir: '/bin', envoy: '/bin/envoy', helperImage: 'localhost/helper:1'};
+const programs = {
+  binDir: '/bin',
+  envoy: '/bin/envoy',
+  helperImage: 'localhost/helper:1',
+  growingVolumes: '/growing-volumes',
+};
 
 test('every configuration file that a component is given is written', () => {
   const written = new Set([

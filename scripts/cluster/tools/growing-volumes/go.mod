@@ -1,0 +1,3 @@
+module pisync.io/pisync/scripts/cluster/tools/growing-volumes
+
+go 1.26.0
