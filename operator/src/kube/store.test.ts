@@ -44,6 +44,35 @@ describe('a store', () => {
     expect(changes).toEqual(['added a 1', 'modified a 8']);
   });
 
+  test('an answer that comes after the deletion brings nothing back', () => {
+    store.put(liveObject('a', '10'));
+    store.remove(liveObject('a', '12'));
+    store.assume(liveObject('a', '11'));
+    expect(store.size).toBe(0);
+    // Made, changed and deleted before the answer to the creation was read.
+    store.put(liveObject('b', '21'));
+    store.remove(liveObject('b', '22'));
+    store.assume(liveObject('b', '20'));
+    store.replace([], '30');
+    store.assume(liveObject('c', '29'));
+    expect(store.size).toBe(0);
+    store.assume(liveObject('c', '31', {uid: 'second-life'}));
+    expect(store.get('default', 'c')?.metadata.uid).toBe('second-life');
+  });
+
+  test('an answer about an earlier life does not replace the later one, nor does the watch that lags behind', () => {
+    store.put(liveObject('a', '20', {uid: 'second-life'}));
+    store.assume(liveObject('a', '10'));
+    expect(store.get('default', 'a')?.metadata.uid).toBe('second-life');
+    store.put(liveObject('b', '21'));
+    store.remove(liveObject('b', '21'));
+    store.assume(liveObject('b', '30', {uid: 'second-life'}));
+    store.put(liveObject('b', '25'));
+    store.remove(liveObject('b', '26'));
+    expect(store.get('default', 'b')?.metadata.uid).toBe('second-life');
+    expect(changes).toEqual(['added a 20', 'added b 21', 'deleted b 21']);
+  });
+
   test('a list deletes what it lacks, but not an own write that is newer than the list', () => {
     store.put(liveObject('gone', '1'));
     store.put(liveObject('same', '2'));

@@ -20,6 +20,8 @@ export class Store {
   readonly #byResource = new Map<string, Set<string>>();
   readonly #concerns: (object: KubeObject) => readonly ResourceName[];
   readonly #onChange: (change: Change) => void;
+  /** The newest version that the server has told of, of whatever object: what it did up to there is known. */
+  #seen: string | undefined;
 
   constructor(spec: Pick<WatchSpec, 'concerns' | 'kind'>, onChange: (change: Change) => void) {
     this.#concerns = spec.concerns ?? controllersOf;
@@ -50,11 +52,15 @@ export class Store {
 
   /** An event of the watch. An older version than the known one of the same life is an echo of what we wrote: ignored. */
   put(object: KubeObject): void {
+    this.#see(object);
     const slot = slotOf(object.metadata.namespace, object.metadata.name);
     const known = this.#entries.get(slot);
     if (known === undefined) {
       this.#set(slot, object, false);
       this.#onChange({kind: 'added', object});
+    } else if (known.object.metadata.uid !== object.metadata.uid && known.assumed && !isNewer(object, known.object)) {
+      // Of a life that ended before ours of that name began.
+      return;
     } else if (known.object.metadata.uid !== object.metadata.uid) {
       this.#drop(slot);
       this.#onChange({kind: 'deleted', object: known.object});
@@ -70,22 +76,29 @@ export class Store {
 
   /** An object that is gone. Another life of the same name stays. */
   remove(object: KubeObject): void {
+    this.#see(object);
     const slot = slotOf(object.metadata.namespace, object.metadata.name);
     if (this.#entries.get(slot)?.object.metadata.uid !== object.metadata.uid) return;
     this.#drop(slot);
     this.#onChange({kind: 'deleted', object});
   }
 
-  /** The result of our own write: kept until the watch shows it or something newer. Nobody is told: whoever wrote knows. */
+  /**
+   * The result of our own write: kept until the watch shows it or something newer. Nobody is told: whoever wrote knows.
+   *
+   * The answer may come after what the watch tells of a later time. Of an object that is not here, a version up to which everything is known is one that
+   * was deleted since: kept, it would stay for ever, because its deletion is told once.
+   */
   assume(object: KubeObject): void {
     const slot = slotOf(object.metadata.namespace, object.metadata.name);
-    const known = this.#entries.get(slot);
-    if (known?.object.metadata.uid === object.metadata.uid && !isNewer(object, known.object)) return;
+    const known = this.#entries.get(slot)?.object;
+    if (known === undefined ? this.#seen !== undefined && !isLater(object, this.#seen) : !isNewer(object, known)) return;
     this.#set(slot, object, true);
   }
 
   /** A complete list. What it lacks was deleted while nobody looked, except our own writes that are newer than the list. */
   replace(objects: readonly KubeObject[], resourceVersion: string): void {
+    this.#seen = resourceVersion;
     const listed = new Set(objects.map(({metadata}) => slotOf(metadata.namespace, metadata.name)));
     for (const [slot, entry] of [...this.#entries]) {
       if (listed.has(slot)) continue;
@@ -116,6 +129,12 @@ export class Store {
     for (const [slot, {object}] of [...this.#entries]) {
       this.#drop(slot);
       this.#onChange({kind: 'deleted', object});
+    }
+  }
+
+  #see({metadata}: KubeObject): void {
+    if (this.#seen === undefined || compareVersions(metadata.resourceVersion, this.#seen) > 0) {
+      this.#seen = metadata.resourceVersion;
     }
   }
 
@@ -153,8 +172,10 @@ const controllersOf = (object: KubeObject): readonly ResourceName[] => {
   return owner === undefined ? [] : [{namespace: object.metadata.namespace ?? '', name: owner.name}];
 };
 
-const isNewer = (a: KubeObject, b: KubeObject): boolean =>
-  compareVersions(a.metadata.resourceVersion, b.metadata.resourceVersion) > 0;
+const isLater = (object: KubeObject, version: string): boolean =>
+  compareVersions(object.metadata.resourceVersion, version) > 0;
+
+const isNewer = (a: KubeObject, b: KubeObject): boolean => isLater(a, b.metadata.resourceVersion);
 
 /**
  * Orders resource versions of one kind: decimal numbers (documented as comparable since Kubernetes 1.35, KEP-5504, and true of
