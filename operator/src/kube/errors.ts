@@ -47,7 +47,7 @@ export class Wait extends Error {
   }
 }
 
-/** This process may not write (it does not hold the lease, or did not renew it in time). The pass ends silently. */
+/** This process may not write (it does not hold the lease, or did not renew it in time). The pass ends silently and, if the term goes on, comes again. */
 export class NotLeader extends Error {
   override readonly name = 'NotLeader';
 }

@@ -89,12 +89,18 @@ describe('after a pass', () => {
     expect(await passTimes([busy, busy, result('quiet')], 10_000)).toEqual([0, 3_000, 6_000]);
   });
 
+  test('that could not write because the lease was renewed late, it is tried again as soon as that is done', async () => {
+    expect(await passTimes([new NotLeader('late'), new NotLeader('late'), result('quiet')], 10_000)).toEqual([
+      0, 1_000, 2_000,
+    ]);
+    expect(log.lines).toEqual([]);
+  });
+
   test.each<[string, Error, readonly number[]]>([
     ['a bug', new TypeError('bug'), [0, 5, 15, 35, 75]],
     ['an overloaded server', new ApiError('busy', {status: 429, retryAfterMs: 60}), [0, 60]],
     ['a stall', new Stalled('no password'), [0]],
     ['a wait', new Wait('not yet', 40), [0, 40, 80]],
-    ['a lost lease', new NotLeader('lost'), [0]],
   ])('that threw %s, the schedule is that of its kind', async (_, error, expected) => {
     expect(await passTimes([error], 100)).toEqual(expected);
   });

@@ -23,6 +23,8 @@ export const PASS_DEADLINE_MS = 120_000;
 const RESYNC_MS = 600_000;
 /** A refusal (quota, conflict) is often lifted by somebody who waits for us to notice. */
 const REFUSED_RETRY_MS = 20_000;
+/** A renewal is tried every two seconds. */
+const UNRENEWED_RETRY_MS = 1_000;
 
 /** Runs workers until the signal aborts, then waits for the passes under way. */
 export const runLoop = async (options: LoopOptions, signal: AbortSignal): Promise<void> => {
@@ -83,7 +85,7 @@ const work = async (key: string, options: LoopOptions, refusals: Refusals, signa
     settle(key, passed, nextMs, options, refusals);
   } catch (error) {
     result = signal.aborted || error instanceof NotLeader ? 'cancelled' : resultOf(error);
-    if (result === 'cancelled') return;
+    if (signal.aborted) return;
     const retryAfterMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
     if (error instanceof Stalled) {
       queue.forget(key);
@@ -92,6 +94,9 @@ const work = async (key: string, options: LoopOptions, refusals: Refusals, signa
     } else if (error instanceof Wait) {
       queue.forget(key);
       queue.addAfter(key, error.delayMs, 'normal');
+    } else if (error instanceof NotLeader) {
+      // One slow renewal of the lease: the term may go on, and if it does not, the queue is closed with it.
+      queue.addAfter(key, UNRENEWED_RETRY_MS, 'normal');
     } else {
       const delayMs = queue.addWithBackoff(key, 'normal', retryAfterMs);
       const stack = error instanceof Error && !(error instanceof ApiError) ? {stack: error.stack} : {};
