@@ -35,6 +35,14 @@ test('a status is written only if it changes, and wholly replaced', async () => 
   expect((await get('status'))['status']).toEqual({shelves: 2});
 });
 
+test('a map of a status that becomes empty is removed, not stored as null', async () => {
+  const {cluster} = writingParts(server.client, [SHOP]);
+  const shop = await open('emptied');
+  await cluster.applyStatus(shop, {shelves: 1, doors: {front: 'open'}}, forever);
+  await cluster.applyStatus(shop, {shelves: 1, doors: {}}, forever);
+  expect((await get('emptied'))['status']).toEqual({shelves: 1});
+});
+
 test('a status is not written to an object of the same name in another life', async () => {
   const {cluster} = writingParts(server.client);
   const shop = await open('reborn');

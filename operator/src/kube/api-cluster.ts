@@ -22,6 +22,19 @@ const CHANGED_RETRY_MS = 200;
 
 const kindOf = ({apiVersion, kind}: Kind): Kind => ({apiVersion, kind});
 
+/** Server-side apply of `{}` over a map whose members we own stores null, which the schema then refuses; a map that is left out is removed. */
+const withoutEmptyMaps = (value: unknown): unknown =>
+  typeof value !== 'object' || value === null || Array.isArray(value)
+    ? value
+    : Object.fromEntries(
+        Object.entries(value)
+          .map(([key, member]) => [key, withoutEmptyMaps(member)] as const)
+          .filter(([, member]) => !isEmptyMap(member)),
+      );
+
+const isEmptyMap = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
+
 /** The port to Kubernetes on a real API server. */
 export class ApiCluster implements Cluster {
   readonly #options: ApiClusterOptions;
@@ -57,7 +70,8 @@ export class ApiCluster implements Cluster {
     return this.#options.applier.delete(key, precondition, signal);
   }
 
-  async applyStatus(object: KubeObject, status: unknown, signal: AbortSignal): Promise<'configured' | 'unchanged'> {
+  async applyStatus(object: KubeObject, wanted: unknown, signal: AbortSignal): Promise<'configured' | 'unchanged'> {
+    const status = withoutEmptyMaps(wanted);
     const {client, discovery, caches, manager} = this.#options;
     const key = keyOf(object);
     const {uid} = object.metadata;

@@ -23,6 +23,8 @@ export interface Controller<R, Observed, Status> {
   observe(resource: R, cluster: Cluster, signal: AbortSignal): Promise<Observed>;
   /** Pure. `undefined` where the object needs nothing, not even a status (for example while it is suspended). */
   plan(observed: Observed, now: Date): Plan<Status> | undefined;
+  /** Pure. The fields of a status that must be said whatever happens (generation, summary, conditions): written over what is there if the server refuses the whole. */
+  minimalStatus?(status: Status): Partial<Status>;
 }
 
 /** One kind that the engine lists and watches. */

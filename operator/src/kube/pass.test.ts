@@ -30,10 +30,11 @@ const clusterOf = (apply: (name: string) => Promise<'created' | 'unchanged'>): P
 const pass = async (
   cluster: PassCluster,
   components: readonly ComponentPlan[],
+  status?: {readonly message: string},
 ): Promise<{readonly result: PassResult; readonly outcome: Outcome | undefined}> => {
   let outcome: Outcome | undefined;
   const result = await runPass(
-    liveObject('north', '1'),
+    {...liveObject('north', '1'), status: {shelves: 3, message: 'all is well'}},
     {
       cluster,
       clock: systemClock,
@@ -43,11 +44,12 @@ const pass = async (
         watches: [],
         decode: (object: KubeObject) => object,
         observe: (object: KubeObject) => Promise.resolve(object),
+        minimalStatus: ({message}: {readonly message: string}) => ({message}),
         plan: () => ({
           components,
           conclude: (ended) => {
             outcome = ended;
-            return {status: undefined, events: [], next: {kind: 'on-change'}};
+            return {status, events: [], next: {kind: 'on-change'}};
           },
         }),
       },
@@ -73,6 +75,31 @@ describe('a pass', () => {
     ]);
     expect(result).toMatchObject({kind: 'failed', retryAfterMs: 7_000});
     expect(result.problems).toEqual(['ConfigMap default/full: quota', 'ConfigMap default/slow: later']);
+  });
+
+  test('whose status is refused says the least that must be said, beside what was said last', async () => {
+    const written: unknown[] = [];
+    const whole = {shelves: 'many', message: 'a shelf is broken'};
+    const cluster: PassCluster = {
+      ...clusterOf(() => Promise.resolve('unchanged')),
+      applyStatus: (_, status) => {
+        if (status === whole)
+          return Promise.reject(new ApiError('422', {status: 422, said: 'shelves must be a number'}));
+        written.push(status);
+        return Promise.resolve('configured');
+      },
+    };
+    const {result} = await pass(cluster, [], whole);
+    expect(written).toEqual([{shelves: 3, message: 'a shelf is broken'}]);
+    expect(result.kind).toBe('refused');
+    expect(result.problems).toEqual(['the status was refused: ConfigMap default/north: shelves must be a number']);
+  });
+
+  test('whose status is refused altogether ends and is tried again slowly', async () => {
+    const refused = () => Promise.reject(new ApiError('422', {status: 422, said: 'no'}));
+    const cluster: PassCluster = {...clusterOf(() => Promise.resolve('unchanged')), applyStatus: refused};
+    const {result} = await pass(cluster, [component('one', 'a')], {message: 'no'});
+    expect(result).toMatchObject({kind: 'refused', problems: [expect.stringContaining('the least')]});
   });
 
   test('that may not write any more ends only when every component has stopped', async () => {

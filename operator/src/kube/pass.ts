@@ -11,6 +11,7 @@ import {
 import {ApiError, ApplyRefused, messageOf, NotLeader} from './errors.ts';
 import {type EventRecorder} from './event-recorder.ts';
 import {describeKey, keyOf, refOf, type Key, type KubeObject, type ObjectRef} from './object.ts';
+import {refusalOf} from './refusal.ts';
 
 /** What a pass does to the cluster: what a controller may, and the finalizer of the resource itself. */
 export type PassCluster = Cluster & Pick<ApiCluster, 'setFinalizer'>;
@@ -61,18 +62,54 @@ export const runPass = async <R, Observed, Status>(
   const writing: Writing = {cluster, owner, deadline, signal, retryAfterMs: 0};
   const outcome: Outcome = await runComponents(plan.components, writing);
   const conclusion = plan.conclude(outcome);
-  if (conclusion.status !== undefined) {
-    await cluster.applyStatus(current, conclusion.status, signal);
-    options.onStatus?.(current, conclusion.status);
-  }
+  const unsaid = await writeStatus(current, conclusion.status, options, signal);
+  if (conclusion.status !== undefined) options.onStatus?.(current, conclusion.status);
   await events.report(owner, conclusion.events, signal);
   const all = [...outcome.values()].flat();
   const problems = all.flatMap((result) => ('message' in result ? [result.message] : []));
   if (plan.finalizer === 'release' && finalizer !== undefined && problems.length === 0) {
     await cluster.setFinalizer(current, finalizer, false, signal);
   }
-  return {kind: verdictOf(all), next: conclusion.next, retryAfterMs: writing.retryAfterMs, problems};
+  const verdict = verdictOf(all);
+  return {
+    kind: verdict === 'quiet' && unsaid !== undefined ? 'refused' : verdict,
+    next: conclusion.next,
+    retryAfterMs: writing.retryAfterMs,
+    problems: unsaid === undefined ? problems : [...problems, unsaid],
+  };
 };
+
+/**
+ * Writes the status. One that the server refuses (a field that the installed CRD does not have, a value that it forbids) must not hide what the region is
+ * in: then what matters is written over what is there, and the rest stays as it was said last. Answers why the whole of it was not written.
+ */
+const writeStatus = async <R, Observed, Status>(
+  object: KubeObject,
+  status: Status | undefined,
+  {cluster, controller}: PassOptions<R, Observed, Status>,
+  signal: AbortSignal,
+): Promise<string | undefined> => {
+  if (status === undefined) return undefined;
+  try {
+    await cluster.applyStatus(object, status, signal);
+    return undefined;
+  } catch (error) {
+    const refusal = refusalOf(error, keyOf(object));
+    if (refusal === undefined) throw error;
+    const unsaid = `the status was refused: ${refusal.message}`;
+    const minimal = controller.minimalStatus?.(status);
+    if (minimal === undefined) return unsaid;
+    try {
+      await cluster.applyStatus(object, {...record(object['status']), ...minimal}, signal);
+      return unsaid;
+    } catch (second) {
+      if (refusalOf(second, keyOf(object)) === undefined) throw second;
+      return `${unsaid}; so was the least that can be said`;
+    }
+  }
+};
+
+const record = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
 interface Writing {
   readonly cluster: PassCluster;

@@ -92,7 +92,8 @@ export class Store {
   assume(object: KubeObject): void {
     const slot = slotOf(object.metadata.namespace, object.metadata.name);
     const known = this.#entries.get(slot)?.object;
-    if (known === undefined ? this.#seen !== undefined && !isLater(object, this.#seen) : !isNewer(object, known)) return;
+    if (known === undefined ? this.#seen !== undefined && !isLater(object, this.#seen) : !isNewer(object, known))
+      return;
     this.#set(slot, object, true);
   }
 

@@ -37,5 +37,11 @@ export const regionController = (
     decode: decodeRegion,
     observe: (region, cluster, signal) => observeRegion(region, cluster, ages, signal),
     plan: (observed, now) => planRegion(observed, now, release),
+    minimalStatus: ({observedGeneration, phase, message, conditions}) => ({
+      observedGeneration,
+      phase,
+      message,
+      conditions,
+    }),
   };
 };
