@@ -44,6 +44,12 @@ test('what a container leaves behind when it refuses to start is told', () => {
   );
 });
 
+test('a container that runs before the others is looked at', () => {
+  const initContainerStatuses = [{name: 'first', image: 'a:1', state: {waiting: {reason: 'ErrImagePull'}}}];
+  const status = {...container({state: {waiting: {reason: 'PodInitializing'}}}), initContainerStatuses};
+  expect(problemOf(new Children([pod(status)]), 'worker')?.message).toContain('image a:1 cannot be pulled');
+});
+
 test('a pod without a node says why', () => {
   const conditions = [{type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: 'Insufficient cpu'}];
   expect(problemOf(new Children([pod({conditions})]), 'worker')?.message).toBe(

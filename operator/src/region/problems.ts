@@ -18,26 +18,26 @@ const terminated = z.object({
   message: z.string().default(''),
 });
 
+const containerSchema = z.object({
+  image: z.string().default(''),
+  ready: z.boolean().default(false),
+  restartCount: z.int().default(0),
+  state: z.object({waiting: waiting.optional(), terminated: terminated.optional()}).default({}),
+  lastState: z.object({terminated: terminated.optional()}).default({}),
+});
+type ContainerStatus = z.output<typeof containerSchema>;
+
 const podSchema = z.object({
   metadata: z.object({name: z.string()}),
   status: z
     .object({
       conditions: conditionsSchema,
-      containerStatuses: z
-        .array(
-          z.object({
-            image: z.string().default(''),
-            ready: z.boolean().default(false),
-            restartCount: z.int().default(0),
-            state: z.object({waiting: waiting.optional(), terminated: terminated.optional()}).default({}),
-            lastState: z.object({terminated: terminated.optional()}).default({}),
-          }),
-        )
-        .default([]),
+      // In the order in which they run: the first that does not keeps the others from it.
+      initContainerStatuses: z.array(containerSchema).default([]),
+      containerStatuses: z.array(containerSchema).default([]),
     })
     .prefault({}),
 });
-type ContainerStatus = z.output<typeof podSchema>['status']['containerStatuses'][number];
 
 const deploymentSchema = z.object({
   metadata: z.object({name: z.string()}),
@@ -92,7 +92,9 @@ const ofPod = (object: KubeObject, children: Children): Problem | undefined => {
     const claim = VOLUME_WORDS.test(unscheduled.message) ? waitingClaim(object, children) : '';
     return {reason: 'Unschedulable', message: `pod ${name} fits on no node: ${unscheduled.message}${claim}`};
   }
-  const problem = pod.status.containerStatuses.flatMap((status) => ofContainer(name, status) ?? [])[0];
+  const problem = [...pod.status.initContainerStatuses, ...pod.status.containerStatuses].flatMap(
+    (status) => ofContainer(name, status) ?? [],
+  )[0];
   return problem && {...problem, message: `pod ${name}: ${problem.message}`.slice(0, 512)};
 };
 

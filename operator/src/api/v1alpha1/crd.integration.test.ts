@@ -4,6 +4,7 @@ import {ApiError, messageOf} from '../../kube/errors.ts';
 import {startApiServer, type TestApiServer} from '../../kube/testing/api-server.ts';
 import {customResourceDefinition} from './crd.ts';
 import {API_VERSION, KIND, PLURAL} from './group.ts';
+import {BAD_PODS, GOOD_PODS} from './testing/pod-cases.ts';
 import {BAD_CHANGES, BAD_SPECS, GOOD_CHANGES, GOOD_SPECS} from './testing/spec-cases.ts';
 
 const REGIONS = `/apis/${API_VERSION}/namespaces/default/${PLURAL}`;
@@ -71,17 +72,40 @@ const refusal = async (attempt: Promise<unknown>): Promise<string> => {
 };
 
 describe('the API server', () => {
-  test.each(GOOD_SPECS)('accepts %s', async (_what, spec) => {
+  test.each([...GOOD_SPECS, ...GOOD_PODS])('accepts %s', async (_what, spec) => {
     await expect(create(spec)).resolves.toMatchObject({kind: KIND});
   });
 
-  test.each(BAD_SPECS)('refuses $what and names the field', async ({name, spec, path}) => {
+  test.each([...BAD_SPECS, ...BAD_PODS])('refuses $what and names the field', async ({name, spec, path}) => {
     expect(await refusal(create(spec, name))).toContain(`${path}: `);
   });
 
   test('refuses an unknown field and names it', async () => {
     expect(await refusal(create({region: 'eu-west', postgres: {shard: 2}}))).toContain(
       'unknown field "spec.postgres.shard"',
+    );
+  });
+
+  test.each([
+    'hostNetwork',
+    'hostPID',
+    'hostIPC',
+    'serviceAccountName',
+    'containers',
+    'initContainers',
+    'volumes[0].hostPath',
+    'securityContext.privileged',
+    'securityContext.capabilities',
+  ])('has no field podTemplate.%s', async (path) => {
+    const [field = '', item] = path.split(/[.[]/, 2);
+    const template =
+      item === undefined
+        ? {[field]: true}
+        : field === 'volumes'
+          ? {volumes: [{name: 'a', mountPath: '/mnt/a', hostPath: {path: '/'}}]}
+          : {[field]: {[item]: true}};
+    expect(await refusal(create({region: 'eu-west', workers: {podTemplate: template}}))).toContain(
+      `unknown field "spec.workers.podTemplate.${path}"`,
     );
   });
 

@@ -2,6 +2,7 @@ import {describe, expect, test} from '@jest/globals';
 import {judge} from './guard.ts';
 import {acceptedOf, type Accepted} from './rule.ts';
 import {specSchema} from './spec.ts';
+import {BAD_PODS, GOOD_PODS} from './testing/pod-cases.ts';
 import {BAD_CHANGES, BAD_SPECS, GOOD_CHANGES, GOOD_SPECS} from './testing/spec-cases.ts';
 
 const accepted = (spec: unknown): Accepted => acceptedOf(specSchema.parse(spec));
@@ -12,11 +13,11 @@ const paths = (...args: Parameters<typeof judge>): readonly string[] => {
 };
 
 describe('the guard', () => {
-  test.each(GOOD_SPECS)('lets %s through', (_what, spec) => {
+  test.each([...GOOD_SPECS, ...GOOD_PODS])('lets %s through', (_what, spec) => {
     expect(paths('eu', spec, undefined)).toEqual([]);
   });
 
-  test.each(BAD_SPECS)('refuses $what', ({name, spec, path}) => {
+  test.each([...BAD_SPECS, ...BAD_PODS])('refuses $what', ({name, spec, path}) => {
     expect(paths(name ?? 'eu', spec, undefined)).toContain(path);
   });
 

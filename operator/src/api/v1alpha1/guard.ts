@@ -24,7 +24,8 @@ export const judge = (name: string, spec: unknown, before: Accepted | undefined)
     return {
       kind: 'invalid',
       problems: parsed.error.issues.map(({path, message}) => ({
-        path: ['spec', ...path].join('.'),
+        // As the API server writes it: `spec.postgres.podTemplate.volumes[0].mountPath`.
+        path: ['spec', ...path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))].join(''),
         message,
         transition: false,
       })),

@@ -88,3 +88,13 @@ export const routeAnnotationRules = (at: string, of: Of): readonly Rule[] => [
   }),
   sizeRule(at, of),
 ];
+
+/** How a cloud's load balancer is configured. */
+export const serviceAnnotationRules = (at: string, of: Of): readonly Rule[] => [
+  annotationRule(at, of),
+  reservedRule(at, of, {
+    keys: /^(service([.](alpha|beta))?[.]kubernetes[.]io|external-dns[.]alpha[.]kubernetes[.]io)[/]/,
+    words: 'those of service.kubernetes.io, service.beta.kubernetes.io and external-dns.alpha.kubernetes.io',
+  }),
+  sizeRule(at, of),
+];

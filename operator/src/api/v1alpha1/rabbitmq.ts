@@ -1,4 +1,5 @@
 import {z} from 'zod';
+import {podTemplate} from './pod-template.ts';
 import {resources} from './quantity.ts';
 import {storage} from './storage.ts';
 
@@ -14,6 +15,7 @@ export const rabbitmq = z
       .describe('Queues that batches are spread over by device, each with two priorities. It cannot be changed later.'),
     storage: storage('every broker node', '5Gi'),
     resources: resources('a broker node', {requests: {cpu: '100m', memory: '512Mi'}, limits: {memory: '512Mi'}}),
+    podTemplate: podTemplate('the broker'),
   })
   .prefault({})
   .describe('The broker that keeps batches between their acceptance and their shard.');

@@ -1,4 +1,5 @@
 import {z} from 'zod';
+import {podTemplate} from './pod-template.ts';
 import {byteSize, resources} from './quantity.ts';
 
 export const redis = z
@@ -10,6 +11,7 @@ export const redis = z
         'Memory for cached data; what was used least recently goes first. Keep it below three quarters of the memory limit.',
       ),
     resources: resources('the cache', {requests: {cpu: '50m', memory: '64Mi'}, limits: {memory: '256Mi'}}),
+    podTemplate: podTemplate('the cache'),
   })
   .prefault({})
   .describe('The cache. Everything in it can be rebuilt from the shards.');

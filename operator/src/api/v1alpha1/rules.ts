@@ -2,20 +2,18 @@ import {MAX_NAME_LENGTH} from './group.ts';
 import {
   childAnnotationRules,
   childLabelRules,
-  LABEL_KEY,
-  LABEL_VALUE,
   labelRule,
   routeAnnotationRules,
+  serviceAnnotationRules,
 } from './key-rules.ts';
 import {parameterRules} from './parameter-rules.ts';
+import {podTemplateRules, tolerationRules} from './pod-rules.ts';
 import {quantityBytes} from './quantity.ts';
 import {resourceRules} from './resource-rules.ts';
 import {type Accepted, always, onChange, type Rule} from './rule.ts';
 import {type RegionSpec} from './spec.ts';
 import {type Storage} from './storage.ts';
 import {type StatelessTier} from './tiers.ts';
-
-type Toleration = RegionSpec['scheduling']['tolerations'][number];
 
 const NAME = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 /** What a DNS name allows and the API server refuses: an Ingress and an HTTPRoute take no address. */
@@ -61,34 +59,7 @@ const storageRules = (at: string, of: (spec: Accepted) => Storage): readonly Rul
   }),
 ];
 
-/** Kubernetes judges tolerations only in a pod; one that it refuses would stop every change of every workload. */
-const tolerationRules = (): readonly Rule[] => {
-  const toleration = (cel: string, message: string, holds: (item: Toleration) => boolean): Rule =>
-    always({
-      at: 'spec.scheduling.tolerations',
-      field: '',
-      cel: `self.all(t, ${cel})`,
-      message,
-      holds: ({spec}) => spec.scheduling.tolerations.every(holds),
-    });
-  return [
-    toleration(
-      "t.operator == 'Exists' ? !has(t.value) || t.value == '' : has(t.key) && t.key != ''",
-      'operator Exists takes no value, and operator Equal (the default) needs a key',
-      ({operator, key = '', value = ''}) => (operator === 'Exists' ? value === '' : key !== ''),
-    ),
-    toleration(
-      "!has(t.tolerationSeconds) || (has(t.effect) && t.effect == 'NoExecute')",
-      'tolerationSeconds needs effect NoExecute',
-      ({tolerationSeconds, effect}) => tolerationSeconds === undefined || effect === 'NoExecute',
-    ),
-    toleration(
-      `(!has(t.key) || t.key == '' || t.key.matches('${LABEL_KEY.source}')) && (!has(t.value) || t.value.matches('${LABEL_VALUE.source}'))`,
-      'keys and values must be those of Kubernetes labels, e.g. example.com/team and blue',
-      ({key = '', value = ''}) => (key === '' || LABEL_KEY.test(key)) && LABEL_VALUE.test(value),
-    ),
-  ];
-};
+const TIERS = ['deviceApi', 'adminApi', 'workers', 'keeper', 'postgres', 'rabbitmq', 'redis'] as const;
 
 export const RULES: readonly Rule[] = [
   always({
@@ -123,6 +94,10 @@ export const RULES: readonly Rule[] = [
   ...resourceRules('spec.postgres.resources', (spec) => spec.postgres.resources),
   ...resourceRules('spec.rabbitmq.resources', (spec) => spec.rabbitmq.resources),
   ...resourceRules('spec.redis.resources', (spec) => spec.redis.resources),
+  ...TIERS.flatMap((tier) => podTemplateRules(`spec.${tier}`, (spec) => spec[tier])),
+  ...(['deviceApi', 'adminApi'] as const).flatMap((tier) =>
+    serviceAnnotationRules(`spec.${tier}.serviceAnnotations`, (spec) => spec[tier].serviceAnnotations ?? {}),
+  ),
   always({
     at: 'spec.redis',
     field: '.maxMemory',
@@ -200,7 +175,7 @@ export const RULES: readonly Rule[] = [
   }),
   ...routeAnnotationRules('spec.ingress.annotations', (spec) => spec.ingress.annotations),
   labelRule('spec.scheduling.nodeSelector', (spec) => spec.scheduling.nodeSelector),
-  ...tolerationRules(),
+  ...tolerationRules('spec.scheduling.tolerations', (spec) => spec.scheduling.tolerations),
   ...childLabelRules('spec.common.labels', (spec) => spec.common.labels),
   ...childAnnotationRules('spec.common.annotations', (spec) => spec.common.annotations),
 ];

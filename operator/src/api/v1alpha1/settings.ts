@@ -1,5 +1,6 @@
 import {z} from 'zod';
 import {dnsName} from './object-name.ts';
+import {annotations, labels, tolerations} from './pod-template.ts';
 
 /** The sections that are only a few values each. */
 export const capacity = z
@@ -76,33 +77,8 @@ export const networkPolicy = z
 
 export const scheduling = z
   .object({
-    nodeSelector: z
-      .record(z.string().max(317), z.string().max(63))
-      .default({})
-      .meta({maxProperties: 32})
-      .describe('Labels that nodes must have.'),
-    tolerations: z
-      .array(
-        z.object({
-          key: z.string().max(317).optional().describe('Key of the taint. Empty: all keys.'),
-          operator: z.enum(['Exists', 'Equal']).default('Equal').describe('How the value is compared.'),
-          value: z.string().max(63).optional().describe('Value of the taint.'),
-          effect: z
-            .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
-            .optional()
-            .describe('Effect of the taint. Absent: all effects.'),
-          tolerationSeconds: z
-            .int()
-            .min(0)
-            .max(86_400)
-            .optional()
-            .describe('Seconds that a pod stays on a node with a NoExecute taint. Absent: for ever.'),
-        }),
-      )
-      .max(32)
-      .default([])
-      .meta({'x-kubernetes-list-type': 'atomic'})
-      .describe('Taints that pods tolerate.'),
+    nodeSelector: labels().default({}).describe('Labels that nodes must have.'),
+    tolerations: tolerations().default([]).describe('Taints that pods tolerate.'),
     priorityClassName: dnsName.optional().describe('PriorityClass of all pods.'),
   })
   .prefault({})
@@ -110,19 +86,21 @@ export const scheduling = z
 
 export const common = z
   .object({
-    labels: z
-      .record(z.string().max(317), z.string().max(63))
+    labels: labels()
       .default({})
-      .meta({maxProperties: 32})
       .describe(
         'Labels for every child. Keys of `kubernetes.io`, `k8s.io`, `pisync.io`, `helm.sh`, `argoproj.io` and `fluxcd.io` are reserved.',
       ),
-    annotations: z
-      .record(z.string().max(317), z.string().max(4096))
+    annotations: annotations()
       .default({})
-      .meta({maxProperties: 32})
       .describe(
         'Annotations for every child. Reserved are the same keys, but for those of `cluster-autoscaler.kubernetes.io`.',
+      ),
+    userIds: z
+      .enum(['Fixed', 'Platform'])
+      .default('Fixed')
+      .describe(
+        'Who says which user the pods run as. Fixed: the users of the images that the operator brings, or those of `podTemplate.securityContext`. Platform: no user and group is set, because the platform assigns them and refuses others (OpenShift). What is on a volume belongs to the user that wrote it, so choose before there is data.',
       ),
   })
   .prefault({})

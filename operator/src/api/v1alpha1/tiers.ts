@@ -1,4 +1,5 @@
 import {z} from 'zod';
+import {annotations, podTemplate} from './pod-template.ts';
 import {resources} from './quantity.ts';
 
 /** The stateless tiers: what a region's traffic runs through. */
@@ -51,15 +52,29 @@ const stateless = (
   }),
   autoscaling: autoscaling(defaults.autoscaling),
   logLevel,
+  podTemplate: podTemplate(tier),
 });
 
+/** How the Service in front of a tier is reached. */
+const exposure = {
+  serviceType: z
+    .enum(['ClusterIP', 'NodePort', 'LoadBalancer'])
+    .default('ClusterIP')
+    .describe(
+      'Type of the Service, which speaks plain HTTP on port 80. ClusterIP: reached by the routes of `ingress`, or from inside the cluster. The others open it to the outside besides.',
+    ),
+  serviceAnnotations: annotations()
+    .optional()
+    .describe("Annotations for the Service, by which a cloud's load balancer is configured."),
+};
+
 export const deviceApi = z
-  .object(stateless('device-api', {autoscaling: {enabled: true, maxReplicas: 10}, cpu: '100m'}))
+  .object({...stateless('device-api', {autoscaling: {enabled: true, maxReplicas: 10}, cpu: '100m'}), ...exposure})
   .prefault({})
   .describe('The API that devices talk to.');
 
 export const adminApi = z
-  .object(stateless('admin-api', {autoscaling: {enabled: false, maxReplicas: 6}, cpu: '50m'}))
+  .object({...stateless('admin-api', {autoscaling: {enabled: false, maxReplicas: 6}, cpu: '50m'}), ...exposure})
   .prefault({})
   .describe('The API and dashboard that people talk to.');
 
@@ -82,11 +97,13 @@ export const keeper = z
   .object({
     resources: resources('the keeper', {requests: {cpu: '50m', memory: '128Mi'}, limits: {memory: '512Mi'}}),
     logLevel,
+    podTemplate: podTemplate('the keeper, and those that bring shards to a new schema'),
   })
   .prefault({})
   .describe(
     'The process that does what must run once in a region: partitions made ahead, statuses of devices, facts for the status.',
   );
 
-export type StatelessTier = z.output<typeof deviceApi>;
+export type StatelessTier = Omit<z.output<typeof workers>, 'concurrency'>;
+export type Exposure = Pick<z.output<typeof deviceApi>, 'serviceType' | 'serviceAnnotations'>;
 export type Autoscaling = StatelessTier['autoscaling'];

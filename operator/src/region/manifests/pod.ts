@@ -1,6 +1,8 @@
 import {type Resources} from '../../api/v1alpha1/quantity.ts';
 import {type RegionContext} from '../context.ts';
 import {type Component, CONFIG_HASH, labelsOf, selectorOf} from '../labels.ts';
+import {extraMounts, extraVolumes, templateOf, userOf} from './pod-tier.ts';
+import {userEntry} from './user-entry.ts';
 
 /** What a pod of a region has of its own; everything that all pods share is added by {@link podTemplate}. */
 export interface PodShape {
@@ -15,8 +17,10 @@ export interface PodShape {
   readonly preStop?: object;
   /** Seconds between SIGTERM and SIGKILL. */
   readonly gracePeriodSeconds: number;
-  /** User and group that the process runs as; volumes belong to the group. */
+  /** User and group of the image, as which the process runs unless the spec says otherwise; volumes belong to the group. */
   readonly userId: number;
+  /** Whether its programs look up what their user is called. */
+  readonly needsUserName?: boolean;
   readonly volumes: readonly PodVolume[];
   /** Hash of what the pod reads when it starts: another hash, new pods. */
   readonly configHash?: string;
@@ -50,12 +54,30 @@ export const configMapVolume = (name: string, mountPath: string, configMap: stri
 export const podTemplate = (context: RegionContext, shape: PodShape): object => {
   const {spec, name} = context;
   const {scheduling, images, common} = spec;
+  const own = templateOf(context, shape.component);
+  const user = userOf(context, own, shape.userId);
+  const container = {
+    image: shape.image,
+    imagePullPolicy: images.pullPolicy,
+    resources: shape.resources,
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: {drop: ['ALL']},
+    },
+  };
+  const entry = shape.needsUserName === true && !user.isKnown ? userEntry(container) : undefined;
+  const nodeSelector = {...scheduling.nodeSelector, ...own.nodeSelector};
+  const tolerations = [...scheduling.tolerations, ...(own.tolerations ?? [])];
+  const priorityClassName = own.priorityClassName ?? scheduling.priorityClassName;
+  const env = [...(shape.env ?? []), ...(own.env ?? [])];
   const annotations = {
     ...common.annotations,
+    ...own.annotations,
     ...(shape.configHash === undefined ? {} : {[CONFIG_HASH]: shape.configHash}),
   };
   return {
-    metadata: {labels: labelsOf(context, shape.component, shape.shardId), annotations},
+    metadata: {labels: {...own.labels, ...labelsOf(context, shape.component, shape.shardId)}, annotations},
     spec: {
       automountServiceAccountToken: shape.serviceAccountName !== undefined,
       ...(shape.serviceAccountName === undefined ? {} : {serviceAccountName: shape.serviceAccountName}),
@@ -64,17 +86,15 @@ export const podTemplate = (context: RegionContext, shape: PodShape): object => 
       terminationGracePeriodSeconds: shape.gracePeriodSeconds,
       securityContext: {
         runAsNonRoot: true,
-        runAsUser: shape.userId,
-        runAsGroup: shape.userId,
-        fsGroup: shape.userId,
+        ...user.ids,
         // A full chown of a large volume at every start takes minutes.
         fsGroupChangePolicy: 'OnRootMismatch',
         seccompProfile: {type: 'RuntimeDefault'},
       },
       ...(images.pullSecrets.length === 0 ? {} : {imagePullSecrets: images.pullSecrets}),
-      ...(Object.keys(scheduling.nodeSelector).length === 0 ? {} : {nodeSelector: scheduling.nodeSelector}),
-      ...(scheduling.tolerations.length === 0 ? {} : {tolerations: scheduling.tolerations}),
-      ...(scheduling.priorityClassName === undefined ? {} : {priorityClassName: scheduling.priorityClassName}),
+      ...(Object.keys(nodeSelector).length === 0 ? {} : {nodeSelector}),
+      ...(tolerations.length === 0 ? {} : {tolerations}),
+      ...(priorityClassName === undefined ? {} : {priorityClassName}),
       topologySpreadConstraints: ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'].map((topologyKey) => ({
         maxSkew: 1,
         topologyKey,
@@ -82,32 +102,35 @@ export const podTemplate = (context: RegionContext, shape: PodShape): object => 
         // Of all shards together: each alone has only one pod to spread.
         labelSelector: {matchLabels: selectorOf(name, shape.component)},
       })),
+      ...(entry === undefined ? {} : {initContainers: entry.initContainers}),
       containers: [
         {
           name: shape.component,
-          image: shape.image,
-          imagePullPolicy: images.pullPolicy,
+          image: container.image,
+          imagePullPolicy: container.imagePullPolicy,
           command: shape.command,
-          ...(shape.env === undefined ? {} : {env: shape.env}),
+          ...(env.length === 0 ? {} : {env}),
           ...(shape.ports === undefined ? {} : {ports: shape.ports}),
-          resources: shape.resources,
+          resources: container.resources,
           ...shape.probes,
           ...(shape.preStop === undefined ? {} : {lifecycle: {preStop: shape.preStop}}),
-          securityContext: {
-            allowPrivilegeEscalation: false,
-            readOnlyRootFilesystem: true,
-            capabilities: {drop: ['ALL']},
-          },
-          volumeMounts: shape.volumes.map(({name: volume, mountPath, readOnly}) => ({
-            name: volume,
-            mountPath,
-            ...(readOnly === true ? {readOnly} : {}),
-          })),
+          securityContext: container.securityContext,
+          volumeMounts: [
+            ...shape.volumes.map(({name: volume, mountPath, readOnly}) => ({
+              name: volume,
+              mountPath,
+              ...(readOnly === true ? {readOnly} : {}),
+            })),
+            ...(entry?.mounts ?? []),
+            ...extraMounts(own),
+          ],
         },
       ],
-      volumes: shape.volumes.flatMap(({name: volume, source}) =>
-        source === undefined ? [] : [{name: volume, ...source}],
-      ),
+      volumes: [
+        ...shape.volumes.flatMap(({name: volume, source}) => (source === undefined ? [] : [{name: volume, ...source}])),
+        ...(entry?.volumes ?? []),
+        ...extraVolumes(own),
+      ],
     },
   };
 };

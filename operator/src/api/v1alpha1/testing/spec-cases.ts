@@ -1,6 +1,8 @@
 /** Specs and what is wrong with them: the API server and the guard must say the same about every one. */
 
-interface BadSpec {
+export type GoodSpec = readonly [what: string, spec: Readonly<Record<string, unknown>>];
+
+export interface BadSpec {
   readonly what: string;
   readonly name?: string;
   readonly spec: Readonly<Record<string, unknown>>;
@@ -16,7 +18,7 @@ interface BadChange {
 
 const region = 'eu-west';
 
-export const GOOD_SPECS: readonly (readonly [what: string, spec: Readonly<Record<string, unknown>>])[] = [
+export const GOOD_SPECS: readonly GoodSpec[] = [
   ['the smallest', {region}],
   ['the one of the example', {region, ingress: {host: 'a.example.com', adminHost: 'b.example.com'}}],
   [

@@ -36,12 +36,16 @@ refuse() {
   exit 1
 }
 
+if [ -e "$data" ] && [ ! -O "$data" ]; then
+  refuse "$data belongs to another user than $(id -u), as which this pod runs; run it as before, or chown the volume"
+fi
+
 # A database is only ever made on an empty volume. Its parts are built beside their place and moved there when complete, so a start that was interrupted
 # begins anew; whatever else is on the volume is somebody's data. Names with a dot in front are a storage system's (snapshots).
 if [ ! -s "$data/PG_VERSION" ]; then
   found=$(cd "$volume" && for name in *; do
     case $name in '*' | lost+found | "\${data##*/}.new") continue ;; esac
-    if [ "$name" = "\${data##*/}" ] && [ -z "$(ls -A "$name")" ]; then continue; fi
+    if [ "$name" = "\${data##*/}" ] && rmdir "$name" 2>/dev/null; then continue; fi
     printf '%s ' "$name"
   done)
   if [ -n "$found" ]; then
@@ -56,14 +60,9 @@ create role ${USER} login;
 create database ${DATABASE} owner ${USER};
 
 SQL
-  [ ! -d "$data" ] || rmdir "$data"
   mv "$data.new" "$data"
   # What is acknowledged from now on must not be found under the old name, which is removed, when the power fails.
   sync "$volume"
-fi
-
-if [ ! -O "$data" ]; then
-  refuse "$data belongs to another user than $(id -u), as which this pod runs; run it as before, or chown the volume"
 fi
 
 # The server itself says so too, but only in its log.

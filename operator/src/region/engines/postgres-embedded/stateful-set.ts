@@ -64,6 +64,7 @@ export const shardStatefulSet = (context: RegionContext, id: number): Desired =>
           preStop: {exec: {command: script('stop.sh')}},
           gracePeriodSeconds: 120,
           userId: POSTGRES_UID,
+          needsUserName: true,
           volumes: [
             {name: DATA_VOLUME, mountPath: PATHS.volume},
             configMapVolume('config', PATHS.config, names.postgres),
