@@ -1,4 +1,10 @@
-import {BOOLEAN_PARAMETERS, NUMBER_PARAMETERS, REFUSED_PARAMETERS, TEXT_PARAMETERS} from './parameters.ts';
+import {
+  BOOLEAN_PARAMETERS,
+  NUMBER_PARAMETERS,
+  REFUSED_PARAMETERS,
+  TEXT_PARAMETERS,
+  WORD_PARAMETERS,
+} from './parameters.ts';
 import {always, celList, type Rule} from './rule.ts';
 
 const AT = 'spec.postgres.parameters';
@@ -15,10 +21,16 @@ const REFUSED = Object.values(REFUSED_PARAMETERS).flat();
 const KNOWN: ReadonlySet<string> = new Set([
   ...BOOLEAN_PARAMETERS,
   ...NUMBER_PARAMETERS,
+  ...Object.keys(WORD_PARAMETERS),
   ...TEXT_PARAMETERS,
   // Told apart by the rules about them.
   ...REFUSED,
 ]);
+
+/** As a literal of CEL. */
+const WORDS = `{${Object.entries(WORD_PARAMETERS)
+  .map(([name, words]) => `'${name}': ${celList(words)}`)
+  .join(', ')}}`;
 
 const refused = ([effect, names]: readonly [string, readonly string[]]): Rule =>
   always({
@@ -61,6 +73,18 @@ export const parameterRules: readonly Rule[] = [
   }),
   ...Object.entries(REFUSED_PARAMETERS).map(refused),
   typed(BOOLEAN_PARAMETERS, BOOLEAN, 'a setting that is on or off has another value'),
+  always({
+    at: AT,
+    field: '',
+    cel: `self.all(name, !(name in ${WORDS}) || self[name] in ${WORDS}[name])`,
+    message: `a setting that is one of a few words has another value: ${Object.entries(WORD_PARAMETERS)
+      .map(([name, words]) => `${name} is ${words.join(', ')}`)
+      .join('; ')}`,
+    holds: ({spec}) =>
+      Object.entries(spec.postgres.parameters).every(
+        ([name, value]) => WORD_PARAMETERS[name]?.includes(value) !== false,
+      ),
+  }),
   typed(
     NUMBER_PARAMETERS,
     NUMBER,

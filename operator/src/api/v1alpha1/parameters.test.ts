@@ -1,10 +1,22 @@
 import {expect, test} from '@jest/globals';
 import {execFileSync} from 'node:child_process';
 import {globSync} from 'node:fs';
-import {BOOLEAN_PARAMETERS, NUMBER_PARAMETERS, REFUSED_PARAMETERS, TEXT_PARAMETERS} from './parameters.ts';
+import {
+  BOOLEAN_PARAMETERS,
+  NUMBER_PARAMETERS,
+  REFUSED_PARAMETERS,
+  TEXT_PARAMETERS,
+  WORD_PARAMETERS,
+} from './parameters.ts';
 
 const REFUSED = Object.values(REFUSED_PARAMETERS).flat();
-const ALL = [...BOOLEAN_PARAMETERS, ...NUMBER_PARAMETERS, ...TEXT_PARAMETERS, ...REFUSED];
+const ALL = [
+  ...BOOLEAN_PARAMETERS,
+  ...NUMBER_PARAMETERS,
+  ...Object.keys(WORD_PARAMETERS),
+  ...TEXT_PARAMETERS,
+  ...REFUSED,
+];
 
 test('no setting is in two lists', () => {
   expect(ALL.filter((name, index) => ALL.indexOf(name) !== index)).toEqual([]);

@@ -75,10 +75,34 @@ export const NUMBER_PARAMETERS = words(`
   wal_retrieve_retry_interval wal_sender_timeout wal_skip_threshold wal_summary_keep_time wal_writer_delay wal_writer_flush_after work_mem
 `);
 
-/** A word or a text, which only the server can judge. */
+const SWITCH = ['on', 'off', 'true', 'false', 'yes', 'no', '1', '0'];
+const LEVELS = ['debug5', 'debug4', 'debug3', 'debug2', 'debug1', 'debug', 'info', 'log', 'notice', 'warning', 'error'];
+
+/** One of a few words, of any of these versions. */
+export const WORD_PARAMETERS: Readonly<Record<string, readonly string[]>> = {
+  client_min_messages: LEVELS,
+  compute_query_id: ['auto', 'regress', ...SWITCH],
+  constraint_exclusion: ['partition', ...SWITCH],
+  default_toast_compression: ['pglz', 'lz4'],
+  file_copy_method: ['copy', 'clone'],
+  file_extend_method: ['posix_fallocate', 'write_zeros'],
+  huge_pages: ['try', ...SWITCH],
+  icu_validation_level: ['disabled', ...LEVELS],
+  io_method: ['sync', 'worker', 'io_uring'],
+  log_error_verbosity: ['terse', 'default', 'verbose'],
+  log_min_error_statement: [...LEVELS, 'fatal', 'panic'],
+  log_min_messages: [...LEVELS, 'fatal', 'panic'],
+  log_statement: ['none', 'ddl', 'mod', 'all'],
+  plan_cache_mode: ['auto', 'force_generic_plan', 'force_custom_plan'],
+  recovery_init_sync_method: ['fsync', 'syncfs'],
+  recovery_prefetch: ['try', ...SWITCH],
+  stats_fetch_consistency: ['none', 'cache', 'snapshot'],
+  track_functions: ['none', 'pl', 'all'],
+  wal_compression: ['pglz', 'lz4', 'zstd', ...SWITCH],
+  wal_sync_method: ['fsync', 'fdatasync', 'open_sync', 'open_datasync'],
+};
+
+/** A text, which only the server can judge. */
 export const TEXT_PARAMETERS = words(`
-  client_min_messages compute_query_id constraint_exclusion default_toast_compression file_copy_method file_extend_method huge_pages
-  icu_validation_level io_method log_connections log_error_verbosity log_line_prefix log_min_error_statement log_min_messages log_statement log_timezone
-  plan_cache_mode recovery_init_sync_method recovery_prefetch ssl_ciphers ssl_ecdh_curve ssl_groups ssl_max_protocol_version ssl_min_protocol_version
-  ssl_tls13_ciphers stats_fetch_consistency track_functions wal_compression wal_sync_method
+  log_connections log_line_prefix log_timezone ssl_ciphers ssl_ecdh_curve ssl_groups ssl_max_protocol_version ssl_min_protocol_version ssl_tls13_ciphers
 `);

@@ -24,7 +24,7 @@ export const postgres = z
       .default({})
       .meta({maxProperties: 64})
       .describe(
-        'Settings for postgresql.conf, e.g. `{work_mem: 16MB}`. A change restarts the shards one after the other. Refused are names that PostgreSQL 15 to 18 do not have, values of the wrong type, and settings that the region depends on. What the server itself does not take (a value out of its range) keeps the first shard from starting, and the others as they are.',
+        'Settings for postgresql.conf, e.g. `{work_mem: 16MB}`. A change restarts the shards one after the other. Refused are names that PostgreSQL 15 to 18 do not have, values of the wrong type, and settings that the region depends on. What the server itself does not take (a number out of its range) keeps the first shard from starting, and the others as they are.',
       ),
     podTemplate: podTemplate('the shards'),
   })

@@ -82,6 +82,8 @@ export const GOOD_SPECS: readonly GoodSpec[] = [
         parameters: {
           jit: 'off',
           io_method: 'worker',
+          huge_pages: 'try',
+          wal_compression: 'true',
           random_page_cost: '1.1',
           maintenance_work_mem: '64 MB',
           log_autovacuum_min_duration: '-1',
@@ -181,6 +183,11 @@ export const BAD_SPECS: readonly BadSpec[] = [
   {
     what: 'a setting with a name of 64 characters',
     spec: {region, postgres: {parameters: {[`a.${'b'.repeat(62)}`]: '1'}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
+    what: 'a word that is another one',
+    spec: {region, postgres: {parameters: {huge_pages: 'maybe'}}},
     path: 'spec.postgres.parameters',
   },
   {
