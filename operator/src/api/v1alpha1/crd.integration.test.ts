@@ -4,6 +4,7 @@ import {ApiError, messageOf} from '../../kube/errors.ts';
 import {startApiServer, type TestApiServer} from '../../kube/testing/api-server.ts';
 import {customResourceDefinition} from './crd.ts';
 import {API_VERSION, KIND, PLURAL} from './group.ts';
+import {BAD_PARAMETERS} from './testing/parameter-cases.ts';
 import {BAD_PODS, GOOD_PODS} from './testing/pod-cases.ts';
 import {BAD_CHANGES, BAD_SPECS, GOOD_CHANGES, GOOD_SPECS} from './testing/spec-cases.ts';
 
@@ -76,9 +77,12 @@ describe('the API server', () => {
     await expect(create(spec)).resolves.toMatchObject({kind: KIND});
   });
 
-  test.each([...BAD_SPECS, ...BAD_PODS])('refuses $what and names the field', async ({name, spec, path}) => {
-    expect(await refusal(create(spec, name))).toContain(`${path}: `);
-  });
+  test.each([...BAD_SPECS, ...BAD_PARAMETERS, ...BAD_PODS])(
+    'refuses $what and names the field',
+    async ({name, spec, path}) => {
+      expect(await refusal(create(spec, name))).toContain(`${path}: `);
+    },
+  );
 
   test('refuses an unknown field and names it', async () => {
     expect(await refusal(create({region: 'eu-west', postgres: {shard: 2}}))).toContain(

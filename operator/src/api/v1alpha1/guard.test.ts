@@ -1,9 +1,17 @@
 import {describe, expect, test} from '@jest/globals';
+import {globSync, readFileSync} from 'node:fs';
+import {basename, join} from 'node:path';
+import {parse} from 'yaml';
+import {z} from 'zod';
 import {judge} from './guard.ts';
 import {acceptedOf, type Accepted} from './rule.ts';
 import {specSchema} from './spec.ts';
+import {BAD_PARAMETERS} from './testing/parameter-cases.ts';
 import {BAD_PODS, GOOD_PODS} from './testing/pod-cases.ts';
 import {BAD_CHANGES, BAD_SPECS, GOOD_CHANGES, GOOD_SPECS} from './testing/spec-cases.ts';
+
+const EXAMPLES = join(import.meta.dirname, '../../../../docs/examples');
+const EXAMPLE = z.object({metadata: z.object({name: z.string()}), spec: z.unknown()});
 
 const accepted = (spec: unknown): Accepted => acceptedOf(specSchema.parse(spec));
 
@@ -17,7 +25,7 @@ describe('the guard', () => {
     expect(paths('eu', spec, undefined)).toEqual([]);
   });
 
-  test.each([...BAD_SPECS, ...BAD_PODS])('refuses $what', ({name, spec, path}) => {
+  test.each([...BAD_SPECS, ...BAD_PARAMETERS, ...BAD_PODS])('refuses $what', ({name, spec, path}) => {
     expect(paths(name ?? 'eu', spec, undefined)).toContain(path);
   });
 
@@ -29,6 +37,14 @@ describe('the guard', () => {
     expect(paths('eu', to, accepted(from))).toEqual([path]);
     expect(paths('eu', to, undefined)).toEqual([]);
   });
+
+  test.each(globSync(join(EXAMPLES, 'region*.yaml')).map((file) => [basename(file), file] as const))(
+    'lets the example %s through',
+    (_name, file) => {
+      const {metadata, spec} = EXAMPLE.parse(parse(readFileSync(file, 'utf8')));
+      expect(paths(metadata.name, spec, undefined)).toEqual([]);
+    },
+  );
 
   test('fills in the defaults', () => {
     const verdict = judge('eu', {region: 'eu-west'}, undefined);

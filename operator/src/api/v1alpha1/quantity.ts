@@ -31,11 +31,14 @@ export const quantityMillis = (quantity: string | number): number => {
   return Math.round(Number(match[1]) * (match[2] === 'm' ? 1 : 1000));
 };
 
-/** A size in whole units, always text, so that CEL's `quantity()` can compare it. */
+/**
+ * A size in whole units, always text, so that CEL's `quantity()` can compare it. At most 9999Ti: beyond 8 Ei Kubernetes counts no bytes, and servers read no
+ * number that is written with an exponent.
+ */
 export const byteSize = z
   .string()
   .max(16)
-  .regex(/^[1-9][0-9]{0,9}(Mi|Gi|Ti|M|G|T)$/);
+  .regex(/^[1-9]([0-9]{0,9}(M|Mi)|[0-9]{0,6}(G|Gi)|[0-9]{0,3}(T|Ti))$/);
 
 /**
  * What Kubernetes accepts as an amount of CPU or memory. Marked so that the generator writes `x-kubernetes-int-or-string`, the one union that structural

@@ -5,29 +5,37 @@ import {type RegionSpec} from './spec.ts';
 /** Below these nothing runs; most such values are a unit that was left out. */
 const LEAST_MEMORY = '16Mi';
 const LEAST_CPU = '1m';
+/** No node has as much. */
+const MOST_MEMORY = '64Ti';
+const MOST_CPU = '4096';
 
 type Read = (resources: Resources) => string | number | undefined;
 
 /** Kubernetes would refuse the pods, or end them at once; said here, it is said with the path of the field. */
 export const resourceRules = (at: string, of: (spec: RegionSpec) => Resources): readonly Rule[] => {
-  const least = (field: string, read: Read, minimum: string, measure: (amount: string | number) => number): Rule => {
+  const between = (
+    field: string,
+    read: Read,
+    [minimum, maximum]: readonly [string, string],
+    measure: (amount: string | number) => number,
+  ): Rule => {
     const value = `self${field}`;
     return always({
       at,
       field,
-      cel: `!has(${value}) || quantity(string(${value})).compareTo(quantity('${minimum}')) >= 0`,
-      message: `at least ${minimum}, with a unit, e.g. ${minimum === LEAST_CPU ? '250m' : '512Mi'}`,
+      cel: `!has(${value}) || (quantity(string(${value})).compareTo(quantity('${minimum}')) >= 0 && quantity(string(${value})).compareTo(quantity('${maximum}')) <= 0)`,
+      message: `at least ${minimum} and at most ${maximum}, with a unit, e.g. ${minimum === LEAST_CPU ? '250m' : '512Mi'}`,
       holds: ({spec}) => {
         const amount = read(of(spec));
-        return amount === undefined || measure(amount) >= measure(minimum);
+        return amount === undefined || (measure(amount) >= measure(minimum) && measure(amount) <= measure(maximum));
       },
     });
   };
   return [
-    least('.requests.cpu', ({requests}) => requests.cpu, LEAST_CPU, quantityMillis),
-    least('.limits.cpu', ({limits}) => limits.cpu, LEAST_CPU, quantityMillis),
-    least('.requests.memory', ({requests}) => requests.memory, LEAST_MEMORY, quantityBytes),
-    least('.limits.memory', ({limits}) => limits.memory, LEAST_MEMORY, quantityBytes),
+    between('.requests.cpu', ({requests}) => requests.cpu, [LEAST_CPU, MOST_CPU], quantityMillis),
+    between('.limits.cpu', ({limits}) => limits.cpu, [LEAST_CPU, MOST_CPU], quantityMillis),
+    between('.requests.memory', ({requests}) => requests.memory, [LEAST_MEMORY, MOST_MEMORY], quantityBytes),
+    between('.limits.memory', ({limits}) => limits.memory, [LEAST_MEMORY, MOST_MEMORY], quantityBytes),
     always({
       at,
       field: '.requests.memory',
