@@ -19,9 +19,9 @@ export const REAL_PROGRAMS = '/usr/lib/postgresql/*/bin';
 /** Programs that leave behind what the real ones would, and say what they were asked. */
 const STUBS: Readonly<Record<string, string>> = {
   initdb: 'dir=${1#--pgdata=}; mkdir -p "$dir/base" && printf 15 > "$dir/PG_VERSION"',
-  postgres: `case "$*" in
-    *-C*) ! grep -q worrk_mem "\${6#config_file=}" || { echo '1 LOG:  unrecognized configuration parameter "worrk_mem"' >&2; exit 1; } ;;
-    *--single*) cat ;;
+  postgres: `case " $* " in
+    *' -C '*) ! grep -q worrk_mem "\${6#config_file=}" || { echo '1 LOG:  unrecognized configuration parameter "worrk_mem"' >&2; exit 1; } ;;
+    *' --single '*) cat ;;
     *) echo "database system is ready to accept connections" >&2; exec sleep 60 ;;
   esac`,
 };
@@ -62,7 +62,7 @@ const configure = (line = ''): Promise<void> =>
     `listen_addresses = ''\nunix_socket_directories = '${paths.socket}'\n${line}\n`,
   );
 
-/** Ends with `ready` when the server serves, else with what was left for the status. */
+/** Ends with `ready` when the server serves, else with what was left for the status, or at least in the log. */
 const start = async (): Promise<string> =>
   answerOf(
     spawn('sh', [join(paths.config, 'start.sh')], {
@@ -82,15 +82,17 @@ const startAsStranger = async (): Promise<string> => {
 
 const answerOf = async (child: ChildProcess & {readonly stderr: Readable}): Promise<string> => {
   running = child;
+  let log = '';
   const answer = await new Promise<string | undefined>((resolve) => {
-    let log = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       log += text;
       if (log.includes('ready to accept connections')) resolve('ready');
     });
     child.once('close', () => resolve(undefined));
   });
-  return answer ?? readFile(paths.lastWords, 'utf8');
+  if (answer !== undefined) return answer;
+  const lastWords = await readFile(paths.lastWords, 'utf8');
+  return lastWords === '' ? `nothing was said, but: ${log}` : lastWords;
 };
 
 const stop = async (): Promise<void> => {
