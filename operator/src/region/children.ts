@@ -71,9 +71,12 @@ export const conditionSchema = z.object({
 export type ChildCondition = z.output<typeof conditionSchema>;
 export const conditionsSchema = z.array(conditionSchema).default([]);
 
+const template = z.record(z.string(), z.unknown()).default({});
+
 const workload = z.object({
   metadata: z.object({generation: z.int().default(0), annotations}),
   spec: z.object({
+    template,
     replicas: z.int().default(1),
     volumeClaimTemplates: z
       .array(z.object({spec: z.object({resources: z.object({requests: z.object({storage: z.string()})})})}))
@@ -94,7 +97,8 @@ const workload = z.object({
 export type Workload = z.output<typeof workload>;
 
 const job = z.object({
-  metadata: z.object({annotations, uid: z.string()}),
+  metadata: z.object({annotations, uid: z.string(), deletionTimestamp: z.string().optional()}),
+  spec: z.object({template}).prefault({}),
   status: z.object({conditions: conditionsSchema}).prefault({}),
 });
 export type Job = z.output<typeof job>;

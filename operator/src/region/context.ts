@@ -25,8 +25,8 @@ export interface RegionContext {
   readonly version: string;
   /** What exists, as of the observation. */
   readonly children: Children;
-  /** The last pass found the region ready. */
-  readonly wasReady: boolean;
+  /** It was ready once: what is missing has been lost, and is not waited for in the order of a beginning. */
+  readonly hasWorked: boolean;
 }
 
 /** The image with another tag; a digest and the old tag go away. A colon before the last slash is a port. */
@@ -65,6 +65,6 @@ export const contextOf = (
     },
     version: spec.version ?? release.version,
     children,
-    wasReady: status.conditions?.some((item) => item.type === 'Ready' && item.status === 'True') === true,
+    hasWorked: status.version?.current !== undefined,
   };
 };

@@ -19,8 +19,12 @@ export const INSTANCE = 'app.kubernetes.io/instance';
 export const COMPONENT = 'app.kubernetes.io/component';
 const SHARD = 'pisync.io/shard';
 
-/** Hash of the part of a workload that makes its pods restart, as the operator last wrote it. */
+/** On a workload: hash of its pod template as the operator last wrote it. */
 export const REVISION = 'pisync.io/revision';
+/** On a workload: hash of the part of the region's spec that its pod template was made from. */
+export const SPEC_REVISION = 'pisync.io/spec-revision';
+/** On a Deployment: the revision whose pods were last seen to have replaced all others. */
+export const ROLLED_OUT = 'pisync.io/rolled-out';
 /** Hash of the files a pod reads at its start. In the template, so that a change makes new pods. */
 export const CONFIG_HASH = 'pisync.io/config-hash';
 /** On a migration Job: uid of the claim whose volume was migrated. */

@@ -5,8 +5,10 @@ import {shardServices} from './engines/postgres-embedded/stateful-set.ts';
 import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
 import {rabbitmqServices} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisConfigMap, redisService} from './engines/redis-embedded/deployment.ts';
+import {withLiveTemplate} from './engines/engine.ts';
 import {grownVolume} from './engines/volume-claims.ts';
 import {gatewayVerdict} from './gateway-verdict.ts';
+import {anonymous, dataHold, held, serviceHold, type Wanted} from './holds.ts';
 import {KINDS} from './kinds.ts';
 import {autoscaler} from './manifests/autoscaler.ts';
 import {disruptionBudget} from './manifests/disruption-budget.ts';
@@ -18,16 +20,7 @@ import {service} from './manifests/service.ts';
 import {factsConfigMap, shardIds, topologyConfigMap} from './manifests/topology.ts';
 import {SERVICE_PORT} from './names.ts';
 import {type Problem} from './problems.ts';
-import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
-
-/** A manifest that should exist. */
-export interface Wanted {
-  readonly desired: Desired;
-  /** It is not written yet, nor is what exists of it deleted; the text says what it waits for. */
-  readonly hold?: string;
-  /** What exists stays as it is, although it differs: it has done its work. */
-  readonly done?: true;
-}
+import {type Progress, type WorkloadProgress} from './progress.ts';
 
 /** What one builder contributes. */
 export interface Contribution {
@@ -52,30 +45,6 @@ export interface Part {
 }
 
 const now = (desired: readonly Desired[]): readonly Wanted[] => desired.map((item) => ({desired: item}));
-
-/** Held as long as `reason` gives one; but what is already as it should be is kept so, whatever else happens. */
-const held = ({desired, written}: WorkloadProgress, reason: string | undefined): Wanted =>
-  written || reason === undefined ? {desired} : {desired, hold: reason};
-
-const unprepared = ({prepared}: Progress): string | undefined =>
-  prepared ? undefined : 'waits for its credentials and settings';
-
-/** Shards that exist restart one after the other. */
-const earlierShardRestarts = ({shards}: Progress, id: number): string | undefined => {
-  if (shards[id]?.live === undefined) return undefined;
-  const busy = shards.slice(0, id).findIndex(({settled}) => !settled);
-  return busy === -1 ? undefined : `waits until shard ${busy} has restarted`;
-};
-
-/** Services start on data tiers that are there and on a schema that they know, and change while neither is changing. */
-const unfounded = (progress: Progress): string | undefined => {
-  if (!dataSettled(progress)) return 'waits until shards, broker and cache are ready';
-  return migrated(progress) ? undefined : 'waits until every shard has the schema of this release';
-};
-
-/** The keeper's pods are tied to one life of its account, so that comes first. */
-const anonymous = ({children, names}: RegionContext): string | undefined =>
-  children.find(KINDS.serviceAccount, names.keeper) === undefined ? 'waits for its service account' : undefined;
 
 const httpPort = {name: 'http', port: SERVICE_PORT, targetPort: 'http'};
 
@@ -111,7 +80,7 @@ export const database: Part = {
           }),
         ),
       ]),
-      ...progress.shards.map((shard, id) => held(shard, unprepared(progress) ?? earlierShardRestarts(progress, id))),
+      ...progress.shards.map((shard) => held(shard, dataHold(progress, shard))),
     ],
   }),
 };
@@ -125,7 +94,7 @@ export const broker: Part = {
       ...now(
         grownVolume(context, context.names.rabbitmqVolume, context.spec.rabbitmq.storage.size, {component: 'rabbitmq'}),
       ),
-      held(progress.broker, unprepared(progress)),
+      held(progress.broker, dataHold(progress, progress.broker)),
     ],
   }),
 };
@@ -133,7 +102,11 @@ export const broker: Part = {
 export const cache: Part = {
   name: 'cache',
   build: ({context, progress}) => ({
-    wanted: [...now(redisPolicy(context)), ...now([redisService(context)]), held(progress.cache, unprepared(progress))],
+    wanted: [
+      ...now(redisPolicy(context)),
+      ...now([redisService(context)]),
+      held(progress.cache, dataHold(progress, progress.cache)),
+    ],
   }),
 };
 
@@ -146,7 +119,7 @@ export const schema: Part = {
     const wanted: Wanted[] = [];
     const surplus: Surplus[] = [];
     let lookAgainMs: number | undefined;
-    for (const {shardId, desired, state, written, uid, failedAt} of progress.migrations) {
+    for (const {shardId, desired, live, state, written, uid, failedAt} of progress.migrations) {
       // Shard 0 has the slot map, which every other shard's migration reads.
       const ready = progress.shards[0]?.settled === true && progress.shards[shardId]?.settled === true;
       if (state === 'absent') {
@@ -158,8 +131,9 @@ export const schema: Part = {
         continue;
       }
       // A Job cannot be changed. A complete one of an earlier image has done its work; any other is made again.
-      if (written) wanted.push({desired});
-      else wanted.push(state === 'complete' ? {desired, done: true} : {desired, hold: 'is made again'});
+      if (written || live === undefined) wanted.push({desired});
+      else if (state === 'complete') wanted.push({desired: withLiveTemplate(desired, live)});
+      else wanted.push({desired, hold: 'is made again'});
       const waitMs =
         state === 'failed' && written && failedAt !== undefined
           ? Math.max(0, failedAt.getTime() + MIGRATION_RETRY_MS - time.getTime())
@@ -178,13 +152,12 @@ export const deviceApi: Part = {
   name: 'device-api',
   build: ({context, progress}) => {
     const {names, spec} = context;
-    const hold = unfounded(progress);
     return {
       wanted: [
         ...now([service(context, names.deviceApi, 'device-api', [httpPort])]),
         ...now(servicePolicy(context, names.deviceApi, 'device-api', {servesTraffic: true})),
         ...now(disruptionBudget(context, names.deviceApi, 'device-api', spec.deviceApi)),
-        held(progress.tiers.deviceApi, hold),
+        held(progress.tiers.deviceApi, serviceHold(context, progress, progress.tiers.deviceApi)),
         ...withTarget(progress.tiers.deviceApi, autoscaler(context, names.deviceApi, 'device-api', spec.deviceApi)),
       ],
     };
@@ -200,7 +173,7 @@ export const adminApi: Part = {
         ...now([service(context, names.adminApi, 'admin-api', [httpPort])]),
         ...now(servicePolicy(context, names.adminApi, 'admin-api', {servesTraffic: true})),
         ...now(disruptionBudget(context, names.adminApi, 'admin-api', spec.adminApi)),
-        held(progress.tiers.adminApi, unfounded(progress)),
+        held(progress.tiers.adminApi, serviceHold(context, progress, progress.tiers.adminApi)),
         ...withTarget(progress.tiers.adminApi, autoscaler(context, names.adminApi, 'admin-api', spec.adminApi)),
       ],
     };
@@ -215,7 +188,7 @@ export const worker: Part = {
       wanted: [
         ...now(servicePolicy(context, names.worker, 'worker', {servesTraffic: false})),
         ...now(disruptionBudget(context, names.worker, 'worker', spec.workers)),
-        held(progress.tiers.workers, unfounded(progress)),
+        held(progress.tiers.workers, serviceHold(context, progress, progress.tiers.workers)),
         ...withTarget(progress.tiers.workers, autoscaler(context, names.worker, 'worker', spec.workers)),
       ],
     };
@@ -228,7 +201,7 @@ export const keeper: Part = {
     wanted: [
       ...now(keeperAccess(context)),
       ...now(servicePolicy(context, context.names.keeper, 'keeper', {servesTraffic: false})),
-      held(progress.tiers.keeper, unfounded(progress) ?? anonymous(context)),
+      held(progress.tiers.keeper, anonymous(context) ?? serviceHold(context, progress, progress.tiers.keeper)),
     ],
   }),
 };

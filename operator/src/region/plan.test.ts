@@ -127,6 +127,8 @@ describe('while a region runs', () => {
     region.makeReady('StatefulSet');
     region.settle();
     expect(revision('eu-pg-1')).not.toBe(waiting);
+    region.makeReady('StatefulSet');
+    region.settle();
     expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).toContain('"debug"');
     expectLaws(region);
   });
@@ -208,6 +210,8 @@ describe('while a region runs', () => {
     region.settle();
     expect(region.names('Job').map((name) => region.find('Job', name)?.metadata.uid)).toEqual(jobs);
     expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).toContain('pisync:1.2.4');
+    region.makeReady('Deployment');
+    region.settle();
     expect(region.status.phase).toBe('Ready');
     expect(region.status.pendingChanges).toBeUndefined();
   });

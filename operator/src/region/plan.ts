@@ -5,6 +5,7 @@ import {controllerOf, keyText, keyOf, type KubeObject, refOf} from '../kube/obje
 import {acceptedBefore} from './accepted.ts';
 import {type RegionContext, contextOf, type Release} from './context.ts';
 import {factsExpireInMs, judgeFacts} from './facts.ts';
+import {type Wanted} from './holds.ts';
 import {KINDS} from './kinds.ts';
 import {type Observed} from './observe.ts';
 import * as parts from './parts.ts';
@@ -52,7 +53,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   const components: readonly ComponentPlan[] = [
     ...built.map(({name, wanted, surplus}) => ({
       name,
-      desired: wanted.filter(({hold, done}) => hold === undefined && done !== true).map(({desired}) => desired),
+      desired: wanted.flatMap(({desired, hold, meanwhile}) => (hold === undefined ? desired : (meanwhile ?? []))),
       ...(surplus === undefined ? {} : {prune: surplus}),
     })),
     {
@@ -93,7 +94,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
 const surplusOf = (
   {region, children}: Observed,
   {namespace, names}: RegionContext,
-  wanted: readonly parts.Wanted[],
+  wanted: readonly Wanted[],
 ): readonly Surplus[] => {
   const keep = new Set(wanted.map(({desired}) => keyText({...keyOf(desired.manifest), namespace})));
   const ours = new Set(Object.values(names).filter((name) => typeof name === 'string'));

@@ -1,12 +1,13 @@
 import {type StatelessTier} from '../api/v1alpha1/tiers.ts';
 import {type Desired} from '../kube/controller.ts';
-import {type Workload} from './children.ts';
+import {type Job, type Workload} from './children.ts';
 import {type RegionContext} from './context.ts';
-import {isSettled, isWritten} from './engines/engine.ts';
+import {isWritten} from './engines/engine.ts';
 import {shardStatefulSet} from './engines/postgres-embedded/stateful-set.ts';
 import {rabbitmqStatefulSet} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisDeployment} from './engines/redis-embedded/deployment.ts';
 import {KINDS} from './kinds.ts';
+import {REVISION, ROLLED_OUT} from './labels.ts';
 import {floorOf} from './manifests/autoscaler.ts';
 import {adminApiDeployment, deviceApiDeployment, keeperDeployment, workerDeployment} from './manifests/deployment.ts';
 import {isVolumeReplaced, migrationJob} from './manifests/migration-job.ts';
@@ -17,11 +18,15 @@ import {shardIds} from './manifests/topology.ts';
 export interface WorkloadProgress {
   readonly desired: Desired;
   readonly live: Workload | undefined;
-  /** The server has it as it should be. */
+  /** Its template is on the server as it should be. */
   readonly written: boolean;
   /** At least as many pods serve as are needed. */
   readonly available: boolean;
-  /** Written, and every pod has the newest revision. */
+  /** The last template, wished for or not, has reached every pod, and all that are needed serve. */
+  readonly rolledOut: boolean;
+  /** Known not to serve as it did: down, or between two templates. Another template takes nothing away that is there. */
+  readonly disturbed: boolean;
+  /** Written and rolled out: what depends on it may go on. */
   readonly settled: boolean;
 }
 
@@ -31,6 +36,7 @@ export type MigrationState = 'absent' | 'running' | 'failed' | 'complete' | 'rep
 export interface MigrationProgress {
   readonly shardId: number;
   readonly desired: Desired;
+  readonly live: Job | undefined;
   readonly written: boolean;
   readonly state: MigrationState;
   readonly uid: string | undefined;
@@ -54,39 +60,47 @@ export interface Progress {
   };
 }
 
+const isObserved = ({metadata, status}: Workload): boolean => status.observedGeneration >= metadata.generation;
+
 const statefulProgress = (context: RegionContext, desired: Desired): WorkloadProgress => {
   const live = context.children.workload(KINDS.statefulSet, desired.manifest.metadata.name);
-  return {
-    desired,
-    live,
-    written: isWritten(desired, live),
-    available: live !== undefined && live.status.readyReplicas >= live.spec.replicas,
-    settled: isSettled(desired, live),
-  };
+  const written = isWritten(desired, live);
+  const available = live !== undefined && live.status.readyReplicas >= live.spec.replicas;
+  const isUniform = live === undefined || live.status.updateRevision === live.status.currentRevision;
+  const rolledOut = live !== undefined && available && isUniform && isObserved(live);
+  const disturbed = live !== undefined && !(available && isUniform);
+  return {desired, live, written, available, rolledOut, disturbed, settled: written && rolledOut};
 };
 
 /**
- * A Deployment's report may be older than its spec: then what it says of new pods says nothing. While the region is ready the operator has changed no
- * template, or it would have said so in the status of the same pass; it is an autoscaler that changed the number, and that is no update.
+ * A Deployment's report may be older than its spec: then what it says of new pods says nothing. Once the pods of a template were seen to have replaced all
+ * others, that is written down beside it, because from then on a new generation is an autoscaler's other number, which is no update.
  */
 const deploymentProgress = (context: RegionContext, desired: Desired, floor: number): WorkloadProgress => {
   const live = context.children.workload(KINDS.deployment, desired.manifest.metadata.name);
   const written = isWritten(desired, live);
   const available = live !== undefined && live.status.availableReplicas >= floor;
+  const isUniform = live !== undefined && live.status.updatedReplicas >= live.status.replicas;
+  const last = live?.metadata.annotations[REVISION];
+  const seen = live?.metadata.annotations[ROLLED_OUT];
+  const rolledOut = live !== undefined && available && isUniform && (isObserved(live) || seen === last);
   return {
-    desired,
+    desired: withRolledOut(desired, rolledOut ? last : seen),
     live,
     written,
     available,
-    settled:
-      written &&
-      available &&
-      live.status.updatedReplicas >= live.status.replicas &&
-      (context.wasReady || isObserved(live)),
+    rolledOut,
+    disturbed: live !== undefined && (live.status.availableReplicas === 0 || !isUniform),
+    settled: written && rolledOut,
   };
 };
 
-const isObserved = ({metadata, status}: Workload): boolean => status.observedGeneration >= metadata.generation;
+const withRolledOut = (desired: Desired, revision: string | undefined): Desired => {
+  if (revision === undefined) return desired;
+  const {manifest} = desired;
+  const annotations = {...manifest.metadata.annotations, [ROLLED_OUT]: revision};
+  return {...desired, manifest: {...manifest, metadata: {...manifest.metadata, annotations}}};
+};
 
 const tierProgress = (context: RegionContext, desired: Desired, tier: StatelessTier): WorkloadProgress =>
   deploymentProgress(context, desired, floorOf(tier));
@@ -104,7 +118,8 @@ const migrationProgress = (context: RegionContext, shardId: number): MigrationPr
   return {
     shardId,
     desired,
-    written: live !== undefined && isWritten(desired, live),
+    live,
+    written: isWritten(desired, live),
     state: state(),
     uid: live?.metadata.uid,
     failedAt: failed?.lastTransitionTime === undefined ? undefined : new Date(failed.lastTransitionTime),

@@ -104,7 +104,9 @@ export const common = z
       ),
   })
   .prefault({})
-  .describe('What all children have in common.');
+  .describe(
+    'What all children have in common. Pods of databases, broker and cache are not restarted for it: they get it with the next change that restarts them.',
+  );
 
 const image = z
   .string()

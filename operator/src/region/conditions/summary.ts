@@ -99,7 +99,7 @@ export const summaryOf = (
       : reconciling(problem.reason, `${message}: ${problem.message}`);
   }
   // Only of a new region: one that worked is believed until its facts are too old.
-  if (told.standing === 'awaited' && !context.wasReady) {
+  if (told.standing === 'awaited' && !context.hasWorked) {
     return reconciling('NotTried', 'everything runs; the keeper is about to try whether it works');
   }
   return [

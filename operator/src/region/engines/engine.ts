@@ -1,21 +1,53 @@
 import {type Desired} from '../../kube/controller.ts';
-import {type Workload} from '../children.ts';
+import {type Job, type Workload} from '../children.ts';
 import {hashOf} from '../hash.ts';
-import {REVISION} from '../labels.ts';
+import {CONFIG_HASH, REVISION, SPEC_REVISION} from '../labels.ts';
 
-/** A StatefulSet or Deployment with the hash of its spec on it, by which {@link isSettled} knows whether the server has this very one. */
-export const withRevision = (desired: Desired): Desired => {
+/**
+ * What the operator writes into a StatefulSet, Deployment or Job does two jobs. The pod template makes pods restart, so its changes may have to wait.
+ * Everything else (what becomes of volumes, how many pods, labels of the object itself) may not. So only the template has a revision, and while it
+ * waits the object is written with the template that the server has.
+ */
+export interface Origin {
+  /** The part of the region's spec that the template is made from: what a person has asked for, whichever operator makes a template of it. */
+  readonly spec: unknown;
+  /**
+   * What exists of a workload whose restart costs something. Its pods get other labels and annotations with the next template that is worth a restart.
+   * Absent where they may be replaced for labels alone.
+   */
+  readonly steady?: {readonly live: Workload | Job | undefined};
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? {...value} : {});
+
+const templateOf = ({manifest}: Desired): Fields => fieldsOf(fieldsOf(manifest['spec'])['template']);
+
+const withTemplate = (desired: Desired, template: Fields, annotations: Readonly<Record<string, string>>): Desired => {
   const {manifest} = desired;
+  const {metadata} = manifest;
   return {
     ...desired,
     manifest: {
       ...manifest,
-      metadata: {
-        ...manifest.metadata,
-        annotations: {...manifest.metadata.annotations, [REVISION]: hashOf(manifest['spec'])},
-      },
+      metadata: {...metadata, annotations: {...metadata.annotations, ...annotations}},
+      spec: {...fieldsOf(manifest['spec']), template},
     },
   };
+};
+
+/** Signed with the hash of its template, by which {@link isWritten} knows whether the server has this very one. */
+export const withRevision = (desired: Desired, {spec, steady}: Origin): Desired => {
+  const {metadata, ...pod} = templateOf(desired);
+  const revision = hashOf([
+    pod,
+    steady === undefined ? metadata : fieldsOf(fieldsOf(metadata)['annotations'])[CONFIG_HASH],
+  ]);
+  const live = steady?.live;
+  const isSame = live?.metadata.annotations[REVISION] === revision;
+  const template = {metadata: (isSame ? live.spec.template['metadata'] : undefined) ?? metadata, ...pod};
+  return withTemplate(desired, template, {[REVISION]: revision, [SPEC_REVISION]: hashOf(spec)});
 };
 
 const revisionOf = ({manifest}: Desired): string | undefined => manifest.metadata.annotations?.[REVISION];
@@ -24,16 +56,16 @@ interface Annotated {
   readonly metadata: {readonly annotations: Readonly<Record<string, string>>};
 }
 
-/** Whether the server has exactly what is desired (as far as the operator writes it). */
+/** Whether the server has the template that is desired (as far as the operator writes it). */
 export const isWritten = (desired: Desired, live: Annotated | undefined): boolean =>
   live !== undefined && live.metadata.annotations[REVISION] === revisionOf(desired);
 
-/** Whether every pod of a StatefulSet has the newest revision and is ready. */
-const isRolledOut = ({metadata, spec, status}: Workload): boolean =>
-  status.observedGeneration >= metadata.generation &&
-  status.readyReplicas >= spec.replicas &&
-  (status.updateRevision === undefined || status.updateRevision === status.currentRevision);
-
-/** Written and rolled out: what depends on it may go on. */
-export const isSettled = (desired: Desired, live: Workload | undefined): boolean =>
-  live !== undefined && isWritten(desired, live) && isRolledOut(live);
+/** As desired, but with the template that the server has: nothing restarts. */
+export const withLiveTemplate = (desired: Desired, {metadata, spec}: Workload | Job): Desired => {
+  const {annotations} = metadata;
+  const known = [REVISION, SPEC_REVISION].flatMap((name) => {
+    const value = annotations[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return withTemplate(desired, spec.template, {[REVISION]: '', ...Object.fromEntries(known)});
+};

@@ -6,7 +6,7 @@ import {withRevision} from '../engines/engine.ts';
 import {hashOf} from '../hash.ts';
 import {KINDS} from '../kinds.ts';
 import {type Component, metadataOf, selectorOf} from '../labels.ts';
-import {podTemplate, type PodShape} from './pod.ts';
+import {podTemplate, type PodShape, templateSpec} from './pod.ts';
 import {httpPort, opsPort, servicePod, serviceProbes} from './service-pod.ts';
 
 /**
@@ -14,6 +14,13 @@ import {httpPort, opsPort, servicePod, serviceProbes} from './service-pod.ts';
  * a pod leaves. They do that themselves and need no preStop hook for it: only they can tell their peers to use other connections.
  */
 const GRACE_SECONDS = 45;
+
+/** The part of the spec that every service's template is made from, and what is the tier's own. */
+const serviceSpec = (context: RegionContext, own: object): object => {
+  const {version, images, monitoring, common, postgres} = context.spec;
+  const {tracing} = monitoring;
+  return templateSpec(context, {version, image: images.service, tracing, common, shards: postgres.shards, ...own});
+};
 
 const deployment = (
   context: RegionContext,
@@ -43,12 +50,18 @@ const deployment = (
 const ROLL = {type: 'RollingUpdate', rollingUpdate: {maxUnavailable: 0, maxSurge: 1}};
 
 /** While an autoscaler sets the number, the operator has no opinion about it. */
-const scaled = (desired: Desired, {autoscaling, replicas}: StatelessTier): Desired =>
-  withRevision({...desired, replicas: autoscaling.enabled ? 'released' : replicas});
+const scaled = (context: RegionContext, desired: Desired, tier: StatelessTier): Desired => {
+  const {autoscaling, replicas, ...own} = tier;
+  return withRevision(
+    {...desired, replicas: autoscaling.enabled ? 'released' : replicas},
+    {spec: serviceSpec(context, own)},
+  );
+};
 
 export const deviceApiDeployment = (context: RegionContext): Desired => {
   const tier = context.spec.deviceApi;
   return scaled(
+    context,
     deployment(context, context.names.deviceApi, 'device-api', ROLL, {
       ...servicePod(context, {command: 'device-api', secrets: ['rabbitmq', 'redis'], ...tier}),
       ports: [httpPort, opsPort],
@@ -60,6 +73,7 @@ export const deviceApiDeployment = (context: RegionContext): Desired => {
 export const adminApiDeployment = (context: RegionContext): Desired => {
   const tier = context.spec.adminApi;
   return scaled(
+    context,
     deployment(context, context.names.adminApi, 'admin-api', ROLL, {
       ...servicePod(context, {command: 'admin-api', secrets: ['rabbitmq', 'redis', 'signing'], ...tier}),
       ports: [httpPort, opsPort],
@@ -71,6 +85,7 @@ export const adminApiDeployment = (context: RegionContext): Desired => {
 export const workerDeployment = (context: RegionContext): Desired => {
   const {concurrency, ...tier} = context.spec.workers;
   return scaled(
+    context,
     deployment(context, context.names.worker, 'worker', ROLL, {
       ...servicePod(context, {
         command: 'worker',
@@ -80,7 +95,7 @@ export const workerDeployment = (context: RegionContext): Desired => {
       }),
       ports: [opsPort],
     }),
-    tier,
+    context.spec.workers,
   );
 };
 
@@ -93,13 +108,13 @@ export const keeperDeployment = (context: RegionContext): Desired => {
     env: {[ENV.factsConfigMap]: context.names.facts},
   });
   const identity = context.children.find(KINDS.serviceAccount, context.names.keeper)?.metadata.uid;
-  return withRevision({
+  const desired: Desired = {
     ...deployment(
       context,
       context.names.keeper,
       'keeper',
-      // Its work must not be done twice at the same time.
-      {type: 'Recreate'},
+      // Two at once are safe: only the one with the lock acts.
+      ROLL,
       {
         ...pod,
         // A token dies with its account; one of the same name that is made again needs a new pod.
@@ -109,5 +124,6 @@ export const keeperDeployment = (context: RegionContext): Desired => {
       },
     ),
     replicas: 1,
-  });
+  };
+  return withRevision(desired, {spec: serviceSpec(context, keeper)});
 };

@@ -3,7 +3,7 @@ import {type RegionContext} from '../context.ts';
 import {withRevision} from '../engines/engine.ts';
 import {KINDS} from '../kinds.ts';
 import {metadataOf, VOLUME} from '../labels.ts';
-import {podTemplate} from './pod.ts';
+import {podTemplate, templateSpec} from './pod.ts';
 import {servicePod} from './service-pod.ts';
 
 const RESOURCES = {requests: {cpu: '50m', memory: '128Mi'}, limits: {memory: '512Mi'}};
@@ -26,7 +26,9 @@ export const isVolumeReplaced = (context: RegionContext, shardId: number): boole
 export const migrationJob = (context: RegionContext, shardId: number): Desired => {
   const volume = migratedVolume(context, shardId);
   const annotations = volume === undefined ? {} : {[VOLUME]: volume};
-  return withRevision({
+  const {version, images, keeper} = context.spec;
+  const live = context.children.job(context.names.migration(shardId));
+  const desired: Desired = {
     manifest: {
       ...KINDS.job,
       metadata: metadataOf(context, context.names.migration(shardId), 'migration', {shardId, annotations}),
@@ -43,12 +45,14 @@ export const migrationJob = (context: RegionContext, shardId: number): Desired =
             args: ['--shard', String(shardId)],
             secrets: ['bootstrap'],
             resources: RESOURCES,
-            logLevel: context.spec.keeper.logLevel,
+            logLevel: keeper.logLevel,
           }),
           restartPolicy: 'Never',
           gracePeriodSeconds: 30,
         }),
       },
     },
-  });
+  };
+  const origin = templateSpec(context, {version, image: images.service, logLevel: keeper.logLevel});
+  return withRevision(desired, {spec: origin, steady: {live}});
 };

@@ -50,6 +50,12 @@ export const configMapVolume = (name: string, mountPath: string, configMap: stri
   source: {configMap: {name: configMap}},
 });
 
+/** The part of a spec that a pod's template is made from: what all templates take, and what this one takes besides. */
+export const templateSpec = ({spec}: RegionContext, own: object): object => {
+  const {registry, pullPolicy, pullSecrets} = spec.images;
+  return {registry, pullPolicy, pullSecrets, scheduling: spec.scheduling, ...own};
+};
+
 /** Passes the `restricted` Pod Security Standard. */
 export const podTemplate = (context: RegionContext, shape: PodShape): object => {
   const {spec, name} = context;

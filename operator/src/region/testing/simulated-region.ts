@@ -1,7 +1,7 @@
 import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
 import {type RegionStatus} from '../../api/v1alpha1/status.ts';
 import {type Desired, type EventDraft, type Next, type Outcome, type ObjectOutcome} from '../../kube/controller.ts';
-import {keyOf, keyText, type KubeObject} from '../../kube/object.ts';
+import {keyOf, keyText, type KubeObject, type Manifest} from '../../kube/object.ts';
 import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
 import {planRegion} from '../plan.ts';
@@ -132,7 +132,7 @@ export class SimulatedRegion {
     for (const name of this.names(kind)) {
       const count = kind === 'StatefulSet' ? 1 : replicas;
       this.set(kind, name, {
-        observedGeneration: 1_000,
+        observedGeneration: this.find(kind, name)?.metadata.generation,
         replicas: count,
         readyReplicas: count,
         updatedReplicas: count,
@@ -180,7 +180,8 @@ export class SimulatedRegion {
   }
 
   #made(desired: Desired, before: KubeObject | undefined): KubeObject {
-    const {manifest, generated, ownership, onceFields} = desired;
+    const {generated, ownership, onceFields} = desired;
+    const manifest = scaled(desired, before);
     const owner = {apiVersion: 'pisync.io/v1alpha1', kind: 'PiSyncRegion', name: 'eu', uid: UID, controller: true};
     const made: KubeObject = {
       ...manifest,
@@ -189,7 +190,7 @@ export class SimulatedRegion {
         ...(ownership === 'none' ? {} : {ownerReferences: [owner]}),
         uid: before?.metadata.uid ?? `uid-${this.#uids++}`,
         resourceVersion: '1',
-        generation: 1,
+        generation: generationOf(before, manifest),
       },
       ...(before?.['status'] === undefined ? {} : {status: before['status']}),
     };
@@ -205,6 +206,18 @@ export class SimulatedRegion {
     return {...made, ...Object.fromEntries(kept)};
   }
 }
+
+/** With the number of pods that another field manager has set. */
+const scaled = ({manifest, replicas}: Desired, before: KubeObject | undefined): Manifest => {
+  const count = replicas === 'released' ? record(before?.['spec'])['replicas'] : replicas;
+  return count === undefined ? manifest : {...manifest, spec: {...record(manifest['spec']), replicas: count}};
+};
+
+/** Counts changes of the spec, as the server does. */
+const generationOf = (before: KubeObject | undefined, {spec}: Manifest): number => {
+  const last = before?.metadata.generation ?? 0;
+  return before !== undefined && JSON.stringify(before['spec']) === JSON.stringify(spec) ? last : last + 1;
+};
 
 const record = (value: unknown): Record<string, unknown> =>
   typeof value === 'object' && value !== null ? {...value} : {};

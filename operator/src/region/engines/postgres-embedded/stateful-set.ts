@@ -5,7 +5,7 @@ import {hashOf} from '../../hash.ts';
 import {KINDS} from '../../kinds.ts';
 import {metadataOf, selectorOf} from '../../labels.ts';
 import {DATA_VOLUME} from '../../names.ts';
-import {configMapVolume, emptyDir, podTemplate} from '../../manifests/pod.ts';
+import {configMapVolume, emptyDir, podTemplate, templateSpec} from '../../manifests/pod.ts';
 import {headlessService, service} from '../../manifests/service.ts';
 import {withRevision} from '../engine.ts';
 import {claims} from '../volume-claims.ts';
@@ -21,7 +21,8 @@ export const shardStatefulSet = (context: RegionContext, id: number): Desired =>
   const {spec, names, images, children, name} = context;
   const live = children.workload(KINDS.statefulSet, names.shard(id));
   const {postgres} = spec;
-  return withRevision({
+  const {resources, parameters} = postgres;
+  const desired: Desired = {
     manifest: {
       ...KINDS.statefulSet,
       metadata: metadataOf(context, names.shard(id), 'postgres', {shardId: id}),
@@ -43,7 +44,7 @@ export const shardStatefulSet = (context: RegionContext, id: number): Desired =>
           image: images.postgres,
           command: script('start.sh'),
           ports: [{name: 'postgres', containerPort: PORTS.postgres}],
-          resources: postgres.resources,
+          resources,
           configHash: hashOf([postgresConfigMap(context).manifest['data'], children.secret(names.shard(id))]),
           probes: {
             // Recovery after a crash may take long; it is not a reason to kill the server: 1 h.
@@ -82,7 +83,9 @@ export const shardStatefulSet = (context: RegionContext, id: number): Desired =>
         }),
       },
     },
-  });
+  };
+  const origin = templateSpec(context, {image: spec.images.postgres, resources, parameters});
+  return withRevision(desired, {spec: origin, steady: {live}});
 };
 
 /** The names under which a shard is reached. */

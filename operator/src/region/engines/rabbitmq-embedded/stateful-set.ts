@@ -4,7 +4,7 @@ import {type RegionContext} from '../../context.ts';
 import {hashOf} from '../../hash.ts';
 import {KINDS} from '../../kinds.ts';
 import {metadataOf, selectorOf} from '../../labels.ts';
-import {configMapVolume, emptyDir, podTemplate} from '../../manifests/pod.ts';
+import {configMapVolume, emptyDir, podTemplate, templateSpec} from '../../manifests/pod.ts';
 import {headlessService, service} from '../../manifests/service.ts';
 import {DATA_VOLUME} from '../../names.ts';
 import {withRevision} from '../engine.ts';
@@ -24,7 +24,8 @@ const tcp = {tcpSocket: {port: 'amqp'}, timeoutSeconds: 5};
 export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
   const {spec, names, images, children, name} = context;
   const live = children.workload(KINDS.statefulSet, names.rabbitmq);
-  return withRevision({
+  const {resources, storage} = spec.rabbitmq;
+  const desired: Desired = {
     manifest: {
       ...KINDS.statefulSet,
       metadata: metadataOf(context, names.rabbitmq, 'rabbitmq'),
@@ -35,7 +36,7 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
         selector: {matchLabels: selectorOf(name, 'rabbitmq')},
         ...claims(
           context,
-          spec.rabbitmq.storage,
+          storage,
           selectorOf(name, 'rabbitmq'),
           live?.spec.volumeClaimTemplates[0]?.spec.resources.requests.storage,
         ),
@@ -65,7 +66,7 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
             {name: 'epmd', containerPort: EPMD_PORT},
             {name: 'distribution', containerPort: DISTRIBUTION_PORT},
           ],
-          resources: spec.rabbitmq.resources,
+          resources,
           configHash: hashOf([rabbitmqConfigMap(context).manifest['data'], children.secret(names.rabbitmq)]),
           probes: {
             // Asking the node itself would start a second Erlang machine every time: a second of CPU.
@@ -90,7 +91,9 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
         }),
       },
     },
-  });
+  };
+  const origin = templateSpec(context, {image: spec.images.rabbitmq, resources, size: storage.size});
+  return withRevision(desired, {spec: origin, steady: {live}});
 };
 
 export const rabbitmqServices = (context: RegionContext): readonly Desired[] => [

@@ -5,7 +5,7 @@ import {type RegionContext} from '../../context.ts';
 import {hashOf} from '../../hash.ts';
 import {KINDS} from '../../kinds.ts';
 import {metadataOf, selectorOf} from '../../labels.ts';
-import {configMapVolume, emptyDir, podTemplate} from '../../manifests/pod.ts';
+import {configMapVolume, emptyDir, podTemplate, templateSpec} from '../../manifests/pod.ts';
 import {service} from '../../manifests/service.ts';
 import {withRevision} from '../engine.ts';
 import {DOUBLE_QUOTED} from '../shell-quoting.ts';
@@ -47,7 +47,8 @@ const tcp = {tcpSocket: {port: 'redis'}, timeoutSeconds: 3};
 
 export const redisDeployment = (context: RegionContext): Desired => {
   const {spec, names, images, children, name} = context;
-  return withRevision({
+  const {resources, maxMemory} = spec.redis;
+  const desired: Desired = {
     manifest: {
       ...KINDS.deployment,
       metadata: metadataOf(context, names.redis, 'redis'),
@@ -61,7 +62,7 @@ export const redisDeployment = (context: RegionContext): Desired => {
           image: images.redis,
           command: ['/bin/sh', `${PATHS.config}/start.sh`],
           ports: [{name: 'redis', containerPort: PORTS.redis}],
-          resources: spec.redis.resources,
+          resources,
           configHash: hashOf([redisConfigMap(context).manifest['data'], children.secret(names.redis)]),
           probes: {
             startupProbe: {...tcp, periodSeconds: 1, failureThreshold: 60},
@@ -84,7 +85,9 @@ export const redisDeployment = (context: RegionContext): Desired => {
         }),
       },
     },
-  });
+  };
+  const origin = templateSpec(context, {image: spec.images.redis, resources, maxMemory});
+  return withRevision(desired, {spec: origin, steady: {live: children.workload(KINDS.deployment, names.redis)}});
 };
 
 export const redisService = (context: RegionContext): Desired =>

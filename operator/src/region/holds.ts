@@ -1,0 +1,63 @@
+import {type Desired} from '../kube/controller.ts';
+import {withLiveTemplate} from './engines/engine.ts';
+import {type RegionContext} from './context.ts';
+import {KINDS} from './kinds.ts';
+import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
+
+/**
+ * Why a workload is not made, or not given another template, for now. Only templates wait: everything else of an object is written at once. What is wrong
+ * with a workload itself never keeps it from being changed, or a bad change could not be taken back.
+ */
+
+/** A manifest that should exist. */
+export interface Wanted {
+  readonly desired: Desired;
+  /** It is not written yet, nor is what exists of it deleted; the text says what it waits for. */
+  readonly hold?: string;
+  /** What of it is written while it waits. */
+  readonly meanwhile?: Desired;
+}
+
+/** Held as long as `reason` gives one; but what is already as it should be is kept so, whatever else happens. */
+export const held = ({desired, live, written}: WorkloadProgress, reason: string | undefined): Wanted => {
+  if (written || reason === undefined) return {desired};
+  return live === undefined
+    ? {desired, hold: reason}
+    : {desired, hold: reason, meanwhile: withLiveTemplate(desired, live)};
+};
+
+const unprepared = ({prepared}: Progress): string | undefined =>
+  prepared ? undefined : 'waits for its credentials and settings';
+
+/** The data tiers in the order in which they change: what is missed least goes first, so that a fault that all would share shows there. */
+const members = ({cache, shards, broker}: Progress): readonly {name: string; member: WorkloadProgress}[] => [
+  {name: 'the cache', member: cache},
+  ...shards.map((member, id) => ({name: `shard ${id}`, member})),
+  {name: 'the broker', member: broker},
+];
+
+/** Data tiers are made beside each other, and changed one member after the other, each while all others serve. */
+export const dataHold = (progress: Progress, own: WorkloadProgress): string | undefined => {
+  const lacking = unprepared(progress);
+  if (lacking !== undefined || own.live === undefined || own.disturbed) return lacking;
+  const existing = members(progress).filter(({member}) => member.live !== undefined);
+  const place = existing.findIndex(({member}) => member === own);
+  const busy = existing.find(
+    ({member}, index) => index !== place && (!member.rolledOut || (index < place && !member.written)),
+  );
+  return busy === undefined ? undefined : `waits until ${busy.name} has restarted`;
+};
+
+/** Services start on data tiers that are there and on a schema that they know, and change while neither is changing. */
+export const serviceHold = (context: RegionContext, progress: Progress, own: WorkloadProgress): string | undefined => {
+  const lacking = unprepared(progress);
+  if (lacking !== undefined) return lacking;
+  // What was deleted comes back as it can, and a change that does not get on may be replaced.
+  if (own.live === undefined ? context.hasWorked : own.disturbed) return undefined;
+  if (!dataSettled(progress)) return 'waits until shards, broker and cache are ready';
+  return migrated(progress) ? undefined : 'waits until every shard has the schema of this release';
+};
+
+/** The keeper's pods are tied to one life of its account, so that comes first. */
+export const anonymous = ({children, names}: RegionContext): string | undefined =>
+  children.find(KINDS.serviceAccount, names.keeper) === undefined ? 'waits for its service account' : undefined;
