@@ -3,9 +3,9 @@ import {type BadSpec, type GoodSpec} from './spec-cases.ts';
 const region = 'eu-west';
 
 /** Every tier takes the same `podTemplate`. */
-const TIERS = ['deviceApi', 'adminApi', 'workers', 'keeper', 'postgres', 'rabbitmq', 'redis'] as const;
+export const TIERS = ['deviceApi', 'adminApi', 'workers', 'keeper', 'postgres', 'rabbitmq', 'redis'] as const;
 
-const FULL = {
+export const FULL_POD_TEMPLATE = {
   labels: {team: 'blue'},
   annotations: {'sidecar.istio.io/inject': 'false', 'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false'},
   nodeSelector: {'kubernetes.io/arch': 'arm64'},
@@ -27,7 +27,7 @@ const FULL = {
 export const GOOD_PODS: readonly GoodSpec[] = [
   [
     'additions to the pods of every tier',
-    {region, ...Object.fromEntries(TIERS.map((tier) => [tier, {podTemplate: FULL}]))},
+    {region, ...Object.fromEntries(TIERS.map((tier) => [tier, {podTemplate: FULL_POD_TEMPLATE}]))},
   ],
   ['users that the platform assigns', {region, common: {userIds: 'Platform'}}],
   [
