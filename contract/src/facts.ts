@@ -17,7 +17,7 @@ export const factsSchema = z.object({
       /** Slots that it owns. */
       slots: z.int().min(0).max(1024).optional(),
       schemaVersion: z.int().min(0).optional(),
-      /** A row was written and committed. */
+      /** Something was written, and its commit was answered. */
       write: probe.optional(),
     }),
   ),

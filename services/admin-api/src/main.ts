@@ -1,6 +1,7 @@
 import {randomUUID} from 'node:crypto';
 import {performance} from 'node:perf_hooks';
 import {SECRET_KEYS} from '@pisync/contract/files';
+import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {brokerNames} from '@pisync/core/broker/names';
 import {publishSyncRequest} from '@pisync/core/broker/sync-request';
 import type {ConfigOf} from '@pisync/core/config/config';
@@ -61,7 +62,11 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   const cache = await connectCache(service, topology, () => performance.now());
   const connection = await connectBroker(service, topology, {purpose: 'sync requests', random: Math.random});
   const names = brokerNames(config.brokerPrefix);
-  const publisher = await openPublisher(service, {connection, names, partitions: topology.current().broker.partitions});
+  const {partitions} = topology.current().broker;
+  const publisher = await openPublisher(service, {
+    connection,
+    declare: (channel) => assertBrokerTopology(channel, names, partitions),
+  });
 
   const limiter = (callsPerMinute: number) => createRateLimiter({callsPerMinute, now, maxKeys: MAX_REMEMBERED});
   const authenticator = createAuthenticator({

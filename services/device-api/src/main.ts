@@ -1,5 +1,6 @@
 import {randomUUID} from 'node:crypto';
 import {performance} from 'node:perf_hooks';
+import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {brokerNames} from '@pisync/core/broker/names';
 import type {ConfigOf} from '@pisync/core/config/config';
 import {AppError} from '@pisync/core/errors/app-error';
@@ -32,7 +33,10 @@ const serve = async (service: Service<ConfigOf<typeof deviceApiConfig>>): Promis
   const names = brokerNames(config.brokerPrefix);
   // Partitions are declared once: their number is part of the queues' names and never shrinks while a process runs.
   const {partitions} = topology.current().broker;
-  const publisher = await openPublisher(service, {connection, names, partitions});
+  const publisher = await openPublisher(service, {
+    connection,
+    declare: (channel) => assertBrokerTopology(channel, names, partitions),
+  });
   await startDeviceApi({
     config,
     topology: topology.current,

@@ -1,11 +1,10 @@
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
 import {AppError} from '@pisync/core/errors/app-error';
 import {Agent, type Dispatcher, request} from 'undici';
 
-/** Writes facts where the operator reads them; those of the last call are written again only after a minute. */
-export type PublishFacts = (facts: Facts) => Promise<void>;
+/** Writes one key of the ConfigMap, unless it was the last to be written there by this process and the same. */
+export type PublishFact = (key: string, text: string) => Promise<void>;
 
 export interface FactsPublisherOptions {
   /** Address of the API server, `https://host:port`. */
@@ -18,8 +17,8 @@ export interface FactsPublisherOptions {
   readonly now: () => number;
 }
 
-/** Owner of the field in server-side apply. */
-const FIELD_MANAGER = 'pisync-keeper';
+/** Owner of a key in server-side apply: one for each, because what an owner leaves out of an apply is taken away. */
+const fieldManager = (key: string): string => `pisync-keeper-${key.replace(/\.json$/, '')}`;
 const TIMEOUT_MS = 10_000;
 /** What was written need not be there any more: somebody deleted it, or another keeper acted meanwhile. To write the same changes nothing. */
 const REPEAT_MS = 60_000;
@@ -30,7 +29,7 @@ const REPEAT_MS = 60_000;
  */
 export const createFactsPublisher = async (
   options: FactsPublisherOptions,
-): Promise<{readonly publish: PublishFacts; close(): Promise<void>}> => {
+): Promise<{readonly publish: PublishFact; close(): Promise<void>}> => {
   const {apiServer, serviceAccountDir, namespace, configMap, now} = options;
   const secure = apiServer.startsWith('https:');
   const ca = secure ? await readFile(join(serviceAccountDir, 'ca.crt'), 'utf8') : undefined;
@@ -39,21 +38,21 @@ export const createFactsPublisher = async (
     bodyTimeout: TIMEOUT_MS,
     connect: {timeout: TIMEOUT_MS, ...(ca === undefined ? {} : {ca})},
   });
-  const url = `${apiServer}/api/v1/namespaces/${namespace}/configmaps/${configMap}?fieldManager=${FIELD_MANAGER}&force=true`;
-  let published: {readonly text: string; readonly atMs: number} | undefined;
+  const url = `${apiServer}/api/v1/namespaces/${namespace}/configmaps/${configMap}?force=true&fieldManager=`;
+  const published = new Map<string, {readonly text: string; readonly atMs: number}>();
 
-  const publish: PublishFacts = async (facts) => {
-    const text = JSON.stringify(facts);
-    if (text === published?.text && now() - published.atMs < REPEAT_MS) return;
+  const publish: PublishFact = async (key, text) => {
+    const last = published.get(key);
+    if (text === last?.text && now() - last.atMs < REPEAT_MS) return;
     // Read each time: the kubelet replaces the token before it expires.
     const token = (await readFile(join(serviceAccountDir, 'token'), 'utf8')).trim();
     const body = JSON.stringify({
       apiVersion: 'v1',
       kind: 'ConfigMap',
       metadata: {name: configMap, namespace},
-      data: {[FACTS_KEY]: text},
+      data: {[key]: text},
     });
-    const answer = await send(agent, url, token, body);
+    const answer = await send(agent, `${url}${fieldManager(key)}`, token, body);
     if (answer.statusCode >= 300) {
       const reason = (await answer.body.text()).slice(0, 500);
       throw new AppError(
@@ -62,7 +61,7 @@ export const createFactsPublisher = async (
       );
     }
     await answer.body.dump();
-    published = {text, atMs: now()};
+    published.set(key, {text, atMs: now()});
   };
   return {publish, close: () => agent.close()};
 };

@@ -3,24 +3,20 @@ import {sweepStatuses} from '@pisync/core/devices/status-sweep';
 import {daysAround, ensurePartitions} from '@pisync/core/shards/partitions';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
-import {gatherFacts} from './facts.ts';
-import {type PublishFacts} from './facts-publisher.ts';
 import {type Job} from './schedule.ts';
 
 export interface JobsOptions {
   readonly shards: Shards;
   readonly log: Logger;
   readonly now: () => number;
-  /** Undefined where there is no ConfigMap to write to. */
-  readonly publishFacts: PublishFacts | undefined;
 }
 
 const MINUTE_MS = 60_000;
 /** Yesterday, because a batch keeps the day of its arrival; a week ahead, so that the keeper may be away for days. */
 const PARTITION_DAYS = {from: -1, to: 7} as const;
 
-/** What the keeper does, all of it safe to repeat. */
-export const createJobs = ({shards, log, now, publishFacts}: JobsOptions): readonly Job[] => {
+/** What the acting keeper does, all of it safe to repeat. */
+export const createJobs = ({shards, log, now}: JobsOptions): readonly Job[] => {
   const partitions: Job = {
     name: 'partitions',
     everyMs: 60 * MINUTE_MS,
@@ -40,10 +36,7 @@ export const createJobs = ({shards, log, now, publishFacts}: JobsOptions): reado
         if (changed > 0) log.info({shard: shardId, changed}, 'devices changed status by time');
       }),
   };
-  if (publishFacts === undefined) return [partitions, statuses];
-  // Looked at often and written only when changed: the operator shows what the region says of itself.
-  const facts: Job = {name: 'facts', everyMs: 10_000, run: async () => publishFacts(await gatherFacts(shards))};
-  return [partitions, statuses, facts];
+  return [partitions, statuses];
 };
 
 /**

@@ -16,7 +16,6 @@ import {openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
-import {gatherFacts} from './facts.ts';
 import {createFactsPublisher} from './facts-publisher.ts';
 import {createJobs} from './jobs.ts';
 import {whileLeading} from './leadership.ts';
@@ -35,7 +34,7 @@ const HOUR_MS = 3_600_000;
 
 test('partitions from yesterday to a week ahead are made on every shard, once', async () => {
   const now = Date.now() + 20 * 24 * HOUR_MS;
-  const [partitions] = createJobs({shards: bench.shards, log, now: () => now, publishFacts: undefined});
+  const [partitions] = createJobs({shards: bench.shards, log, now: () => now});
   for (let time = 0; time < 2; time++) await partitions?.run(new AbortController().signal);
   const names = daysAround(now, -1, 7).map(partitionName);
   for (const shard of bench.shards.ids()) {
@@ -60,7 +59,7 @@ test('a keeper that stops acting turns to no other shard', async () => {
       return bench.shards.pool(shardId, use);
     },
   };
-  const [partitions] = createJobs({shards, log, now: Date.now, publishFacts: undefined});
+  const [partitions] = createJobs({shards, log, now: Date.now});
   await partitions?.run(stop.signal);
   expect(ids).toEqual([0]);
 });
@@ -219,7 +218,7 @@ test('a keeper that is cut off stops acting', async () => {
   }
 });
 
-test('facts are applied to the ConfigMap when they change, and once a minute in case somebody else changed it', async () => {
+test('a key is applied to the ConfigMap when it changes, and once a minute in case somebody else changed it', async () => {
   const requests: {readonly line: string; readonly authorization: string | undefined; readonly body: string}[] = [];
   const server = createServer((request: IncomingMessage, response) => {
     let body = '';
@@ -243,31 +242,25 @@ test('facts are applied to the ConfigMap when they change, and once a minute in 
     now: () => nowMs,
   });
   try {
-    const facts = await gatherFacts(bench.shards);
-    expect(facts.shards).toEqual([
-      {id: 0, slots: 512, schemaVersion: 1},
-      {id: 1, slots: 512, schemaVersion: 1},
-    ]);
-    const moving = {...facts, slotMoves: {total: 1, done: 0, moving: 1}};
-    await publisher.publish(facts);
-    await publisher.publish(await gatherFacts(bench.shards));
-    await publisher.publish(moving);
+    await publisher.publish('facts.json', 'first');
+    await publisher.publish('facts.json', 'first');
+    await publisher.publish('facts.json', 'second');
+    await publisher.publish('slot-map.json', 'map');
     nowMs = 59_999;
-    await publisher.publish(moving);
-    expect(requests).toHaveLength(2);
+    await publisher.publish('facts.json', 'second');
+    expect(requests).toHaveLength(3);
     nowMs = 60_000;
-    await publisher.publish(moving);
-    expect(requests.map(({line}) => line)).toEqual(
-      new Array<string>(3).fill(
-        'PATCH /api/v1/namespaces/fleet/configmaps/eu-facts?fieldManager=pisync-keeper&force=true',
-      ),
-    );
+    await publisher.publish('facts.json', 'second');
+    const path = 'PATCH /api/v1/namespaces/fleet/configmaps/eu-facts?force=true&fieldManager=';
+    expect(requests.map(({line}) => line)).toEqual([
+      `${path}pisync-keeper-facts`,
+      `${path}pisync-keeper-facts`,
+      `${path}pisync-keeper-slot-map`,
+      `${path}pisync-keeper-facts`,
+    ]);
     expect(requests[0]?.authorization).toBe('Bearer secret-token');
-    expect(JSON.parse(requests[0]?.body ?? '')).toMatchObject({
-      kind: 'ConfigMap',
-      data: {'facts.json': JSON.stringify(facts)},
-    });
-    expect(requests[2]?.body).toBe(requests[1]?.body);
+    expect(JSON.parse(requests[0]?.body ?? '')).toMatchObject({kind: 'ConfigMap', data: {'facts.json': 'first'}});
+    expect(requests[3]?.body).toBe(requests[1]?.body);
   } finally {
     await publisher.close();
     server.closeAllConnections();

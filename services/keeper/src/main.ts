@@ -1,18 +1,27 @@
+import {FACTS_KEY} from '@pisync/contract/facts';
 import {performance} from 'node:perf_hooks';
+import {assertProbeQueue} from '@pisync/core/broker/broker-topology';
+import {brokerNames} from '@pisync/core/broker/names';
 import type {ConfigOf} from '@pisync/core/config/config';
 import {AppError} from '@pisync/core/errors/app-error';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
 import {sleep} from '@pisync/core/lifecycle/sleep';
-import {connectShards, followTopology} from '@pisync/core/region/connect';
+import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
+import {type Shards} from '@pisync/core/shards/shards';
+import {type TopologyFile} from '@pisync/core/topology/topology-file';
 import {Gauge, Histogram} from 'prom-client';
 import {keeperConfig} from './config.ts';
-import {createFactsPublisher, type PublishFacts} from './facts-publisher.ts';
+import {gatherFacts} from './facts.ts';
+import {createFactsPublisher, type PublishFact} from './facts-publisher.ts';
 import {createJobs} from './jobs.ts';
 import {whileLeading} from './leadership.ts';
-import {runJobs} from './schedule.ts';
+import {tryBroker, tryCache} from './probes.ts';
+import {type Job, runJobs, type ScheduleOptions} from './schedule.ts';
 
 /** How long a region may be without an acting keeper after one died. */
 const LEADERSHIP_INTERVAL_MS = 5_000;
+/** What is found is told at once, so a fault is known within this and the time that a probe waits. */
+const FACTS_INTERVAL_MS = 10_000;
 
 type Keeper = Service<ConfigOf<typeof keeperConfig>>;
 
@@ -23,8 +32,7 @@ export const main = (argv: readonly string[]): Promise<void> =>
 const keep = async (service: Keeper): Promise<'serving'> => {
   const {log, registry, life, readiness} = service;
   const topology = await followTopology(service);
-  const shards = await connectShards(service, topology, {ingest: 1, dashboard: 1, job: 4});
-  const publishFacts = await openFactsPublisher(service);
+  const shards = await connectShards(service, topology, {ingest: 2, dashboard: 1, job: 4});
   const acting = new Gauge({
     name: 'pisync_keeper_acting',
     help: '1 while this keeper acts for the region, 0 while it stands by',
@@ -37,10 +45,33 @@ const keep = async (service: Keeper): Promise<'serving'> => {
     buckets: [0.01, 0.05, 0.25, 1, 5, 30, 120],
     registers: [registry],
   });
-  const jobs = createJobs({shards, log, now: Date.now, publishFacts});
+  const schedule: ScheduleOptions = {
+    log,
+    now: () => performance.now(),
+    sleep,
+    onRun: (job, outcome, seconds) => jobSeconds.observe({job, outcome}, seconds),
+  };
+  const jobs = createJobs({shards, log, now: Date.now});
   readiness.add('control database', async () => {
     await shards.control('dashboard').query('select 1');
   });
+
+  const publish = await openFactsPublisher(service);
+  if (publish !== undefined) {
+    const facts = await factsJob(service, topology, shards, publish);
+    // Without the right to act, which is kept in shard 0: that this shard is away is what has to be told.
+    await life.own(
+      'facts',
+      () => {
+        const stopping = new AbortController();
+        return {stopping, running: runJobs([facts], stopping.signal, schedule)};
+      },
+      async ({stopping, running}) => {
+        stopping.abort();
+        await running;
+      },
+    );
+  }
   await life.own(
     'leadership',
     () => {
@@ -54,13 +85,7 @@ const keep = async (service: Keeper): Promise<'serving'> => {
           onChange: (leading) => acting.set(leading ? 1 : 0),
         },
         stopping.signal,
-        (signal) =>
-          runJobs(jobs, signal, {
-            log,
-            now: () => performance.now(),
-            sleep,
-            onRun: (job, outcome, seconds) => jobSeconds.observe({job, outcome}, seconds),
-          }),
+        (signal) => runJobs(jobs, signal, schedule),
       );
       return {stopping, running};
     },
@@ -72,8 +97,38 @@ const keep = async (service: Keeper): Promise<'serving'> => {
   return 'serving';
 };
 
+/** Tries what the region stands on and tells what came of it. */
+const factsJob = async (
+  service: Keeper,
+  topology: TopologyFile,
+  shards: Shards,
+  publish: PublishFact,
+): Promise<Job> => {
+  const {podName, brokerPrefix} = service.config;
+  const cache = await connectCache(service, topology, () => performance.now());
+  const connection = await connectBroker(service, topology, {purpose: 'probe', random: Math.random});
+  const names = brokerNames(brokerPrefix);
+  const publisher = await openPublisher(service, {
+    connection,
+    declare: (channel) => assertProbeQueue(channel, names),
+  });
+  return {
+    name: 'facts',
+    everyMs: FACTS_INTERVAL_MS,
+    async run(signal) {
+      const facts = await gatherFacts({
+        shards,
+        tryBroker: () => tryBroker(publisher, names),
+        tryCache: () => tryCache(cache, podName, (ms) => sleep(ms, signal)),
+        now: Date.now,
+      });
+      await publish(FACTS_KEY, JSON.stringify(facts));
+    },
+  };
+};
+
 /** Undefined where facts are not wanted: outside of Kubernetes there is no ConfigMap to write them into. */
-const openFactsPublisher = async ({config, life}: Keeper): Promise<PublishFacts | undefined> => {
+const openFactsPublisher = async ({config, life}: Keeper): Promise<PublishFact | undefined> => {
   const {factsConfigMap, podNamespace, apiServer, serviceAccountDir} = config;
   if (factsConfigMap === undefined) return undefined;
   if (podNamespace === undefined) {

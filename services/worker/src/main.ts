@@ -1,5 +1,6 @@
 import {randomUUID} from 'node:crypto';
 import {performance} from 'node:perf_hooks';
+import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {brokerNames} from '@pisync/core/broker/names';
 import type {ConfigOf} from '@pisync/core/config/config';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
@@ -25,7 +26,10 @@ const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'s
   const consuming = await connectBroker(service, topology, {purpose: 'batches', random: Math.random});
   const names = brokerNames(config.brokerPrefix);
   const {partitions} = topology.current().broker;
-  const publisher = await openPublisher(service, {connection: publishing, names, partitions});
+  const publisher = await openPublisher(service, {
+    connection: publishing,
+    declare: (channel) => assertBrokerTopology(channel, names, partitions),
+  });
   await life.own(
     'worker',
     () =>

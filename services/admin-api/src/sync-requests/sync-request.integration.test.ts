@@ -1,4 +1,5 @@
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
 import {decodeSyncRequest, publishSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
@@ -25,8 +26,7 @@ beforeAll(async () => {
   broker = openTestBroker(1);
   publisher = createPublisher({
     connection: broker.connection,
-    names: broker.names,
-    partitions: broker.partitions,
+    declare: (channel) => assertBrokerTopology(channel, broker.names, broker.partitions),
     confirmTimeoutMs: 5000,
     log: silentLog,
     registry: new Registry(),

@@ -51,6 +51,11 @@ export const assertBrokerTopology = async (channel: Channel, names: BrokerNames,
   }
 };
 
+/** Declares the queue for messages that only try whether the broker takes any: kept like batches, and only the last one of them. */
+export const assertProbeQueue = async (channel: Channel, {probe}: BrokerNames): Promise<void> => {
+  await channel.assertQueue(probe.queue, {durable: true, arguments: {...QUORUM, 'x-max-length': 1}});
+};
+
 /** Declares the queue of one shard's parked batches, and no more. Workers do, who alone know which shards there are. */
 export const assertParkedQueue = async (
   channel: Channel,

@@ -44,8 +44,7 @@ const openAll = async (port: number, host = url.hostname) => {
   });
   const publisher = createPublisher({
     connection,
-    names,
-    partitions: PARTITIONS,
+    declare,
     confirmTimeoutMs: 1000,
     log,
     registry: new Registry(),

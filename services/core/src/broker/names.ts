@@ -28,6 +28,8 @@ export interface BrokerNames {
   /** One queue a shard, for batches that wait while it is away. */
   readonly parked: {readonly exchange: string; queue(shardId: number): string};
   readonly requests: {readonly exchange: string; queue(priority: QueuePriority): string};
+  /** Where it is tried whether messages are taken. */
+  readonly probe: {readonly queue: string};
 }
 
 /** @param prefix tests pass a random one, so that they share a broker without meeting. */
@@ -52,6 +54,7 @@ export const brokerNames = (prefix = 'pisync'): BrokerNames => {
       exchange: `${prefix}.requests.v1`,
       queue: (priority) => `${prefix}.requests.v1.${priority}`,
     },
+    probe: {queue: `${prefix}.probe.v1`},
   };
 };
 

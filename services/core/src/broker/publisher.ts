@@ -1,9 +1,8 @@
+import type {Channel} from 'amqplib';
 import {Gauge, Histogram, type Registry} from 'prom-client';
 import {AppError} from '../errors/app-error.ts';
 import type {Logger} from '../telemetry/logger.ts';
-import {assertBrokerTopology} from './broker-topology.ts';
 import type {BrokerConnection} from './connection.ts';
-import type {BrokerNames} from './names.ts';
 import {superviseChannel} from './supervised-channel.ts';
 
 export interface Outgoing {
@@ -30,8 +29,8 @@ export interface Publisher {
 
 export interface PublisherOptions {
   readonly connection: BrokerConnection;
-  readonly names: BrokerNames;
-  readonly partitions: number;
+  /** Makes sure, on each new channel, that the queues are there that messages go to. */
+  readonly declare: (channel: Channel) => Promise<void>;
   readonly confirmTimeoutMs: number;
   readonly log: Logger;
   readonly registry: Registry;
@@ -43,7 +42,7 @@ interface Pending {
 }
 
 export const createPublisher = (options: PublisherOptions): Publisher => {
-  const {connection, names, partitions, confirmTimeoutMs, log, registry} = options;
+  const {connection, declare, confirmTimeoutMs, log, registry} = options;
   const pending = new Map<string, Pending>();
   let nextId = 0;
 
@@ -67,7 +66,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     name: 'publisher',
     log,
     setup: async (channel) => {
-      await assertBrokerTopology(channel, names, partitions);
+      await declare(channel);
       // A returned message is confirmed too, just after: the return has to be remembered until then.
       channel.on('return', (message) => {
         // messageId was set below, as text.

@@ -1,7 +1,6 @@
 import {SECRET_KEYS} from '@pisync/contract/files';
 import {type BrokerConnection, openBrokerConnection} from '../broker/connection.ts';
-import {type BrokerNames} from '../broker/names.ts';
-import {createPublisher, type Publisher} from '../broker/publisher.ts';
+import {createPublisher, type Publisher, type PublisherOptions} from '../broker/publisher.ts';
 import {type Cache, openCache} from '../cache/cache.ts';
 import {type BrokerConfig} from '../config/broker.ts';
 import {type SharedConfig} from '../config/shared.ts';
@@ -96,7 +95,7 @@ export const connectBroker = (
 
 export const openPublisher = (
   {config, life, log, registry}: Service<SharedConfig & BrokerConfig>,
-  channel: {readonly connection: BrokerConnection; readonly names: BrokerNames; readonly partitions: number},
+  channel: Pick<PublisherOptions, 'connection' | 'declare'>,
 ): Promise<Publisher> =>
   life.own(
     'publisher',

@@ -122,7 +122,14 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
   const registry = new Registry();
   const publisher = await life.own(
     'publisher',
-    () => createPublisher({connection, names, partitions: PARTITIONS, confirmTimeoutMs: 1000, log, registry}),
+    () =>
+      createPublisher({
+        connection,
+        declare: (channel) => assertBrokerTopology(channel, names, PARTITIONS),
+        confirmTimeoutMs: 1000,
+        log,
+        registry,
+      }),
     (opened) => opened.close(),
   );
   const server = await startDeviceApi({

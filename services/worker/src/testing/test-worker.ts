@@ -1,4 +1,5 @@
 import {randomBytes, randomUUID} from 'node:crypto';
+import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {type BrokerConnection, openBrokerConnection} from '@pisync/core/broker/connection';
 import {BUNDLE_MEDIA_TYPE, encodeBundle} from '@pisync/core/broker/bundle';
 import {
@@ -91,8 +92,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
   const connection = connect('bench');
   const publisher = createPublisher({
     connection,
-    names,
-    partitions: PARTITIONS,
+    declare: (channel) => assertBrokerTopology(channel, names, PARTITIONS),
     confirmTimeoutMs: 5000,
     log,
     registry: new Registry(),

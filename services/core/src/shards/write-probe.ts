@@ -1,0 +1,50 @@
+import type pg from 'pg';
+import {withTimeout} from '../lifecycle/lifecycle.ts';
+
+/** One connection to a shard. */
+export type ShardClient = pg.ClientBase;
+
+/**
+ * Commits something that leaves nothing behind: a message in the log of writes, which is flushed, and waited for at the standbys, like any row. A disk that
+ * is full, a server that may only read, and a standby that does not exist all keep it from ending.
+ * (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-REPLICATION)
+ */
+export const commitProbe = async (client: ShardClient): Promise<void> => {
+  await client.query(`select pg_logical_emit_message(true, 'pisync.probe', '')`);
+};
+
+/**
+ * Works with one connection for `ms` at most. A server that hangs keeps what it was asked: the socket is cut, and the session is ended from another
+ * connection, because one that waits for a standby does not notice; a session more at each look would soon be all that the server has.
+ */
+export const withinDeadline = async (
+  pool: pg.Pool,
+  ms: number,
+  work: (client: ShardClient) => Promise<void>,
+): Promise<void> => {
+  // Bounded by the pool's own time for a connection.
+  const client = await pool.connect();
+  let session: number | undefined;
+  const begin = async (): Promise<void> => {
+    const found = await client.query<{pid: number}>('select pg_backend_pid() as pid');
+    session = found.rows[0]?.pid;
+    await work(client);
+  };
+  const working = begin();
+  try {
+    await withTimeout(working, ms, `it did not answer within ${ms / 1000} s`);
+    client.release();
+  } catch (error) {
+    // What is cut off rejects as well, when nobody listens any more.
+    working.catch(() => undefined);
+    client.connection.stream.destroy();
+    client.release(true);
+    if (session !== undefined) await endSession(pool, session, ms);
+    throw error;
+  }
+};
+
+const endSession = (pool: pg.Pool, session: number, ms: number): Promise<unknown> =>
+  withTimeout(pool.query('select pg_terminate_backend($1)', [session]), ms, 'nobody ended the session').catch(
+    () => undefined,
+  );
