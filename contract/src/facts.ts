@@ -33,3 +33,5 @@ export type ProbeFact = z.infer<typeof probe>;
 
 /** Keys inside the ConfigMap. */
 export const FACTS_KEY = 'facts.json';
+/** What is in it is for services alone; the operator only mounts it into them. */
+export const SLOT_MAP_KEY = 'slot-map.json';

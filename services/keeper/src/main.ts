@@ -1,4 +1,4 @@
-import {FACTS_KEY} from '@pisync/contract/facts';
+import {FACTS_KEY, SLOT_MAP_KEY} from '@pisync/contract/facts';
 import {performance} from 'node:perf_hooks';
 import {assertProbeQueue} from '@pisync/core/broker/broker-topology';
 import {brokerNames} from '@pisync/core/broker/names';
@@ -7,6 +7,7 @@ import {AppError} from '@pisync/core/errors/app-error';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
+import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type TopologyFile} from '@pisync/core/topology/topology-file';
 import {Gauge, Histogram} from 'prom-client';
@@ -52,9 +53,7 @@ const keep = async (service: Keeper): Promise<'serving'> => {
     onRun: (job, outcome, seconds) => jobSeconds.observe({job, outcome}, seconds),
   };
   const jobs = createJobs({shards, log, now: Date.now});
-  readiness.add('control database', async () => {
-    await shards.control('dashboard').query('select 1');
-  });
+  readiness.add('slot map', () => shards.slotMap.check());
 
   const publish = await openFactsPublisher(service);
   if (publish !== undefined) {
@@ -123,6 +122,8 @@ const factsJob = async (
         now: Date.now,
       });
       await publish(FACTS_KEY, JSON.stringify(facts));
+      const slotMap = shards.slotMap.known();
+      if (slotMap !== undefined) await publish(SLOT_MAP_KEY, encodeSlotMap(slotMap));
     },
   };
 };

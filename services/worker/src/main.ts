@@ -30,7 +30,7 @@ const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'s
     connection: publishing,
     declare: (channel) => assertBrokerTopology(channel, names, partitions),
   });
-  await life.own(
+  const worker = await life.own(
     'worker',
     () =>
       startWorker({
@@ -49,8 +49,9 @@ const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'s
         newId: randomUUID,
         sleep,
       }),
-    (worker) => worker.close(),
+    (started) => started.close(),
   );
+  topology.onChange(() => worker.follow());
   readiness.add('broker', () => consuming.check());
   readiness.add('schema', createSchemaCheck(shards));
   readiness.add('slot map', () => shards.slotMap.check());

@@ -45,7 +45,8 @@ export const runMigration = async (job: MigrationJob): Promise<void> => {
     const created = await ensurePartitions(pool, daysAround(now(), PARTITION_DAYS.from, PARTITION_DAYS.to));
     log.info({shard: shardId, created}, 'partitions are there');
     if (shardId === 0) {
-      await seedSlotMap(pool, topology.shards.length);
+      // Of a new region those that join are the first shards as well: only their migration makes them more.
+      await seedSlotMap(pool, declaredShards(topology).length);
       await seedBootstrapTokens(pool, {
         adminToken: await secrets.read('bootstrap', SECRET_KEYS.bootstrap.adminToken),
         enrolmentToken: await secrets.read('bootstrap', SECRET_KEYS.bootstrap.enrolmentToken),
@@ -67,10 +68,15 @@ const requireSlotMap = async (control: pg.Pool): Promise<readonly SlotMapRow[]> 
   return map;
 };
 
+/** Those that services use, and those that wait for their migration to be admitted. */
+const declaredShards = ({shards, joining}: Topology): Topology['shards'] => [...shards, ...joining];
+
 const targetOf = async (topology: Topology, secrets: Secrets, shardId: number): Promise<MigrationTarget> => {
-  const shard = topology.shards.find(({id}) => id === shardId);
+  const shard = declaredShards(topology).find(({id}) => id === shardId);
   if (shard === undefined) {
-    const known = topology.shards.map(({id}) => id).join(', ');
+    const known = declaredShards(topology)
+      .map(({id}) => id)
+      .join(', ');
     throw new AppError('config-invalid', `the topology has no shard ${shardId}; it has ${known}`);
   }
   const folder = shardSecretFolder(shardId);

@@ -37,6 +37,8 @@ export interface WorkerOptions {
 }
 
 export interface Worker {
+  /** Opens the lanes of shards that the topology has got since. */
+  follow(): void;
   /** Takes nothing more, finishes the commits at work, acks them and gives back the rest. */
   close(): Promise<void>;
 }
@@ -111,7 +113,10 @@ export const startWorker = (options: WorkerOptions): Worker => {
       );
     },
   });
-  for (const shardId of shards.ids()) lanes.open(shardId);
+  const follow = (): void => {
+    if (!stopping.signal.aborted) for (const shardId of shards.ids()) lanes.open(shardId);
+  };
+  follow();
   consume(
     QUEUE_PRIORITIES.flatMap((priority) =>
       range(partitions).map((partition) => names.batches.queue(partition, priority)),
@@ -138,6 +143,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
   );
 
   return {
+    follow,
     async close() {
       stopping.abort();
       await Promise.all(consumers.map((consumer) => consumer.pause()));

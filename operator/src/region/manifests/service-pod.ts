@@ -1,7 +1,8 @@
 import {type Command, ENV} from '@pisync/contract/env';
+import {SLOT_MAP_KEY} from '@pisync/contract/facts';
 import {FILES, SECRET_KEYS, shardSecretFolder} from '@pisync/contract/files';
 import {OPS_PATHS, PORTS} from '@pisync/contract/ports';
-import {dirname} from 'node:path/posix';
+import {basename, dirname} from 'node:path/posix';
 import {type Resources} from '../../api/v1alpha1/quantity.ts';
 import {type RegionContext} from '../context.ts';
 import {hashOf} from '../hash.ts';
@@ -64,6 +65,14 @@ const secretsVolume = (sources: readonly SecretSource[]): PodVolume => ({
   },
 });
 
+/** Only this key, so that facts, which change every minute, are not written into every pod; the keeper has not written it yet in a new region. */
+const slotMapVolume = ({names}: RegionContext): PodVolume => ({
+  name: 'facts',
+  mountPath: dirname(FILES.slotMap),
+  readOnly: true,
+  source: {configMap: {name: names.facts, optional: true, items: [{key: SLOT_MAP_KEY, path: basename(FILES.slotMap)}]}},
+});
+
 const environment = (context: RegionContext, {logLevel, env}: ServicePod): readonly object[] => {
   const {endpoint, sampleRatio} = context.spec.monitoring.tracing;
   const plain = {
@@ -95,6 +104,7 @@ export const servicePod = (
     volumes: [
       configMapVolume('topology', dirname(FILES.topology), context.names.topology),
       secretsVolume(sources),
+      ...(service.command === 'migrate' ? [] : [slotMapVolume(context)]),
       emptyDir('tmp', '/tmp'),
     ],
   };

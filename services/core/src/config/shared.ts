@@ -24,6 +24,11 @@ export const sharedVariables = {
     'Folder of the mounted Secrets, one folder each.',
     text().default(FILES.secrets),
   ),
+  slotMapFile: variable(
+    'PISYNC_SLOT_MAP_FILE',
+    'Path of the last slot map that the keeper has read; used while shard 0 does not answer, and may be missing.',
+    text().default(FILES.slotMap),
+  ),
   podName: variable(
     ENV.podName,
     'Names this process in logs, metrics and broker connections.',

@@ -41,6 +41,7 @@ export const connectShards = (
       openShards({
         topology,
         secretsDir: config.secretsDir,
+        slotMapFile: config.slotMapFile,
         applicationName: config.podName,
         log,
         metrics: registry,

@@ -7,6 +7,7 @@ import {openSecrets} from '../secrets/secrets.ts';
 import {type Logger} from '../telemetry/logger.ts';
 import {type TopologyFile} from '../topology/topology-file.ts';
 import {PG_TYPES} from './pg-types.ts';
+import {readSavedSlotMap} from './saved-slot-map.ts';
 import {SESSION_OPTIONS} from './session-settings.ts';
 import {type SlotOf, loadSlotHash} from './slot.ts';
 import {createSlotMap, type SlotMap, type SlotMapRow} from './slot-map.ts';
@@ -54,6 +55,8 @@ export interface Shards {
 export interface ShardsOptions {
   readonly topology: Pick<TopologyFile, 'current' | 'onChange'>;
   readonly secretsDir: string;
+  /** Where the last slot map is kept outside of shard 0; none while undefined. */
+  readonly slotMapFile?: string;
   /** Shown in pg_stat_activity: the pod's name. */
   readonly applicationName: string;
   readonly log: Logger;
@@ -165,13 +168,17 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
     },
   });
 
-  const slotMap = createSlotMap(async () => {
-    const found = await pool(CONTROL_SHARD, 'ingest').query<SlotMapRow>({
-      name: 'slot-map',
-      text: 'select slot, shard, epoch from control.slot_map order by slot',
-    });
-    return found.rows;
-  });
+  const {slotMapFile} = options;
+  const slotMap = createSlotMap(
+    async () => {
+      const found = await pool(CONTROL_SHARD, 'ingest').query<SlotMapRow>({
+        name: 'slot-map',
+        text: 'select slot, shard, epoch from control.slot_map order by slot',
+      });
+      return found.rows;
+    },
+    async () => (slotMapFile === undefined ? undefined : readSavedSlotMap(slotMapFile)),
+  );
   const reloadQuietly = (): Promise<void> =>
     slotMap.reload().catch((error: unknown) => {
       log.warn(

@@ -1,11 +1,14 @@
 import {SLOTS} from '@pisync/contract/slots';
 import {AppError} from '../errors/app-error.ts';
+import {type KnownSlotMap} from './saved-slot-map.ts';
 
 /**
- * Which shard owns which slot, as this process last read it. Only a cache: a shard's own `slot_owner` is the truth, and
- * who is told that a slot moved reloads. It survives the absence of the control database.
+ * Which shard owns which slot, as this process last read it, or as it was saved outside of the control database while that does not answer. Only a cache: a
+ * shard's own `slot_owner` is the truth, and who is told that a slot moved reloads.
  */
 export interface SlotMap {
+  /** Undefined until the map has been read once. */
+  readonly known: () => KnownSlotMap | undefined;
   /** Grows with every move; -1 until the map has been read once. */
   readonly version: () => number;
   /** For readiness. @throws AppError `shard-unavailable` until the map has been read once. */
@@ -14,7 +17,7 @@ export interface SlotMap {
   shardOf(slot: number): number;
   /** In ascending order; empty when unknown. */
   slotsOf(shardId: number): readonly number[];
-  /** Reads the map now; concurrent calls share one read. @throws what the database threw, the old map stays. */
+  /** Reads the map now; concurrent calls share one read. @throws what the database threw, when no newer map was saved either; the old one stays. */
   reload(): Promise<void>;
 }
 
@@ -24,12 +27,17 @@ export interface SlotMapRow {
   readonly epoch: number;
 }
 
-export const createSlotMap = (read: () => Promise<readonly SlotMapRow[]>): SlotMap => {
-  let version = -1;
-  let shardBySlot = new Int16Array(SLOTS).fill(-1);
+/** @param readSaved asked when `read` fails */
+export const createSlotMap = (
+  read: () => Promise<readonly SlotMapRow[]>,
+  readSaved: () => Promise<KnownSlotMap | undefined> = () => Promise.resolve(undefined),
+): SlotMap => {
+  let known: KnownSlotMap | undefined;
+  /** Of the newest that the database gave: after a restore it may be lower than that of a map which was saved before. */
+  let versionRead = -1;
   let reading: Promise<void> | undefined;
 
-  const readOnce = async (): Promise<void> => {
+  const fromDatabase = async (): Promise<KnownSlotMap> => {
     const rows = await read();
     if (rows.length !== SLOTS) {
       throw new AppError(
@@ -37,26 +45,40 @@ export const createSlotMap = (read: () => Promise<readonly SlotMapRow[]>): SlotM
         `the slot map has ${rows.length} of ${SLOTS} slots; has the migration of shard 0 finished?`,
       );
     }
-    const next = new Int16Array(SLOTS).fill(-1);
-    let nextVersion = 0;
+    const shards = new Array<number>(SLOTS).fill(-1);
+    let version = 0;
     for (const row of rows) {
-      next[row.slot] = row.shard;
-      nextVersion += row.epoch;
+      shards[row.slot] = row.shard;
+      version += row.epoch;
+    }
+    return {version, shards};
+  };
+
+  const readOnce = async (): Promise<void> => {
+    let found: KnownSlotMap;
+    try {
+      found = await fromDatabase();
+    } catch (error) {
+      const saved = await readSaved();
+      if (saved === undefined || saved.version <= (known?.version ?? -1)) throw error;
+      known = saved;
+      return;
     }
     // Epochs only grow, so a smaller sum is an answer that was overtaken.
-    if (nextVersion < version) return;
-    version = nextVersion;
-    shardBySlot = next;
+    if (found.version < versionRead) return;
+    versionRead = found.version;
+    known = found;
   };
 
   return {
-    version: () => version,
+    known: () => known,
+    version: () => known?.version ?? -1,
     check() {
-      if (version >= 0) return;
+      if (known !== undefined) return;
       throw new AppError('shard-unavailable', 'the slot map was not read yet; is shard 0 migrated and up?');
     },
     shardOf(slot) {
-      const shard = shardBySlot[slot] ?? -1;
+      const shard = known?.shards[slot] ?? -1;
       if (shard >= 0) return shard;
       throw new AppError(
         'shard-unavailable',
@@ -64,7 +86,7 @@ export const createSlotMap = (read: () => Promise<readonly SlotMapRow[]>): SlotM
       );
     },
     slotsOf(shardId) {
-      return Array.from(shardBySlot.keys()).filter((slot) => shardBySlot[slot] === shardId);
+      return (known?.shards ?? []).flatMap((shard, slot) => (shard === shardId ? [slot] : []));
     },
     reload() {
       reading ??= readOnce().finally(() => {

@@ -1,4 +1,6 @@
 import {createHash, randomBytes, randomUUID} from 'node:crypto';
+import {writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
 import {connect} from 'amqplib';
 import {pino} from 'pino';
 import {Registry} from 'prom-client';
@@ -11,6 +13,7 @@ import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/na
 import {openCache} from '@pisync/core/cache/cache';
 import {createLifecycle} from '@pisync/core/lifecycle/lifecycle';
 import type {Tracer} from '@pisync/core/telemetry/tracing';
+import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {openShards} from '@pisync/core/shards/shards';
 import {createTestShards} from '@pisync/core/testing/test-shards';
 import {until} from '@pisync/core/testing/until';
@@ -31,6 +34,8 @@ export interface TestDeviceApiOptions {
   readonly redisPort?: number;
   /** Ports of proxies on this machine that stand between the API and shards, by shard. */
   readonly shardPorts?: ReadonlyMap<number, number>;
+  /** The slot map as it was before the API's start lies in a file, for when shard 0 does not answer. */
+  readonly savedSlotMap?: true;
   readonly deviceBurst?: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -56,12 +61,16 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       return port === undefined ? shard : {...shard, rw: {host: '127.0.0.1', port}};
     }),
   };
+  const slotMapFile = join(databases.secretsDir, 'slot-map.json');
+  const slotMap = databases.shards.slotMap.known();
+  if (options.savedSlotMap && slotMap !== undefined) await writeFile(slotMapFile, encodeSlotMap(slotMap));
   const shards = await life.own(
     'shards of the API',
     () =>
       openShards({
         topology: {current: () => topology, onChange: () => () => undefined},
         secretsDir: databases.secretsDir,
+        slotMapFile,
         applicationName: 'test-device-api',
         log,
         metrics: new Registry(),

@@ -1,0 +1,46 @@
+import {readFile} from 'node:fs/promises';
+import {SLOTS} from '@pisync/contract/slots';
+import {z} from 'zod';
+import {AppError} from '../errors/app-error.ts';
+
+/** A slot map as somebody has read it. An old one is safe: a shard that does not own a slot says so. */
+export interface KnownSlotMap {
+  /** Sum of all epochs. */
+  readonly version: number;
+  /** By slot. */
+  readonly shards: readonly number[];
+}
+
+/** Neighbours mostly live together, so runs of a length and a shard are a hundredth of the list. */
+const savedSchema = z.object({
+  version: z.int().min(0),
+  runs: z.array(z.tuple([z.int().min(1).max(SLOTS), z.int().min(0)])),
+});
+
+/** As JSON of some hundred bytes. */
+export const encodeSlotMap = ({version, shards}: KnownSlotMap): string => {
+  const runs: [length: number, shard: number][] = [];
+  for (const shard of shards) {
+    const last = runs.at(-1);
+    if (last?.[1] === shard) last[0] += 1;
+    else runs.push([1, shard]);
+  }
+  return JSON.stringify({version, runs});
+};
+
+/** @throws what a text throws that is no slot map. */
+export const decodeSlotMap = (text: string): KnownSlotMap => {
+  const {version, runs} = savedSchema.parse(JSON.parse(text));
+  const shards = runs.flatMap(([length, shard]) => new Array<number>(length).fill(shard));
+  if (shards.length !== SLOTS) throw new AppError('unavailable', `a saved slot map has ${shards.length} slots`);
+  return {version, shards};
+};
+
+/** Undefined where there is none, or another release wrote it in a way that this one cannot read. */
+export const readSavedSlotMap = async (path: string): Promise<KnownSlotMap | undefined> => {
+  try {
+    return decodeSlotMap(await readFile(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+};
