@@ -19,7 +19,7 @@ export const SECRET_KEYS = {
   rabbitmq: {username: 'username', password: 'password', erlangCookie: 'erlang-cookie'},
   /** Folder `redis`. */
   redis: {password: 'password'},
-  /** Folder `bootstrap`, for migration jobs: the first administrator's token and the first enrolment token. */
+  /** Folder `bootstrap`: the administrator's token, for admin-api, and the enrolment token, for device-api. They stand nowhere else. */
   bootstrap: {adminToken: 'admin-token', enrolmentToken: 'enrolment-token'},
   /** Folder `signing`, for admin-api: 32 random bytes in base64url that sign cursors and sessions. */
   signing: {key: 'key'},

@@ -5,7 +5,6 @@ import {createServer} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
-import {type BootstrapTokens, seedBootstrapTokens} from '@pisync/core/shards/provision';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {until} from '@pisync/core/testing/until';
 import {seedDevices} from './testing/seed.ts';
@@ -13,7 +12,7 @@ import {redisUrl} from './testing/test-redis.ts';
 import {openTestBroker, type TestBroker} from './testing/test-broker.ts';
 
 const MAIN = new URL('./main.ts', import.meta.url);
-const TOKENS: BootstrapTokens = {adminToken: 'first-admin', enrolmentToken: 'first-device'};
+const TOKENS = {adminToken: 'first-admin', enrolmentToken: 'first-device'};
 
 let region: TestShards;
 let broker: TestBroker;
@@ -31,7 +30,6 @@ const freePort = async (): Promise<number> => {
 beforeAll(async () => {
   region = await createTestShards({shards: 2});
   await seedDevices(region.shards, 3);
-  await seedBootstrapTokens(region.shards.control('job'), TOKENS);
   broker = openTestBroker(2);
   folder = await mkdtemp(join(tmpdir(), 'pisync-admin-api-'));
   const redis = redisUrl();
@@ -50,6 +48,7 @@ beforeAll(async () => {
   };
   await secret('rabbitmq', 'username', username);
   await secret('rabbitmq', 'password', password);
+  await secret('bootstrap', 'admin-token', TOKENS.adminToken);
   await secret('signing', 'key', Buffer.alloc(32, 9).toString('base64url'));
   await mkdir(join(folder, 'page'));
   await writeFile(join(folder, 'page', 'index.html'), '<!doctype html><title>PiSync</title>');

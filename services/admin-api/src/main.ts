@@ -10,13 +10,14 @@ import {describeError} from '@pisync/core/errors/app-error';
 import {startHttpServer} from '@pisync/core/http/http-server';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
+import {createSecretToken} from '@pisync/core/secrets/secret-token';
 import {openSecrets} from '@pisync/core/secrets/secrets';
 import {apiRoutes} from './api.ts';
 import {createApp} from './app.ts';
 import {adminApiConfig} from './config.ts';
 import {readStaticFiles, type StaticFiles} from './page/static-files.ts';
 import {createFanOut} from './paging/fan-out.ts';
-import {cacheApiTokens} from './sessions/api-tokens.ts';
+import {cacheApiTokens, withAdminToken} from './sessions/api-tokens.ts';
 import {createAuthenticator} from './sessions/authenticate.ts';
 import {createRateLimiter} from './sessions/rate-limit.ts';
 import {createSigner} from './signing/signer.ts';
@@ -70,9 +71,12 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
 
   const limiter = (callsPerMinute: number) => createRateLimiter({callsPerMinute, now, maxKeys: MAX_REMEMBERED});
   const authenticator = createAuthenticator({
-    tokens: cacheApiTokens(
-      {find: (hash) => findApiToken(shards, Buffer.from(hash, 'hex'))},
-      {now, freshMs: TOKEN_FRESH_MS, staleMs: TOKEN_STALE_MS, maxEntries: MAX_REMEMBERED},
+    tokens: withAdminToken(
+      cacheApiTokens(
+        {find: (hash) => findApiToken(shards, Buffer.from(hash, 'hex'))},
+        {now, freshMs: TOKEN_FRESH_MS, staleMs: TOKEN_STALE_MS, maxEntries: MAX_REMEMBERED},
+      ),
+      createSecretToken({secrets, key: 'adminToken', now}),
     ),
     signer,
     now,

@@ -52,6 +52,21 @@ describe('enrolment', () => {
   });
 });
 
+test('the enrolment token of the Secret lets in, until another stands there', async () => {
+  const enrol = (enrolmentToken: string) =>
+    api.call(
+      'POST',
+      '/v1/enroll',
+      {},
+      JSON.stringify({hardwareId: randomUUID(), secret: randomBytes(32).toString('base64url'), enrolmentToken}),
+    );
+  await api.putSecretToken('first-token');
+  await until('the first token', async () => (await enrol('first-token')).status === 200);
+  await api.putSecretToken('second-token');
+  await until('the second token', async () => (await enrol('second-token')).status === 200);
+  expect((await enrol('first-token')).status).toBe(401);
+}, 60_000);
+
 describe('a batch', () => {
   test('is answered after it is in a queue, whole and with what a worker needs', async () => {
     await api.drain(0);

@@ -5,6 +5,8 @@ import {brokerNames} from '@pisync/core/broker/names';
 import type {ConfigOf} from '@pisync/core/config/config';
 import {AppError} from '@pisync/core/errors/app-error';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
+import {createSecretToken} from '@pisync/core/secrets/secret-token';
+import {openSecrets} from '@pisync/core/secrets/secrets';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
 import {deviceApiConfig} from './config.ts';
 import {startDeviceApi} from './service.ts';
@@ -41,6 +43,7 @@ const serve = async (service: Service<ConfigOf<typeof deviceApiConfig>>): Promis
     config,
     topology: topology.current,
     shards,
+    secretToken: createSecretToken({secrets: openSecrets(config.secretsDir), key: 'enrolmentToken', now}),
     cache,
     publisher,
     names,

@@ -9,6 +9,7 @@ import {touchLastSeen} from '@pisync/core/devices/last-seen';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type HttpServer, startHttpServer} from '@pisync/core/http/http-server';
 import type {Lifecycle} from '@pisync/core/lifecycle/lifecycle';
+import type {SecretToken} from '@pisync/core/secrets/secret-token';
 import type {Shards} from '@pisync/core/shards/shards';
 import type {Logger} from '@pisync/core/telemetry/logger';
 import type {Tracer} from '@pisync/core/telemetry/tracing';
@@ -38,6 +39,8 @@ export interface DeviceApiOptions {
   >;
   readonly topology: () => Topology;
   readonly shards: Shards;
+  /** The enrolment token of the Secret. */
+  readonly secretToken: SecretToken;
   readonly cache: Cache;
   readonly publisher: Publisher;
   readonly names: BrokerNames;
@@ -63,7 +66,7 @@ const WARM_UP_MS = 3000;
 
 /** Puts the parts together and serves; what it opens is closed with `life`. */
 export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpServer> => {
-  const {config, topology, shards, cache, publisher, names, partitions} = options;
+  const {config, topology, shards, secretToken, cache, publisher, names, partitions} = options;
   const {log, registry, tracer, life, lagMs, wallClock, now, random} = options;
   const onShardFault = (error: unknown): void => log.debug({reason: describeError(error)}, 'a shard did not answer');
 
@@ -112,6 +115,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       shards,
       keys: createDeviceKeys(shards),
       credentials,
+      secretToken,
       region: () => topology().region,
       fromShard,
       admission,

@@ -63,7 +63,7 @@ export const deviceApiDeployment = (context: RegionContext): Desired => {
   return scaled(
     context,
     deployment(context, context.names.deviceApi, 'device-api', ROLL, {
-      ...servicePod(context, {command: 'device-api', secrets: ['rabbitmq', 'redis'], ...tier}),
+      ...servicePod(context, {command: 'device-api', secrets: ['rabbitmq', 'redis', 'enrolment-token'], ...tier}),
       ports: [httpPort, opsPort],
     }),
     tier,
@@ -75,7 +75,7 @@ export const adminApiDeployment = (context: RegionContext): Desired => {
   return scaled(
     context,
     deployment(context, context.names.adminApi, 'admin-api', ROLL, {
-      ...servicePod(context, {command: 'admin-api', secrets: ['rabbitmq', 'redis', 'signing'], ...tier}),
+      ...servicePod(context, {command: 'admin-api', secrets: ['rabbitmq', 'redis', 'signing', 'admin-token'], ...tier}),
       ports: [httpPort, opsPort],
     }),
     tier,

@@ -43,7 +43,7 @@ export const migrationJob = (context: RegionContext, shardId: number): Desired =
           ...servicePod(context, {
             command: 'migrate',
             args: ['--shard', String(shardId)],
-            secrets: ['bootstrap'],
+            secrets: [],
             resources: RESOURCES,
             logLevel: keeper.logLevel,
           }),

@@ -13,7 +13,7 @@ import {shardIds, topologyOf} from './topology.ts';
 const SERVICE_UID = 10_001;
 
 /** Folders below the mount point of Secrets, besides the shards'. */
-type SecretFolder = 'rabbitmq' | 'redis' | 'bootstrap' | 'signing';
+type SecretFolder = 'rabbitmq' | 'redis' | 'admin-token' | 'enrolment-token' | 'signing';
 
 interface ServicePod {
   readonly command: Command;
@@ -29,17 +29,21 @@ interface SecretSource {
   readonly name: string;
   readonly folder: string;
   readonly keys: readonly string[];
+  /** Read again while the process runs. */
+  readonly followed?: true;
 }
 
 const secretSources = (context: RegionContext, folders: readonly SecretFolder[]): readonly SecretSource[] => {
   const {names} = context;
   const {rabbitmq, redis, bootstrap, signing, shard} = SECRET_KEYS;
-  const others: Readonly<Record<SecretFolder, Omit<SecretSource, 'folder'>>> = {
+  const others: Readonly<Record<SecretFolder, SecretSource>> = {
     // Not the cookie: with it one could run code in the broker.
-    rabbitmq: {name: names.rabbitmq, keys: [rabbitmq.username, rabbitmq.password]},
-    redis: {name: names.redis, keys: [redis.password]},
-    bootstrap: {name: names.bootstrap, keys: [bootstrap.adminToken, bootstrap.enrolmentToken]},
-    signing: {name: names.signing, keys: [signing.key]},
+    rabbitmq: {name: names.rabbitmq, folder: 'rabbitmq', keys: [rabbitmq.username, rabbitmq.password]},
+    redis: {name: names.redis, folder: 'redis', keys: [redis.password]},
+    // Each service the token that it compares with; both are followed, so another one is no reason for a restart.
+    'admin-token': {name: names.bootstrap, folder: 'bootstrap', keys: [bootstrap.adminToken], followed: true},
+    'enrolment-token': {name: names.bootstrap, folder: 'bootstrap', keys: [bootstrap.enrolmentToken], followed: true},
+    signing: {name: names.signing, folder: 'signing', keys: [signing.key]},
   };
   return [
     ...shardIds(context).map((id) => ({
@@ -47,7 +51,7 @@ const secretSources = (context: RegionContext, folders: readonly SecretFolder[])
       folder: shardSecretFolder(id),
       keys: [shard.username, shard.password],
     })),
-    ...folders.map((folder) => ({folder, ...others[folder]})),
+    ...folders.map((folder) => others[folder]),
   ];
 };
 
@@ -99,7 +103,10 @@ export const servicePod = (
     command: ['node', '/app/main.mjs', service.command, ...(service.args ?? [])],
     env: environment(context, service),
     resources: service.resources,
-    configHash: hashOf([topologyOf(context), sources.map(({name}) => context.children.secret(name))]),
+    configHash: hashOf([
+      topologyOf(context),
+      sources.flatMap(({name, followed}) => (followed ? [] : [context.children.secret(name)])),
+    ]),
     userId: SERVICE_UID,
     volumes: [
       configMapVolume('topology', dirname(FILES.topology), context.names.topology),

@@ -1,4 +1,5 @@
-import {type Role, tokenHash} from '@pisync/core/devices/tokens';
+import {BOOTSTRAP, type Role, tokenHash} from '@pisync/core/devices/tokens';
+import type {SecretToken} from '@pisync/core/secrets/secret-token';
 
 export interface ApiToken {
   readonly name: string;
@@ -66,3 +67,9 @@ export const cacheApiTokens = (tokens: Pick<ApiTokens, 'find'>, options: CachedT
     },
   };
 };
+
+/** The administrator's token of the Secret goes before those of the control schema; no cache and no database keeps one that was replaced. */
+export const withAdminToken = (tokens: ApiTokens, admin: SecretToken): ApiTokens => ({
+  remembers: (hash) => admin.matched(hash) || tokens.remembers(hash),
+  find: async (hash) => ((await admin.matches(hash)) ? {name: BOOTSTRAP, role: 'admin'} : tokens.find(hash)),
+});

@@ -1,6 +1,5 @@
 import {initialShardOf, SLOTS} from '@pisync/contract/slots';
 import type pg from 'pg';
-import {tokenHash} from '../devices/tokens.ts';
 import {type SlotMapRow} from './slot-map.ts';
 
 /** Fills an empty slot map for a new region; a map that exists is never touched, whatever the number of shards is now. */
@@ -35,23 +34,4 @@ export const seedSlotOwner = async (pool: pg.Pool, shardId: number, map: readonl
       map.map(({epoch}) => epoch),
     ],
   );
-};
-
-export interface BootstrapTokens {
-  readonly adminToken: string;
-  readonly enrolmentToken: string;
-}
-
-/** Lets the first administrator and the first devices in. A token that was revoked stays revoked. */
-export const seedBootstrapTokens = async (
-  control: pg.Pool,
-  {adminToken, enrolmentToken}: BootstrapTokens,
-): Promise<void> => {
-  await control.query(
-    `insert into control.api_token (token_hash, name, role) values ($1, 'bootstrap', 'admin') on conflict do nothing`,
-    [tokenHash(adminToken)],
-  );
-  await control.query('insert into control.enrolment_token (token_hash) values ($1) on conflict do nothing', [
-    tokenHash(enrolmentToken),
-  ]);
 };

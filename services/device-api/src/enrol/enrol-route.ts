@@ -6,6 +6,7 @@ import type {DeviceKeys} from '@pisync/core/devices/device-keys';
 import {findEnrolmentToken, tokenHash} from '@pisync/core/devices/tokens';
 import {AppError} from '@pisync/core/errors/app-error';
 import {readBody} from '@pisync/core/http/read-body';
+import type {SecretToken} from '@pisync/core/secrets/secret-token';
 import type {Shards} from '@pisync/core/shards/shards';
 import {bearerToken, formatCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
@@ -20,6 +21,8 @@ export interface EnrolRouteOptions {
   readonly shards: Shards;
   readonly keys: DeviceKeys;
   readonly credentials: CredentialStore;
+  /** The enrolment token of the Secret. */
+  readonly secretToken: SecretToken;
   readonly region: () => string;
   /** Turns a database's error into one that the caller is told. */
   readonly fromShard: FromShard;
@@ -32,18 +35,21 @@ const BODY_LIMITS = {maxBytes: 16 * 1024, maxInflatedBytes: 16 * 1024, timeoutMs
 /** A fleet enrols with one token; a revoked one works this much longer, an unknown one is not asked for again this long. */
 const TOKEN_TTL_MS = 5_000;
 const MAX_TOKENS = 10_000;
+/** Of devices that enrol with the token of the Secret. */
+const SECRET_TOKEN_GROUP = 'default';
 
 /**
  * `POST /v1/enroll`. The device makes its secret, so a lost answer is repeated by asking again: the same secret changes
  * nothing, another one means that the card was re-imaged and gets a new epoch.
  */
 export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
-  const {shards, keys, credentials, region, fromShard, admission, now} = options;
+  const {shards, keys, credentials, secretToken, region, fromShard, admission, now} = options;
   const tokens = createLru<{readonly group: string | undefined}>(MAX_TOKENS, now);
 
   const groupOf = async (token: string): Promise<string> => {
     const hash = tokenHash(token);
     const key = hash.toString('hex');
+    if (await secretToken.matches(key)) return SECRET_TOKEN_GROUP;
     let known = tokens.get(key);
     if (known === undefined) {
       known = {group: (await fromShard(findEnrolmentToken(shards, hash)))?.group};

@@ -1,5 +1,5 @@
 import {createHash, randomBytes, randomUUID} from 'node:crypto';
-import {writeFile} from 'node:fs/promises';
+import {mkdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {connect} from 'amqplib';
 import {pino} from 'pino';
@@ -13,6 +13,8 @@ import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/na
 import {openCache} from '@pisync/core/cache/cache';
 import {createLifecycle} from '@pisync/core/lifecycle/lifecycle';
 import type {Tracer} from '@pisync/core/telemetry/tracing';
+import {createSecretToken} from '@pisync/core/secrets/secret-token';
+import {openSecrets} from '@pisync/core/secrets/secrets';
 import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {openShards} from '@pisync/core/shards/shards';
 import {createTestShards} from '@pisync/core/testing/test-shards';
@@ -153,6 +155,11 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     },
     topology: () => topology,
     shards,
+    secretToken: createSecretToken({
+      secrets: openSecrets(databases.secretsDir),
+      key: 'enrolmentToken',
+      now: () => performance.now(),
+    }),
     cache,
     publisher,
     names,
@@ -190,6 +197,11 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     call,
     cache,
     databases,
+    /** Replaces the enrolment token of the Secret. */
+    async putSecretToken(value: string): Promise<void> {
+      await mkdir(join(databases.secretsDir, 'bootstrap'), {recursive: true});
+      await writeFile(join(databases.secretsDir, 'bootstrap', 'enrolment-token'), value);
+    },
     token,
     port: server.port,
     publisher,
