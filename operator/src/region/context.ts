@@ -51,14 +51,15 @@ export const contextOf = (
   children: Children,
 ): RegionContext => {
   const {images} = spec;
-  const service = spec.version === undefined ? release.images.service : withTag(release.images.service, spec.version);
+  const tagged = spec.version === undefined ? release.images.service : withTag(release.images.service, spec.version);
+  const service = images.service ?? withRegistry(tagged, images.registry);
   return {
     name,
     namespace,
     spec,
-    names: namesOf(name),
+    names: namesOf(name, service),
     images: {
-      service: images.service ?? withRegistry(service, images.registry),
+      service,
       postgres: images.postgres ?? withRegistry(release.images.postgres, images.registry),
       rabbitmq: images.rabbitmq ?? withRegistry(release.images.rabbitmq, images.registry),
       redis: images.redis ?? withRegistry(release.images.redis, images.registry),

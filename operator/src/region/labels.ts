@@ -17,7 +17,7 @@ export const MANAGED_BY = 'app.kubernetes.io/managed-by';
 export const MANAGER = 'pisync-operator';
 export const INSTANCE = 'app.kubernetes.io/instance';
 export const COMPONENT = 'app.kubernetes.io/component';
-const SHARD = 'pisync.io/shard';
+export const SHARD = 'pisync.io/shard';
 
 /** On a workload: hash of its pod template as the operator last wrote it. */
 export const REVISION = 'pisync.io/revision';

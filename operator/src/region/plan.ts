@@ -49,7 +49,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   const context = contextOf(region, verdict.spec, release, children);
   const progress = progressOf(context);
   const told = judgeFacts(region.name, children, factsAgeMs);
-  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, gatewayApi, routeProblem, now})}));
+  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, gatewayApi, routeProblem})}));
   const components: readonly ComponentPlan[] = [
     ...built.map(({name, wanted, surplus}) => ({
       name,

@@ -1,5 +1,6 @@
 import {type StatelessTier} from '../api/v1alpha1/tiers.ts';
 import {type Desired} from '../kube/controller.ts';
+import {type ObjectRef, refOf} from '../kube/object.ts';
 import {type Job, type Workload} from './children.ts';
 import {type RegionContext} from './context.ts';
 import {isWritten} from './engines/engine.ts';
@@ -10,7 +11,7 @@ import {KINDS} from './kinds.ts';
 import {REVISION, ROLLED_OUT} from './labels.ts';
 import {floorOf} from './manifests/autoscaler.ts';
 import {adminApiDeployment, deviceApiDeployment, keeperDeployment, workerDeployment} from './manifests/deployment.ts';
-import {isVolumeReplaced, migrationJob} from './manifests/migration-job.ts';
+import {isComplete, isFailed, isVolumeReplaced, migrationJob, otherJobs, recordOf} from './manifests/migration-job.ts';
 import {secretNames} from './manifests/secrets.ts';
 import {shardIds} from './manifests/topology.ts';
 
@@ -39,9 +40,10 @@ export interface MigrationProgress {
   readonly live: Job | undefined;
   readonly written: boolean;
   readonly state: MigrationState;
-  readonly uid: string | undefined;
-  /** Since when it has failed. */
-  readonly failedAt: Date | undefined;
+  /** Name of the Job that tells which volume was migrated. */
+  readonly record: string;
+  /** Jobs of other images for this shard. */
+  readonly others: readonly {readonly ref: ObjectRef; readonly complete: boolean}[];
 }
 
 /** Where a region is between nothing and running. Decisions (plan.ts) and descriptions (status.ts) are both made from it. */
@@ -108,22 +110,18 @@ const tierProgress = (context: RegionContext, desired: Desired, tier: StatelessT
 const migrationProgress = (context: RegionContext, shardId: number): MigrationProgress => {
   const desired = migrationJob(context, shardId);
   const live = context.children.job(desired.manifest.metadata.name);
-  const has = (type: string) => live?.status.conditions.find((item) => item.type === type && item.status === 'True');
-  const failed = has('Failed');
+  const record = recordOf(context, shardId);
   const state = (): MigrationState => {
-    if (live === undefined) return 'absent';
-    if (has('Complete') !== undefined) return isVolumeReplaced(context, shardId) ? 'replaced' : 'complete';
-    return failed === undefined ? 'running' : 'failed';
+    if (isComplete(context.children.job(record)) && isVolumeReplaced(context, shardId)) return 'replaced';
+    if (live === undefined || live.metadata.deletionTimestamp !== undefined) return 'absent';
+    if (isComplete(live)) return 'complete';
+    return isFailed(live) ? 'failed' : 'running';
   };
-  return {
-    shardId,
-    desired,
-    live,
-    written: isWritten(desired, live),
-    state: state(),
-    uid: live?.metadata.uid,
-    failedAt: failed?.lastTransitionTime === undefined ? undefined : new Date(failed.lastTransitionTime),
-  };
+  const others = otherJobs(context, shardId).map((object) => {
+    const complete = isComplete(context.children.job(object.metadata.name));
+    return {ref: refOf(object), complete};
+  });
+  return {shardId, desired, live, written: isWritten(desired, live), state: state(), record, others};
 };
 
 export const progressOf = (context: RegionContext): Progress => {

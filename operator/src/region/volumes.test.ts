@@ -4,7 +4,7 @@ import {brokenLaws} from './testing/status-laws.ts';
 
 const MINIMAL = {region: 'eu-west', postgres: {shards: 1}};
 const CLAIM = 'data-eu-pg-0-0';
-const JOB = 'eu-migrate-0-v1';
+const JOB = 'eu-migrate-0-v1-92a6c1';
 
 /** As the StatefulSet's controller makes it; `capacity` once a volume is bound to it. */
 const setClaim = (region: SimulatedRegion, uid: string, requested: string, capacity?: string): void => {
@@ -76,4 +76,23 @@ test('a shard whose volume was replaced waits for a person and is migrated again
   region.settle();
   expect(stalled(region)?.reason).toBe('VolumeReplaced');
   for (const {status, generation} of region.statuses) expect(brokenLaws(status, generation)).toEqual([]);
+});
+
+test('another image migrates no volume that was replaced', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  setClaim(region, 'first', '10Gi', '10Gi');
+  region.settle();
+  region.objects.delete(`batch/v1/Job/sync/${JOB}`);
+  region.settle();
+  region.completeJobs();
+  region.settle();
+  setClaim(region, 'second', '10Gi', '10Gi');
+  region.change({version: '1.2.4'});
+  region.settle();
+  expect(region.names('Job')).toEqual([JOB]);
+  expect(stalled(region)?.message).toContain(`kubectl delete job/${JOB}`);
+  region.objects.delete(`batch/v1/Job/sync/${JOB}`);
+  region.settle();
+  expect(region.names('Job')).toHaveLength(1);
+  expect(region.names('Job')).not.toContain(JOB);
 });

@@ -13,11 +13,11 @@ export const schemaMigrated = ({context, progress: {migrations}}: ConditionInput
   if (complete === migrations.length) return holds(TYPE, 'Migrated', counted);
   const replaced = migrations.find(({state}) => state === 'replaced');
   if (replaced !== undefined) {
-    const {shardId, desired} = replaced;
+    const {shardId, record} = replaced;
     return fails(
       TYPE,
       VOLUME_REPLACED,
-      `shard ${shardId} has another volume than the one that was migrated. Restore its data if there is a backup; then, or to begin without any, kubectl delete job/${desired.manifest.metadata.name}`,
+      `shard ${shardId} has another volume than the one that was migrated. Restore its data if there is a backup; then, or to begin without any, kubectl delete job/${record}`,
     );
   }
   const failed = migrations.find(({state}) => state === 'failed');

@@ -1,20 +1,46 @@
 import {type Desired} from '../../kube/controller.ts';
+import {type KubeObject} from '../../kube/object.ts';
+import {type Job} from '../children.ts';
 import {type RegionContext} from '../context.ts';
 import {withRevision} from '../engines/engine.ts';
 import {KINDS} from '../kinds.ts';
-import {metadataOf, VOLUME} from '../labels.ts';
+import {COMPONENT, metadataOf, SHARD, VOLUME} from '../labels.ts';
 import {podTemplate, templateSpec} from './pod.ts';
 import {servicePod} from './service-pod.ts';
 
 const RESOURCES = {requests: {cpu: '50m', memory: '128Mi'}, limits: {memory: '512Mi'}};
 
+/** Jobs of other images for the same shard. A complete one tells which volume it has migrated until another has done the same. */
+export const otherJobs = ({children, names}: RegionContext, shardId: number): readonly KubeObject[] =>
+  children.all.filter(
+    ({kind, metadata: {name, labels}}) =>
+      kind === KINDS.job.kind &&
+      labels?.[COMPONENT] === 'migration' &&
+      labels[SHARD] === String(shardId) &&
+      name !== names.migration(shardId),
+  );
+
+const jobHas = (job: Job | undefined, type: string): boolean =>
+  job?.status.conditions.some((condition) => condition.type === type && condition.status === 'True') === true;
+
+export const isComplete = (job: Job | undefined): boolean => jobHas(job, 'Complete');
+export const isFailed = (job: Job | undefined): boolean => jobHas(job, 'Failed');
+
+/** Name of the Job that tells which volume of the shard has been migrated, if there is one. */
+export const recordOf = (context: RegionContext, shardId: number): string => {
+  const {children, names} = context;
+  const own = names.migration(shardId);
+  const others = otherJobs(context, shardId).map(({metadata}) => metadata.name);
+  return children.job(own) === undefined ? (others.find((name) => isComplete(children.job(name))) ?? own) : own;
+};
+
 /**
  * The claim whose volume a shard's Job has migrated, or is going to: written down when the Job is made, and never changed with the claim. Undefined
  * while the claim is not seen.
  */
-const migratedVolume = ({children, names}: RegionContext, shardId: number): string | undefined =>
-  children.job(names.migration(shardId))?.metadata.annotations[VOLUME] ??
-  children.volume(names.shardVolume(shardId))?.uid;
+const migratedVolume = (context: RegionContext, shardId: number): string | undefined =>
+  context.children.job(recordOf(context, shardId))?.metadata.annotations[VOLUME] ??
+  context.children.volume(context.names.shardVolume(shardId))?.uid;
 
 /** Whether the shard has another volume now than the one that its Job has migrated. */
 export const isVolumeReplaced = (context: RegionContext, shardId: number): boolean => {
@@ -22,7 +48,7 @@ export const isVolumeReplaced = (context: RegionContext, shardId: number): boole
   return now !== undefined && now !== migratedVolume(context, shardId);
 };
 
-/** Brings one shard to the schema that this release needs. Its name carries the schema's version: a new version is a new Job. */
+/** Brings one shard to the schema that the image of the services needs. */
 export const migrationJob = (context: RegionContext, shardId: number): Desired => {
   const volume = migratedVolume(context, shardId);
   const annotations = volume === undefined ? {} : {[VOLUME]: volume};

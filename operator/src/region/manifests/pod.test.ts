@@ -86,7 +86,7 @@ describe('the user of a pod', () => {
     ['StatefulSet', 'eu-rabbitmq'],
     ['Deployment', 'eu-redis'],
     ['Deployment', 'eu-device-api'],
-    ['Job', 'eu-migrate-0-v1'],
+    ['Job', 'eu-migrate-0-v1-92a6c1'],
   ])('is left to the platform, in %s %s', (kind, name) => {
     const {spec} = template(regionOf({common: {userIds: 'Platform'}}), kind, name);
     expect(spec).toMatchObject({securityContext: {runAsNonRoot: true, seccompProfile: {type: 'RuntimeDefault'}}});
