@@ -69,9 +69,9 @@ describe('what the keeper has tried', () => {
     region.factsAgeMs = FACTS_LAST_MS;
     region.pass();
     for (const type of ['DatabaseReady', 'BrokerReady', 'CacheReady']) {
-      expect(condition(region, type)).toMatchObject({status: 'Unknown', reason: 'NotReported'});
+      expect(condition(region, type)).toMatchObject({status: 'Unknown', reason: 'KeeperSilent'});
     }
-    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'NotReported'});
+    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'KeeperSilent'});
     expect(region.next).toEqual({kind: 'on-change'});
     region.factsAgeMs = 0;
     region.pass();
@@ -105,7 +105,7 @@ describe('without what the keeper has tried', () => {
     expect(region.next).toEqual({kind: 'after', delayMs: FACTS_LAST_MS});
     region.factsAgeMs = FACTS_LAST_MS;
     region.pass();
-    expect(condition(region, 'DatabaseReady')).toMatchObject({status: 'Unknown', reason: 'NotReported'});
+    expect(condition(region, 'DatabaseReady')).toMatchObject({status: 'Unknown', reason: 'KeeperSilent'});
     region.facts = fresh();
     region.factsAgeMs = 0;
     region.pass();
@@ -160,10 +160,18 @@ describe('the age of facts', () => {
 
   test('is endless for an operator that starts where another had given up, until they change', () => {
     const ages = new FactsAges(new FakeClock());
-    const condition = {type: 'DatabaseReady', status: 'Unknown', reason: 'NotReported', message: 'm'};
+    const condition = {type: 'DatabaseReady', status: 'Unknown', reason: 'KeeperSilent', message: 'm'};
     const conditions = [{...condition, lastTransitionTime: '2026-03-01T12:00:00Z'}];
     const region = regionOf('one', {conditions});
     expect(ages.ageMs(region, told('2026-03-01T12:00:00Z'), [])).toBe(Infinity);
     expect(ages.ageMs(region, told('2026-03-01T12:01:00Z'), [])).toBe(0);
+  });
+
+  test('is none for an operator that starts, whatever else has not reported', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    expect(condition(region, 'AutoscalingActive')).toMatchObject({status: 'Unknown'});
+    expect(new FactsAges(new FakeClock()).ageMs(regionOf('one', region.status), told('2026-03-01T12:00:00Z'), [])).toBe(
+      0,
+    );
   });
 });

@@ -13,7 +13,7 @@ import {type Region} from './region.ts';
 export const FACTS_LAST_MS = 120_000;
 
 /** The reason of conditions that would need facts and have only old ones. */
-export const NOT_REPORTED = 'NotReported';
+export const KEEPER_SILENT = 'KeeperSilent';
 
 /**
  * What the region says of itself, and whether that counts.
@@ -95,4 +95,4 @@ export class FactsAges {
 }
 
 const hadGivenUp = ({status}: Region): boolean =>
-  status.conditions?.some(({reason}) => reason === NOT_REPORTED) === true;
+  status.conditions?.some(({reason}) => reason === KEEPER_SILENT) === true;

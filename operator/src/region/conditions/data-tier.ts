@@ -1,5 +1,5 @@
 import {type ProbeFact} from '@pisync/contract/facts';
-import {NOT_REPORTED} from '../facts.ts';
+import {KEEPER_SILENT} from '../facts.ts';
 import {type Component} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type WorkloadProgress} from '../progress.ts';
@@ -21,7 +21,7 @@ const refuted = (
   if (standing === 'stale') {
     return unknown(
       type,
-      NOT_REPORTED,
+      KEEPER_SILENT,
       `${counted}, but nothing was tried for two minutes: the keeper says nothing; see kubectl logs deployment/${context.names.keeper}`,
     );
   }

@@ -1,6 +1,6 @@
 import {type Outcome} from '../../kube/controller.ts';
 import {describeKey} from '../../kube/object.ts';
-import {NOT_REPORTED} from '../facts.ts';
+import {KEEPER_SILENT} from '../facts.ts';
 import {type Progress, type WorkloadProgress} from '../progress.ts';
 import {COMPONENT} from '../labels.ts';
 import {problemOf} from '../problems.ts';
@@ -84,7 +84,7 @@ export const summaryOf = (
     ({type, status}) => (NEEDED.has(type) && status !== 'True') || (status === 'False' && !INFORMATIVE.has(type)),
   );
   // That nothing is known is the consequence of something else, where something else is lacking.
-  const lacking = lacks.find(({reason}) => reason !== NOT_REPORTED) ?? lacks[0];
+  const lacking = lacks.find(({reason}) => reason !== KEEPER_SILENT) ?? lacks[0];
   if (lacking !== undefined) return reconciling(lacking.reason, lacking.message);
 
   const unfinished = changed(outcome)[0];
