@@ -18,7 +18,7 @@ export default defineConfig(
       eqeqeq: 'error',
     },
   },
-  {files: ['scripts/**', '**/*.test.ts', 'test/**'], rules: {'no-console': 'off'}},
+  {files: ['scripts/**', '**/*.test.ts', 'test/**', 'charts/**'], rules: {'no-console': 'off'}},
   {files: ['**/*.mjs', '**/*.cjs', '**/*.js'], extends: [tseslint.configs.disableTypeChecked]},
   prettier,
 );

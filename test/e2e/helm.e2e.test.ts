@@ -2,7 +2,14 @@ import {beforeAll, describe, expect, test} from '@jest/globals';
 import {join} from 'node:path';
 import {ROOT} from './kit/files.ts';
 import {kubectlIn, type KubeObject} from './kit/kubectl.ts';
-import {helmInstall, OPERATOR_NAMESPACE, operatorDeployment, operatorPods, RELEASE} from './kit/operator.ts';
+import {
+  helmInstall,
+  OPERATOR_NAMESPACE,
+  operatorDeployment,
+  operatorKubectl,
+  operatorPods,
+  RELEASE,
+} from './kit/operator.ts';
 import {dropRegion, readyRegion, untilReady, type Region} from './kit/region.ts';
 import {runOk} from './kit/run.ts';
 import {until} from './kit/until.ts';
@@ -24,6 +31,34 @@ describe('helm', () => {
     for (const chart of ['pisync', 'pisync-region'])
       await runOk(['helm', 'lint', '--strict', join(ROOT, 'charts', chart)]);
   }, 30_000);
+
+  test('helm test passes, and leaves no account behind', async () => {
+    await runOk(['helm', 'test', RELEASE, '-n', OPERATOR_NAMESPACE, '--timeout', '120s'], {timeoutMs: 150_000});
+    const accounts = await operatorKubectl().list('serviceaccounts', 'app.kubernetes.io/name=pisync-operator-test');
+    expect(accounts).toEqual([]);
+  }, 180_000);
+
+  test.each([
+    ['view', 'get', 'yes'],
+    ['view', 'patch', 'no'],
+    ['edit', 'patch', 'yes'],
+    ['edit', 'create', 'yes'],
+    ['admin', 'delete', 'yes'],
+  ])(
+    'who has the role %s in a namespace: may they %s regions? %s',
+    async (role, verb, answer) => {
+      const {kubectl} = region;
+      const person = `somebody-${role}`;
+      const bound = (await kubectl.list('rolebindings')).some(({metadata}) => metadata.name === person);
+      if (!bound) await kubectl.ok(['create', 'rolebinding', person, `--clusterrole=${role}`, `--user=${person}`]);
+      // The controller manager adds our rules to the role, and the authorizer hears of it, within moments.
+      await until(`${role} may ${verb}: ${answer}`, async () => {
+        const {stdout} = await kubectl.run(['auth', 'can-i', verb, 'pisyncregions.pisync.io', `--as=${person}`]);
+        return stdout.trim() === answer ? true : undefined;
+      });
+    },
+    60_000,
+  );
 
   test('an upgrade of the operator restarts nothing of a region', async () => {
     const before = await podUids();

@@ -2,7 +2,8 @@ import {regionSchema, type SchemaNode} from './crd.ts';
 
 /**
  * Schema of the pisync-region chart's values: the fields of `spec` exactly as in the kind, and the object's own metadata. Helm refuses a wrong value before anything
- * is sent; unknown fields too, so that a misspelled one does not vanish.
+ * is sent; unknown fields too, so that a misspelled one does not vanish. That `region` is missing is said by the chart's template, which can say what to do about it, and
+ * does not fail `helm lint`.
  */
 const closed = (node: SchemaNode): Record<string, unknown> => {
   const {properties, items, additionalProperties, ...rest} = node;
@@ -27,11 +28,13 @@ const texts = (description: string): SchemaNode => ({
 });
 
 export const regionChartValuesSchema = () => {
-  const spec = regionSchema().properties?.['spec'] ?? {};
+  const {required, ...spec} = regionSchema().properties?.['spec'] ?? {};
+  const stillRequired = required?.filter((name) => name !== 'region') ?? [];
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     ...closed({
       ...spec,
+      ...(stillRequired.length === 0 ? {} : {required: stillRequired}),
       properties: {
         ...spec.properties,
         nameOverride: {

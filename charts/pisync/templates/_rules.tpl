@@ -1,0 +1,59 @@
+{{- /* What the operator may do where regions are. Every rule is a call that it makes; no volume and no Secret can be deleted with them. */ -}}
+{{- define "pisync.rules" -}}
+# The regions themselves: the spec is only read.
+- apiGroups: [pisync.io]
+  resources: [pisyncregions]
+  verbs: [list, watch]
+- apiGroups: [pisync.io]
+  resources: [pisyncregions/status]
+  verbs: [patch]
+# Where ownerReferences are protected, being named as a blocking owner needs this.
+- apiGroups: [pisync.io]
+  resources: [pisyncregions/finalizers]
+  verbs: [update]
+# Children that are never deleted but with their region, by the garbage collector.
+- apiGroups: ['']
+  resources: [services, secrets, serviceaccounts]
+  verbs: [get, list, watch, create, patch]
+# `update` because a right can only be given (to a region's keeper) by who has it.
+- apiGroups: ['']
+  resources: [configmaps]
+  verbs: [get, list, watch, create, update, patch]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [get, list, watch, create, patch]
+# Children that come and go with the spec.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies, ingresses]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [get, list, watch, create, patch, delete]
+# Volumes are grown, never made or deleted.
+- apiGroups: ['']
+  resources: [persistentvolumeclaims]
+  verbs: [get, list, watch, patch]
+# To say why something does not run.
+- apiGroups: ['']
+  resources: [pods]
+  verbs: [list, watch]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+# To say where a route leads. The operator does without where it may not.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways]
+  verbs: [get]
+{{- end }}
