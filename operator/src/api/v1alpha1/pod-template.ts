@@ -122,6 +122,8 @@ export const podTemplate = (tier: string) =>
       securityContext,
     })
     .optional()
-    .describe(`What the pods of ${tier} have besides what the operator gives them. A change restarts them.`);
+    .describe(
+      `What the pods of ${tier} have besides what the operator gives them. A change restarts them; labels and annotations alone do not restart shards, broker and cache, whose pods get them when they restart the next time.`,
+    );
 
 export type PodTemplate = NonNullable<z.output<ReturnType<typeof podTemplate>>>;

@@ -59,7 +59,7 @@ const scaled = (context: RegionContext, desired: Desired, tier: StatelessTier): 
 };
 
 export const deviceApiDeployment = (context: RegionContext): Desired => {
-  const tier = context.spec.deviceApi;
+  const {serviceType: _, serviceAnnotations: __, ...tier} = context.spec.deviceApi;
   return scaled(
     context,
     deployment(context, context.names.deviceApi, 'device-api', ROLL, {
@@ -71,7 +71,7 @@ export const deviceApiDeployment = (context: RegionContext): Desired => {
 };
 
 export const adminApiDeployment = (context: RegionContext): Desired => {
-  const tier = context.spec.adminApi;
+  const {serviceType: _, serviceAnnotations: __, ...tier} = context.spec.adminApi;
   return scaled(
     context,
     deployment(context, context.names.adminApi, 'admin-api', ROLL, {

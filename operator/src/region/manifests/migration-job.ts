@@ -79,6 +79,11 @@ export const migrationJob = (context: RegionContext, shardId: number): Desired =
       },
     },
   };
-  const origin = templateSpec(context, {version, image: images.service, logLevel: keeper.logLevel});
+  const origin = templateSpec(context, {
+    podTemplate: keeper.podTemplate,
+    version,
+    image: images.service,
+    logLevel: keeper.logLevel,
+  });
   return withRevision(desired, {spec: origin, steady: {live}});
 };

@@ -103,3 +103,22 @@ test('a Service is opened to the outside where the spec says so', () => {
   });
   expect(region.find('Service', 'eu-admin-api')).toMatchObject({spec: {type: 'ClusterIP'}});
 });
+
+test('who asks for other pods is seen in the template, who asks for another Service is not', () => {
+  const origin = (spec: Record<string, unknown>, kind: string, name: string) =>
+    regionOf(spec).find(kind, name)?.metadata.annotations?.['pisync.io/spec-revision'];
+  const env = [{name: 'A', value: 'b'}];
+  for (const [tier, kind, name] of [
+    ['postgres', 'StatefulSet', 'eu-pg-0'],
+    ['rabbitmq', 'StatefulSet', 'eu-rabbitmq'],
+    ['redis', 'Deployment', 'eu-redis'],
+    ['deviceApi', 'Deployment', 'eu-device-api'],
+    ['keeper', 'Deployment', 'eu-keeper'],
+  ] as const) {
+    const usual = origin({}, kind, name);
+    expect(origin({[tier]: {podTemplate: {env}}}, kind, name)).not.toBe(usual);
+    expect(origin({common: {userIds: 'Platform'}}, kind, name)).not.toBe(usual);
+  }
+  const balanced = {deviceApi: {serviceType: 'LoadBalancer'}};
+  expect(origin(balanced, 'Deployment', 'eu-device-api')).toBe(origin({}, 'Deployment', 'eu-device-api'));
+});

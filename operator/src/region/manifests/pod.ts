@@ -53,7 +53,7 @@ export const configMapVolume = (name: string, mountPath: string, configMap: stri
 /** The part of a spec that a pod's template is made from: what all templates take, and what this one takes besides. */
 export const templateSpec = ({spec}: RegionContext, own: object): object => {
   const {registry, pullPolicy, pullSecrets} = spec.images;
-  return {registry, pullPolicy, pullSecrets, scheduling: spec.scheduling, ...own};
+  return {registry, pullPolicy, pullSecrets, scheduling: spec.scheduling, userIds: spec.common.userIds, ...own};
 };
 
 /** Passes the `restricted` Pod Security Standard. */

@@ -84,7 +84,12 @@ export const shardStatefulSet = (context: RegionContext, id: number): Desired =>
       },
     },
   };
-  const origin = templateSpec(context, {image: spec.images.postgres, resources, parameters});
+  const origin = templateSpec(context, {
+    podTemplate: spec.postgres.podTemplate,
+    image: spec.images.postgres,
+    resources,
+    parameters,
+  });
   return withRevision(desired, {spec: origin, steady: {live}});
 };
 

@@ -92,7 +92,12 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
       },
     },
   };
-  const origin = templateSpec(context, {image: spec.images.rabbitmq, resources, size: storage.size});
+  const origin = templateSpec(context, {
+    podTemplate: spec.rabbitmq.podTemplate,
+    image: spec.images.rabbitmq,
+    resources,
+    size: storage.size,
+  });
   return withRevision(desired, {spec: origin, steady: {live}});
 };
 

@@ -86,7 +86,12 @@ export const redisDeployment = (context: RegionContext): Desired => {
       },
     },
   };
-  const origin = templateSpec(context, {image: spec.images.redis, resources, maxMemory});
+  const origin = templateSpec(context, {
+    podTemplate: spec.redis.podTemplate,
+    image: spec.images.redis,
+    resources,
+    maxMemory,
+  });
   return withRevision(desired, {spec: origin, steady: {live: children.workload(KINDS.deployment, names.redis)}});
 };
 
