@@ -5,7 +5,9 @@ import {type Applied, type Cluster, type DeletePrecondition, type Desired} from 
 import {type Discovery} from './discovery.ts';
 import {ApiError, isNotFound, Wait} from './errors.ts';
 import {fingerprint} from './fingerprint.ts';
+import {type Identity} from './identity.ts';
 import {describeKey, keyOf, type Key, type Kind, type KubeObject, type ObjectRef} from './object.ts';
+import {type ObjectWriter} from './object-writer.ts';
 import {clean} from './reflector.ts';
 
 export interface ApiClusterOptions {
@@ -13,8 +15,8 @@ export interface ApiClusterOptions {
   readonly discovery: Discovery;
   readonly caches: Caches;
   readonly applier: Applier;
-  /** Field manager of status and finalizers. */
-  readonly manager: string;
+  readonly writer: ObjectWriter;
+  readonly identity: Identity;
 }
 
 /** By then the watch has shown the change. */
@@ -47,7 +49,7 @@ export class ApiCluster implements Cluster {
 
   async read(key: Key, signal: AbortSignal, mode: 'cache' | 'live' = 'cache'): Promise<KubeObject | undefined> {
     const cached = this.#options.caches.get(key);
-    return cached === undefined && mode === 'live' ? this.#options.applier.read(key, signal) : cached;
+    return cached === undefined && mode === 'live' ? this.#options.writer.read(key, signal) : cached;
   }
 
   listOwned(owner: ObjectRef, _signal: AbortSignal): Promise<readonly KubeObject[]> {
@@ -72,7 +74,7 @@ export class ApiCluster implements Cluster {
 
   async applyStatus(object: KubeObject, wanted: unknown, signal: AbortSignal): Promise<'configured' | 'unchanged'> {
     const status = withoutEmptyMaps(wanted);
-    const {client, discovery, caches, manager} = this.#options;
+    const {client, discovery, caches, identity} = this.#options;
     const key = keyOf(object);
     const {uid} = object.metadata;
     const wish = fingerprint(status);
@@ -85,7 +87,7 @@ export class ApiCluster implements Cluster {
       const {body} = await client.send({
         method: 'PATCH',
         path: `${await discovery.objectPath(key, signal)}/status`,
-        query: {fieldManager: `${manager}-status`, force: 'true', fieldValidation: 'Strict'},
+        query: {fieldManager: `${identity.manager}-status`, force: 'true', fieldValidation: 'Strict'},
         contentType: 'application/apply-patch+yaml',
         // The version keeps it from another life of the name. A change of the spec that the cache has seen meanwhile is no hindrance: what is said is
         // about the generation that it names.
@@ -97,7 +99,7 @@ export class ApiCluster implements Cluster {
         signal,
       });
       // A successful apply answers the object.
-      const written = clean(body as KubeObject, key);
+      const written = clean(body as KubeObject, key, identity);
       this.#statuses.set(uid, {wish, live: fingerprint(written['status'])});
       caches.assume(written);
       return 'configured';
@@ -117,7 +119,7 @@ export class ApiCluster implements Cluster {
     isKept: boolean,
     signal: AbortSignal,
   ): Promise<KubeObject | undefined> {
-    const {client, discovery, caches} = this.#options;
+    const {client, discovery, caches, identity} = this.#options;
     const key = keyOf(object);
     const current = caches.getWhole(key) ?? object;
     const existing = current.metadata.finalizers ?? [];
@@ -133,7 +135,7 @@ export class ApiCluster implements Cluster {
         signal,
       });
       // A successful patch answers the object.
-      const written = clean(body as KubeObject, key);
+      const written = clean(body as KubeObject, key, identity);
       const isGone = written.metadata.deletionTimestamp !== undefined && finalizers.length === 0;
       if (isGone) caches.assumeGone(written);
       else caches.assume(written);

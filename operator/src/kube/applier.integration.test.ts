@@ -141,13 +141,13 @@ describe('apply', () => {
     await applier.apply(configMap('drift', {a: '1'}), owner, forever);
     await merge(path, {metadata: {annotations: {foreign: 'yes'}, labels: {team: 'blue'}}});
     expect((await applier.apply(configMap('drift', {a: '1'}), owner, forever)).kind).toBe('unchanged');
-    await merge(path, {data: {a: 'changed', extra: 'kept'}, metadata: {labels: {'example.org/shop': null}}});
+    await merge(path, {data: {a: 'changed', extra: 'removed'}, metadata: {labels: {'example.org/shop': null}}});
     expect(await applier.apply(configMap('drift', {a: '1'}), owner, forever)).toEqual({
       kind: 'configured',
       repaired: true,
     });
     const live = await get(path);
-    expect(live['data']).toEqual({a: '1', extra: 'kept'});
+    expect(live['data']).toEqual({a: '1'});
     expect(live.metadata.annotations).toMatchObject({foreign: 'yes'});
     expect(live.metadata.labels).toMatchObject({team: 'blue', 'example.org/shop': 'corner'});
     await client.send({method: 'DELETE', path, signal: forever});
@@ -155,6 +155,98 @@ describe('apply', () => {
       kind: 'created',
       repaired: true,
     });
+  });
+
+  test('says nothing of a repair when the wish has another number of replicas', async () => {
+    const {applier} = writingParts(client);
+    await applier.apply(deployment('wider', 2), owner, forever);
+    expect(await applier.apply(deployment('wider', 3), owner, forever)).toEqual({kind: 'configured', repaired: false});
+    await merge('/apis/apps/v1/namespaces/default/deployments/wider', {spec: {replicas: 1}});
+    expect(await applier.apply(deployment('wider', 3), owner, forever)).toEqual({kind: 'configured', repaired: true});
+  });
+
+  test.each([
+    ['the same process', false],
+    ['one that was started since', true],
+  ])('what somebody adds to an object is removed by %s, once', async (_, isNew) => {
+    const name = isNew ? 'added-new' : 'added-same';
+    const service: Desired = {
+      manifest: {
+        apiVersion: 'v1',
+        kind: 'Service',
+        metadata: {name, namespace: 'default'},
+        spec: {selector: {app: name}, ports: [{name: 'http', port: 80, targetPort: 'http'}]},
+      },
+    };
+    const policy: Desired = {
+      manifest: {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'NetworkPolicy',
+        metadata: {name, namespace: 'default'},
+        spec: {
+          podSelector: {matchLabels: {app: name}},
+          policyTypes: ['Ingress', 'Egress'],
+          ingress: [{from: [{podSelector: {matchLabels: {app: 'web'}}}]}],
+          egress: [{}],
+        },
+      },
+    };
+    const all = [service, policy, deployment(name, 2), configMap(name, {a: '1'})];
+    const paths = [
+      `/api/v1/namespaces/default/services/${name}`,
+      `/apis/networking.k8s.io/v1/namespaces/default/networkpolicies/${name}`,
+      `/apis/apps/v1/namespaces/default/deployments/${name}`,
+      `/api/v1/namespaces/default/configmaps/${name}`,
+    ] as const;
+    const first = writingParts(client).applier;
+    for (const desired of all) await first.apply(desired, owner, forever);
+    const contents = async () =>
+      (await Promise.all(paths.map(get))).map(({spec, data}) => JSON.stringify({spec, data}));
+    const before = await contents();
+    await merge(paths[0], {spec: {selector: {broken: 'yes'}, externalIPs: ['192.0.2.1']}});
+    await merge(paths[1], {
+      spec: {
+        ingress: [{from: [{podSelector: {matchLabels: {app: 'web'}}, namespaceSelector: {}}]}],
+        egress: [{to: [{podSelector: {matchLabels: {x: 'y'}}}]}],
+      },
+    });
+    await merge(paths[2], {spec: {paused: true, template: {spec: {dnsPolicy: 'Default', hostNetwork: true}}}});
+    await client.send({
+      method: 'PATCH',
+      path: paths[2],
+      contentType: 'application/json-patch+json',
+      body: [{op: 'add', path: '/spec/template/spec/containers/-', value: {name: 'sidecar', image: 'sidecar:1'}}],
+      signal: forever,
+    });
+    await merge(paths[3], {data: {b: '2'}});
+    const later = isNew ? writingParts(client).applier : first;
+    for (const desired of all) {
+      expect(await later.apply(desired, owner, forever)).toEqual({kind: 'configured', repaired: true});
+    }
+    expect(await contents()).toEqual(before);
+    const written = await writes();
+    for (const desired of all) expect((await later.apply(desired, owner, forever)).kind).toBe('unchanged');
+    expect(await writes()).toBe(written);
+  });
+
+  test('what others may write stays: a restart, a scale, labels and annotations, what a set makes of its claim', async () => {
+    const {applier} = writingParts(client);
+    const path = '/apis/apps/v1/namespaces/default/deployments/busy';
+    await applier.apply(deployment('busy', 'released'), owner, forever);
+    await merge(path, {
+      metadata: {labels: {team: 'blue'}},
+      spec: {template: {metadata: {annotations: {'kubectl.kubernetes.io/restartedAt': 'now'}}}},
+    });
+    await merge(`${path}/scale`, {spec: {replicas: 7}});
+    const account = {apiVersion: 'v1', kind: 'ServiceAccount', metadata: {name: 'busy', namespace: 'default'}};
+    await applier.apply({manifest: account}, owner, forever);
+    await merge('/api/v1/namespaces/default/serviceaccounts/busy', {imagePullSecrets: [{name: 'pull'}]});
+    const written = await writes();
+    for (const again of [applier, writingParts(client).applier]) {
+      expect((await again.apply(deployment('busy', 'released'), owner, forever)).kind).toBe('unchanged');
+      expect((await again.apply({manifest: account}, owner, forever)).kind).toBe('unchanged');
+    }
+    expect(await writes()).toBe(written);
   });
 
   test('removes a field that the wish no longer has, also across a restart', async () => {
@@ -179,7 +271,10 @@ describe('apply', () => {
     expect((await get(path))['data']).toEqual({theirs: 'kept'});
     await merge(path, {metadata: {annotations: {'example.org/adopt': 'corner'}}});
     expect((await applier.apply(configMap('theirs', {a: '1'}), owner, forever)).kind).toBe('configured');
-    expect((await get(path)).metadata.ownerReferences).toMatchObject([{uid: owner.uid, controller: true}]);
+    const adopted = await get(path);
+    expect(adopted.metadata.ownerReferences).toMatchObject([{uid: owner.uid, controller: true}]);
+    expect(adopted['data']).toEqual({a: '1'});
+    expect(adopted.metadata.annotations).toMatchObject({'example.org/adopt': 'corner'});
   });
 
   test('names the immutable field and does not ask again until something changes', async () => {

@@ -1,27 +1,24 @@
-import {type ApiClient} from './api-client.ts';
+import {backoffDelayMs} from './backoff.ts';
 import {type Caches} from './caches.ts';
 import {type Clock} from './clock.ts';
 import {type Applied, type ApplyResult, type DeletePrecondition, type Desired} from './controller.ts';
-import {type Discovery} from './discovery.ts';
-import {ApiError, ApplyRefused, isNotFound} from './errors.ts';
+import {ApplyRefused} from './errors.ts';
 import {covers, fingerprint, project} from './fingerprint.ts';
 import {MANAGED_BY, type Identity} from './identity.ts';
+import {straysOf, type FieldSet, type Strays} from './managed-fields.ts';
 import {type KubeMetrics} from './metrics.ts';
 import {describeKey, keyOf, keyText, type Key, type KubeObject, type Manifest, type ObjectRef} from './object.ts';
+import {recordOf, type ObjectWriter} from './object-writer.ts';
 import {signed, strangerOf} from './ownership.ts';
-import {clean} from './reflector.ts';
 import {refusalOf} from './refusal.ts';
 import {TokenBucket} from './token-bucket.ts';
 
 export interface ApplierOptions {
-  readonly client: ApiClient;
-  readonly discovery: Discovery;
+  readonly writer: Pick<ObjectWriter, 'read' | 'delete' | 'apply' | 'claim' | 'create' | 'fill'>;
   readonly caches: Caches;
   readonly clock: Clock;
   readonly identity: Identity;
   readonly metrics: KubeMetrics;
-  /** Random text for generated Secret values. */
-  readonly randomText: (bytes: number, encoding: 'base64url' | 'hex') => string;
 }
 
 /**
@@ -30,14 +27,23 @@ export interface ApplierOptions {
  */
 const REPAIRS = {burst: 20, refillMs: 60_000};
 
+/**
+ * How long an answer that is not what was sent is left alone: an admission webhook that rewrites every write would be met again at once, and may be gone
+ * later. Doubled while it stays the same.
+ */
+const REWRITTEN_RETRY = {firstMs: 30_000, longestMs: 600_000, jitter: 0};
+
 /** What is remembered of the last apply of one object. */
 interface Memory {
   readonly uid: string;
   readonly hash: string;
+  readonly replicas: Desired['replicas'];
   /** Fingerprint of the live object at the places we speak about, after the apply. */
   readonly live: string;
   /** The server said that this wish is impossible for this object: asking again changes nothing. */
   readonly refused?: ApplyRefused;
+  /** The server made something else of it, so often in a row: asked again then. */
+  readonly rewritten?: {readonly times: number; readonly dueMs: number};
 }
 
 /**
@@ -46,7 +52,7 @@ interface Memory {
  * Suppression is not an optimisation alone: applying a StatefulSet with volumeClaimTemplates again bumps its resourceVersion
  * every time (kubernetes/kubernetes#119304), which wakes the controller, which applies it again. Of the last apply it
  * remembers the hash of the wish and a fingerprint of the answer at the places the wish speaks about; an annotation with
- * the hash carries the first over a restart.
+ * the hash carries the first over a restart. What somebody else has added beside those places the server itself records ({@link straysOf}).
  */
 export class Applier {
   readonly #options: ApplierOptions;
@@ -75,45 +81,9 @@ export class Applier {
   }
 
   async delete(key: Key, precondition: DeletePrecondition, signal: AbortSignal): Promise<'deleted' | 'gone'> {
-    const {client, discovery, caches} = this.#options;
-    const known = caches.get(key);
-    // Deletion was asked for already; whoever holds a finalizer is at work.
-    if (known?.metadata.uid === precondition.uid && known.metadata.deletionTimestamp !== undefined) return 'gone';
-    try {
-      const {body} = await client.send({
-        method: 'DELETE',
-        path: await discovery.objectPath(key, signal),
-        body: {
-          kind: 'DeleteOptions',
-          apiVersion: 'v1',
-          propagationPolicy: precondition.propagation ?? 'Background',
-          preconditions: {uid: precondition.uid},
-        },
-        signal,
-      });
-      // The object itself while finalizers hold it, otherwise a Status.
-      const left = body as KubeObject;
-      if (left.kind === key.kind) caches.assume(clean(left, key));
-      else if (known?.metadata.uid === precondition.uid) caches.assumeGone(known);
-      for (const remembered of this.#memory.values()) remembered.delete(keyText(key));
-      return 'deleted';
-    } catch (error) {
-      // 409: the name belongs to another life now.
-      if (isNotFound(error) || (error instanceof ApiError && error.status === 409)) return 'gone';
-      throw error;
-    }
-  }
-
-  async read(key: Key, signal: AbortSignal): Promise<KubeObject | undefined> {
-    const {client, discovery} = this.#options;
-    try {
-      const {body} = await client.send({method: 'GET', path: await discovery.objectPath(key, signal), signal});
-      // A GET of an object path answers that object.
-      return clean(body as KubeObject, key);
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const end = await this.#options.writer.delete(key, precondition, signal);
+    if (end === 'deleted') for (const remembered of this.#memory.values()) remembered.delete(keyText(key));
+    return end;
   }
 
   /** The owner is gone and its objects with it. */
@@ -123,9 +93,9 @@ export class Applier {
   }
 
   async #apply(desired: Desired, key: Key, owner: ObjectRef, signal: AbortSignal): Promise<Applied> {
-    const {identity, caches} = this.#options;
+    const {identity, caches, writer} = this.#options;
     refuseReplicas(desired);
-    const live = caches.getWhole(key) ?? (await this.read(key, signal));
+    const live = caches.getWhole(key) ?? (await writer.read(key, signal));
     if (live !== undefined) {
       const stranger = strangerOf(live, desired, owner, identity);
       if (stranger !== undefined) throw new ApplyRefused('conflict', key, stranger);
@@ -136,39 +106,76 @@ export class Applier {
     const isOnce = desired.generated !== undefined || (desired.onceFields?.length ?? 0) > 0;
     const wish = isOnce ? without(desired, desired.onceFields ?? []) : desired;
     const hash = fingerprint(signed(wish, owner, identity, ''));
+    const manifest = signed(wish, owner, identity, hash);
     const memory = this.#memory.get(owner.uid) ?? new Map<string, Memory>();
     this.#memory.set(owner.uid, memory);
     const remembered = memory.get(keyText(key));
-    const repaired = remembered?.hash === hash;
+    const isSameWish =
+      remembered === undefined
+        ? live?.metadata.annotations?.[identity.appliedAnnotation] === hash
+        : remembered.hash === hash && remembered.replicas === desired.replicas;
     if (live === undefined) {
-      if (repaired) this.#takeRepair(key, owner);
-      if (isOnce) await this.#create(desired, owner, signal);
-      const created = await this.#patch(signed(wish, owner, identity, hash), identity.manager, signal);
-      memory.set(keyText(key), this.#memoryOf(hash, created, wish.manifest));
+      if (isSameWish) this.#takeRepair(key, owner);
+      if (isOnce) await writer.create(desired, owner, signal);
+      const created = await writer.apply(manifest, identity.manager, signal);
+      const judged = this.#judge(this.#memoryOf(hash, created, wish), created, manifest, remembered);
+      memory.set(keyText(key), judged);
       await this.#scale(desired, created, signal);
-      return {kind: 'created', repaired};
+      return {kind: 'created', repaired: isSameWish, ...this.#againOf(judged)};
     }
-    const filled = await this.#fillSecret(desired, live, signal);
-    const manifest = signed(wish, owner, identity, hash);
-    let current = filled;
-    const now = this.#memoryOf(hash, current, wish.manifest);
-    // After a restart nothing is remembered: the annotation says that this very wish was applied, the object that nothing of it was undone.
-    const isDone = remembered === undefined ? covers(current, manifest) : isSettled(remembered, now);
+    let current = await writer.fill(desired, live, signal);
+    let now = this.#memoryOf(hash, current, wish);
+    const strays =
+      desired.partial === true ? NO_STRAYS : straysOf(current.metadata.foreign, current, manifest, freeOf(desired));
+    const isDone = this.#isDone(remembered, now, strays, current, manifest);
     if (!isDone) {
-      if (repaired) this.#takeRepair(key, owner);
+      // What an admission webhook made of it is no repair.
+      if (isSameWish && remembered?.rewritten === undefined) this.#takeRepair(key, owner);
       try {
-        current = await this.#patch(manifest, identity.manager, signal);
+        if (Object.keys(strays.added).length > 0) await writer.claim(current, strays.added, signal);
+        current = await writer.apply(manifest, identity.manager, signal);
       } catch (error) {
         const refused = refusalOf(error, key);
         if (refused?.kind === 'immutable') memory.set(keyText(key), {...now, refused});
         throw error;
       }
+      now = this.#judge(this.#memoryOf(hash, current, wish), current, manifest, remembered);
+    } else if (remembered?.rewritten !== undefined) {
+      now = {...now, rewritten: remembered.rewritten};
     }
-    memory.set(keyText(key), this.#memoryOf(hash, current, wish.manifest));
+    memory.set(keyText(key), now);
     current = await this.#scale(desired, current, signal);
     const kind: ApplyResult =
       current.metadata.resourceVersion === live.metadata.resourceVersion ? 'unchanged' : 'configured';
-    return {kind, repaired: kind === 'configured' && repaired};
+    // Of the wish before a restart the number of replicas is not known; and what an admission webhook goes on to rewrite is nothing that was repaired.
+    const isRepair =
+      isSameWish &&
+      (remembered !== undefined || !isDone) &&
+      (remembered?.rewritten === undefined || now.rewritten === undefined);
+    return {kind, repaired: kind === 'configured' && isRepair, ...this.#againOf(now)};
+  }
+
+  /** Whether nothing is to be sent. Throws a refusal again while nothing changed that could lift it. */
+  #isDone(remembered: Memory | undefined, now: Memory, strays: Strays, live: KubeObject, manifest: Manifest): boolean {
+    const isClean = !strays.replaced && Object.keys(strays.added).length === 0;
+    // After a restart nothing is remembered: the annotation says that this very wish was applied, the object that nothing of it was undone.
+    if (remembered === undefined) return isClean && covers(live, manifest);
+    if (!isClean || remembered.uid !== now.uid || remembered.hash !== now.hash || remembered.live !== now.live)
+      return false;
+    if (remembered.refused !== undefined) throw remembered.refused;
+    return remembered.rewritten === undefined || this.#options.clock.monotonicMs() < remembered.rewritten.dueMs;
+  }
+
+  /** The answer to an apply is what we wanted, or what somebody on the way to the server's memory made of it. */
+  #judge(now: Memory, answer: KubeObject, manifest: Manifest, before: Memory | undefined): Memory {
+    if (covers(answer, manifest)) return now;
+    const times = before?.hash === now.hash && before.live === now.live ? (before.rewritten?.times ?? 0) + 1 : 1;
+    const dueMs = this.#options.clock.monotonicMs() + backoffDelayMs(REWRITTEN_RETRY, times, 0);
+    return {...now, rewritten: {times, dueMs}};
+  }
+
+  #againOf({rewritten}: Memory): Pick<Applied, 'againMs'> {
+    return rewritten === undefined ? {} : {againMs: Math.max(0, rewritten.dueMs - this.#options.clock.monotonicMs())};
   }
 
   #takeRepair(key: Key, owner: ObjectRef): void {
@@ -185,11 +192,11 @@ export class Applier {
     );
   }
 
-  #memoryOf(hash: string, live: KubeObject, wish: Manifest): Memory {
-    const {labels, annotations, ...metadata} = wish.metadata;
+  #memoryOf(hash: string, live: KubeObject, {manifest, replicas}: Desired): Memory {
+    const {labels, annotations, ...metadata} = manifest.metadata;
     const {identity} = this.#options;
     const places = {
-      ...wish,
+      ...manifest,
       metadata: {
         ...metadata,
         labels: {...labels, [MANAGED_BY]: '', [identity.resourceLabel]: ''},
@@ -197,82 +204,7 @@ export class Applier {
         ownerReferences: [],
       },
     };
-    return {uid: live.metadata.uid, hash, live: fingerprint(project(live, places))};
-  }
-
-  async #patch(manifest: Manifest, fieldManager: string, signal: AbortSignal): Promise<KubeObject> {
-    const {client, discovery, caches} = this.#options;
-    const key = keyOf(manifest);
-    const {body} = await client.send({
-      method: 'PATCH',
-      path: await discovery.objectPath(key, signal),
-      query: {fieldManager, force: 'true', fieldValidation: 'Strict'},
-      contentType: 'application/apply-patch+yaml',
-      body: manifest,
-      signal,
-    });
-    // A successful apply answers the object.
-    const object = clean(body as KubeObject, key);
-    caches.assume(object);
-    return object;
-  }
-
-  /**
-   * A plain POST: it fails if the object appears in between, where apply would overwrite values that must live for ever. Of the metadata it
-   * says only whose the object is; the apply that follows says the rest. What a POST says, no later apply can take back: an
-   * ownerReference, for example, when the object shall from now on outlive its owner.
-   */
-  async #create(desired: Desired, owner: ObjectRef, signal: AbortSignal): Promise<void> {
-    const {client, discovery, caches, identity} = this.#options;
-    const key = keyOf(desired.manifest);
-    const {name, namespace} = desired.manifest.metadata;
-    const labels = {[MANAGED_BY]: identity.manager, [identity.resourceLabel]: owner.name};
-    const metadata = {name, ...(namespace === undefined ? {} : {namespace}), labels};
-    const manifest: Manifest = {...desired.manifest, metadata};
-    const generated = this.#generate(desired, {});
-    const {body} = await client.send({
-      method: 'POST',
-      path: await discovery.collectionPath(key, key.namespace, signal),
-      query: {fieldManager: identity.manager, fieldValidation: 'Strict'},
-      body:
-        Object.keys(generated).length === 0
-          ? manifest
-          : {...manifest, data: {...recordOf(manifest['data']), ...generated}},
-      signal,
-    });
-    // A successful create answers the object.
-    caches.assume(clean(body as KubeObject, key));
-  }
-
-  async #fillSecret(desired: Desired, live: KubeObject, signal: AbortSignal): Promise<KubeObject> {
-    const missing = this.#generate(desired, recordOf(live['data']));
-    if (Object.keys(missing).length === 0) return live;
-    const {client, discovery, caches, identity} = this.#options;
-    const key = keyOf(desired.manifest);
-    const {body} = await client.send({
-      method: 'PATCH',
-      path: await discovery.objectPath(key, signal),
-      query: {fieldManager: identity.manager},
-      contentType: 'application/merge-patch+json',
-      // The version makes it fail rather than overwrite a value that somebody adds at the same moment.
-      body: {metadata: {resourceVersion: live.metadata.resourceVersion}, data: missing},
-      signal,
-    });
-    // A successful patch answers the object.
-    const object = clean(body as KubeObject, key);
-    caches.assume(object);
-    return object;
-  }
-
-  #generate(desired: Desired, existing: Readonly<Record<string, unknown>>): Record<string, string> {
-    return Object.fromEntries(
-      Object.entries(desired.generated ?? {})
-        .filter(([name]) => existing[name] === undefined)
-        .map(([name, {bytes, encoding}]) => [
-          name,
-          Buffer.from(this.#options.randomText(bytes, encoding)).toString('base64'),
-        ]),
-    );
+    return {uid: live.metadata.uid, hash, replicas, live: fingerprint(project(live, places))};
   }
 
   /**
@@ -285,16 +217,19 @@ export class Applier {
     const {apiVersion, kind, metadata} = manifest;
     const target = {name: metadata.name, ...(metadata.namespace === undefined ? {} : {namespace: metadata.namespace})};
     const manager = `${this.#options.identity.manager}-scale`;
-    return this.#patch({apiVersion, kind, metadata: target, spec: {replicas}}, manager, signal);
+    return this.#options.writer.apply({apiVersion, kind, metadata: target, spec: {replicas}}, manager, signal);
   }
 }
 
-/** Throws the refusal again while nothing changed that could lift it. */
-const isSettled = (remembered: Memory, now: Memory): boolean => {
-  const isSame = remembered.uid === now.uid && remembered.hash === now.hash && remembered.live === now.live;
-  if (isSame && remembered.refused !== undefined) throw remembered.refused;
-  return isSame;
-};
+const NO_STRAYS: Strays = {added: {}, replaced: false};
+
+/** Fields of an object of ours that are not ours alone. */
+const freeOf = ({onceFields, generated, replicas}: Desired): readonly FieldSet[] => [
+  ...(onceFields ?? []).map((field) => ({[`f:${field}`]: {}})),
+  // People may keep more in a Secret than we do.
+  ...(generated === undefined ? [] : [{'f:data': {}}]),
+  ...(replicas === undefined ? [] : [{'f:spec': {'f:replicas': {}}}]),
+];
 
 const refuseReplicas = ({manifest, replicas}: Desired): void => {
   if (replicas !== undefined && recordOf(manifest['spec'])['replicas'] !== undefined) {
@@ -307,6 +242,3 @@ const without = (desired: Desired, fields: readonly string[]): Desired => ({
   // Only optional top-level fields are left out; apiVersion, kind and metadata stay.
   manifest: Object.fromEntries(Object.entries(desired.manifest).filter(([name]) => !fields.includes(name))) as Manifest,
 });
-
-const recordOf = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null ? {...value} : {};

@@ -77,6 +77,8 @@ export interface Applied {
   readonly kind: ApplyResult;
   /** The wish was the same as last time: somebody else had changed or deleted the object. */
   readonly repaired: boolean;
+  /** The server made something else of it (an admission webhook): worth another try then. */
+  readonly againMs?: number;
 }
 
 /** One object of a plan. */
@@ -99,6 +101,8 @@ export interface Desired {
   readonly onceFields?: readonly string[];
   /** Take over a same-named object that is not ours. Without it such an object is left alone and reported as a conflict. */
   readonly adopt?: boolean;
+  /** Only what the manifest says is ours, the rest of the object somebody else's. Without it, what others add (besides labels and annotations) is removed. */
+  readonly partial?: true;
 }
 
 /** `bytes` of randomness as text. */

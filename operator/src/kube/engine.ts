@@ -15,6 +15,7 @@ import {type Log} from './log.ts';
 import {PASS_DEADLINE_MS, runLoop} from './loop.ts';
 import {type KubeMetrics} from './metrics.ts';
 import {keyOf, type KubeObject} from './object.ts';
+import {ObjectWriter} from './object-writer.ts';
 import {runPass, type PassResult} from './pass.ts';
 import {Reflector} from './reflector.ts';
 import {type Change} from './store.ts';
@@ -77,8 +78,9 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   const caches: Caches = new Caches(specs, options.namespaces, (change, cache) => onChange(change, cache));
   const [primarySpec] = specs;
   const primaries = [...caches].filter(({spec}) => spec === primarySpec);
-  const applier = new Applier({client, discovery, caches, clock, identity, metrics, randomText});
-  const cluster = new ApiCluster({client, discovery, caches, applier, manager: identity.manager});
+  const writer = new ObjectWriter({client, discovery, caches, identity, randomText});
+  const applier = new Applier({writer, caches, clock, identity, metrics});
+  const cluster = new ApiCluster({client, discovery, caches, applier, writer, identity});
   const events = new EventRecorder({
     client,
     clock,
@@ -98,6 +100,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
       clock,
       random,
       metrics,
+      identity,
       log,
       onServedChange: () => wakeAll(),
     }),

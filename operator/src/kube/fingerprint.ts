@@ -36,7 +36,7 @@ export const project = (live: unknown, desired: unknown): unknown => {
 };
 
 /** Below these keys numbers are quantities, which the server rewrites: 1000m becomes 1. */
-const QUANTITIES = new Set(['requests', 'limits', 'sizeLimit', 'averageValue', 'capacity']);
+export const QUANTITIES: ReadonlySet<string> = new Set(['requests', 'limits', 'sizeLimit', 'averageValue', 'capacity']);
 
 /** Whether `live` already has everything that `desired` says, apart from the spelling of quantities. */
 export const covers = (live: unknown, desired: unknown, isQuantity = false): boolean => {

@@ -1,3 +1,5 @@
+import {type FieldSet} from './managed-fields.ts';
+
 /**
  * Kubernetes objects as the raw JSON that the API server sends: typed models lose fields they do not know and microseconds of
  * timestamps, so the engine has none. What a kind's `spec` means is the controller's business.
@@ -44,6 +46,8 @@ export interface ServerMeta extends ObjectMeta {
   readonly generation?: number;
   readonly creationTimestamp?: string;
   readonly deletionTimestamp?: string;
+  /** Made on the way in from `managedFields`, of objects that we have applied: the fields that others own; absent when there are none. */
+  readonly foreign?: FieldSet;
 }
 
 /** An object as we want it: what goes into server-side apply. Fields besides these are the kind's own (`spec`, `data`, ...). */
@@ -52,7 +56,7 @@ export interface Manifest extends Kind {
   readonly [field: string]: unknown;
 }
 
-/** An object as the server has it. `managedFields` are dropped on the way in. */
+/** An object as the server has it. Of `managedFields` only `metadata.foreign` is kept. */
 export interface KubeObject extends Kind {
   readonly metadata: ServerMeta;
   readonly [field: string]: unknown;

@@ -59,7 +59,7 @@ export const runPass = async <R, Observed, Status>(
     if (current === undefined) return {kind: 'quiet', next: {kind: 'on-change'}, retryAfterMs: 0, problems: []};
   }
   const owner = refOf(current);
-  const writing: Writing = {cluster, owner, deadline, signal, retryAfterMs: 0};
+  const writing: Writing = {cluster, owner, deadline, signal, retryAfterMs: 0, againMs: Infinity};
   const outcome: Outcome = await runComponents(plan.components, writing);
   const conclusion = plan.conclude(outcome);
   const unsaid = await writeStatus(current, conclusion.status, options, signal);
@@ -73,7 +73,7 @@ export const runPass = async <R, Observed, Status>(
   const verdict = verdictOf(all);
   return {
     kind: verdict === 'quiet' && unsaid !== undefined ? 'refused' : verdict,
-    next: conclusion.next,
+    next: sooner(conclusion.next, writing.againMs),
     retryAfterMs: writing.retryAfterMs,
     problems: unsaid === undefined ? problems : [...problems, unsaid],
   };
@@ -109,6 +109,9 @@ const writeStatus = async <R, Observed, Status>(
   }
 };
 
+const sooner = (next: Next, againMs: number): Next =>
+  againMs === Infinity || (next.kind === 'after' && next.delayMs <= againMs) ? next : {kind: 'after', delayMs: againMs};
+
 const record = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
 interface Writing {
@@ -117,6 +120,7 @@ interface Writing {
   readonly deadline: AbortSignal;
   readonly signal: AbortSignal;
   retryAfterMs: number;
+  againMs: number;
 }
 
 /**
@@ -140,7 +144,13 @@ const runComponent = async (component: ComponentPlan, writing: Writing): Promise
   const results: ObjectOutcome[] = [];
   for (const desired of component.desired) {
     const key = keyOf(desired.manifest);
-    results.push(await settle(key, writing, async () => ({key, ...(await cluster.apply(desired, owner, deadline))})));
+    results.push(
+      await settle(key, writing, async () => {
+        const {kind, repaired, againMs = Infinity} = await cluster.apply(desired, owner, deadline);
+        writing.againMs = Math.min(writing.againMs, againMs);
+        return {kind, key, repaired};
+      }),
+    );
   }
   for (const {ref, propagation = 'Background'} of component.prune ?? []) {
     const {uid, ...key} = ref;

@@ -7,7 +7,7 @@ import {Reflector} from './reflector.ts';
 import {Store, type Change} from './store.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
 import {installKind, installShops, SHOP, shopPath} from './testing/shop.ts';
-import {eventually, forever, testLog, testMetrics} from './testing/fixtures.ts';
+import {eventually, forever, identity, testLog, testMetrics} from './testing/fixtures.ts';
 
 const COLLECTION = '/api/v1/namespaces/default/configmaps';
 
@@ -54,6 +54,7 @@ const follow = (
     clock,
     random: Math.random,
     metrics,
+    identity,
     log,
     onServedChange: () => servedChanges++,
   });

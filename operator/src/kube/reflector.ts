@@ -5,8 +5,10 @@ import {pause, type Clock} from './clock.ts';
 import {type WatchSpec} from './controller.ts';
 import {type Discovery} from './discovery.ts';
 import {ApiError, isNotFound, messageOf} from './errors.ts';
+import {type Identity} from './identity.ts';
 import {type Log} from './log.ts';
 import {type KubeMetrics} from './metrics.ts';
+import {ownedByOthers, type ManagedFields} from './managed-fields.ts';
 import {type KubeObject} from './object.ts';
 import {type Store} from './store.ts';
 
@@ -20,6 +22,7 @@ export interface ReflectorOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly metrics: KubeMetrics;
+  readonly identity: Identity;
   readonly log: Log;
   /** An optional kind was installed or removed while this runs: what was decided without or with it may be wrong now. */
   readonly onServedChange?: () => void;
@@ -113,7 +116,7 @@ export class Reflector {
   }
 
   async #list(signal: AbortSignal): Promise<string> {
-    const {spec, namespace, client, discovery, store, metrics} = this.#options;
+    const {spec, namespace, client, discovery, store, metrics, identity} = this.#options;
     const path = await discovery.collectionPath(spec, namespace, signal);
     const objects: KubeObject[] = [];
     let token = '';
@@ -125,7 +128,7 @@ export class Reflector {
         readonly metadata: {resourceVersion: string; continue?: string};
         readonly items: KubeObject[] | null;
       };
-      for (const item of page.items ?? []) objects.push(clean(item, spec));
+      for (const item of page.items ?? []) objects.push(clean(item, spec, identity));
       token = page.metadata.continue ?? '';
       if (token === '') {
         metrics.lists.inc({kind: spec.kind});
@@ -178,16 +181,16 @@ export class Reflector {
   }
 
   #take({type, object}: WatchEvent): void {
-    const {store, spec} = this.#options;
+    const {store, spec, identity} = this.#options;
     switch (type) {
       case 'BOOKMARK':
         break;
       case 'ADDED':
       case 'MODIFIED':
-        store.put(clean(object, spec));
+        store.put(clean(object, spec, identity));
         break;
       case 'DELETED':
-        store.remove(clean(object, spec));
+        store.remove(clean(object, spec, identity));
         break;
       case 'ERROR':
         throw new WatchEnded(object.code === 410 ? 'expired' : 'error-event', object.message ?? 'error event');
@@ -218,10 +221,27 @@ const reasonOf = (error: unknown): EndReason => {
   return 'cut';
 };
 
-/** Items of a list lack apiVersion and kind, metadata-only ones have others; managedFields are most of an object's size. */
-export const clean = (object: KubeObject, kind: {readonly apiVersion: string; readonly kind: string}): KubeObject => {
-  const {managedFields: _, ...metadata} = object.metadata as KubeObject['metadata'] & {managedFields?: unknown};
-  return {...object, apiVersion: kind.apiVersion, kind: kind.kind, metadata};
+/**
+ * Items of a list lack apiVersion and kind, metadata-only ones have others; managedFields are most of an object's size, so of what we have applied or may
+ * adopt only what others own is kept, which is nothing most of the time.
+ */
+export const clean = (
+  object: KubeObject,
+  kind: {readonly apiVersion: string; readonly kind: string},
+  {manager, appliedAnnotation, adoptAnnotation}: Identity,
+): KubeObject => {
+  const {managedFields = [], ...metadata} = object.metadata as KubeObject['metadata'] & {
+    readonly managedFields?: readonly ManagedFields[];
+  };
+  const {annotations = {}} = metadata;
+  const matters = annotations[appliedAnnotation] !== undefined || annotations[adoptAnnotation] !== undefined;
+  const foreign = matters ? ownedByOthers(managedFields, manager, kind.kind) : undefined;
+  return {
+    ...object,
+    apiVersion: kind.apiVersion,
+    kind: kind.kind,
+    metadata: foreign === undefined ? metadata : {...metadata, foreign},
+  };
 };
 
 async function* linesOf(body: AsyncIterable<Buffer>): AsyncGenerator<string> {

@@ -11,6 +11,7 @@ import {type Identity} from '../identity.ts';
 import {type Log} from '../log.ts';
 import {kubeMetrics, type KubeMetrics} from '../metrics.ts';
 import {type KubeObject} from '../object.ts';
+import {ObjectWriter} from '../object-writer.ts';
 import {type WatchSpec} from '../controller.ts';
 
 export const identity: Identity = {
@@ -43,8 +44,9 @@ export const writingParts = (
   const caches = new Caches(specs, [], () => undefined);
   const metrics = testMetrics();
   const discovery = new Discovery(client, clock);
-  const applier = new Applier({client, discovery, caches, clock, identity, metrics, randomText});
-  const cluster = new ApiCluster({client, discovery, caches, applier, manager: identity.manager});
+  const writer = new ObjectWriter({client, discovery, caches, identity, randomText});
+  const applier = new Applier({writer, caches, clock, identity, metrics});
+  const cluster = new ApiCluster({client, discovery, caches, applier, writer, identity});
   return {applier, caches, cluster, metrics};
 };
 

@@ -60,6 +60,7 @@ export const grownVolume = (
       ownership: 'none',
       // Under deletionPolicy Delete it is controlled by its StatefulSet, which is ours. Another object of this name would be the shard's volume as well.
       adopt: true,
+      partial: true,
     },
   ];
 };
