@@ -1,5 +1,4 @@
 import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
-import {FACTS_KEY} from '@pisync/contract/facts';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {customResourceDefinition} from '../api/v1alpha1/crd.ts';
 import {API_VERSION, GROUP, KIND, PLURAL} from '../api/v1alpha1/group.ts';
@@ -11,7 +10,8 @@ import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts'
 import {eventually, forever, randomText, testLog, testMetrics} from '../kube/testing/fixtures.ts';
 import {regionController} from './controller.ts';
 import {KINDS} from './kinds.ts';
-import {INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
+import {INSTANCE, MANAGER} from './labels.ts';
+import {playedControllers} from './testing/played-controllers.ts';
 import {RELEASE} from './testing/simulated-region.ts';
 
 /**
@@ -82,81 +82,18 @@ const declare = (name: string, spec: object): Promise<unknown> => {
   );
 };
 
-const children = async ({apiVersion, kind}: Kind): Promise<readonly KubeObject[]> => {
-  const path = await discovery.collectionPath({apiVersion, kind}, 'default', forever);
-  const query = {labelSelector: `${MANAGED_BY}=${MANAGER}`};
-  const {body} = await server.client.send({method: 'GET', path, query, signal: forever});
-  // A List of the API server, whose items lack their kind.
-  return (body as {readonly items: readonly KubeObject[]}).items.map((item) => ({...item, apiVersion, kind}));
-};
+const children = (kind: Kind): Promise<readonly KubeObject[]> => playedControllers(server, discovery).children(kind);
 
 /** The kinds that this server has: no Gateway API. */
 const SERVED: readonly Kind[] = Object.values(KINDS).filter((kind) => kind !== KINDS.httpRoute);
 
 const all = async (): Promise<readonly KubeObject[]> => (await Promise.all(SERVED.map(children))).flat();
 
-/** What the controllers and the kubelet would report of a workload whose pods all run. */
-const statusOf = ({kind, metadata}: KubeObject): object => {
-  const observedGeneration = metadata.generation ?? 0;
-  const now = new Date().toISOString();
-  const condition = (type: string) => ({type, status: 'True', lastTransitionTime: now});
-  switch (kind) {
-    case 'StatefulSet': {
-      const revisions = {currentRevision: 'one', updateRevision: 'one'};
-      return {
-        observedGeneration,
-        replicas: 1,
-        readyReplicas: 1,
-        availableReplicas: 1,
-        updatedReplicas: 1,
-        ...revisions,
-      };
-    }
-    case 'Deployment':
-      return {observedGeneration, replicas: 2, readyReplicas: 2, availableReplicas: 2, updatedReplicas: 2};
-    default: {
-      const conditions = [condition('SuccessCriteriaMet'), condition('Complete')];
-      return {startTime: now, completionTime: now, succeeded: 1, conditions};
-    }
-  }
-};
-
-/** What the keeper writes into the ConfigMap that the operator makes for it. */
-const tellFacts = async (): Promise<void> => {
-  for (const object of await children(KINDS.configMap)) {
-    if (!object.metadata.name.endsWith('-facts') || object['data'] !== undefined) continue;
-    const facts = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
-    await server.client.send({
-      method: 'PATCH',
-      path: await discovery.objectPath(keyOf(object), forever),
-      contentType: 'application/merge-patch+json',
-      body: {data: {[FACTS_KEY]: JSON.stringify(facts)}},
-      signal: forever,
-    });
-  }
-};
-
-/** Reports every workload whose report is not of its newest generation as running. */
-const playControllers = async (): Promise<void> => {
-  await tellFacts();
-  const kinds: readonly Kind[] = [KINDS.statefulSet, KINDS.deployment, KINDS.job];
-  for (const object of (await Promise.all(kinds.map(children))).flat()) {
-    const reported = object['status'] as
-      {readonly observedGeneration?: number; readonly succeeded?: number} | undefined;
-    const isDone =
-      object.kind === 'Job' ? reported?.succeeded === 1 : reported?.observedGeneration === object.metadata.generation;
-    if (isDone) continue;
-    const path = `${await discovery.objectPath(keyOf(object), forever)}/status`;
-    const contentType = 'application/merge-patch+json';
-    await server.client.send({method: 'PATCH', path, contentType, body: {status: statusOf(object)}, signal: forever});
-  }
-};
-
 const becomesReady = (name: string, log: ReturnType<typeof testLog>): Promise<true> => {
   let last: unknown;
   return eventually(
     async () => {
-      await playControllers();
+      await playedControllers(server, discovery).play();
       const {body} = await server.client.send({method: 'GET', path: `${REGIONS}/${name}`, signal: forever});
       last = (body as KubeObject)['status'];
       return (last as {readonly phase?: string} | undefined)?.phase === 'Ready' ? true : undefined;
@@ -324,7 +261,7 @@ const says = (name: string, reason: string, log: ReturnType<typeof testLog>): Pr
   let last: unknown;
   return eventually(
     async () => {
-      await playControllers();
+      await playedControllers(server, discovery).play();
       last = (await server.client.send({method: 'GET', path: `${REGIONS}/${name}`, signal: forever})).body;
       return JSON.stringify(last).includes(`"reason":"${reason}"`) ? true : undefined;
     },
