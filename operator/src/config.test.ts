@@ -24,6 +24,17 @@ test('an empty variable counts as unset', () => {
   });
 });
 
+test.each(['a=b', 'a', '!a', 'example.com/a!=b', 'tier in (blue, green),!old', 'a==b, c notin (d)'])(
+  'regions are chosen by the label selector %s',
+  (text) => {
+    expect(loadConfig({...MINIMAL, PISYNC_REGION_SELECTOR: text}).regionSelector).toBe(text);
+  },
+);
+
+test.each(['=b', 'a=b=c', 'a in b', 'a=b,', 'a b'])('%s is no label selector', (text) => {
+  expect(() => loadConfig({...MINIMAL, PISYNC_REGION_SELECTOR: text})).toThrow(/PISYNC_REGION_SELECTOR: .* selector/);
+});
+
 test('every bad variable is named at once', () => {
   expect(() => loadConfig({PISYNC_LOG_LEVEL: 'loud', PISYNC_WORKERS: '0', PISYNC_NAMESPACES: 'A'})).toThrow(
     /PISYNC_LOG_LEVEL: [^]*PISYNC_NAMESPACES: [^]*PISYNC_WORKERS: [^]*PISYNC_IMAGE_SERVICE: is required/,

@@ -28,6 +28,15 @@ const image = z
 
 const name = z.string().regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, {error: "must consist of a-z, 0-9, '-' and '.'"});
 
+const LABEL_KEY = '([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?';
+const LABEL_VALUE = '([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?';
+/** One of the terms that are separated by commas: `a`, `!a`, `a=b`, `a!=b`, `a in (b, c)`, `a notin (b)`. */
+const SELECTOR_TERM = `(!?${LABEL_KEY}|${LABEL_KEY} *(=|==|!=) *${LABEL_VALUE}|${LABEL_KEY} +(in|notin) +\\( *${LABEL_VALUE} *(, *${LABEL_VALUE} *)*\\))`;
+
+const selector = z.string().regex(new RegExp(`^ *${SELECTOR_TERM} *(, *${SELECTOR_TERM} *)*$`), {
+  error: 'must be a label selector, for example pisync.io/operator-class=blue',
+});
+
 const VARIABLES = {
   logLevel: variable(
     'PISYNC_LOG_LEVEL',
@@ -49,6 +58,11 @@ const VARIABLES = {
       .default('')
       .transform((text) => text.split(',').filter((part) => part !== ''))
       .pipe(z.array(name)),
+  ),
+  regionSelector: variable(
+    'PISYNC_REGION_SELECTOR',
+    'Label selector of the regions that are looked after. Unset: all.',
+    selector.optional(),
   ),
   leaseNamespace: variable(
     'PISYNC_POD_NAMESPACE',

@@ -50,10 +50,12 @@ const run = async (config: OperatorConfig): Promise<void> => {
       resourceLabel: INSTANCE,
       appliedAnnotation: `${GROUP}/applied`,
       adoptAnnotation: `${GROUP}/adopt`,
+      holderAnnotation: `${GROUP}/operator`,
     },
     credentials: credentialsOf(config),
     userAgent: `pisync-operator/${config.version}`,
     namespaces: config.namespaces,
+    selector: config.regionSelector,
     workers: config.workers,
     lease: {
       namespace: config.leaseNamespace,

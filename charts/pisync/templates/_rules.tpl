@@ -1,9 +1,13 @@
 {{- /* What the operator may do where regions are. Every rule is a call that it makes; no volume and no Secret can be deleted with them. */ -}}
 {{- define "pisync.rules" -}}
-# The regions themselves: the spec is only read.
+# The regions themselves: of what is not status, the operator writes one annotation, which says that it looks after the region.
 - apiGroups: [pisync.io]
   resources: [pisyncregions]
-  verbs: [list, watch]
+  verbs: [list, watch, patch]
+# To know whether another operator that looks after a region still works.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get]
 - apiGroups: [pisync.io]
   resources: [pisyncregions/status]
   verbs: [patch]

@@ -45,6 +45,7 @@ const startAs = async (namespace: string, namespaces: readonly string[]) => {
       resourceLabel: INSTANCE,
       appliedAnnotation: `${GROUP}/applied`,
       adoptAnnotation: `${GROUP}/adopt`,
+      holderAnnotation: `${GROUP}/operator`,
     },
     credentials: async () => ({...(await server.credentials()), headers: {authorization: `Bearer ${token}`}}),
     userAgent: `operator-of-${namespace}`,
@@ -141,7 +142,7 @@ test.each([
   120_000,
 );
 
-test('may not delete data or workloads, nor change a region', async () => {
+test('may not delete data, workloads or a region', async () => {
   const {output} = await helm.run(
     'template',
     'pisync',

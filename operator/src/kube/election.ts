@@ -22,7 +22,7 @@ export interface ElectionOptions {
  * client-go's numbers. A candidate takes over after LEASE_MS without a sign of the holder; the holder itself gives up after
  * RENEW_WITHIN_MS, so 5 s of clock drift and request time lie between the two.
  */
-const LEASE_MS = 15_000;
+export const LEASE_MS = 15_000;
 const RENEW_WITHIN_MS = 10_000;
 const RETRY_MS = 2_000;
 
@@ -34,7 +34,7 @@ interface LeaseSpec {
   readonly leaseTransitions?: number;
 }
 
-interface Lease {
+export interface Lease {
   readonly metadata: {readonly resourceVersion: string};
   readonly spec?: LeaseSpec;
 }

@@ -2,6 +2,7 @@ import {ApiClient} from './api-client.ts';
 import {ApiCluster} from './api-cluster.ts';
 import {Applier} from './applier.ts';
 import {Caches, type Cache} from './caches.ts';
+import {Claims} from './claim.ts';
 import {pause, type Clock} from './clock.ts';
 import {type CredentialSource} from './connection.ts';
 import {type Controller} from './controller.ts';
@@ -14,7 +15,7 @@ import {type Identity} from './identity.ts';
 import {type Log} from './log.ts';
 import {PASS_DEADLINE_MS, runLoop} from './loop.ts';
 import {type KubeMetrics} from './metrics.ts';
-import {keyOf, type KubeObject} from './object.ts';
+import {keyOf, refOf, type KubeObject} from './object.ts';
 import {ObjectWriter} from './object-writer.ts';
 import {runPass, type PassResult} from './pass.ts';
 import {Reflector} from './reflector.ts';
@@ -30,6 +31,8 @@ export interface EngineOptions<R, Observed, Status> {
   readonly userAgent: string;
   /** Empty: all namespaces (needs cluster-wide rights to list). */
   readonly namespaces: readonly string[];
+  /** Label selector of the resources that this operator looks after. Absent: all. */
+  readonly selector?: string | undefined;
   readonly workers: number;
   readonly lease: {readonly namespace: string; readonly name: string; readonly identity: string};
   readonly clock: Clock;
@@ -50,6 +53,8 @@ export interface Engine {
 }
 
 const SYNC_POLL_MS = 50;
+/** How often it is looked whether the operator that holds an object is still there. */
+const HELD_RETRY_MS = 10_000;
 
 /** Wires the engine's parts around one controller. */
 export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Observed, Status>): Engine => {
@@ -74,13 +79,15 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     lead: (signal) => lead(signal),
   });
   const discovery = new Discovery(client, clock);
-  const specs = [{...controller.resource}, ...controller.watches];
+  const ours = options.selector === undefined ? {} : {labelSelector: options.selector};
+  const specs = [{...controller.resource, ...ours}, ...controller.watches];
   const caches: Caches = new Caches(specs, options.namespaces, (change, cache) => onChange(change, cache));
   const [primarySpec] = specs;
   const primaries = [...caches].filter(({spec}) => spec === primarySpec);
   const writer = new ObjectWriter({client, discovery, caches, identity, randomText});
   const applier = new Applier({writer, caches, clock, identity, metrics});
   const cluster = new ApiCluster({client, discovery, caches, applier, writer, identity});
+  const claims = new Claims({client, discovery, caches, clock, log, identity, lease: options.lease});
   const events = new EventRecorder({
     client,
     clock,
@@ -185,10 +192,22 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     for (const object of primaries.flatMap(({store}) => store.list())) options.onStatus?.(object, undefined);
   };
 
+  /** Another operator looks after it: nothing is written but an event that says so, and nothing is told of it. */
+  const leave = async (object: KubeObject, message: string, signal: AbortSignal): Promise<PassResult> => {
+    options.onStatus?.(object, undefined);
+    const note = message.slice(0, 1000);
+    await events.report(refOf(object), [{type: 'Warning', reason: 'HeldByAnotherOperator', note}], signal);
+    return {kind: 'refused', next: {kind: 'after', delayMs: HELD_RETRY_MS}, retryAfterMs: 0, problems: [message]};
+  };
+
   const pass = async (key: string, deadline: AbortSignal, signal: AbortSignal): Promise<PassResult | undefined> => {
     const [namespace = '', resource = ''] = key.split('/');
-    const object = findResource(namespace, resource);
-    if (object === undefined) return undefined;
+    const found = findResource(namespace, resource);
+    if (found === undefined) return undefined;
+    const claim = await claims.take(found, deadline);
+    if (claim.kind === 'gone') return undefined;
+    if (claim.kind === 'theirs') return leave(found, claim.message, signal);
+    const {object} = claim;
     const result = await runPass(
       object,
       {controller, cluster, events, clock, onStatus: options.onStatus},

@@ -8,6 +8,8 @@ export interface Identity {
   readonly appliedAnnotation: string;
   /** Annotation on somebody else's object that lets us take it over, e.g. `example.org/adopt`: its value is the resource's name. */
   readonly adoptAnnotation: string;
+  /** Annotation on a resource that names the operator that looks after it (claim.ts), e.g. `example.org/operator`. */
+  readonly holderAnnotation: string;
 }
 
 export const MANAGED_BY = 'app.kubernetes.io/managed-by';

@@ -51,6 +51,7 @@ const start = (userAgent: string): ReturnType<typeof testLog> => {
       resourceLabel: INSTANCE,
       appliedAnnotation: `${GROUP}/applied`,
       adoptAnnotation: `${GROUP}/adopt`,
+      holderAnnotation: `${GROUP}/operator`,
     },
     credentials: server.credentials,
     userAgent,

@@ -19,6 +19,7 @@ export const identity: Identity = {
   resourceLabel: 'example.org/shop',
   appliedAnnotation: 'example.org/applied',
   adoptAnnotation: 'example.org/adopt',
+  holderAnnotation: 'example.org/operator',
 };
 
 export const forever: AbortSignal = new AbortController().signal;

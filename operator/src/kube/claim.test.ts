@@ -1,0 +1,141 @@
+import {describe, expect, test} from '@jest/globals';
+import {Claims} from './claim.ts';
+import {LEASE_MS} from './election.ts';
+import {ApiError, Wait} from './errors.ts';
+import {type ApiRequest, type ApiResponse} from './api-client.ts';
+import {type KubeObject} from './object.ts';
+import {FakeClock} from './testing/fake-clock.ts';
+import {forever, identity, liveObject, testLog} from './testing/fixtures.ts';
+
+const OPERATOR = identity.holderAnnotation;
+
+/** A server with one Lease (or an error instead) and one object. */
+class Server {
+  lease: {readonly version: string; readonly holder: string} | number = 404;
+  patch: 'accept' | number = 'accept';
+  readonly patches: unknown[] = [];
+  reads = 0;
+
+  send({method, body}: ApiRequest): Promise<ApiResponse> {
+    if (method === 'GET') {
+      this.reads++;
+      if (typeof this.lease === 'number') return fail(this.lease);
+      const {version, holder} = this.lease;
+      const lease = {metadata: {resourceVersion: version}, spec: {holderIdentity: holder}};
+      return Promise.resolve({status: 200, body: lease});
+    }
+    if (this.patch !== 'accept') return fail(this.patch);
+    this.patches.push(body);
+    return Promise.resolve({status: 200, body: heldBy('ours/green', '2')});
+  }
+}
+
+const fail = (status: number): Promise<never> => Promise.reject(new ApiError(`answered ${status}`, {status}));
+
+const heldBy = (holder: string | undefined, version = '1'): KubeObject =>
+  liveObject('north', version, holder === undefined ? {} : {annotations: {[OPERATOR]: holder}});
+
+const setUp = () => {
+  const server = new Server();
+  const clock = new FakeClock();
+  const claims = new Claims({
+    client: server,
+    discovery: {objectPath: () => Promise.resolve('/north')},
+    caches: {assume: () => undefined, getWhole: () => undefined},
+    clock,
+    log: testLog(),
+    identity,
+    lease: {namespace: 'ours', name: 'green'},
+  });
+  const take = async (object: KubeObject) => (await claims.take(object, forever)).kind;
+  return {server, clock, take};
+};
+
+describe('an object', () => {
+  test('of nobody is claimed in the version that was seen', async () => {
+    const {server, take} = setUp();
+    expect(await take(heldBy(undefined))).toBe('ours');
+    expect(server.patches).toEqual([{metadata: {resourceVersion: '1', annotations: {[OPERATOR]: 'ours/green'}}}]);
+  });
+
+  test('of ours costs nothing', async () => {
+    const {server, take} = setUp();
+    expect(await take(heldBy('ours/green'))).toBe('ours');
+    expect([server.reads, server.patches.length]).toEqual([0, 0]);
+  });
+
+  test('that another one claims at the same time is looked at again', async () => {
+    const {server, take} = setUp();
+    server.patch = 409;
+    await expect(take(heldBy(undefined))).rejects.toThrow(Wait);
+  });
+
+  test('that is gone meanwhile is nobody’s', async () => {
+    const {server, take} = setUp();
+    server.patch = 404;
+    expect(await take(heldBy(undefined))).toBe('gone');
+  });
+
+  test.each([403, 422])('of nobody is worked on although claiming it is refused with %i', async (status) => {
+    const {server, take} = setUp();
+    server.patch = status;
+    expect(await take(heldBy(undefined))).toBe('ours');
+  });
+
+  test('stays with a holder that renews its Lease', async () => {
+    const {server, clock, take} = setUp();
+    for (let version = 1; version < 20; version++) {
+      server.lease = {version: String(version), holder: 'pod'};
+      expect(await take(heldBy('theirs/blue'))).toBe('theirs');
+      clock.freeze(LEASE_MS);
+    }
+    expect(server.patches).toEqual([]);
+  });
+
+  test('is taken from a holder that has been silent for two lengths of a Lease', async () => {
+    const {server, clock, take} = setUp();
+    server.lease = {version: '1', holder: 'pod'};
+    expect(await take(heldBy('theirs/blue'))).toBe('theirs');
+    clock.freeze(2 * LEASE_MS - 1);
+    expect(await take(heldBy('theirs/blue'))).toBe('theirs');
+    clock.freeze(10_000);
+    expect(await take(heldBy('theirs/blue'))).toBe('ours');
+  });
+
+  test('is taken from a holder that gave its Lease up and did not come back within one length', async () => {
+    const {server, clock, take} = setUp();
+    server.lease = {version: '1', holder: ''};
+    expect(await take(heldBy('theirs/blue'))).toBe('theirs');
+    clock.freeze(LEASE_MS - 1);
+    expect(await take(heldBy('theirs/blue'))).toBe('theirs');
+    clock.freeze(10_000);
+    expect(await take(heldBy('theirs/blue'))).toBe('ours');
+  });
+
+  test.each(['theirs/blue', 'blue', 'a/b/c'])('of %s is taken when there is no such Lease', async (holder) => {
+    expect(await setUp().take(heldBy(holder))).toBe('ours');
+  });
+
+  test('stays with a holder whose Lease may not be read, for ever', async () => {
+    const {server, clock, take} = setUp();
+    server.lease = 403;
+    for (let time = 0; time < 5; time++) {
+      expect(await take(heldBy('theirs/blue'))).toBe('theirs');
+      clock.freeze(10 * LEASE_MS);
+    }
+  });
+
+  test('is left alone while the server does not tell about the Lease', async () => {
+    const {server, take} = setUp();
+    server.lease = 500;
+    await expect(take(heldBy('theirs/blue'))).rejects.toThrow('answered 500');
+    expect(server.patches).toEqual([]);
+  });
+
+  test('shares looks at a Lease with others of the same holder', async () => {
+    const {server, take} = setUp();
+    server.lease = {version: '1', holder: 'pod'};
+    for (let object = 0; object < 50; object++) await take(heldBy('theirs/blue'));
+    expect(server.reads).toBe(1);
+  });
+});

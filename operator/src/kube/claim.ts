@@ -1,0 +1,155 @@
+import {type ApiClient} from './api-client.ts';
+import {type Caches} from './caches.ts';
+import {type Clock} from './clock.ts';
+import {type Discovery} from './discovery.ts';
+import {LEASE_MS, type Lease} from './election.ts';
+import {ApiError, isNotFound, Wait} from './errors.ts';
+import {type Identity} from './identity.ts';
+import {type Log} from './log.ts';
+import {describeKey, keyOf, type KubeObject} from './object.ts';
+import {clean} from './reflector.ts';
+import {refusalOf} from './refusal.ts';
+
+export interface ClaimsOptions {
+  readonly client: Pick<ApiClient, 'send'>;
+  readonly discovery: Pick<Discovery, 'objectPath'>;
+  readonly caches: Pick<Caches, 'assume' | 'getWhole'>;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly log: Log;
+  readonly identity: Identity;
+  /** Names this operator, all its replicas together. */
+  readonly lease: {readonly namespace: string; readonly name: string};
+}
+
+/** Whose an object is. */
+export type Claim =
+  | {readonly kind: 'ours'; readonly object: KubeObject}
+  | {readonly kind: 'theirs'; readonly message: string}
+  | {readonly kind: 'gone'};
+
+/** A Lease that was given up by an operator that restarts is taken again sooner than this. */
+const RELEASED_FOR_MS = LEASE_MS;
+/** Its own replicas take over after one length: whoever waits for two knows that none of them did. */
+const SILENT_FOR_MS = 2 * LEASE_MS;
+/** Objects with the same holder share one look at its Lease. */
+const SIGHT_MS = 5_000;
+/** By then the watch has shown the change. */
+const CHANGED_RETRY_MS = 200;
+
+/** What was seen of another operator's Lease. */
+interface Sight {
+  readonly state: 'missing' | 'forbidden' | 'released' | 'held';
+  readonly version: string;
+  /** When this version was seen first. */
+  readonly sinceMs: number;
+  /** When the last look began. */
+  readonly lookedMs: number;
+}
+
+/**
+ * Keeps operators with different Leases from working on the same objects: an election decides within one operator only. Whoever comes first writes its Lease's
+ * name onto the object; another one leaves that object alone until the Lease is gone, given up or silent, as seen by its own clock.
+ */
+export class Claims {
+  readonly #options: ClaimsOptions;
+  readonly #us: string;
+  readonly #sights = new Map<string, Sight>();
+
+  constructor(options: ClaimsOptions) {
+    this.#options = options;
+    this.#us = `${options.lease.namespace}/${options.lease.name}`;
+  }
+
+  /** Claims an object that nobody holds. Throws {@link Wait} if it changed meanwhile. */
+  async take(object: KubeObject, signal: AbortSignal): Promise<Claim> {
+    const {identity, log} = this.#options;
+    const holder = object.metadata.annotations?.[identity.holderAnnotation] ?? '';
+    if (holder === this.#us) return {kind: 'ours', object};
+    if (holder !== '') {
+      const why = await this.#lives(holder, signal);
+      if (why !== undefined) {
+        const message = `${describeKey(keyOf(object))} is looked after by another operator, ${holder}, ${why}: this one (${this.#us}) leaves it alone`;
+        return {kind: 'theirs', message};
+      }
+      log.info({object: object.metadata.name, namespace: object.metadata.namespace, from: holder}, 'taking over');
+    }
+    return this.#write(object, signal);
+  }
+
+  async #write(object: KubeObject, signal: AbortSignal): Promise<Claim> {
+    const {client, discovery, caches, identity, log} = this.#options;
+    const key = keyOf(object);
+    const {resourceVersion} = object.metadata;
+    try {
+      const {body} = await client.send({
+        method: 'PATCH',
+        path: await discovery.objectPath(key, signal),
+        query: {fieldManager: identity.manager},
+        contentType: 'application/merge-patch+json',
+        // The version lets one of two operators win that both found it free.
+        body: {metadata: {resourceVersion, annotations: {[identity.holderAnnotation]: this.#us}}},
+        signal,
+      });
+      // A successful patch answers the object.
+      const written = clean(body as KubeObject, key, identity);
+      caches.assume(written);
+      return {kind: 'ours', object: caches.getWhole(key) ?? written};
+    } catch (error) {
+      if (isNotFound(error)) return {kind: 'gone'};
+      if (error instanceof ApiError && error.status === 409) {
+        throw new Wait(`${describeKey(key)} changed before it was claimed`, CHANGED_RETRY_MS);
+      }
+      const refusal = refusalOf(error, key);
+      if (refusal === undefined) throw error;
+      // A right that is missing, a webhook: no reason to let down an object that nobody else looks after.
+      log.warn({error: refusal.message}, 'working on an object that could not be claimed');
+      return {kind: 'ours', object};
+    }
+  }
+
+  /** Why the holder counts as alive; undefined: it does not. */
+  async #lives(holder: string, signal: AbortSignal): Promise<string | undefined> {
+    const {state, sinceMs, lookedMs} = await this.#look(holder, signal);
+    const unchangedMs = lookedMs - sinceMs;
+    switch (state) {
+      case 'missing':
+        return undefined;
+      case 'forbidden':
+        return 'whose Lease this one may not read';
+      case 'released':
+        return unchangedMs >= RELEASED_FOR_MS ? undefined : 'which has just given its Lease up';
+      case 'held':
+        return unchangedMs >= SILENT_FOR_MS ? undefined : 'which renews its Lease';
+    }
+  }
+
+  async #look(holder: string, signal: AbortSignal): Promise<Sight> {
+    const lookedMs = this.#options.clock.monotonicMs();
+    const before = this.#sights.get(holder);
+    if (before !== undefined && lookedMs - before.lookedMs < SIGHT_MS) return before;
+    const {state, version} = await this.#read(holder, signal);
+    // Counted from after the answer: never longer than it was so.
+    const sinceMs =
+      before?.state === state && before.version === version ? before.sinceMs : this.#options.clock.monotonicMs();
+    const sight: Sight = {state, version, sinceMs, lookedMs};
+    this.#sights.set(holder, sight);
+    return sight;
+  }
+
+  async #read(holder: string, signal: AbortSignal): Promise<Pick<Sight, 'state' | 'version'>> {
+    const [namespace = '', name = '', ...rest] = holder.split('/');
+    // No Lease has such a name.
+    if (namespace === '' || name === '' || rest.length > 0) return {state: 'missing', version: ''};
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases/${encodeURIComponent(name)}`;
+    try {
+      const {body} = await this.#options.client.send({method: 'GET', path, signal, timeoutMs: 5_000});
+      // The path of a Lease answers a Lease.
+      const {metadata, spec} = body as Lease;
+      return {state: (spec?.holderIdentity ?? '') === '' ? 'released' : 'held', version: metadata.resourceVersion};
+    } catch (error) {
+      if (isNotFound(error)) return {state: 'missing', version: ''};
+      if (error instanceof ApiError && error.status === 403) return {state: 'forbidden', version: ''};
+      throw error;
+    }
+  }
+}
