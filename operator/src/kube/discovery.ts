@@ -21,11 +21,11 @@ interface Entry {
 
 /** Knows which kinds the server has and where. One GET per group/version, remembered. */
 export class Discovery {
-  readonly #client: ApiClient;
-  readonly #clock: Clock;
+  readonly #client: Pick<ApiClient, 'send'>;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #groups = new Map<string, Entry>();
 
-  constructor(client: ApiClient, clock: Clock) {
+  constructor(client: Pick<ApiClient, 'send'>, clock: Pick<Clock, 'monotonicMs'>) {
     this.#client = client;
     this.#clock = clock;
   }
@@ -69,9 +69,15 @@ export class Discovery {
     const found = known?.kinds.get(kind.kind);
     const ageMs = known === undefined ? Infinity : this.#clock.monotonicMs() - known.readAtMs;
     if (ageMs < (found === undefined ? MISSING_FOR_MS : KNOWN_FOR_MS)) return found;
-    const kinds = await this.#load(kind.apiVersion, signal);
-    this.#groups.set(kind.apiVersion, {kinds, readAtMs: this.#clock.monotonicMs()});
-    return kinds.get(kind.kind);
+    try {
+      const kinds = await this.#load(kind.apiVersion, signal);
+      this.#groups.set(kind.apiVersion, {kinds, readAtMs: this.#clock.monotonicMs()});
+      return kinds.get(kind.kind);
+    } catch (error) {
+      // An aggregated API server that is away must not stop everything else: what was so a while ago is so until the server says otherwise.
+      if (known === undefined || signal.aborted) throw error;
+      return found;
+    }
   }
 
   async #load(apiVersion: string, signal: AbortSignal): Promise<ReadonlyMap<string, Endpoint>> {
