@@ -1,25 +1,57 @@
 import {z} from 'zod';
-import {type Accepted} from '../api/v1alpha1/rule.ts';
+import {type Accepted, type Before} from '../api/v1alpha1/rule.ts';
 import {type Children} from './children.ts';
 import {KINDS} from './kinds.ts';
 import {ACCEPTED} from './labels.ts';
 import {namesOf} from './names.ts';
+import {type Region} from './region.ts';
+
+/**
+ * Of what is written beside the data. Another number only when what is written means something else than before: who does not know the number must not
+ * go on. A field that is new is optional here, so that what was written without it stays readable.
+ *
+ * - absent: `postgres.shards` was the wish, so all of them count as admitted.
+ * - 2: `postgres.shards` is how many were admitted.
+ */
+const VERSION = 2;
 
 const storage = z.object({size: z.string(), className: z.string().optional()});
-const schema: z.ZodType<Accepted> = z.object({
+const schema = z.object({
+  version: z.literal(VERSION).optional(),
   region: z.string(),
-  postgres: z.object({shards: z.int(), storage}),
+  postgres: z.object({shards: z.int().min(0), storage}),
   rabbitmq: z.object({partitions: z.int(), storage}),
 });
 
-/** What the region's data was made with, as written down beside its credentials. Absent for a region that has none yet. */
-export const acceptedBefore = (name: string, children: Children): Accepted | undefined => {
-  const text = children.find(KINDS.secret, namesOf(name).bootstrap)?.metadata.annotations?.[ACCEPTED];
-  if (text === undefined) return undefined;
+export const acceptedText = (accepted: Accepted): string => JSON.stringify({version: VERSION, ...accepted});
+
+const parse = (text: string): Accepted | undefined => {
   try {
-    return schema.safeParse(JSON.parse(text)).data;
+    const found = schema.safeParse(JSON.parse(text)).data;
+    if (found === undefined) return undefined;
+    const {version: _, ...accepted} = found;
+    return accepted;
   } catch {
-    // Edited by hand into something else: it is written anew, and the API server has its own memory of the spec.
     return undefined;
   }
+};
+
+/** `unreadable`: there is something, and who goes on without understanding it may remove what must stay. */
+export type Memory =
+  {readonly kind: 'known'; readonly before: Before} | {readonly kind: 'unreadable'; readonly problem: string};
+
+/** What the region's data was made with, as written down beside its credentials. */
+export const memoryOf = ({name, status}: Pick<Region, 'name' | 'status'>, children: Children): Memory => {
+  const secret = namesOf(name).bootstrap;
+  const text = children.find(KINDS.secret, secret)?.metadata.annotations?.[ACCEPTED];
+  const accepted = text === undefined ? undefined : parse(text);
+  if (text !== undefined && accepted === undefined) {
+    return {
+      kind: 'unreadable',
+      problem: `annotation ${ACCEPTED} of Secret ${secret}, which has what the data was made with, is damaged or of a newer operator: ${text.slice(0, 256)}`,
+    };
+  }
+  // The Secret may have been made anew by hand; then the status still knows.
+  const said = status.shards?.filter(({admitted}) => admitted === true).length ?? 0;
+  return {kind: 'known', before: {accepted, admitted: Math.max(accepted?.postgres.shards ?? 0, said)}};
 };

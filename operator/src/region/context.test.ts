@@ -7,7 +7,7 @@ import {RELEASE} from './testing/simulated-region.ts';
 const imagesOf = (spec: Record<string, unknown>, service = RELEASE.images.service) => {
   const release = {...RELEASE, images: {...RELEASE.images, service}};
   const parsed = specSchema.parse({region: 'eu-west', ...spec});
-  return contextOf({name: 'eu', namespace: 'sync', status: {}}, parsed, release, new Children([])).images;
+  return contextOf({name: 'eu', namespace: 'sync', status: {}}, parsed, release, new Children([]), 0).images;
 };
 
 test('images are those of the release, unless one is named', () => {

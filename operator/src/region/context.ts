@@ -25,6 +25,8 @@ export interface RegionContext {
   readonly version: string;
   /** What exists, as of the observation. */
   readonly children: Children;
+  /** How many shards services use, as written down; 0 for a new region. */
+  readonly admitted: number;
   /** It was ready once: what is missing has been lost, and is not waited for in the order of a beginning. */
   readonly hasWorked: boolean;
 }
@@ -49,6 +51,7 @@ export const contextOf = (
   spec: RegionSpec,
   release: Release,
   children: Children,
+  admitted: number,
 ): RegionContext => {
   const {images} = spec;
   const tagged = spec.version === undefined ? release.images.service : withTag(release.images.service, spec.version);
@@ -66,6 +69,7 @@ export const contextOf = (
     },
     version: spec.version ?? release.version,
     children,
+    admitted,
     hasWorked: status.version?.current !== undefined,
   };
 };

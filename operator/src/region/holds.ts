@@ -29,10 +29,11 @@ export const held = ({desired, live, written}: WorkloadProgress, reason: string 
 const unprepared = ({prepared}: Progress): string | undefined =>
   prepared ? undefined : 'waits for its credentials and settings';
 
-/** The data tiers in the order in which they change: what is missed least goes first, so that a fault that all would share shows there. */
-const members = ({cache, shards, broker}: Progress): readonly {name: string; member: WorkloadProgress}[] => [
+/** The data tiers in the order in which they change: what is missed least goes first, so that a fault that all would share shows there.
+ * Nothing waits for a shard that is joining. */
+const members = ({cache, shards, needed, broker}: Progress): readonly {name: string; member: WorkloadProgress}[] => [
   {name: 'the cache', member: cache},
-  ...shards.map((member, id) => ({name: `shard ${id}`, member})),
+  ...shards.slice(0, needed).map((member, id) => ({name: `shard ${id}`, member})),
   {name: 'the broker', member: broker},
 ];
 

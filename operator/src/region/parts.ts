@@ -17,10 +17,12 @@ import {postgresPolicy, rabbitmqPolicy, redisPolicy, servicePolicy} from './mani
 import {route} from './manifests/route.ts';
 import {secrets} from './manifests/secrets.ts';
 import {service} from './manifests/service.ts';
-import {factsConfigMap, shardIds, topologyConfigMap} from './manifests/topology.ts';
+import {factsConfigMap, isTopologyWritten, topologyConfigMap} from './manifests/topology.ts';
 import {SERVICE_PORT} from './names.ts';
 import {type Problem} from './problems.ts';
 import {type MigrationProgress, type Progress, type WorkloadProgress} from './progress.ts';
+import {admissible} from './admission.ts';
+import {shardIds} from './shards.ts';
 
 /** What one builder contributes. */
 export interface Contribution {
@@ -49,7 +51,7 @@ const httpPort = {name: 'http', port: SERVICE_PORT, targetPort: 'http'};
 
 export const credentials: Part = {
   name: 'credentials',
-  build: ({context}) => ({wanted: now(secrets(context))}),
+  build: ({context, progress}) => ({wanted: now(secrets(context, admissible(context, progress)))}),
 };
 
 export const configuration: Part = {
@@ -119,15 +121,22 @@ const removedLater = (desired: Desired): Desired => {
   return {...desired, manifest: {...manifest, spec: typeof spec === 'object' ? {...spec, ...ttl} : ttl}};
 };
 
+/** The first migration shares the slots out among the shards that its topology has as admitted, for good. */
+const undecided = (context: RegionContext): string | undefined => {
+  if (context.admitted === 0) return 'waits until all shards of the new region are up';
+  return isTopologyWritten(context) ? undefined : 'waits until the topology is written';
+};
+
 /** A Job cannot be changed. A complete one has done its work, whatever it would be made like now; any other is made again. */
-const wantedJob = (progress: Progress, migration: MigrationProgress): Wanted => {
+const wantedJob = (context: RegionContext, progress: Progress, migration: MigrationProgress): Wanted => {
   const {shardId, desired, live, written, state, others} = migration;
   if (state === 'replaced') return {desired, hold: 'waits for a person to say what is on the new volume'};
   if (state === 'absent' || live === undefined) {
     if (live !== undefined || others.some(({complete}) => !complete)) return {desired, hold: 'is made again'};
     // Shard 0 has the slot map, which every other shard's migration reads.
     const isReady = progress.shards[0]?.settled === true && progress.shards[shardId]?.settled === true;
-    return isReady ? {desired} : {desired, hold: 'waits until its shard is ready'};
+    const hold = isReady ? undecided(context) : 'waits until its shard is ready';
+    return hold === undefined ? {desired} : {desired, hold};
   }
   if (state === 'complete') return {desired: written ? desired : withLiveTemplate(desired, live)};
   if (!written) return {desired, hold: 'is made again'};
@@ -148,7 +157,10 @@ const otherJobs = ({state, others}: MigrationProgress): readonly Wanted[] =>
 export const schema: Part = {
   name: 'schema',
   build: ({context, progress}) => ({
-    wanted: progress.migrations.flatMap((migration) => [wantedJob(progress, migration), ...otherJobs(migration)]),
+    wanted: progress.migrations.flatMap((migration) => [
+      wantedJob(context, progress, migration),
+      ...otherJobs(migration),
+    ]),
     surplus: progress.migrations.flatMap(({desired, live, written, state}): readonly Surplus[] => {
       if (live === undefined || written || (state !== 'running' && state !== 'failed')) return [];
       const ref = {...KINDS.job, namespace: context.namespace, name: desired.manifest.metadata.name};

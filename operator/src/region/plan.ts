@@ -2,7 +2,8 @@ import {judge} from '../api/v1alpha1/guard.ts';
 import {type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type ComponentPlan, type Plan, type Surplus} from '../kube/controller.ts';
 import {controllerOf, keyText, keyOf, type KubeObject, refOf} from '../kube/object.ts';
-import {acceptedBefore} from './accepted.ts';
+import {memoryOf} from './accepted.ts';
+import {undone} from './admission.ts';
 import {type RegionContext, contextOf, type Release} from './context.ts';
 import {factsExpireInMs, judgeFacts} from './facts.ts';
 import {type Wanted} from './holds.ts';
@@ -10,7 +11,7 @@ import {KINDS} from './kinds.ts';
 import {type Observed} from './observe.ts';
 import * as parts from './parts.ts';
 import {progressOf} from './progress.ts';
-import {concludeDeleting, concludeInvalid, concludePass, concludeSuspended} from './status.ts';
+import {concludeDeleting, concludeForgotten, concludeInvalid, concludePass, concludeSuspended} from './status.ts';
 
 /** A region is made of these, in this order. To add something to regions, add a part. */
 const PARTS: readonly parts.Part[] = [
@@ -40,13 +41,16 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   // What is left to do is the garbage collector's.
   if (region.deleting) return {components: [], conclude: () => concludeDeleting(region, now)};
 
-  const before = acceptedBefore(region.name, children);
+  const memory = memoryOf(region, children);
+  if (memory.kind === 'unreadable')
+    return {components: [], conclude: () => concludeForgotten(region, memory.problem, now)};
+  const {before} = memory;
   const verdict = judge(region.name, region.spec, before);
   if (verdict.kind === 'invalid')
-    return {components: [], conclude: () => concludeInvalid(region, verdict.problems, before, now)};
+    return {components: [], conclude: () => concludeInvalid(region, verdict.problems, before.accepted, now)};
   if (verdict.spec.suspend) return {components: [], conclude: () => concludeSuspended(region, now)};
 
-  const context = contextOf(region, verdict.spec, release, children);
+  const context = contextOf(region, verdict.spec, release, children, before.admitted);
   const progress = progressOf(context);
   const told = judgeFacts(region.name, children, factsAgeMs);
   const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, gatewayApi, routeProblem})}));
@@ -59,11 +63,14 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
     {
       name: 'surplus',
       desired: [],
-      prune: surplusOf(
-        observed,
-        context,
-        built.flatMap(({wanted}) => wanted),
-      ),
+      prune: [
+        ...surplusOf(
+          observed,
+          context,
+          built.flatMap(({wanted}) => wanted),
+        ),
+        ...undone(context, region),
+      ],
     },
   ];
   const lookAgainMs = [

@@ -12,8 +12,8 @@ import {REVISION, ROLLED_OUT} from './labels.ts';
 import {floorOf} from './manifests/autoscaler.ts';
 import {adminApiDeployment, deviceApiDeployment, keeperDeployment, workerDeployment} from './manifests/deployment.ts';
 import {isComplete, isFailed, isVolumeReplaced, migrationJob, otherJobs, recordOf} from './manifests/migration-job.ts';
-import {secretNames} from './manifests/secrets.ts';
-import {shardIds} from './manifests/topology.ts';
+import {neededSecrets} from './manifests/secrets.ts';
+import {neededShards, shardIds} from './shards.ts';
 
 /** How far a workload is: what it should be, what it is, and what follows from comparing them. */
 export interface WorkloadProgress {
@@ -50,6 +50,8 @@ export interface MigrationProgress {
 export interface Progress {
   /** Credentials and server settings exist, so that what mounts them can start. */
   readonly prepared: boolean;
+  /** How many of the shards everything else needs; the others are still joining. */
+  readonly needed: number;
   readonly shards: readonly WorkloadProgress[];
   readonly broker: WorkloadProgress;
   readonly cache: WorkloadProgress;
@@ -128,10 +130,11 @@ export const progressOf = (context: RegionContext): Progress => {
   const {children, names, spec} = context;
   return {
     prepared:
-      secretNames(context).every((name) => children.secret(name) !== undefined) &&
+      neededSecrets(context).every((name) => children.secret(name) !== undefined) &&
       [names.topology, names.postgres, names.rabbitmq, names.redis].every(
         (name) => children.configMap(name) !== undefined,
       ),
+    needed: neededShards(context),
     shards: shardIds(context).map((id) => statefulProgress(context, shardStatefulSet(context, id))),
     broker: statefulProgress(context, rabbitmqStatefulSet(context)),
     cache: deploymentProgress(context, redisDeployment(context), 1),
@@ -145,7 +148,8 @@ export const progressOf = (context: RegionContext): Progress => {
   };
 };
 
-export const dataSettled = ({shards, broker, cache}: Progress): boolean =>
-  [...shards, broker, cache].every(({settled}) => settled);
+export const dataSettled = ({shards, needed, broker, cache}: Progress): boolean =>
+  [...shards.slice(0, needed), broker, cache].every(({settled}) => settled);
 
-export const migrated = ({migrations}: Progress): boolean => migrations.every(({state}) => state === 'complete');
+export const migrated = ({migrations, needed}: Progress): boolean =>
+  migrations.slice(0, needed).every(({state}) => state === 'complete');

@@ -7,7 +7,14 @@ import {type ConditionInput, fails, type Finding, holds} from './conditions/cond
 import {brokerReady, cacheReady, databaseReady} from './conditions/data-tier.ts';
 import {routeReady} from './conditions/route-ready.ts';
 import {schemaMigrated} from './conditions/schema-migrated.ts';
-import {deletingSummary, invalidSummary, summaryOf, suspendedSummary, UPDATING} from './conditions/summary.ts';
+import {
+  deletingSummary,
+  forgottenSummary,
+  invalidSummary,
+  summaryOf,
+  suspendedSummary,
+  UPDATING,
+} from './conditions/summary.ts';
 import {adminApiAvailable, deviceApiAvailable, keeperAvailable, workersAvailable} from './conditions/tier-available.ts';
 import {type RegionContext, type Release} from './context.ts';
 import {growing} from './engines/volume-claims.ts';
@@ -17,7 +24,9 @@ import {type Component, selectorOf, selectorText} from './labels.ts';
 import {type Problem} from './problems.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 import {type Region} from './region.ts';
-import {shardIds, topologyOf} from './manifests/topology.ts';
+import {topologyOf} from './manifests/topology.ts';
+import {joining} from './admission.ts';
+import {shardIds} from './shards.ts';
 
 /** In the order in which a region comes up, so that the first that is lacking is the one to read about. */
 const CONDITIONS: readonly ((input: ConditionInput) => Finding)[] = [
@@ -90,21 +99,24 @@ const tierStatus = (context: RegionContext, component: Component, {live}: Worklo
 });
 
 const shardStatus = ({context, progress, told: {facts}}: Pass): NonNullable<RegionStatus['shards']> => {
-  return topologyOf(context).shards.map(({id, rw}) => {
+  const topology = topologyOf(context);
+  return [...topology.shards, ...topology.joining].map(({id, rw}) => {
+    const admitted = id < context.admitted;
     const shard = progress.shards[id];
     const migration = progress.migrations[id]?.state;
     const ready = shard?.available === true;
     const volume = context.children.volume(context.names.shardVolume(id));
     const slots = facts?.shards.find((fact) => fact.id === id)?.slots;
-    const phase = (): 'Pending' | 'Starting' | 'Migrating' | 'Ready' | 'Failed' => {
+    const phase = (): NonNullable<RegionStatus['shards']>[number]['phase'] => {
       if (shard?.live === undefined) return 'Pending';
       if (!ready) return 'Starting';
-      if (migration === 'complete') return 'Ready';
+      if (migration === 'complete') return admitted ? 'Ready' : 'Joining';
       return migration === 'failed' || migration === 'replaced' ? 'Failed' : 'Migrating';
     };
     return {
       id,
       phase: phase(),
+      admitted,
       ready,
       endpoint: `${rw.host}.${context.namespace}.svc:${rw.port}`,
       storage: volume?.capacity ?? volume?.requested ?? context.spec.postgres.storage.size,
@@ -174,7 +186,11 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     shards: shardStatus(pass),
     endpoints: endpoints(context),
     ...(slotMoves === undefined ? {} : {slotMoves}),
-    pendingChanges: pendingChanges([...held, ...growingVolumes(context)]),
+    pendingChanges: pendingChanges([
+      ...held,
+      ...joining(context, progress).map(({id, reason}) => ({component: `shard-${id}`, reason})),
+      ...growingVolumes(context),
+    ]),
   };
   return concluded(region, status, outcome, next);
 };
@@ -213,6 +229,10 @@ export const concludeInvalid = (
       : broken;
   return withSummary(region, 'Invalid', [...invalidSummary(message), fails('SpecValid', 'InvalidSpec', message)], now);
 };
+
+/** What limits the spec cannot be read: nothing is touched until a person has looked at it. */
+export const concludeForgotten = (region: Region, problem: string, now: Date): Conclusion<RegionStatus> =>
+  withSummary(region, 'Invalid', forgottenSummary(problem), now);
 
 /** Seen only while something holds the object: a finalizer of somebody else, or `kubectl delete --cascade=foreground`. */
 export const concludeDeleting = (region: Region, now: Date): Conclusion<RegionStatus> =>

@@ -4,7 +4,7 @@ import {basename, join} from 'node:path';
 import {parse} from 'yaml';
 import {z} from 'zod';
 import {judge} from './guard.ts';
-import {acceptedOf, type Accepted} from './rule.ts';
+import {acceptedOf, type Before, NOTHING_BEFORE} from './rule.ts';
 import {specSchema} from './spec.ts';
 import {BAD_PARAMETERS} from './testing/parameter-cases.ts';
 import {BAD_PODS, GOOD_PODS} from './testing/pod-cases.ts';
@@ -13,7 +13,10 @@ import {BAD_CHANGES, BAD_SPECS, GOOD_CHANGES, GOOD_SPECS} from './testing/spec-c
 const EXAMPLES = join(import.meta.dirname, '../../../../docs/examples');
 const EXAMPLE = z.object({metadata: z.object({name: z.string()}), spec: z.unknown()});
 
-const accepted = (spec: unknown): Accepted => acceptedOf(specSchema.parse(spec));
+const after = (spec: unknown, admitted = 0): Before => ({
+  accepted: acceptedOf(specSchema.parse(spec), admitted),
+  admitted,
+});
 
 const paths = (...args: Parameters<typeof judge>): readonly string[] => {
   const verdict = judge(...args);
@@ -22,32 +25,32 @@ const paths = (...args: Parameters<typeof judge>): readonly string[] => {
 
 describe('the guard', () => {
   test.each([...GOOD_SPECS, ...GOOD_PODS])('lets %s through', (_what, spec) => {
-    expect(paths('eu', spec, undefined)).toEqual([]);
+    expect(paths('eu', spec, NOTHING_BEFORE)).toEqual([]);
   });
 
   test.each([...BAD_SPECS, ...BAD_PARAMETERS, ...BAD_PODS])('refuses $what', ({name, spec, path}) => {
-    expect(paths(name ?? 'eu', spec, undefined)).toContain(path);
+    expect(paths(name ?? 'eu', spec, NOTHING_BEFORE)).toContain(path);
   });
 
-  test.each(GOOD_CHANGES)('lets $what through', ({from, to}) => {
-    expect(paths('eu', to, accepted(from))).toEqual([]);
+  test.each(GOOD_CHANGES)('lets $what through', ({from, to, admitted}) => {
+    expect(paths('eu', to, after(from, admitted))).toEqual([]);
   });
 
-  test.each(BAD_CHANGES)('refuses $what', ({from, to, path}) => {
-    expect(paths('eu', to, accepted(from))).toEqual([path]);
-    expect(paths('eu', to, undefined)).toEqual([]);
+  test.each(BAD_CHANGES)('refuses $what', ({from, to, admitted, path}) => {
+    expect(paths('eu', to, after(from, admitted))).toEqual([path]);
+    expect(paths('eu', to, NOTHING_BEFORE)).toEqual([]);
   });
 
   test.each(globSync(join(EXAMPLES, 'region*.yaml')).map((file) => [basename(file), file] as const))(
     'lets the example %s through',
     (_name, file) => {
       const {metadata, spec} = EXAMPLE.parse(parse(readFileSync(file, 'utf8')));
-      expect(paths(metadata.name, spec, undefined)).toEqual([]);
+      expect(paths(metadata.name, spec, NOTHING_BEFORE)).toEqual([]);
     },
   );
 
   test('fills in the defaults', () => {
-    const verdict = judge('eu', {region: 'eu-west'}, undefined);
+    const verdict = judge('eu', {region: 'eu-west'}, NOTHING_BEFORE);
     expect(verdict).toMatchObject({spec: {postgres: {shards: 2}, workers: {replicas: 2}, deletionPolicy: 'Retain'}});
   });
 });

@@ -1,4 +1,4 @@
-import {type Accepted} from './rule.ts';
+import {type Before} from './rule.ts';
 import {RULES} from './rules.ts';
 import {type RegionSpec, specSchema} from './spec.ts';
 
@@ -16,9 +16,9 @@ export type Verdict =
 
 /**
  * The same judgement that the API server makes at admission, made again before anything is planned: types, bounds and defaults by the schema,
- * then every rule. `before` is what was accepted last.
+ * then every rule.
  */
-export const judge = (name: string, spec: unknown, before: Accepted | undefined): Verdict => {
+export const judge = (name: string, spec: unknown, before: Before): Verdict => {
   const parsed = specSchema.safeParse(spec);
   if (!parsed.success) {
     return {

@@ -3,6 +3,8 @@ import {podTemplate} from './pod-template.ts';
 import {resources} from './quantity.ts';
 import {storage} from './storage.ts';
 
+export const MAX_SHARDS = 64;
+
 export const postgres = z
   .object({
     engine: z
@@ -14,9 +16,11 @@ export const postgres = z
     shards: z
       .int()
       .min(1)
-      .max(64)
+      .max(MAX_SHARDS)
       .default(2)
-      .describe('Number of databases that devices are spread over. It may only grow.'),
+      .describe(
+        'Number of databases that devices are spread over. A larger number can be taken back until the services use the new shards (`status.shards`).',
+      ),
     storage: storage('every shard', '10Gi'),
     resources: resources('a shard', {requests: {cpu: '100m', memory: '256Mi'}, limits: {memory: '1Gi'}}),
     parameters: z

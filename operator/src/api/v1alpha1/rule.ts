@@ -12,10 +12,9 @@ export interface Rule {
   readonly field: string;
   readonly cel: string;
   readonly message: string;
-  /** Whether `cel` uses `oldSelf`: such a rule is about changes only. */
+  /** Whether it is about changes: `cel` uses `oldSelf` or the status, which a new region does not have. */
   readonly transition: boolean;
-  /** `before` is what was accepted last, absent for a new region (a transition rule then holds). */
-  readonly holds: (now: RegionView, before: Accepted | undefined) => boolean;
+  readonly holds: (now: RegionView, before: Before) => boolean;
 }
 
 interface RegionView {
@@ -23,16 +22,30 @@ interface RegionView {
   readonly spec: RegionSpec;
 }
 
-/** The part of a spec whose change is limited. */
+/** What a change is compared with. */
+export interface Before {
+  /** Absent for a region that has no data yet: a rule that needs it then holds. */
+  readonly accepted: Accepted | undefined;
+  /** Shards with a lower number than this may have devices on them. */
+  readonly admitted: number;
+}
+
+export const NOTHING_BEFORE: Before = {accepted: undefined, admitted: 0};
+
+/** The part of a spec whose change is limited, as it was when the region's data was made. */
 export interface Accepted {
   readonly region: string;
-  readonly postgres: {readonly shards: number; readonly storage: Storage};
+  readonly postgres: {
+    /** How many of them were admitted; the wish may be larger. */
+    readonly shards: number;
+    readonly storage: Storage;
+  };
   readonly rabbitmq: {readonly partitions: number; readonly storage: Storage};
 }
 
-export const acceptedOf = ({region, postgres, rabbitmq}: RegionSpec): Accepted => ({
+export const acceptedOf = ({region, postgres, rabbitmq}: RegionSpec, admitted: number): Accepted => ({
   region,
-  postgres: {shards: postgres.shards, storage: postgres.storage},
+  postgres: {shards: admitted, storage: postgres.storage},
   rabbitmq: {partitions: rabbitmq.partitions, storage: rabbitmq.storage},
 });
 
@@ -48,7 +61,7 @@ export const onChange = (
 ): Rule => ({
   ...rule,
   transition: true,
-  holds: ({spec}, before) => before === undefined || rule.holds(spec, before),
+  holds: ({spec}, {accepted}) => accepted === undefined || rule.holds(spec, accepted),
 });
 
 export const celList = (items: readonly string[]): string => `[${items.map((item) => `'${item}'`).join(', ')}]`;

@@ -105,13 +105,15 @@ export const RULES: readonly Rule[] = [
     message: 'the cache must be smaller than resources.limits.memory, or the kernel ends it when it is full',
     holds: ({spec}) => quantityBytes(spec.redis.maxMemory) < quantityBytes(spec.redis.resources.limits.memory),
   }),
-  onChange({
-    at: 'spec.postgres.shards',
-    field: '',
-    cel: 'self >= oldSelf',
-    message: 'the number of shards may only grow, because a removed shard would take its devices with it',
-    holds: (now, before) => now.postgres.shards >= before.postgres.shards,
-  }),
+  {
+    at: '',
+    field: '.spec.postgres.shards',
+    cel: '!has(self.status) || !has(self.status.shards) || self.status.shards.all(shard, !has(shard.admitted) || !shard.admitted || shard.id < self.spec.postgres.shards)',
+    message:
+      'a shard that was admitted cannot be removed, because it would take its devices with it; status.shards says which were',
+    transition: true,
+    holds: ({spec}, {admitted}) => spec.postgres.shards >= admitted,
+  },
   ...storageRules('spec.postgres.storage', (spec) => spec.postgres.storage),
   ...parameterRules,
   onChange({

@@ -56,7 +56,15 @@ export const statusSchema = z
       .array(
         z.object({
           id: z.int().describe('Number of the shard, from 0.'),
-          phase: z.enum(['Pending', 'Starting', 'Migrating', 'Ready', 'Failed']).describe('How far the shard is.'),
+          phase: z
+            .enum(['Pending', 'Starting', 'Migrating', 'Joining', 'Ready', 'Failed'])
+            .describe('How far the shard is. Joining: it is up and has its schema, and waits for the services.'),
+          admitted: z
+            .boolean()
+            .optional()
+            .describe(
+              'Whether the services use it. Until then a growth can be undone by a lower `spec.postgres.shards`.',
+            ),
           ready: z.boolean().describe('Whether its database accepts connections.'),
           endpoint: z.string().describe('Host and port for reading and writing.'),
           storage: z.string().describe('Size of its volume.'),
@@ -64,6 +72,7 @@ export const statusSchema = z
           secretName: z.string().describe("Secret with its user's name and password."),
         }),
       )
+      .max(64)
       .meta({'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['id']})
       .describe('One entry a shard.'),
     endpoints: z

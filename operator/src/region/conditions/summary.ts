@@ -3,6 +3,7 @@ import {describeKey} from '../../kube/object.ts';
 import {KEEPER_SILENT} from '../facts.ts';
 import {type Progress, type WorkloadProgress} from '../progress.ts';
 import {COMPONENT} from '../labels.ts';
+import {joining} from '../admission.ts';
 import {problemOf} from '../problems.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 import {VOLUME_REPLACED} from './schema-migrated.ts';
@@ -98,6 +99,8 @@ export const summaryOf = (
       ? reconciling(UPDATING, message)
       : reconciling(problem.reason, `${message}: ${problem.message}`);
   }
+  const next = joining(context, progress)[0];
+  if (next !== undefined) return reconciling(UPDATING, `shard ${next.id} ${next.reason}`);
   // Only of a new region: one that worked is believed until its facts are too old.
   if (told.standing === 'awaited' && !context.hasWorked) {
     return reconciling('NotTried', 'everything runs; the keeper is about to try whether it works');
@@ -110,6 +113,8 @@ export const summaryOf = (
 };
 
 export const invalidSummary = (message: string): Summary => stalledBy('InvalidSpec', message);
+
+export const forgottenSummary = (message: string): Summary => stalledBy('AcceptedUnreadable', message);
 
 export const deletingSummary = (): Summary =>
   reconciling('Deleting', 'the region is being deleted: nothing of it is repaired or changed any more');

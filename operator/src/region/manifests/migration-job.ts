@@ -70,6 +70,8 @@ export const migrationJob = (context: RegionContext, shardId: number): Desired =
             command: 'migrate',
             args: ['--shard', String(shardId)],
             secrets: [],
+            // Shard 0 has the slot map.
+            shards: [...new Set([0, shardId])],
             resources: RESOURCES,
             logLevel: keeper.logLevel,
           }),

@@ -5,7 +5,8 @@ import {type RegionContext} from '../context.ts';
 import {KINDS} from '../kinds.ts';
 import {ACCEPTED, type Component, metadataOf} from '../labels.ts';
 import {USER} from '../names.ts';
-import {shardIds} from './topology.ts';
+import {acceptedText} from '../accepted.ts';
+import {neededShards, shardIds} from '../shards.ts';
 
 /** 24 random bytes: 192 bits, 32 characters. */
 const PASSWORD = {bytes: 24, encoding: 'base64url'} as const;
@@ -33,19 +34,20 @@ const secret = (
   };
 };
 
-/** Every credential of the region. Each value is made once and then never changed by the operator. */
-export const secrets = (context: RegionContext): readonly Desired[] => {
+const shardSecret = (context: RegionContext, shardId: number): Desired =>
+  secret(
+    context,
+    context.names.shard(shardId),
+    'postgres',
+    {[SECRET_KEYS.shard.password]: PASSWORD},
+    {username: USER, shardId},
+  );
+
+/** Every credential of the region. Each value is made once and then never changed by the operator. `admitted`: how many shards are from now on. */
+export const secrets = (context: RegionContext, admitted: number): readonly Desired[] => {
   const {names, spec} = context;
   return [
-    ...shardIds(context).map((shardId) =>
-      secret(
-        context,
-        names.shard(shardId),
-        'postgres',
-        {[SECRET_KEYS.shard.password]: PASSWORD},
-        {username: USER, shardId},
-      ),
-    ),
+    ...shardIds(context).map((shardId) => shardSecret(context, shardId)),
     secret(
       context,
       names.rabbitmq,
@@ -61,11 +63,14 @@ export const secrets = (context: RegionContext): readonly Desired[] => {
       'credentials',
       {[SECRET_KEYS.bootstrap.adminToken]: KEY, [SECRET_KEYS.bootstrap.enrolmentToken]: KEY},
       // With the data, so that a region that comes back is held to what its data was made with.
-      {annotations: {[ACCEPTED]: JSON.stringify(acceptedOf(spec))}},
+      {annotations: {[ACCEPTED]: acceptedText(acceptedOf(spec, admitted))}},
     ),
   ];
 };
 
-/** Names of all Secrets. */
-export const secretNames = (context: RegionContext): readonly string[] =>
-  secrets(context).map(({manifest}) => manifest.metadata.name);
+/** Names of the Secrets without which the region cannot start. */
+export const neededSecrets = (context: RegionContext): readonly string[] => {
+  const {names} = context;
+  const shards = shardIds(context).slice(0, neededShards(context));
+  return [...shards.map((id) => names.shard(id)), names.rabbitmq, names.redis, names.signing, names.bootstrap];
+};

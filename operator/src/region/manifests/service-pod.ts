@@ -7,7 +7,7 @@ import {type Resources} from '../../api/v1alpha1/quantity.ts';
 import {type RegionContext} from '../context.ts';
 import {hashOf} from '../hash.ts';
 import {configMapVolume, emptyDir, type PodShape, type PodVolume} from './pod.ts';
-import {shardIds, topologyOf} from './topology.ts';
+import {mountedShardIds} from '../shards.ts';
 
 /** The user of the image of PiSync's services. */
 const SERVICE_UID = 10_001;
@@ -22,6 +22,8 @@ interface ServicePod {
   readonly logLevel: string;
   /** Beyond the shards' credentials, which every service needs. */
   readonly secrets: readonly SecretFolder[];
+  /** Those without which it cannot start. Default: none, and it gets all that services use or are about to use. */
+  readonly shards?: readonly number[];
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -31,9 +33,14 @@ interface SecretSource {
   readonly keys: readonly string[];
   /** Read again while the process runs. */
   readonly followed?: true;
+  /** A pod may start without it. */
+  readonly optional?: true;
 }
 
-const secretSources = (context: RegionContext, folders: readonly SecretFolder[]): readonly SecretSource[] => {
+const secretSources = (
+  context: RegionContext,
+  {secrets: folders, shards: required}: ServicePod,
+): readonly SecretSource[] => {
   const {names} = context;
   const {rabbitmq, redis, bootstrap, signing, shard} = SECRET_KEYS;
   const others: Readonly<Record<SecretFolder, SecretSource>> = {
@@ -46,10 +53,12 @@ const secretSources = (context: RegionContext, folders: readonly SecretFolder[])
     signing: {name: names.signing, folder: 'signing', keys: [signing.key]},
   };
   return [
-    ...shardIds(context).map((id) => ({
+    ...(required ?? mountedShardIds(context)).map((id) => ({
       name: names.shard(id),
       folder: shardSecretFolder(id),
       keys: [shard.username, shard.password],
+      // One shard is no reason for a service not to start for the others.
+      ...(required === undefined ? {optional: true as const} : {}),
     })),
     ...folders.map((folder) => others[folder]),
   ];
@@ -62,8 +71,12 @@ const secretsVolume = (sources: readonly SecretSource[]): PodVolume => ({
   source: {
     projected: {
       defaultMode: 0o440,
-      sources: sources.map(({name, folder, keys}) => ({
-        secret: {name, items: keys.map((key) => ({key, path: `${folder}/${key}`}))},
+      sources: sources.map(({name, folder, keys, optional}) => ({
+        secret: {
+          name,
+          ...(optional === undefined ? {} : {optional}),
+          items: keys.map((key) => ({key, path: `${folder}/${key}`})),
+        },
       })),
     },
   },
@@ -97,14 +110,15 @@ export const servicePod = (
   context: RegionContext,
   service: ServicePod,
 ): Pick<PodShape, 'image' | 'command' | 'env' | 'resources' | 'configHash' | 'volumes' | 'userId'> => {
-  const sources = secretSources(context, service.secrets);
+  const sources = secretSources(context, service);
   return {
     image: context.images.service,
     command: ['node', '/app/main.mjs', service.command, ...(service.args ?? [])],
     env: environment(context, service),
     resources: service.resources,
+    // Of the topology only what a process reads once; it follows the rest.
     configHash: hashOf([
-      topologyOf(context),
+      context.spec.rabbitmq.partitions,
       sources.flatMap(({name, followed}) => (followed ? [] : [context.children.secret(name)])),
     ]),
     userId: SERVICE_UID,

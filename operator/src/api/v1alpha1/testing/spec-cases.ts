@@ -13,6 +13,8 @@ interface BadChange {
   readonly what: string;
   readonly from: Readonly<Record<string, unknown>>;
   readonly to: Readonly<Record<string, unknown>>;
+  /** How many shards services use by then; default none. */
+  readonly admitted?: number;
   readonly path: string;
 }
 
@@ -312,7 +314,13 @@ export const BAD_SPECS: readonly BadSpec[] = [
 
 export const BAD_CHANGES: readonly BadChange[] = [
   {what: 'another region', from: {region}, to: {region: 'us-east'}, path: 'spec.region'},
-  {what: 'fewer shards', from: {region}, to: {region, postgres: {shards: 1}}, path: 'spec.postgres.shards'},
+  {
+    what: 'fewer shards than were admitted',
+    from: {region},
+    to: {region, postgres: {shards: 1}},
+    admitted: 2,
+    path: 'spec.postgres.shards',
+  },
   {
     what: 'a smaller volume',
     from: {region, postgres: {storage: {size: '1Ti'}}},
@@ -352,6 +360,12 @@ export const BAD_CHANGES: readonly BadChange[] = [
 ];
 
 export const GOOD_CHANGES: readonly Omit<BadChange, 'path'>[] = [
+  {
+    what: 'a growth that is taken back before it was admitted',
+    from: {region, postgres: {shards: 4}},
+    to: {region},
+    admitted: 2,
+  },
   {what: 'more shards', from: {region}, to: {region, postgres: {shards: 4}}},
   {what: 'a larger volume', from: {region}, to: {region, postgres: {storage: {size: '20Gi'}}}},
   {what: 'the same size in another unit', from: {region}, to: {region, postgres: {storage: {size: '10240Mi'}}}},

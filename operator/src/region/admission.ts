@@ -1,0 +1,55 @@
+import {KINDS} from './kinds.ts';
+import {type Surplus} from '../kube/controller.ts';
+import {controllerOf, refOf} from '../kube/object.ts';
+import {MAX_SHARDS} from '../api/v1alpha1/postgres.ts';
+import {type RegionContext} from './context.ts';
+import {type Progress} from './progress.ts';
+import {type Region} from './region.ts';
+
+/** Why a declared shard is not admitted yet; undefined when nothing is in its way. */
+const obstacle = ({shards, migrations, tiers}: Progress, id: number): string | undefined => {
+  if (shards[id]?.settled !== true) return 'its database is up';
+  if (migrations[id]?.state !== 'complete') return 'it has its schema';
+  return Object.values(tiers).every(({settled}) => settled) ? undefined : 'every service has its credentials';
+};
+
+/**
+ * How many shards are admitted from now on. It is written down before anybody acts on it: the topology lists a shard when a later pass reads it there
+ * (accepted.ts), so a pass that dies in between has promised nothing.
+ */
+export const admissible = ({admitted}: Pick<RegionContext, 'admitted'>, progress: Progress): number => {
+  const {shards} = progress;
+  if (admitted === 0) return shards.every(({settled}) => settled) ? shards.length : 0;
+  const waits = shards.findIndex((_, id) => id >= admitted && obstacle(progress, id) !== undefined);
+  return waits === -1 ? Math.max(shards.length, admitted) : waits;
+};
+
+/** What declared shards of a region that works still wait for. */
+export const joining = ({admitted}: RegionContext, progress: Progress): readonly {id: number; reason: string}[] =>
+  admitted === 0
+    ? []
+    : progress.shards.flatMap((_, id) =>
+        id < admitted ? [] : [{id, reason: `joins when ${obstacle(progress, id) ?? 'that is written down'}`}],
+      );
+
+/** What is left of a growth that was taken back. Claims follow the policy of their StatefulSet; a Secret without an owner is retained with them. */
+export const undone = (
+  {children, names, spec, admitted}: RegionContext,
+  {object}: Pick<Region, 'object'>,
+): readonly Surplus[] => {
+  const first = Math.max(spec.postgres.shards, admitted);
+  return Array.from({length: MAX_SHARDS - first}, (_, index) => first + index).flatMap((id) =>
+    [
+      children.find(KINDS.statefulSet, names.shard(id)),
+      children.find(KINDS.service, names.shardReadWrite(id)),
+      children.find(KINDS.service, names.shard(id)),
+      children.find(KINDS.secret, names.shard(id)),
+    ].flatMap((found) =>
+      found !== undefined &&
+      found.metadata.deletionTimestamp === undefined &&
+      controllerOf(found)?.uid === object.metadata.uid
+        ? [{ref: refOf(found)}]
+        : [],
+    ),
+  );
+};

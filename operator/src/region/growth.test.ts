@@ -1,0 +1,204 @@
+import {topologySchema} from '@pisync/contract/topology';
+import {expect, test} from '@jest/globals';
+import {SimulatedRegion} from './testing/simulated-region.ts';
+import {brokenLaws} from './testing/status-laws.ts';
+
+const shards = (count: number) => ({postgres: {shards: count}});
+const SPEC = {region: 'eu-west', ...shards(2)};
+const SERVICES = ['eu-device-api', 'eu-admin-api', 'eu-worker', 'eu-keeper'];
+
+const ready = {observedGeneration: 1_000, replicas: 2, readyReplicas: 2, updatedReplicas: 2, availableReplicas: 2};
+const rolling = {...ready, updatedReplicas: 1};
+const shardReady = {observedGeneration: 1_000, replicas: 1, readyReplicas: 1};
+
+/** Ids of shards that services use, and of those that only migrations know. */
+const topology = (region: SimulatedRegion) => {
+  const data = region.find('ConfigMap', 'eu-topology')?.['data'] as {readonly 'topology.json': string};
+  const {shards: used, joining} = topologySchema.parse(JSON.parse(data['topology.json']));
+  return {used: used.map(({id}) => id), joining: joining.map(({id}) => id)};
+};
+
+const templates = (region: SimulatedRegion) =>
+  SERVICES.map((name) => JSON.stringify(region.find('Deployment', name)?.['spec']));
+
+const accepted = (region: SimulatedRegion) => region.find('Secret', 'eu-bootstrap')?.metadata.annotations;
+const condition = (region: SimulatedRegion, type: string) =>
+  region.status.conditions?.find((candidate) => candidate.type === type);
+
+const expectLaws = (region: SimulatedRegion): void => {
+  for (const [index, {status, generation}] of region.statuses.entries()) {
+    expect(brokenLaws(status, generation, region.statuses[index - 1]?.status)).toEqual([]);
+  }
+};
+
+test('a shard that cannot start restarts no service, and holds none of their changes', () => {
+  const region = new SimulatedRegion(SPEC).bringUp();
+  const before = templates(region);
+  region.change(shards(3));
+  region.settle();
+  expect(templates(region)).toEqual(before);
+  expect(topology(region)).toEqual({used: [0, 1], joining: [2]});
+  expect(region.status.shards?.map(({admitted, phase}) => [admitted, phase])).toEqual([
+    [true, 'Ready'],
+    [true, 'Ready'],
+    [false, 'Starting'],
+  ]);
+  expect(region.status.pendingChanges).toEqual(
+    expect.arrayContaining([{component: 'shard-2', reason: 'joins when its database is up'}]),
+  );
+
+  region.change({workers: {logLevel: 'debug'}, redis: {maxMemory: '64Mi'}});
+  region.settle();
+  region.makeReady('Deployment');
+  region.settle();
+  expect(templates(region)[2]).toContain('"debug"');
+  expect(JSON.stringify(region.find('ConfigMap', 'eu-redis'))).toContain(String(64 * 1024 ** 2));
+  expectLaws(region);
+});
+
+test('a Secret that a joining shard lacks keeps nobody else from starting', () => {
+  const region = new SimulatedRegion(SPEC).bringUp();
+  region.change(shards(3));
+  region.failures.set('Secret/eu-pg-2', 'refused');
+  region.settle();
+  region.change({workers: {logLevel: 'debug'}});
+  region.settle();
+  expect(templates(region)[2]).toContain('"debug"');
+});
+
+test('services get the credentials first; the topology lists the shard when every one of them has them', () => {
+  const region = new SimulatedRegion(SPEC).bringUp();
+  region.change(shards(3));
+  region.settle();
+  region.set('StatefulSet', 'eu-pg-2', shardReady);
+  region.settle();
+  expect(templates(region).join()).not.toContain('eu-pg-2');
+
+  for (const name of SERVICES) region.set('Deployment', name, rolling);
+  region.set('Job', 'eu-migrate-2-v1-92a6c1', {conditions: [{type: 'Complete', status: 'True'}]});
+  region.settle();
+  for (const template of templates(region)) expect(template).toContain('"shard-2/password"');
+  for (const name of SERVICES.slice(1)) region.set('Deployment', name, ready);
+  region.settle();
+  expect(topology(region)).toEqual({used: [0, 1], joining: [2]});
+  expect(region.status.shards?.[2]).toMatchObject({admitted: false, phase: 'Joining'});
+  expect(accepted(region)?.['pisync.io/accepted']).toContain('"shards":2');
+
+  region.set('Deployment', 'eu-device-api', ready);
+  region.pass();
+  // First it is written down, then acted upon.
+  expect(accepted(region)?.['pisync.io/accepted']).toContain('"shards":3');
+  expect(topology(region).used).toEqual([0, 1]);
+  const before = templates(region);
+  region.settle();
+  expect(topology(region)).toEqual({used: [0, 1, 2], joining: []});
+  expect(templates(region)).toEqual(before);
+  expect(region.status).toMatchObject({phase: 'Ready', readyShards: '3/3'});
+  expect(region.status.shards?.[2]).toMatchObject({admitted: true, phase: 'Ready'});
+  expectLaws(region);
+});
+
+test.each(['Retain', 'Delete'])('a growth is taken back under %s, and made again', (deletionPolicy) => {
+  const region = new SimulatedRegion({...SPEC, deletionPolicy}).bringUp();
+  region.change(shards(4));
+  region.settle();
+  region.set('StatefulSet', 'eu-pg-2', shardReady);
+  region.settle();
+  expect(region.names('Job')).toContain('eu-migrate-2-v1-92a6c1');
+
+  region.change(shards(2));
+  region.settle();
+  expect(region.status).toMatchObject({phase: 'Ready', readyShards: '2/2'});
+  expect(region.status.shards).toHaveLength(2);
+  expect(region.names('StatefulSet')).toEqual(['eu-pg-0', 'eu-pg-1', 'eu-rabbitmq']);
+  expect(region.names('Job')).toEqual(['eu-migrate-0-v1-92a6c1', 'eu-migrate-1-v1-92a6c1']);
+  expect(region.names('Service').filter((name) => name.startsWith('eu-pg-'))).toEqual([
+    'eu-pg-0',
+    'eu-pg-0-rw',
+    'eu-pg-1',
+    'eu-pg-1-rw',
+  ]);
+  // It opens the volume, which stays as well.
+  expect(region.find('Secret', 'eu-pg-2') === undefined).toBe(deletionPolicy === 'Delete');
+
+  region.change(shards(3));
+  region.settle();
+  region.makeReady('StatefulSet');
+  region.settle();
+  region.completeJobs();
+  region.settle();
+  region.makeReady('Deployment');
+  region.settle();
+  expect(region.status).toMatchObject({phase: 'Ready', readyShards: '3/3'});
+  expect(topology(region).used).toEqual([0, 1, 2]);
+  region.change(shards(2));
+  expect(region.pass()).toEqual([]);
+  expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'InvalidSpec'});
+  expectLaws(region);
+});
+
+test('a new region shares its slots out when all its shards are up, and until then may have fewer', () => {
+  const region = new SimulatedRegion(SPEC);
+  region.settle();
+  region.set('StatefulSet', 'eu-pg-0', shardReady);
+  region.settle();
+  expect(region.names('Job')).toEqual([]);
+  expect(topology(region)).toEqual({used: [0], joining: [1]});
+
+  const smaller = new SimulatedRegion(SPEC);
+  for (const [key, object] of region.objects) smaller.objects.set(key, object);
+  smaller.change(shards(1));
+  smaller.settle();
+  expect(smaller.names('Job')).toEqual(['eu-migrate-0-v1-92a6c1']);
+
+  region.set('StatefulSet', 'eu-pg-1', shardReady);
+  while (region.names('Job').length === 0) {
+    expect(topology(region).used).toEqual(region.status.shards?.every(({admitted}) => admitted) ? [0, 1] : [0]);
+    region.pass();
+  }
+  // What the Job's pod reads was there before it.
+  expect(topology(region)).toEqual({used: [0, 1], joining: []});
+});
+
+const annotate = (region: SimulatedRegion, value: string | undefined): void => {
+  const key = 'v1/Secret/sync/eu-bootstrap';
+  const secret = region.objects.get(key);
+  if (secret === undefined) throw new Error('no Secret');
+  const annotations = value === undefined ? {} : {'pisync.io/accepted': value};
+  region.objects.set(key, {...secret, metadata: {...secret.metadata, annotations}});
+};
+
+test('what an earlier operator has written is read: all its shards count as admitted', () => {
+  const region = new SimulatedRegion(SPEC).bringUp();
+  const text = accepted(region)?.['pisync.io/accepted'] ?? '';
+  annotate(region, text.replace('"version":2,', ''));
+  region.status = {};
+  region.settle();
+  expect(topology(region)).toEqual({used: [0, 1], joining: []});
+  annotate(region, text.replace('"version":2,', ''));
+  region.change(shards(1));
+  expect(region.pass()).toEqual([]);
+  expect(condition(region, 'Stalled')?.reason).toBe('InvalidSpec');
+});
+
+test.each(['{"version":3,"region":"eu-west"}', 'yes', '{"region":"eu-west"}'])(
+  'nothing is touched while what was written down is %s',
+  (text) => {
+    const region = new SimulatedRegion(SPEC).bringUp();
+    annotate(region, text);
+    region.change({region: 'us-east', ...shards(1)});
+    expect(region.pass()).toEqual([]);
+    expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'AcceptedUnreadable'});
+    expect(condition(region, 'Stalled')?.message).toContain('eu-bootstrap');
+    expectLaws(region);
+  },
+);
+
+test('admitted shards stay so when the Secret that says it was made anew', () => {
+  const region = new SimulatedRegion(SPEC).bringUp();
+  annotate(region, undefined);
+  region.set('StatefulSet', 'eu-pg-1', {observedGeneration: 1_000});
+  region.settle();
+  expect(topology(region)).toEqual({used: [0, 1], joining: []});
+  expect(accepted(region)?.['pisync.io/accepted']).toContain('"shards":2');
+});
