@@ -1,59 +1,104 @@
 import {expect, test} from '@jest/globals';
-import {type Key, type KubeObject} from '../kube/object.ts';
-import {certificateProblem, unfit} from './certificate.ts';
-import {decodeRegion} from './region.ts';
+import {type KubeObject} from '../kube/object.ts';
+import {judgeCertificate} from './certificate.ts';
+import {known} from './reading.ts';
+import {CERTIFICATE, KEY, OTHER_KEY} from './testing/certificates.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 
-const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com'}};
-const text = (value: string): string => Buffer.from(value).toString('base64');
-
-const secretOf = (data?: Record<string, string>): KubeObject => ({
+const HOST = 'eu.sync.example.com';
+const NOW = new Date('2026-03-01T12:00:00Z');
+const secretOf = (data: Record<string, string>): KubeObject => ({
   apiVersion: 'v1',
   kind: 'Secret',
   metadata: {name: 'cert', uid: 'secret', resourceVersion: '1'},
-  ...(data === undefined ? {} : {data}),
+  data: Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')] as const),
+  ),
 });
+const GOOD = secretOf({'tls.crt': CERTIFICATE, 'tls.key': KEY});
 
-test.each([
-  ['with both keys', secretOf({'tls.crt': text('c'), 'tls.key': text('k')}), undefined, ''],
+test.each<[string, KubeObject | undefined, string | undefined, string]>([
+  ['that serves', GOOD, undefined, ''],
   ['that does not exist', undefined, 'CertificateMissing', 'kubectl create secret tls cert'],
-  ['without a key', secretOf({'tls.crt': text('c'), 'tls.key': ''}), 'CertificateUnfit', 'it lacks tls.key'],
-  ['without anything', secretOf(), 'CertificateUnfit', 'it lacks tls.crt and tls.key'],
+  ['without a key', secretOf({'tls.crt': CERTIFICATE, 'tls.key': ''}), 'CertificateUnfit', 'it lacks tls.key'],
+  ['without anything', secretOf({}), 'CertificateUnfit', 'it lacks tls.crt and tls.key'],
+  ['with garbage', secretOf({'tls.crt': 'garbage', 'tls.key': KEY}), 'CertificateUnfit', 'tls.crt cannot be read'],
+  [
+    'with garbage for a key',
+    secretOf({'tls.crt': CERTIFICATE, 'tls.key': 'garbage'}),
+    'CertificateUnfit',
+    'tls.key cannot be read',
+  ],
+  [
+    'with the key of another',
+    secretOf({'tls.crt': CERTIFICATE, 'tls.key': OTHER_KEY}),
+    'CertificateUnfit',
+    'has a key (tls.key) that is not that of its certificate',
+  ],
 ])('a Secret %s', (_what, secret, reason, words) => {
-  const problem = unfit('cert', secret);
+  const {problem} = judgeCertificate('cert', secret, [HOST, 'eu.admin.example.com'], NOW);
   expect(problem?.reason).toBe(reason);
   expect(problem?.message ?? '').toContain(words);
 });
 
-test.each([
-  ['with mode Secret', {tls: {mode: 'Secret', secretName: 'cert'}}, ['sync/cert']],
-  ['with mode None', {tls: {mode: 'None', secretName: 'cert'}}, []],
-  ['without routes', {enabled: false, tls: {mode: 'Secret', secretName: 'cert'}}, []],
-  ['that is no object', 'nonsense', []],
-])('the Secret of an ingress %s', async (_what, ingress, expected) => {
-  const asked: string[] = [];
-  const read = ({namespace, name}: Key): Promise<undefined> => {
-    asked.push(`${namespace ?? ''}/${name}`);
-    return Promise.resolve(undefined);
-  };
-  const region = decodeRegion({
-    apiVersion: 'pisync.io/v1alpha1',
-    kind: 'PiSyncRegion',
-    metadata: {name: 'eu', namespace: 'sync', uid: 'region', resourceVersion: '1'},
-    spec: {ingress},
-  });
-  const problem = await certificateProblem(region, {read}, new AbortController().signal);
-  expect(asked).toEqual(expected);
-  expect(problem === undefined).toBe(expected.length === 0);
+test('a certificate for other hosts is named with those that it lacks and those that it has', () => {
+  expect(judgeCertificate('cert', GOOD, [HOST, 'eu.example.org'], NOW).problem?.message).toBe(
+    'Secret cert (spec.ingress.tls.secretName) is not for eu.example.org, but for DNS:eu.sync.example.com, DNS:ap.sync.example.com, DNS:*.admin.example.com',
+  );
 });
 
+test.each([
+  ['before its time', '2025-12-31T00:00:00Z', 'problem', 'is not valid before 2026-01-01T00:00:00.000Z'],
+  ['two weeks before its end', '2125-12-20T00:00:00Z', 'warning', 'ends at 2126-01-01T00:00:00.000Z'],
+  ['after its end', '2126-01-01T00:00:00Z', 'problem', 'is not valid any more since 2126-01-01T00:00:00.000Z'],
+] as const)('a certificate %s', (_what, now, kind, words) => {
+  expect(judgeCertificate('cert', GOOD, [HOST], new Date(now))[kind]?.message).toContain(words);
+});
+
+const SECURE = {region: 'eu-west', ingress: {host: HOST, tls: {mode: 'Secret', secretName: 'cert'}}};
+const condition = (region: SimulatedRegion, type: string) =>
+  region.status.conditions?.find((candidate) => candidate.type === type);
+
 test('a region without its certificate is not ready, and is again when it comes', () => {
-  const region = new SimulatedRegion(MINIMAL).bringUp();
-  region.routeProblem = unfit('cert', undefined);
+  const region = new SimulatedRegion(SECURE);
+  region.certificate = known(GOOD);
+  region.bringUp();
+  expect(region.status).toMatchObject({phase: 'Ready', endpoints: {device: `https://${HOST}`}});
+  region.certificate = known(undefined);
   region.pass();
-  expect(region.status.conditions?.[0]).toMatchObject({type: 'Ready', status: 'False', reason: 'CertificateMissing'});
+  expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'CertificateMissing'});
   expect(region.status.phase).toBe('Degraded');
-  region.routeProblem = undefined;
+  region.certificate = known(GOOD);
   region.pass();
   expect(region.status.phase).toBe('Ready');
+});
+
+test('a certificate that ends soon is told once and keeps the region ready', () => {
+  const region = new SimulatedRegion(SECURE);
+  region.certificate = known(GOOD);
+  region.bringUp();
+  const address = {loadBalancer: {ingress: [{ip: '192.0.2.1'}]}};
+  for (const name of region.names('Ingress')) region.set('Ingress', name, address);
+  region.now = new Date('2125-12-20T00:00:00Z');
+  region.pass();
+  const before = JSON.stringify(region.status);
+  region.now = new Date('2125-12-25T00:00:00Z');
+  region.pass();
+  expect(JSON.stringify(region.status)).toBe(before);
+  expect(condition(region, 'RouteReady')).toMatchObject({status: 'True', reason: 'CertificateExpires'});
+  expect(region.status.phase).toBe('Ready');
+  expect(region.events.filter(({reason}) => reason === 'CertificateExpires')).toHaveLength(1);
+});
+
+test('a certificate that cannot be read leaves open whether the route works, and everything else is done', () => {
+  const region = new SimulatedRegion(SECURE);
+  region.certificate = {kind: 'unknown', why: 'secrets "cert" is forbidden'};
+  region.bringUp();
+  expect(region.status.phase).toBe('Ready');
+  expect(condition(region, 'RouteReady')).toMatchObject({
+    status: 'Unknown',
+    reason: 'NotReadable',
+    message: 'the API server does not tell of Secret cert: secrets "cert" is forbidden',
+  });
+  expect(region.next).toEqual({kind: 'after', delayMs: 20_000});
 });

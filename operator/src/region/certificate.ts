@@ -1,48 +1,68 @@
+import {createPrivateKey, X509Certificate} from 'node:crypto';
 import {z} from 'zod';
-import {type Cluster} from '../kube/controller.ts';
 import {type KubeObject} from '../kube/object.ts';
-import {KINDS} from './kinds.ts';
 import {type Problem} from './problems.ts';
-import {type Region} from './region.ts';
 
-const tlsSchema = z.object({
-  ingress: z.object({
-    enabled: z.boolean().default(true),
-    tls: z.object({mode: z.literal('Secret'), secretName: z.string()}),
-  }),
-});
+/** What is wrong with a certificate now, and what will be soon. */
+export interface CertificateVerdict {
+  readonly problem?: Problem;
+  readonly warning?: Problem;
+}
 
-const KEYS = ['tls.crt', 'tls.key'];
+const KEYS = ['tls.crt', 'tls.key'] as const;
 
-/** Why `secret` does not serve as the certificate that it is named as. */
-export const unfit = (name: string, secret: KubeObject | undefined): Problem | undefined => {
+const DAY_MS = 86_400_000;
+
+/** Who renews in time does it well before: cert-manager at two thirds of the life, people at a month before its end. */
+const soonMs = (lifeMs: number): number => Math.min(14 * DAY_MS, lifeMs / 6);
+
+/** Whether `secret` serves as the certificate that it is named as: it can be read, its key is its own, it is for these hosts, and for this time. */
+export const judgeCertificate = (
+  name: string,
+  secret: KubeObject | undefined,
+  hosts: readonly string[],
+  now: Date,
+): CertificateVerdict => {
+  const named = `Secret ${name} (spec.ingress.tls.secretName)`;
   if (secret === undefined) {
     return {
-      reason: 'CertificateMissing',
-      message: `Secret ${name} (spec.ingress.tls.secretName) does not exist; kubectl create secret tls ${name} --cert=FILE --key=FILE makes one`,
+      problem: {
+        reason: 'CertificateMissing',
+        message: `${named} does not exist; kubectl create secret tls ${name} --cert=FILE --key=FILE makes one`,
+      },
     };
   }
+  const unfit = (message: string): CertificateVerdict => ({
+    problem: {reason: 'CertificateUnfit', message: `${named} ${message}`},
+  });
   const data = z.record(z.string(), z.string()).safeParse(secret['data']).data ?? {};
   const lacking = KEYS.filter((key) => (data[key] ?? '') === '');
-  return lacking.length === 0
-    ? undefined
-    : {
-        reason: 'CertificateUnfit',
-        message: `Secret ${name} (spec.ingress.tls.secretName) is no certificate: it lacks ${lacking.join(' and ')}`,
-      };
+  if (lacking.length > 0) return unfit(`is no certificate: it lacks ${lacking.join(' and ')}`);
+  const [certificate, key] = KEYS.map((part) => Buffer.from(data[part] ?? '', 'base64'));
+  const leaf = parsed(() => new X509Certificate(certificate ?? ''));
+  if (leaf === undefined) return unfit('is no certificate: tls.crt cannot be read as PEM');
+  const privateKey = parsed(() => createPrivateKey(key ?? ''));
+  if (privateKey === undefined)
+    return unfit('is no certificate: tls.key cannot be read as a PEM key without a password');
+  if (!leaf.checkPrivateKey(privateKey))
+    return unfit('has a key (tls.key) that is not that of its certificate (tls.crt)');
+  // Clients look at the alternative names alone.
+  const foreign = hosts.filter((host) => leaf.checkHost(host, {subject: 'never'}) === undefined);
+  if (foreign.length > 0)
+    return unfit(`is not for ${foreign.join(' and ')}, but for ${leaf.subjectAltName ?? 'no name'}`);
+  const [from, to] = [leaf.validFromDate, leaf.validToDate];
+  if (now < from) return unfit(`is not valid before ${from.toISOString()}`);
+  if (now >= to) return unfit(`is not valid any more since ${to.toISOString()}`);
+  return to.getTime() - now.getTime() > soonMs(to.getTime() - from.getTime())
+    ? {}
+    : {warning: {reason: 'CertificateExpires', message: `the certificate in ${named} ends at ${to.toISOString()}`}};
 };
 
-/**
- * What is wrong with the certificate of the region's Ingresses. An ingress controller gives an Ingress its address without one, too, and then answers every
- * device with a certificate that it does not trust. The Secret is a person's: it is looked at in every pass and not watched.
- */
-export const certificateProblem = async (
-  {spec, namespace}: Region,
-  cluster: Pick<Cluster, 'read'>,
-  signal: AbortSignal,
-): Promise<Problem | undefined> => {
-  const ingress = tlsSchema.safeParse(spec).data?.ingress;
-  if (ingress?.enabled !== true) return undefined;
-  const name = ingress.tls.secretName;
-  return unfit(name, await cluster.read({...KINDS.secret, namespace, name}, signal, 'live'));
+const parsed = <T>(parse: () => T): T | undefined => {
+  try {
+    return parse();
+  } catch {
+    // OpenSSL's words (`error:0480006C:PEM routines::no start line`) help nobody.
+    return undefined;
+  }
 };

@@ -8,6 +8,9 @@ const statusOf = (status: RegionStatus, type: string): string | undefined =>
 const messageOf = (status: RegionStatus, type: string): string =>
   status.conditions?.find((condition) => condition.type === type)?.message ?? '';
 
+const reasonOf = (status: RegionStatus, type: string): string | undefined =>
+  status.conditions?.find((condition) => condition.type === type)?.reason;
+
 /** Phases of a region for which nothing is made. */
 const WITHOUT_SHARDS: ReadonlySet<Phase> = new Set(['Invalid', 'Suspended', 'Deleting']);
 
@@ -44,6 +47,12 @@ export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Out
     const wished = after.phase === 'Updating' || before.observedGeneration !== after.observedGeneration;
     const note = messageOf(after, 'Ready');
     events.push(wished ? {type: 'Normal', reason: 'Updating', note} : {type: 'Warning', reason: 'NotReady', note});
+  }
+  if (
+    reasonOf(after, 'RouteReady') === 'CertificateExpires' &&
+    reasonOf(before, 'RouteReady') !== 'CertificateExpires'
+  ) {
+    events.push({type: 'Warning', reason: 'CertificateExpires', note: messageOf(after, 'RouteReady')});
   }
   if (becomes('Stalled', 'True')) events.push({type: 'Warning', reason: 'Stalled', note: messageOf(after, 'Stalled')});
   if (before.phase !== after.phase && after.phase === 'Suspended') {

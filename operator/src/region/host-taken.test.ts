@@ -1,6 +1,6 @@
 import {expect, test} from '@jest/globals';
 import {type KubeObject} from '../kube/object.ts';
-import {hostTaken} from './host-taken.ts';
+import {type FindIngress, hostTaken} from './host-taken.ts';
 import {decodeRegion} from './region.ts';
 
 const objectOf = (namespace: string, created: string, ingress: object, more: object = {}): KubeObject => ({
@@ -12,7 +12,8 @@ const objectOf = (namespace: string, created: string, ingress: object, more: obj
 
 const HOSTS = {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'};
 const mine = objectOf('new', '2026-03-02T00:00:00Z', HOSTS);
-const taken = (...others: readonly KubeObject[]) => hostTaken(decodeRegion(mine), [mine, ...others]);
+const taken = (other: KubeObject, find: FindIngress = () => Promise.resolve(undefined)) =>
+  hostTaken(decodeRegion(mine), [mine, other], find);
 
 test.each<[string, KubeObject, boolean]>([
   ['an older region has', objectOf('old', '2026-03-01T00:00:00Z', {host: HOSTS.host}), true],
@@ -31,12 +32,32 @@ test.each<[string, KubeObject, boolean]>([
     objectOf('old', '2026-03-01T00:00:00Z', HOSTS, {deletionTimestamp: '2026-03-02T00:00:00Z'}),
     false,
   ],
-])('a host that %s', (_what, other, isTaken) => {
-  expect(taken(other)?.reason).toBe(isTaken ? 'HostTaken' : undefined);
+])('a host that %s', async (_what, other, isTaken) => {
+  expect((await taken(other))?.reason).toBe(isTaken ? 'HostTaken' : undefined);
 });
 
-test('the message names the host and the region', () => {
-  expect(taken(objectOf('old', '2026-03-01T00:00:00Z', HOSTS))?.message).toBe(
+test('the message names the host and the region', async () => {
+  expect((await taken(objectOf('old', '2026-03-01T00:00:00Z', HOSTS)))?.message).toBe(
     'host eu.sync.example.com is already that of region old/eu; give one of the two another host',
   );
+});
+
+test.each([
+  ['the default class, which another one names', 'nginx', 'HostTaken'],
+  ['the default class, while another one names a class besides it', 'internal', undefined],
+])('a region that names no class is at %s', async (_what, className, expected) => {
+  const asked: string[] = [];
+  const find: FindIngress = (namespace, name) => {
+    asked.push(`${namespace}/${name}`);
+    return Promise.resolve({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'Ingress',
+      metadata: {name, namespace, uid: name, resourceVersion: '1'},
+      // As the API server has completed it.
+      spec: {ingressClassName: 'nginx'},
+    });
+  };
+  const older = objectOf('old', '2026-03-01T00:00:00Z', {host: HOSTS.adminHost, className});
+  expect((await taken(older, find))?.reason).toBe(expected);
+  expect(asked).toEqual(['new/eu-admin-api']);
 });

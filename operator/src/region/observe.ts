@@ -1,23 +1,17 @@
 import {type Cluster} from '../kube/controller.ts';
 import {refOf} from '../kube/object.ts';
-import {certificateProblem} from './certificate.ts';
 import {Children} from './children.ts';
+import {type EntranceSeen, observeEntrance} from './entrance.ts';
 import {type FactsAges} from './facts.ts';
-import {hostTaken} from './host-taken.ts';
-import {KINDS} from './kinds.ts';
-import {type Problem} from './problems.ts';
 import {type Region} from './region.ts';
 
-/** Everything a plan is made from, besides the time. */
+/** Everything a plan is made from, besides the time. What is read and not watched is a result of its own (reading.ts), so that no failing read stops a pass. */
 export interface Observed {
   readonly region: Region;
   readonly children: Children;
   /** For how long its facts have been the same. */
   readonly factsAgeMs: number;
-  /** Whether the cluster has the Gateway API. */
-  readonly gatewayApi: boolean;
-  /** Why hosts do not lead here although there is a route for them. */
-  readonly routeProblem?: Problem | undefined;
+  readonly entrance: EntranceSeen;
 }
 
 export const observeRegion = async (
@@ -32,7 +26,6 @@ export const observeRegion = async (
     region,
     children,
     factsAgeMs: ages.ageMs(region, children, regions),
-    gatewayApi: await cluster.serves(KINDS.httpRoute, signal),
-    routeProblem: hostTaken(region, regions) ?? (await certificateProblem(region, cluster, signal)),
+    entrance: await observeEntrance(region, regions, cluster, signal),
   };
 };

@@ -7,6 +7,7 @@ import {rabbitmqServices} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisConfigMap, redisService} from './engines/redis-embedded/deployment.ts';
 import {withLiveTemplate} from './engines/engine.ts';
 import {grownVolume} from './engines/volume-claims.ts';
+import {type Entrance} from './entrance.ts';
 import {gatewayVerdict} from './gateway-verdict.ts';
 import {anonymous, dataHold, held, serviceHold, type Wanted} from './holds.ts';
 import {KINDS} from './kinds.ts';
@@ -19,7 +20,6 @@ import {secrets} from './manifests/secrets.ts';
 import {service} from './manifests/service.ts';
 import {factsConfigMap, isTopologyWritten, topologyConfigMap} from './manifests/topology.ts';
 import {SERVICE_PORT} from './names.ts';
-import {type Problem} from './problems.ts';
 import {type MigrationProgress, type Progress, type WorkloadProgress} from './progress.ts';
 import {admissible} from './admission.ts';
 import {shardIds} from './shards.ts';
@@ -36,8 +36,7 @@ export interface Contribution {
 export interface PartInput {
   readonly context: RegionContext;
   readonly progress: Progress;
-  readonly gatewayApi: boolean;
-  readonly routeProblem: Problem | undefined;
+  readonly entrance: Entrance;
 }
 
 export interface Part {
@@ -236,28 +235,31 @@ const formerIngress = ({children, spec, namespace}: RegionContext, name: string)
   return [{desired, hold: `stays until Gateway ${gatewayRef.name} has accepted the HTTPRoute`}];
 };
 
-/** Nobody tells us when the Secret comes or another region gives the host up. */
+/** Nobody tells us when the Secret comes, can be read, or another region gives the host up. */
 const ROUTE_RETRY_MS = 20_000;
+
+const withoutGatewayApi = (served: Entrance['gatewayApi']): string | undefined => {
+  if (served.kind === 'unknown') return 'waits until the API server says whether it has the Gateway API';
+  return served.value ? undefined : 'waits for the Gateway API, which this cluster does not have';
+};
 
 export const routes: Part = {
   name: 'routes',
-  build: ({context, gatewayApi, routeProblem}) => {
+  build: ({context, entrance: {gatewayApi, problem, doubt}}) => {
     const {names, spec} = context;
     const {host, adminHost, gatewayRef} = spec.ingress;
-    const missing = gatewayRef !== undefined && !gatewayApi;
+    const missing = gatewayRef === undefined ? undefined : withoutGatewayApi(gatewayApi);
     const wanted = [
       ...route(context, names.deviceApi, 'device-api', host),
       ...route(context, names.adminApi, 'admin-api', adminHost),
     ];
     return {
       wanted: [
-        ...wanted.map((desired) =>
-          missing ? {desired, hold: 'waits for the Gateway API, which this cluster does not have'} : {desired},
-        ),
+        ...wanted.map((desired) => (missing === undefined ? {desired} : {desired, hold: missing})),
         ...(host === undefined ? [] : formerIngress(context, names.deviceApi)),
         ...(adminHost === undefined ? [] : formerIngress(context, names.adminApi)),
       ],
-      ...(routeProblem === undefined ? {} : {lookAgainMs: ROUTE_RETRY_MS}),
+      ...(problem === undefined && doubt === undefined ? {} : {lookAgainMs: ROUTE_RETRY_MS}),
     };
   },
 };

@@ -4,6 +4,7 @@ import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {stringify} from 'yaml';
 import {type KubeObject} from '../kube/object.ts';
+import {known} from './reading.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
 
@@ -241,11 +242,11 @@ describe('while a region runs', () => {
   test('a Gateway gets HTTPRoutes in place of Ingresses, which serve until it has accepted them', () => {
     const both = ['eu-device-api', 'eu-admin-api'];
     const region = new SimulatedRegion(MINIMAL).bringUp();
-    region.gatewayApi = false;
+    region.gatewayApi = known(false);
     region.change({ingress: {...MINIMAL.ingress, gatewayRef: {name: 'gateway'}}});
     region.settle();
     expect([region.names('HTTPRoute'), region.names('Ingress')]).toEqual([[], both]);
-    region.gatewayApi = true;
+    region.gatewayApi = known(true);
     region.settle();
     expect([region.names('HTTPRoute'), region.names('Ingress')]).toEqual([both, both]);
     expect(condition(region, 'RouteReady')).toMatchObject({status: 'Unknown', reason: 'NotAccepted'});

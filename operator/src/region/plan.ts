@@ -5,6 +5,7 @@ import {controllerOf, keyText, keyOf, type KubeObject, refOf} from '../kube/obje
 import {memoryOf} from './accepted.ts';
 import {undone} from './admission.ts';
 import {type RegionContext, contextOf, type Release} from './context.ts';
+import {judgeEntrance} from './entrance.ts';
 import {factsExpireInMs, judgeFacts} from './facts.ts';
 import {type Wanted} from './holds.ts';
 import {KINDS} from './kinds.ts';
@@ -37,7 +38,7 @@ const PRUNED_KINDS: ReadonlySet<string> = new Set(
 
 /** From what is seen to what should be written. Pure: the same observation at the same time gives the same plan. */
 export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> => {
-  const {region, children, gatewayApi, routeProblem, factsAgeMs} = observed;
+  const {region, children, factsAgeMs} = observed;
   // What is left to do is the garbage collector's.
   if (region.deleting) return {components: [], conclude: () => concludeDeleting(region, now)};
 
@@ -53,7 +54,8 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   const context = contextOf(region, verdict.spec, release, children, before.admitted);
   const progress = progressOf(context);
   const told = judgeFacts(region.name, children, factsAgeMs);
-  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, gatewayApi, routeProblem})}));
+  const entrance = judgeEntrance(observed.entrance, context, now);
+  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, entrance})}));
   const components: readonly ComponentPlan[] = [
     ...built.map(({name, wanted, surplus}) => ({
       name,
@@ -85,7 +87,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
         context,
         progress,
         told,
-        routeProblem,
+        entrance,
         outcome,
         now,
         release,

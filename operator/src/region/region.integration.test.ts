@@ -11,6 +11,7 @@ import {eventually, forever, randomText, testLog, testMetrics} from '../kube/tes
 import {regionController} from './controller.ts';
 import {KINDS} from './kinds.ts';
 import {INSTANCE, MANAGER} from './labels.ts';
+import {CERTIFICATE, KEY} from './testing/certificates.ts';
 import {playedControllers} from './testing/played-controllers.ts';
 import {RELEASE} from './testing/simulated-region.ts';
 
@@ -288,7 +289,8 @@ test('a region without its certificate, or with the host of another, says so, an
     ingress: {host: 'ap.sync.example.com', tls: {mode: 'Secret', secretName: 'ap-cert'}},
   });
   await says('ap', 'CertificateMissing', log);
-  const data = {'tls.crt': 'Yw==', 'tls.key': 'aw=='};
+  const text = (pem: string): string => Buffer.from(pem).toString('base64');
+  const data = {'tls.crt': text(CERTIFICATE), 'tls.key': text(KEY)};
   const secret = {apiVersion: 'v1', kind: 'Secret', metadata: {name: 'ap-cert'}, data};
   await server.client.send({
     method: 'POST',

@@ -18,10 +18,11 @@ import {
 import {adminApiAvailable, deviceApiAvailable, keeperAvailable, workersAvailable} from './conditions/tier-available.ts';
 import {type RegionContext, type Release} from './context.ts';
 import {growing} from './engines/volume-claims.ts';
+import {type Entrance} from './entrance.ts';
 import {eventsOf} from './events.ts';
 import {type RegionFacts} from './facts.ts';
+import {schemeAt} from './gateway.ts';
 import {type Component, selectorOf, selectorText} from './labels.ts';
-import {type Problem} from './problems.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 import {type Region} from './region.ts';
 import {topologyOf} from './manifests/topology.ts';
@@ -48,7 +49,7 @@ interface Pass {
   readonly context: RegionContext;
   readonly progress: Progress;
   readonly told: RegionFacts;
-  readonly routeProblem: Problem | undefined;
+  readonly entrance: Entrance;
   readonly outcome: Outcome;
   readonly now: Date;
   readonly release: Release;
@@ -126,12 +127,18 @@ const shardStatus = ({context, progress, told: {facts}}: Pass): NonNullable<Regi
   });
 };
 
-const endpoints = ({spec}: RegionContext): NonNullable<RegionStatus['endpoints']> => {
-  const {enabled, host, adminHost, tls} = spec.ingress;
-  const scheme = tls.mode === 'Secret' ? 'https' : 'http';
+const endpoints = ({context, entrance, region}: Pass): NonNullable<RegionStatus['endpoints']> => {
+  const {enabled, host, adminHost, tls, gatewayRef} = context.spec.ingress;
+  const urlOf = (name: string, before: string | undefined): string => {
+    const atGateway = gatewayRef && schemeAt(entrance.gateway, gatewayRef.sectionName, name);
+    // Without the right to read the Gateway, or for a moment without an answer, a URL stays what it was.
+    if (gatewayRef !== undefined && atGateway === undefined && before?.endsWith(`://${name}`) === true) return before;
+    return `${atGateway ?? (tls.mode === 'Secret' ? 'https' : 'http')}://${name}`;
+  };
+  const before = region.status.endpoints;
   return {
-    ...(enabled && host !== undefined ? {device: `${scheme}://${host}`} : {}),
-    ...(enabled && adminHost !== undefined ? {admin: `${scheme}://${adminHost}`} : {}),
+    ...(enabled && host !== undefined ? {device: urlOf(host, before?.device)} : {}),
+    ...(enabled && adminHost !== undefined ? {admin: urlOf(adminHost, before?.admin)} : {}),
   };
 };
 
@@ -165,8 +172,8 @@ const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingCh
   [...new Map(held.toReversed().map((item) => [item.component, item] as const)).values()].toReversed();
 
 export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
-  const {region, context, progress, told, routeProblem, outcome, now, release, held, next} = pass;
-  const input = {context, progress, told, routeProblem};
+  const {region, context, progress, told, entrance, outcome, now, release, held, next} = pass;
+  const input = {context, progress, told, entrance};
   const findings = [holds('SpecValid', 'Valid', 'the spec keeps all rules'), ...CONDITIONS.map((find) => find(input))];
   const [ready, reconciling, stalled] = summaryOf(input, findings, outcome);
   const works = ready.status === 'True';
@@ -184,7 +191,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     workers: tierStatus(context, 'worker', workers),
     readyShards: `${progress.shards.filter(({available}) => available).length}/${progress.shards.length}`,
     shards: shardStatus(pass),
-    endpoints: endpoints(context),
+    endpoints: endpoints(pass),
     ...(slotMoves === undefined ? {} : {slotMoves}),
     pendingChanges: pendingChanges([
       ...held,

@@ -1,6 +1,6 @@
 import {type RegionContext} from '../context.ts';
+import {type Entrance} from '../entrance.ts';
 import {type RegionFacts} from '../facts.ts';
-import {type Problem} from '../problems.ts';
 import {type Progress} from '../progress.ts';
 
 /** What a condition is made from. */
@@ -8,7 +8,7 @@ export interface ConditionInput {
   readonly context: RegionContext;
   readonly progress: Progress;
   readonly told: RegionFacts;
-  readonly routeProblem: Problem | undefined;
+  readonly entrance: Entrance;
 }
 
 /** A condition before it gets its times. Three-valued: Unknown while there is nothing to judge yet. */

@@ -29,7 +29,7 @@ const ofIngresses = (routes: readonly (KubeObject | undefined)[]): Finding => {
  * Whether somebody routes the hosts. Many ingress controllers never say so in an Ingress's status, so silence is Unknown
  * and does not keep the region from being ready; a Gateway's refusal does.
  */
-export const routeReady = ({context, routeProblem}: ConditionInput): Finding => {
+export const routeReady = ({context, entrance}: ConditionInput): Finding => {
   const {spec, names, children} = context;
   const {enabled, host, adminHost, gatewayRef} = spec.ingress;
   const hosted = [
@@ -41,8 +41,16 @@ export const routeReady = ({context, routeProblem}: ConditionInput): Finding => 
   const routes = hosted.map((name) => children.find(kind, name));
   if (routes.some((route) => route === undefined)) return unknown(TYPE, 'NotCreated', 'routes not created yet');
 
-  if (routeProblem !== undefined) return fails(TYPE, routeProblem.reason, routeProblem.message);
-  if (gatewayRef === undefined) return ofIngresses(routes);
+  const {problem, doubt, warning} = entrance;
+  if (problem !== undefined) return fails(TYPE, problem.reason, problem.message);
+  if (doubt !== undefined) return unknown(TYPE, 'NotReadable', `the API server does not tell of ${doubt}`);
+  if (gatewayRef === undefined) {
+    const found = ofIngresses(routes);
+    // It works, so it is True; the date does not move.
+    return warning === undefined
+      ? found
+      : {...found, reason: warning.reason, message: `${found.message}; ${warning.message}`};
+  }
   const verdicts = routes.map((route) => gatewayVerdict(route, gatewayRef.name));
   const refused = verdicts.find((verdict) => verdict.kind === 'refused');
   if (refused !== undefined) return fails(TYPE, refused.reason, `the Gateway refused the route: ${refused.message}`);

@@ -6,6 +6,7 @@ import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
 import {planRegion} from '../plan.ts';
 import {type Problem} from '../problems.ts';
+import {known, type Reading} from '../reading.ts';
 import {decodeRegion} from '../region.ts';
 
 export const RELEASE: Release = {
@@ -31,13 +32,15 @@ export class SimulatedRegion {
   spec: Record<string, unknown>;
   generation = 1;
   status: RegionStatus = {};
-  gatewayApi = true;
+  gatewayApi: Reading<boolean> = known(true);
+  gateway: Reading<KubeObject | undefined> = known(undefined);
+  certificate: Reading<KubeObject | undefined> = known(undefined);
+  hostTaken: Problem | undefined;
   /** What the keeper has written, over what is in the ConfigMap. */
   facts: Facts | undefined = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
   factsAgeMs = 0;
   /** When the last pass wanted the next one. */
   next: Next = {kind: 'on-change'};
-  routeProblem: Problem | undefined;
   isDeleted = false;
   release = RELEASE;
   now = new Date('2026-03-01T12:00:00Z');
@@ -75,8 +78,12 @@ export class SimulatedRegion {
       region,
       children: new Children([...this.objects.values()].map((object) => this.#withFacts(object))),
       factsAgeMs: this.factsAgeMs,
-      gatewayApi: this.gatewayApi,
-      routeProblem: this.routeProblem,
+      entrance: {
+        gatewayApi: this.gatewayApi,
+        gateway: this.gateway,
+        certificate: this.certificate,
+        hostTaken: this.hostTaken,
+      },
     };
     const plan = planRegion(observed, this.now, this.release);
     const written: string[] = [];

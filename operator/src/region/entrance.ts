@@ -1,0 +1,102 @@
+import {z} from 'zod';
+import {type Cluster} from '../kube/controller.ts';
+import {type KubeObject} from '../kube/object.ts';
+import {judgeCertificate} from './certificate.ts';
+import {type RegionContext} from './context.ts';
+import {GATEWAY} from './gateway.ts';
+import {hostTaken} from './host-taken.ts';
+import {KINDS} from './kinds.ts';
+import {type Problem} from './problems.ts';
+import {attempt, known, type Reading} from './reading.ts';
+import {type Region} from './region.ts';
+
+/** What was seen of the way into a region besides its own children. */
+export interface EntranceSeen {
+  /** Whether the cluster has the Gateway API. */
+  readonly gatewayApi: Reading<boolean>;
+  readonly gateway: Reading<KubeObject | undefined>;
+  /** The Secret with the certificate. */
+  readonly certificate: Reading<KubeObject | undefined>;
+  readonly hostTaken: Problem | undefined;
+}
+
+/** Of a spec that need not be valid. */
+const schema = z.object({
+  ingress: z.object({
+    enabled: z.boolean().default(true),
+    tls: z.object({mode: z.string(), secretName: z.string().optional()}).optional(),
+    gatewayRef: z.object({name: z.string(), namespace: z.string().optional()}).optional(),
+  }),
+});
+
+/**
+ * Gateway and Secret are a person's: they are looked at in every pass and not watched. An ingress controller gives an Ingress its address without a
+ * certificate, too, and then answers every device with one that it does not trust.
+ */
+export const observeEntrance = async (
+  region: Region,
+  regions: readonly KubeObject[],
+  cluster: Pick<Cluster, 'read' | 'serves'>,
+  signal: AbortSignal,
+): Promise<EntranceSeen> => {
+  const {namespace} = region;
+  const ingress = schema.safeParse(region.spec).data?.ingress;
+  const {tls, gatewayRef} = ingress?.enabled === true ? ingress : {};
+  const secretName = gatewayRef === undefined && tls?.mode === 'Secret' ? tls.secretName : undefined;
+  const [gatewayApi, gateway, certificate, taken] = await Promise.all([
+    attempt(() => cluster.serves(KINDS.httpRoute, signal), signal),
+    gatewayRef === undefined
+      ? known(undefined)
+      : attempt(
+          () =>
+            cluster.read(
+              {...GATEWAY, name: gatewayRef.name, namespace: gatewayRef.namespace ?? namespace},
+              signal,
+              'live',
+            ),
+          signal,
+        ),
+    secretName === undefined
+      ? known(undefined)
+      : attempt(() => cluster.read({...KINDS.secret, namespace, name: secretName}, signal, 'live'), signal),
+    hostTaken(region, regions, (where, name) => cluster.read({...KINDS.ingress, namespace: where, name}, signal)),
+  ]);
+  return {gatewayApi, gateway, certificate, hostTaken: taken};
+};
+
+/** What follows from it. */
+export interface Entrance {
+  readonly gatewayApi: Reading<boolean>;
+  /** Absent also while it cannot be read. */
+  readonly gateway: KubeObject | undefined;
+  /** Why hosts do not lead here although there is a route for them. */
+  readonly problem: Problem | undefined;
+  /** What could not be found out. */
+  readonly doubt: string | undefined;
+  /** Why hosts will not lead here soon. */
+  readonly warning: Problem | undefined;
+}
+
+export const judgeEntrance = (seen: EntranceSeen, {spec}: Pick<RegionContext, 'spec'>, now: Date): Entrance => {
+  const {gatewayApi, gateway, certificate} = seen;
+  const {enabled, host, adminHost, tls, gatewayRef} = spec.ingress;
+  const {secretName} = tls;
+  const isNeeded = enabled && gatewayRef === undefined && tls.mode === 'Secret' && secretName !== undefined;
+  const {problem, warning} =
+    isNeeded && certificate.kind === 'known'
+      ? judgeCertificate(secretName, certificate.value, [host ?? [], adminHost ?? []].flat(), now)
+      : {};
+  const doubts = [
+    ...(isNeeded && certificate.kind === 'unknown' ? [`Secret ${secretName}: ${certificate.why}`] : []),
+    ...(enabled && gatewayRef !== undefined && gatewayApi.kind === 'unknown'
+      ? [`the Gateway API: ${gatewayApi.why}`]
+      : []),
+  ];
+  return {
+    gatewayApi,
+    gateway: gateway.kind === 'known' ? gateway.value : undefined,
+    problem: seen.hostTaken ?? problem,
+    doubt: doubts[0],
+    warning,
+  };
+};
