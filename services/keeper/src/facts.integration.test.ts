@@ -74,10 +74,10 @@ test('what was tried is told with its minute', async () => {
 test('one silent shard silences nothing but itself', async () => {
   proxy.state.mute = true;
   try {
-    const facts = await gather({shardDeadlineMs: 300});
+    const facts = await gather({shardDeadlineMs: 2_000});
     expect(facts.shards).toEqual([
       {id: 0, slots: 512, schemaVersion: 1, write: {ok: true}},
-      {id: 1, write: {ok: false, reason: 'it did not answer within 0.3 s'}},
+      {id: 1, write: {ok: false, reason: 'it did not answer within 2 s'}},
     ]);
     expect(facts.slotMoves).toBeUndefined();
   } finally {
@@ -93,7 +93,7 @@ test('a statement that never ends costs its deadline and leaves no session', asy
     withinDeadline(pool, 300, async (client) => {
       await client.query('select pg_sleep(600)');
     }),
-  ).rejects.toThrow('it did not answer within 0.3 s');
+  ).rejects.toThrow('it did not answer within 2 s');
   await until('the session to end', async () => {
     const left = await bench.shards
       .control('job')

@@ -27,6 +27,7 @@ const HOSTILE = {
   statement_timeout: '1ms',
   lock_timeout: '1ms',
   transform_null_equals: 'on',
+  synchronous_commit: 'off',
 };
 
 let bench: TestShards;
@@ -74,6 +75,7 @@ test('a session means what we wrote, whatever the database says', async () => {
     standard_conforming_strings: 'on',
     // The pool's own.
     statement_timeout: '15000',
+    synchronous_commit: 'on',
     transform_null_equals: 'off',
   });
 });

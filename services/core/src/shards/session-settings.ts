@@ -1,6 +1,6 @@
 /**
  * What a session must be like for statements to mean what we wrote, whatever the server, the database or the role says: the text forms that answers
- * are parsed from and values are written in, which table a name means, and what a transaction may see and do.
+ * are parsed from and values are written in, which table a name means, what a transaction may see and do, and what a commit means.
  */
 const SESSION_SETTINGS = {
   client_encoding: 'UTF8',
@@ -18,6 +18,8 @@ const SESSION_SETTINGS = {
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
   default_transaction_deferrable: 'off',
+  // What is told to a device as applied is on disk.
+  synchronous_commit: 'on',
   // Pools and jobs end their own sessions and waits, later or never.
   idle_session_timeout: '0',
   lock_timeout: '0',

@@ -4,13 +4,19 @@ import {withTimeout} from '../lifecycle/lifecycle.ts';
 /** One connection to a shard. */
 export type ShardClient = pg.ClientBase;
 
+/** More rows than 64 kB of memory hold: the server puts some 300 kB of them into a file beside its tables, and removes it with the statement. */
+const SPILLED_ROWS = 20_000;
+
 /**
- * Commits something that leaves nothing behind: a message in the log of writes, which is flushed, and waited for at the standbys, like any row. A disk that
- * is full, a server that may only read, and a standby that does not exist all keep it from ending.
- * (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-REPLICATION)
+ * Does what a write does and leaves nothing behind. A file beside the tables has to grow, which a full disk does not let it; the log of writes alone has room
+ * in files that exist. Then a message in that log, which is flushed, and waited for at the standbys, like any row: a server that may only read, and a standby
+ * that does not exist, keep it from ending. (https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-REPLICATION)
  */
 export const commitProbe = async (client: ShardClient): Promise<void> => {
-  await client.query(`select pg_logical_emit_message(true, 'pisync.probe', '')`);
+  await client.query(
+    `begin; set local work_mem = '64kB'; select count(*) from generate_series(1, ${SPILLED_ROWS});
+     select pg_logical_emit_message(true, 'pisync.probe', ''); commit`,
+  );
 };
 
 /**
