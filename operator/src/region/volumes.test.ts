@@ -7,11 +7,11 @@ const CLAIM = 'data-eu-pg-0-0';
 const JOB = 'eu-migrate-0-v1-92a6c1';
 
 /** As the StatefulSet's controller makes it; `capacity` once a volume is bound to it. */
-const setClaim = (region: SimulatedRegion, uid: string, requested: string, capacity?: string): void => {
-  region.objects.set(`v1/PersistentVolumeClaim/sync/${CLAIM}`, {
+const setClaim = (region: SimulatedRegion, uid: string, requested: string, capacity?: string, claim = CLAIM): void => {
+  region.objects.set(`v1/PersistentVolumeClaim/sync/${claim}`, {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
-    metadata: {name: CLAIM, namespace: 'sync', uid, resourceVersion: '1'},
+    metadata: {name: claim, namespace: 'sync', uid, resourceVersion: '1'},
     spec: {resources: {requests: {storage: requested}}},
     status: capacity === undefined ? {phase: 'Pending'} : {phase: 'Bound', capacity: {storage: capacity}},
   });
@@ -95,4 +95,33 @@ test('another image migrates no volume that was replaced', () => {
   region.settle();
   expect(region.names('Job')).toHaveLength(1);
   expect(region.names('Job')).not.toContain(JOB);
+});
+
+test('the broker keeps a tenth free of the volume that is there, and does not restart for a larger one', () => {
+  const broker = 'data-eu-rabbitmq-0';
+  const region = new SimulatedRegion(MINIMAL);
+  const limit = () =>
+    JSON.stringify(region.find('ConfigMap', 'eu-rabbitmq')).match(/disk_free_limit.absolute = (\d+)/)?.[1];
+  const tenth = (gib: number) => String(Math.floor((gib * 1024 ** 3) / 10));
+  const template = () => JSON.stringify(region.find('StatefulSet', 'eu-rabbitmq')?.['spec']);
+  region.change({rabbitmq: {storage: {size: '10Gi'}}});
+  region.settle();
+  expect(limit()).toBe(tenth(10));
+  region.bringUp();
+  setClaim(region, 'claim', '10Gi', '10Gi', broker);
+  region.settle();
+  const before = template();
+
+  region.change({rabbitmq: {storage: {size: '100Gi'}}});
+  region.settle();
+  expect(JSON.stringify(region.find('PersistentVolumeClaim', broker))).toContain('"storage":"100Gi"');
+  expect(limit()).toBe(tenth(10));
+  setClaim(region, 'claim', '100Gi', '100Gi', broker);
+  region.settle();
+  expect(limit()).toBe(tenth(100));
+  // A driver may give more than it was asked for, from a disk that others share.
+  setClaim(region, 'claim', '100Gi', '900Gi', broker);
+  region.settle();
+  expect(limit()).toBe(tenth(100));
+  expect(template()).toBe(before);
 });

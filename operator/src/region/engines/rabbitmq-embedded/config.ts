@@ -17,7 +17,6 @@ const MIB = 1024 ** 2;
 
 const brokerConf = ({spec}: RegionContext): string => {
   const memory = quantityBytes(spec.rabbitmq.resources.limits.memory);
-  const disk = quantityBytes(spec.rabbitmq.storage.size);
   return `# Written by the operator.
 listeners.tcp.default = ${PORTS.amqp}
 log.console = true
@@ -27,8 +26,6 @@ log.file = false
 log.connection.level = error
 # Publishers are held back here, well before the kernel would kill the broker.
 vm_memory_high_watermark.absolute = ${Math.floor(memory * 0.6)}
-# Publishers are held back while there is still room to write what is accepted already.
-disk_free_limit.absolute = ${Math.floor(disk / 10)}
 # The log of the quorum queues is also in memory until it is rolled: an eighth of the limit (the default of 512 MiB would not fit).
 raft.wal_max_size_bytes = ${Math.max(16 * MIB, Math.floor(memory / 8))}
 cluster_partition_handling = pause_minority
@@ -36,6 +33,16 @@ cluster_partition_handling = pause_minority
 definitions.import_backend = local_filesystem
 definitions.local.path = ${PATHS.run}/definitions.json
 `;
+};
+
+/**
+ * Publishers are held back while there is still room to write what is accepted already: a tenth of the volume that is there, which may never become what
+ * the spec wishes. Not among the settings that restart the broker: it is for its next start, as the volume has grown by then or not.
+ */
+const diskConf = ({spec, children, names}: RegionContext): string => {
+  const {requested = spec.rabbitmq.storage.size, capacity = requested} = children.volume(names.rabbitmqVolume) ?? {};
+  const disk = Math.min(quantityBytes(requested), quantityBytes(capacity));
+  return `disk_free_limit.absolute = ${Math.floor(disk / 10)}\n`;
 };
 
 const START = `#!/bin/sh
@@ -60,16 +67,23 @@ cat > ${PATHS.run}/definitions.json <<JSON
 JSON
 unset password
 printf '[].\\n' > ${PATHS.run}/enabled_plugins
+cat ${PATHS.config}/rabbitmq.conf ${PATHS.config}/disk.conf > ${PATHS.run}/rabbitmq.conf
 
 # Debian wraps the server in a script that wants to change the user; the real one lies below.
 if [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]; then exec /usr/lib/rabbitmq/bin/rabbitmq-server; fi
 exec rabbitmq-server
 `;
 
+/** What the broker is started with; another one restarts it. */
+export const rabbitmqFiles = (context: RegionContext): Readonly<Record<string, string>> => ({
+  'rabbitmq.conf': brokerConf(context),
+  'start.sh': START,
+});
+
 export const rabbitmqConfigMap = (context: RegionContext): Desired => ({
   manifest: {
     ...KINDS.configMap,
     metadata: metadataOf(context, context.names.rabbitmq, 'rabbitmq'),
-    data: {'rabbitmq.conf': brokerConf(context), 'start.sh': START},
+    data: {...rabbitmqFiles(context), 'disk.conf': diskConf(context)},
   },
 });

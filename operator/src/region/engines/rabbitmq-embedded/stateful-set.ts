@@ -9,7 +9,7 @@ import {headlessService, service} from '../../manifests/service.ts';
 import {DATA_VOLUME} from '../../names.ts';
 import {withRevision} from '../engine.ts';
 import {claims} from '../volume-claims.ts';
-import {PATHS, rabbitmqConfigMap} from './config.ts';
+import {PATHS, rabbitmqFiles} from './config.ts';
 
 /** The user that runs the broker in the official image. */
 const RABBITMQ_UID = 999;
@@ -51,7 +51,7 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
             // The node's name is part of its data: it must be the same in every life of the pod.
             {name: 'RABBITMQ_NODENAME', value: `rabbit@$(POD_NAME).${names.rabbitmqNodes}.$(POD_NAMESPACE).svc`},
             {name: 'RABBITMQ_USE_LONGNAME', value: 'true'},
-            {name: 'RABBITMQ_CONFIG_FILE', value: `${PATHS.config}/rabbitmq.conf`},
+            {name: 'RABBITMQ_CONFIG_FILE', value: `${PATHS.run}/rabbitmq.conf`},
             {name: 'RABBITMQ_MNESIA_BASE', value: `${PATHS.home}/mnesia`},
             {name: 'RABBITMQ_GENERATED_CONFIG_DIR', value: `${PATHS.run}/generated`},
             {name: 'RABBITMQ_ENABLED_PLUGINS_FILE', value: `${PATHS.run}/enabled_plugins`},
@@ -67,7 +67,7 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
             {name: 'distribution', containerPort: DISTRIBUTION_PORT},
           ],
           resources,
-          configHash: hashOf([rabbitmqConfigMap(context).manifest['data'], children.secret(names.rabbitmq)]),
+          configHash: hashOf([rabbitmqFiles(context), children.secret(names.rabbitmq)]),
           probes: {
             // Asking the node itself would start a second Erlang machine every time: a second of CPU.
             startupProbe: {...tcp, periodSeconds: 2, failureThreshold: 600},
@@ -96,7 +96,6 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
     podTemplate: spec.rabbitmq.podTemplate,
     image: spec.images.rabbitmq,
     resources,
-    size: storage.size,
   });
   return withRevision(desired, {spec: origin, steady: {live}});
 };
