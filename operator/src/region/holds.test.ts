@@ -92,6 +92,55 @@ describe('a change of what all data tiers take', () => {
   });
 });
 
+const template = (region: SimulatedRegion, kind: string, name: string): string => {
+  const spec = region.find(kind, name)?.['spec'];
+  return JSON.stringify(typeof spec === 'object' && spec !== null && 'template' in spec ? spec.template : undefined);
+};
+
+describe('settings that the server does not take', () => {
+  test.each([
+    ['eu-redis', 'Deployment', 'eu-redis', {redis: {maxMemory: '96Mi'}}],
+    ['eu-rabbitmq', 'StatefulSet', 'eu-rabbitmq', {rabbitmq: {resources: {limits: {memory: '2Gi'}}}}],
+    ['eu-postgres', 'StatefulSet', 'eu-pg-0', {postgres: {parameters: {work_mem: '8MB'}}}],
+    ['eu-topology', 'Deployment', 'eu-worker', {postgres: {shards: 3}}],
+  ])('ConfigMap %s restarts %s %s when they are written, and not before', (settings, kind, name, change) => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const before = template(region, kind, name);
+    region.failures.set(`ConfigMap/${settings}`, 'refused');
+    region.change(change);
+    const advance = (): void => {
+      for (let round = 0; round < 6; round++) {
+        region.settle();
+        region.makeReady('StatefulSet');
+        region.makeReady('Deployment');
+        region.completeJobs();
+      }
+    };
+    advance();
+    expect(template(region, kind, name)).toBe(before);
+    expect((region.status.pendingChanges ?? []).map(({reason}) => reason)).toContain(
+      'waits until its settings are written',
+    );
+    region.failures.clear();
+    advance();
+    expect(template(region, kind, name)).not.toBe(before);
+    expect(region.status.phase).toBe('Ready');
+  });
+
+  test('restart nothing when somebody changed them by hand', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const before = template(region, 'Deployment', 'eu-redis');
+    for (const [key, object] of region.objects) {
+      if (object.metadata.name === 'eu-redis' && object.kind === 'ConfigMap') {
+        region.objects.set(key, {...object, data: {'redis.conf': 'port 1'}});
+      }
+    }
+    region.settle();
+    expect(template(region, 'Deployment', 'eu-redis')).toBe(before);
+    expect(region.statuses.at(-2)?.status.phase).toBe('Ready');
+  });
+});
+
 describe('while a shard is down', () => {
   const broken = (): SimulatedRegion => {
     const region = new SimulatedRegion(MINIMAL).bringUp();

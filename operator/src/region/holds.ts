@@ -26,8 +26,10 @@ export const held = ({desired, live, written}: WorkloadProgress, reason: string 
     : {desired, hold: reason, meanwhile: withLiveTemplate(desired, live)};
 };
 
-const unprepared = ({prepared}: Progress): string | undefined =>
-  prepared ? undefined : 'waits for its credentials and settings';
+const unprepared = ({prepared}: Progress, {configured}: {readonly configured: boolean}): string | undefined => {
+  if (!prepared) return 'waits for its credentials and settings';
+  return configured ? undefined : 'waits until its settings are written';
+};
 
 /** The data tiers in the order in which they change: what is missed least goes first, so that a fault that all would share shows there.
  * Nothing waits for a shard that is joining. */
@@ -39,7 +41,7 @@ const members = ({cache, shards, needed, broker}: Progress): readonly {name: str
 
 /** Data tiers are made beside each other, and changed one member after the other, each while all others serve. */
 export const dataHold = (progress: Progress, own: WorkloadProgress): string | undefined => {
-  const lacking = unprepared(progress);
+  const lacking = unprepared(progress, own);
   if (lacking !== undefined || own.live === undefined || own.disturbed) return lacking;
   const existing = members(progress).filter(({member}) => member.live !== undefined);
   const place = existing.findIndex(({member}) => member === own);
@@ -51,7 +53,7 @@ export const dataHold = (progress: Progress, own: WorkloadProgress): string | un
 
 /** Services start on data tiers that are there and on a schema that they know, and change while neither is changing. */
 export const serviceHold = (context: RegionContext, progress: Progress, own: WorkloadProgress): string | undefined => {
-  const lacking = unprepared(progress);
+  const lacking = unprepared(progress, own);
   if (lacking !== undefined) return lacking;
   // What was deleted comes back as it can, and a change that does not get on may be replaced.
   if (own.live === undefined ? context.hasWorked : own.disturbed) return undefined;

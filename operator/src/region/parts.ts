@@ -128,10 +128,11 @@ const undecided = (context: RegionContext): string | undefined => {
 
 /** A Job cannot be changed. A complete one has done its work, whatever it would be made like now; any other is made again. */
 const wantedJob = (context: RegionContext, progress: Progress, migration: MigrationProgress): Wanted => {
-  const {shardId, desired, live, written, state, others} = migration;
+  const {shardId, desired, live, written, configured, state, others} = migration;
   if (state === 'replaced') return {desired, hold: 'waits for a person to say what is on the new volume'};
   if (state === 'absent' || live === undefined) {
     if (live !== undefined || others.some(({complete}) => !complete)) return {desired, hold: 'is made again'};
+    if (!configured) return {desired, hold: 'waits until its settings are written'};
     // Shard 0 has the slot map, which every other shard's migration reads.
     const isReady = progress.shards[0]?.settled === true && progress.shards[shardId]?.settled === true;
     const hold = isReady ? undecided(context) : 'waits until its shard is ready';

@@ -4,15 +4,19 @@ import {type ObjectRef, refOf} from '../kube/object.ts';
 import {type Job, type Workload} from './children.ts';
 import {type RegionContext} from './context.ts';
 import {isWritten} from './engines/engine.ts';
+import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
 import {shardStatefulSet} from './engines/postgres-embedded/stateful-set.ts';
+import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
 import {rabbitmqStatefulSet} from './engines/rabbitmq-embedded/stateful-set.ts';
-import {redisDeployment} from './engines/redis-embedded/deployment.ts';
+import {redisConfigMap, redisDeployment} from './engines/redis-embedded/deployment.ts';
 import {KINDS} from './kinds.ts';
 import {REVISION, ROLLED_OUT} from './labels.ts';
 import {floorOf} from './manifests/autoscaler.ts';
 import {adminApiDeployment, deviceApiDeployment, keeperDeployment, workerDeployment} from './manifests/deployment.ts';
 import {isComplete, isFailed, isVolumeReplaced, migrationJob, otherJobs, recordOf} from './manifests/migration-job.ts';
 import {neededSecrets} from './manifests/secrets.ts';
+import {topologyConfigMap} from './manifests/topology.ts';
+import {isInForce} from './settings.ts';
 import {neededShards, shardIds} from './shards.ts';
 
 /** How far a workload is: what it should be, what it is, and what follows from comparing them. */
@@ -21,6 +25,8 @@ export interface WorkloadProgress {
   readonly live: Workload | undefined;
   /** Its template is on the server as it should be. */
   readonly written: boolean;
+  /** The server has the ConfigMap that its pods start with as it should be. */
+  readonly configured: boolean;
   /** At least as many pods serve as are needed. */
   readonly available: boolean;
   /** The last template, wished for or not, has reached every pod, and all that are needed serve. */
@@ -39,6 +45,7 @@ export interface MigrationProgress {
   readonly desired: Desired;
   readonly live: Job | undefined;
   readonly written: boolean;
+  readonly configured: boolean;
   readonly state: MigrationState;
   /** Name of the Job that tells which volume was migrated. */
   readonly record: string;
@@ -66,21 +73,27 @@ export interface Progress {
 
 const isObserved = ({metadata, status}: Workload): boolean => status.observedGeneration >= metadata.generation;
 
-const statefulProgress = (context: RegionContext, desired: Desired): WorkloadProgress => {
+const statefulProgress = (context: RegionContext, desired: Desired, settings: Desired): WorkloadProgress => {
   const live = context.children.workload(KINDS.statefulSet, desired.manifest.metadata.name);
   const written = isWritten(desired, live);
   const available = live !== undefined && live.status.readyReplicas >= live.spec.replicas;
   const isUniform = live === undefined || live.status.updateRevision === live.status.currentRevision;
   const rolledOut = live !== undefined && available && isUniform && isObserved(live);
   const disturbed = live !== undefined && !(available && isUniform);
-  return {desired, live, written, available, rolledOut, disturbed, settled: written && rolledOut};
+  const configured = isInForce(context, settings);
+  return {desired, live, written, configured, available, rolledOut, disturbed, settled: written && rolledOut};
 };
 
 /**
  * A Deployment's report may be older than its spec: then what it says of new pods says nothing. Once the pods of a template were seen to have replaced all
  * others, that is written down beside it, because from then on a new generation is an autoscaler's other number, which is no update.
  */
-const deploymentProgress = (context: RegionContext, desired: Desired, floor: number): WorkloadProgress => {
+const deploymentProgress = (
+  context: RegionContext,
+  desired: Desired,
+  settings: Desired,
+  floor: number,
+): WorkloadProgress => {
   const live = context.children.workload(KINDS.deployment, desired.manifest.metadata.name);
   const written = isWritten(desired, live);
   const available = live !== undefined && live.status.availableReplicas >= floor;
@@ -92,6 +105,7 @@ const deploymentProgress = (context: RegionContext, desired: Desired, floor: num
     desired: withRolledOut(desired, rolledOut ? last : seen),
     live,
     written,
+    configured: isInForce(context, settings),
     available,
     rolledOut,
     disturbed: live !== undefined && (live.status.availableReplicas === 0 || !isUniform),
@@ -107,7 +121,7 @@ const withRolledOut = (desired: Desired, revision: string | undefined): Desired 
 };
 
 const tierProgress = (context: RegionContext, desired: Desired, tier: StatelessTier): WorkloadProgress =>
-  deploymentProgress(context, desired, floorOf(tier));
+  deploymentProgress(context, desired, topologyConfigMap(context), floorOf(tier));
 
 const migrationProgress = (context: RegionContext, shardId: number): MigrationProgress => {
   const desired = migrationJob(context, shardId);
@@ -123,7 +137,8 @@ const migrationProgress = (context: RegionContext, shardId: number): MigrationPr
     const complete = isComplete(context.children.job(object.metadata.name));
     return {ref: refOf(object), complete};
   });
-  return {shardId, desired, live, written: isWritten(desired, live), state: state(), record, others};
+  const configured = isInForce(context, topologyConfigMap(context));
+  return {shardId, desired, live, written: isWritten(desired, live), configured, state: state(), record, others};
 };
 
 export const progressOf = (context: RegionContext): Progress => {
@@ -135,15 +150,17 @@ export const progressOf = (context: RegionContext): Progress => {
         (name) => children.configMap(name) !== undefined,
       ),
     needed: neededShards(context),
-    shards: shardIds(context).map((id) => statefulProgress(context, shardStatefulSet(context, id))),
-    broker: statefulProgress(context, rabbitmqStatefulSet(context)),
-    cache: deploymentProgress(context, redisDeployment(context), 1),
+    shards: shardIds(context).map((id) =>
+      statefulProgress(context, shardStatefulSet(context, id), postgresConfigMap(context)),
+    ),
+    broker: statefulProgress(context, rabbitmqStatefulSet(context), rabbitmqConfigMap(context)),
+    cache: deploymentProgress(context, redisDeployment(context), redisConfigMap(context), 1),
     migrations: shardIds(context).map((id) => migrationProgress(context, id)),
     tiers: {
       deviceApi: tierProgress(context, deviceApiDeployment(context), spec.deviceApi),
       adminApi: tierProgress(context, adminApiDeployment(context), spec.adminApi),
       workers: tierProgress(context, workerDeployment(context), spec.workers),
-      keeper: deploymentProgress(context, keeperDeployment(context), 1),
+      keeper: deploymentProgress(context, keeperDeployment(context), topologyConfigMap(context), 1),
     },
   };
 };
