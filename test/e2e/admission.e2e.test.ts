@@ -58,7 +58,6 @@ describe('a bad region is refused at admission with the path of the field', () =
     await kubectl.apply(at({}));
     for (const [patch, path] of [
       [{region: 'elsewhere'}, /spec\.region/],
-      [{postgres: {shards: 1, storage: {size: '1Gi'}}}, /spec\.postgres\.shards/],
       [{postgres: {storage: {size: '512Mi'}}}, /spec\.postgres\.storage/],
       [{rabbitmq: {partitions: 4, storage: {size: '1Gi'}}}, /spec\.rabbitmq\.partitions/],
     ] as const) {

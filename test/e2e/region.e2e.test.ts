@@ -52,6 +52,15 @@ describe('a region', () => {
     await region.kubectl.wait(`psr/${region.name}`, 'condition=Ready', 10_000);
   }, 30_000);
 
+  test('keeps the shards that it has', async () => {
+    const fewer = JSON.stringify({spec: {postgres: {shards: 1}}});
+    const {code, stderr} = await region.kubectl.run(['patch', 'psr', region.name, '--type=merge', '-p', fewer]);
+    expect({code, stderr}).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/spec\.postgres\.shards.*admitted cannot be removed/s),
+    });
+  });
+
   test('shows columns', async () => {
     const [header, row] = (await region.kubectl.ok(['get', 'psr'])).trim().split('\n');
     expect(header?.split(/\s{2,}/)).toEqual(
