@@ -1,4 +1,5 @@
 import {randomBytes} from 'node:crypto';
+import {setTimeout as delay} from 'node:timers/promises';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {factsSchema} from '@pisync/contract/facts';
 import {assertProbeQueue} from '@pisync/core/broker/broker-topology';
@@ -127,15 +128,15 @@ test('a broker that takes messages and confirms none is found, and so is its ret
     registry: new Registry(),
   });
   try {
-    await until('the publisher', () => publisher.trouble() === undefined);
-    expect(await tryBroker(publisher, names)).toEqual({ok: true});
+    // The connection is being made.
+    expect(await tryBroker(publisher, names, delay)).toEqual({ok: true});
     before.state.mute = true;
-    const muted = await tryBroker(publisher, names);
+    const muted = await tryBroker(publisher, names, delay);
     expect(muted.ok).toBe(false);
     expect(muted.reason).toContain('did not confirm within 1000 ms');
     before.state.mute = false;
     before.cut();
-    await until('the broker to be back', async () => (await tryBroker(publisher, names)).ok);
+    await until('the broker to be back', async () => (await tryBroker(publisher, names, delay)).ok);
   } finally {
     const channel = await (await connection.ready()).createChannel();
     await channel.deleteQueue(names.probe.queue);

@@ -117,7 +117,7 @@ const factsJob = async (
     async run(signal) {
       const facts = await gatherFacts({
         shards,
-        tryBroker: () => tryBroker(publisher, names),
+        tryBroker: () => tryBroker(publisher, names, (ms) => sleep(ms, signal)),
         tryCache: () => tryCache(cache, podName, (ms) => sleep(ms, signal)),
         now: Date.now,
       });

@@ -16,8 +16,26 @@ export const probeFailed = (error: unknown): ProbeFact => ({
   reason: describeError(error).slice(0, MAX_REASON),
 });
 
-/** Publishes a message that the next one displaces, and waits for its confirm as long as device-api does. */
-export const tryBroker = async (publisher: Pick<Publisher, 'publish'>, names: BrokerNames): Promise<ProbeFact> => {
+/** A connection is made, or made again, within this where there is a broker: a keeper that has just started is no outage. */
+const BROKER_PATIENCE_MS = 3_000;
+const BROKER_PAUSE_MS = 100;
+
+/**
+ * Publishes a message that the next one displaces, and waits for its confirm as long as device-api does.
+ *
+ * @param sleep resolves after so many milliseconds
+ */
+export const tryBroker = async (
+  publisher: Pick<Publisher, 'publish' | 'trouble'>,
+  names: BrokerNames,
+  sleep: (ms: number) => Promise<void>,
+): Promise<ProbeFact> => {
+  for (
+    let waitedMs = 0;
+    publisher.trouble() !== undefined && waitedMs < BROKER_PATIENCE_MS;
+    waitedMs += BROKER_PAUSE_MS
+  )
+    await sleep(BROKER_PAUSE_MS);
   try {
     // The default exchange takes a queue's name as the routing key.
     await publisher.publish({
