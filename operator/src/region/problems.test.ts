@@ -127,3 +127,48 @@ test.each([
       : '',
   );
 });
+
+const job = (status: object) => ({
+  apiVersion: 'batch/v1',
+  kind: 'Job',
+  metadata: {
+    name: 'eu-migrate-0',
+    uid: 'job',
+    resourceVersion: '1',
+    labels: {'app.kubernetes.io/component': 'migration'},
+  },
+  status,
+});
+
+test.each([
+  ['that was started and has no pod, says who refuses it', {startTime: '2026-03-01T12:00:00Z'}, 'FailedCreate'],
+  ['whose pod runs, says nothing', {startTime: '2026-03-01T12:00:00Z', active: 1}, undefined],
+  [
+    'whose pod failed, and which waits for the next, says nothing',
+    {startTime: '2026-03-01T12:00:00Z', failed: 1},
+    undefined,
+  ],
+  ['that was not looked at yet, says nothing', {}, undefined],
+])('a Job %s', (_what, status, reason) => {
+  expect(problemOf(new Children([job(status)]), 'migration')?.reason).toBe(reason);
+});
+
+test('a container that was injected into the pod of a Job and runs on is named', () => {
+  const migration = {
+    ...pod({
+      containerStatuses: [
+        {name: 'migrate', image: 'pisync:1', state: {terminated: {exitCode: 0, reason: 'Completed'}}},
+        {name: 'mesh', image: 'mesh:1', ready: true, state: {running: {startedAt: '2026-03-01T12:00:00Z'}}},
+      ],
+    }),
+    metadata: {
+      ...job({}).metadata,
+      name: 'eu-migrate-0-x',
+      ownerReferences: [{apiVersion: 'batch/v1', kind: 'Job', name: 'eu-migrate-0', uid: 'job', controller: true}],
+    },
+  };
+  expect(problemOf(new Children([migration]), 'migration')).toMatchObject({
+    reason: 'SidecarRuns',
+    message: expect.stringContaining('container mesh runs on'),
+  });
+});

@@ -1,6 +1,6 @@
 import {z} from 'zod';
 import {oneLine} from '../kube/errors.ts';
-import {type KubeObject} from '../kube/object.ts';
+import {controllerOf, type KubeObject} from '../kube/object.ts';
 import {type Children, conditionsSchema} from './children.ts';
 import {KINDS} from './kinds.ts';
 import {COMPONENT} from './labels.ts';
@@ -19,10 +19,13 @@ const terminated = z.object({
 });
 
 const containerSchema = z.object({
+  name: z.string().default(''),
   image: z.string().default(''),
   ready: z.boolean().default(false),
   restartCount: z.int().default(0),
-  state: z.object({waiting: waiting.optional(), terminated: terminated.optional()}).default({}),
+  state: z
+    .object({waiting: waiting.optional(), running: z.object({}).optional(), terminated: terminated.optional()})
+    .default({}),
   lastState: z.object({terminated: terminated.optional()}).default({}),
 });
 type ContainerStatus = z.output<typeof containerSchema>;
@@ -35,6 +38,19 @@ const podSchema = z.object({
       // In the order in which they run: the first that does not keeps the others from it.
       initContainerStatuses: z.array(containerSchema).default([]),
       containerStatuses: z.array(containerSchema).default([]),
+    })
+    .prefault({}),
+});
+
+const jobSchema = z.object({
+  metadata: z.object({name: z.string()}),
+  status: z
+    .object({
+      startTime: z.string().optional(),
+      active: z.int().default(0),
+      succeeded: z.int().default(0),
+      failed: z.int().default(0),
+      conditions: conditionsSchema,
     })
     .prefault({}),
 });
@@ -95,7 +111,34 @@ const ofPod = (object: KubeObject, children: Children): Problem | undefined => {
   const problem = [...pod.status.initContainerStatuses, ...pod.status.containerStatuses].flatMap(
     (status) => ofContainer(name, status) ?? [],
   )[0];
-  return problem && {...problem, message: `pod ${name}: ${problem.message}`.slice(0, 512)};
+  const found =
+    problem ?? (controllerOf(object)?.kind === KINDS.job.kind ? ofSidecar(pod.status.containerStatuses) : undefined);
+  return found && {...found, message: `pod ${name}: ${found.message}`.slice(0, 512)};
+};
+
+/** What was injected into a Job's pod and does not end with its work keeps the Job from ever being complete. */
+const ofSidecar = (containers: readonly ContainerStatus[]): Problem | undefined => {
+  const done = containers.find(({state}) => state.terminated?.exitCode === 0);
+  const left = containers.find(({state}) => state.running !== undefined);
+  return done === undefined || left === undefined
+    ? undefined
+    : {
+        reason: 'SidecarRuns',
+        message: `container ${done.name} has done its work, and container ${left.name} runs on, so its Job is never complete; keep what injects it away from these pods (spec.keeper.podTemplate)`,
+      };
+};
+
+/** A Job has no condition for it: its controller tells only in events why it cannot make a pod. */
+const ofJob = (object: KubeObject): Problem | undefined => {
+  const job = jobSchema.safeParse(object).data;
+  if (job === undefined) return undefined;
+  const {startTime, active, succeeded, failed, conditions} = job.status;
+  if (startTime === undefined || active + succeeded + failed > 0) return undefined;
+  if (conditions.some(({status}) => status === 'True')) return undefined;
+  return {
+    reason: 'FailedCreate',
+    message: `Job ${job.metadata.name} has no pod: the server refuses it (a quota, a LimitRange, Pod Security, a missing PriorityClass); kubectl describe job/${job.metadata.name} has its words`,
+  };
 };
 
 const VOLUME_WORDS = /persistentvolumeclaim|storageclass/i;
@@ -147,6 +190,7 @@ export const problemOf = (children: Children, component: string | undefined): Pr
     .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
     .flatMap((object) => {
       if (object.kind === KINDS.pod.kind) return ofPod(object, children) ?? [];
+      if (object.kind === KINDS.job.kind) return ofJob(object) ?? [];
       if (object.kind === KINDS.statefulSet.kind) return ofStatefulSet(object, children) ?? [];
       return object.kind === KINDS.deployment.kind ? (ofDeployment(object) ?? []) : [];
     })[0];

@@ -95,7 +95,10 @@ export const workers = z
 
 export const keeper = z
   .object({
-    resources: resources('the keeper', {requests: {cpu: '50m', memory: '128Mi'}, limits: {memory: '512Mi'}}),
+    resources: resources('the keeper, and those that bring shards to a new schema', {
+      requests: {cpu: '50m', memory: '128Mi'},
+      limits: {memory: '512Mi'},
+    }),
     logLevel,
     podTemplate: podTemplate('the keeper, and those that bring shards to a new schema'),
   })

@@ -8,8 +8,6 @@ import {COMPONENT, metadataOf, SHARD, VOLUME} from '../labels.ts';
 import {podTemplate, templateSpec} from './pod.ts';
 import {servicePod} from './service-pod.ts';
 
-const RESOURCES = {requests: {cpu: '50m', memory: '128Mi'}, limits: {memory: '512Mi'}};
-
 /** Jobs of other images for the same shard. A complete one tells which volume it has migrated until another has done the same. */
 export const otherJobs = ({children, names}: RegionContext, shardId: number): readonly KubeObject[] =>
   children.all.filter(
@@ -72,7 +70,7 @@ export const migrationJob = (context: RegionContext, shardId: number): Desired =
             secrets: [],
             // Shard 0 has the slot map.
             shards: [...new Set([0, shardId])],
-            resources: RESOURCES,
+            resources: keeper.resources,
             logLevel: keeper.logLevel,
           }),
           restartPolicy: 'Never',
