@@ -73,14 +73,13 @@ export interface Progress {
 
 const isObserved = ({metadata, status}: Workload): boolean => status.observedGeneration >= metadata.generation;
 
-const statefulProgress = (context: RegionContext, desired: Desired, settings: Desired): WorkloadProgress => {
+const statefulProgress = (context: RegionContext, desired: Desired, configured: boolean): WorkloadProgress => {
   const live = context.children.workload(KINDS.statefulSet, desired.manifest.metadata.name);
   const written = isWritten(desired, live);
   const available = live !== undefined && live.status.readyReplicas >= live.spec.replicas;
   const isUniform = live === undefined || live.status.updateRevision === live.status.currentRevision;
   const rolledOut = live !== undefined && available && isUniform && isObserved(live);
   const disturbed = live !== undefined && !(available && isUniform);
-  const configured = isInForce(context, settings);
   return {desired, live, written, configured, available, rolledOut, disturbed, settled: written && rolledOut};
 };
 
@@ -91,7 +90,7 @@ const statefulProgress = (context: RegionContext, desired: Desired, settings: De
 const deploymentProgress = (
   context: RegionContext,
   desired: Desired,
-  settings: Desired,
+  configured: boolean,
   floor: number,
 ): WorkloadProgress => {
   const live = context.children.workload(KINDS.deployment, desired.manifest.metadata.name);
@@ -105,7 +104,7 @@ const deploymentProgress = (
     desired: withRolledOut(desired, rolledOut ? last : seen),
     live,
     written,
-    configured: isInForce(context, settings),
+    configured,
     available,
     rolledOut,
     disturbed: live !== undefined && (live.status.availableReplicas === 0 || !isUniform),
@@ -120,10 +119,7 @@ const withRolledOut = (desired: Desired, revision: string | undefined): Desired 
   return {...desired, manifest: {...manifest, metadata: {...manifest.metadata, annotations}}};
 };
 
-const tierProgress = (context: RegionContext, desired: Desired, tier: StatelessTier): WorkloadProgress =>
-  deploymentProgress(context, desired, topologyConfigMap(context), floorOf(tier));
-
-const migrationProgress = (context: RegionContext, shardId: number): MigrationProgress => {
+const migrationProgress = (context: RegionContext, shardId: number, configured: boolean): MigrationProgress => {
   const desired = migrationJob(context, shardId);
   const live = context.children.job(desired.manifest.metadata.name);
   const record = recordOf(context, shardId);
@@ -137,12 +133,15 @@ const migrationProgress = (context: RegionContext, shardId: number): MigrationPr
     const complete = isComplete(context.children.job(object.metadata.name));
     return {ref: refOf(object), complete};
   });
-  const configured = isInForce(context, topologyConfigMap(context));
   return {shardId, desired, live, written: isWritten(desired, live), configured, state: state(), record, others};
 };
 
 export const progressOf = (context: RegionContext): Progress => {
   const {children, names, spec} = context;
+  const hasPostgres = isInForce(context, postgresConfigMap(context));
+  const hasTopology = isInForce(context, topologyConfigMap(context));
+  const tier = (desired: Desired, of: StatelessTier): WorkloadProgress =>
+    deploymentProgress(context, desired, hasTopology, floorOf(of));
   return {
     prepared:
       neededSecrets(context).every((name) => children.secret(name) !== undefined) &&
@@ -150,17 +149,15 @@ export const progressOf = (context: RegionContext): Progress => {
         (name) => children.configMap(name) !== undefined,
       ),
     needed: neededShards(context),
-    shards: shardIds(context).map((id) =>
-      statefulProgress(context, shardStatefulSet(context, id), postgresConfigMap(context)),
-    ),
-    broker: statefulProgress(context, rabbitmqStatefulSet(context), rabbitmqConfigMap(context)),
-    cache: deploymentProgress(context, redisDeployment(context), redisConfigMap(context), 1),
-    migrations: shardIds(context).map((id) => migrationProgress(context, id)),
+    shards: shardIds(context).map((id) => statefulProgress(context, shardStatefulSet(context, id), hasPostgres)),
+    broker: statefulProgress(context, rabbitmqStatefulSet(context), isInForce(context, rabbitmqConfigMap(context))),
+    cache: deploymentProgress(context, redisDeployment(context), isInForce(context, redisConfigMap(context)), 1),
+    migrations: shardIds(context).map((id) => migrationProgress(context, id, hasTopology)),
     tiers: {
-      deviceApi: tierProgress(context, deviceApiDeployment(context), spec.deviceApi),
-      adminApi: tierProgress(context, adminApiDeployment(context), spec.adminApi),
-      workers: tierProgress(context, workerDeployment(context), spec.workers),
-      keeper: deploymentProgress(context, keeperDeployment(context), topologyConfigMap(context), 1),
+      deviceApi: tier(deviceApiDeployment(context), spec.deviceApi),
+      adminApi: tier(adminApiDeployment(context), spec.adminApi),
+      workers: tier(workerDeployment(context), spec.workers),
+      keeper: deploymentProgress(context, keeperDeployment(context), hasTopology, 1),
     },
   };
 };
