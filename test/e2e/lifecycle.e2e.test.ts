@@ -63,9 +63,32 @@ describe('a region and its operator', () => {
     ).toEqual(['kept']);
   }, 480_000);
 
-  test('deleted under Delete nothing of it is left', async () => {
+  test('deleted under Delete nothing of it is left; what was told to stay a moment before stays, even of a suspended one', async () => {
     const gone = regionCalled('gone');
-    await readyRegion(gone.name, {deletionPolicy: 'Delete', postgres: {shards: 1, storage: {size: '1Gi'}}});
+    const spec = {deletionPolicy: 'Delete', postgres: {shards: 1, storage: {size: '1Gi'}}};
+    await readyRegion(gone.name, spec);
+    const data = async (): Promise<readonly string[]> =>
+      (await gone.kubectl.list('secrets,persistentvolumeclaims', 'app.kubernetes.io/part-of=pisync'))
+        .filter(({metadata}) => metadata.deletionTimestamp === undefined)
+        .map(({kind, metadata}) => `${kind} ${metadata.name} ${metadata.uid}`)
+        .toSorted();
+    const before = await data();
+    const retain = JSON.stringify({spec: {suspend: true, deletionPolicy: 'Retain'}});
+    await gone.kubectl.ok(['patch', 'psr', gone.name, '--type=merge', '-p', retain]);
+    await gone.kubectl.ok(['delete', 'psr', gone.name, '--timeout=60s'], undefined, 70_000);
+    await until(
+      'the pods to be gone',
+      async () => {
+        const pods = await gone.kubectl.list('pods,statefulsets', OWNED);
+        if (pods.length > 0) throw new Error(pods.map((pod) => pod.metadata.name).join());
+        return true;
+      },
+      {timeoutMs: 120_000},
+    );
+    expect(await data()).toEqual(before);
+
+    await readyRegion(gone.name, spec);
+    expect(await data()).toEqual(before);
     await gone.kubectl.ok(['delete', 'psr', gone.name, '--timeout=60s'], undefined, 70_000);
     await until(
       'every child and every volume to be gone',

@@ -129,10 +129,7 @@ export interface ComponentPlan {
 export interface Plan<Status> {
   /** Run independently of each other. */
   readonly components: readonly ComponentPlan[];
-  /**
-   * `keep`: the finalizer is set before the first write. `release`: it is removed once every component went through without an
-   * error. Absent: not touched.
-   */
+  /** What becomes of the finalizer before the first write: `release` once nothing is left to be done before the object may go. Absent: not touched. */
   readonly finalizer?: 'keep' | 'release';
   /** Pure; called once, after the writes. */
   readonly conclude: (outcome: Outcome) => Conclusion<Status>;

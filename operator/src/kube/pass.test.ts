@@ -31,6 +31,7 @@ const pass = async (
   cluster: PassCluster,
   components: readonly ComponentPlan[],
   status?: {readonly message: string},
+  finalizer?: 'keep' | 'release',
 ): Promise<{readonly result: PassResult; readonly outcome: Outcome | undefined}> => {
   let outcome: Outcome | undefined;
   const result = await runPass(
@@ -45,8 +46,10 @@ const pass = async (
         decode: (object: KubeObject) => object,
         observe: (object: KubeObject) => Promise.resolve(object),
         minimalStatus: ({message}: {readonly message: string}) => ({message}),
+        finalizer: 'example.org/cleanup',
         plan: () => ({
           components,
+          ...(finalizer === undefined ? {} : {finalizer}),
           conclude: (ended) => {
             outcome = ended;
             return {status, events: [], next: {kind: 'on-change'}};
@@ -100,6 +103,20 @@ describe('a pass', () => {
     const cluster: PassCluster = {...clusterOf(() => Promise.resolve('unchanged')), applyStatus: refused};
     const {result} = await pass(cluster, [component('one', 'a')], {message: 'no'});
     expect(result).toMatchObject({kind: 'refused', problems: [expect.stringContaining('the least')]});
+  });
+
+  test('releases a finalizer that nothing is left to be done for, whatever becomes of its writes and its status', async () => {
+    const finalizers: unknown[] = [];
+    const cluster: PassCluster = {
+      ...clusterOf(() => Promise.reject(new Error('no'))),
+      applyStatus: () => Promise.reject(new ApiError('503', {status: 503})),
+      setFinalizer: (object, name, isKept) => {
+        finalizers.push([name, isKept]);
+        return Promise.resolve(object);
+      },
+    };
+    await expect(pass(cluster, [component('one', 'a')], {message: 'a'}, 'release')).rejects.toThrow('503');
+    expect(finalizers).toEqual([['example.org/cleanup', false]]);
   });
 
   test('that may not write any more ends only when every component has stopped', async () => {

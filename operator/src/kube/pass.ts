@@ -52,12 +52,8 @@ export const runPass = async <R, Observed, Status>(
   const observed = await controller.observe(controller.decode(object), cluster, deadline);
   const plan = controller.plan(observed, clock.now());
   if (plan === undefined) return {kind: 'quiet', next: {kind: 'on-change'}, retryAfterMs: 0, problems: []};
-  const {finalizer} = controller;
-  let current: KubeObject | undefined = object;
-  if (plan.finalizer === 'keep' && finalizer !== undefined && object.metadata.deletionTimestamp === undefined) {
-    current = await cluster.setFinalizer(object, finalizer, true, signal);
-    if (current === undefined) return {kind: 'quiet', next: {kind: 'on-change'}, retryAfterMs: 0, problems: []};
-  }
+  const current = await withFinalizer(object, plan.finalizer, options, signal);
+  if (current === undefined) return {kind: 'quiet', next: {kind: 'on-change'}, retryAfterMs: 0, problems: []};
   const owner = refOf(current);
   const writing: Writing = {cluster, owner, deadline, signal, retryAfterMs: 0, againMs: Infinity};
   const outcome: Outcome = await runComponents(plan.components, writing);
@@ -67,9 +63,6 @@ export const runPass = async <R, Observed, Status>(
   await events.report(owner, conclusion.events, signal);
   const all = [...outcome.values()].flat();
   const problems = all.flatMap((result) => ('message' in result ? [result.message] : []));
-  if (plan.finalizer === 'release' && finalizer !== undefined && problems.length === 0) {
-    await cluster.setFinalizer(current, finalizer, false, signal);
-  }
   const verdict = verdictOf(all);
   return {
     kind: verdict === 'quiet' && unsaid !== undefined ? 'refused' : verdict,
@@ -77,6 +70,19 @@ export const runPass = async <R, Observed, Status>(
     retryAfterMs: writing.retryAfterMs,
     problems: unsaid === undefined ? problems : [...problems, unsaid],
   };
+};
+
+/** The object as it is then; undefined when it is gone, which the last finalizer's release may lead to. */
+const withFinalizer = async <R, Observed, Status>(
+  object: KubeObject,
+  wanted: 'keep' | 'release' | undefined,
+  {cluster, controller: {finalizer}}: PassOptions<R, Observed, Status>,
+  signal: AbortSignal,
+): Promise<KubeObject | undefined> => {
+  if (finalizer === undefined || wanted === undefined) return object;
+  // A server takes no new finalizer for an object that is being deleted.
+  if (wanted === 'keep' && object.metadata.deletionTimestamp !== undefined) return object;
+  return cluster.setFinalizer(object, finalizer, wanted === 'keep', signal);
 };
 
 /**

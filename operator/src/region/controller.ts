@@ -10,6 +10,7 @@ import {INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
 import {type Observed, observeRegion} from './observe.ts';
 import {planRegion} from './plan.ts';
 import {decodeRegion, type Region} from './region.ts';
+import {RETAIN_DATA} from './retention.ts';
 
 /** Pods, claims and retained Secrets have no ownerReference to the region, but its name on them. */
 const byInstance = (object: KubeObject) => {
@@ -33,6 +34,7 @@ export const regionController = (
   const ages = new FactsAges(clock);
   return {
     resource: {apiVersion: API_VERSION, kind: KIND},
+    finalizer: RETAIN_DATA,
     watches,
     decode: decodeRegion,
     observe: (region, cluster, signal) => observeRegion(region, cluster, ages, signal),

@@ -32,6 +32,9 @@ export const VOLUME = 'pisync.io/volume';
 /** On the bootstrap Secret: the values that later specs are compared with. */
 export const ACCEPTED = 'pisync.io/accepted';
 
+/** On a region that is being deleted: let it go although its data is not safe yet. */
+export const FORCE_DELETE = 'pisync.io/force-delete';
+
 type Labels = Readonly<Record<string, string>>;
 
 const shardLabel = (shardId: number | undefined): Labels => (shardId === undefined ? {} : {[SHARD]: String(shardId)});

@@ -1,6 +1,6 @@
 import {judge} from '../api/v1alpha1/guard.ts';
 import {type RegionStatus} from '../api/v1alpha1/status.ts';
-import {type ComponentPlan, type Plan, type Surplus} from '../kube/controller.ts';
+import {type ComponentPlan, type Conclusion, type Outcome, type Plan, type Surplus} from '../kube/controller.ts';
 import {controllerOf, keyText, keyOf, type KubeObject, refOf} from '../kube/object.ts';
 import {memoryOf} from './accepted.ts';
 import {undone} from './admission.ts';
@@ -12,6 +12,7 @@ import {KINDS} from './kinds.ts';
 import {type Observed} from './observe.ts';
 import * as parts from './parts.ts';
 import {progressOf} from './progress.ts';
+import {perishable, preserved} from './retention.ts';
 import {concludeDeleting, concludeForgotten, concludeInvalid, concludePass, concludeSuspended} from './status.ts';
 
 /** A region is made of these, in this order. To add something to regions, add a part. */
@@ -39,17 +40,24 @@ const PRUNED_KINDS: ReadonlySet<string> = new Set(
 /** From what is seen to what should be written. Pure: the same observation at the same time gives the same plan. */
 export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> => {
   const {region, children, factsAgeMs} = observed;
-  // What is left to do is the garbage collector's.
-  if (region.deleting) return {components: [], conclude: () => concludeDeleting(region, now)};
+  const atRisk = perishable(region, children);
+  const finalizer = atRisk.length === 0 ? 'release' : 'keep';
+  /** Nothing is touched but what the region's data needs to outlive it. */
+  const untouched = (conclude: (outcome: Outcome) => Conclusion<RegionStatus>): Plan<RegionStatus> => ({
+    components: [{name: 'retention', desired: preserved(atRisk)}],
+    finalizer,
+    conclude,
+  });
+  if (region.deleting) return untouched((outcome) => concludeDeleting(region, atRisk, outcome, now));
 
   const memory = memoryOf(region, children);
   if (memory.kind === 'unreadable')
-    return {components: [], conclude: () => concludeForgotten(region, memory.problem, now)};
+    return untouched((outcome) => concludeForgotten(region, memory.problem, outcome, now));
   const {before} = memory;
   const verdict = judge(region.name, region.spec, before);
   if (verdict.kind === 'invalid')
-    return {components: [], conclude: () => concludeInvalid(region, verdict.problems, before.accepted, now)};
-  if (verdict.spec.suspend) return {components: [], conclude: () => concludeSuspended(region, now)};
+    return untouched((outcome) => concludeInvalid(region, verdict.problems, before.accepted, outcome, now));
+  if (verdict.spec.suspend) return untouched((outcome) => concludeSuspended(region, outcome, now));
 
   const context = contextOf(region, verdict.spec, release, children, before.admitted);
   const progress = progressOf(context);
@@ -81,6 +89,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   ];
   return {
     components,
+    finalizer,
     conclude: (outcome) =>
       concludePass({
         region,

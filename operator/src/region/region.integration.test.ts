@@ -225,6 +225,46 @@ test('a volume grows once it is there, also one that is deleted with the region'
   await becomesReady('us', log);
 }, 90_000);
 
+test('a region that is deleted right after its data was told to stay waits until that is so', async () => {
+  const log = start('retaining');
+  await declare('keep', {region: 'keep', deletionPolicy: 'Delete', postgres: {shards: 1}});
+  await becomesReady('keep', log);
+  const claim = await makeClaim('keep-pg-0');
+  const path = `${REGIONS}/keep`;
+  const contentType = 'application/merge-patch+json';
+  const send = (method: 'GET' | 'DELETE', at: string) => server.client.send({method, path: at, signal: forever});
+  await server.client.send({
+    method: 'PATCH',
+    path,
+    contentType,
+    body: {spec: {suspend: true, deletionPolicy: 'Retain'}},
+    signal: forever,
+  });
+  let last: unknown;
+  const seen = () => `the region is ${JSON.stringify(last)}; log:\n${log.lines.slice(-20).join('\n')}`;
+  await eventually(async () => {
+    last = (await send('GET', path)).body;
+    return JSON.stringify(last).includes('pisync.io/retain-data') ? true : undefined;
+  }, seen);
+  await send('DELETE', path);
+  await eventually(async () => {
+    last = (await send('GET', path)).body;
+    return JSON.stringify(last).includes('PersistentVolumeClaim data-keep-pg-0-0 does not yet') ? true : undefined;
+  }, seen);
+  const owned = (await Promise.all([KINDS.secret, KINDS.statefulSet].map((kind) => children(kind))))
+    .flat()
+    .filter(({metadata}) => metadata.name.startsWith('keep-'));
+  expect(owned.filter(({kind, metadata}) => kind === 'Secret' && metadata.ownerReferences !== undefined)).toEqual([]);
+  expect(JSON.stringify(owned)).not.toContain('"whenDeleted":"Delete"');
+  // As its StatefulSet's controller does.
+  const body = {metadata: {ownerReferences: null}};
+  await server.client.send({method: 'PATCH', path: claim, contentType, body, signal: forever});
+  await eventually(async () => {
+    last = await send('GET', path).catch(String);
+    return String(last).includes('404') ? true : undefined;
+  }, seen);
+}, 90_000);
+
 test.each([
   ['its route is switched off', 'no-route', {enabled: false}],
   ['both its hosts are removed', 'no-hosts', {host: null, adminHost: null}],

@@ -2,6 +2,7 @@ import {type SpecProblem} from '../api/v1alpha1/guard.ts';
 import {type Accepted} from '../api/v1alpha1/rule.ts';
 import {type Condition, type Phase, type RegionStatus, type TierStatus} from '../api/v1alpha1/status.ts';
 import {type Conclusion, type Next, type Outcome} from '../kube/controller.ts';
+import {type KubeObject} from '../kube/object.ts';
 import {autoscalingActive} from './conditions/autoscaling-active.ts';
 import {type ConditionInput, fails, type Finding, holds} from './conditions/condition.ts';
 import {brokerReady, cacheReady, databaseReady} from './conditions/data-tier.ts';
@@ -207,18 +208,23 @@ const withSummary = (
   region: Region,
   phase: Phase,
   findings: readonly Finding[],
+  outcome: Outcome,
   now: Date,
 ): Conclusion<RegionStatus> => {
+  const failed = [...outcome.values()].flat().flatMap((item) => ('message' in item ? [item.message] : []))[0];
   const fresh = timed(region, findings, now);
   const kept = (region.status.conditions ?? []).filter(({type}) => !fresh.some((condition) => condition.type === type));
   const status: RegionStatus = {
     ...region.status,
     observedGeneration: region.generation,
     phase,
-    message: findings[0]?.message ?? '',
+    message: [
+      findings[0]?.message ?? '',
+      ...(failed === undefined ? [] : [`deletionPolicy Retain could not be applied: ${failed}`]),
+    ].join('; '),
     conditions: [...fresh, ...kept],
   };
-  return concluded(region, status, new Map(), {kind: 'on-change'});
+  return concluded(region, status, outcome, {kind: 'on-change'});
 };
 
 /** The spec breaks a rule: nothing was touched, and it will not be until the spec changes. */
@@ -226,6 +232,7 @@ export const concludeInvalid = (
   region: Region,
   problems: readonly SpecProblem[],
   before: Accepted | undefined,
+  outcome: Outcome,
   now: Date,
 ): Conclusion<RegionStatus> => {
   const broken = problems.map(({path, message: problem}) => `${path}: ${problem}`).join('; ');
@@ -234,21 +241,34 @@ export const concludeInvalid = (
     before !== undefined && problems.some(({transition}) => transition)
       ? `${broken}. The data under this name was made with ${JSON.stringify(before)}`
       : broken;
-  return withSummary(region, 'Invalid', [...invalidSummary(message), fails('SpecValid', 'InvalidSpec', message)], now);
+  const findings = [...invalidSummary(message), fails('SpecValid', 'InvalidSpec', message)];
+  return withSummary(region, 'Invalid', findings, outcome, now);
 };
 
 /** What limits the spec cannot be read: nothing is touched until a person has looked at it. */
-export const concludeForgotten = (region: Region, problem: string, now: Date): Conclusion<RegionStatus> =>
-  withSummary(region, 'Invalid', forgottenSummary(problem), now);
+export const concludeForgotten = (
+  region: Region,
+  problem: string,
+  outcome: Outcome,
+  now: Date,
+): Conclusion<RegionStatus> => withSummary(region, 'Invalid', forgottenSummary(problem), outcome, now);
 
-/** Seen only while something holds the object: a finalizer of somebody else, or `kubectl delete --cascade=foreground`. */
-export const concludeDeleting = (region: Region, now: Date): Conclusion<RegionStatus> =>
-  withSummary(region, 'Deleting', deletingSummary(), now);
+/** Seen only while something holds the object: our finalizer or one of somebody else, or `kubectl delete --cascade=foreground`. */
+export const concludeDeleting = (
+  region: Region,
+  atRisk: readonly KubeObject[],
+  outcome: Outcome,
+  now: Date,
+): Conclusion<RegionStatus> =>
+  withSummary(region, 'Deleting', deletingSummary(atRisk.map(describeChild)), outcome, now);
 
-export const concludeSuspended = (region: Region, now: Date): Conclusion<RegionStatus> =>
+const describeChild = ({kind, metadata}: KubeObject): string => `${kind} ${metadata.name}`;
+
+export const concludeSuspended = (region: Region, outcome: Outcome, now: Date): Conclusion<RegionStatus> =>
   withSummary(
     region,
     'Suspended',
     [...suspendedSummary(), holds('SpecValid', 'Valid', 'the spec keeps all rules')],
+    outcome,
     now,
   );

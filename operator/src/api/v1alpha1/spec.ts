@@ -41,13 +41,13 @@ export const specSchema = z
       .enum(['Retain', 'Delete'])
       .default('Retain')
       .describe(
-        'What happens to volumes and credentials when the object is deleted. Retain: they stay, and a region of the same name takes them up again.',
+        'What happens to volumes and credentials when the object is deleted. Retain: they stay, and a region of the same name takes them up again. A change to Retain is followed also while the region is suspended, waits, or is being deleted.',
       ),
     suspend: z
       .boolean()
       .default(false)
       .describe(
-        'Whether the operator keeps its hands off: nothing is created, changed or repaired while this is true.',
+        'Whether the operator keeps its hands off: nothing is created, changed or repaired while this is true; only a change of deletionPolicy to Retain is followed.',
       ),
   })
   .describe('The region as it should be.');

@@ -87,7 +87,7 @@ export const shopController = (): Controller<Shop, Observed, ShopStatus> => ({
     const names = shelves.map((shelf) => `${shop.ref.name}-${shelf}`);
     const surplus = owned.filter(({kind, metadata}) => kind === 'ConfigMap' && !names.includes(metadata.name));
     return {
-      finalizer: shop.isDeleted ? 'release' : 'keep',
+      finalizer: shop.isDeleted && surplus.length === 0 ? 'release' : 'keep',
       components: [
         {
           name: 'shelves',

@@ -2,7 +2,7 @@ import {type Outcome} from '../../kube/controller.ts';
 import {describeKey} from '../../kube/object.ts';
 import {KEEPER_SILENT} from '../facts.ts';
 import {type Progress, type WorkloadProgress} from '../progress.ts';
-import {COMPONENT} from '../labels.ts';
+import {COMPONENT, FORCE_DELETE} from '../labels.ts';
 import {joining} from '../admission.ts';
 import {problemOf} from '../problems.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
@@ -116,8 +116,14 @@ export const invalidSummary = (message: string): Summary => stalledBy('InvalidSp
 
 export const forgottenSummary = (message: string): Summary => stalledBy('AcceptedUnreadable', message);
 
-export const deletingSummary = (): Summary =>
-  reconciling('Deleting', 'the region is being deleted: nothing of it is repaired or changed any more');
+/** `atRisk`: what would go with the region although its data is to stay. */
+export const deletingSummary = (atRisk: readonly string[]): Summary =>
+  reconciling(
+    'Deleting',
+    atRisk[0] === undefined
+      ? 'the region is being deleted: nothing of it is repaired or changed any more'
+      : `the region is deleted as soon as its data outlives it (deletionPolicy Retain); ${atRisk[0]} does not yet; annotation ${FORCE_DELETE} deletes it all the same, and that with it`,
+  );
 
 export const suspendedSummary = (): Summary => [
   unknown('Ready', 'Suspended', 'nothing is checked or changed while spec.suspend is true'),

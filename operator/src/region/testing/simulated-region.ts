@@ -42,6 +42,8 @@ export class SimulatedRegion {
   /** When the last pass wanted the next one. */
   next: Next = {kind: 'on-change'};
   isDeleted = false;
+  /** What the last pass wanted done with our finalizer. */
+  finalizer: 'keep' | 'release' | undefined;
   release = RELEASE;
   now = new Date('2026-03-01T12:00:00Z');
   /** What the next writes end with instead, by kind and name, e.g. `Service/eu-redis`. */
@@ -86,6 +88,7 @@ export class SimulatedRegion {
       },
     };
     const plan = planRegion(observed, this.now, this.release);
+    this.finalizer = plan.finalizer;
     const written: string[] = [];
     const outcome: Outcome = new Map(
       plan.components.map(({name, desired, prune}) => {
