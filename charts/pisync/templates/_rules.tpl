@@ -17,19 +17,25 @@
   verbs: [update]
 # Children that are never deleted but with their region, by the garbage collector.
 - apiGroups: ['']
-  resources: [services, secrets, serviceaccounts]
+  resources: [secrets, serviceaccounts]
   verbs: [get, list, watch, create, patch]
 # `update` because a right can only be given (to a region's keeper) by who has it.
 - apiGroups: ['']
   resources: [configmaps]
   verbs: [get, list, watch, create, update, patch]
 - apiGroups: [apps]
-  resources: [deployments, statefulsets]
+  resources: [deployments]
   verbs: [get, list, watch, create, patch]
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
   verbs: [get, list, watch, create, patch]
-# Children that come and go with the spec.
+# Children that come and go with the spec; a StatefulSet and its Services only of a shard that was never admitted.
+- apiGroups: [apps]
+  resources: [statefulsets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: ['']
+  resources: [services]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]

@@ -8,6 +8,7 @@ import {type KubeObject} from '../kube/object.ts';
 import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts';
 import {eventually, forever, randomText, testLog, testMetrics} from '../kube/testing/fixtures.ts';
 import {regionController} from '../region/controller.ts';
+import {KINDS} from '../region/kinds.ts';
 import {INSTANCE, MANAGER} from '../region/labels.ts';
 import {playedControllers} from '../region/testing/played-controllers.ts';
 import {RELEASE} from '../region/testing/simulated-region.ts';
@@ -101,32 +102,40 @@ test.each([
         () => `status is ${JSON.stringify(last)}; log:\n${operator.log.lines.slice(-20).join('\n')}`,
         40_000,
       );
+    const edit = (spec: object) =>
+      server.client.send({
+        method: 'PATCH',
+        path: `${regions}/eu`,
+        contentType: 'application/merge-patch+json',
+        body: {spec},
+        signal: forever,
+      });
     try {
       const ingress = {host: `${namespace}.sync.example.com`, adminHost: `${namespace}.admin.example.com`};
       await post(regions, {apiVersion: API_VERSION, kind: KIND, metadata: {name: 'eu'}, spec: {region: 'eu', ingress}});
       await becomes('Ready');
+      // A growth is taken back before its shard was up.
+      const sets = async () => (await played.children(KINDS.statefulSet)).map(({metadata}) => metadata.name);
+      for (const shards of [3, 2]) {
+        await edit({postgres: {shards}});
+        await eventually(
+          async () => ((await sets()).length === shards + 1 ? true : undefined),
+          () => `log:\n${operator.log.lines.slice(-20).join('\n')}`,
+        );
+      }
+      await becomes('Ready');
       // What comes and goes with the spec goes.
-      await server.client.send({
-        method: 'PATCH',
-        path: `${regions}/eu`,
-        contentType: 'application/merge-patch+json',
-        body: {
-          spec: {
-            ingress: {enabled: false},
-            networkPolicy: {enabled: false},
-            workers: {replicas: 1, autoscaling: {enabled: false}},
-            deviceApi: {replicas: 1, autoscaling: {enabled: false}},
-          },
-        },
-        signal: forever,
+      await edit({
+        ingress: {enabled: false},
+        networkPolicy: {enabled: false},
+        workers: {replicas: 1, autoscaling: {enabled: false}},
+        deviceApi: {replicas: 1, autoscaling: {enabled: false}},
       });
       await eventually(
         async () => {
-          const kinds = [
-            {apiVersion: 'networking.k8s.io/v1', kind: 'Ingress'},
-            {apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy'},
-          ];
-          const left = (await Promise.all(kinds.map((kind) => played.children(kind)))).flat();
+          const left = (
+            await Promise.all([KINDS.ingress, KINDS.networkPolicy].map((kind) => played.children(kind)))
+          ).flat();
           return left.length === 0 ? true : undefined;
         },
         () => `Ingress or NetworkPolicies are left; log:\n${operator.log.lines.slice(-20).join('\n')}`,
@@ -142,7 +151,7 @@ test.each([
   120_000,
 );
 
-test('may not delete data, workloads or a region', async () => {
+test('may delete no data and no region', async () => {
   const {output} = await helm.run(
     'template',
     'pisync',
@@ -166,6 +175,8 @@ test('may not delete data, workloads or a region', async () => {
     'jobs',
     'networkpolicies',
     'poddisruptionbudgets',
+    'services',
+    'statefulsets',
   ]);
   expect(granted(['deletecollection', '*', 'escalate', 'bind', 'impersonate'])).toEqual([]);
   expect(rules.filter(({resources, verbs}) => resources.includes('*') || verbs.includes('*'))).toEqual([]);

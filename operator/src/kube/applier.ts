@@ -81,7 +81,9 @@ export class Applier {
   }
 
   async delete(key: Key, precondition: DeletePrecondition, signal: AbortSignal): Promise<'deleted' | 'gone'> {
-    const end = await this.#options.writer.delete(key, precondition, signal);
+    const end = await this.#options.writer.delete(key, precondition, signal).catch((error: unknown) => {
+      throw refusalOf(error, key) ?? error;
+    });
     if (end === 'deleted') for (const remembered of this.#memory.values()) remembered.delete(keyText(key));
     return end;
   }

@@ -32,7 +32,7 @@ export const joining = ({admitted}: RegionContext, progress: Progress): readonly
         id < admitted ? [] : [{id, reason: `joins when ${obstacle(progress, id) ?? 'that is written down'}`}],
       );
 
-/** What is left of a growth that was taken back. Claims follow the policy of their StatefulSet; a Secret without an owner is retained with them. */
+/** What is left of a growth that was taken back. Claims follow the policy of their StatefulSet; the Secret stays with the region, and opens what is retained. */
 export const undone = (
   {children, names, spec, admitted}: RegionContext,
   {object}: Pick<Region, 'object'>,
@@ -43,7 +43,6 @@ export const undone = (
       children.find(KINDS.statefulSet, names.shard(id)),
       children.find(KINDS.service, names.shardReadWrite(id)),
       children.find(KINDS.service, names.shard(id)),
-      children.find(KINDS.secret, names.shard(id)),
     ].flatMap((found) =>
       found !== undefined &&
       found.metadata.deletionTimestamp === undefined &&
