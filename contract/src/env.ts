@@ -23,6 +23,9 @@ export const ENV = {
   workerConcurrency: 'PISYNC_WORKER_CONCURRENCY',
 } as const;
 
+/** Bounds of {@link ENV.workerConcurrency}: what a spec may ask for is what a worker takes. */
+export const WORKER_CONCURRENCY = {min: 1, max: 32} as const;
+
 /** First argument of the service image: which service the process is. */
 export const COMMANDS = ['device-api', 'admin-api', 'worker', 'keeper', 'migrate'] as const;
 export type Command = (typeof COMMANDS)[number];

@@ -1,4 +1,4 @@
-import {ENV} from '@pisync/contract/env';
+import {ENV, WORKER_CONCURRENCY} from '@pisync/contract/env';
 import {brokerVariables} from '@pisync/core/config/broker';
 import {defineConfig, variable} from '@pisync/core/config/config';
 import {sharedVariables} from '@pisync/core/config/shared';
@@ -13,7 +13,7 @@ export const workerConfig = defineConfig({
     concurrency: variable(
       ENV.workerConcurrency,
       'Windows of up to 1000 records that are applied to a shard at once; each uses one connection.',
-      integer(1, 32).default(2),
+      integer(WORKER_CONCURRENCY.min, WORKER_CONCURRENCY.max).default(2),
     ),
   },
 });

@@ -10,7 +10,7 @@ export const capacity = z
       .min(1)
       .max(10_000_000)
       .default(50_000)
-      .describe('Devices that the region is meant for. Devices are told when to sync so that this many spread evenly.'),
+      .describe('Devices that the region is meant for: a note for people, which limits nothing.'),
     syncWindow: z
       .object({
         start: z

@@ -1,3 +1,4 @@
+import {WORKER_CONCURRENCY} from '@pisync/contract/env';
 import {z} from 'zod';
 import {annotations, podTemplate} from './pod-template.ts';
 import {resources} from './quantity.ts';
@@ -83,11 +84,11 @@ export const workers = z
     ...stateless('the workers', {autoscaling: {enabled: true, maxReplicas: 16}, cpu: '100m'}),
     concurrency: z
       .int()
-      .min(1)
-      .max(256)
+      .min(WORKER_CONCURRENCY.min)
+      .max(WORKER_CONCURRENCY.max)
       .default(8)
       .describe(
-        'Batches that one worker handles at the same time. Each takes a database connection while it is written.',
+        'Windows of up to 1,000 records that one worker writes to each shard at the same time. Each takes a database connection.',
       ),
   })
   .prefault({})

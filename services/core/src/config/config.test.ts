@@ -31,6 +31,13 @@ describe('loadConfig', () => {
     });
   });
 
+  test('takes a number as JavaScript writes it', () => {
+    for (const ratio of [0, 1, 0.01, 1e-7, 0.1 + 0.2]) {
+      const env = {EXAMPLE_NAME: 'a', EXAMPLE_RATIO: String(ratio)};
+      expect(loadConfig(definition, env, [])).toMatchObject({config: {ratio}});
+    }
+  });
+
   test('names every bad variable at once and never falls back to a default', () => {
     const message = failure({EXAMPLE_PORT: '80a', EXAMPLE_RATIO: '1.5'});
     expect(message).toMatch(/^config-invalid/);

@@ -13,11 +13,11 @@ export const integer = (min: number, max: number) =>
         .max(max, {error: `must be at most ${max}`}),
     );
 
-/** A decimal number within bounds. */
+/** A decimal number within bounds, as people and JavaScript write them (`0.01`, `1e-7`). */
 export const decimal = (min: number, max: number) =>
   z
     .string({error: 'is required'})
-    .regex(/^-?\d{1,15}(\.\d{1,15})?$/, {error: 'must be a decimal number'})
+    .regex(/^-?\d{1,15}(\.\d{1,17})?(e[+-]\d{1,3})?$/, {error: 'must be a decimal number'})
     .transform(Number)
     .pipe(
       z

@@ -256,6 +256,11 @@ export const BAD_SPECS: readonly BadSpec[] = [
     },
     path: 'spec.ingress.annotations',
   },
+  {
+    what: 'more concurrency than a worker takes',
+    spec: {region, workers: {concurrency: 33}},
+    path: 'spec.workers.concurrency',
+  },
   {what: 'two brokers', spec: {region, rabbitmq: {replicas: 2}}, path: 'spec.rabbitmq.replicas'},
   {what: 'a label of ours', spec: {region, common: {labels: {'pisync.io/shard': '1'}}}, path: 'spec.common.labels'},
   {
