@@ -20,7 +20,7 @@ demo: ready-cluster ## a cluster, the operator, a region, 1,001 devices, two kil
 	@node scripts/demo/main.ts
 
 .PHONY: test
-test: ready-cluster ## everything: check, integration, end to end; the last line counts
+test: ready-cluster ## check, integration, end to end (the long faults are in `make faults`); the last line counts
 	@node scripts/test/main.ts
 
 .PHONY: check

@@ -139,8 +139,6 @@ export interface Plan<Status> {
 export interface Conclusion<Status> {
   /** `undefined` leaves the status alone. Must not hold anything that changes on every pass. */
   readonly status: Status | undefined;
-  /** The least of it, which is written if the server refuses `status`. */
-  readonly minimal?: Status;
   readonly events: readonly EventDraft[];
   readonly next: Next;
 }

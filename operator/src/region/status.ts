@@ -68,16 +68,9 @@ const withoutEmpty = (status: RegionStatus): RegionStatus =>
     Object.entries(status).filter(([, value]) => typeof value !== 'object' || Object.keys(value).length > 0),
   );
 
-/** What a status is for, in case the server refuses the rest: an older or newer definition, a value that nobody thought of. */
 const concluded = (region: Region, full: RegionStatus, outcome: Outcome, next: Next): Conclusion<RegionStatus> => {
   const status = withoutEmpty(full);
-  const {observedGeneration, phase, message, conditions} = status;
-  return {
-    status,
-    minimal: withoutEmpty({observedGeneration, phase, message, conditions}),
-    events: eventsOf(region.status, status, outcome),
-    next,
-  };
+  return {status, events: eventsOf(region.status, status, outcome), next};
 };
 
 /** Findings with their times: a time changes only when the status does. */
