@@ -19,7 +19,8 @@ export interface OptionalReadOptions {
 
 /** Some hundred times what a read takes on a busy shard; a device waits for a few of them at most. */
 const PATIENCE_MS = 1_000;
-const BREAKER = {threshold: 3, pauseMs: 1_000} as const;
+/** What fails together counts once. So connections that are all lost at the same moment change nothing, and a shard that refuses or hangs is known by the second question. */
+const BREAKER = {threshold: 2, pauseMs: 1_000} as const;
 
 export const createOptionalRead = ({shardOf, now}: OptionalReadOptions): OptionalRead => {
   const breakers = new Map<number, Breaker>();
@@ -33,17 +34,17 @@ export const createOptionalRead = ({shardOf, now}: OptionalReadOptions): Optiona
 
   return async (slot, read) => {
     const shardId = shardOf(slot);
-    const breaker = breakerOf(shardId);
-    if (!breaker.allows()) throw new AppError('shard-unavailable', `shard ${shardId} did not answer a moment ago`);
+    const attempt = breakerOf(shardId).begin();
+    if (attempt === undefined) throw new AppError('shard-unavailable', `shard ${shardId} did not answer a moment ago`);
     try {
       const value = await withLoopTimeout(read(), {ms: PATIENCE_MS, now});
-      breaker.succeeded();
+      attempt.succeeded();
       return value;
     } catch (error) {
       const isLate = error instanceof AppError && error.code === 'unavailable';
       // What we say ourselves, of a slot that is being moved for instance, is no failure of the shard.
       if (!isLate && (error instanceof AppError || !isSystemicDatabaseFault(error))) throw error;
-      breaker.failed();
+      attempt.failed();
       throw new AppError('shard-unavailable', `shard ${shardId} does not answer`, {cause: error});
     }
   };

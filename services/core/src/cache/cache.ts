@@ -37,7 +37,8 @@ const DISCONNECT_TIMEOUT_MS = 100;
  * go on sending into it for a quarter of an hour, while a new Redis has long taken the old one's place.
  */
 const SILENCE_TIMEOUT_MS = 3_000;
-const BREAKER = {threshold: 5, pauseMs: 1000} as const;
+/** What was late together counts once, so an absence is known after three such moments: 150 ms. One pause of Redis alone, to save or to fork, is shorter than two. */
+const BREAKER = {threshold: 3, pauseMs: 1000} as const;
 
 /** Opens without waiting: a process starts and serves without Redis. */
 export const openCache = async ({endpoint, password, log, registry, now}: CacheOptions): Promise<Cache> => {
@@ -97,17 +98,18 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
 
   return {
     async use(work) {
-      if (!breaker.allows()) {
+      const attempt = breaker.begin();
+      if (attempt === undefined) {
         outcomes.inc({outcome: 'skipped'});
         return undefined;
       }
       try {
         const result = await withLoopTimeout(work(commands), {ms: COMMAND_TIMEOUT_MS, now});
-        breaker.succeeded();
+        attempt.succeeded();
         outcomes.inc({outcome: 'ok'});
         return result;
       } catch {
-        breaker.failed();
+        attempt.failed();
         outcomes.inc({outcome: 'failed'});
         return undefined;
       }
