@@ -197,6 +197,28 @@ test('while a shard is away the others hear of their devices, and afterwards it 
   await until('the shard to hear', () => seen(devices[0]));
 });
 
+test('connections to a shard that are lost under calls cost none of them', async () => {
+  // At once, so that there is a connection for each.
+  const [device] = await Promise.all([enrolOn(AWAY), enrolOn(AWAY), enrolOn(AWAY), enrolOn(AWAY)]);
+  expect((await sync(device.auth, 1)).status).toBe(200);
+  await forgetPosition(device);
+  await api.cache.use((redis) => redis.del(cacheKey.credential(device.deviceId)));
+  skewMs += FORGOTTEN_MS;
+  const direct = api.databases.shards.pool(AWAY, 'job');
+  const began = await direct.query<{at: string}>('select clock_timestamp()::text as at');
+  const asked = async (): Promise<number> => {
+    const text = `select from pg_stat_activity where datname = current_database() and query like '%slot_owner%'
+                  and application_name = 'test-device-api/ingest' and query_start > $1`;
+    return (await direct.query(text, [began.rows[0]?.at])).rowCount ?? 0;
+  };
+  hang();
+  const calls = [heartbeat(device.auth), api.enrol(hardwareOn(AWAY))];
+  await until('both to be with the shard', asked, (count) => count >= 2);
+  proxy.state.mute = false;
+  proxy.cut();
+  expect((await Promise.all(calls)).map(({status}) => status)).toEqual([200, 200]);
+});
+
 test('while its shard is away a revoked device stays out', async () => {
   const [met, enrolled] = [await enrolOn(AWAY), await enrolOn(AWAY)];
   for (const device of [met, enrolled]) {

@@ -1,4 +1,5 @@
 import {AppError} from '../errors/app-error.ts';
+import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 
 /** Keys per value of control.device_key_block. Fixed for ever: another size would hand out keys twice. */
@@ -17,9 +18,10 @@ export const createDeviceKeys = (shards: Shards): DeviceKeys => {
   let refilling: Promise<void> | undefined;
 
   const refill = async (): Promise<void> => {
-    const found = await shards
-      .control('ingest')
-      .query<{block: number}>(`select nextval('control.device_key_block') as block`);
+    // A block that was taken and not heard of is never used.
+    const found = await onceMore(() =>
+      shards.control('ingest').query<{block: number}>(`select nextval('control.device_key_block') as block`),
+    );
     const block = found.rows[0]?.block;
     if (block === undefined) throw new AppError('internal', 'the sequence control.device_key_block gave no value');
     next = block * BLOCK;

@@ -1,3 +1,4 @@
+import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 import {onOwner, type Outer} from '../shards/on-owner.ts';
 import {type DeviceStatus} from './device-status.ts';
@@ -111,13 +112,11 @@ export const listDevices = async (
   if (after !== undefined) where(after, (parameter) => `${id} > ${parameter}`);
   if (filter.status !== undefined) where(filter.status, (parameter) => `t.status = ${parameter}`);
   if (filter.group !== undefined) where(filter.group, (parameter) => `d.group_name = ${parameter}`);
-  const found = await shards.pool(shard, 'dashboard').query<ListedDevice>(
-    `select ${columnsOf([...new Set<DeviceField>(['deviceId', ...fields])])}
+  const text = `select ${columnsOf([...new Set<DeviceField>(['deviceId', ...fields])])}
      from device d ${OWNED}
      join device_status t on t.device_key = d.device_key join device_state s on s.device_key = d.device_key
-     where ${conditions.join(' and ')} order by ${id} limit $1`,
-    values,
-  );
+     where ${conditions.join(' and ')} order by ${id} limit $1`;
+  const found = await onceMore(() => shards.pool(shard, 'dashboard').query<ListedDevice>(text, values));
   return found.rows;
 };
 
@@ -130,11 +129,13 @@ export interface DeviceCount {
 
 /** The devices of a shard, counted by group and status; nothing is said of combinations that do not occur. */
 export const countDevices = async (shards: Shards, shard: number): Promise<readonly DeviceCount[]> => {
-  const found = await shards.pool(shard, 'dashboard').query<DeviceCount>({
-    name: 'devices-by-group-and-status',
-    text: `select d.group_name as "group", t.status, count(*) as count
-           from device d ${OWNED} join device_status t on t.device_key = d.device_key
-           group by d.group_name, t.status`,
-  });
+  const found = await onceMore(() =>
+    shards.pool(shard, 'dashboard').query<DeviceCount>({
+      name: 'devices-by-group-and-status',
+      text: `select d.group_name as "group", t.status, count(*) as count
+             from device d ${OWNED} join device_status t on t.device_key = d.device_key
+             group by d.group_name, t.status`,
+    }),
+  );
   return found.rows;
 };

@@ -1,4 +1,5 @@
 import {createHash} from 'node:crypto';
+import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 
 /**
@@ -18,12 +19,14 @@ export const findEnrolmentToken = async (
   shards: Shards,
   hash: Buffer,
 ): Promise<{readonly group: string} | undefined> => {
-  const found = await shards.control('ingest').query<{group: string}>({
-    name: 'enrolment-token',
-    text: `select group_name as "group" from control.enrolment_token
-           where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,
-    values: [hash],
-  });
+  const found = await onceMore(() =>
+    shards.control('ingest').query<{group: string}>({
+      name: 'enrolment-token',
+      text: `select group_name as "group" from control.enrolment_token
+             where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,
+      values: [hash],
+    }),
+  );
   return found.rows[0];
 };
 
@@ -32,10 +35,12 @@ export const findApiToken = async (
   shards: Shards,
   hash: Buffer,
 ): Promise<{readonly name: string; readonly role: Role} | undefined> => {
-  const found = await shards.control('dashboard').query<{name: string; role: Role}>({
-    name: 'api-token',
-    text: `select name, role from control.api_token where token_hash = $1 and revoked_at is null and name <> '${BOOTSTRAP}'`,
-    values: [hash],
-  });
+  const found = await onceMore(() =>
+    shards.control('dashboard').query<{name: string; role: Role}>({
+      name: 'api-token',
+      text: `select name, role from control.api_token where token_hash = $1 and revoked_at is null and name <> '${BOOTSTRAP}'`,
+      values: [hash],
+    }),
+  );
   return found.rows[0];
 };

@@ -1,6 +1,6 @@
 import {expect, test} from '@jest/globals';
 import {AppError} from '../errors/app-error.ts';
-import {databaseFault} from './database-fault.ts';
+import {databaseFault, isLostConnection} from './database-fault.ts';
 
 const fault = (code: string, message = 'x', more: object = {}) => Object.assign(new Error(message), {code, ...more});
 
@@ -31,4 +31,16 @@ test.each([
   ['something that is no error', 'text', 'unknown'],
 ])('%s', (_, error, expected) => {
   expect(databaseFault(error)).toBe(expected);
+});
+
+test.each([
+  ['ended by the server', fault('57P01'), true],
+  ['reset', fault('ECONNRESET'), true],
+  ['closed', new Error('Connection terminated unexpectedly'), true],
+  ['never made', new Error('Connection terminated due to connection timeout'), false],
+  ['refused', fault('ECONNREFUSED'), false],
+  ['refused by a server that starts', fault('57P03'), false],
+  ['without an answer in time', new Error('Query read timeout'), false],
+])('a connection that was %s is lost: %p', (_, error, expected) => {
+  expect(isLostConnection(error)).toBe(expected);
 });

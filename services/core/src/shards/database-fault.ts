@@ -33,6 +33,11 @@ const SOCKET_CODES = new Set([
 const LOST_CONNECTION =
   /connection terminated|timeout exceeded|timeout expired|connection timeout|connection error|client has encountered|pool after calling end|query read timeout/i;
 
+/** An administrator, or the server's own end, ends the session (57P01, 57P02). */
+const ENDED_SESSIONS = new Set(['57P01', '57P02', 'ECONNRESET', 'EPIPE']);
+/** Of node-postgres, whole: what it says of connections that cannot be had begins with the same words. */
+const ENDED_CONNECTION = /^(Connection terminated( unexpectedly)?|Client has encountered a connection error.*)$/;
+
 const textOf = (error: object, key: string): string | undefined => {
   const value: unknown = Reflect.get(error, key);
   return typeof value === 'string' ? value : undefined;
@@ -58,6 +63,13 @@ export const databaseFault = (error: unknown): DatabaseFault => {
     return 'unknown';
   }
   return LOST_CONNECTION.test(message) ? 'systemic' : 'unknown';
+};
+
+/** Whether a connection that had been there ended: another one may be had at once. Says nothing on whether the server did what it was asked. */
+export const isLostConnection = (error: unknown): boolean => {
+  if (typeof error !== 'object' || error === null) return false;
+  const code = textOf(error, 'code');
+  return code === undefined ? ENDED_CONNECTION.test(textOf(error, 'message') ?? '') : ENDED_SESSIONS.has(code);
 };
 
 export const isSystemicDatabaseFault = (error: unknown): boolean => databaseFault(error) === 'systemic';

@@ -1,4 +1,5 @@
 import {AppError} from '../errors/app-error.ts';
+import {onceMore} from './once-more.ts';
 import {type Shards} from './shards.ts';
 
 /** What one shard answered: its value, or that it does not own the slot. */
@@ -12,7 +13,8 @@ const ATTEMPTS = 3;
 
 /**
  * Asks the shard that owns a slot, following moves: when the asked one says that it is not the owner, the map is read
- * again and the owner it then names is asked.
+ * again and the owner it then names is asked. Whoever loses a connection meanwhile asks once more.
+ * @param ask does no harm when it is run again
  * @throws AppError `shard-unavailable` while nobody owns the slot, which lasts milliseconds during a move.
  */
 export const onOwner = async <T>(
@@ -21,7 +23,7 @@ export const onOwner = async <T>(
   ask: (shardId: number) => Promise<OwnerAnswer<T>>,
 ): Promise<T> => {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const answer = await ask(shards.slotMap.shardOf(slot));
+    const answer = await onceMore(() => ask(shards.slotMap.shardOf(slot)));
     if (answer.kind === 'done') return answer.value;
     await shards.slotMap.reload();
   }

@@ -6,6 +6,7 @@ import {AppError, describeError} from '../errors/app-error.ts';
 import {openSecrets} from '../secrets/secrets.ts';
 import {type Logger} from '../telemetry/logger.ts';
 import {type TopologyFile} from '../topology/topology-file.ts';
+import {onceMore} from './once-more.ts';
 import {PG_TYPES} from './pg-types.ts';
 import {readSavedSlotMap} from './saved-slot-map.ts';
 import {SESSION_OPTIONS} from './session-settings.ts';
@@ -171,10 +172,12 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
   const {slotMapFile} = options;
   const slotMap = createSlotMap(
     async () => {
-      const found = await pool(CONTROL_SHARD, 'ingest').query<SlotMapRow>({
-        name: 'slot-map',
-        text: 'select slot, shard, epoch from control.slot_map order by slot',
-      });
+      const found = await onceMore(() =>
+        pool(CONTROL_SHARD, 'ingest').query<SlotMapRow>({
+          name: 'slot-map',
+          text: 'select slot, shard, epoch from control.slot_map order by slot',
+        }),
+      );
       return found.rows;
     },
     async () => (slotMapFile === undefined ? undefined : readSavedSlotMap(slotMapFile)),

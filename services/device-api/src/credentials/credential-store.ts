@@ -43,8 +43,8 @@ const UNKNOWN_TTL_MS = 5_000;
 const FRESH_EVERY_MS = 1_000;
 /** So long Redis is believed. After that the shard is asked, and what Redis has counts only while the shard does not answer. */
 const BELIEVED_S = 600;
-/** No read takes longer: three attempts, each of at most 3 s for a connection and 16 s for an answer, and the slot map between them. */
-const LONGEST_READ_S = 120;
+/** No read takes longer: three attempts and the slot map between them, each at most twice, of at most 3 s for a connection and 16 s for an answer. */
+const LONGEST_READ_S = 240;
 
 /**
  * What Redis has in place of a credential that was just changed. A plain DEL would leave the place free for a read that began
