@@ -30,6 +30,7 @@ const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'s
     connection: publishing,
     declare: (channel) => assertBrokerTopology(channel, names, partitions),
   });
+  const schema = createSchemaCheck(shards);
   const worker = await life.own(
     'worker',
     () =>
@@ -41,6 +42,7 @@ const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'s
         names,
         partitions,
         concurrency: config.concurrency,
+        onAway: schema.doubt,
         recordDays: () => topology.current().retention.recordDays,
         log,
         registry,
@@ -53,7 +55,7 @@ const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'s
   );
   topology.onChange(() => worker.follow());
   readiness.add('broker', () => consuming.check());
-  readiness.add('schema', createSchemaCheck(shards));
+  readiness.add('schema', schema.check);
   readiness.add('slot map', () => shards.slotMap.check());
   return 'serving';
 };

@@ -28,6 +28,8 @@ export interface WorkerOptions {
   /** Windows at work at once for each shard. */
   readonly concurrency: number;
   readonly recordDays: () => number;
+  /** Called each time that a shard has gone away. */
+  readonly onAway: (shardId: number) => void;
   readonly log: Logger;
   readonly registry: Registry;
   readonly tracer: Tracer | undefined;
@@ -101,6 +103,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     metrics,
     log,
     tracer: options.tracer,
+    onAway: options.onAway,
     now,
     sleep,
     stopping: stopping.signal,

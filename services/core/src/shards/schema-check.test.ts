@@ -26,20 +26,43 @@ test.each<[string, Answer[]]>([
   ['shard 0 is away', ['away', SCHEMA_VERSION]],
   ['shard 0 hangs', ['hangs', SCHEMA_VERSION]],
 ])('ready when %s', async (_name, answers) => {
-  await expect(createSchemaCheck(shardsOf(answers))()).resolves.toBeUndefined();
+  await expect(createSchemaCheck(shardsOf(answers)).check()).resolves.toBeUndefined();
 });
 
 test.each<[string, Answer[], string]>([
   ['no shard answers', ['away', 'hangs'], 'no shard has answered: shard 0: shard 0 refuses; shard 1: no answer yet'],
   ['a shard that answers was never migrated', [SCHEMA_VERSION, 0], 'shard 1 has schema version 0'],
 ])('not ready when %s', async (_name, answers, reason) => {
-  await expect(createSchemaCheck(shardsOf(answers))()).rejects.toThrow(reason);
+  await expect(createSchemaCheck(shardsOf(answers)).check()).rejects.toThrow(reason);
 });
 
 test('what was ready stays so when a shard is new or goes away', async () => {
   const answers: Answer[] = [SCHEMA_VERSION];
-  const check = createSchemaCheck(shardsOf(answers));
+  const {check} = createSchemaCheck(shardsOf(answers));
   await check();
   answers.splice(0, 1, 'away', 0);
+  await expect(check()).resolves.toBeUndefined();
+});
+
+test('what a shard said before it went away does not count', async () => {
+  const answers: Answer[] = [SCHEMA_VERSION, 0];
+  const {check} = createSchemaCheck(shardsOf(answers));
+  await expect(check()).rejects.toThrow('shard 1 has schema version 0');
+  answers[1] = 'away';
+  await expect(check()).resolves.toBeUndefined();
+});
+
+test('a shard that went away is asked again, until it has answered', async () => {
+  const answers: Answer[] = [SCHEMA_VERSION, SCHEMA_VERSION];
+  const {check, doubt} = createSchemaCheck(shardsOf(answers));
+  await check();
+  answers[1] = 'away';
+  doubt(1);
+  await expect(check()).resolves.toBeUndefined();
+  answers[1] = 0;
+  await expect(check()).rejects.toThrow('shard 1 has schema version 0');
+  answers[1] = SCHEMA_VERSION;
+  await expect(check()).resolves.toBeUndefined();
+  answers[1] = 0;
   await expect(check()).resolves.toBeUndefined();
 });

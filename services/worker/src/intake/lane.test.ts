@@ -28,10 +28,12 @@ const bench = () => {
   const broker = {takes: true, parked: 0};
   const refused: string[] = [];
   const moved: Piece[] = [];
+  const away: number[] = [];
   let atMs = 0;
   const lane = createLane({
     shardId: 1,
     concurrency: 2,
+    onAway: (shardId) => away.push(shardId),
     apply: (_, batches, timeoutMs) => {
       shard.attempts += 1;
       atMs += Math.min(shard.needsMs, timeoutMs);
@@ -64,7 +66,7 @@ const bench = () => {
     stop.abort();
     return lane.drain();
   };
-  return {lane, shard, broker, refused, moved, send, drain};
+  return {lane, shard, broker, refused, moved, away, send, drain};
 };
 
 const acked = (delivery: TestDelivery) => until('the ack', () => delivery.outcome() === 'acked');
@@ -81,10 +83,10 @@ test('a short fault is waited out and nothing is parked', async () => {
 });
 
 test('after a second without an answer batches are parked, the next ones without an attempt', async () => {
-  const {lane, shard, broker, send} = bench();
+  const {lane, shard, broker, away, send} = bench();
   shard.answer = refusing;
   await acked(send({count: 3}));
-  expect(lane.isAway()).toBe(true);
+  expect({isAway: lane.isAway(), away}).toEqual({isAway: true, away: [1]});
   const {attempts} = shard;
   await acked(send({count: 2}));
   expect({attempts: shard.attempts, parked: broker.parked}).toEqual({attempts, parked: 5});

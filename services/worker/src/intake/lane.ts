@@ -29,6 +29,8 @@ export interface LaneOptions {
   readonly park: Park;
   readonly onRefused: (piece: Piece, reason: string) => void;
   readonly onMoved: (pieces: readonly Piece[]) => void;
+  /** Called each time that the shard has gone away. */
+  readonly onAway: (shardId: number) => void;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
   readonly tracer?: Tracer | undefined;
@@ -65,6 +67,7 @@ export const createLane = (options: LaneOptions): Lane => {
           break;
         case 'away':
           log.warn({shard: shardId, reason}, 'a shard is away and its batches are parked');
+          options.onAway(shardId);
           break;
         case 'back':
           log.info({shard: shardId, reason}, 'a shard is no longer away');

@@ -60,6 +60,7 @@ const bench = () => {
       },
     },
     concurrency: 1,
+    onAway: () => undefined,
     apply: (shardId, batches) => {
       if (shardId !== world.owner) return Promise.resolve({...NOTHING, moved: batches});
       const refused = batches.filter(world.refuses);

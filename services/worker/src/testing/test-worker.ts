@@ -132,6 +132,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       partitions: PARTITIONS,
       concurrency: 2,
       recordDays: () => 30,
+      onAway: () => undefined,
       log,
       registry,
       tracer: options.tracer,
