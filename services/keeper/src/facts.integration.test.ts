@@ -8,7 +8,7 @@ import {brokerNames} from '@pisync/core/broker/names';
 import {createPublisher} from '@pisync/core/broker/publisher';
 import {openCache} from '@pisync/core/cache/cache';
 import {openShards, type Shards} from '@pisync/core/shards/shards';
-import {withinDeadline} from '@pisync/core/shards/write-probe';
+import {endSession, withinDeadline} from '@pisync/core/shards/write-probe';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {type MuteProxy, openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
@@ -101,6 +101,25 @@ test('a statement that never ends costs its deadline and leaves no session', asy
       .query(`select 1 from pg_stat_activity where datname = current_database() and query like '%pg_sleep(600)'`);
     return left.rowCount === 0;
   });
+});
+
+test('a session that has the process id of one that ended is left alone', async () => {
+  const pool = shards.pool(0, 'ingest');
+  const other = await bench.shards.pool(0, 'job').connect();
+  try {
+    const found = await other.query<{pid: number; before: string; began: string}>(
+      `select pid, (backend_start - interval '1 microsecond')::text as before, backend_start::text as began
+       from pg_stat_activity where pid = pg_backend_pid()`,
+    );
+    const [session] = found.rows;
+    if (session === undefined) throw new Error('a session does not see itself');
+    await endSession(pool, {pid: session.pid, began: session.before}, 5_000);
+    expect((await other.query('select 1')).rowCount).toBe(1);
+    await endSession(pool, session, 5_000);
+    await expect(other.query('select 1')).rejects.toThrow();
+  } finally {
+    other.release(true);
+  }
 });
 
 test('a broker that takes messages and confirms none is found, and so is its return', async () => {

@@ -30,10 +30,12 @@ export const withinDeadline = async (
 ): Promise<void> => {
   // Bounded by the pool's own time for a connection.
   const client = await pool.connect();
-  let session: number | undefined;
+  let session: Session | undefined;
   const begin = async (): Promise<void> => {
-    const found = await client.query<{pid: number}>('select pg_backend_pid() as pid');
-    session = found.rows[0]?.pid;
+    const found = await client.query<Session>(
+      'select pid, backend_start::text as began from pg_stat_activity where pid = pg_backend_pid()',
+    );
+    session = found.rows[0];
     await work(client);
   };
   const working = begin();
@@ -50,7 +52,15 @@ export const withinDeadline = async (
   }
 };
 
-const endSession = (pool: pg.Pool, session: number, ms: number): Promise<unknown> =>
-  withTimeout(pool.query('select pg_terminate_backend($1)', [session]), ms, 'nobody ended the session').catch(
-    () => undefined,
-  );
+/** A process of the server has its id from the system, which gives it to another one as soon as this has ended. */
+export interface Session {
+  readonly pid: number;
+  /** In the server's own words, because it is more exact than a Date. */
+  readonly began: string;
+}
+
+export const endSession = (pool: pg.Pool, {pid, began}: Session, ms: number): Promise<unknown> => {
+  const text =
+    'select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and backend_start = $2::timestamptz';
+  return withTimeout(pool.query(text, [pid, began]), ms, 'nobody ended the session').catch(() => undefined);
+};
