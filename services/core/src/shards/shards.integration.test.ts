@@ -1,5 +1,5 @@
 import {randomUUID} from 'node:crypto';
-import {cp, mkdtemp, rm} from 'node:fs/promises';
+import {cp, mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
@@ -12,6 +12,7 @@ import {enrol} from '../devices/enrolment.ts';
 import {touchLastSeen} from '../devices/last-seen.ts';
 import {findPosition} from '../devices/position.ts';
 import {tokenHash} from '../devices/tokens.ts';
+import {until} from '../testing/until.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
 import {migrateShard} from './migrate.ts';
 import {daysAround, ensurePartitions} from './partitions.ts';
@@ -60,6 +61,40 @@ test('a shard whose Secret is not mounted yet stops no start, hides no other sha
     expect((await late.pool(0, 'ingest').query('select 1')).rowCount).toBe(1);
   } finally {
     await late.close();
+    await rm(secretsDir, {recursive: true});
+  }
+});
+
+test('when the Secret of a shard names another user, connections are made as that one', async () => {
+  const secretsDir = await mkdtemp(join(tmpdir(), 'pisync-other-user-'));
+  const role = `pisync_test_${randomUUID().replaceAll('-', '')}`;
+  const admin = bench.shards.pool(1, 'job');
+  await cp(bench.secretsDir, secretsDir, {recursive: true});
+  await admin.query(`create role ${role} login superuser password 'other'`);
+  const following = await openShards({
+    topology: {current: () => bench.topology, onChange: () => () => undefined},
+    secretsDir,
+    applicationName: 'following',
+    log: pino({level: 'silent'}),
+    metrics: new Registry(),
+    sizes: {ingest: 1, dashboard: 1, job: 1},
+  });
+  const userOf = async (shardId: number): Promise<string | undefined> =>
+    (await following.pool(shardId, 'ingest').query<{user: string}>('select current_user as user')).rows[0]?.user;
+  try {
+    const before = await userOf(1);
+    // The password is the next connection's already; the one that is there goes on.
+    await writeFile(join(secretsDir, 'shard-1', 'password'), 'other');
+    await writeFile(join(secretsDir, 'shard-1', 'username'), role);
+    await until(
+      'the other user',
+      () => userOf(1),
+      (user) => user === role,
+    );
+    expect(await userOf(0)).toBe(before);
+  } finally {
+    await following.close();
+    await admin.query(`drop role ${role}`);
     await rm(secretsDir, {recursive: true});
   }
 });

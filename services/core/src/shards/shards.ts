@@ -37,6 +37,8 @@ const CONNECT_TIMEOUT_MS = 3_000;
 const IDLE_TIMEOUT_MS = 30_000;
 /** A move announces itself; the poll is for announcements that were lost. */
 const SLOT_MAP_POLL_MS = 5_000;
+/** A Secret is mounted in memory, so to look costs microseconds; the mount itself is up to a minute behind. */
+const USER_POLL_MS = 1_000;
 
 export interface Shards {
   /** Ascending; follows the topology. */
@@ -76,6 +78,8 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
   const secrets = openSecrets(options.secretsDir);
   const slotOf = await loadSlotHash();
   const pools = new Map<string, pg.Pool>();
+  /** As whom the pools of a shard connect. */
+  const users = new Map<number, string>();
   const retiring = new Set<Promise<void>>();
 
   /** Asked when a shard is first used and at each connect, never before: a shard whose Secret is not mounted yet is nobody else's concern. */
@@ -91,11 +95,13 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
 
   const createPool = (shard: Topology['shards'][number], use: ShardUse): pg.Pool => {
     const {host, port} = use === 'dashboard' ? (shard.ro ?? shard.rw) : shard.rw;
+    const user = users.get(shard.id) ?? credential(shard.id, 'username');
+    users.set(shard.id, user);
     const pool = new pg.Pool({
       host,
       port,
       database: shard.database,
-      user: credential(shard.id, 'username'),
+      user,
       // Read at each connect, so that a rotated password needs no restart.
       password: () => credential(shard.id, 'password'),
       options: SESSION_OPTIONS,
@@ -136,6 +142,7 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
   };
 
   const retire = (shardId: number): void => {
+    users.delete(shardId);
     for (const use of SHARD_USES) {
       const old = pools.get(keyOf(shardId, use));
       if (old === undefined) continue;
@@ -152,6 +159,21 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       if (JSON.stringify(now) !== JSON.stringify(old)) retire(old.id);
     }
   });
+
+  /** node-postgres asks for a password at each connect, but for no user. Where a Secret cannot be read, its user has not changed. */
+  const followUsers = (): void => {
+    for (const [shardId, user] of [...users]) {
+      try {
+        if (credential(shardId, 'username') === user) continue;
+      } catch {
+        continue;
+      }
+      log.info({shard: shardId}, 'the Secret of a shard names another user; its connections are made anew');
+      retire(shardId);
+    }
+  };
+  const following = setInterval(followUsers, USER_POLL_MS);
+  following.unref();
 
   new Gauge({
     name: 'pisync_pg_pool_connections',
@@ -203,6 +225,7 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
     async close() {
       closed = true;
       clearInterval(poll);
+      clearInterval(following);
       stopFollowing();
       options.metrics.removeSingleMetric('pisync_pg_pool_connections');
       for (const key of [...pools.keys()]) retire(Number(key.split('/')[0]));
