@@ -34,6 +34,48 @@ test('what the registry does not serve today is taken from the last lock, and pu
   expect(completed(lock, last).packages).toEqual(last.packages);
 });
 
+const lacking = {optional: true};
+const needing = (version: string) => ({version: '1.0.0', integrity: 'sha512-c', dependencies: {compiler: version}});
+
+test.each([
+  {
+    what: 'below a package that is gone',
+    lock: {'node_modules/compiler': compiler, 'node_modules/compiler/node_modules/compiler-mac': lacking},
+    last: {'node_modules/gone': compiler, 'node_modules/gone/node_modules/compiler-mac': mac},
+    place: 'node_modules/compiler/node_modules/compiler-mac',
+  },
+  {
+    what: 'where another version is by now',
+    lock: {
+      'node_modules/compiler': compiler,
+      'node_modules/compiler/node_modules/compiler-mac': lacking,
+      'node_modules/compiler-mac': {...mac, version: '3.0.0'},
+    },
+    last: {'node_modules/compiler': compiler, 'node_modules/compiler-mac': mac},
+    place: 'node_modules/compiler/node_modules/compiler-mac',
+  },
+  {
+    what: 'between its parent and the root',
+    lock: {
+      'node_modules/a': needing('2.0.0'),
+      'node_modules/a/node_modules/compiler': compiler,
+      'node_modules/a/node_modules/compiler/node_modules/compiler-mac': lacking,
+    },
+    last: {'node_modules/a': needing('2.0.0'), 'node_modules/a/node_modules/compiler-mac': mac},
+    place: 'node_modules/a/node_modules/compiler-mac',
+  },
+])('an entry that was $what is put where its parent finds it', ({lock, last, place}) => {
+  const {packages} = completed(lockOf(lock), lockOf(last));
+  expect(
+    Object.entries(packages)
+      .filter(([, {version}]) => version === mac.version)
+      .map(([path]) => path),
+  ).toContain(place);
+  expect(packages[place]).toEqual(mac);
+  expect(incompleteEntries({packages})).toEqual([]);
+  expect(Object.keys(packages)).toHaveLength(Object.keys(lock).length);
+});
+
 test.each([
   ['no entry', {}],
   ['an entry of another version', {'node_modules/compiler-mac': {...mac, version: '1.9.0'}}],

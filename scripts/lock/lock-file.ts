@@ -51,9 +51,22 @@ const wishesFor = (lock: LockFile, name: string): readonly string[] => [
   ),
 ];
 
+/** Where node looks for a package when the one whose node_modules hold `path` asks for it, nearest first: there and in every folder above. */
+const placesSeenFrom = (path: string): readonly string[] => {
+  const name = nameOf(path);
+  const places = [path];
+  for (let end = path.length - FROM_REGISTRY.length - name.length; end > 0;) {
+    const at = path.lastIndexOf(`/${FROM_REGISTRY}`, end - 2);
+    end = at + 1;
+    places.push(`${path.slice(0, end)}${FROM_REGISTRY}${name}`);
+  }
+  return places;
+};
+
 /**
  * The new lock with what it lacks taken from the last one: a package that the registry does not serve today is the same package as before, if the same
- * version of it is asked for. npm puts what it cannot resolve beside its parent, so an entry goes back to where it was.
+ * version of it is asked for. npm puts what it cannot resolve beside its parent, so an entry goes back to where it was if its parent finds it there, and
+ * otherwise stays beside it: where it was may be the folder of a package that is gone.
  *
  * @throws Error that names the packages for which the last lock has no entry of that version
  */
@@ -63,15 +76,22 @@ export const completed = (lock: LockFile, last: LockFile): LockFile => {
   for (const path of incompleteEntries(lock)) {
     const name = nameOf(path);
     const wishes = wishesFor(lock, name);
-    const found = Object.entries(last.packages).find(
+    const known = Object.entries(last.packages).filter(
       ([place, old]) =>
         nameOf(place) === name && isComplete(old) && old.version !== undefined && wishes.includes(old.version),
     );
-    if (found === undefined || wishes.length !== 1) missing.push(`${name}@${wishes.join(', ')}`);
-    else {
-      packages.delete(path);
-      packages.set(...found);
+    const entry = known[0]?.[1];
+    if (entry === undefined || wishes.length !== 1) {
+      missing.push(`${name}@${wishes.join(', ')}`);
+      continue;
     }
+    packages.delete(path);
+    const seen = placesSeenFrom(path);
+    const taken = seen.find((place) => packages.has(place));
+    const free = taken === undefined ? seen : seen.slice(0, seen.indexOf(taken));
+    // The same one may have been put there for another parent.
+    if (taken !== undefined && packages.get(taken)?.version === entry.version) continue;
+    packages.set(free.find((place) => known.some(([old]) => old === place)) ?? path, entry);
   }
   if (missing.length > 0)
     throw new Error(
