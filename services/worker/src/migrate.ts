@@ -6,7 +6,7 @@ import {MIGRATION_CONNECTION, migrateShard, type MigrationTarget} from '@pisync/
 import {daysAround, ensurePartitions} from '@pisync/core/shards/partitions';
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 import {PG_TYPES} from '@pisync/core/shards/pg-types';
-import {readSlotMap, seedSlotMap, seedSlotOwner} from '@pisync/core/shards/provision';
+import {endSeededToken, readSlotMap, seedSlotMap, seedSlotOwner} from '@pisync/core/shards/provision';
 import {type SlotMapRow} from '@pisync/core/shards/slot-map';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import pg from 'pg';
@@ -47,6 +47,7 @@ export const runMigration = async (job: MigrationJob): Promise<void> => {
     if (shardId === 0) {
       // Of a new region those that join are the first shards as well: only their migration makes them more.
       await seedSlotMap(pool, declaredShards(topology).length);
+      await endSeededToken(pool);
     }
     const map = await retry(job, giveUpAt, 'the slot map in shard 0', () => requireSlotMap(control));
     await seedSlotOwner(pool, shardId, map);

@@ -1,5 +1,6 @@
 import {initialShardOf, SLOTS} from '@pisync/contract/slots';
 import type pg from 'pg';
+import {BOOTSTRAP} from '../devices/tokens.ts';
 import {type SlotMapRow} from './slot-map.ts';
 
 /** Fills an empty slot map for a new region; a map that exists is never touched, whatever the number of shards is now. */
@@ -33,5 +34,19 @@ export const seedSlotOwner = async (pool: pg.Pool, shardId: number, map: readonl
       map.map(({shard}) => (shard === shardId ? 'owned' : 'none')),
       map.map(({epoch}) => epoch),
     ],
+  );
+};
+
+/**
+ * An earlier release copied the two tokens of the Secret into the control schema, one right after the other. The copy of the enrolment token looks like a row
+ * that somebody wrote, but no service ran in the moments before and after; it ends a day from now, when no pod of that release is left that goes by it. A copy that was made
+ * later, of a Secret that had been changed, cannot be told from other rows.
+ */
+export const endSeededToken = async (control: pg.Pool): Promise<void> => {
+  await control.query(
+    `update control.enrolment_token e set expires_at = now() + interval '1 day' from control.api_token a
+     where a.name = $1 and e.expires_at is null and e.group_name = 'default'
+       and e.created_at between a.created_at and a.created_at + interval '5 seconds'`,
+    [BOOTSTRAP],
   );
 };
