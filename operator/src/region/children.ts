@@ -91,6 +91,7 @@ const workload = z.object({
       availableReplicas: count,
       currentRevision: z.string().optional(),
       updateRevision: z.string().optional(),
+      conditions: conditionsSchema,
     })
     .prefault({}),
 });

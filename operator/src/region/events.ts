@@ -1,6 +1,7 @@
 import {type Phase, type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type EventDraft, type Outcome} from '../kube/controller.ts';
 import {describeKey} from '../kube/object.ts';
+import {auxiliaryFailures, pendingOf, reasonOf as reasonOfFailure} from './outcomes.ts';
 
 const statusOf = (status: RegionStatus, type: string): string | undefined =>
   status.conditions?.find((condition) => condition.type === type)?.status;
@@ -53,6 +54,11 @@ export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Out
     reasonOf(before, 'RouteReady') !== 'CertificateExpires'
   ) {
     events.push({type: 'Warning', reason: 'CertificateExpires', note: messageOf(after, 'RouteReady')});
+  }
+  for (const failure of auxiliaryFailures(outcome)) {
+    const {component, reason} = pendingOf(failure);
+    if (before.pendingChanges?.some((pending) => pending.component === component) === true) continue;
+    events.push({type: 'Warning', reason: reasonOfFailure(failure), note: reason});
   }
   if (becomes('Stalled', 'True')) events.push({type: 'Warning', reason: 'Stalled', note: messageOf(after, 'Stalled')});
   if (before.phase !== after.phase && after.phase === 'Suspended') {

@@ -25,6 +25,8 @@ export const REVISION = 'pisync.io/revision';
 export const SPEC_REVISION = 'pisync.io/spec-revision';
 /** On a Deployment: the revision whose pods were last seen to have replaced all others. */
 export const ROLLED_OUT = 'pisync.io/rolled-out';
+/** On a Deployment: how many pods were wished for when that many served last. */
+export const SERVED = 'pisync.io/served';
 /** Hash of the files a pod reads at its start. In the template, so that a change makes new pods. */
 export const CONFIG_HASH = 'pisync.io/config-hash';
 /** On a migration Job: uid of the claim whose volume was migrated. */

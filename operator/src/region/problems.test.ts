@@ -1,4 +1,4 @@
-import {expect, test} from '@jest/globals';
+import {describe, expect, test} from '@jest/globals';
 import {Children} from './children.ts';
 import {problemOf} from './problems.ts';
 
@@ -33,6 +33,26 @@ test.each([
     reason: 'CrashLoopBackOff',
     message:
       'pod eu-worker-a: it ends again and again, last with exit code 1 (Error); see kubectl logs eu-worker-a --previous',
+  });
+});
+
+describe('a container that was restarted often and is not ready', () => {
+  const AT = (minute: number) => new Date(Date.UTC(2026, 0, 1, 12, minute)).toISOString();
+  const restarted = (life: {startedAt: string; finishedAt: string}, unreadySince: string) => ({
+    ...container({
+      restartCount: 3,
+      state: {running: {startedAt: AT(60)}},
+      lastState: {terminated: {exitCode: 1, reason: 'Error', ...life}},
+    }),
+    conditions: [{type: 'Ready', status: 'False', lastTransitionTime: unreadySince}],
+  });
+  const short = {startedAt: AT(58), finishedAt: AT(59)};
+  test.each([
+    ['loops, when it was not ready since its last start', restarted(short, AT(59)), 'CrashLoopBackOff'],
+    ['does not, when it was ready for weeks since then', restarted(short, AT(40_000)), undefined],
+    ['does not, when it had run for long', restarted({startedAt: AT(1), finishedAt: AT(59)}, AT(59)), undefined],
+  ])('%s', (_what, status, reason) => {
+    expect(problemOf(new Children([pod(status)]), 'worker')?.reason).toBe(reason);
   });
 });
 

@@ -1,7 +1,7 @@
 import {z} from 'zod';
 import {oneLine} from '../kube/errors.ts';
 import {controllerOf, type KubeObject} from '../kube/object.ts';
-import {type Children, conditionsSchema} from './children.ts';
+import {type ChildCondition, type Children, conditionsSchema} from './children.ts';
 import {KINDS} from './kinds.ts';
 import {COMPONENT} from './labels.ts';
 
@@ -16,6 +16,8 @@ const terminated = z.object({
   reason: z.string().default('Error'),
   exitCode: z.int(),
   message: z.string().default(''),
+  startedAt: z.string().optional(),
+  finishedAt: z.string().optional(),
 });
 
 const containerSchema = z.object({
@@ -24,7 +26,11 @@ const containerSchema = z.object({
   ready: z.boolean().default(false),
   restartCount: z.int().default(0),
   state: z
-    .object({waiting: waiting.optional(), running: z.object({}).optional(), terminated: terminated.optional()})
+    .object({
+      waiting: waiting.optional(),
+      running: z.object({startedAt: z.string().optional()}).optional(),
+      terminated: terminated.optional(),
+    })
     .default({}),
   lastState: z.object({terminated: terminated.optional()}).default({}),
 });
@@ -56,7 +62,6 @@ const jobSchema = z.object({
 });
 
 const deploymentSchema = z.object({
-  metadata: z.object({name: z.string()}),
   status: z.object({conditions: conditionsSchema}).prefault({}),
 });
 
@@ -65,18 +70,36 @@ const BENIGN = new Set(['ContainerCreating', 'PodInitializing']);
 const PULL_REASONS = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
 /** One restart happens; a second one before the container was ready is a loop. */
 const LOOP_RESTARTS = 2;
+/** After a life of this length the kubelet forgives a container its restarts. */
+const LONG_LIFE_MS = 600_000;
+
+const betweenMs = (from: string | undefined, to: string | undefined): number =>
+  Date.parse(to ?? '') - Date.parse(from ?? '');
+
+/**
+ * Whether a container that is not ready was not so since its last start either, and ended soon after the one before. All of these times are the kubelet's, so
+ * they are compared with each other: restarts of weeks ago say nothing, whatever keeps the container from being ready now.
+ */
+const isLooping = (
+  {ready, restartCount, state, lastState}: ContainerStatus,
+  unreadySince: string | undefined,
+): boolean => {
+  if (ready || restartCount < LOOP_RESTARTS) return false;
+  const {startedAt, finishedAt} = lastState.terminated ?? {};
+  return !(betweenMs(startedAt, finishedAt) >= LONG_LIFE_MS || betweenMs(state.running?.startedAt, unreadySince) > 0);
+};
 
 /**
  * The kubelet alternates between attempts and pauses, with messages that count up. A status that followed would be written again and again, so
  * both sides of each alternation are told in the same words.
  */
-const ofContainer = (pod: string, status: ContainerStatus): Problem | undefined => {
-  const {image, ready, restartCount, state, lastState} = status;
+const ofContainer = (pod: string, status: ContainerStatus, unreadySince: string | undefined): Problem | undefined => {
+  const {image, state, lastState} = status;
   const reason = state.waiting?.reason;
   if (reason !== undefined && PULL_REASONS.has(reason)) {
     return {reason: 'ImagePullBackOff', message: `image ${image} cannot be pulled`};
   }
-  if (reason === 'CrashLoopBackOff' || (!ready && restartCount >= LOOP_RESTARTS)) {
+  if (reason === 'CrashLoopBackOff' || isLooping(status, unreadySince)) {
     const {terminated} = lastState;
     const why = terminated === undefined ? '' : `, last with exit code ${terminated.exitCode} (${terminated.reason})`;
     // What a container leaves in its termination message was written to be read here.
@@ -108,8 +131,9 @@ const ofPod = (object: KubeObject, children: Children): Problem | undefined => {
     const claim = VOLUME_WORDS.test(unscheduled.message) ? waitingClaim(object, children) : '';
     return {reason: 'Unschedulable', message: `pod ${name} fits on no node: ${unscheduled.message}${claim}`};
   }
+  const unreadySince = pod.status.conditions.find(({type}) => type === 'Ready')?.lastTransitionTime;
   const problem = [...pod.status.initContainerStatuses, ...pod.status.containerStatuses].flatMap(
-    (status) => ofContainer(name, status) ?? [],
+    (status) => ofContainer(name, status, unreadySince) ?? [],
   )[0];
   const found =
     problem ?? (controllerOf(object)?.kind === KINDS.job.kind ? ofSidecar(pod.status.containerStatuses) : undefined);
@@ -164,12 +188,18 @@ const waitingClaim = (object: KubeObject, children: Children): string => {
 };
 
 const ofDeployment = (object: KubeObject): Problem | undefined => {
-  const deployment = deploymentSchema.safeParse(object).data;
-  const failure = deployment?.status.conditions.find(
-    ({type, status}) => type === 'ReplicaFailure' && status === 'True',
-  );
+  const failure = conditionOf(object, ({type, status}) => type === 'ReplicaFailure' && status === 'True');
   return failure && {reason: failure.reason, message: failure.message.slice(0, 512)};
 };
+
+/** What is known when nothing else is: that new pods take too long, whatever keeps them. */
+const ofRollout = (object: KubeObject): Problem | undefined => {
+  const late = conditionOf(object, ({type, status}) => type === 'Progressing' && status === 'False');
+  return late && {reason: late.reason, message: late.message.slice(0, 512)};
+};
+
+const conditionOf = (object: KubeObject, isIt: (condition: ChildCondition) => boolean): ChildCondition | undefined =>
+  deploymentSchema.safeParse(object).data?.status.conditions.find(isIt);
 
 /** A StatefulSet has no condition for it: its controller tells only in events why it cannot make a pod. */
 const ofStatefulSet = ({metadata}: KubeObject, children: Children): Problem | undefined => {
@@ -184,13 +214,17 @@ const ofStatefulSet = ({metadata}: KubeObject, children: Children): Problem | un
 };
 
 /** The first problem of a component, in the order of names so that it does not change from pass to pass. */
-export const problemOf = (children: Children, component: string | undefined): Problem | undefined =>
-  children.all
+export const problemOf = (children: Children, component: string | undefined): Problem | undefined => {
+  const objects = children.all
     .filter(({metadata}) => metadata.labels?.[COMPONENT] === component && metadata.deletionTimestamp === undefined)
-    .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-    .flatMap((object) => {
+    .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const deployments = objects.filter(({kind}) => kind === KINDS.deployment.kind);
+  return (
+    objects.flatMap((object) => {
       if (object.kind === KINDS.pod.kind) return ofPod(object, children) ?? [];
       if (object.kind === KINDS.job.kind) return ofJob(object) ?? [];
       if (object.kind === KINDS.statefulSet.kind) return ofStatefulSet(object, children) ?? [];
       return object.kind === KINDS.deployment.kind ? (ofDeployment(object) ?? []) : [];
-    })[0];
+    })[0] ?? deployments.flatMap((object) => ofRollout(object) ?? [])[0]
+  );
+};

@@ -10,7 +10,7 @@ import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
 import {rabbitmqStatefulSet} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisConfigMap, redisDeployment} from './engines/redis-embedded/deployment.ts';
 import {KINDS} from './kinds.ts';
-import {REVISION, ROLLED_OUT} from './labels.ts';
+import {REVISION, ROLLED_OUT, SERVED} from './labels.ts';
 import {floorOf} from './manifests/autoscaler.ts';
 import {adminApiDeployment, deviceApiDeployment, keeperDeployment, workerDeployment} from './manifests/deployment.ts';
 import {isComplete, isFailed, isVolumeReplaced, migrationJob, otherJobs, recordOf} from './manifests/migration-job.ts';
@@ -31,6 +31,12 @@ export interface WorkloadProgress {
   readonly available: boolean;
   /** The last template, wished for or not, has reached every pod, and all that are needed serve. */
   readonly rolledOut: boolean;
+  /** As many serve as were needed before more were wished for. */
+  readonly isGrowing: boolean;
+  /** Between two templates: its only pod may be away. */
+  readonly rolling: boolean;
+  /** Kubernetes has given up waiting for the pods of the last template. */
+  readonly isOverdue: boolean;
   /** Known not to serve as it did: down, or between two templates. Another template takes nothing away that is there. */
   readonly disturbed: boolean;
   /** Written and rolled out: what depends on it may go on. */
@@ -79,8 +85,19 @@ const statefulProgress = (context: RegionContext, desired: Desired, configured: 
   const available = live !== undefined && live.status.readyReplicas >= live.spec.replicas;
   const isUniform = live === undefined || live.status.updateRevision === live.status.currentRevision;
   const rolledOut = live !== undefined && available && isUniform && isObserved(live);
-  const disturbed = live !== undefined && !(available && isUniform);
-  return {desired, live, written, configured, available, rolledOut, disturbed, settled: written && rolledOut};
+  return {
+    desired,
+    live,
+    written,
+    configured,
+    available,
+    rolledOut,
+    isGrowing: false,
+    rolling: live !== undefined && !(isUniform && isObserved(live)),
+    isOverdue: false,
+    disturbed: live !== undefined && !(available && isUniform),
+    settled: written && rolledOut,
+  };
 };
 
 /**
@@ -100,22 +117,29 @@ const deploymentProgress = (
   const last = live?.metadata.annotations[REVISION];
   const seen = live?.metadata.annotations[ROLLED_OUT];
   const rolledOut = live !== undefined && available && isUniform && (isObserved(live) || seen === last);
+  const served = available ? floor : Number(live?.metadata.annotations[SERVED] ?? 0);
   return {
-    desired: withRolledOut(desired, rolledOut ? last : seen),
+    desired: annotated(desired, {[ROLLED_OUT]: rolledOut ? last : seen, [SERVED]: String(served)}),
     live,
     written,
     configured,
     available,
     rolledOut,
+    isGrowing: live !== undefined && !available && served > 0 && live.status.availableReplicas >= served,
+    rolling: live !== undefined && seen !== last,
+    isOverdue:
+      live !== undefined &&
+      isObserved(live) &&
+      live.status.conditions.some(({type, status}) => type === 'Progressing' && status === 'False'),
     disturbed: live !== undefined && (live.status.availableReplicas === 0 || !isUniform),
     settled: written && rolledOut,
   };
 };
 
-const withRolledOut = (desired: Desired, revision: string | undefined): Desired => {
-  if (revision === undefined) return desired;
+const annotated = (desired: Desired, notes: Readonly<Record<string, string | undefined>>): Desired => {
   const {manifest} = desired;
-  const annotations = {...manifest.metadata.annotations, [ROLLED_OUT]: revision};
+  const known = Object.entries(notes).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]));
+  const annotations = {...manifest.metadata.annotations, ...Object.fromEntries(known)};
   return {...desired, manifest: {...manifest, metadata: {...manifest.metadata, annotations}}};
 };
 

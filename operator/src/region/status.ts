@@ -12,9 +12,10 @@ import {
   deletingSummary,
   forgottenSummary,
   invalidSummary,
+  type State,
+  stateOf,
   summaryOf,
   suspendedSummary,
-  UPDATING,
 } from './conditions/summary.ts';
 import {adminApiAvailable, deviceApiAvailable, keeperAvailable, workersAvailable} from './conditions/tier-available.ts';
 import {type RegionContext, type Release} from './context.ts';
@@ -28,6 +29,7 @@ import {dataSettled, migrated, type Progress, type WorkloadProgress} from './pro
 import {type Region} from './region.ts';
 import {topologyOf} from './manifests/topology.ts';
 import {joining} from './admission.ts';
+import {auxiliaryFailures, pendingOf} from './outcomes.ts';
 import {shardIds} from './shards.ts';
 
 /** In the order in which a region comes up, so that the first that is lacking is the one to read about. */
@@ -136,20 +138,16 @@ const endpoints = ({context, entrance, region}: Pass): NonNullable<RegionStatus[
   };
 };
 
-const phaseOf = ({progress, region, held}: Pass, ready: Finding, {status: stalled}: Finding): Phase => {
-  if (ready.status === 'True') return 'Ready';
-  const worked = region.status.version?.current !== undefined;
-  if (worked) {
-    const updating =
-      held.length > 0 ||
-      ready.reason === UPDATING ||
-      [...Object.values(progress.tiers), ...progress.shards].some(({written}) => !written);
-    return updating && stalled !== 'True' ? 'Updating' : 'Degraded';
-  }
-  if (stalled === 'True') return 'Degraded';
+const phaseOf = ({progress, context}: Pass, state: State): Phase => {
+  if (state.kind === 'works') return 'Ready';
+  if (state.kind === 'stalled') return 'Degraded';
+  if (context.hasWorked) return state.isUpdate ? 'Updating' : 'Degraded';
   if (progress.shards.every(({live}) => live === undefined)) return 'Pending';
   return dataSettled(progress) && !migrated(progress) ? 'Migrating' : 'Provisioning';
 };
+
+const sooner = (next: Next, delayMs: number | undefined): Next =>
+  delayMs === undefined || (next.kind === 'after' && next.delayMs <= delayMs) ? next : {kind: 'after', delayMs};
 
 /** Data is served meanwhile, so this is nothing that the region waits for. */
 const growingVolumes = (context: RegionContext): Pass['held'] =>
@@ -167,16 +165,17 @@ const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingCh
 
 export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
   const {region, context, progress, told, entrance, outcome, now, release, held, next} = pass;
-  const input = {context, progress, told, entrance};
+  const input = {region, now, context, progress, told, entrance, outcome};
   const findings = [holds('SpecValid', 'Valid', 'the spec keeps all rules'), ...CONDITIONS.map((find) => find(input))];
-  const [ready, reconciling, stalled] = summaryOf(input, findings, outcome);
-  const works = ready.status === 'True';
+  const state = stateOf(input, findings);
+  const [ready, reconciling, stalled] = summaryOf(state);
+  const works = state.kind === 'works';
   const current = works ? context.version : region.status.version?.current;
   const slotMoves = told.facts?.slotMoves;
   const {deviceApi, adminApi, workers} = progress.tiers;
   const status: RegionStatus = {
     observedGeneration: region.generation,
-    phase: phaseOf(pass, ready, stalled),
+    phase: phaseOf(pass, state),
     message: ready.message,
     conditions: timed(region, [ready, reconciling, stalled, ...findings], now),
     version: {...(current === undefined ? {} : {current}), target: context.version, operator: release.version},
@@ -191,9 +190,11 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
       ...held,
       ...joining(context, progress).map(({id, reason}) => ({component: `shard-${id}`, reason})),
       ...growingVolumes(context),
+      ...auxiliaryFailures(outcome).map(pendingOf),
     ]),
   };
-  return concluded(region, status, outcome, next);
+  const again = state.kind === 'moving' ? sooner(next, state.lookAgainMs) : next;
+  return concluded(region, status, outcome, again);
 };
 
 /** What was known about the parts stays as it was said, for the generation it was said about. */

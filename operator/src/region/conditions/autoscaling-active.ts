@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {conditionsSchema} from '../children.ts';
 import {KINDS} from '../kinds.ts';
+import {auxiliaryFailures, reasonOf} from '../outcomes.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 
 const TYPE = 'AutoscalingActive';
@@ -8,13 +9,15 @@ const TYPE = 'AutoscalingActive';
 const schema = z.object({status: z.object({conditions: conditionsSchema}).prefault({})});
 
 /** Whether the autoscalers have the figures that they decide on. Does not count for Ready: the fewest pods run in any case. */
-export const autoscalingActive = ({context: {spec, names, children}}: ConditionInput): Finding => {
+export const autoscalingActive = ({context: {spec, names, children}, outcome}: ConditionInput): Finding => {
   const wanted = [
     ...(spec.deviceApi.autoscaling.enabled ? [names.deviceApi] : []),
     ...(spec.adminApi.autoscaling.enabled ? [names.adminApi] : []),
     ...(spec.workers.autoscaling.enabled ? [names.worker] : []),
   ];
   if (wanted.length === 0) return holds(TYPE, 'Disabled', 'every tier has a fixed size');
+  const refused = auxiliaryFailures(outcome).find(({key}) => key.kind === KINDS.autoscaler.kind);
+  if (refused !== undefined) return fails(TYPE, reasonOf(refused), refused.message.slice(0, 512));
   const active = wanted.map((name) =>
     schema
       .safeParse(children.find(KINDS.autoscaler, name))

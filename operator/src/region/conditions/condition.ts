@@ -1,14 +1,20 @@
+import {type Outcome} from '../../kube/controller.ts';
 import {type RegionContext} from '../context.ts';
 import {type Entrance} from '../entrance.ts';
 import {type RegionFacts} from '../facts.ts';
 import {type Progress} from '../progress.ts';
+import {type Region} from '../region.ts';
 
 /** What a condition is made from. */
 export interface ConditionInput {
+  /** With what was said about it last. */
+  readonly region: Region;
+  readonly now: Date;
   readonly context: RegionContext;
   readonly progress: Progress;
   readonly told: RegionFacts;
   readonly entrance: Entrance;
+  readonly outcome: Outcome;
 }
 
 /** A condition before it gets its times. Three-valued: Unknown while there is nothing to judge yet. */
@@ -39,3 +45,6 @@ export const unknown = (type: string, reason: string, message: string): Finding 
   reason,
   message,
 });
+
+/** The reason while a change rolls out and nothing is in its way. */
+export const UPDATING = 'Updating';

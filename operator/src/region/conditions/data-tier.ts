@@ -3,7 +3,7 @@ import {KEEPER_SILENT} from '../facts.ts';
 import {type Component} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type WorkloadProgress} from '../progress.ts';
-import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
+import {type ConditionInput, fails, type Finding, holds, unknown, UPDATING} from './condition.ts';
 
 /** What the keeper tries of a tier, and the reason when it cannot. */
 interface Trial {
@@ -38,6 +38,8 @@ const dataTier = (
   what: string,
   members: readonly WorkloadProgress[],
   trial: Trial,
+  /** Those that may be away: they restart for a change, or were never used. */
+  mayBeAway: (member: WorkloadProgress) => boolean = ({rolling}) => rolling,
 ): Finding => {
   const {context, progress} = input;
   if (members.every(({live}) => live === undefined)) return unknown(type, 'NotCreated', `${what} not created yet`);
@@ -47,18 +49,29 @@ const dataTier = (
   const counted = `${ready}/${members.length} ${what} ready`;
   if (ready === members.length) return refuted(input, type, counted, trial) ?? holds(type, 'Ready', counted);
   const problem = problemOf(context.children, component);
+  const isExpected = members.every((member) => member.available || mayBeAway(member));
   return problem === undefined
-    ? fails(type, 'NotReady', counted)
+    ? fails(type, isExpected ? UPDATING : 'NotReady', counted)
     : fails(type, problem.reason, `${counted}: ${problem.message}`);
 };
 
-export const databaseReady = (input: ConditionInput): Finding =>
-  dataTier(input, 'DatabaseReady', 'postgres', 'shards', input.progress.shards, {
-    reason: 'WriteFailed',
-    probes: (input.told.facts?.shards ?? [])
-      .filter(({id}) => id < input.progress.shards.length)
-      .map(({id, write}) => ({what: `shard ${id} takes no writes`, probe: write})),
-  });
+export const databaseReady = (input: ConditionInput): Finding => {
+  const {shards} = input.progress;
+  return dataTier(
+    input,
+    'DatabaseReady',
+    'postgres',
+    'shards',
+    shards,
+    {
+      reason: 'WriteFailed',
+      probes: (input.told.facts?.shards ?? [])
+        .filter(({id}) => id < shards.length)
+        .map(({id, write}) => ({what: `shard ${id} takes no writes`, probe: write})),
+    },
+    (shard) => shard.rolling || shards.indexOf(shard) >= input.context.admitted,
+  );
+};
 
 export const brokerReady = (input: ConditionInput): Finding =>
   dataTier(input, 'BrokerReady', 'rabbitmq', 'broker nodes', [input.progress.broker], {

@@ -3,6 +3,9 @@ import {problemOf} from '../problems.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 
 const TYPE = 'SchemaMigrated';
+/** Reasons while a new schema is on its way and nothing is in its way. */
+export const MIGRATING = 'Migrating';
+export const NOT_MIGRATED = 'NotStarted';
 /** A reason for which nothing goes on by itself. */
 export const VOLUME_REPLACED = 'VolumeReplaced';
 
@@ -25,9 +28,9 @@ export const schemaMigrated = ({context, progress: {migrations}}: ConditionInput
     const job = failed.desired.manifest.metadata.name;
     return fails(TYPE, 'MigrationFailed', `${counted}: Job ${job} failed and is repeated; see kubectl logs job/${job}`);
   }
-  if (migrations.every(({state}) => state === 'absent')) return unknown(TYPE, 'NotStarted', 'waits for the shards');
+  if (migrations.every(({state}) => state === 'absent')) return unknown(TYPE, NOT_MIGRATED, 'waits for the shards');
   const problem = problemOf(context.children, 'migration');
   return problem === undefined
-    ? fails(TYPE, 'Migrating', counted)
+    ? fails(TYPE, MIGRATING, counted)
     : fails(TYPE, problem.reason, `${counted}: ${problem.message}`);
 };

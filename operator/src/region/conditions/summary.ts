@@ -4,9 +4,11 @@ import {KEEPER_SILENT} from '../facts.ts';
 import {type Progress, type WorkloadProgress} from '../progress.ts';
 import {COMPONENT, FORCE_DELETE} from '../labels.ts';
 import {joining} from '../admission.ts';
+import {criticalFailures, reasonOf} from '../outcomes.ts';
 import {problemOf} from '../problems.ts';
-import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
-import {VOLUME_REPLACED} from './schema-migrated.ts';
+import {type ConditionInput, fails, type Finding, holds, unknown, UPDATING} from './condition.ts';
+import {MIGRATING, NOT_MIGRATED, VOLUME_REPLACED} from './schema-migrated.ts';
+import {isWaiting, stuckInMs} from './stuck.ts';
 
 /** Conditions that must be True for Ready; any other one only must not be False. */
 const NEEDED: ReadonlySet<string> = new Set([
@@ -21,15 +23,6 @@ const NEEDED: ReadonlySet<string> = new Set([
 ]);
 
 const INFORMATIVE: ReadonlySet<string> = new Set(['AutoscalingActive']);
-
-const REASONS: Readonly<Record<string, string>> = {
-  conflict: 'Conflict',
-  contested: 'Contested',
-  immutable: 'ImmutableField',
-};
-
-const firstOutcome = (outcome: Outcome, kinds: readonly string[]) =>
-  [...outcome.values()].flat().flatMap((item) => (kinds.includes(item.kind) && 'message' in item ? [item] : []))[0];
 
 const workloadsOf = ({shards, broker, cache, tiers}: Progress): readonly WorkloadProgress[] => [
   ...shards,
@@ -48,9 +41,6 @@ const changed = (outcome: Outcome): readonly string[] =>
     )
     .map(({key}) => describeKey(key));
 
-/** The reason while a change rolls out and nothing is in its way. */
-export const UPDATING = 'Updating';
-
 type Summary = readonly [ready: Finding, reconciling: Finding, stalled: Finding];
 
 const stalledBy = (reason: string, message: string): Summary => [
@@ -65,51 +55,94 @@ const reconciling = (reason: string, message: string): Summary => [
   fails('Stalled', 'Progressing', 'nothing waits for a person'),
 ];
 
-/** The three that kubectl, Argo CD and Flux understand, from everything else. At most one of them is True, and exactly one unless suspended. */
-export const summaryOf = (
-  {context, progress, told}: ConditionInput,
-  findings: readonly Finding[],
-  outcome: Outcome,
-): Summary => {
-  const stuck = firstOutcome(outcome, ['conflict', 'contested', 'immutable', 'refused']);
-  if (stuck !== undefined) {
-    const reason = REASONS[stuck.kind] ?? 'Refused';
-    return stalledBy(reason, stuck.message);
-  }
+/** What a region comes to, from everything that is found. */
+export type State =
+  | {readonly kind: 'works'}
+  | {readonly kind: 'stalled'; readonly reason: string; readonly message: string}
+  | {
+      readonly kind: 'moving';
+      readonly reason: string;
+      readonly message: string;
+      /** No fewer serve than before, or than the change that rolls out lets; and nothing is known to be in its way. */
+      readonly isUpdate: boolean;
+      /** It counts as stuck then. */
+      readonly lookAgainMs?: number;
+    };
+
+const stalled = (reason: string, message: string): State => ({kind: 'stalled', reason, message});
+
+const moving = (reason: string, message: string): State => ({kind: 'moving', reason, message, isUpdate: false});
+
+const updating = (message: string, reason: string = UPDATING): State => ({
+  kind: 'moving',
+  reason,
+  message,
+  isUpdate: true,
+});
+
+/** Something is lacking. What is known to be in the way waits for a person, once it has been there for so long that it will not go away by itself. */
+const lackingState = (finding: Finding, input: ConditionInput): State => {
+  const {reason, message} = finding;
+  if (reason === MIGRATING || reason === NOT_MIGRATED) return updating(message, reason);
+  if (isWaiting(finding) && reason !== UPDATING) return moving(reason, message);
+  const inMs = stuckInMs(finding, input);
+  const isUpdate = reason === UPDATING && inMs > 0;
+  if (inMs === 0) return reason === UPDATING ? moving(reason, message) : stalled(reason, message);
+  return {kind: 'moving', reason, message, isUpdate, lookAgainMs: inMs};
+};
+
+/** Enough serve, but not all of them from the template that is wished for. Kubernetes itself says when that takes too long. */
+const rollingState = ({desired, live, isOverdue}: WorkloadProgress, {context}: ConditionInput): State => {
+  const {name, labels} = desired.manifest.metadata;
+  const problem = problemOf(context.children, labels?.[COMPONENT]);
+  const message = `${name} is being updated`;
+  if (problem === undefined || live === undefined) return updating(message);
+  return (isOverdue ? stalled : moving)(problem.reason, `${message}: ${problem.message}`);
+};
+
+export const stateOf = (input: ConditionInput, findings: readonly Finding[]): State => {
+  const {context, progress, told, outcome} = input;
+  const failures = criticalFailures(outcome);
+  const refused = failures.find(({kind}) => kind !== 'failed');
+  if (refused !== undefined) return stalled(reasonOf(refused), refused.message);
   const replaced = findings.find(({reason}) => reason === VOLUME_REPLACED);
-  if (replaced !== undefined) return stalledBy(replaced.reason, replaced.message);
-  const failed = firstOutcome(outcome, ['failed']);
-  if (failed !== undefined) return reconciling('Retrying', failed.message);
+  if (replaced !== undefined) return stalled(replaced.reason, replaced.message);
+  const failed = failures[0];
+  if (failed !== undefined) return moving(reasonOf(failed), failed.message);
 
   const lacks = findings.filter(
     ({type, status}) => (NEEDED.has(type) && status !== 'True') || (status === 'False' && !INFORMATIVE.has(type)),
   );
   // That nothing is known is the consequence of something else, where something else is lacking.
   const lacking = lacks.find(({reason}) => reason !== KEEPER_SILENT) ?? lacks[0];
-  if (lacking !== undefined) return reconciling(lacking.reason, lacking.message);
+  if (lacking !== undefined) return lackingState(lacking, input);
 
   const unfinished = changed(outcome)[0];
-  if (unfinished !== undefined) return reconciling(UPDATING, `${unfinished} was changed`);
+  if (unfinished !== undefined) return updating(`${unfinished} was changed`);
   const rolling = workloadsOf(progress).find(({settled}) => !settled);
-  if (rolling !== undefined) {
-    const {name, labels} = rolling.desired.manifest.metadata;
-    const problem = problemOf(context.children, labels?.[COMPONENT]);
-    const message = `${name} is being updated`;
-    return problem === undefined
-      ? reconciling(UPDATING, message)
-      : reconciling(problem.reason, `${message}: ${problem.message}`);
-  }
+  if (rolling !== undefined) return rollingState(rolling, input);
   const next = joining(context, progress)[0];
-  if (next !== undefined) return reconciling(UPDATING, `shard ${next.id} ${next.reason}`);
+  if (next !== undefined) return updating(`shard ${next.id} ${next.reason}`);
   // Only of a new region: one that worked is believed until its facts are too old.
-  if (told.standing === 'awaited' && !context.hasWorked) {
-    return reconciling('NotTried', 'everything runs; the keeper is about to try whether it works');
+  return told.standing === 'awaited' && !context.hasWorked
+    ? moving('NotTried', 'everything runs; the keeper is about to try whether it works')
+    : {kind: 'works'};
+};
+
+/** The three that kubectl, Argo CD and Flux understand. At most one of them is True, and exactly one unless suspended. */
+export const summaryOf = (state: State): Summary => {
+  switch (state.kind) {
+    case 'works':
+      return [
+        holds('Ready', 'Ready', 'the region works'),
+        fails('Reconciling', 'Done', 'everything is as it should be'),
+        fails('Stalled', 'Done', 'nothing waits for a person'),
+      ];
+    case 'stalled':
+      return stalledBy(state.reason, state.message);
+    case 'moving':
+      return reconciling(state.reason, state.message);
   }
-  return [
-    holds('Ready', 'Ready', 'the region works'),
-    fails('Reconciling', 'Done', 'everything is as it should be'),
-    fails('Stalled', 'Done', 'nothing waits for a person'),
-  ];
 };
 
 export const invalidSummary = (message: string): Summary => stalledBy('InvalidSpec', message);

@@ -2,25 +2,25 @@ import {floorOf} from '../manifests/autoscaler.ts';
 import {type Component} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type WorkloadProgress} from '../progress.ts';
-import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
+import {type ConditionInput, fails, type Finding, holds, unknown, UPDATING} from './condition.ts';
 
 /** Whether as many pods of a stateless tier serve as its spec wants at least. */
 const tierAvailable = (
   {context}: ConditionInput,
   type: string,
   component: Component,
-  {live, available, settled}: WorkloadProgress,
+  {live, available, isGrowing, settled}: WorkloadProgress,
   floor: number,
 ): Finding => {
   if (live === undefined) return unknown(type, 'NotCreated', `${component} waits for data tiers and schema`);
   const problem = problemOf(context.children, component);
   const tail = problem === undefined ? '' : `: ${problem.message}`;
   const counted = `${live.status.availableReplicas}/${floor} pods available`;
-  if (!available) return fails(type, problem?.reason ?? 'NotAvailable', `${counted}${tail}`);
+  if (!available) return fails(type, problem?.reason ?? (isGrowing ? UPDATING : 'NotAvailable'), `${counted}${tail}`);
   // More may serve than are needed, and their number is the autoscaler's: a message that followed it would never rest.
   return holds(
     type,
-    settled ? 'Available' : 'Updating',
+    settled ? 'Available' : UPDATING,
     settled ? `at least ${floor} pods available` : `at least ${floor} pods available while new ones start${tail}`,
   );
 };

@@ -6,6 +6,7 @@ import {withRevision} from '../engines/engine.ts';
 import {hashOf} from '../hash.ts';
 import {KINDS} from '../kinds.ts';
 import {type Component, metadataOf, selectorOf} from '../labels.ts';
+import {floorOf} from './autoscaler.ts';
 import {podTemplate, type PodShape, templateSpec} from './pod.ts';
 import {httpPort, opsPort, servicePod, serviceProbes} from './service-pod.ts';
 
@@ -49,11 +50,18 @@ const deployment = (
 /** One more before one less: the number that serves never falls below what was asked for. A pod is ready only once it can serve. */
 const ROLL = {type: 'RollingUpdate', rollingUpdate: {maxUnavailable: 0, maxSurge: 1}};
 
-/** While an autoscaler sets the number, the operator has no opinion about it. */
+/** While an autoscaler sets the number, the operator has no opinion about it; until there is one, as few pods run as it would let. */
+const replicasOf = ({children}: RegionContext, name: string, tier: StatelessTier): NonNullable<Desired['replicas']> => {
+  const floor = floorOf(tier);
+  if (!tier.autoscaling.enabled) return floor;
+  const isScaled = children.find(KINDS.autoscaler, name) !== undefined;
+  return isScaled || (children.workload(KINDS.deployment, name)?.spec.replicas ?? 0) >= floor ? 'released' : floor;
+};
+
 const scaled = (context: RegionContext, desired: Desired, tier: StatelessTier): Desired => {
-  const {autoscaling, replicas, ...own} = tier;
+  const {autoscaling: _, replicas: __, ...own} = tier;
   return withRevision(
-    {...desired, replicas: autoscaling.enabled ? 'released' : replicas},
+    {...desired, replicas: replicasOf(context, desired.manifest.metadata.name, tier)},
     {spec: serviceSpec(context, own)},
   );
 };

@@ -1,0 +1,36 @@
+import {type ObjectOutcome, type Outcome} from '../kube/controller.ts';
+import {KINDS} from './kinds.ts';
+
+/** The API server did not take an object, or did not let it go. */
+export type Failure = Extract<ObjectOutcome, {readonly message: string}>;
+
+/**
+ * What a region works without: its pods serve, only their number does not follow the load, or a drain takes more of them than one. Any other kind is critical,
+ * also a NetworkPolicy, without which others would reach the databases.
+ */
+const AUXILIARY: ReadonlySet<string> = new Set([KINDS.autoscaler.kind, KINDS.disruptionBudget.kind]);
+
+const failures = (outcome: Outcome): readonly Failure[] =>
+  [...outcome.values()].flat().flatMap((item) => ('message' in item ? [item] : []));
+
+export const auxiliaryFailures = (outcome: Outcome): readonly Failure[] =>
+  failures(outcome).filter(({key}) => AUXILIARY.has(key.kind));
+
+export const criticalFailures = (outcome: Outcome): readonly Failure[] =>
+  failures(outcome).filter(({key}) => !AUXILIARY.has(key.kind));
+
+const REASONS = {
+  conflict: 'Conflict',
+  contested: 'Contested',
+  immutable: 'ImmutableField',
+  refused: 'Refused',
+  failed: 'Retrying',
+} as const satisfies Record<Failure['kind'], string>;
+
+export const reasonOf = ({kind}: Failure): string => REASONS[kind];
+
+/** As an entry of `status.pendingChanges`. */
+export const pendingOf = ({key, message}: Failure): {readonly component: string; readonly reason: string} => ({
+  component: `${key.kind} ${key.name}`,
+  reason: message.slice(0, 512),
+});

@@ -1,0 +1,144 @@
+import {describe, expect, test} from '@jest/globals';
+import {SimulatedRegion} from './testing/simulated-region.ts';
+import {brokenLaws} from './testing/status-laws.ts';
+
+const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
+const TEN_MINUTES_MS = 600_000;
+
+const condition = (region: SimulatedRegion, type: string) => {
+  const found = region.status.conditions?.find((candidate) => candidate.type === type);
+  return `${found?.status} ${found?.reason}`;
+};
+
+const summary = (region: SimulatedRegion): string =>
+  [region.status.phase, ...['Ready', 'Reconciling', 'Stalled'].map((type) => condition(region, type))].join(', ');
+
+const later = (region: SimulatedRegion, ms: number): void => {
+  region.now = new Date(region.now.getTime() + ms);
+};
+
+const lawsOf = (region: SimulatedRegion) =>
+  region.statuses.flatMap(({status, generation}, index) =>
+    brokenLaws(status, generation, region.statuses[index - 1]?.status),
+  );
+
+const putPod = (region: SimulatedRegion, component: string, container: object): void => {
+  const name = `eu-${component}-x`;
+  region.objects.set(`v1/Pod/sync/${name}`, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name,
+      namespace: 'sync',
+      uid: name,
+      resourceVersion: '1',
+      labels: {'app.kubernetes.io/component': component},
+    },
+    status: {containerStatuses: [{name: 'main', image: 'a:1', ...container}]},
+  });
+};
+
+const CRASHES = {restartCount: 3, state: {waiting: {reason: 'CrashLoopBackOff'}}};
+const IMAGE_LACKS = {state: {waiting: {reason: 'ErrImagePull'}}};
+const RESTARTS = {observedGeneration: 1_000, replicas: 1, currentRevision: 'one', updateRevision: 'two'};
+
+describe('a change that takes its time', () => {
+  test('more pods: nothing is degraded while as many serve as before', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({adminApi: {replicas: 3}});
+    region.settle();
+    const serving = (availableReplicas: number): string => {
+      const pods = {replicas: 3, updatedReplicas: 3, readyReplicas: availableReplicas, availableReplicas};
+      region.set('Deployment', 'eu-admin-api', {observedGeneration: 1_000, ...pods});
+      region.settle();
+      return `${region.status.phase}, ${condition(region, 'AdminApiAvailable')}`;
+    };
+    expect([2, 1, 2, 3, 2].map(serving)).toEqual([
+      'Updating, False Updating',
+      'Degraded, False NotAvailable',
+      'Updating, False Updating',
+      'Ready, True Available',
+      'Degraded, False NotAvailable',
+    ]);
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  test('a shard that restarts may be away, but not for long', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({postgres: {parameters: {work_mem: '8MB'}}});
+    region.settle();
+    region.set('StatefulSet', 'eu-pg-0', RESTARTS);
+    region.settle();
+    expect(summary(region)).toBe('Updating, False Updating, True Updating, False Progressing');
+    later(region, TEN_MINUTES_MS);
+    region.settle();
+    expect(summary(region)).toBe('Degraded, False Updating, True Updating, False Progressing');
+    region.makeReady('StatefulSet');
+    region.settle();
+    expect(region.status.phase).toBe('Updating');
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  test('another shard, which nobody uses yet', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({postgres: {shards: 3}});
+    region.settle();
+    expect(summary(region)).toBe('Updating, False Updating, True Updating, False Progressing');
+    expect(new Set(region.statuses.slice(-3).map(({status}) => status.phase))).toEqual(new Set(['Updating']));
+  });
+});
+
+describe('a change that gets stuck', () => {
+  test('names what a data tier is stuck on at once, waits for a person after ten minutes, and recovers by itself', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({postgres: {parameters: {work_mem: '1kB'}}});
+    region.settle();
+    region.set('StatefulSet', 'eu-pg-0', RESTARTS);
+    putPod(region, 'postgres', CRASHES);
+    region.settle();
+    const found = 'False CrashLoopBackOff, True CrashLoopBackOff, False Progressing';
+    expect(summary(region)).toBe(`Degraded, ${found}`);
+    later(region, TEN_MINUTES_MS);
+    region.settle();
+    const stuck = 'Degraded, False CrashLoopBackOff, False Stalled, True CrashLoopBackOff';
+    expect(summary(region)).toBe(stuck);
+    expect(region.status.message).toContain('it ends again and again');
+    later(region, TEN_MINUTES_MS);
+    expect(region.pass()).toEqual([]);
+    expect(summary(region)).toBe(stuck);
+    // Another try has its own ten minutes.
+    region.change({postgres: {parameters: {}}});
+    region.settle();
+    expect(condition(region, 'Stalled')).toBe('False Progressing');
+    putPod(region, 'postgres', {ready: true, restartCount: 3, state: {running: {}}});
+    for (let round = 0; round < 3; round++) {
+      region.makeReady('StatefulSet');
+      region.settle();
+    }
+    expect(region.status.phase).toBe('Ready');
+    expect(region.events.filter(({reason}) => reason === 'Stalled')).toHaveLength(1);
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  test('waits for a person when Kubernetes has given up waiting for new pods, though the old ones serve', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({workers: {logLevel: 'debug'}});
+    region.settle();
+    const late = {type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded', message: 'too late'};
+    const pods = {observedGeneration: 1_000, replicas: 3, readyReplicas: 2, updatedReplicas: 1, availableReplicas: 2};
+    region.set('Deployment', 'eu-worker', {...pods, conditions: [late]});
+    region.settle();
+    expect(summary(region)).toBe(
+      'Degraded, False ProgressDeadlineExceeded, False Stalled, True ProgressDeadlineExceeded',
+    );
+    putPod(region, 'worker', IMAGE_LACKS);
+    region.settle();
+    expect(summary(region)).toBe('Degraded, False ImagePullBackOff, False Stalled, True ImagePullBackOff');
+    expect(condition(region, 'WorkersAvailable')).toBe('True Updating');
+    region.objects.delete('v1/Pod/sync/eu-worker-x');
+    region.makeReady('Deployment');
+    region.settle();
+    expect(region.status.phase).toBe('Ready');
+    expect(lawsOf(region)).toEqual([]);
+  });
+});
