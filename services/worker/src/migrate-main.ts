@@ -29,7 +29,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       const topology = await followTopology(service);
       await runMigration({
         shardId: shardOf(argv),
-        topology: topology.current(),
+        topology: topology.current,
         secrets: openSecrets(service.config.secretsDir),
         log: service.log,
         now: Date.now,

@@ -19,7 +19,7 @@ const control = () => bench.shards.control('job');
 const migrate = (): Promise<void> =>
   runMigration({
     shardId: 0,
-    topology: bench.topology,
+    topology: () => bench.topology,
     secrets: openSecrets(bench.secretsDir),
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
     now: Date.now,

@@ -17,17 +17,24 @@ const topology: Topology = {
   retention: {recordDays: 1, receiptDays: 1, quarantineDays: 1},
 };
 
-const migrate = (shardId: number): Promise<void> =>
+const migrate = (shardId: number, deadlineMs: number, current = () => topology): Promise<void> =>
   runMigration({
     shardId,
-    topology,
+    topology: current,
     secrets: {read: () => Promise.resolve('x'), readNow: () => 'x'},
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
     now: Date.now,
-    deadlineMs: -1,
+    deadlineMs,
   });
 
 test('a shard that is joining is migrated, one that nobody declared is not', async () => {
-  await expect(migrate(1)).rejects.toMatchObject({code: 'shard-unavailable'});
-  await expect(migrate(2)).rejects.toMatchObject({code: 'config-invalid'});
+  await expect(migrate(1, -1)).rejects.toMatchObject({code: 'shard-unavailable'});
+  await expect(migrate(2, -1)).rejects.toMatchObject({code: 'config-invalid'});
+});
+
+test('a pod that is older than the topology waits until its file follows', async () => {
+  let reads = 0;
+  const current = (): Topology => (reads++ === 0 ? {...topology, joining: []} : topology);
+  await expect(migrate(1, 1_000, current)).rejects.toMatchObject({code: 'shard-unavailable'});
+  expect(reads).toBe(2);
 });

@@ -16,7 +16,8 @@ const PARTITION_DAYS = {from: -1, to: 7} as const;
 
 export interface MigrationJob {
   readonly shardId: number;
-  readonly topology: Topology;
+  /** As the file has it now. */
+  readonly topology: () => Topology;
   readonly secrets: Secrets;
   readonly log: Logger;
   readonly now: () => number;
@@ -25,14 +26,17 @@ export interface MigrationJob {
 }
 
 const RETRY_MS = 1000;
+/** A node shows a change of a ConfigMap to its pods within some 90 s. */
+const LISTED_MS = 120_000;
 
 /**
  * Makes one shard ready for this release. Safe to repeat and to run twice at once: every step adds only what is missing.
- * @throws AppError `config-invalid` for a shard that the topology does not list, `shard-unavailable` after the deadline.
+ * @throws AppError `config-invalid` for a shard that the topology does not come to list, `shard-unavailable` after the deadline.
  */
 export const runMigration = async (job: MigrationJob): Promise<void> => {
-  const {shardId, topology, secrets, log, now} = job;
+  const {shardId, secrets, log, now} = job;
   const giveUpAt = now() + job.deadlineMs;
+  const topology = await listing(job);
   const target = await targetOf(topology, secrets, shardId);
   const version = await retry(job, giveUpAt, `shard ${shardId} at ${target.host}:${target.port}`, () =>
     migrateShard(target, shardId),
@@ -68,14 +72,23 @@ const requireSlotMap = async (control: pg.Pool): Promise<readonly SlotMapRow[]> 
 /** Those that services use, and those that wait for their migration to be admitted. */
 const declaredShards = ({shards, joining}: Topology): Topology['shards'] => [...shards, ...joining];
 
+/** The topology, once it lists the shard: the pod may be older than the file that it will soon see. */
+const listing = async ({shardId, topology, now, deadlineMs, log}: MigrationJob): Promise<Topology> => {
+  const giveUpAt = now() + Math.min(deadlineMs, LISTED_MS);
+  for (;;) {
+    const current = topology();
+    const known = declaredShards(current).map(({id}) => id);
+    if (known.includes(shardId)) return current;
+    const problem = `the topology has no shard ${shardId}; it has ${known.join(', ')}`;
+    if (now() > giveUpAt) throw new AppError('config-invalid', problem);
+    log.info({waitingFor: 'the topology', reason: problem}, 'not ready yet');
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+};
+
 const targetOf = async (topology: Topology, secrets: Secrets, shardId: number): Promise<MigrationTarget> => {
   const shard = declaredShards(topology).find(({id}) => id === shardId);
-  if (shard === undefined) {
-    const known = declaredShards(topology)
-      .map(({id}) => id)
-      .join(', ');
-    throw new AppError('config-invalid', `the topology has no shard ${shardId}; it has ${known}`);
-  }
+  if (shard === undefined) throw new AppError('config-invalid', `the topology has no shard ${shardId}`);
   const folder = shardSecretFolder(shardId);
   return {
     ...shard.rw,
