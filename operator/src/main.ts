@@ -1,7 +1,6 @@
 import {randomBytes} from 'node:crypto';
 import {pino} from 'pino';
 import {collectDefaultMetrics, Registry} from 'prom-client';
-import {GROUP} from './api/v1alpha1/group.ts';
 import {ConfigError, configHelp, loadConfig, type OperatorConfig} from './config.ts';
 import {systemClock} from './kube/clock.ts';
 import {type CredentialSource, kubeconfigCredentials, podCredentials} from './kube/connection.ts';
@@ -9,7 +8,7 @@ import {createEngine} from './kube/engine.ts';
 import {kubeMetrics} from './kube/metrics.ts';
 import {startOpsServer} from './ops-server.ts';
 import {regionController} from './region/controller.ts';
-import {INSTANCE, MANAGER} from './region/labels.ts';
+import {IDENTITY} from './region/labels.ts';
 import {regionMetrics} from './region/metrics.ts';
 
 const credentialsOf = ({kubeconfig, apiHost, apiPort}: OperatorConfig): CredentialSource => {
@@ -45,13 +44,7 @@ const run = async (config: OperatorConfig): Promise<void> => {
       },
       systemClock,
     ),
-    identity: {
-      manager: MANAGER,
-      resourceLabel: INSTANCE,
-      appliedAnnotation: `${GROUP}/applied`,
-      adoptAnnotation: `${GROUP}/adopt`,
-      holderAnnotation: `${GROUP}/operator`,
-    },
+    identity: IDENTITY,
     credentials: credentialsOf(config),
     userAgent: `pisync-operator/${config.version}`,
     namespaces: config.namespaces,

@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {parseAllDocuments} from 'yaml';
-import {API_VERSION, GROUP, KIND, PLURAL} from '../api/v1alpha1/group.ts';
+import {API_VERSION, KIND, PLURAL} from '../api/v1alpha1/group.ts';
 import {systemClock} from '../kube/clock.ts';
 import {Discovery} from '../kube/discovery.ts';
 import {createEngine} from '../kube/engine.ts';
@@ -9,7 +9,7 @@ import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts'
 import {eventually, forever, randomText, testLog, testMetrics} from '../kube/testing/fixtures.ts';
 import {regionController} from '../region/controller.ts';
 import {KINDS} from '../region/kinds.ts';
-import {INSTANCE, MANAGER} from '../region/labels.ts';
+import {IDENTITY} from '../region/labels.ts';
 import {playedControllers} from '../region/testing/played-controllers.ts';
 import {RELEASE} from '../region/testing/simulated-region.ts';
 import {IMAGES, OPERATOR_CHART, startHelm, type Helm} from './testing/helm.ts';
@@ -41,13 +41,7 @@ const startAs = async (namespace: string, namespaces: readonly string[]) => {
   const engine = createEngine({
     name: 'pisyncregion',
     controller: regionController(RELEASE, systemClock),
-    identity: {
-      manager: MANAGER,
-      resourceLabel: INSTANCE,
-      appliedAnnotation: `${GROUP}/applied`,
-      adoptAnnotation: `${GROUP}/adopt`,
-      holderAnnotation: `${GROUP}/operator`,
-    },
+    identity: IDENTITY,
     credentials: async () => ({...(await server.credentials()), headers: {authorization: `Bearer ${token}`}}),
     userAgent: `operator-of-${namespace}`,
     namespaces,

@@ -104,6 +104,12 @@ const job = z.object({
 });
 export type Job = z.output<typeof job>;
 
+const jobHas = (live: Job | undefined, type: string): boolean =>
+  live?.status.conditions.some((condition) => condition.type === type && condition.status === 'True') === true;
+
+export const isComplete = (live: Job | undefined): boolean => jobHas(live, 'Complete');
+export const isFailed = (live: Job | undefined): boolean => jobHas(live, 'Failed');
+
 const secret = z.object({data: z.record(z.string(), z.string()).default({})});
 const configMap = z.object({data: z.record(z.string(), z.string()).default({})});
 const volumeClaim = z.object({

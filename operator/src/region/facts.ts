@@ -55,9 +55,9 @@ export const judgeFacts = (regionName: string, children: Children, ageMs: number
   return {facts, standing: isOld ? 'stale' : 'fresh'};
 };
 
-/** When facts that count now will not any more. */
-export const factsExpireInMs = ({standing}: RegionFacts, ageMs: number): number | undefined =>
-  standing === 'fresh' || standing === 'awaited' ? FACTS_LAST_MS - ageMs : undefined;
+/** When facts that count now will not any more; empty when none do. */
+export const factsExpireInMs = ({standing}: RegionFacts, ageMs: number): readonly number[] =>
+  standing === 'fresh' || standing === 'awaited' ? [FACTS_LAST_MS - ageMs] : [];
 
 interface Seen {
   readonly sign: string;

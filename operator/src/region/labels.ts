@@ -1,3 +1,5 @@
+import {GROUP} from '../api/v1alpha1/group.ts';
+import {type Identity} from '../kube/identity.ts';
 import {type RegionContext} from './context.ts';
 
 /** What a child is part of. Also the name of its tier in messages. */
@@ -12,6 +14,8 @@ export type Component =
   | 'admin-api'
   | 'worker'
   | 'keeper';
+
+type Labels = Readonly<Record<string, string>>;
 
 export const MANAGED_BY = 'app.kubernetes.io/managed-by';
 export const MANAGER = 'pisync-operator';
@@ -37,7 +41,25 @@ export const ACCEPTED = 'pisync.io/accepted';
 /** On a region that is being deleted: let it go although its data is not safe yet. */
 export const FORCE_DELETE = 'pisync.io/force-delete';
 
-type Labels = Readonly<Record<string, string>>;
+/**
+ * On data that has no owner. Tools that tell what is theirs by labels alone (Argo CD, with an application named like the region) take it for a leftover;
+ * each has a word for what it must not remove.
+ */
+export const KEPT: Labels = {
+  'argocd.argoproj.io/sync-options': 'Prune=false,Delete=false',
+  'argocd.argoproj.io/compare-options': 'IgnoreExtraneous',
+  'kustomize.toolkit.fluxcd.io/prune': 'disabled',
+  'helm.sh/resource-policy': 'keep',
+};
+
+/** How the engine signs what it makes of regions. */
+export const IDENTITY: Identity = {
+  manager: MANAGER,
+  resourceLabel: INSTANCE,
+  appliedAnnotation: `${GROUP}/applied`,
+  adoptAnnotation: `${GROUP}/adopt`,
+  holderAnnotation: `${GROUP}/operator`,
+};
 
 const shardLabel = (shardId: number | undefined): Labels => (shardId === undefined ? {} : {[SHARD]: String(shardId)});
 

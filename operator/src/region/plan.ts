@@ -83,10 +83,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
       ],
     },
   ];
-  const lookAgainMs = [
-    ...built.flatMap((part) => part.lookAgainMs ?? []),
-    ...[factsExpireInMs(told, factsAgeMs) ?? []].flat(),
-  ];
+  const lookAgainMs = [...built.flatMap((part) => part.lookAgainMs ?? []), ...factsExpireInMs(told, factsAgeMs)];
   return {
     components,
     finalizer,

@@ -1,7 +1,7 @@
 import {type StatelessTier} from '../api/v1alpha1/tiers.ts';
 import {type Desired} from '../kube/controller.ts';
 import {type ObjectRef, refOf} from '../kube/object.ts';
-import {type Job, type Workload} from './children.ts';
+import {isComplete, isFailed, type Job, type Workload} from './children.ts';
 import {type RegionContext} from './context.ts';
 import {isWritten} from './engines/engine.ts';
 import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
@@ -13,7 +13,7 @@ import {KINDS} from './kinds.ts';
 import {REVISION, ROLLED_OUT, SERVED} from './labels.ts';
 import {floorOf} from './manifests/autoscaler.ts';
 import {adminApiDeployment, deviceApiDeployment, keeperDeployment, workerDeployment} from './manifests/deployment.ts';
-import {isComplete, isFailed, isVolumeReplaced, migrationJob, otherJobs, recordOf} from './manifests/migration-job.ts';
+import {isVolumeReplaced, migrationJob, otherJobs, recordOf} from './manifests/migration-job.ts';
 import {neededSecrets} from './manifests/secrets.ts';
 import {topologyConfigMap} from './manifests/topology.ts';
 import {isInForce} from './settings.ts';

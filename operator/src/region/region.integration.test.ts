@@ -1,7 +1,7 @@
 import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {customResourceDefinition} from '../api/v1alpha1/crd.ts';
-import {API_VERSION, GROUP, KIND, PLURAL} from '../api/v1alpha1/group.ts';
+import {API_VERSION, KIND, PLURAL} from '../api/v1alpha1/group.ts';
 import {systemClock} from '../kube/clock.ts';
 import {Discovery} from '../kube/discovery.ts';
 import {createEngine} from '../kube/engine.ts';
@@ -10,7 +10,7 @@ import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts'
 import {eventually, forever, randomText, testLog, testMetrics} from '../kube/testing/fixtures.ts';
 import {regionController} from './controller.ts';
 import {KINDS} from './kinds.ts';
-import {INSTANCE, MANAGER} from './labels.ts';
+import {IDENTITY} from './labels.ts';
 import {CERTIFICATE, KEY} from './testing/certificates.ts';
 import {playedControllers} from './testing/played-controllers.ts';
 import {RELEASE} from './testing/simulated-region.ts';
@@ -47,13 +47,7 @@ const start = (userAgent: string): ReturnType<typeof testLog> => {
   const engine = createEngine({
     name: 'pisyncregion',
     controller: regionController(RELEASE, systemClock),
-    identity: {
-      manager: MANAGER,
-      resourceLabel: INSTANCE,
-      appliedAnnotation: `${GROUP}/applied`,
-      adoptAnnotation: `${GROUP}/adopt`,
-      holderAnnotation: `${GROUP}/operator`,
-    },
+    identity: IDENTITY,
     credentials: server.credentials,
     userAgent,
     namespaces: [],

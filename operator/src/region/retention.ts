@@ -4,7 +4,7 @@ import {type Desired} from '../kube/controller.ts';
 import {controllerOf, type KubeObject, type Manifest} from '../kube/object.ts';
 import {type Children} from './children.ts';
 import {KINDS} from './kinds.ts';
-import {FORCE_DELETE} from './labels.ts';
+import {FORCE_DELETE, KEPT} from './labels.ts';
 import {type Region} from './region.ts';
 
 /**
@@ -53,13 +53,13 @@ export const preserved = (objects: readonly KubeObject[]): readonly Desired[] =>
     if (object.kind === KINDS.statefulSet.kind) return [{manifest: withRetain(object)}];
     // What was generated stays with the writer that made it, and is not ours to apply.
     return object.kind === KINDS.secret.kind
-      ? [{manifest: {...bare(object), ...usernameOf(object)}, generated: {}, ownership: 'none'}]
+      ? [{manifest: {...bare(object, KEPT), ...usernameOf(object)}, generated: {}, ownership: 'none'}]
       : [];
   });
 
-const bare = ({apiVersion, kind, metadata}: KubeObject): Manifest => {
-  const {name, namespace = '', labels = {}, annotations = {}} = metadata;
-  return {apiVersion, kind, metadata: {name, namespace, labels, annotations}};
+const bare = ({apiVersion, kind, metadata}: KubeObject, more: Readonly<Record<string, string>> = {}): Manifest => {
+  const {name, namespace = '', labels = {}, annotations} = metadata;
+  return {apiVersion, kind, metadata: {name, namespace, labels, annotations: {...annotations, ...more}}};
 };
 
 const withRetain = (set: KubeObject): Manifest => ({

@@ -1,3 +1,4 @@
+import {isComplete} from './children.ts';
 import {type RegionContext} from './context.ts';
 
 /**
@@ -19,10 +20,7 @@ export const neededShards = ({spec, admitted}: RegionContext): number =>
 export const mountedShardIds = (context: RegionContext): readonly number[] => {
   const {children, names} = context;
   const needed = neededShards(context);
-  const isMigrated = (id: number): boolean =>
-    children
-      .job(names.migration(id))
-      ?.status.conditions.some(({type, status}) => type === 'Complete' && status === 'True') === true;
+  const isMigrated = (id: number): boolean => isComplete(children.job(names.migration(id)));
   const missing = shardIds(context).find((id) => id >= needed && !isMigrated(id));
   return below(missing ?? context.spec.postgres.shards);
 };

@@ -1,6 +1,6 @@
 import {type Desired} from '../../kube/controller.ts';
 import {type KubeObject} from '../../kube/object.ts';
-import {type Job} from '../children.ts';
+import {isComplete} from '../children.ts';
 import {type RegionContext} from '../context.ts';
 import {withRevision} from '../engines/engine.ts';
 import {KINDS} from '../kinds.ts';
@@ -17,12 +17,6 @@ export const otherJobs = ({children, names}: RegionContext, shardId: number): re
       labels[SHARD] === String(shardId) &&
       name !== names.migration(shardId),
   );
-
-const jobHas = (job: Job | undefined, type: string): boolean =>
-  job?.status.conditions.some((condition) => condition.type === type && condition.status === 'True') === true;
-
-export const isComplete = (job: Job | undefined): boolean => jobHas(job, 'Complete');
-export const isFailed = (job: Job | undefined): boolean => jobHas(job, 'Failed');
 
 /** Name of the Job that tells which volume of the shard has been migrated, if there is one. */
 export const recordOf = (context: RegionContext, shardId: number): string => {

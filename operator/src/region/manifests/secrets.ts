@@ -3,7 +3,7 @@ import {acceptedOf} from '../../api/v1alpha1/rule.ts';
 import {type Desired} from '../../kube/controller.ts';
 import {type RegionContext} from '../context.ts';
 import {KINDS} from '../kinds.ts';
-import {ACCEPTED, type Component, metadataOf} from '../labels.ts';
+import {ACCEPTED, type Component, KEPT, metadataOf} from '../labels.ts';
 import {USER} from '../names.ts';
 import {acceptedText} from '../accepted.ts';
 import {neededShards, shardIds} from '../shards.ts';
@@ -20,7 +20,12 @@ const secret = (
   generated: NonNullable<Desired['generated']>,
   options: {readonly username?: string; readonly shardId?: number; readonly annotations?: Record<string, string>} = {},
 ): Desired => {
-  const {username, ...metadata} = options;
+  const {username, shardId, annotations} = options;
+  const outlives = context.spec.deletionPolicy === 'Retain';
+  const metadata = {
+    ...(shardId === undefined ? {} : {shardId}),
+    annotations: {...(outlives ? KEPT : {}), ...annotations},
+  };
   return {
     manifest: {
       ...KINDS.secret,
@@ -30,7 +35,7 @@ const secret = (
     },
     generated,
     // Without its password retained data would be of little use.
-    ownership: context.spec.deletionPolicy === 'Retain' ? 'none' : 'controller',
+    ownership: outlives ? 'none' : 'controller',
   };
 };
 
