@@ -4,7 +4,7 @@ import {type KubeObject} from '../kube/object.ts';
 import {judgeCertificate} from './certificate.ts';
 import {type RegionContext} from './context.ts';
 import {GATEWAY} from './gateway.ts';
-import {hostTaken} from './host-taken.ts';
+import {type TakenHost, takenHosts} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {type Problem} from './problems.ts';
 import {attempt, known, type Reading} from './reading.ts';
@@ -17,7 +17,7 @@ export interface EntranceSeen {
   readonly gateway: Reading<KubeObject | undefined>;
   /** The Secret with the certificate. */
   readonly certificate: Reading<KubeObject | undefined>;
-  readonly hostTaken: Problem | undefined;
+  readonly taken: readonly TakenHost[];
 }
 
 /** Of a spec that need not be valid. */
@@ -36,14 +36,14 @@ const schema = z.object({
 export const observeEntrance = async (
   region: Region,
   regions: readonly KubeObject[],
-  cluster: Pick<Cluster, 'read' | 'serves'>,
+  cluster: Pick<Cluster, 'read' | 'serves' | 'listAll'>,
   signal: AbortSignal,
 ): Promise<EntranceSeen> => {
   const {namespace} = region;
   const ingress = schema.safeParse(region.spec).data?.ingress;
   const {tls, gatewayRef} = ingress?.enabled === true ? ingress : {};
   const secretName = gatewayRef === undefined && tls?.mode === 'Secret' ? tls.secretName : undefined;
-  const [gatewayApi, gateway, certificate, taken] = await Promise.all([
+  const [gatewayApi, gateway, certificate, ingresses, httpRoutes] = await Promise.all([
     attempt(() => cluster.serves(KINDS.httpRoute, signal), signal),
     gatewayRef === undefined
       ? known(undefined)
@@ -59,9 +59,10 @@ export const observeEntrance = async (
     secretName === undefined
       ? known(undefined)
       : attempt(() => cluster.read({...KINDS.secret, namespace, name: secretName}, signal, 'live'), signal),
-    hostTaken(region, regions, (where, name) => cluster.read({...KINDS.ingress, namespace: where, name}, signal)),
+    cluster.listAll(KINDS.ingress, signal),
+    cluster.listAll(KINDS.httpRoute, signal),
   ]);
-  return {gatewayApi, gateway, certificate, hostTaken: taken};
+  return {gatewayApi, gateway, certificate, taken: takenHosts(region, regions, [...ingresses, ...httpRoutes])};
 };
 
 /** What follows from it. */
@@ -69,13 +70,21 @@ export interface Entrance {
   readonly gatewayApi: Reading<boolean>;
   /** Absent also while it cannot be read. */
   readonly gateway: KubeObject | undefined;
-  /** Why hosts do not lead here although there is a route for them. */
+  /** Why hosts do not lead here, or lead nobody here that would stay. */
   readonly problem: Problem | undefined;
   /** What could not be found out. */
   readonly doubt: string | undefined;
   /** Why hosts will not lead here soon. */
   readonly warning: Problem | undefined;
+  /** Hosts that lead to another region. */
+  readonly taken: readonly TakenHost[];
 }
+
+const takenProblem = ([first]: readonly TakenHost[]): Problem | undefined =>
+  first && {
+    reason: 'HostTaken',
+    message: `host ${first.host} is already that of region ${first.by}; give one of the two another host`,
+  };
 
 export const judgeEntrance = (seen: EntranceSeen, {spec}: Pick<RegionContext, 'spec'>, now: Date): Entrance => {
   const {gatewayApi, gateway, certificate} = seen;
@@ -95,8 +104,9 @@ export const judgeEntrance = (seen: EntranceSeen, {spec}: Pick<RegionContext, 's
   return {
     gatewayApi,
     gateway: gateway.kind === 'known' ? gateway.value : undefined,
-    problem: seen.hostTaken ?? problem,
+    problem: takenProblem(seen.taken) ?? problem,
     doubt: doubts[0],
     warning,
+    taken: seen.taken,
   };
 };

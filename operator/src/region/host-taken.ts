@@ -1,7 +1,7 @@
 import {z} from 'zod';
-import {type KubeObject} from '../kube/object.ts';
+import {controllerOf, type KubeObject} from '../kube/object.ts';
+import {KINDS} from './kinds.ts';
 import {namesOf} from './names.ts';
-import {type Problem} from './problems.ts';
 import {type Region} from './region.ts';
 
 const schema = z.object({
@@ -16,65 +16,101 @@ const schema = z.object({
 
 type Ingress = z.output<typeof schema>['ingress'];
 
-const ingressSchema = z.object({spec: z.object({ingressClassName: z.string().optional()})});
+const ingressSchema = z.object({
+  spec: z.object({
+    ingressClassName: z.string().optional(),
+    rules: z.array(z.object({host: z.string().optional()})).default([]),
+  }),
+});
 
-/** The Ingress of that name, as far as it is known. */
-export type FindIngress = (namespace: string, name: string) => Promise<KubeObject | undefined>;
+const httpRouteSchema = z.object({
+  spec: z.object({
+    parentRefs: z.array(z.object({name: z.string(), namespace: z.string().optional()})).default([]),
+    hostnames: z.array(z.string()).default([]),
+  }),
+});
 
-const routeOf = (spec: unknown): Ingress | undefined => {
-  const ingress = schema.safeParse(spec).data?.ingress;
-  return ingress?.enabled === true ? ingress : undefined;
+/** A host that another region has, at the entrance that this one wants it at. */
+export interface TakenHost {
+  readonly host: string;
+  /** The region that has it, `namespace/name`. */
+  readonly by: string;
+}
+
+/** The hosts that a route leads somewhere. */
+export const hostsOf = (route: KubeObject): readonly string[] =>
+  route.kind === KINDS.ingress.kind
+    ? (ingressSchema.safeParse(route).data?.spec.rules ?? []).flatMap(({host}) => host ?? [])
+    : (httpRouteSchema.safeParse(route).data?.spec.hostnames ?? []);
+
+/** What routes: the same host at two of these leads to two places on purpose. `undefined`: an Ingress of whichever class. */
+type Entrance = {readonly gateway: string} | {readonly className: string | undefined};
+
+const entrancesOf = (route: KubeObject): readonly Entrance[] => {
+  if (route.kind === KINDS.ingress.kind)
+    return [{className: ingressSchema.safeParse(route).data?.spec.ingressClassName}];
+  const {namespace = ''} = route.metadata;
+  return (httpRouteSchema.safeParse(route).data?.spec.parentRefs ?? []).map((parent) => ({
+    gateway: `${parent.namespace ?? namespace}/${parent.name}`,
+  }));
 };
 
-const hostsOf = ({host, adminHost}: Ingress): readonly string[] => [host ?? [], adminHost ?? []].flat();
-
-/**
- * What routes `host`: the same host at two of these leads to two places on purpose. Where the spec names no class the API server has given the Ingress the
- * cluster's default one.
- */
-const entranceOf = async (
-  ingress: Ingress,
-  host: string,
-  {namespace = '', name}: KubeObject['metadata'],
-  find: FindIngress,
-): Promise<string> => {
-  const {className, gatewayRef} = ingress;
-  if (gatewayRef !== undefined) return `${gatewayRef.namespace ?? namespace}/${gatewayRef.name}`;
-  if (className !== undefined) return className;
-  const {deviceApi, adminApi} = namesOf(name);
-  const made = await find(namespace, host === ingress.host ? deviceApi : adminApi);
-  return ingressSchema.safeParse(made).data?.spec.ingressClassName ?? '';
+/** Where the spec names no class the API server gives the Ingress the cluster's default one, which is known once it is made. */
+const wantedEntrance = (
+  {className, gatewayRef}: Ingress,
+  namespace: string,
+  live: KubeObject | undefined,
+): Entrance => {
+  if (gatewayRef !== undefined) return {gateway: `${gatewayRef.namespace ?? namespace}/${gatewayRef.name}`};
+  return {className: className ?? ingressSchema.safeParse(live).data?.spec.ingressClassName};
 };
+
+const isSame = (a: Entrance, b: Entrance): boolean => {
+  if ('gateway' in a || 'gateway' in b) return 'gateway' in a && 'gateway' in b && a.gateway === b.gateway;
+  return a.className === undefined || b.className === undefined || a.className === b.className;
+};
+
+const routesTo = (route: KubeObject, host: string, entrance: Entrance): boolean =>
+  hostsOf(route).includes(host) && entrancesOf(route).some((other) => isSame(other, entrance));
 
 const ageOf = ({metadata}: KubeObject): string =>
   JSON.stringify([metadata.creationTimestamp, metadata.namespace, metadata.name]);
 
-/** Whether an older one of `regions` (all that the operator sees) has a host of this one. Both would look well, and one would get the other's devices. */
-export const hostTaken = async (
-  region: Region,
+/**
+ * The hosts of this region that lead to another one. Both would look well, and one would get the other's devices. A host is that of the region that a live
+ * route leads to, not that of the older one, whose author could have any host by asking for it. Where routes of two lead somewhere (they were made at the
+ * same time), the older region keeps the host. `regions` and `routes`: all that the operator sees.
+ */
+export const takenHosts = (
+  {object, spec, name, namespace}: Pick<Region, 'object' | 'spec' | 'name' | 'namespace'>,
   regions: readonly KubeObject[],
-  find: FindIngress,
-): Promise<Problem | undefined> => {
-  const mine = routeOf(region.spec);
-  if (mine === undefined) return undefined;
-  const older = regions
-    .filter(({metadata}) => metadata.uid !== region.object.metadata.uid && metadata.deletionTimestamp === undefined)
-    .filter((other) => ageOf(other) < ageOf(region.object))
-    .toSorted((a, b) => (ageOf(a) < ageOf(b) ? -1 : 1));
-  for (const {metadata, spec} of older) {
-    const theirs = routeOf(spec);
-    if (theirs === undefined) continue;
-    for (const host of hostsOf(mine).filter((name) => hostsOf(theirs).includes(name))) {
-      const [here, there] = await Promise.all([
-        entranceOf(mine, host, region.object.metadata, find),
-        entranceOf(theirs, host, metadata, find),
-      ]);
-      if (here !== there) continue;
-      return {
-        reason: 'HostTaken',
-        message: `host ${host} is already that of region ${metadata.namespace ?? ''}/${metadata.name}; give one of the two another host`,
-      };
-    }
-  }
-  return undefined;
+  routes: readonly KubeObject[],
+): readonly TakenHost[] => {
+  const ingress = schema.safeParse(spec).data?.ingress;
+  if (ingress?.enabled !== true) return [];
+  const {uid} = object.metadata;
+  const own = routes.filter((route) => controllerOf(route)?.uid === uid);
+  const {deviceApi, adminApi} = namesOf(name);
+  const wanted = [
+    {host: ingress.host, route: deviceApi},
+    {host: ingress.adminHost, route: adminApi},
+  ];
+  return wanted.flatMap(({host, route}): readonly TakenHost[] => {
+    if (host === undefined) return [];
+    const live = own.find(({kind, metadata}) => kind === KINDS.ingress.kind && metadata.name === route);
+    const entrance = wantedEntrance(ingress, namespace, live);
+    const isRouted = own.some((mine) => routesTo(mine, host, entrance));
+    const owners = routes
+      .filter((other) => routesTo(other, host, entrance))
+      .flatMap((other) => {
+        const owner = controllerOf(other);
+        return owner === undefined || owner.uid === uid ? [] : [{owner, where: other.metadata.namespace ?? ''}];
+      });
+    const holder = owners.find(({owner}) => {
+      if (!isRouted) return true;
+      const other = regions.find(({metadata}) => metadata.uid === owner.uid);
+      return other !== undefined && ageOf(other) < ageOf(object);
+    });
+    return holder === undefined ? [] : [{host, by: `${holder.where}/${holder.owner.name}`}];
+  });
 };

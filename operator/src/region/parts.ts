@@ -1,4 +1,5 @@
 import {type Desired, type Surplus} from '../kube/controller.ts';
+import {type KubeObject} from '../kube/object.ts';
 import {type RegionContext} from './context.ts';
 import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
 import {shardServices} from './engines/postgres-embedded/stateful-set.ts';
@@ -10,7 +11,9 @@ import {grownVolume} from './engines/volume-claims.ts';
 import {type Entrance} from './entrance.ts';
 import {gatewayVerdict} from './gateway-verdict.ts';
 import {anonymous, dataHold, held, serviceHold, type Wanted} from './holds.ts';
+import {hostsOf, type TakenHost} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
+import {type Component} from './labels.ts';
 import {autoscaler} from './manifests/autoscaler.ts';
 import {disruptionBudget} from './manifests/disruption-budget.ts';
 import {keeperAccess} from './manifests/keeper-access.ts';
@@ -227,10 +230,33 @@ export const keeper: Part = {
   }),
 };
 
+/** A host of another region gets no route here. A route that there was stays as it was, unless it is the one that must not be. */
+const wantedRoutes = (
+  {children}: RegionContext,
+  routes: readonly Desired[],
+  missing: string | undefined,
+  taker: TakenHost | undefined,
+): readonly Wanted[] =>
+  routes.flatMap((desired): readonly Wanted[] => {
+    const {manifest} = desired;
+    if (taker !== undefined && leadsTo(children.find(manifest, manifest.metadata.name), taker)) return [];
+    const hold = taker === undefined ? missing : `waits until region ${taker.by} gives host ${taker.host} up`;
+    return [hold === undefined ? {desired} : {desired, hold}];
+  });
+
+const leadsTo = (route: KubeObject | undefined, {host}: TakenHost): boolean =>
+  route !== undefined && hostsOf(route).includes(host);
+
 /** An Ingress that serves stays until the Gateway has taken over: a Gateway that does not exist must not cost the route that works. */
-const formerIngress = ({children, spec, namespace}: RegionContext, name: string): readonly Wanted[] => {
+const formerIngress = (
+  {children, spec, namespace}: RegionContext,
+  name: string,
+  taker: TakenHost | undefined,
+): readonly Wanted[] => {
   const {enabled, gatewayRef} = spec.ingress;
-  if (!enabled || gatewayRef === undefined || children.find(KINDS.ingress, name) === undefined) return [];
+  const live = children.find(KINDS.ingress, name);
+  if (!enabled || gatewayRef === undefined || live === undefined) return [];
+  if (taker !== undefined && leadsTo(live, taker)) return [];
   if (gatewayVerdict(children.find(KINDS.httpRoute, name), gatewayRef.name).kind === 'accepted') return [];
   const desired = {manifest: {...KINDS.ingress, metadata: {name, namespace}}};
   return [{desired, hold: `stays until Gateway ${gatewayRef.name} has accepted the HTTPRoute`}];
@@ -246,20 +272,20 @@ const withoutGatewayApi = (served: Entrance['gatewayApi']): string | undefined =
 
 export const routes: Part = {
   name: 'routes',
-  build: ({context, entrance: {gatewayApi, problem, doubt}}) => {
+  build: ({context, entrance: {gatewayApi, problem, doubt, taken}}) => {
     const {names, spec} = context;
     const {host, adminHost, gatewayRef} = spec.ingress;
     const missing = gatewayRef === undefined ? undefined : withoutGatewayApi(gatewayApi);
-    const wanted = [
-      ...route(context, names.deviceApi, 'device-api', host),
-      ...route(context, names.adminApi, 'admin-api', adminHost),
-    ];
+    const to = (name: string, component: Component, wanted: string | undefined): readonly Wanted[] => {
+      if (wanted === undefined) return [];
+      const taker = taken.find((other) => other.host === wanted);
+      return [
+        ...wantedRoutes(context, route(context, name, component, wanted), missing, taker),
+        ...formerIngress(context, name, taker),
+      ];
+    };
     return {
-      wanted: [
-        ...wanted.map((desired) => (missing === undefined ? {desired} : {desired, hold: missing})),
-        ...(host === undefined ? [] : formerIngress(context, names.deviceApi)),
-        ...(adminHost === undefined ? [] : formerIngress(context, names.adminApi)),
-      ],
+      wanted: [...to(names.deviceApi, 'device-api', host), ...to(names.adminApi, 'admin-api', adminHost)],
       ...(problem === undefined && doubt === undefined ? {} : {lookAgainMs: ROUTE_RETRY_MS}),
     };
   },

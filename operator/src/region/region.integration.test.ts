@@ -317,6 +317,8 @@ const setHost = (name: string, host: string): Promise<unknown> =>
 
 test('a region without its certificate, or with the host of another, says so, and works when that is mended', async () => {
   const log = start('fourth');
+  await declare('older', {region: 'older', postgres: {shards: 1}, ingress: {host: 'older.sync.example.com'}});
+  await becomesReady('older', log);
   await declare('ap', {
     region: 'ap-south',
     postgres: {shards: 1},
@@ -334,8 +336,17 @@ test('a region without its certificate, or with the host of another, says so, an
   });
   await becomesReady('ap', log);
 
-  await setHost('ap', 'eu.sync.example.com');
-  await says('ap', 'HostTaken', log);
-  await setHost('ap', 'ap.sync.example.com');
-  await becomesReady('ap', log);
+  // Who is older does not matter: the host stays with the region that it leads to.
+  for (const [name, taken] of [
+    ['ap', 'older.sync.example.com'],
+    ['older', 'ap.sync.example.com'],
+  ] as const) {
+    await setHost(name, taken);
+    await says(name, 'HostTaken', log);
+    const hosts = (await children(KINDS.ingress)).map((route) => JSON.stringify(route['spec']));
+    expect(hosts.filter((spec) => spec.includes(`"${taken}"`))).toHaveLength(1);
+    expect(hosts.filter((spec) => spec.includes(`"${name}.sync.example.com"`))).toHaveLength(1);
+    await setHost(name, `${name}.sync.example.com`);
+    await becomesReady(name, log);
+  }
 }, 120_000);

@@ -24,6 +24,8 @@ import {type Entrance} from './entrance.ts';
 import {eventsOf} from './events.ts';
 import {type RegionFacts} from './facts.ts';
 import {schemeAt} from './gateway.ts';
+import {hostsOf} from './host-taken.ts';
+import {KINDS} from './kinds.ts';
 import {type Component, selectorOf, selectorText} from './labels.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 import {type Region} from './region.ts';
@@ -124,6 +126,7 @@ const shardStatus = ({context, progress, told: {facts}}: Pass): NonNullable<Regi
 };
 
 const endpoints = ({context, entrance, region}: Pass): NonNullable<RegionStatus['endpoints']> => {
+  const {children, names} = context;
   const {enabled, host, adminHost, tls, gatewayRef} = context.spec.ingress;
   const urlOf = (name: string, before: string | undefined): string => {
     const atGateway = gatewayRef && schemeAt(entrance.gateway, gatewayRef.sectionName, name);
@@ -131,10 +134,17 @@ const endpoints = ({context, entrance, region}: Pass): NonNullable<RegionStatus[
     if (gatewayRef !== undefined && atGateway === undefined && before?.endsWith(`://${name}`) === true) return before;
     return `${atGateway ?? (tls.mode === 'Secret' ? 'https' : 'http')}://${name}`;
   };
+  /** A host of another region leads nowhere here; a former one still does. */
+  const routed = (name: string, wanted: string | undefined): string | undefined => {
+    if (!enabled || !entrance.taken.some(({host: taken}) => taken === wanted)) return enabled ? wanted : undefined;
+    const former = children.find(KINDS.ingress, name) ?? children.find(KINDS.httpRoute, name);
+    return former && hostsOf(former).find((other) => other !== wanted);
+  };
   const before = region.status.endpoints;
+  const [device, admin] = [routed(names.deviceApi, host), routed(names.adminApi, adminHost)];
   return {
-    ...(enabled && host !== undefined ? {device: urlOf(host, before?.device)} : {}),
-    ...(enabled && adminHost !== undefined ? {admin: urlOf(adminHost, before?.admin)} : {}),
+    ...(device === undefined ? {} : {device: urlOf(device, before?.device)}),
+    ...(admin === undefined ? {} : {admin: urlOf(admin, before?.admin)}),
   };
 };
 

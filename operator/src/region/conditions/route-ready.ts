@@ -39,10 +39,9 @@ export const routeReady = ({context, entrance}: ConditionInput): Finding => {
   if (!enabled || hosted.length === 0) return holds(TYPE, 'NoHosts', 'no host is to be routed');
   const kind = gatewayRef === undefined ? KINDS.ingress : KINDS.httpRoute;
   const routes = hosted.map((name) => children.find(kind, name));
-  if (routes.some((route) => route === undefined)) return unknown(TYPE, 'NotCreated', 'routes not created yet');
-
   const {problem, doubt, warning} = entrance;
   if (problem !== undefined) return fails(TYPE, problem.reason, problem.message);
+  if (routes.some((route) => route === undefined)) return unknown(TYPE, 'NotCreated', 'routes not created yet');
   if (doubt !== undefined) return unknown(TYPE, 'NotReadable', `the API server does not tell of ${doubt}`);
   if (gatewayRef === undefined) {
     const found = ofIngresses(routes);

@@ -5,7 +5,7 @@ import {keyOf, keyText, type KubeObject, type Manifest} from '../../kube/object.
 import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
 import {planRegion} from '../plan.ts';
-import {type Problem} from '../problems.ts';
+import {type TakenHost} from '../host-taken.ts';
 import {known, type Reading} from '../reading.ts';
 import {decodeRegion} from '../region.ts';
 
@@ -35,7 +35,7 @@ export class SimulatedRegion {
   gatewayApi: Reading<boolean> = known(true);
   gateway: Reading<KubeObject | undefined> = known(undefined);
   certificate: Reading<KubeObject | undefined> = known(undefined);
-  hostTaken: Problem | undefined;
+  taken: readonly TakenHost[] = [];
   /** What the keeper has written, over what is in the ConfigMap. */
   facts: Facts | undefined = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
   factsAgeMs = 0;
@@ -84,7 +84,7 @@ export class SimulatedRegion {
         gatewayApi: this.gatewayApi,
         gateway: this.gateway,
         certificate: this.certificate,
-        hostTaken: this.hostTaken,
+        taken: this.taken,
       },
     };
     const plan = planRegion(observed, this.now, this.release);
