@@ -17,11 +17,19 @@ export interface AppOptions {
   readonly wallClock: () => number;
 }
 
-export const ROUTES = ['/v1/enroll', '/v1/sync', '/v1/sync/receipts', '/v1/time'] as const;
+/** Every route. What other methods are answered, and what metrics tell apart, follows from here. */
+const ROUTES = {
+  enrol: {method: 'post', path: '/v1/enroll'},
+  sync: {method: 'post', path: '/v1/sync'},
+  receipts: {method: 'get', path: '/v1/sync/receipts'},
+  time: {method: 'get', path: '/v1/time'},
+} as const;
+
+export const PATHS: readonly string[] = Object.values(ROUTES).map(({path}) => path);
 
 const PROTOCOL_VERSION = '1';
 
-/** The device API: four routes, a word for who asks for the root, and one place where faults become problem documents. */
+/** The device API: its routes, a word for who asks for the root, and one place where faults become problem documents. */
 export const createApp = (options: AppOptions): Express => {
   const app = express();
   app.disable('x-powered-by');
@@ -39,17 +47,24 @@ export const createApp = (options: AppOptions): Express => {
     response.setHeader('Content-Type', 'text/plain; charset=utf-8');
     response.end('PiSync: devices are served below /v1\n');
   });
-  app.post('/v1/sync', options.sync);
-  app.post('/v1/enroll', options.enrol);
-  app.get('/v1/sync/receipts', options.receipts);
-  app.get('/v1/time', (_request, response) => {
-    response.setHeader('Content-Type', 'application/json');
-    response.end(JSON.stringify({serverTime: options.wallClock()}));
-  });
-  app.all([...ROUTES], (request, response) => {
-    response.setHeader('Allow', request.path === '/v1/sync' || request.path === '/v1/enroll' ? 'POST' : 'GET');
-    throw new AppError('method-not-allowed', `${request.path} does not know ${request.method}`);
-  });
+  const handlers: Readonly<Record<keyof typeof ROUTES, RequestHandler>> = {
+    enrol: options.enrol,
+    sync: options.sync,
+    receipts: options.receipts,
+    time: (_request, response) => {
+      response.setHeader('Content-Type', 'application/json');
+      response.end(JSON.stringify({serverTime: options.wallClock()}));
+    },
+  };
+  for (const [name, handler] of Object.entries(handlers)) {
+    // Of a record that has these keys and no others.
+    const {method, path} = ROUTES[name as keyof typeof ROUTES];
+    app[method](path, handler);
+    app.all(path, (request, response) => {
+      response.setHeader('Allow', method.toUpperCase());
+      throw new AppError('method-not-allowed', `${request.path} does not know ${request.method}`);
+    });
+  }
   app.use(notFoundHandler);
   app.use(problemHandler(options));
   return app;

@@ -15,7 +15,7 @@ import type {Logger} from '@pisync/core/telemetry/logger';
 import type {Tracer} from '@pisync/core/telemetry/tracing';
 import type {Topology} from '@pisync/contract/topology';
 import type {Registry} from 'prom-client';
-import {createApp, ROUTES} from './app.ts';
+import {createApp, PATHS} from './app.ts';
 import type {deviceApiConfig} from './config.ts';
 import {createCredentialStore} from './credentials/credential-store.ts';
 import {enrolRoute} from './enrol/enrol-route.ts';
@@ -104,7 +104,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
   const admission = createAdmission({brokerTrouble: () => publisher.trouble(), lagMs, limits: config, registry});
   const app = createApp({
     log,
-    metrics: httpMetrics(registry, ROUTES, now),
+    metrics: httpMetrics(registry, PATHS, now),
     sync: syncRoute({
       credentials,
       quota,
