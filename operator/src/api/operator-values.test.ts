@@ -2,6 +2,7 @@ import {expect, test} from '@jest/globals';
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {parse} from 'yaml';
+import {loadConfig} from '../config.ts';
 import {operatorValuesPage} from './operator-values.ts';
 
 const CHART = join(import.meta.dirname, '../../../charts/pisync');
@@ -17,6 +18,18 @@ const paths = (value: unknown, path: string, properties: (node: object) => objec
 
 const fieldOf = (node: object, name: string): object | undefined =>
   Object.entries(node).find(([key]) => key === name)?.[1] as object | undefined;
+
+test('the images of a release are the same wherever they are named', async () => {
+  const {images} = parse(await readFile(join(CHART, 'values.yaml'), 'utf8')) as {readonly images: object};
+  const built = await readFile(join(CHART, '../../scripts/images/main.ts'), 'utf8');
+  const {
+    postgresImage: postgres,
+    rabbitmqImage: rabbitmq,
+    redisImage: redis,
+  } = loadConfig({PISYNC_IMAGE_SERVICE: 'pisync:1'});
+  expect(images).toMatchObject({postgres, rabbitmq, redis});
+  for (const image of [postgres, rabbitmq, redis]) expect(built).toContain(`'${image}'`);
+});
 
 test('every value of the operator chart has a default, a schema and an explanation', async () => {
   const schema: unknown = JSON.parse(await readFile(join(CHART, 'values.schema.json'), 'utf8'));
