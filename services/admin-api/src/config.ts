@@ -1,3 +1,4 @@
+import {CONNECTIONS} from '@pisync/contract/connections';
 import {PORTS} from '@pisync/contract/ports';
 import {brokerVariables} from '@pisync/core/config/broker';
 import {defineConfig, variable} from '@pisync/core/config/config';
@@ -38,8 +39,8 @@ export const adminApiConfig = defineConfig({
     ),
     poolSize: variable(
       'PISYNC_POOL_SIZE',
-      'Connections to each shard for what people look at.',
-      integer(1, 100).default(8),
+      'Connections to each shard for what people look at. The operator gives shards room for the default.',
+      integer(1, 100).default(CONNECTIONS.adminApi.dashboard),
     ),
   },
 });

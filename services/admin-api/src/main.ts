@@ -1,3 +1,4 @@
+import {CONNECTIONS} from '@pisync/contract/connections';
 import {randomUUID} from 'node:crypto';
 import {performance} from 'node:perf_hooks';
 import {SECRET_KEYS} from '@pisync/contract/files';
@@ -59,7 +60,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   await secrets.read('signing', SECRET_KEYS.signing.key);
 
   const topology = await followTopology(service);
-  const shards = await connectShards(service, topology, {ingest: 2, dashboard: config.poolSize, job: 1});
+  const shards = await connectShards(service, topology, {...CONNECTIONS.adminApi, dashboard: config.poolSize});
   const cache = await connectCache(service, topology, () => performance.now());
   const connection = await connectBroker(service, topology, {purpose: 'sync requests', random: Math.random});
   const names = brokerNames(config.brokerPrefix);

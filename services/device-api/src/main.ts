@@ -1,3 +1,4 @@
+import {CONNECTIONS} from '@pisync/contract/connections';
 import {randomUUID} from 'node:crypto';
 import {performance} from 'node:perf_hooks';
 import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
@@ -10,9 +11,6 @@ import {openSecrets} from '@pisync/core/secrets/secrets';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
 import {deviceApiConfig} from './config.ts';
 import {startDeviceApi} from './service.ts';
-
-/** Connections per shard: credentials and positions that no cache knows, enrolments, last-seen times. */
-const POOL_SIZES = {ingest: 8, dashboard: 1, job: 1} as const;
 
 /** Serves devices until the process is told to stop. Does not throw: what fails ends the process with a code. */
 export const main = (argv: readonly string[]): Promise<void> =>
@@ -29,7 +27,7 @@ const serve = async (service: Service<ConfigOf<typeof deviceApiConfig>>): Promis
   const {config, log, registry, tracer, lag, readiness, life} = service;
   const now = (): number => performance.now();
   const topology = await followTopology(service);
-  const shards = await connectShards(service, topology, POOL_SIZES);
+  const shards = await connectShards(service, topology, CONNECTIONS.deviceApi);
   const cache = await connectCache(service, topology, now);
   const connection = await connectBroker(service, topology, {purpose: 'batches', random: Math.random});
   const names = brokerNames(config.brokerPrefix);

@@ -1,3 +1,4 @@
+import {CONNECTIONS} from '@pisync/contract/connections';
 import {FACTS_KEY, SLOT_MAP_KEY} from '@pisync/contract/facts';
 import {performance} from 'node:perf_hooks';
 import {assertProbeQueue} from '@pisync/core/broker/broker-topology';
@@ -33,7 +34,7 @@ export const main = (argv: readonly string[]): Promise<void> =>
 const keep = async (service: Keeper): Promise<'serving'> => {
   const {log, registry, life, readiness} = service;
   const topology = await followTopology(service);
-  const shards = await connectShards(service, topology, {ingest: 2, dashboard: 1, job: 4});
+  const shards = await connectShards(service, topology, CONNECTIONS.keeper);
   const acting = new Gauge({
     name: 'pisync_keeper_acting',
     help: '1 while this keeper acts for the region, 0 while it stands by',

@@ -1,3 +1,4 @@
+import {CONNECTIONS} from '@pisync/contract/connections';
 import {randomUUID} from 'node:crypto';
 import {performance} from 'node:perf_hooks';
 import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
@@ -17,9 +18,7 @@ export const main = (argv: readonly string[]): Promise<void> =>
 const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'serving'> => {
   const {config, log, registry, tracer, life, readiness} = service;
   const topology = await followTopology(service);
-  // One more each for parked batches, for sync requests and for the slot map.
-  const sizes = {ingest: config.concurrency + 3, dashboard: 1, job: 2};
-  const shards = await connectShards(service, topology, sizes);
+  const shards = await connectShards(service, topology, CONNECTIONS.worker(config.concurrency));
   const cache = await connectCache(service, topology, () => performance.now());
   // The broker blocks whole connections that publish when it is full; batches must still be taken out of it then.
   const publishing = await connectBroker(service, topology, {purpose: 'retries', random: Math.random});

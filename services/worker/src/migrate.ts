@@ -1,3 +1,4 @@
+import {MIGRATION_CONTROL_CONNECTIONS} from '@pisync/contract/connections';
 import {SECRET_KEYS, shardSecretFolder} from '@pisync/contract/files';
 import {type Topology} from '@pisync/contract/topology';
 import {AppError, describeError} from '@pisync/core/errors/app-error';
@@ -102,7 +103,7 @@ const poolOf = (target: MigrationTarget): pg.Pool => {
   const pool = new pg.Pool({
     ...target,
     ...MIGRATION_CONNECTION,
-    max: 2,
+    max: MIGRATION_CONTROL_CONNECTIONS,
     application_name: 'migrate',
     types: PG_TYPES,
   });

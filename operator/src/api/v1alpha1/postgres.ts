@@ -28,7 +28,7 @@ export const postgres = z
       .default({})
       .meta({maxProperties: 64})
       .describe(
-        'Settings for postgresql.conf, e.g. `{work_mem: 16MB}`. A change restarts the shards one after the other. Refused are names that PostgreSQL 15 to 18 do not have, values of the wrong type, and settings that the region depends on. What the server itself does not take (a number out of its range) keeps the first shard from starting, and the others as they are.',
+        'Settings for postgresql.conf, e.g. `{work_mem: 16MB}`. A change restarts the shards one after the other. Refused are names that PostgreSQL 15 to 18 do not have, values of the wrong type, and settings that the region depends on. `max_connections` is set by the operator: what the services open at most, rounded up to 300, 600, 1200 and so on; each connection that is open takes 5 to 10 MiB of the memory of a shard, so many of them need a higher limit in `resources`. One of your own is refused when it is too small for the region. What the server itself does not take (a number out of its range) keeps the first shard from starting, and the others as they are.',
       ),
     podTemplate: podTemplate('the shards'),
   })

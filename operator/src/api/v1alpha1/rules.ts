@@ -1,3 +1,4 @@
+import {connectionRule} from './connections.ts';
 import {MAX_NAME_LENGTH} from './group.ts';
 import {
   childAnnotationRules,
@@ -116,6 +117,7 @@ export const RULES: readonly Rule[] = [
   },
   ...storageRules('spec.postgres.storage', (spec) => spec.postgres.storage),
   ...parameterRules,
+  connectionRule,
   onChange({
     at: 'spec.rabbitmq.partitions',
     field: '',

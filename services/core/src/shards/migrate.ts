@@ -1,3 +1,4 @@
+import {MIGRATION_CONNECTIONS} from '@pisync/contract/connections';
 import knexModule from 'knex';
 import pg from 'pg';
 import {CONTROL_TABLES, SHARD_TABLES} from './migrations/0001-first.ts';
@@ -55,7 +56,8 @@ export const migrateShard = async (target: MigrationTarget, shardId: number): Pr
     const db = knexModule.knex({
       client: 'pg',
       connection,
-      pool: {min: 0, max: 2},
+      // Beside the guard.
+      pool: {min: 0, max: MIGRATION_CONNECTIONS - 1},
       migrations: {
         tableName: TABLE,
         migrationSource: {

@@ -17,6 +17,21 @@ export const BAD_PARAMETERS: readonly BadSpec[] = [
     path: 'spec.postgres.parameters',
   })),
   {
+    what: 'fewer connections than the services open',
+    spec: {region, postgres: {parameters: {max_connections: '300'}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
+    what: 'fewer connections than more workers open',
+    spec: {region, workers: {autoscaling: {maxReplicas: 64}}, postgres: {parameters: {max_connections: '600'}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
+    what: 'connections in another notation',
+    spec: {region, postgres: {parameters: {max_connections: '9e2'}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
     what: 'a setting that does not exist',
     spec: {region, postgres: {parameters: {worrk_mem: '8MB'}}},
     path: 'spec.postgres.parameters',

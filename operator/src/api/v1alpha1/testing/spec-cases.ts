@@ -37,6 +37,16 @@ export const GOOD_SPECS: readonly GoodSpec[] = [
     },
   ],
   ['images of another registry', {region, images: {registry: 'mirror.example.com:5000/proxy'}}],
+  ['enough connections', {region, postgres: {parameters: {max_connections: '600'}}}],
+  [
+    'connections for few pods',
+    {
+      region,
+      deviceApi: {autoscaling: {enabled: false}},
+      workers: {concurrency: 2, autoscaling: {enabled: false}},
+      postgres: {parameters: {max_connections: '200'}},
+    },
+  ],
   ['minReplicas below replicas', {region, workers: {replicas: 4, autoscaling: {minReplicas: 1}}}],
   ['many replicas without autoscaling', {region, workers: {replicas: 40, autoscaling: {enabled: false}}}],
   [

@@ -5,6 +5,7 @@ import {type RegionContext} from '../../context.ts';
 import {KINDS} from '../../kinds.ts';
 import {metadataOf} from '../../labels.ts';
 import {DATABASE, USER} from '../../names.ts';
+import {maxConnections} from './max-connections.ts';
 import {readyScript, type ShardPaths, startScript, stopScript} from './scripts.ts';
 
 /** Where things are in the pod. The image only brings programs; every path here is a volume. */
@@ -23,7 +24,14 @@ const MIB = 1024 ** 2;
 /** Values in postgresql.conf are quoted. Between quotes a backslash begins an escape (`\n`, `\101`), so it is doubled as a quote is. */
 const line = ([name, value]: readonly [string, string]): string => `${name} = '${value.replaceAll(/['\\]/g, '$&$&')}'`;
 
-const serverConf = ({spec}: RegionContext): string => {
+/** A writer locks up to 1024 slots in one transaction: room for 75 such writers at once. */
+const LOCKS = 76_800;
+/** PostgreSQL's default. */
+const LEAST_LOCKS_PER_TRANSACTION = 64;
+
+const serverConf = (context: RegionContext): string => {
+  const {spec} = context;
+  const connections = Number(spec.postgres.parameters['max_connections'] ?? maxConnections(context));
   const memoryMiB = Math.floor(quantityBytes(spec.postgres.resources.limits.memory) / MIB);
   const defaults = {
     listen_addresses: '*',
@@ -33,10 +41,9 @@ const serverConf = ({spec}: RegionContext): string => {
     // PostgreSQL's own advice: a quarter of the memory; the rest is the page cache's and the connections'.
     shared_buffers: `${Math.max(32, Math.floor(memoryMiB / 4))}MB`,
     effective_cache_size: `${Math.max(64, Math.floor((memoryMiB * 3) / 4))}MB`,
-    // 10 device-api + 6 admin-api + 16 workers with about 8 connections each, and room for migrations and people.
-    max_connections: '300',
-    // A writer locks up to 1024 slots in one transaction. 300 connections x 256 = 76,800 locks: 75 such writers at once.
-    max_locks_per_transaction: '256',
+    max_connections: String(connections),
+    // Shared by all connections. The server keeps memory for them, so they do not grow with the connections.
+    max_locks_per_transaction: String(Math.max(LEAST_LOCKS_PER_TRANSACTION, Math.ceil(LOCKS / connections))),
     wal_level: 'replica',
     fsync: 'on',
     full_page_writes: 'on',

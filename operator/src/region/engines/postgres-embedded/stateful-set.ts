@@ -10,6 +10,7 @@ import {headlessService, service} from '../../manifests/service.ts';
 import {withRevision} from '../engine.ts';
 import {claims} from '../volume-claims.ts';
 import {PATHS, postgresConfigMap} from './config.ts';
+import {maxConnections} from './max-connections.ts';
 
 /** The user that runs the server in the official image. */
 const POSTGRES_UID = 999;
@@ -89,6 +90,7 @@ export const shardStatefulSet = (context: RegionContext, id: number): Desired =>
     image: spec.images.postgres,
     resources,
     parameters,
+    connections: maxConnections(context),
   });
   return withRevision(desired, {spec: origin, steady: {live}});
 };
