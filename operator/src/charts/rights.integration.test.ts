@@ -163,12 +163,17 @@ test('may delete no data and no region', async () => {
   const granted = (verbs: readonly string[]) =>
     rules.filter((rule) => rule.verbs.some((verb) => verbs.includes(verb))).flatMap(({resources}) => resources);
   expect(granted(['delete']).toSorted()).toEqual([
+    'configmaps',
+    'deployments',
     'horizontalpodautoscalers',
     'httproutes',
     'ingresses',
     'jobs',
     'networkpolicies',
     'poddisruptionbudgets',
+    'rolebindings',
+    'roles',
+    'serviceaccounts',
     'services',
     'statefulsets',
   ]);

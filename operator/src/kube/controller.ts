@@ -115,6 +115,8 @@ export interface RandomText {
 export interface Surplus {
   readonly ref: ObjectRef;
   readonly propagation?: DeletePrecondition['propagation'];
+  /** What takes its place: it stays as long as that could not be written. */
+  readonly replacedBy?: Key;
 }
 
 /** Part of a plan that succeeds or fails on its own: a failing route never stops a database's repair. */
@@ -129,6 +131,8 @@ export interface ComponentPlan {
 export interface Plan<Status> {
   /** Run independently of each other. */
   readonly components: readonly ComponentPlan[];
+  /** Deleted when all components have come to their end, because they make what takes its place. Its outcomes are those of a component `surplus`. */
+  readonly surplus?: readonly Surplus[];
   /** What becomes of the finalizer before the first write: `release` once nothing is left to be done before the object may go. Absent: not touched. */
   readonly finalizer?: 'keep' | 'release';
   /** Pure; called once, after the writes. */

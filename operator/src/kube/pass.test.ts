@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {systemClock} from './clock.ts';
-import {type ComponentPlan, type Desired, type Outcome} from './controller.ts';
+import {type ComponentPlan, type Desired, type Outcome, type Surplus} from './controller.ts';
 import {ApiError, ApplyRefused, NotLeader} from './errors.ts';
 import {keyOf, type KubeObject} from './object.ts';
 import {runPass, type PassCluster, type PassResult} from './pass.ts';
@@ -32,6 +32,7 @@ const pass = async (
   components: readonly ComponentPlan[],
   status?: {readonly message: string},
   finalizer?: 'keep' | 'release',
+  surplus: readonly Surplus[] = [],
 ): Promise<{readonly result: PassResult; readonly outcome: Outcome | undefined}> => {
   let outcome: Outcome | undefined;
   const result = await runPass(
@@ -50,6 +51,7 @@ const pass = async (
         plan: () => ({
           components,
           ...(finalizer === undefined ? {} : {finalizer}),
+          surplus,
           conclude: (ended) => {
             outcome = ended;
             return {status, events: [], next: {kind: 'on-change'}};
@@ -117,6 +119,33 @@ describe('a pass', () => {
     };
     await expect(pass(cluster, [component('one', 'a')], {message: 'a'}, 'release')).rejects.toThrow('503');
     expect(finalizers).toEqual([['example.org/cleanup', false]]);
+  });
+
+  test('deletes what is replaced when everything else has ended, and only if its successor is there', async () => {
+    const order: string[] = [];
+    const {promise: released, resolve: release} = Promise.withResolvers<'created'>();
+    const cluster: PassCluster = {
+      ...clusterOf(async (name) => {
+        if (name === 'full') throw new ApplyRefused('refused', keyOf(shelf(name).manifest), 'quota');
+        const end = await released;
+        order.push(name);
+        return end;
+      }),
+      delete: ({name}) => {
+        order.push(`${name} deleted`);
+        return Promise.resolve('deleted');
+      },
+    };
+    const old = (name: string, by: string): Surplus => ({
+      ref: {apiVersion: 'v1', kind: 'ConfigMap', namespace: 'default', name, uid: name},
+      replacedBy: keyOf(shelf(by).manifest),
+    });
+    const surplus = [old('kept', 'full'), old('old', 'new')];
+    const ended = pass(cluster, [component('one', 'full'), component('two', 'new')], undefined, undefined, surplus);
+    setImmediate(release, 'created');
+    const {outcome} = await ended;
+    expect(order).toEqual(['new', 'old deleted']);
+    expect(outcome?.get('surplus')).toMatchObject([{kind: 'deleted', key: {name: 'old'}}]);
   });
 
   test('that may not write any more ends only when every component has stopped', async () => {

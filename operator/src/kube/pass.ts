@@ -7,10 +7,11 @@ import {
   type Next,
   type ObjectOutcome,
   type Outcome,
+  type Surplus,
 } from './controller.ts';
 import {ApiError, ApplyRefused, messageOf, NotLeader} from './errors.ts';
 import {type EventRecorder} from './event-recorder.ts';
-import {describeKey, keyOf, refOf, type Key, type KubeObject, type ObjectRef} from './object.ts';
+import {describeKey, keyOf, keyText, refOf, type Key, type KubeObject, type ObjectRef} from './object.ts';
 import {refusalOf} from './refusal.ts';
 
 /** What a pass does to the cluster: what a controller may, and the finalizer of the resource itself. */
@@ -56,7 +57,9 @@ export const runPass = async <R, Observed, Status>(
   if (current === undefined) return {kind: 'quiet', next: {kind: 'on-change'}, retryAfterMs: 0, problems: []};
   const owner = refOf(current);
   const writing: Writing = {cluster, owner, deadline, signal, retryAfterMs: 0, againMs: Infinity};
-  const outcome: Outcome = await runComponents(plan.components, writing);
+  const written = await runComponents(plan.components, writing);
+  const surplus = replaced(plan.surplus, written);
+  const outcome = surplus.length === 0 ? written : new Map([...written, [SURPLUS, await prune(surplus, writing)]]);
   const conclusion = plan.conclude(outcome);
   const unsaid = await writeStatus(current, conclusion.status, options, signal);
   if (conclusion.status !== undefined) options.onStatus?.(current, conclusion.status);
@@ -120,6 +123,9 @@ const sooner = (next: Next, againMs: number): Next =>
 
 const record = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
+/** Name of the outcomes of what is deleted at the end. */
+const SURPLUS = 'surplus';
+
 interface Writing {
   readonly cluster: PassCluster;
   readonly owner: ObjectRef;
@@ -158,16 +164,29 @@ const runComponent = async (component: ComponentPlan, writing: Writing): Promise
       }),
     );
   }
-  for (const {ref, propagation = 'Background'} of component.prune ?? []) {
+  return [...results, ...(await prune(component.prune, writing))];
+};
+
+const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promise<readonly ObjectOutcome[]> => {
+  const results: ObjectOutcome[] = [];
+  for (const {ref, propagation = 'Background'} of surplus) {
     const {uid, ...key} = ref;
     results.push(
       await settle(key, writing, async () => {
-        const kind = await cluster.delete(key, {uid, propagation}, deadline);
+        const kind = await writing.cluster.delete(key, {uid, propagation}, writing.deadline);
         return {kind, key, repaired: false};
       }),
     );
   }
   return results;
+};
+
+/** Without that in whose place something should be that could not be written. */
+const replaced = (surplus: readonly Surplus[] = [], outcome: Outcome): readonly Surplus[] => {
+  const failed = new Set(
+    [...outcome.values()].flat().flatMap((item) => ('message' in item ? [keyText(item.key)] : [])),
+  );
+  return surplus.filter(({replacedBy}) => replacedBy === undefined || !failed.has(keyText(replacedBy)));
 };
 
 /** Turns an error into an outcome, except those that end the whole pass. */

@@ -32,23 +32,18 @@ export const joining = ({admitted}: RegionContext, progress: Progress): readonly
         id < admitted ? [] : [{id, reason: `joins when ${obstacle(progress, id) ?? 'that is written down'}`}],
       );
 
-/** What is left of a growth that was taken back. Claims follow the policy of their StatefulSet; the Secret stays with the region, and opens what is retained. */
+/**
+ * StatefulSets that are left of a growth that was taken back; what else there is of it goes as surplus. Claims follow the policy of their StatefulSet; the
+ * Secret stays with the region, and opens what is retained.
+ */
 export const undone = (
   {children, names, spec, admitted}: RegionContext,
   {object}: Pick<Region, 'object'>,
 ): readonly Surplus[] => {
   const first = Math.max(spec.postgres.shards, admitted);
-  return Array.from({length: MAX_SHARDS - first}, (_, index) => first + index).flatMap((id) =>
-    [
-      children.find(KINDS.statefulSet, names.shard(id)),
-      children.find(KINDS.service, names.shardReadWrite(id)),
-      children.find(KINDS.service, names.shard(id)),
-    ].flatMap((found) =>
-      found !== undefined &&
-      found.metadata.deletionTimestamp === undefined &&
-      controllerOf(found)?.uid === object.metadata.uid
-        ? [{ref: refOf(found)}]
-        : [],
-    ),
-  );
+  return Array.from({length: MAX_SHARDS - first}, (_, index) => first + index).flatMap((id) => {
+    const found = children.find(KINDS.statefulSet, names.shard(id));
+    if (found === undefined || found.metadata.deletionTimestamp !== undefined) return [];
+    return controllerOf(found)?.uid === object.metadata.uid ? [{ref: refOf(found)}] : [];
+  });
 };

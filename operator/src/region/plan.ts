@@ -1,19 +1,17 @@
 import {judge} from '../api/v1alpha1/guard.ts';
 import {type RegionStatus} from '../api/v1alpha1/status.ts';
-import {type ComponentPlan, type Conclusion, type Outcome, type Plan, type Surplus} from '../kube/controller.ts';
-import {controllerOf, keyText, keyOf, type KubeObject, refOf} from '../kube/object.ts';
+import {type ComponentPlan, type Conclusion, type Outcome, type Plan} from '../kube/controller.ts';
 import {memoryOf} from './accepted.ts';
 import {undone} from './admission.ts';
 import {type RegionContext, contextOf, type Release} from './context.ts';
 import {judgeEntrance} from './entrance.ts';
 import {factsExpireInMs, judgeFacts} from './facts.ts';
-import {type Wanted} from './holds.ts';
-import {KINDS} from './kinds.ts';
 import {type Observed} from './observe.ts';
 import * as parts from './parts.ts';
 import {progressOf} from './progress.ts';
 import {perishable, preserved} from './retention.ts';
 import {concludeDeleting, concludeForgotten, concludeInvalid, concludePass, concludeSuspended} from './status.ts';
+import {surplusOf} from './surplus.ts';
 
 /** A region is made of these, in this order. To add something to regions, add a part. */
 const PARTS: readonly parts.Part[] = [
@@ -29,13 +27,6 @@ const PARTS: readonly parts.Part[] = [
   parts.adminApi,
   parts.routes,
 ];
-
-/** Kinds of which a region has more or fewer as its spec changes. Nothing that holds data is among them. */
-const PRUNED_KINDS: ReadonlySet<string> = new Set(
-  [KINDS.autoscaler, KINDS.disruptionBudget, KINDS.networkPolicy, KINDS.ingress, KINDS.httpRoute, KINDS.job].map(
-    ({kind}) => kind,
-  ),
-);
 
 /** From what is seen to what should be written. Pure: the same observation at the same time gives the same plan. */
 export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> => {
@@ -64,29 +55,17 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   const told = judgeFacts(region.name, children, factsAgeMs);
   const entrance = judgeEntrance(observed.entrance, context, now);
   const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, entrance})}));
-  const components: readonly ComponentPlan[] = [
-    ...built.map(({name, wanted, surplus}) => ({
-      name,
-      desired: wanted.flatMap(({desired, hold, meanwhile}) => (hold === undefined ? desired : (meanwhile ?? []))),
-      ...(surplus === undefined ? {} : {prune: surplus}),
-    })),
-    {
-      name: 'surplus',
-      desired: [],
-      prune: [
-        ...surplusOf(
-          observed,
-          context,
-          built.flatMap(({wanted}) => wanted),
-        ),
-        ...undone(context, region),
-      ],
-    },
-  ];
+  const components: readonly ComponentPlan[] = built.map(({name, wanted, surplus}) => ({
+    name,
+    desired: wanted.flatMap(({desired, hold, meanwhile}) => (hold === undefined ? desired : (meanwhile ?? []))),
+    ...(surplus === undefined ? {} : {prune: surplus}),
+  }));
+  const wanted = built.flatMap((part) => part.wanted.map(({desired}) => desired));
   const lookAgainMs = [...built.flatMap((part) => part.lookAgainMs ?? []), ...factsExpireInMs(told, factsAgeMs)];
   return {
     components,
     finalizer,
+    surplus: [...undone(context, region), ...surplusOf(observed, context, wanted)],
     conclude: (outcome) =>
       concludePass({
         region,
@@ -103,27 +82,4 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
         next: lookAgainMs.length === 0 ? {kind: 'on-change'} : {kind: 'after', delayMs: Math.min(...lookAgainMs)},
       }),
   };
-};
-
-/** What we own and no longer want; also what an earlier region of this name has left (`kubectl delete --cascade=orphan`), as far as it bears one of our names. */
-const surplusOf = (
-  {region, children}: Observed,
-  {namespace, names}: RegionContext,
-  wanted: readonly Wanted[],
-): readonly Surplus[] => {
-  const keep = new Set(wanted.map(({desired}) => keyText({...keyOf(desired.manifest), namespace})));
-  const ours = new Set(Object.values(names).filter((name) => typeof name === 'string'));
-  const isOurs = (object: KubeObject): boolean => {
-    const controller = controllerOf(object);
-    return controller === undefined ? ours.has(object.metadata.name) : controller.uid === region.object.metadata.uid;
-  };
-  return children.all
-    .filter(
-      (object) =>
-        PRUNED_KINDS.has(object.kind) &&
-        isOurs(object) &&
-        object.metadata.deletionTimestamp === undefined &&
-        !keep.has(keyText(keyOf(object))),
-    )
-    .map((object) => ({ref: refOf(object)}));
 };

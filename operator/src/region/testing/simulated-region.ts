@@ -1,6 +1,6 @@
 import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
 import {type RegionStatus} from '../../api/v1alpha1/status.ts';
-import {type Desired, type EventDraft, type Next, type Outcome, type ObjectOutcome} from '../../kube/controller.ts';
+import {type Desired, type EventDraft, type Next, type ObjectOutcome, type Surplus} from '../../kube/controller.ts';
 import {keyOf, keyText, type KubeObject, type Manifest} from '../../kube/object.ts';
 import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
@@ -89,23 +89,21 @@ export class SimulatedRegion {
     };
     const plan = planRegion(observed, this.now, this.release);
     this.finalizer = plan.finalizer;
-    const written: string[] = [];
-    const outcome: Outcome = new Map(
+    const outcome = new Map<string, readonly ObjectOutcome[]>(
       plan.components.map(({name, desired, prune}) => {
         const applied = desired.map((item) => this.#apply(item));
-        const pruned = (prune ?? []).map(({ref}): ObjectOutcome => {
-          this.objects.delete(keyText(ref));
-          return {kind: 'deleted', key: ref, repaired: false};
-        });
-        const outcomes = [...applied, ...pruned];
-        written.push(
-          ...outcomes
-            .filter(({kind}) => ['created', 'configured', 'deleted'].includes(kind))
-            .map(({key}) => `${key.kind}/${key.name}`),
-        );
-        return [name, outcomes] as const;
+        return [name, [...applied, ...this.#prune(prune)]] as const;
       }),
     );
+    const failed = [...outcome.values()].flat().flatMap((item) => ('message' in item ? [keyText(item.key)] : []));
+    const surplus = plan.surplus?.filter(
+      ({replacedBy}) => replacedBy === undefined || !failed.includes(keyText(replacedBy)),
+    );
+    outcome.set('surplus', this.#prune(surplus));
+    const written = [...outcome.values()]
+      .flat()
+      .filter(({kind}) => ['created', 'configured', 'deleted'].includes(kind))
+      .map(({key}) => `${key.kind}/${key.name}`);
     const {status, events, next} = plan.conclude(outcome);
     this.next = next;
     if (status !== undefined) {
@@ -172,6 +170,13 @@ export class SimulatedRegion {
     return this.facts !== undefined && object.kind === 'ConfigMap' && object.metadata.name === 'eu-facts'
       ? {...object, data: {[FACTS_KEY]: JSON.stringify(this.facts)}}
       : object;
+  }
+
+  #prune(surplus: readonly Surplus[] = []): readonly ObjectOutcome[] {
+    return surplus.map(({ref}): ObjectOutcome => {
+      this.objects.delete(keyText(ref));
+      return {kind: 'deleted', key: ref, repaired: false};
+    });
   }
 
   #apply(desired: Desired): ObjectOutcome {
