@@ -6,6 +6,11 @@ import {KINDS} from './kinds.ts';
 export class Children {
   readonly all: readonly KubeObject[];
   readonly #byName: ReadonlyMap<string, KubeObject>;
+  /** By kind and label, then by its value; made when it is asked for. */
+  readonly #byLabel = new Map<string, ReadonlyMap<string | undefined, readonly KubeObject[]>>();
+  readonly #workload = remembered(workload);
+  readonly #job = remembered(job);
+  readonly #volumeClaim = remembered(volumeClaim);
 
   constructor(objects: readonly KubeObject[]) {
     this.all = objects;
@@ -14,16 +19,28 @@ export class Children {
     );
   }
 
+  labelled({kind}: Kind, label: string, value: string): readonly KubeObject[] {
+    const index = `${kind}/${label}`;
+    const known = this.#byLabel.get(index);
+    if (known !== undefined) return known.get(value) ?? [];
+    const found = Map.groupBy(
+      this.all.filter((object) => object.kind === kind),
+      ({metadata}) => metadata.labels?.[label],
+    );
+    this.#byLabel.set(index, found);
+    return found.get(value) ?? [];
+  }
+
   find(kind: Kind, name: string): KubeObject | undefined {
     return this.#byName.get(`${kind.apiVersion}/${kind.kind}/${name}`);
   }
 
   workload(kind: Kind, name: string): Workload | undefined {
-    return parsed(workload, this.find(kind, name));
+    return this.#workload(this.find(kind, name));
   }
 
   job(name: string): Job | undefined {
-    return parsed(job, this.find(KINDS.job, name));
+    return this.#job(this.find(KINDS.job, name));
   }
 
   /** The decoded values of a Secret. */
@@ -40,7 +57,7 @@ export class Children {
   }
 
   volume(name: string): Volume | undefined {
-    const claim = parsed(volumeClaim, this.find(KINDS.volumeClaim, name));
+    const claim = this.#volumeClaim(this.find(KINDS.volumeClaim, name));
     return (
       claim && {
         uid: claim.metadata.uid,
@@ -56,6 +73,15 @@ export class Children {
 /** An object of an unexpected shape counts as absent: whoever asks then waits instead of deciding on nonsense. */
 const parsed = <T>(schema: z.ZodType<T>, object: KubeObject | undefined): T | undefined =>
   object === undefined ? undefined : schema.safeParse(object).data;
+
+/** A plan asks for the same object many times. */
+const remembered = <T>(schema: z.ZodType<T>): ((object: KubeObject | undefined) => T | undefined) => {
+  const known = new Map<KubeObject | undefined, T | undefined>();
+  return (object) => {
+    if (!known.has(object)) known.set(object, parsed(schema, object));
+    return known.get(object);
+  };
+};
 
 const count = z.int().default(0);
 const annotations = z.record(z.string(), z.string()).default({});

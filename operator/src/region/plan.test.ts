@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {stringify} from 'yaml';
 import {type KubeObject} from '../kube/object.ts';
 import {known} from './reading.ts';
-import {SimulatedRegion, UID} from './testing/simulated-region.ts';
+import {SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
 
 const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
@@ -262,41 +262,6 @@ describe('while a region runs', () => {
     expectLaws(region);
   });
 
-  test('an HTTPRoute serves until the Ingress in its place is written', () => {
-    const region = new SimulatedRegion({...MINIMAL, ingress: {...MINIMAL.ingress, gatewayRef: {name: 'g'}}}).bringUp();
-    region.failures.set('Ingress/eu-device-api', 'refused');
-    region.change({ingress: MINIMAL.ingress});
-    region.settle();
-    expect([region.names('HTTPRoute'), region.names('Ingress')]).toEqual([['eu-device-api'], ['eu-admin-api']]);
-    region.failures.clear();
-    region.settle();
-    expect(region.names('HTTPRoute')).toEqual([]);
-  });
-
-  test('nothing of it outlives its being wanted, whatever its kind, but what holds data or opens it', () => {
-    const region = new SimulatedRegion(MINIMAL).bringUp();
-    const put = (kind: string, name: string, owner: {uid: string} | undefined): void => {
-      const like = [...region.objects.values()].find((object) => object.kind === kind);
-      if (like === undefined) throw new Error(`no ${kind}`);
-      const {ownerReferences, ...metadata} = like.metadata;
-      const owners = owner && [{apiVersion: 'v1', kind: 'PiSyncRegion', name: 'eu', controller: true, ...owner}];
-      const copy = {...like, metadata: {...metadata, name, ...(owners ? {ownerReferences: owners} : {})}};
-      region.objects.set(`${like.apiVersion}/${kind}/sync/${name}`, copy);
-      expect(ownerReferences === undefined).toBe(kind === 'Secret');
-    };
-    const kinds = ['ConfigMap', 'Service', 'ServiceAccount', 'Deployment', 'Role', 'RoleBinding', 'NetworkPolicy'];
-    for (const kind of [...kinds, 'Secret', 'StatefulSet']) {
-      put(kind, 'eu-of-a-former-release', {uid: UID});
-      put(kind, 'eu-of-a-person', undefined);
-      put(kind, 'eu-of-another', {uid: 'other'});
-    }
-    region.settle();
-    const left = [...region.objects.values()].filter(({metadata}) => metadata.name === 'eu-of-a-former-release');
-    expect(left.map(({kind}) => kind)).toEqual(['Secret', 'StatefulSet']);
-    const others = [...region.objects.values()].filter(({metadata}) => /-of-a(-person|nother)$/.test(metadata.name));
-    expect(others).toHaveLength(18);
-  });
-
   test('a Gateway that refuses a route keeps the region from being ready', () => {
     const region = new SimulatedRegion({...MINIMAL, ingress: {...MINIMAL.ingress, gatewayRef: {name: 'g'}}}).bringUp();
     for (const name of region.names('HTTPRoute')) region.set('HTTPRoute', name, answerOf('g', 'False'));
@@ -354,45 +319,6 @@ describe('while a region runs', () => {
     expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason});
     expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).toContain('"debug"');
     expectLaws(region);
-  });
-});
-
-describe('what a region works without', () => {
-  test.each([
-    ['a disruption budget that is refused', 'PodDisruptionBudget/eu-worker', 'refused'],
-    ['a disruption budget of somebody else', 'PodDisruptionBudget/eu-worker', 'conflict'],
-    ['an autoscaler that cannot be written', 'HorizontalPodAutoscaler/eu-worker', 'failed'],
-  ] as const)('%s does not keep it from being ready, and is told once', (_what, object, failure) => {
-    const region = new SimulatedRegion(MINIMAL);
-    region.failures.set(object, failure);
-    region.bringUp().pass();
-    const [kind, name] = object.split('/');
-    const said = {component: `${kind} ${name}`, reason: `${kind} ${name}: ${failure}`};
-    expect(region.status).toMatchObject({phase: 'Ready', pendingChanges: [said]});
-    expect(region.find('Deployment', 'eu-worker')).toMatchObject({spec: {replicas: 2}});
-    expect(region.events.filter(({note}) => note === said.reason)).toHaveLength(1);
-    region.failures.clear();
-    region.settle();
-    expect(region.status.pendingChanges).toBeUndefined();
-    expectLaws(region);
-  });
-
-  test('an autoscaler that is refused is what AutoscalingActive says', () => {
-    const region = new SimulatedRegion(MINIMAL).bringUp();
-    region.failures.set('HorizontalPodAutoscaler/eu-worker', 'refused');
-    region.pass();
-    expect(condition(region, 'AutoscalingActive')).toMatchObject({
-      status: 'False',
-      reason: 'Refused',
-      message: 'HorizontalPodAutoscaler eu-worker: refused',
-    });
-  });
-
-  test('is no policy that keeps others out', () => {
-    const region = new SimulatedRegion(MINIMAL).bringUp();
-    region.failures.set('NetworkPolicy/eu-postgres', 'refused');
-    region.pass();
-    expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'Refused'});
   });
 });
 

@@ -3,7 +3,7 @@ import {type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type ComponentPlan, type Conclusion, type Outcome, type Plan} from '../kube/controller.ts';
 import {memoryOf} from './accepted.ts';
 import {undone} from './admission.ts';
-import {type RegionContext, contextOf, type Release} from './context.ts';
+import {contextOf, type Release} from './context.ts';
 import {judgeEntrance} from './entrance.ts';
 import {factsExpireInMs, judgeFacts} from './facts.ts';
 import {type Observed} from './observe.ts';

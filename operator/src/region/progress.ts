@@ -162,7 +162,8 @@ const migrationProgress = (context: RegionContext, shardId: number, configured: 
 
 export const progressOf = (context: RegionContext): Progress => {
   const {children, names, spec} = context;
-  const hasPostgres = isInForce(context, postgresConfigMap(context));
+  const postgres = postgresConfigMap(context);
+  const hasPostgres = isInForce(context, postgres);
   const hasTopology = isInForce(context, topologyConfigMap(context));
   const tier = (desired: Desired, of: StatelessTier): WorkloadProgress =>
     deploymentProgress(context, desired, hasTopology, floorOf(of));
@@ -173,7 +174,9 @@ export const progressOf = (context: RegionContext): Progress => {
         (name) => children.configMap(name) !== undefined,
       ),
     needed: neededShards(context),
-    shards: shardIds(context).map((id) => statefulProgress(context, shardStatefulSet(context, id), hasPostgres)),
+    shards: shardIds(context).map((id) =>
+      statefulProgress(context, shardStatefulSet(context, id, postgres), hasPostgres),
+    ),
     broker: statefulProgress(context, rabbitmqStatefulSet(context), isInForce(context, rabbitmqConfigMap(context))),
     cache: deploymentProgress(context, redisDeployment(context), isInForce(context, redisConfigMap(context)), 1),
     migrations: shardIds(context).map((id) => migrationProgress(context, id, hasTopology)),

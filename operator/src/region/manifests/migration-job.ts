@@ -10,13 +10,9 @@ import {servicePod} from './service-pod.ts';
 
 /** Jobs of other images for the same shard. A complete one tells which volume it has migrated until another has done the same. */
 export const otherJobs = ({children, names}: RegionContext, shardId: number): readonly KubeObject[] =>
-  children.all.filter(
-    ({kind, metadata: {name, labels}}) =>
-      kind === KINDS.job.kind &&
-      labels?.[COMPONENT] === 'migration' &&
-      labels[SHARD] === String(shardId) &&
-      name !== names.migration(shardId),
-  );
+  children
+    .labelled(KINDS.job, SHARD, String(shardId))
+    .filter(({metadata: {name, labels}}) => labels?.[COMPONENT] === 'migration' && name !== names.migration(shardId));
 
 /** Name of the Job that tells which volume of the shard has been migrated, if there is one. */
 export const recordOf = (context: RegionContext, shardId: number): string => {

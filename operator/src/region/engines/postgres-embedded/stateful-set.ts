@@ -9,7 +9,7 @@ import {configMapVolume, emptyDir, podTemplate, templateSpec} from '../../manife
 import {headlessService, service} from '../../manifests/service.ts';
 import {withRevision} from '../engine.ts';
 import {claims} from '../volume-claims.ts';
-import {PATHS, postgresConfigMap} from './config.ts';
+import {PATHS} from './config.ts';
 import {maxConnections} from './max-connections.ts';
 
 /** The user that runs the server in the official image. */
@@ -17,8 +17,8 @@ const POSTGRES_UID = 999;
 
 const script = (name: string): readonly string[] => ['/bin/sh', `${PATHS.config}/${name}`];
 
-/** One shard: a server with a volume of its own. It comes back after any crash, but nothing stands in for it meanwhile. */
-export const shardStatefulSet = (context: RegionContext, id: number): Desired => {
+/** One shard: a server with a volume of its own. It comes back after any crash, but nothing stands in for it meanwhile. `settings`: the ConfigMap that it starts with. */
+export const shardStatefulSet = (context: RegionContext, id: number, settings: Desired): Desired => {
   const {spec, names, images, children, name} = context;
   const live = children.workload(KINDS.statefulSet, names.shard(id));
   const {postgres} = spec;
@@ -46,7 +46,7 @@ export const shardStatefulSet = (context: RegionContext, id: number): Desired =>
           command: script('start.sh'),
           ports: [{name: 'postgres', containerPort: PORTS.postgres}],
           resources,
-          configHash: hashOf([postgresConfigMap(context).manifest['data'], children.secret(names.shard(id))]),
+          configHash: hashOf([settings.manifest['data'], children.secret(names.shard(id))]),
           probes: {
             // Recovery after a crash may take long; it is not a reason to kill the server: 1 h.
             startupProbe: {

@@ -1,0 +1,52 @@
+import {describe, expect, test} from '@jest/globals';
+import {SimulatedRegion} from './testing/simulated-region.ts';
+import {brokenLaws} from './testing/status-laws.ts';
+
+const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
+
+const condition = (region: SimulatedRegion, type: string) =>
+  region.status.conditions?.find((candidate) => candidate.type === type);
+
+const lawsOf = (region: SimulatedRegion) =>
+  region.statuses.flatMap(({status, generation}, index) =>
+    brokenLaws(status, generation, region.statuses[index - 1]?.status),
+  );
+
+describe('what a region works without', () => {
+  test.each([
+    ['a disruption budget that is refused', 'PodDisruptionBudget/eu-worker', 'refused'],
+    ['a disruption budget of somebody else', 'PodDisruptionBudget/eu-worker', 'conflict'],
+    ['an autoscaler that cannot be written', 'HorizontalPodAutoscaler/eu-worker', 'failed'],
+  ] as const)('%s does not keep it from being ready, and is told once', (_what, object, failure) => {
+    const region = new SimulatedRegion(MINIMAL);
+    region.failures.set(object, failure);
+    region.bringUp().pass();
+    const [kind, name] = object.split('/');
+    const said = {component: `${kind} ${name}`, reason: `${kind} ${name}: ${failure}`};
+    expect(region.status).toMatchObject({phase: 'Ready', pendingChanges: [said]});
+    expect(region.find('Deployment', 'eu-worker')).toMatchObject({spec: {replicas: 2}});
+    expect(region.events.filter(({note}) => note === said.reason)).toHaveLength(1);
+    region.failures.clear();
+    region.settle();
+    expect(region.status.pendingChanges).toBeUndefined();
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  test('an autoscaler that is refused is what AutoscalingActive says', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.failures.set('HorizontalPodAutoscaler/eu-worker', 'refused');
+    region.pass();
+    expect(condition(region, 'AutoscalingActive')).toMatchObject({
+      status: 'False',
+      reason: 'Refused',
+      message: 'HorizontalPodAutoscaler eu-worker: refused',
+    });
+  });
+
+  test('is no policy that keeps others out', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.failures.set('NetworkPolicy/eu-postgres', 'refused');
+    region.pass();
+    expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'Refused'});
+  });
+});
