@@ -28,3 +28,12 @@ export const whileShortOfDisk = async <T>(region: Region, work: () => Promise<T>
     await brokerctl(region, 'set_disk_free_limit', limit);
   }
 };
+
+/** Makes the broker believe that it has no memory, so that it takes nothing. @returns what gives it back */
+export const takeMemory = async (region: Region): Promise<() => Promise<void>> => {
+  const part = await brokerctl(region, 'eval', 'vm_memory_monitor:get_vm_memory_high_watermark().');
+  await brokerctl(region, 'eval', 'vm_memory_monitor:set_vm_memory_high_watermark(0.0001).');
+  return async () => {
+    await brokerctl(region, 'eval', `vm_memory_monitor:set_vm_memory_high_watermark(${part}).`);
+  };
+};

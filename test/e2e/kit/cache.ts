@@ -1,13 +1,12 @@
 import {type Region} from './region.ts';
 
-/** The cache's number of keys; with a command also the number right after it. */
-export async function cacheSizes(region: Region, command?: 'FLUSHALL'): Promise<readonly number[]> {
-  const commands = command === undefined ? ['DBSIZE'] : ['DBSIZE', command, 'DBSIZE'];
-  const printed = await region.kubectl.ok(
+/** Sends commands to the cache, a line each, and returns what it printed. */
+const redis = ({kubectl, name}: Region, commands: readonly string[]): Promise<string> =>
+  kubectl.ok(
     [
       'exec',
       '-i',
-      `deployment/${region.name}-redis`,
+      `deployment/${name}-redis`,
       '--',
       'sh',
       '-c',
@@ -15,6 +14,19 @@ export async function cacheSizes(region: Region, command?: 'FLUSHALL'): Promise<
     ],
     `${commands.join('\n')}\n`,
   );
+
+/** Has every write to the cache wait. @returns what lets them go on */
+export const pauseWrites = async (region: Region): Promise<() => Promise<void>> => {
+  await redis(region, ['CLIENT PAUSE 600000 WRITE']);
+  return async () => {
+    await redis(region, ['CLIENT UNPAUSE']);
+  };
+};
+
+/** The cache's number of keys; with a command also the number right after it. */
+export async function cacheSizes(region: Region, command?: 'FLUSHALL'): Promise<readonly number[]> {
+  const commands = command === undefined ? ['DBSIZE'] : ['DBSIZE', command, 'DBSIZE'];
+  const printed = await redis(region, commands);
   const answers = printed.trim().split('\n');
   if (answers.length !== commands.length || (command !== undefined && answers[1] !== 'OK'))
     throw new Error(`the cache answered ${commands.join(', ')} with ${printed}`);

@@ -68,7 +68,12 @@ export const post = (
   });
 
 /** Rows of one shard's database, `|` between columns. */
-export async function shardRows(region: Region, shard: number, statement: string): Promise<readonly string[]> {
+export async function shardRows(
+  region: Region,
+  shard: number,
+  statement: string,
+  user: 'pisync' | 'postgres' = 'pisync',
+): Promise<readonly string[]> {
   const text = await region.kubectl.ok([
     'exec',
     `${region.name}-pg-${shard}-0`,
@@ -77,7 +82,7 @@ export async function shardRows(region: Region, shard: number, statement: string
     '-h',
     '/var/run/postgresql',
     '-U',
-    'pisync',
+    user,
     '-d',
     'pisync',
     '-Atc',
