@@ -45,7 +45,7 @@ bench: ready-cluster ## measures speed against its baseline, prints a table, wri
 	@node scripts/test/main.ts --bench
 
 .PHONY: faults
-faults: ready-cluster ## kills, freezes and cuts off things while devices sync, with the ledger as judge
+faults: ready-cluster ## kills, freezes, cuts off and changes things while devices sync, with the ledger as judge
 	@node scripts/test/main.ts --faults
 
 .PHONY: images

@@ -22,7 +22,7 @@ Results: out/test/<suite>.json, out/e2e.json. The last line printed is "N passed
 
 const results = join(out, 'test');
 
-/** Of the end-to-end files those that run only when they are asked for: they wait for what takes its time, such as a node that is away. */
+/** Of the end-to-end files those that run only when they are asked for: they wait for what takes its time, such as a node that is away or every field of a region. */
 const LONG_FAULTS = '/faults-[a-z]+\\.e2e';
 
 const heading = (text: string): void => console.log(`\n== ${text}`);

@@ -4,6 +4,8 @@ import {type KubeObject} from './kit/kubectl.ts';
 import {helmInstall, OPERATOR_NAMESPACE, operatorKubectl, operatorPods} from './kit/operator.ts';
 import {condition, dropRegion, readyRegion, untilReady, type Region} from './kit/region.ts';
 import {until} from './kit/until.ts';
+import {walk} from './walks/walk.ts';
+import {SHORT_WALK} from './walks/walks.ts';
 
 /** Every kind of object that a region owns and that can be taken away without taking data with it. */
 const REPAIRED_KINDS = [
@@ -141,6 +143,9 @@ describe('a region', () => {
     expect(undone.metadata.annotations).toMatchObject({'example.com/owner': 'somebody'});
     await untilReady(region);
   }, 120_000);
+
+  // Every field: faults-fields.e2e.test.ts.
+  test('is changed and changed back while devices sync', () => walk(region, SHORT_WALK), 300_000);
 
   test('keeps its Secrets when one is labelled by hand', async () => {
     const before = await region.kubectl.secret(`${region.name}-pg-0`, 'password');

@@ -12,6 +12,8 @@ interface Schema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly pattern?: string;
+  readonly maxLength?: number;
+  readonly maxProperties?: number;
 }
 
 /** A field that holds a value or a map, by its path below `spec`; fields of the items of a list are `list.0.field`. */
@@ -40,10 +42,24 @@ const fieldsOf = (schema: Schema, path: string): readonly Field[] => {
   );
 };
 
+/** Paths that a patch sets, as {@link Field} names them; `maps` are paths below which everything is one value. */
+export const pathsOf = (patch: unknown, maps: ReadonlySet<string>, path = ''): readonly string[] => {
+  if (typeof patch !== 'object' || patch === null || maps.has(path)) return [path];
+  return Object.entries(patch).flatMap(([key, value]) => {
+    const item = Array.isArray(patch) ? '0' : key;
+    return pathsOf(value, maps, path === '' ? item : `${path}.${item}`);
+  });
+};
+
 /** Values that a field must refuse. */
 export const beyond = ({schema}: Field): readonly unknown[] => {
   if (schema.enum !== undefined) return ['Nonsense'];
   if (schema.minimum !== undefined && schema.maximum !== undefined) return [schema.minimum - 1, schema.maximum + 1];
   if (schema.pattern !== undefined) return ['§'];
-  return [];
+  if (schema.maxLength !== undefined) return ['x'.repeat(schema.maxLength + 1)];
+  if (schema.maxProperties !== undefined)
+    return [
+      Object.fromEntries(Array.from({length: schema.maxProperties + 1}, (_, index) => [`example.com/${index}`, ''])),
+    ];
+  return schema.type === 'boolean' ? ['Nonsense'] : [];
 };
