@@ -41,7 +41,7 @@ status: ready ## what the local cluster is doing
 	@node scripts/cluster/main.ts status
 
 .PHONY: bench
-bench: ready-cluster ## measures speed against its baseline, prints a table, writes out/bench.json
+bench: ready-cluster ## the operator with 50 regions at rest, then speed against its baseline; prints tables, writes out/bench.json
 	@node scripts/test/main.ts --bench
 
 .PHONY: faults

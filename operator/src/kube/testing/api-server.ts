@@ -79,7 +79,7 @@ export const startApiServer = async (): Promise<TestApiServer> => {
       '--service-account-issuer=https://kubernetes.default.svc',
       `--service-account-key-file=${join(dir, 'sa.key')}`,
       `--service-account-signing-key-file=${join(dir, 'sa.key')}`,
-      '--service-cluster-ip-range=10.99.0.0/24',
+      '--service-cluster-ip-range=10.96.0.0/16',
       '--authorization-mode=RBAC',
       '--endpoint-reconciler-type=none',
       `--audit-policy-file=${join(dir, 'audit.yaml')}`,
