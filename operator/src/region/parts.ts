@@ -1,5 +1,5 @@
 import {type Desired, type Surplus} from '../kube/controller.ts';
-import {type KubeObject} from '../kube/object.ts';
+import {type Key, keyOf, type KubeObject} from '../kube/object.ts';
 import {type RegionContext} from './context.ts';
 import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
 import {shardServices} from './engines/postgres-embedded/stateful-set.ts';
@@ -10,7 +10,7 @@ import {withLiveTemplate} from './engines/engine.ts';
 import {grownVolume} from './engines/volume-claims.ts';
 import {type Entrance} from './entrance.ts';
 import {gatewayVerdict} from './gateway-verdict.ts';
-import {anonymous, dataHold, held, serviceHold, type Wanted} from './holds.ts';
+import {anonymous, dataHold, held, isOurs, onceOurs, serviceHold, type Wanted} from './holds.ts';
 import {hostsOf, type TakenHost} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {type Component} from './labels.ts';
@@ -49,6 +49,9 @@ export interface Part {
 
 const now = (desired: readonly Desired[]): readonly Wanted[] => desired.map((item) => ({desired: item}));
 
+/** Whoever connects to a data tier shows it the password, so it is not begun under Services of somebody else. */
+const named = (desired: readonly Desired[]): readonly Key[] => desired.map(({manifest}) => keyOf(manifest));
+
 const httpPort = {name: 'http', port: SERVICE_PORT, targetPort: 'http'};
 
 export const credentials: Part = {
@@ -61,7 +64,8 @@ export const configuration: Part = {
   build: ({context}) => ({
     wanted: now([
       topologyConfigMap(context),
-      factsConfigMap(context),
+      // Its keeper may write what it likes there, labels and owner too; the Role was made when it was ours.
+      {...factsConfigMap(context), adopt: isOurs(context, {...KINDS.role, name: context.names.keeper})},
       postgresConfigMap(context),
       rabbitmqConfigMap(context),
       redisConfigMap(context),
@@ -83,7 +87,9 @@ export const database: Part = {
           }),
         ),
       ]),
-      ...progress.shards.map((shard) => held(shard, dataHold(progress, shard))),
+      ...progress.shards.map((shard, id) =>
+        onceOurs(context, held(shard, dataHold(progress, shard)), ...named(shardServices(context, id))),
+      ),
     ],
   }),
 };
@@ -97,7 +103,11 @@ export const broker: Part = {
       ...now(
         grownVolume(context, context.names.rabbitmqVolume, context.spec.rabbitmq.storage.size, {component: 'rabbitmq'}),
       ),
-      held(progress.broker, dataHold(progress, progress.broker)),
+      onceOurs(
+        context,
+        held(progress.broker, dataHold(progress, progress.broker)),
+        ...named(rabbitmqServices(context)),
+      ),
     ],
   }),
 };
@@ -108,7 +118,7 @@ export const cache: Part = {
     wanted: [
       ...now(redisPolicy(context)),
       ...now([redisService(context)]),
-      held(progress.cache, dataHold(progress, progress.cache)),
+      onceOurs(context, held(progress.cache, dataHold(progress, progress.cache)), ...named([redisService(context)])),
     ],
   }),
 };
@@ -182,7 +192,11 @@ export const deviceApi: Part = {
         ...now(servicePolicy(context, names.deviceApi, 'device-api', {servesTraffic: true})),
         ...now(disruptionBudget(context, names.deviceApi, 'device-api', spec.deviceApi)),
         held(progress.tiers.deviceApi, serviceHold(context, progress, progress.tiers.deviceApi)),
-        ...withTarget(progress.tiers.deviceApi, autoscaler(context, names.deviceApi, 'device-api', spec.deviceApi)),
+        ...withTarget(
+          context,
+          progress.tiers.deviceApi,
+          autoscaler(context, names.deviceApi, 'device-api', spec.deviceApi),
+        ),
       ],
     };
   },
@@ -198,7 +212,11 @@ export const adminApi: Part = {
         ...now(servicePolicy(context, names.adminApi, 'admin-api', {servesTraffic: true})),
         ...now(disruptionBudget(context, names.adminApi, 'admin-api', spec.adminApi)),
         held(progress.tiers.adminApi, serviceHold(context, progress, progress.tiers.adminApi)),
-        ...withTarget(progress.tiers.adminApi, autoscaler(context, names.adminApi, 'admin-api', spec.adminApi)),
+        ...withTarget(
+          context,
+          progress.tiers.adminApi,
+          autoscaler(context, names.adminApi, 'admin-api', spec.adminApi),
+        ),
       ],
     };
   },
@@ -213,7 +231,7 @@ export const worker: Part = {
         ...now(servicePolicy(context, names.worker, 'worker', {servesTraffic: false})),
         ...now(disruptionBudget(context, names.worker, 'worker', spec.workers)),
         held(progress.tiers.workers, serviceHold(context, progress, progress.tiers.workers)),
-        ...withTarget(progress.tiers.workers, autoscaler(context, names.worker, 'worker', spec.workers)),
+        ...withTarget(context, progress.tiers.workers, autoscaler(context, names.worker, 'worker', spec.workers)),
       ],
     };
   },
@@ -221,27 +239,36 @@ export const worker: Part = {
 
 export const keeper: Part = {
   name: 'keeper',
-  build: ({context, progress}) => ({
-    wanted: [
-      ...now(keeperAccess(context)),
-      ...now(servicePolicy(context, context.names.keeper, 'keeper', {servesTraffic: false})),
-      held(progress.tiers.keeper, anonymous(context) ?? serviceHold(context, progress, progress.tiers.keeper)),
-    ],
-  }),
+  build: ({context, progress}) => {
+    const {names} = context;
+    const {account, role, binding} = keeperAccess(context);
+    const {tiers} = progress;
+    const pods = held(tiers.keeper, anonymous(context) ?? serviceHold(context, progress, tiers.keeper));
+    return {
+      wanted: [
+        {desired: account},
+        onceOurs(context, {desired: role}, {...KINDS.configMap, name: names.facts}),
+        onceOurs(context, {desired: binding}, ...named([account, role])),
+        ...now(servicePolicy(context, names.keeper, 'keeper', {servesTraffic: false})),
+        onceOurs(context, pods, ...named([account, role, binding])),
+      ],
+    };
+  },
 };
 
 /** A host of another region gets no route here. A route that there was stays as it was, unless it is the one that must not be. */
 const wantedRoutes = (
-  {children}: RegionContext,
+  context: RegionContext,
   routes: readonly Desired[],
   missing: string | undefined,
   taker: TakenHost | undefined,
 ): readonly Wanted[] =>
   routes.flatMap((desired): readonly Wanted[] => {
     const {manifest} = desired;
-    if (taker !== undefined && leadsTo(children.find(manifest, manifest.metadata.name), taker)) return [];
+    if (taker !== undefined && leadsTo(context.children.find(manifest, manifest.metadata.name), taker)) return [];
     const hold = taker === undefined ? missing : `waits until region ${taker.by} gives host ${taker.host} up`;
-    return [hold === undefined ? {desired} : {desired, hold}];
+    const service = {...KINDS.service, name: manifest.metadata.name};
+    return [onceOurs(context, hold === undefined ? {desired} : {desired, hold}, service)];
   });
 
 const leadsTo = (route: KubeObject | undefined, {host}: TakenHost): boolean =>
@@ -292,5 +319,8 @@ export const routes: Part = {
 };
 
 /** An autoscaler without a target only complains, so it comes after it. */
-const withTarget = ({live}: WorkloadProgress, autoscalers: readonly Desired[]): readonly Wanted[] =>
-  live === undefined ? autoscalers.map((desired) => ({desired, hold: 'waits for its Deployment'})) : now(autoscalers);
+const withTarget = (
+  context: RegionContext,
+  {desired: target}: WorkloadProgress,
+  autoscalers: readonly Desired[],
+): readonly Wanted[] => autoscalers.map((desired) => onceOurs(context, {desired}, ...named([target])));

@@ -3,27 +3,24 @@ import {type RegionContext} from '../context.ts';
 import {KINDS} from '../kinds.ts';
 import {metadataOf} from '../labels.ts';
 
-/** The one identity of a region at the API server, with the one right that it needs: to write its facts. */
-export const keeperAccess = (context: RegionContext): readonly Desired[] => {
+/** The one identity of a region at the API server, with the one right that it needs: to apply its facts. */
+export const keeperAccess = (
+  context: RegionContext,
+): {readonly account: Desired; readonly role: Desired; readonly binding: Desired} => {
   const {names, namespace} = context;
   const metadata = metadataOf(context, names.keeper, 'keeper');
-  return [
-    {manifest: {...KINDS.serviceAccount, metadata, automountServiceAccountToken: false}},
-    {
+  return {
+    account: {manifest: {...KINDS.serviceAccount, metadata, automountServiceAccountToken: false}},
+    role: {
       manifest: {
         ...KINDS.role,
         metadata,
         rules: [
-          {
-            apiGroups: [''],
-            resources: ['configmaps'],
-            resourceNames: [names.facts],
-            verbs: ['get', 'update', 'patch'],
-          },
+          {apiGroups: [''], resources: ['configmaps'], resourceNames: [names.facts], verbs: ['get', 'update', 'patch']},
         ],
       },
     },
-    {
+    binding: {
       manifest: {
         ...KINDS.roleBinding,
         metadata,
@@ -31,5 +28,5 @@ export const keeperAccess = (context: RegionContext): readonly Desired[] => {
         subjects: [{kind: 'ServiceAccount', name: names.keeper, namespace}],
       },
     },
-  ];
+  };
 };

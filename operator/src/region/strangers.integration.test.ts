@@ -1,0 +1,144 @@
+import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {customResourceDefinition} from '../api/v1alpha1/crd.ts';
+import {API_VERSION, KIND, PLURAL} from '../api/v1alpha1/group.ts';
+import {ApiClient} from '../kube/api-client.ts';
+import {systemClock} from '../kube/clock.ts';
+import {Discovery} from '../kube/discovery.ts';
+import {createEngine} from '../kube/engine.ts';
+import {controllerOf, type KubeObject} from '../kube/object.ts';
+import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts';
+import {eventually, forever, randomText, testLog, testMetrics} from '../kube/testing/fixtures.ts';
+import {regionController} from './controller.ts';
+import {KINDS} from './kinds.ts';
+import {IDENTITY, INSTANCE} from './labels.ts';
+import {playedControllers, type PlayedControllers} from './testing/played-controllers.ts';
+import {RELEASE} from './testing/simulated-region.ts';
+
+/** The operator among objects of others, on a real API server; the test plays the controllers. */
+let server: TestApiServer;
+let played: PlayedControllers;
+let ended: Promise<void> | undefined;
+const stop = new AbortController();
+const REGIONS = `/apis/${API_VERSION}/namespaces/default/${PLURAL}`;
+
+beforeAll(async () => {
+  server = await startApiServer();
+  played = playedControllers(server, new Discovery(server.client, systemClock));
+  await send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', customResourceDefinition());
+}, 90_000);
+
+afterAll(async () => {
+  stop.abort();
+  await ended;
+  await server.stop();
+}, 30_000);
+
+const start = (): ReturnType<typeof testLog> => {
+  const log = testLog();
+  const engine = createEngine({
+    name: 'pisyncregion',
+    controller: regionController(RELEASE, systemClock),
+    identity: IDENTITY,
+    credentials: server.credentials,
+    userAgent: 'operator',
+    namespaces: [],
+    workers: 2,
+    lease: {namespace: 'default', name: 'pisync-operator', identity: 'test'},
+    clock: systemClock,
+    random: Math.random,
+    randomText,
+    metrics: testMetrics(),
+    log,
+  });
+  ended = engine.run(stop.signal);
+  return log;
+};
+
+const get = async (path: string): Promise<KubeObject> =>
+  // What is asked for exists.
+  (await server.client.send({method: 'GET', path, signal: forever})).body as KubeObject;
+
+const send = async (method: 'POST' | 'PATCH' | 'DELETE', path: string, body: object): Promise<unknown> => {
+  const contentType = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+  return (await server.client.send({method, path, body, contentType, signal: forever})).body;
+};
+
+const named = async (): Promise<readonly string[]> => {
+  const kinds = Object.values(KINDS).filter((kind) => kind !== KINDS.httpRoute);
+  return (await Promise.all(kinds.map((kind) => played.children(kind))))
+    .flat()
+    .map(({kind, metadata}) => `${kind}/${metadata.name}`);
+};
+
+test('a region takes nothing of strangers with its names into use, and keeps its facts whatever its keeper makes of them', async () => {
+  const log = start();
+  const roles = '/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles';
+  const services = '/api/v1/namespaces/default/services';
+  const secrets = {apiGroups: [''], resources: ['secrets'], verbs: ['get']};
+  await send('POST', roles, {metadata: {name: 'billing-keeper'}, rules: [secrets]});
+  await send('POST', services, {metadata: {name: 'billing-admin-api'}, spec: {ports: [{port: 80}]}});
+  const ingress = {host: 'billing.sync.example.com', adminHost: 'billing.admin.example.com'};
+  const body = {apiVersion: API_VERSION, kind: KIND, metadata: {name: 'billing'}};
+  await eventually(
+    () =>
+      send('POST', REGIONS, {...body, spec: {region: 'billing', postgres: {shards: 1}, ingress}}).catch(
+        () => undefined,
+      ),
+    () => 'the kind of regions is not served',
+  );
+  let last: unknown;
+  const becomes = (what: string, isSo: (region: KubeObject, children: readonly string[]) => boolean): Promise<true> =>
+    eventually(
+      async () => {
+        await played.play();
+        const region = await get(`${REGIONS}/billing`);
+        const children = await named();
+        last = [region['status'], children];
+        return isSo(region, children) ? true : undefined;
+      },
+      () => `not ${what}: ${JSON.stringify(last)}; log:\n${log.lines.slice(-20).join('\n')}`,
+      40_000,
+    );
+  const isReady = (region: KubeObject): boolean => JSON.stringify(region['status']).includes('"phase":"Ready"');
+  await becomes('made as far as it can be', (_region, children) => children.includes('Deployment/billing-admin-api'));
+  const waiting = ['RoleBinding/billing-keeper', 'Deployment/billing-keeper', 'Ingress/billing-admin-api'];
+  expect((await named()).filter((name) => waiting.includes(name))).toEqual([]);
+  expect(JSON.stringify(last)).toContain('"reason":"Conflict"');
+
+  await send('DELETE', `${roles}/billing-keeper`, {});
+  await send('DELETE', `${services}/billing-admin-api`, {});
+  await becomes('ready', (region, children) => isReady(region) && waiting.every((name) => children.includes(name)));
+
+  const token = await send('POST', '/api/v1/namespaces/default/serviceaccounts/billing-keeper/token', {spec: {}});
+  // A TokenRequest answers with the token.
+  const headers = {authorization: `Bearer ${(token as {readonly status: {readonly token: string}}).status.token}`};
+  const keeper = new ApiClient({
+    credentials: async () => ({...(await server.credentials()), headers}),
+    clock: systemClock,
+    userAgent: 'keeper',
+  });
+  const labels = {'app.kubernetes.io/managed-by': 'Helm', 'app.kubernetes.io/instance': 'other'};
+  const facts = '/api/v1/namespaces/default/configmaps/billing-facts';
+  const told = {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'billing-facts'}, data: {'slot-map.json': '{}'}};
+  const apply = {contentType: 'application/apply-patch+yaml', query: {fieldManager: 'keeper', force: 'true'}} as const;
+  try {
+    await keeper.send({method: 'PATCH', path: facts, ...apply, body: told, signal: forever});
+    const body = {metadata: {labels, ownerReferences: null}};
+    const contentType = 'application/merge-patch+json';
+    await keeper.send({method: 'PATCH', path: facts, contentType, body, signal: forever});
+  } finally {
+    await keeper.close();
+  }
+  let seen: unknown;
+  await eventually(
+    async () => {
+      const {metadata} = await get(facts);
+      seen = metadata;
+      return metadata.labels?.[INSTANCE] === 'billing' && controllerOf({metadata})?.name === 'billing'
+        ? true
+        : undefined;
+    },
+    () => `the facts are ${JSON.stringify(seen)}; log:\n${log.lines.slice(-20).join('\n')}`,
+  );
+  await becomes('ready', isReady);
+}, 120_000);
