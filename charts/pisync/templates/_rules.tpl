@@ -21,12 +21,8 @@
   verbs: [get, list, watch, create, patch]
 # Children, which go when a region does not want them any more; a StatefulSet only of a shard that was never admitted.
 - apiGroups: ['']
-  resources: [services, serviceaccounts]
+  resources: [services, serviceaccounts, configmaps]
   verbs: [get, list, watch, create, patch, delete]
-# `update` because a right can only be given (to a region's keeper) by who has it.
-- apiGroups: ['']
-  resources: [configmaps]
-  verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [apps]
   resources: [deployments, statefulsets]
   verbs: [get, list, watch, create, patch, delete]

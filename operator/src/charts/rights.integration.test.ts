@@ -178,5 +178,6 @@ test('may delete no data and no region', async () => {
     'statefulsets',
   ]);
   expect(granted(['deletecollection', '*', 'escalate', 'bind', 'impersonate'])).toEqual([]);
+  expect(granted(['update']).toSorted()).toEqual(['leases', 'pisyncregions/finalizers']);
   expect(rules.filter(({resources, verbs}) => resources.includes('*') || verbs.includes('*'))).toEqual([]);
 });

@@ -15,9 +15,7 @@ export const keeperAccess = (
       manifest: {
         ...KINDS.role,
         metadata,
-        rules: [
-          {apiGroups: [''], resources: ['configmaps'], resourceNames: [names.facts], verbs: ['get', 'update', 'patch']},
-        ],
+        rules: [{apiGroups: [''], resources: ['configmaps'], resourceNames: [names.facts], verbs: ['patch']}],
       },
     },
     binding: {
