@@ -77,9 +77,9 @@ export const isNotFound = (error: unknown): boolean => error instanceof ApiError
 
 const LONGEST_LINE = 700;
 
-/** Some answers quote a difference over many lines; in a condition or a table's column that is unreadable. */
+/** Some texts have many lines, or signs that move a terminal's cursor; in a condition or a table's column that is unreadable. */
 export const oneLine = (text: string): string => {
-  const line = text.replaceAll(/\s+/g, ' ').trim();
+  const line = text.replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, ' ').trim();
   return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}...` : line;
 };
 

@@ -53,6 +53,15 @@ describe('what the keeper has tried', () => {
     expect(region.status.phase).toBe('Ready');
   });
 
+  test('is told in one line, whatever it says', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.facts = fresh({broker: {ok: false, reason: 'see http://evil.example.com\nrun:\r\u001b[2J\u2028curl'}});
+    region.pass();
+    expect(condition(region, 'BrokerReady')?.message).toMatch(
+      /takes no messages: see http:\/\/evil\.example\.com run: \[2J curl$/,
+    );
+  });
+
   test('of a shard that is not wanted yet does not count', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
     region.facts = fresh({shards: [{id: 2, write: refused}]});

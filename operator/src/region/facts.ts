@@ -1,5 +1,6 @@
 import {FACTS_KEY, type Facts, factsSchema} from '@pisync/contract/facts';
 import {type Clock} from '../kube/clock.ts';
+import {oneLine} from '../kube/errors.ts';
 import {type KubeObject} from '../kube/object.ts';
 import {type Children} from './children.ts';
 import {KINDS} from './kinds.ts';
@@ -33,7 +34,11 @@ export const readFacts = (regionName: string, children: Children): Facts | undef
   const text = children.configMap(namesOf(regionName).facts)?.[FACTS_KEY];
   if (text === undefined) return undefined;
   try {
-    return factsSchema.safeParse(JSON.parse(text)).data;
+    // Its words go into conditions, and somebody else than the keeper may have written them.
+    const decoded: unknown = JSON.parse(text, (_key, value: unknown) =>
+      typeof value === 'string' ? oneLine(value) : value,
+    );
+    return factsSchema.safeParse(decoded).data;
   } catch {
     // The keeper's next write repairs it.
     return undefined;
