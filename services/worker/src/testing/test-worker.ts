@@ -51,6 +51,8 @@ export interface RunOptions {
 /** Shards, broker and cache of one test file, and what it needs to look behind them. */
 export interface WorkerBench {
   readonly shards: TestShards;
+  /** Of the names of everything on the broker. */
+  readonly prefix: string;
   readonly names: BrokerNames;
   readonly publisher: Publisher;
   readonly cache: Cache;
@@ -59,6 +61,8 @@ export interface WorkerBench {
   publish(batches: readonly Batch[], priority?: 'high' | 'normal', attempt?: number): Promise<void>;
   /** Messages that wait in a queue. */
   depth(queue: string): Promise<number>;
+  /** Who takes from a queue; 0 while there is no such queue. */
+  consumers(queue: string): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -66,7 +70,8 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
   const amqp = addressOf('PISYNC_TEST_AMQP_URL');
   const redis = addressOf('PISYNC_TEST_REDIS_URL');
   const shards = await createTestShards({shards: 2});
-  const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
+  const prefix = `test-${randomBytes(4).toString('hex')}`;
+  const names = brokerNames(prefix);
   const connect = (name: string): BrokerConnection =>
     openBrokerConnection({
       address: () =>
@@ -161,6 +166,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
 
   return {
     shards,
+    prefix,
     names,
     publisher,
     cache,
@@ -180,6 +186,14 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       const {messageCount} = await channel.checkQueue(queue);
       await channel.close();
       return messageCount;
+    },
+    async consumers(queue) {
+      const channel = await (await connection.ready()).createChannel();
+      // A queue that is not there costs the channel.
+      channel.on('error', () => undefined);
+      const found = await channel.checkQueue(queue).catch(() => undefined);
+      if (found !== undefined) await channel.close();
+      return found?.consumerCount ?? 0;
     },
     async close() {
       const channel = await (await connection.ready()).createChannel();
