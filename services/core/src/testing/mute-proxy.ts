@@ -10,12 +10,15 @@ export interface MuteProxy {
   cut(): void;
   /** Every connection that is open goes silent for ever without ending, as when its node lost power; new ones are served. */
   strand(): void;
+  /** Every client hears this as well, as if the server had said it. */
+  say(bytes: Buffer): void;
   close(): void;
 }
 
 /** Stands between a client and the server at `upstream`, whose host and port count. */
 export const openMuteProxy = async (upstream: URL): Promise<MuteProxy> => {
   const sockets = new Set<Socket>();
+  const clients = new Set<Socket>();
   const state = {mute: false, refuse: false};
   let generation = 0;
   const server = createServer((client) => {
@@ -23,6 +26,8 @@ export const openMuteProxy = async (upstream: URL): Promise<MuteProxy> => {
       client.destroy();
       return;
     }
+    clients.add(client);
+    client.on('close', () => clients.delete(client));
     const far = connect(Number(upstream.port), upstream.hostname);
     for (const socket of [client, far]) {
       sockets.add(socket);
@@ -48,6 +53,9 @@ export const openMuteProxy = async (upstream: URL): Promise<MuteProxy> => {
     cut,
     strand() {
       generation += 1;
+    },
+    say(bytes) {
+      for (const client of clients) client.write(bytes);
     },
     close() {
       cut();
