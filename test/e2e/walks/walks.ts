@@ -192,7 +192,7 @@ export const NOT_WALKED: Readonly<Record<string, string>> = {
   'postgres.engine': 'has one value',
   'rabbitmq.engine': 'has one value',
   'redis.engine': 'has one value',
-  'postgres.shards': 'only grows: faults-shards.e2e.test.ts',
+  'postgres.shards': 'only grows: operator/src/region/growth.test.ts',
   'postgres.storage.size': 'only grows: faults-growth.e2e.test.ts',
   'rabbitmq.storage.size': 'only grows: faults-growth.e2e.test.ts',
   'postgres.storage.className': FIXED,
