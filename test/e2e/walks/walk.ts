@@ -88,6 +88,8 @@ export async function walk(region: Region, {name, patch, becomes, announced, rea
   } finally {
     watch.stop();
     tell(name, watch);
+    // One that failed on its way is not the next one's fault.
+    await takeBack(region, ready.spec);
   }
 }
 
