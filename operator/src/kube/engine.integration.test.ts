@@ -231,7 +231,9 @@ describe('an engine', () => {
         async () => await find(shelfPath('west-a')),
         () => log.lines.slice(-20).join('\n'),
       );
-      expect(await requestsOf('cut', from, ['list'])).toEqual([]);
+      // The question whether the server went back in time asks for one object.
+      const lists = await requestsOf('cut', from, ['list']);
+      expect(lists.filter((request) => !/[?&]limit=1(&|$)/.test(request))).toEqual([]);
     } finally {
       for (const {stop, ended} of running.splice(0)) {
         stop.abort();

@@ -133,6 +133,71 @@ test('lists again when the server has forgotten the version, and tells of what w
   await sees('added reborn');
 });
 
+/** A server that answered its first list before its data was restored from a backup. Ends every watch when told. */
+const restored = () => {
+  let isFirst = true;
+  let cut = new AbortController();
+  const client: Streams = {
+    send: async (call: ApiRequest) => {
+      const answer = await server.client.send(call);
+      if (!isFirst) return answer;
+      isFirst = false;
+      const {metadata, ...list} = answer.body as {readonly metadata: {readonly resourceVersion: string}};
+      return {...answer, body: {...list, metadata: {resourceVersion: `${metadata.resourceVersion}000`}}};
+    },
+    stream: (call) => server.client.stream({...call, signal: AbortSignal.any([call.signal, cut.signal])}),
+  };
+  return {
+    client,
+    cut: () => {
+      cut.abort();
+      cut = new AbortController();
+    },
+  };
+};
+
+test('lists anew when the server went back in time while nobody was connected', async () => {
+  await make('kept', {back: 'yes'});
+  const {client, cut} = restored();
+  const {sees, metrics, changes} = follow({labelSelector: 'back=yes'}, client);
+  await sees('added kept');
+  await server.client.send({method: 'DELETE', path: `${COLLECTION}/kept`, signal: forever});
+  // The server takes the watch from a version that it does not have, and is silent.
+  await make('later', {back: 'yes'});
+  expect(changes).toEqual(['added kept']);
+  cut();
+  await sees('deleted kept');
+  await sees('added later');
+  const {values} = await metrics.watchRestarts.get();
+  expect(values.map(({labels}) => labels['reason'])).toContain('rolled-back');
+});
+
+test('lists anew about once an hour, whatever its watch says', async () => {
+  let skewMs = 0;
+  const clock: Clock = {...systemClock, monotonicMs: () => systemClock.monotonicMs() + skewMs};
+  let watches = 0;
+  const deaf: Streams = {
+    send: (call: ApiRequest) => server.client.send(call),
+    stream: (call) => {
+      watches++;
+      return server.client.stream({...call, query: {...call.query, labelSelector: 'hour=no', timeoutSeconds: '2'}});
+    },
+  };
+  await make('hourly', {hour: 'yes'});
+  const {sees, metrics, log} = follow({labelSelector: 'hour=yes'}, deaf, undefined, clock);
+  const lists = async () => (await metrics.lists.get()).values[0]?.value;
+  await sees('added hourly');
+  await server.client.send({method: 'DELETE', path: `${COLLECTION}/hourly`, signal: forever});
+  await eventually(
+    () => (watches === 2 ? true : undefined),
+    () => log.lines.join('\n'),
+  );
+  expect(await lists()).toBe(1);
+  skewMs = 80 * 60_000;
+  await sees('deleted hourly');
+  expect(await lists()).toBe(2);
+});
+
 test('goes on after a listener throws', async () => {
   const {sees} = follow({labelSelector: 'rough=yes'}, server.client, ({object}) => {
     if (object.metadata.name === 'rough-1') throw new Error('listener failed');

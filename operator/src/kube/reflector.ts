@@ -10,7 +10,7 @@ import {type Log} from './log.ts';
 import {type KubeMetrics} from './metrics.ts';
 import {ownedByOthers, type ManagedFields} from './managed-fields.ts';
 import {type KubeObject} from './object.ts';
-import {type Store} from './store.ts';
+import {compareVersions, type Store} from './store.ts';
 
 export interface ReflectorOptions {
   readonly spec: WatchSpec;
@@ -37,6 +37,8 @@ const WATCH_SECONDS = {least: 300, spread: 300};
 const IDLE_MS = 150_000;
 /** A watch that ends sooner, without an event, did not really start: treated as a failure. */
 const SHORTEST_WATCH_MS = 1_000;
+/** Whatever its watch says, a kind is listed anew this often, at a random time: a watch that tells nothing looks like one that has nothing to tell. */
+const RELIST_MS = {least: 45 * 60_000, spread: 30 * 60_000};
 /** How often a kind that is not installed is looked for. */
 const MISSING_KIND_MS = 20_000;
 
@@ -57,11 +59,18 @@ interface WatchEvent {
   readonly object: KubeObject & {readonly code?: number; readonly message?: string};
 }
 
-/** Keeps one store equal to what the server has: one LIST, then WATCH for ever. */
+/** Of a List of the API server: metadata and items are always there. */
+interface Page {
+  readonly metadata: {readonly resourceVersion: string; readonly continue?: string};
+  readonly items: readonly KubeObject[] | null;
+}
+
+/** Keeps one store equal to what the server has: a LIST, then WATCH for about an hour, and so on for ever. */
 export class Reflector {
   readonly #options: ReflectorOptions;
   /** Where the next watch starts; undefined: list first. */
   #version: string | undefined;
+  #relistMs = 0;
   #synced = false;
   /** Whether the server has the kind; undefined until that is known. */
   #served: boolean | undefined;
@@ -88,7 +97,9 @@ export class Reflector {
           await pause(clock, MISSING_KIND_MS, signal);
           continue;
         }
-        if (this.#version === undefined) this.#version = await this.#list(signal);
+        const isDue = clock.monotonicMs() >= this.#relistMs;
+        if (this.#version === undefined || isDue || (failures > 0 && (await this.#isRolledBack(this.#version, signal))))
+          this.#version = await this.#list(signal);
         this.#know(true);
         await this.#watch(this.#version, signal, () => (failures = 0));
         failures = 0;
@@ -115,23 +126,41 @@ export class Reflector {
     if (before !== undefined && before !== served) this.#options.onServedChange?.();
   }
 
-  async #list(signal: AbortSignal): Promise<string> {
-    const {spec, namespace, client, discovery, store, metrics, identity} = this.#options;
+  /**
+   * Whether the server's newest version is older than ours: its data was restored from a backup. It would take a watch from our version all the same and be
+   * silent until its versions have come that far again. Nobody restores under connections that stay, so this is asked after one broke.
+   */
+  async #isRolledBack(version: string, signal: AbortSignal): Promise<boolean> {
+    const {spec, metrics, log} = this.#options;
+    const {metadata} = await this.#page('1', '', signal);
+    const isOlder = compareVersions(metadata.resourceVersion, version) < 0;
+    if (isOlder) {
+      metrics.watchRestarts.inc({kind: spec.kind, reason: 'rolled-back'});
+      log.warn({kind: spec.kind, had: version, has: metadata.resourceVersion}, 'the server went back in time');
+    }
+    return isOlder;
+  }
+
+  async #page(limit: string, token: string, signal: AbortSignal): Promise<Page> {
+    const {spec, namespace, client, discovery} = this.#options;
     const path = await discovery.collectionPath(spec, namespace, signal);
+    const query = {...this.#selector(), limit, ...(token === '' ? {} : {continue: token})};
+    const {body} = await client.send({method: 'GET', path, query, accept: this.#accept('List'), signal});
+    return body as Page;
+  }
+
+  async #list(signal: AbortSignal): Promise<string> {
+    const {spec, store, metrics, identity, clock, random} = this.#options;
+    const relistMs = clock.monotonicMs() + RELIST_MS.least + RELIST_MS.spread * random();
     const objects: KubeObject[] = [];
     let token = '';
     do {
-      const query = {...this.#selector(), limit: String(PAGE), ...(token === '' ? {} : {continue: token})};
-      const {body} = await client.send({method: 'GET', path, query, accept: this.#accept('List'), signal});
-      // A List of the API server: metadata and items are always there.
-      const page = body as {
-        readonly metadata: {resourceVersion: string; continue?: string};
-        readonly items: KubeObject[] | null;
-      };
+      const page = await this.#page(String(PAGE), token, signal);
       for (const item of page.items ?? []) objects.push(clean(item, spec, identity));
       token = page.metadata.continue ?? '';
       if (token === '') {
         metrics.lists.inc({kind: spec.kind});
+        this.#relistMs = relistMs;
         store.replace(objects, page.metadata.resourceVersion);
         return page.metadata.resourceVersion;
       }
@@ -182,6 +211,9 @@ export class Reflector {
 
   #take({type, object}: WatchEvent): void {
     const {store, spec, identity} = this.#options;
+    const {resourceVersion} = object.metadata;
+    if (type !== 'ERROR' && this.#version !== undefined && compareVersions(resourceVersion, this.#version) < 0)
+      throw new WatchEnded('expired', `version ${resourceVersion} came after ${this.#version}`);
     switch (type) {
       case 'BOOKMARK':
         break;
@@ -197,7 +229,7 @@ export class Reflector {
       default:
         throw new WatchEnded('error-event', `unknown event type ${type}`);
     }
-    this.#version = object.metadata.resourceVersion;
+    this.#version = resourceVersion;
   }
 
   #selector(): Record<string, string> {

@@ -99,6 +99,15 @@ describe('a store', () => {
     expect(changes).toEqual(['added a 100', 'modified a 40']);
   });
 
+  test('forgets own writes that a restored cluster has never seen', () => {
+    store.put(liveObject('seen', '100'));
+    store.assume(liveObject('lost', '101'));
+    store.assume(liveObject('seen', '102'));
+    store.replace([liveObject('seen', '40')], '50');
+    expect(store.get('default', 'lost')).toBeUndefined();
+    expect(store.get('default', 'seen')?.metadata.resourceVersion).toBe('40');
+  });
+
   test('finds what belongs to a resource, also after the owner changed', () => {
     store.put(owned('a', '1', 'north'));
     store.put(owned('b', '1', 'north'));

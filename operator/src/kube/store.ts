@@ -97,13 +97,17 @@ export class Store {
     this.#set(slot, object, true);
   }
 
-  /** A complete list. What it lacks was deleted while nobody looked, except our own writes that are newer than the list. */
+  /**
+   * A complete list. What it lacks was deleted while nobody looked, except our own writes that are newer than the list; unless the list is older than what was
+   * seen before, because the cluster was restored from a backup: then nothing that is newer exists any more.
+   */
   replace(objects: readonly KubeObject[], resourceVersion: string): void {
+    const isRolledBack = this.#seen !== undefined && compareVersions(resourceVersion, this.#seen) < 0;
     this.#seen = resourceVersion;
     const listed = new Set(objects.map(({metadata}) => slotOf(metadata.namespace, metadata.name)));
     for (const [slot, entry] of [...this.#entries]) {
       if (listed.has(slot)) continue;
-      if (entry.assumed && compareVersions(entry.object.metadata.resourceVersion, resourceVersion) > 0) {
+      if (!isRolledBack && entry.assumed && isLater(entry.object, resourceVersion)) {
         this.#set(slot, entry.object, false);
         continue;
       }
@@ -114,8 +118,8 @@ export class Store {
       const slot = slotOf(object.metadata.namespace, object.metadata.name);
       const known = this.#entries.get(slot);
       const isSame = known?.object.metadata.resourceVersion === object.metadata.resourceVersion;
-      if (isSame || (known?.assumed === true && !isNewer(object, known.object))) continue;
-      // Versions may go backwards when a cluster is restored from a backup: the list is right, whatever its numbers.
+      if (isSame || (!isRolledBack && known?.assumed === true && !isNewer(object, known.object))) continue;
+      // Versions may go backwards: the list is right, whatever its numbers.
       if (known !== undefined && known.object.metadata.uid === object.metadata.uid) {
         this.#set(slot, object, false);
         this.#onChange({kind: 'modified', object, previous: known.object});
