@@ -35,6 +35,8 @@ describe('covers', () => {
       {limits: {cpu: '1000m', memory: '1024Mi'}},
       true,
     ],
+    ['by a fraction that no float holds', {requests: {cpu: '700m'}}, {requests: {cpu: '0.7'}}, true],
+    ['or in another unit', {requests: {storage: '1Pi'}}, {requests: {storage: '1024Ti'}}, true],
     ['quantities that differ matter', {limits: {cpu: '1'}}, {limits: {cpu: '100m'}}, false],
     ['text is never a quantity', {env: {value: '1'}}, {env: {value: '1000m'}}, false],
   ])('%s', (_, live, desired, expected) => {

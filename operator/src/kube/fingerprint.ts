@@ -1,4 +1,5 @@
 import {createHash} from 'node:crypto';
+import {quantityNanos} from './quantity.ts';
 
 /** JSON with sorted keys and without `undefined`: equal values give equal text. */
 export const canonicalJson = (value: unknown): string => {
@@ -55,26 +56,7 @@ export const covers = (live: unknown, desired: unknown, isQuantity = false): boo
     );
   }
   if (live === desired) return true;
-  return isQuantity && quantityOf(live) !== undefined && quantityOf(live) === quantityOf(desired);
-};
-
-const SUFFIXES: Readonly<Record<string, number>> = {
-  m: 1e-3,
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-};
-
-const quantityOf = (value: unknown): number | undefined => {
-  const parts = /^(\d+(?:\.\d+)?)([a-zA-Z]*)$/.exec(String(value));
-  const factor = SUFFIXES[parts?.[2] ?? '?'];
-  return parts === null || factor === undefined ? undefined : Number(parts[1]) * factor;
+  return isQuantity && quantityNanos(live) !== undefined && quantityNanos(live) === quantityNanos(desired);
 };
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

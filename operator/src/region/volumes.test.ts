@@ -125,3 +125,14 @@ test('the broker keeps a tenth free of the volume that is there, and does not re
   expect(limit()).toBe(tenth(100));
   expect(template()).toBe(before);
 });
+
+test.each([
+  ['1Pi', '1Pi'],
+  ['1125899906842624', '1Pi'],
+  ['1.1259e15', '1125900G'],
+])('a volume of %s, as servers write such sizes, is understood', (requested, capacity) => {
+  const region = new SimulatedRegion({region: 'eu-west', rabbitmq: {storage: {size: '1024Ti'}}}).bringUp();
+  setClaim(region, 'a', requested, capacity, 'data-eu-rabbitmq-0');
+  region.settle();
+  expect(region.status.phase).toBe('Ready');
+});

@@ -1,35 +1,17 @@
 import {z} from 'zod';
+import {quantityNanos} from '../../kube/quantity.ts';
 
-/** Multipliers of the suffixes that amounts of memory and storage may have. */
-const UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  Ki: 1024,
-  Mi: 1024 ** 2,
-  Gi: 1024 ** 3,
-  Ti: 1024 ** 4,
+const countOf = (quantity: string | number, nanosOfOne: bigint): number => {
+  const nanos = quantityNanos(quantity);
+  if (nanos === undefined) throw new RangeError(`not a quantity: ${quantity}`);
+  return Number(nanos / nanosOfOne);
 };
 
-/**
- * Bytes in a Kubernetes quantity such as `10Gi`, `512M`, `1073741824`.
- * Throws a RangeError for text that {@link byteSize} refuses.
- */
-export const quantityBytes = (quantity: string | number): number => {
-  const match = /^(\d+(?:\.\d+)?)(k|M|G|T|Ki|Mi|Gi|Ti)?$/.exec(String(quantity));
-  const factor = UNITS[match?.[2] ?? ''];
-  if (match?.[1] === undefined || factor === undefined) throw new RangeError(`not a size in bytes: ${quantity}`);
-  return Math.floor(Number(match[1]) * factor);
-};
+/** Whole bytes in a Kubernetes quantity such as `10Gi`, `512M`, `1073741824`, `1e3`. Throws a RangeError for other text. */
+export const quantityBytes = (quantity: string | number): number => countOf(quantity, 1_000_000_000n);
 
-/** Thousandths of a CPU in a Kubernetes quantity such as `250m`, `1.5`, `2`. Throws a RangeError for other text. */
-export const quantityMillis = (quantity: string | number): number => {
-  const match = /^(\d+(?:\.\d+)?)(m?)$/.exec(String(quantity));
-  if (match === null) throw new RangeError(`not an amount of CPU: ${quantity}`);
-  return Math.round(Number(match[1]) * (match[2] === 'm' ? 1 : 1000));
-};
+/** Whole thousandths of a CPU in a Kubernetes quantity such as `250m`, `1.5`, `2`. Throws a RangeError for other text. */
+export const quantityMillis = (quantity: string | number): number => countOf(quantity, 1_000_000n);
 
 /**
  * A size in whole units, always text, so that CEL's `quantity()` can compare it. At most 9999Ti: beyond 8 Ei Kubernetes counts no bytes, and servers read no
