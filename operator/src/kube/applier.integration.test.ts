@@ -4,7 +4,7 @@ import {type Desired} from './controller.ts';
 import {type KubeObject, type ObjectRef} from './object.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
 import {FakeClock} from './testing/fake-clock.ts';
-import {forever, writingParts} from './testing/fixtures.ts';
+import {eventually, forever, writingParts} from './testing/fixtures.ts';
 
 let server: TestApiServer;
 let client: ApiClient;
@@ -277,8 +277,9 @@ describe('apply', () => {
     expect(adopted.metadata.annotations).toMatchObject({'example.org/adopt': 'corner'});
   });
 
-  test('names the immutable field and does not ask again until something changes', async () => {
-    const {applier} = writingParts(client);
+  test('names the immutable field and asks again only if something changes, or after a while', async () => {
+    const clock = new FakeClock();
+    const {applier} = writingParts(client, [], clock);
     await applier.apply(statefulSet('fixed'), owner, forever);
     await expect(applier.apply(statefulSet('fixed', 'other'), owner, forever)).rejects.toMatchObject({
       kind: 'immutable',
@@ -289,7 +290,60 @@ describe('apply', () => {
       kind: 'immutable',
     });
     expect(await writes()).toBe(before);
+    const tried = async (afterMs: number): Promise<number> => {
+      clock.freeze(afterMs);
+      const from = await writes();
+      await expect(applier.apply(statefulSet('fixed', 'other'), owner, forever)).rejects.toMatchObject({
+        kind: 'immutable',
+      });
+      return (await writes()) - from;
+    };
+    expect([await tried(60_000), await tried(60_000), await tried(60_000), await tried(120_000)]).toEqual([1, 0, 1, 0]);
     expect((await applier.apply(statefulSet('fixed'), owner, forever)).kind).toBe('unchanged');
+  });
+
+  test('a policy that forbids a change for now is not taken for a field that cannot change', async () => {
+    const {applier} = writingParts(client);
+    const policies = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies';
+    const bindings = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings';
+    const make = (path: string, body: object) => client.send({method: 'POST', path, body, signal: forever});
+    await applier.apply(configMap('frozen', {v: '0'}), owner, forever);
+    const rule = {apiGroups: [''], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['configmaps']};
+    await make(policies, {
+      metadata: {name: 'freeze'},
+      spec: {
+        matchConstraints: {resourceRules: [{...rule, resourceNames: ['frozen']}]},
+        validations: [{expression: 'false', message: 'production cannot be changed during the freeze'}],
+      },
+    });
+    await make(bindings, {metadata: {name: 'freeze'}, spec: {policyName: 'freeze', validationActions: ['Deny']}});
+    let version = 0;
+    let last: unknown;
+    const outcome = (v: string): Promise<string> =>
+      applier.apply(configMap('frozen', {v}), owner, forever).then(
+        ({kind}) => kind,
+        (error: unknown) => {
+          last = error;
+          return (error as {readonly kind?: string}).kind ?? String(error);
+        },
+      );
+    const kind = await eventually(
+      async () => {
+        const found = await outcome(`${version++}`);
+        return found === 'configured' || found === 'unchanged' ? undefined : found;
+      },
+      () => 'the policy is not in force',
+    );
+    expect({kind, said: String(last)}).toMatchObject({
+      kind: 'refused',
+      said: expect.stringContaining('during the freeze'),
+    });
+    await client.send({method: 'DELETE', path: `${bindings}/freeze`, signal: forever});
+    await client.send({method: 'DELETE', path: `${policies}/freeze`, signal: forever});
+    await eventually(
+      async () => ((await outcome('lifted')) === 'configured' ? true : undefined),
+      () => String(last),
+    );
   });
 
   test('refuses unknown fields with their path', async () => {

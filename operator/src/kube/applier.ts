@@ -1,4 +1,4 @@
-import {backoffDelayMs} from './backoff.ts';
+import {backoffDelayMs, type BackoffPolicy} from './backoff.ts';
 import {type Caches} from './caches.ts';
 import {type Clock} from './clock.ts';
 import {type Applied, type ApplyResult, type DeletePrecondition, type Desired} from './controller.ts';
@@ -33,6 +33,15 @@ const REPAIRS = {burst: 20, refillMs: 60_000};
  */
 const REWRITTEN_RETRY = {firstMs: 30_000, longestMs: 600_000, jitter: 0};
 
+/** A field that the server does not change: asked again now and then, as the one who said so may have been an admission webhook. */
+const REFUSED_RETRY = {firstMs: 60_000, longestMs: 600_000, jitter: 0};
+
+/** Something that was not as it was sent or not taken at all, so often in a row: tried again then. */
+interface Retry {
+  readonly times: number;
+  readonly dueMs: number;
+}
+
 /** What is remembered of the last apply of one object. */
 interface Memory {
   readonly uid: string;
@@ -40,10 +49,10 @@ interface Memory {
   readonly replicas: Desired['replicas'];
   /** Fingerprint of the live object at the places we speak about, after the apply. */
   readonly live: string;
-  /** The server said that this wish is impossible for this object: asking again changes nothing. */
-  readonly refused?: ApplyRefused;
-  /** The server made something else of it, so often in a row: asked again then. */
-  readonly rewritten?: {readonly times: number; readonly dueMs: number};
+  /** The server said that this wish is impossible for this object. */
+  readonly refused?: Retry & {readonly refusal: ApplyRefused};
+  /** The server made something else of it. */
+  readonly rewritten?: Retry;
 }
 
 /**
@@ -137,8 +146,11 @@ export class Applier {
         if (Object.keys(strays.added).length > 0) await writer.claim(current, strays.added, signal);
         current = await writer.apply(manifest, identity.manager, signal);
       } catch (error) {
-        const refused = refusalOf(error, key);
-        if (refused?.kind === 'immutable') memory.set(keyText(key), {...now, refused});
+        const refusal = refusalOf(error, key);
+        if (refusal?.kind === 'immutable') {
+          const retry = this.#retry(REFUSED_RETRY, isAsBefore(remembered, now) ? remembered?.refused : undefined);
+          memory.set(keyText(key), {...now, refused: {...retry, refusal}});
+        }
         throw error;
       }
       now = this.#judge(this.#memoryOf(hash, current, wish), current, manifest, remembered);
@@ -164,16 +176,23 @@ export class Applier {
     if (remembered === undefined) return isClean && covers(live, manifest);
     if (!isClean || remembered.uid !== now.uid || remembered.hash !== now.hash || remembered.live !== now.live)
       return false;
-    if (remembered.refused !== undefined) throw remembered.refused;
-    return remembered.rewritten === undefined || this.#options.clock.monotonicMs() < remembered.rewritten.dueMs;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (remembered.refused !== undefined) {
+      if (nowMs < remembered.refused.dueMs) throw remembered.refused.refusal;
+      return false;
+    }
+    return remembered.rewritten === undefined || nowMs < remembered.rewritten.dueMs;
   }
 
   /** The answer to an apply is what we wanted, or what somebody on the way to the server's memory made of it. */
   #judge(now: Memory, answer: KubeObject, manifest: Manifest, before: Memory | undefined): Memory {
     if (covers(answer, manifest)) return now;
-    const times = before?.hash === now.hash && before.live === now.live ? (before.rewritten?.times ?? 0) + 1 : 1;
-    const dueMs = this.#options.clock.monotonicMs() + backoffDelayMs(REWRITTEN_RETRY, times, 0);
-    return {...now, rewritten: {times, dueMs}};
+    return {...now, rewritten: this.#retry(REWRITTEN_RETRY, isAsBefore(before, now) ? before?.rewritten : undefined)};
+  }
+
+  #retry(policy: BackoffPolicy, before: Retry | undefined): Retry {
+    const times = (before?.times ?? 0) + 1;
+    return {times, dueMs: this.#options.clock.monotonicMs() + backoffDelayMs(policy, times, 0)};
   }
 
   #againOf({rewritten}: Memory): Pick<Applied, 'againMs'> {
@@ -224,6 +243,9 @@ export class Applier {
 }
 
 const NO_STRAYS: Strays = {added: {}, replaced: false};
+
+const isAsBefore = (before: Memory | undefined, now: Memory): boolean =>
+  before?.hash === now.hash && before.live === now.live;
 
 /** Fields of an object of ours that are not ours alone. */
 const freeOf = ({onceFields, generated, replicas}: Desired): readonly FieldSet[] => [

@@ -1,7 +1,7 @@
 import {ApiError, ApplyRefused, oneLine} from './errors.ts';
 import {type Key} from './object.ts';
 
-/** How servers and admission policies say that a field cannot change. */
+/** How servers say that a field cannot change. */
 const IMMUTABLE =
   /immutable|updates to .* are forbidden|forbidden: updates to|may not be (changed|updated)|cannot be changed/i;
 
@@ -14,9 +14,11 @@ export const refusalOf = (error: unknown, key: Key): ApplyRefused | undefined =>
   const {status, causes, message} = error;
   const said = oneLine(error.said);
   if (status === 422) {
-    const fixed = causes.filter((cause) => IMMUTABLE.test(cause.message));
-    if (fixed.length > 0 || IMMUTABLE.test(message)) {
-      const fields = fixed.map(({field}) => field).filter((field) => field !== '');
+    // Without a field it is the text of somebody's policy, which may be lifted at any time.
+    const fields = causes
+      .filter((cause) => cause.field !== '' && IMMUTABLE.test(cause.message))
+      .map(({field}) => field);
+    if (fields.length > 0) {
       return new ApplyRefused('immutable', key, `cannot be changed in place (${fields.join(', ')}): ${said}`, {
         fields,
         cause: error,
