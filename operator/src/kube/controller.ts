@@ -25,6 +25,8 @@ export interface Controller<R, Observed, Status> {
   plan(observed: Observed, now: Date): Plan<Status> | undefined;
   /** Pure. The fields of a status that must be said whatever happens (generation, summary, conditions): written over what is there if the server refuses the whole. */
   minimalStatus?(status: Status): Partial<Status>;
+  /** Pure. What to say of a pass that ended in an error, so that what was said last is not believed for ever. Absent: nothing is. */
+  failedStatus?(resource: R, problem: string, now: Date): Status;
 }
 
 /** One kind that the engine lists and watches. */

@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {systemClock} from './clock.ts';
 import {type ComponentPlan, type Desired, type Outcome, type Surplus} from './controller.ts';
-import {ApiError, ApplyRefused, NotLeader} from './errors.ts';
+import {ApiError, ApplyRefused, NotLeader, Wait} from './errors.ts';
 import {keyOf, type KubeObject} from './object.ts';
 import {runPass, type PassCluster, type PassResult} from './pass.ts';
 import {forever, liveObject} from './testing/fixtures.ts';
@@ -33,6 +33,7 @@ const pass = async (
   status?: {readonly message: string},
   finalizer?: 'keep' | 'release',
   surplus: readonly Surplus[] = [],
+  look = (): void => undefined,
 ): Promise<{readonly result: PassResult; readonly outcome: Outcome | undefined}> => {
   let outcome: Outcome | undefined;
   const result = await runPass(
@@ -45,9 +46,13 @@ const pass = async (
         resource: {apiVersion: 'v1', kind: 'ConfigMap'},
         watches: [],
         decode: (object: KubeObject) => object,
-        observe: (object: KubeObject) => Promise.resolve(object),
+        observe: (object: KubeObject) => {
+          look();
+          return Promise.resolve(object);
+        },
         minimalStatus: ({message}: {readonly message: string}) => ({message}),
         finalizer: 'example.org/cleanup',
+        failedStatus: (_, problem) => ({message: `the pass failed: ${problem}`}),
         plan: () => ({
           components,
           ...(finalizer === undefined ? {} : {finalizer}),
@@ -105,6 +110,38 @@ describe('a pass', () => {
     const cluster: PassCluster = {...clusterOf(() => Promise.resolve('unchanged')), applyStatus: refused};
     const {result} = await pass(cluster, [component('one', 'a')], {message: 'no'});
     expect(result).toMatchObject({kind: 'refused', problems: [expect.stringContaining('the least')]});
+  });
+
+  test('that throws says so, and ends with its error', async () => {
+    const said: unknown[] = [];
+    const cluster: PassCluster = {
+      ...clusterOf(() => Promise.resolve('unchanged')),
+      applyStatus: (_, status) => {
+        said.push(status);
+        return Promise.resolve('configured');
+      },
+    };
+    const thrown = (error: Error) =>
+      pass(cluster, [component('one', 'a')], {message: 'a'}, undefined, [], () => {
+        throw error;
+      });
+    await expect(thrown(new RangeError('not a quantity: x'))).rejects.toThrow('not a quantity');
+    expect(said).toEqual([{message: 'the pass failed: not a quantity: x'}]);
+    // Who must not write says nothing, and who waits has not failed.
+    await expect(thrown(new NotLeader('late'))).rejects.toThrow('late');
+    await expect(thrown(new Wait('changed meanwhile', 200))).rejects.toThrow('changed');
+    expect(said).toHaveLength(1);
+  });
+
+  test('that throws and cannot say so ends with its own error', async () => {
+    const cluster: PassCluster = {
+      ...clusterOf(() => Promise.resolve('unchanged')),
+      applyStatus: () => Promise.reject(new ApiError('503', {status: 503})),
+    };
+    const bug = (): never => {
+      throw new TypeError('bug');
+    };
+    await expect(pass(cluster, [], undefined, undefined, [], bug)).rejects.toThrow('bug');
   });
 
   test('releases a finalizer that nothing is left to be done for, whatever becomes of its writes and its status', async () => {

@@ -9,7 +9,7 @@ import {
   type Outcome,
   type Surplus,
 } from './controller.ts';
-import {ApiError, ApplyRefused, messageOf, NotLeader} from './errors.ts';
+import {ApiError, ApplyRefused, messageOf, NotLeader, Wait} from './errors.ts';
 import {type EventRecorder} from './event-recorder.ts';
 import {describeKey, keyOf, keyText, refOf, type Key, type KubeObject, type ObjectRef} from './object.ts';
 import {refusalOf} from './refusal.ts';
@@ -41,9 +41,38 @@ export interface PassResult {
 
 /**
  * One pass over one object: observe, plan, write, conclude. `deadline` ends the writes, `signal` everything.
- * Rejects when observing or planning fails, or when this process may not write any more.
+ * Rejects when observing or planning fails, which the status then says, or when this process may not write any more.
  */
 export const runPass = async <R, Observed, Status>(
+  object: KubeObject,
+  options: PassOptions<R, Observed, Status>,
+  deadline: AbortSignal,
+  signal: AbortSignal,
+): Promise<PassResult> => {
+  try {
+    return await attempt(object, options, deadline, signal);
+  } catch (error) {
+    if (!(error instanceof NotLeader || error instanceof Wait || signal.aborted))
+      // The error itself is the one to tell of.
+      await sayFailed(object, messageOf(error), options, signal).catch(() => undefined);
+    throw error;
+  }
+};
+
+const sayFailed = async <R, Observed, Status>(
+  object: KubeObject,
+  problem: string,
+  options: PassOptions<R, Observed, Status>,
+  signal: AbortSignal,
+): Promise<void> => {
+  const {controller, clock} = options;
+  const status = controller.failedStatus?.(controller.decode(object), problem, clock.now());
+  if (status === undefined) return;
+  options.onStatus?.(object, status);
+  await writeStatus(object, status, options, signal);
+};
+
+const attempt = async <R, Observed, Status>(
   object: KubeObject,
   options: PassOptions<R, Observed, Status>,
   deadline: AbortSignal,

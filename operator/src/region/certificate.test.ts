@@ -102,3 +102,11 @@ test('a certificate that cannot be read leaves open whether the route works, and
   });
   expect(region.next).toEqual({kind: 'after', delayMs: 20_000});
 });
+
+test('what is said of a certificate costs no status, however long it is', () => {
+  const region = new SimulatedRegion(SECURE);
+  region.certificate = {kind: 'unknown', why: 'ä'.repeat(40_000)};
+  region.bringUp();
+  expect(condition(region, 'RouteReady')?.message).toMatch(/^the API server does not tell of Secret cert: ä+\.\.\.$/);
+  expect(Buffer.byteLength(condition(region, 'RouteReady')?.message ?? '')).toBeLessThanOrEqual(4_096);
+});

@@ -11,6 +11,7 @@ import {type Observed, observeRegion} from './observe.ts';
 import {planRegion} from './plan.ts';
 import {decodeRegion, type Region} from './region.ts';
 import {RETAIN_DATA} from './retention.ts';
+import {failedStatus} from './status.ts';
 
 /** Pods, claims and retained Secrets have no ownerReference to the region, but its name on them. */
 const byInstance = (object: KubeObject) => {
@@ -39,6 +40,7 @@ export const regionController = (
     decode: decodeRegion,
     observe: (region, cluster, signal) => observeRegion(region, cluster, ages, signal),
     plan: (observed, now) => planRegion(observed, now, release),
+    failedStatus,
     minimalStatus: ({observedGeneration, phase, message, conditions}) => ({
       observedGeneration,
       phase,

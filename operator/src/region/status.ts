@@ -3,6 +3,7 @@ import {type Accepted} from '../api/v1alpha1/rule.ts';
 import {type Condition, type Phase, type RegionStatus, type TierStatus} from '../api/v1alpha1/status.ts';
 import {type Conclusion, type Next, type Outcome} from '../kube/controller.ts';
 import {type KubeObject} from '../kube/object.ts';
+import {cutText} from '../kube/text.ts';
 import {autoscalingActive} from './conditions/autoscaling-active.ts';
 import {type ConditionInput, fails, type Finding, holds} from './conditions/condition.ts';
 import {brokerReady, cacheReady, databaseReady} from './conditions/data-tier.ts';
@@ -10,6 +11,7 @@ import {routeReady} from './conditions/route-ready.ts';
 import {schemaMigrated} from './conditions/schema-migrated.ts';
 import {
   deletingSummary,
+  failedSummary,
   forgottenSummary,
   invalidSummary,
   type State,
@@ -73,17 +75,23 @@ const withoutEmpty = (status: RegionStatus): RegionStatus =>
   );
 
 const concluded = (region: Region, full: RegionStatus, outcome: Outcome, next: Next): Conclusion<RegionStatus> => {
-  const status = withoutEmpty(full);
+  const status = withoutEmpty({...full, message: shortened(full.message ?? '')});
   return {status, events: eventsOf(region.status, status, outcome), next};
 };
 
+/** Far below what a condition may have, and more than anybody reads. */
+const LONGEST_MESSAGE_BYTES = 4_096;
+
+const shortened = (message: string): string => cutText(message, LONGEST_MESSAGE_BYTES);
+
 /** Findings with their times: a time changes only when the status does. */
-const timed = (region: Region, findings: readonly Finding[], now: Date): Condition[] =>
+const timed = (region: Region, findings: readonly Finding[], now: Date, generation: number | undefined): Condition[] =>
   findings.map((finding) => {
     const before = region.status.conditions?.find(({type}) => type === finding.type);
     return {
       ...finding,
-      observedGeneration: region.generation,
+      message: shortened(finding.message),
+      ...(generation === undefined ? {} : {observedGeneration: generation}),
       lastTransitionTime:
         before?.status === finding.status ? before.lastTransitionTime : now.toISOString().replace(/\.\d+Z$/, 'Z'),
     };
@@ -187,7 +195,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     observedGeneration: region.generation,
     phase: phaseOf(pass, state),
     message: ready.message,
-    conditions: timed(region, [ready, reconciling, stalled, ...findings], now),
+    conditions: timed(region, [ready, reconciling, stalled, ...findings], now, region.generation),
     version: {...(current === undefined ? {} : {current}), target: context.version, operator: release.version},
     deviceApi: tierStatus(context, 'device-api', deviceApi),
     adminApi: tierStatus(context, 'admin-api', adminApi),
@@ -216,8 +224,6 @@ const withSummary = (
   now: Date,
 ): Conclusion<RegionStatus> => {
   const failed = [...outcome.values()].flat().flatMap((item) => ('message' in item ? [item.message] : []))[0];
-  const fresh = timed(region, findings, now);
-  const kept = (region.status.conditions ?? []).filter(({type}) => !fresh.some((condition) => condition.type === type));
   const status: RegionStatus = {
     ...region.status,
     observedGeneration: region.generation,
@@ -226,9 +232,29 @@ const withSummary = (
       findings[0]?.message ?? '',
       ...(failed === undefined ? [] : [`deletionPolicy Retain could not be applied: ${failed}`]),
     ].join('; '),
-    conditions: [...fresh, ...kept],
+    conditions: withOthers(region, timed(region, findings, now, region.generation)),
   };
   return concluded(region, status, outcome, {kind: 'on-change'});
+};
+
+const withOthers = ({status}: Region, fresh: readonly Condition[]): Condition[] => [
+  ...fresh,
+  ...(status.conditions ?? []).filter(({type}) => !fresh.some((condition) => condition.type === type)),
+];
+
+/** Phases of a region that works, which nobody knows any more. */
+const HOPEFUL: ReadonlySet<Phase> = new Set(['Ready', 'Updating']);
+
+/** A pass ended in an error, most likely a fault of ours: nothing is known of the region's state, nor of what was made of its last change. */
+export const failedStatus = (region: Region, problem: string, now: Date): RegionStatus => {
+  const {phase = 'Pending', observedGeneration} = region.status;
+  const findings = failedSummary(problem);
+  return withoutEmpty({
+    ...region.status,
+    phase: HOPEFUL.has(phase) ? 'Degraded' : phase,
+    message: shortened(findings[0].message),
+    conditions: withOthers(region, timed(region, findings, now, observedGeneration)),
+  });
 };
 
 /** The spec breaks a rule: nothing was touched, and it will not be until the spec changes. */

@@ -158,6 +158,15 @@ export const deletingSummary = (atRisk: readonly string[]): Summary =>
       : `the region is deleted as soon as its data outlives it (deletionPolicy Retain); ${atRisk[0]} does not yet; annotation ${FORCE_DELETE} deletes it all the same, and that with it`,
   );
 
+export const failedSummary = (problem: string): Summary => {
+  const message = `the operator could not look after the region and tries it again: ${problem}`;
+  return [
+    unknown('Ready', 'PassFailed', message),
+    holds('Reconciling', 'PassFailed', message),
+    fails('Stalled', 'Progressing', 'nothing waits for a person'),
+  ];
+};
+
 export const suspendedSummary = (): Summary => [
   unknown('Ready', 'Suspended', 'nothing is checked or changed while spec.suspend is true'),
   fails('Reconciling', 'Suspended', 'nothing is changed while spec.suspend is true'),
