@@ -131,3 +131,9 @@ test('requests share connections', async () => {
   // The next request may begin before the last connection is back in the pool.
   expect(new Set(requests.map(({socket}) => socket)).size).toBeLessThanOrEqual(3);
 });
+
+test('who has a pace of its own is told at once that the server is busy', async () => {
+  answers = [{status: 503, headers: {'retry-after': '5'}}];
+  await expect(clientWith().send({...write, impatient: true})).rejects.toMatchObject({status: 503});
+  expect(requests).toHaveLength(1);
+});

@@ -17,6 +17,8 @@ export interface ApiRequest {
   readonly timeoutMs?: number;
   /** Writes that elections themselves make; everything else that writes is gated. */
   readonly ungated?: boolean;
+  /** A server that is busy is not asked again within this call: the caller has a pace of its own. */
+  readonly impatient?: boolean;
 }
 
 export interface ApiResponse {
@@ -74,6 +76,7 @@ export class ApiClient {
       } catch (error) {
         if (!(error instanceof ApiError) || attempt >= ATTEMPTS || call.signal.aborted) throw error;
         if (error.status === 401 && attempt === 1) continue;
+        if (call.impatient === true) throw error;
         const waitMs = error.retryAfterMs;
         if (![429, 503].includes(error.status) || waitMs === undefined || waitMs > LONGEST_RETRY_AFTER_MS) throw error;
         await pause(this.#options.clock, waitMs, call.signal);

@@ -158,8 +158,10 @@ export interface EventDraft {
   readonly reason: string;
   /** What was done, UpperCamelCase; default `Reconcile`. */
   readonly action?: string;
-  /** For people; at most 1 KiB. */
+  /** For people; cut after 1 KiB. */
   readonly note: string;
+  /** Not a state that lasts: reported by two passes, it happened twice. */
+  readonly happened?: true;
 }
 
 /** By component name. */

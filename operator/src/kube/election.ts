@@ -131,7 +131,13 @@ export class Election {
 
   async #read(signal: AbortSignal): Promise<Lease | undefined> {
     try {
-      const {body} = await this.#options.client.send({method: 'GET', path: this.#path, signal, timeoutMs: 5_000});
+      const {body} = await this.#options.client.send({
+        method: 'GET',
+        path: this.#path,
+        signal,
+        timeoutMs: 5_000,
+        impatient: true,
+      });
       // The path of a Lease answers a Lease.
       return body as Lease;
     } catch (error) {
@@ -178,6 +184,7 @@ export class Election {
       // A renewal that takes longer is worth nothing; the next try has to fit into RENEW_WITHIN_MS as well.
       timeoutMs: 5_000,
       ungated: true,
+      impatient: true,
     });
     // A successful write answers the object.
     return body as Lease;

@@ -195,8 +195,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   /** Another operator looks after it: nothing is written but an event that says so, and nothing is told of it. */
   const leave = async (object: KubeObject, message: string, signal: AbortSignal): Promise<PassResult> => {
     options.onStatus?.(object, undefined);
-    const note = message.slice(0, 1000);
-    await events.report(refOf(object), [{type: 'Warning', reason: 'HeldByAnotherOperator', note}], signal);
+    await events.report(refOf(object), [{type: 'Warning', reason: 'HeldByAnotherOperator', note: message}], signal);
     return {kind: 'refused', next: {kind: 'after', delayMs: HELD_RETRY_MS}, retryAfterMs: 0, problems: [message]};
   };
 

@@ -75,3 +75,37 @@ test('an object gets 25 events at once, then one in five minutes', async () => {
   await recorder.report({...shop, uid: 'u2'}, [draft('Other')], forever);
   expect(sent).toHaveLength(27);
 });
+
+test('what happened again is counted, though the pass before reported it as well', async () => {
+  for (let pass = 0; pass < 5; pass++) await recorder.report(shop, [{...draft('Repaired'), happened: true}], forever);
+  expect(methods()).toEqual(['POST', 'PATCH']);
+  await clock.advance(60_000);
+  await recorder.report(shop, [{...draft('Repaired'), happened: true}], forever);
+  expect(sent.at(-1)?.body).toMatchObject({series: {count: 6}});
+});
+
+test('a server that is silent about events holds nobody up for long, however many there are', async () => {
+  const silent = new EventRecorder({
+    client: {
+      send: ({signal}) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error))),
+    },
+    clock,
+    log: testLog(),
+    controller: 'example.org/shop-operator',
+    instance: 'pod-1',
+    randomText: () => 'ff',
+  });
+  let isOver = false;
+  const many = Array.from({length: 20}, (_, index) => draft(`Reason${index}`));
+  void silent.report(shop, many, forever).then(() => (isOver = true));
+  await clock.advance(5_000);
+  expect(isOver).toBe(true);
+});
+
+test('a note is cut after a kibibyte, as the server counts', async () => {
+  await recorder.report(shop, [{...draft('Long'), note: 'ä'.repeat(1_000)}], forever);
+  const {note} = sent[0]?.body as {readonly note: string};
+  expect(Buffer.byteLength(note)).toBeLessThanOrEqual(1_024);
+  expect(note).toMatch(/^ä+\.\.\.$/);
+});

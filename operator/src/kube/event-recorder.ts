@@ -5,6 +5,7 @@ import {microTime} from './election.ts';
 import {isNotFound, messageOf} from './errors.ts';
 import {type Log} from './log.ts';
 import {type ObjectRef} from './object.ts';
+import {cutText} from './text.ts';
 import {TokenBucket} from './token-bucket.ts';
 
 export interface EventRecorderOptions {
@@ -24,7 +25,9 @@ const SPAM_FILTER = {burst: 25, refillMs: 300_000};
 const SERIES_MS = 600_000;
 /** A series is written at its second event and then at most this often. */
 const SERIES_WRITE_MS = 60_000;
-const LONGEST_NOTE = 1024;
+const LONGEST_NOTE_BYTES = 1024;
+/** For all events of a report: an API server that takes its time over events must not hold up what they tell of. */
+const REPORT_MS = 3_000;
 
 interface Series {
   readonly path: string;
@@ -42,7 +45,7 @@ interface Subject {
 
 /**
  * Writes events (events.k8s.io/v1). A level-triggered pass reports what *is*; an event says what *happened*: one is written when a pass
- * begins to report it, not while it keeps doing so.
+ * begins to report it, not while it keeps doing so. Only what a draft says has `happened` is an event every time.
  */
 export class EventRecorder {
   readonly #options: EventRecorderOptions;
@@ -61,19 +64,22 @@ export class EventRecorder {
       series: new Map<string, Series>(),
     };
     this.#subjects.set(regarding.uid, subject);
-    const fresh = drafts.filter((draft) => !subject.current.has(textOf(draft)));
+    const fresh = drafts.filter((draft) => draft.happened === true || !subject.current.has(textOf(draft)));
     subject.current = new Set(drafts.map(textOf));
     for (const [text, series] of subject.series) if (now - series.lastMs > SERIES_MS) subject.series.delete(text);
+    const {clock, log} = this.#options;
+    const late = new AbortController();
+    const cancel = clock.schedule(REPORT_MS, () => late.abort(new Error('events took too long')));
+    const bounded = AbortSignal.any([signal, late.signal]);
     for (const draft of fresh) {
       try {
-        await this.#write(regarding, draft, subject, signal);
+        bounded.throwIfAborted();
+        await this.#write(regarding, draft, subject, bounded);
       } catch (error) {
-        this.#options.log.warn(
-          {reason: draft.reason, object: regarding.name, error: messageOf(error)},
-          'event not written',
-        );
+        log.warn({reason: draft.reason, object: regarding.name, error: messageOf(error)}, 'event not written');
       }
     }
+    cancel();
   }
 
   forget(uid: string): void {
@@ -131,7 +137,7 @@ export class EventRecorder {
         action: draft.action ?? 'Reconcile',
         reason: draft.reason,
         regarding: {apiVersion, kind, name: regarding.name, namespace, uid},
-        note: draft.note.slice(0, LONGEST_NOTE),
+        note: cutText(draft.note, LONGEST_NOTE_BYTES),
         type: draft.type,
       },
       signal,

@@ -89,6 +89,23 @@ describe('after a pass', () => {
     expect(await passTimes([busy, busy, result('quiet')], 10_000)).toEqual([0, 3_000, 6_000]);
   });
 
+  test('that failed, a server is not heeded for longer than a minute, nor beyond the time that was wished for', async () => {
+    const away = result('failed', {retryAfterMs: 86_400_000});
+    expect(await passTimes([away, result('quiet')], 100_000)).toEqual([0, 60_000]);
+  });
+
+  test('that failed, the next comes no later than it was wished for', async () => {
+    const next = {kind: 'after', delayMs: 20_000} as const;
+    expect(await passTimes([result('failed', {retryAfterMs: 86_400_000, next}), result('quiet')], 30_000)).toEqual([
+      0, 20_000,
+    ]);
+  });
+
+  test('that failed for long, it is tried again with every resync', async () => {
+    const times = await passTimes([new TypeError('bug')], 7_200_000);
+    expect(Math.max(...times.map((time, index) => time - (times[index - 1] ?? 0)))).toBe(600_000);
+  });
+
   test('that could not write because the lease was renewed late, it is tried again as soon as that is done', async () => {
     expect(await passTimes([new NotLeader('late'), new NotLeader('late'), result('quiet')], 10_000)).toEqual([
       0, 1_000, 2_000,

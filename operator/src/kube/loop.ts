@@ -23,6 +23,8 @@ export const PASS_DEADLINE_MS = 120_000;
 const RESYNC_MS = 600_000;
 /** A refusal (quota, conflict) is often lifted by somebody who waits for us to notice. */
 const REFUSED_RETRY_MS = 20_000;
+/** What an overloaded server (or whoever answers for it) asks for is heeded up to here. */
+const LONGEST_RETRY_AFTER_MS = 60_000;
 /** A renewal is tried every two seconds. */
 const UNRENEWED_RETRY_MS = 1_000;
 
@@ -86,7 +88,7 @@ const work = async (key: string, options: LoopOptions, refusals: Refusals, signa
   } catch (error) {
     result = signal.aborted || error instanceof NotLeader ? 'cancelled' : resultOf(error);
     if (signal.aborted) return;
-    const retryAfterMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+    const retryAfterMs = error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS) : 0;
     if (error instanceof Stalled) {
       queue.forget(key);
       queue.addAfter(key, resyncMs, 'low');
@@ -99,6 +101,7 @@ const work = async (key: string, options: LoopOptions, refusals: Refusals, signa
       queue.addAfter(key, UNRENEWED_RETRY_MS, 'normal');
     } else {
       const delayMs = queue.addWithBackoff(key, 'normal', retryAfterMs);
+      queue.addAfter(key, resyncMs, 'low');
       const stack = error instanceof Error && !(error instanceof ApiError) ? {stack: error.stack} : {};
       log.error({key, delayMs, error: messageOf(error), ...stack}, 'pass failed');
     }
@@ -135,7 +138,8 @@ const settle = (
       if (refusals.news(key, passed.problems)) log.warn({key, problems: passed.problems}, 'refused');
       return;
     case 'failed':
-      queue.addWithBackoff(key, 'normal', passed.retryAfterMs);
+      queue.addWithBackoff(key, 'normal', Math.min(passed.retryAfterMs, LONGEST_RETRY_AFTER_MS));
+      queue.addAfter(key, nextMs, 'normal');
       log.warn({key, problems: passed.problems}, 'pass incomplete');
       return;
   }

@@ -45,6 +45,35 @@ describe('a work queue', () => {
     expect(await takeAll()).toEqual(['edited', 'also-edited', 'child', 'resync']);
   });
 
+  test('serves a key that waits in bounded time, however many urgent ones keep coming', async () => {
+    const served: (string | undefined)[] = [];
+    queue.add('resync', 'low');
+    queue.add('child', 'normal');
+    for (let turn = 0; turn < 100; turn++) {
+      for (const edited of ['a', 'b', 'c']) queue.add(edited, 'high');
+      const key = await queue.take();
+      served.push(key);
+      await clock.advance(100);
+      if (key !== undefined) queue.done(key);
+    }
+    // 5 s are 50 turns; then every other one is for who has waited longest.
+    expect(served.slice(0, 50)).not.toContain('child');
+    expect(served.slice(50, 60)).toEqual(expect.arrayContaining(['child', 'resync']));
+  });
+
+  test('an urgent key waits for one other at most, behind a long queue', async () => {
+    for (let index = 0; index < 500; index++) queue.add(`region-${index}`, 'low');
+    await clock.advance(60_000);
+    queue.add('edited', 'high');
+    const served: (string | undefined)[] = [];
+    for (let turn = 0; turn < 2; turn++) {
+      const key = await queue.take();
+      served.push(key);
+      if (key !== undefined) queue.done(key);
+    }
+    expect(served).toContain('edited');
+  });
+
   test('never hands out a key that a worker has; added meanwhile, it comes again once after done', async () => {
     queue.add('a', 'normal');
     expect(await queue.take()).toBe('a');

@@ -10,6 +10,9 @@ const PRIORITIES: readonly Priority[] = ['high', 'normal', 'low'];
 /** 5 ms doubled 18 times is about 16 minutes; the delays of client-go's default limiter. */
 const BACKOFF: BackoffPolicy = {firstMs: 5, longestMs: 16 * 60_000, jitter: 0};
 
+/** After this a key that is not urgent has waited for long. */
+const LONG_WAIT_MS = 5_000;
+
 /**
  * Keys that wait for a worker. A key is in it at most once, and never handed out while a worker has it: if it is added
  * meanwhile it comes again after `done` (the "dirty" and "processing" sets of client-go's workqueue).
@@ -30,6 +33,8 @@ export class WorkQueue {
   readonly #failures = new Map<string, number>();
   readonly #takers: ((key: string | undefined) => void)[] = [];
   readonly #drained: (() => void)[] = [];
+  /** The last key that was handed out went before one that had waited for long. */
+  #passedOver = false;
   #closed = false;
 
   constructor(name: string, clock: Clock, metrics: KubeMetrics) {
@@ -86,7 +91,7 @@ export class WorkQueue {
     this.#failures.delete(key);
   }
 
-  /** The next key, the most urgent first, in order of arrival among equals; `undefined` once the queue is closed. */
+  /** The next key, the most urgent first, in order of arrival among equals, unless another has waited for long; `undefined` once the queue is closed. */
   take(): Promise<string | undefined> {
     return new Promise((resolve) => {
       this.#takers.push(resolve);
@@ -134,21 +139,41 @@ export class WorkQueue {
 
   #serve(): void {
     if (this.#closed) for (const resolve of this.#takers.splice(0)) resolve(undefined);
-    for (const priority of PRIORITIES) {
-      for (const [key, sinceMs] of this.#waiting[priority]) {
-        const taker = this.#takers.shift();
-        if (taker === undefined) break;
-        this.#waiting[priority].delete(key);
-        this.#timers.get(key)?.cancel();
-        this.#timers.delete(key);
-        const now = this.#clock.monotonicMs();
-        this.#processing.set(key, now);
-        this.#metrics.queueSeconds.observe(this.#labels, (now - sinceMs) / 1000);
-        taker(key);
-      }
+    while (this.#takers.length > 0) {
+      const next = this.#next();
+      if (next === undefined) break;
+      const {key, priority, sinceMs} = next;
+      this.#waiting[priority].delete(key);
+      this.#timers.get(key)?.cancel();
+      this.#timers.delete(key);
+      const now = this.#clock.monotonicMs();
+      this.#processing.set(key, now);
+      this.#metrics.queueSeconds.observe(this.#labels, (now - sinceMs) / 1000);
+      this.#takers.shift()?.(key);
     }
     this.sample();
   }
+
+  /** The most urgent key; but who has waited for long gets every other turn, so that nobody is kept out by those who are urgent all the time. */
+  #next(): Waiting | undefined {
+    const heads = PRIORITIES.flatMap((priority): Waiting[] => {
+      const [first] = this.#waiting[priority];
+      return first === undefined ? [] : [{key: first[0], priority, sinceMs: first[1]}];
+    });
+    const [urgent] = heads;
+    const [oldest] = heads.toSorted((a, b) => a.sinceMs - b.sinceMs);
+    if (urgent === undefined || oldest === undefined) return undefined;
+    const isPassedOver = oldest !== urgent && this.#clock.monotonicMs() - oldest.sinceMs >= LONG_WAIT_MS;
+    const isItsTurn = isPassedOver && this.#passedOver;
+    this.#passedOver = isPassedOver && !isItsTurn;
+    return isItsTurn ? oldest : urgent;
+  }
+}
+
+interface Waiting {
+  readonly key: string;
+  readonly priority: Priority;
+  readonly sinceMs: number;
 }
 
 const higher = (a: Priority, b: Priority | undefined): Priority =>

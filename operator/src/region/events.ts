@@ -26,6 +26,7 @@ export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Out
             type: 'Normal',
             reason: 'Repaired',
             action: 'Repair',
+            happened: true,
             note: `${describeKey(item.key)} was changed or deleted by somebody else; it is as it should be again`,
           },
         ]
