@@ -3,6 +3,7 @@ import {type ApiClient, type ApiRequest} from './api-client.ts';
 import {systemClock, type Clock} from './clock.ts';
 import {type WatchSpec} from './controller.ts';
 import {Discovery} from './discovery.ts';
+import {ApiError} from './errors.ts';
 import {Reflector} from './reflector.ts';
 import {Store, type Change} from './store.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
@@ -206,6 +207,23 @@ test('goes on after a listener throws', async () => {
   await make('rough-2', {rough: 'yes'});
   await sees('added rough-1');
   await sees('added rough-2');
+});
+
+test('an optional kind that may not be listed keeps nobody waiting, and is there once it may', async () => {
+  let isAllowed = false;
+  const client: Streams = {
+    send: (call: ApiRequest) =>
+      isAllowed ? server.client.send(call) : Promise.reject(new ApiError('forbidden', {status: 403})),
+    stream: (call) => server.client.stream(call),
+  };
+  await make('guarded', {guarded: 'yes'});
+  const {reflector, sees, log} = follow({optional: true, labelSelector: 'guarded=yes'}, client);
+  await eventually(
+    () => (reflector.synced ? true : undefined),
+    () => log.lines.join('\n'),
+  );
+  isAllowed = true;
+  await sees('added guarded');
 });
 
 test('a kind that is not installed counts as synced and empty', async () => {

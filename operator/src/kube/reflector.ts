@@ -110,6 +110,8 @@ export class Reflector {
         // The kind may be gone, or have come back after the last look.
         if (isNotFound(error)) this.#options.discovery.forget(spec);
         if (reason === 'expired' || reason === 'error-event') this.#version = undefined;
+        // What is optional keeps nobody waiting who may not see it.
+        if (spec.optional === true && error instanceof ApiError && error.status === 403) this.#synced = true;
         failures++;
         const delayMs = reason === 'expired' && failures === 1 ? 0 : backoffDelayMs(BACKOFF, failures, random());
         log.warn({kind: spec.kind, reason, delayMs, error: messageOf(error)}, 'watch interrupted');

@@ -20,6 +20,17 @@ export const decodeRegion = (object: KubeObject): Region => ({
   generation: object.metadata.generation ?? 0,
   deleting: object.metadata.deletionTimestamp !== undefined,
   spec: object['spec'],
-  // A status that somebody else wrote counts as none: it is written anew.
-  status: statusSchema.safeParse(object['status'] ?? {}).data ?? {},
+  status: readable(object['status']),
 });
+
+/** The parts that can be read; somebody else, or a newer operator, may have written values that nobody here knows. They are written anew. */
+const readable = (value: unknown): RegionStatus => {
+  const found =
+    typeof value === 'object' && value !== null ? new Map(Object.entries(value)) : new Map<string, unknown>();
+  const parts = Object.entries(statusSchema.shape).map(([name, schema]) => {
+    const part: unknown = found.get(name);
+    const kept = Array.isArray(part) ? part.filter((item: unknown) => schema.safeParse([item]).success) : part;
+    return [name, schema.safeParse(kept).data] as const;
+  });
+  return statusSchema.parse(Object.fromEntries(parts.filter(([, part]) => part !== undefined)));
+};
