@@ -52,6 +52,12 @@ export class Children {
     );
   }
 
+  /** What a pod reads of a Secret. People may keep more in it, which is no reason to restart one. */
+  secretValues(name: string, keys: readonly string[]): Readonly<Record<string, string>> | undefined {
+    const all = this.secret(name);
+    return all && Object.fromEntries(Object.entries(all).filter(([key]) => keys.includes(key)));
+  }
+
   configMap(name: string): Readonly<Record<string, string>> | undefined {
     return parsed(configMap, this.find(KINDS.configMap, name))?.data;
   }

@@ -1,5 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {z} from 'zod';
+import {keyOf, keyText} from '../kube/object.ts';
 import {RELEASE, SimulatedRegion} from './testing/simulated-region.ts';
 
 const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
@@ -193,6 +194,39 @@ describe('what does not restart pods', () => {
     const {metadata, spec} = workload(region, 'StatefulSet', 'eu-pg-0');
     expect(metadata.annotations['pisync.io/revision']).toBe(before);
     expect(spec.persistentVolumeClaimRetentionPolicy?.whenDeleted).toBe('Retain');
+  });
+
+  test('another key in a Secret restarts nobody', () => {
+    const region = new SimulatedRegion({region: 'eu-west'}).bringUp();
+    for (const name of ['eu-pg-0', 'eu-rabbitmq', 'eu-redis']) {
+      const secret = region.find('Secret', name);
+      if (secret === undefined) throw new Error(`no Secret ${name}`);
+      const data = {...(secret['data'] as object), note: Buffer.from('rotate in May').toString('base64')};
+      region.objects.set(keyText(keyOf(secret)), {...secret, data});
+    }
+    expect(region.pass()).toEqual([]);
+  });
+
+  test.each([
+    ['StatefulSet', 'eu-pg-0'],
+    ['StatefulSet', 'eu-rabbitmq'],
+    ['Deployment', 'eu-redis'],
+    ['Deployment', 'eu-worker'],
+  ])('our own labels on the pods of %s %s are put right, those of others stay', (kind, name) => {
+    const region = new SimulatedRegion({region: 'eu-west'}).bringUp();
+    const found = region.find(kind, name);
+    if (found === undefined) throw new Error(`no ${kind} ${name}`);
+    const {'pisync.io/region': _, ...labels} = workload(region, kind, name).spec.template.metadata.labels;
+    const theirs = {...labels, 'app.kubernetes.io/managed-by': 'somebody', ...(kind === 'StatefulSet' && {team: 'x'})};
+    const spec = structuredClone(found['spec']) as {template: {metadata: {labels: Record<string, string>}}};
+    spec.template.metadata.labels = theirs;
+    region.objects.set(keyText(keyOf(found)), {...found, spec});
+    region.pass();
+    expect(workload(region, kind, name).spec.template.metadata.labels).toMatchObject({
+      'app.kubernetes.io/managed-by': 'pisync-operator',
+      'pisync.io/region': 'eu-west',
+      ...(kind === 'StatefulSet' && {team: 'x'}),
+    });
   });
 
   test('labels of pods reach data tiers with the next template that is worth a restart', () => {

@@ -76,6 +76,20 @@ export const selectorText = (labels: Labels): string =>
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
 
+/** Labels of pods that are always ours, whatever else they are given. */
+const OWN_LABELS: readonly string[] = [
+  INSTANCE,
+  COMPONENT,
+  SHARD,
+  MANAGED_BY,
+  'app.kubernetes.io/part-of',
+  'app.kubernetes.io/name',
+  'pisync.io/region',
+];
+
+export const ownLabelsOf = (labels: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(Object.entries(labels).filter(([label]) => OWN_LABELS.includes(label)));
+
 /** Labels of a child and, without the version, of pods (which a new label would restart). */
 export const labelsOf = ({name, spec}: RegionContext, component: Component, shardId?: number): Labels => ({
   ...spec.common.labels,

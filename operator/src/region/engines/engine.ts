@@ -1,7 +1,7 @@
 import {type Desired} from '../../kube/controller.ts';
 import {type Job, type Workload} from '../children.ts';
 import {hashOf} from '../hash.ts';
-import {CONFIG_HASH, REVISION, SPEC_REVISION} from '../labels.ts';
+import {CONFIG_HASH, ownLabelsOf, REVISION, SPEC_REVISION} from '../labels.ts';
 
 /**
  * What the operator writes into a StatefulSet, Deployment or Job does two jobs. The pod template makes pods restart, so its changes may have to wait.
@@ -46,9 +46,19 @@ export const withRevision = (desired: Desired, {spec, steady}: Origin): Desired 
   ]);
   const live = steady?.live;
   const isSame = live?.metadata.annotations[REVISION] === revision;
-  const template = {metadata: (isSame ? live.spec.template['metadata'] : undefined) ?? metadata, ...pod};
-  return withTemplate(desired, template, {[REVISION]: revision, [SPEC_REVISION]: hashOf(spec)});
+  const kept = isSame ? live.spec.template['metadata'] : undefined;
+  return withTemplate(
+    desired,
+    {metadata: kept === undefined ? metadata : withOwnLabels(fieldsOf(kept), fieldsOf(metadata)), ...pod},
+    {[REVISION]: revision, [SPEC_REVISION]: hashOf(spec)},
+  );
 };
+
+/** Ours are put right at once if somebody changes them; who did has restarted the pods. */
+const withOwnLabels = (live: Fields, wished: Fields): Fields => ({
+  ...live,
+  labels: {...fieldsOf(live['labels']), ...ownLabelsOf(fieldsOf(wished['labels']))},
+});
 
 const revisionOf = ({manifest}: Desired): string | undefined => manifest.metadata.annotations?.[REVISION];
 

@@ -59,6 +59,19 @@ describe('podTemplate', () => {
     });
   });
 
+  test('says nothing that is empty, which the server would leave out', () => {
+    const {spec} = template(
+      regionOf({
+        scheduling: {tolerations: [{key: '', operator: 'Exists'}]},
+        workers: {podTemplate: {env: [{name: 'EMPTY', value: ''}]}},
+      }),
+      'Deployment',
+      'eu-worker',
+    );
+    expect(spec['tolerations']).toEqual([{operator: 'Exists'}]);
+    expect(spec['containers']).toMatchObject([{env: expect.arrayContaining([{name: 'EMPTY'}])}]);
+  });
+
   test('adds nothing to the pods of other tiers', () => {
     expect(JSON.stringify(template(region, 'Deployment', 'eu-keeper'))).not.toMatch(/NODE_EXTRA|extra-|arm64|high/);
   });

@@ -56,6 +56,10 @@ export const templateSpec = ({spec}: RegionContext, own: object): object => {
   return {registry, pullPolicy, pullSecrets, scheduling: spec.scheduling, userIds: spec.common.userIds, ...own};
 };
 
+/** The server leaves out what is empty. Said all the same, it would look as if somebody had removed it. */
+const withoutBlank = (item: object): object =>
+  Object.fromEntries(Object.entries(item).filter(([, value]) => value !== ''));
+
 /** Passes the `restricted` Pod Security Standard. */
 export const podTemplate = (context: RegionContext, shape: PodShape): object => {
   const {spec, name} = context;
@@ -74,9 +78,9 @@ export const podTemplate = (context: RegionContext, shape: PodShape): object => 
   };
   const entry = shape.needsUserName === true && !user.isKnown ? userEntry(container) : undefined;
   const nodeSelector = {...scheduling.nodeSelector, ...own.nodeSelector};
-  const tolerations = [...scheduling.tolerations, ...(own.tolerations ?? [])];
+  const tolerations = [...scheduling.tolerations, ...(own.tolerations ?? [])].map(withoutBlank);
   const priorityClassName = own.priorityClassName ?? scheduling.priorityClassName;
-  const env = [...(shape.env ?? []), ...(own.env ?? [])];
+  const env = [...(shape.env ?? []), ...(own.env ?? []).map(withoutBlank)];
   const annotations = {
     ...common.annotations,
     ...own.annotations,

@@ -119,7 +119,7 @@ export const servicePod = (
     // Of the topology only what a process reads once; it follows the rest.
     configHash: hashOf([
       context.spec.rabbitmq.partitions,
-      sources.flatMap(({name, followed}) => (followed ? [] : [context.children.secret(name)])),
+      sources.flatMap(({name, keys, followed}) => (followed ? [] : [context.children.secretValues(name, keys)])),
     ]),
     userId: SERVICE_UID,
     volumes: [

@@ -1,3 +1,4 @@
+import {SECRET_KEYS} from '@pisync/contract/files';
 import {PORTS} from '@pisync/contract/ports';
 import {type Desired} from '../../../kube/controller.ts';
 import {type RegionContext} from '../../context.ts';
@@ -46,7 +47,10 @@ export const shardStatefulSet = (context: RegionContext, id: number, settings: D
           command: script('start.sh'),
           ports: [{name: 'postgres', containerPort: PORTS.postgres}],
           resources,
-          configHash: hashOf([settings.manifest['data'], children.secret(names.shard(id))]),
+          configHash: hashOf([
+            settings.manifest['data'],
+            children.secretValues(names.shard(id), Object.values(SECRET_KEYS.shard)),
+          ]),
           probes: {
             // Recovery after a crash may take long; it is not a reason to kill the server: 1 h.
             startupProbe: {

@@ -1,3 +1,4 @@
+import {SECRET_KEYS} from '@pisync/contract/files';
 import {PORTS} from '@pisync/contract/ports';
 import {type Desired} from '../../../kube/controller.ts';
 import {type RegionContext} from '../../context.ts';
@@ -67,7 +68,10 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
             {name: 'distribution', containerPort: DISTRIBUTION_PORT},
           ],
           resources,
-          configHash: hashOf([rabbitmqFiles(context), children.secret(names.rabbitmq)]),
+          configHash: hashOf([
+            rabbitmqFiles(context),
+            children.secretValues(names.rabbitmq, Object.values(SECRET_KEYS.rabbitmq)),
+          ]),
           probes: {
             // Asking the node itself would start a second Erlang machine every time: a second of CPU.
             startupProbe: {...tcp, periodSeconds: 2, failureThreshold: 600},

@@ -1,3 +1,4 @@
+import {SECRET_KEYS} from '@pisync/contract/files';
 import {PORTS} from '@pisync/contract/ports';
 import {quantityBytes} from '../../../api/v1alpha1/quantity.ts';
 import {type Desired} from '../../../kube/controller.ts';
@@ -63,7 +64,10 @@ export const redisDeployment = (context: RegionContext): Desired => {
           command: ['/bin/sh', `${PATHS.config}/start.sh`],
           ports: [{name: 'redis', containerPort: PORTS.redis}],
           resources,
-          configHash: hashOf([redisConfigMap(context).manifest['data'], children.secret(names.redis)]),
+          configHash: hashOf([
+            redisConfigMap(context).manifest['data'],
+            children.secretValues(names.redis, Object.values(SECRET_KEYS.redis)),
+          ]),
           probes: {
             startupProbe: {...tcp, periodSeconds: 1, failureThreshold: 60},
             livenessProbe: {...tcp, periodSeconds: 10, failureThreshold: 3},
