@@ -4,7 +4,7 @@ import {type Desired} from './controller.ts';
 import {type KubeObject, type ObjectRef} from './object.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
 import {FakeClock} from './testing/fake-clock.ts';
-import {eventually, forever, writingParts} from './testing/fixtures.ts';
+import {forever, writingParts} from './testing/fixtures.ts';
 
 let server: TestApiServer;
 let client: ApiClient;
@@ -112,27 +112,6 @@ describe('apply', () => {
     expect((await restarted.apply(statefulSet('db'), owner, forever)).kind).toBe('unchanged');
     expect(await writes()).toBe(before);
     expect((await get(path)).metadata.resourceVersion).toBe(resourceVersion);
-  });
-
-  test('gives in for a minute to somebody who changes an object as often as it is put right', async () => {
-    const clock = new FakeClock();
-    const {applier, caches} = writingParts(client, [{apiVersion: 'v1', kind: 'ConfigMap'}], clock);
-    const path = '/api/v1/namespaces/default/configmaps/contested';
-    const ours = configMap('contested', {owner: 'us'});
-    await applier.apply(ours, owner, forever);
-    const duel = async (): Promise<boolean> => {
-      await merge(path, {data: {owner: 'them'}});
-      caches.assume(await get(path));
-      return (await applier.apply(ours, owner, forever)).repaired;
-    };
-    for (let round = 0; round < 20; round++) expect(await duel()).toBe(true);
-    await expect(duel()).rejects.toMatchObject({kind: 'contested'});
-    expect((await get(path))['data']).toEqual({owner: 'them'});
-    clock.freeze(60_000);
-    expect(await duel()).toBe(true);
-    await expect(duel()).rejects.toMatchObject({kind: 'contested'});
-    // Another wish is no repair.
-    expect(await applier.apply(configMap('contested', {owner: 'we'}), owner, forever)).toMatchObject({repaired: false});
   });
 
   test('repairs drift and says so; labels and annotations of others stay', async () => {
@@ -300,50 +279,6 @@ describe('apply', () => {
     };
     expect([await tried(60_000), await tried(60_000), await tried(60_000), await tried(120_000)]).toEqual([1, 0, 1, 0]);
     expect((await applier.apply(statefulSet('fixed'), owner, forever)).kind).toBe('unchanged');
-  });
-
-  test('a policy that forbids a change for now is not taken for a field that cannot change', async () => {
-    const {applier} = writingParts(client);
-    const policies = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies';
-    const bindings = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings';
-    const make = (path: string, body: object) => client.send({method: 'POST', path, body, signal: forever});
-    await applier.apply(configMap('frozen', {v: '0'}), owner, forever);
-    const rule = {apiGroups: [''], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['configmaps']};
-    await make(policies, {
-      metadata: {name: 'freeze'},
-      spec: {
-        matchConstraints: {resourceRules: [{...rule, resourceNames: ['frozen']}]},
-        validations: [{expression: 'false', message: 'production cannot be changed during the freeze'}],
-      },
-    });
-    await make(bindings, {metadata: {name: 'freeze'}, spec: {policyName: 'freeze', validationActions: ['Deny']}});
-    let version = 0;
-    let last: unknown;
-    const outcome = (v: string): Promise<string> =>
-      applier.apply(configMap('frozen', {v}), owner, forever).then(
-        ({kind}) => kind,
-        (error: unknown) => {
-          last = error;
-          return (error as {readonly kind?: string}).kind ?? String(error);
-        },
-      );
-    const kind = await eventually(
-      async () => {
-        const found = await outcome(`${version++}`);
-        return found === 'configured' || found === 'unchanged' ? undefined : found;
-      },
-      () => 'the policy is not in force',
-    );
-    expect({kind, said: String(last)}).toMatchObject({
-      kind: 'refused',
-      said: expect.stringContaining('during the freeze'),
-    });
-    await client.send({method: 'DELETE', path: `${bindings}/freeze`, signal: forever});
-    await client.send({method: 'DELETE', path: `${policies}/freeze`, signal: forever});
-    await eventually(
-      async () => ((await outcome('lifted')) === 'configured' ? true : undefined),
-      () => String(last),
-    );
   });
 
   test('refuses unknown fields with their path', async () => {

@@ -8,7 +8,7 @@ import {MANAGED_BY, type Identity} from './identity.ts';
 import {straysOf, type FieldSet, type Strays} from './managed-fields.ts';
 import {type KubeMetrics} from './metrics.ts';
 import {describeKey, keyOf, keyText, type Key, type KubeObject, type Manifest, type ObjectRef} from './object.ts';
-import {recordOf, type ObjectWriter} from './object-writer.ts';
+import {lacking, recordOf, type ObjectWriter} from './object-writer.ts';
 import {signed, strangerOf} from './ownership.ts';
 import {refusalOf} from './refusal.ts';
 import {TokenBucket} from './token-bucket.ts';
@@ -134,6 +134,13 @@ export class Applier {
       await this.#scale(desired, created, signal);
       return {kind: 'created', repaired: isSameWish, ...this.#againOf(judged)};
     }
+    let isPaid = !isSameWish;
+    /** Whatever of it somebody else has changed: one pass is one repair. */
+    const payRepair = (): void => {
+      if (!isPaid) this.#takeRepair(key, owner);
+      isPaid = true;
+    };
+    if (lacking(desired, recordOf(live['data'])).length > 0) payRepair();
     let current = await writer.fill(desired, live, signal);
     let now = this.#memoryOf(hash, current, wish);
     const strays =
@@ -141,7 +148,7 @@ export class Applier {
     const isDone = this.#isDone(remembered, now, strays, current, manifest);
     if (!isDone) {
       // What an admission webhook made of it is no repair.
-      if (isSameWish && remembered?.rewritten === undefined) this.#takeRepair(key, owner);
+      if (remembered?.rewritten === undefined) payRepair();
       try {
         if (Object.keys(strays.added).length > 0) await writer.claim(current, strays.added, signal);
         current = await writer.apply(manifest, identity.manager, signal);
@@ -158,6 +165,7 @@ export class Applier {
       now = {...now, rewritten: remembered.rewritten};
     }
     memory.set(keyText(key), now);
+    if (isScaledOtherwise(desired, current)) payRepair();
     current = await this.#scale(desired, current, signal);
     const kind: ApplyResult =
       current.metadata.resourceVersion === live.metadata.resourceVersion ? 'unchanged' : 'configured';
@@ -234,7 +242,7 @@ export class Applier {
    */
   async #scale(desired: Desired, live: KubeObject, signal: AbortSignal): Promise<KubeObject> {
     const {replicas, manifest} = desired;
-    if (typeof replicas !== 'number' || recordOf(live['spec'])['replicas'] === replicas) return live;
+    if (typeof replicas !== 'number' || !isScaledOtherwise(desired, live)) return live;
     const {apiVersion, kind, metadata} = manifest;
     const target = {name: metadata.name, ...(metadata.namespace === undefined ? {} : {namespace: metadata.namespace})};
     const manager = `${this.#options.identity.manager}-scale`;
@@ -243,6 +251,9 @@ export class Applier {
 }
 
 const NO_STRAYS: Strays = {added: {}, replaced: false};
+
+const isScaledOtherwise = ({replicas}: Desired, live: KubeObject): boolean =>
+  typeof replicas === 'number' && recordOf(live['spec'])['replicas'] !== replicas;
 
 const isAsBefore = (before: Memory | undefined, now: Memory): boolean =>
   before?.hash === now.hash && before.live === now.live;

@@ -155,12 +155,10 @@ export class ObjectWriter {
 
   #generate(desired: Desired, existing: Readonly<Record<string, unknown>>): Record<string, string> {
     return Object.fromEntries(
-      Object.entries(desired.generated ?? {})
-        .filter(([name]) => existing[name] === undefined)
-        .map(([name, {bytes, encoding}]) => [
-          name,
-          Buffer.from(this.#options.randomText(bytes, encoding)).toString('base64'),
-        ]),
+      lacking(desired, existing).map(([name, {bytes, encoding}]) => [
+        name,
+        Buffer.from(this.#options.randomText(bytes, encoding)).toString('base64'),
+      ]),
     );
   }
 
@@ -185,6 +183,10 @@ export class ObjectWriter {
     }
   }
 }
+
+/** The generated values of a Secret that `existing` does not have. */
+export const lacking = ({generated = {}}: Desired, existing: Readonly<Record<string, unknown>>) =>
+  Object.entries(generated).filter(([name]) => existing[name] === undefined);
 
 export const recordOf = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null ? {...value} : {};
