@@ -61,6 +61,10 @@ export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Out
     if (before.pendingChanges?.some((pending) => pending.component === component) === true) continue;
     events.push({type: 'Warning', reason: reasonOfFailure(failure), note: reason});
   }
+  // A change that does not get on was told as a change, and what is in its way should not wait until a person must act.
+  if (before.phase === 'Updating' && after.phase === 'Degraded' && !becomes('Stalled', 'True')) {
+    events.push({type: 'Warning', reason: reasonOf(after, 'Ready') ?? 'NotReady', note: messageOf(after, 'Ready')});
+  }
   if (becomes('Stalled', 'True')) events.push({type: 'Warning', reason: 'Stalled', note: messageOf(after, 'Stalled')});
   if (before.phase !== after.phase && after.phase === 'Suspended') {
     events.push({type: 'Normal', reason: 'Suspended', note: messageOf(after, 'Ready')});

@@ -143,7 +143,7 @@ test.each([
   expect(problem?.reason).toBe(isProblem ? 'FailedCreate' : undefined);
   expect(problem?.message ?? '').toBe(
     isProblem
-      ? '0 of 1 pods exist: the server refuses the rest (a quota, a LimitRange, Pod Security, a missing PriorityClass); kubectl describe statefulset/eu-pg-0 has its words'
+      ? '0 of 1 pods exist: the server refuses the rest (a quota, a LimitRange, Pod Security, an admission policy or webhook, a missing PriorityClass); kubectl describe statefulset/eu-pg-0 has its words'
       : '',
   );
 });

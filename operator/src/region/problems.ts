@@ -161,7 +161,7 @@ const ofJob = (object: KubeObject): Problem | undefined => {
   if (conditions.some(({status}) => status === 'True')) return undefined;
   return {
     reason: 'FailedCreate',
-    message: `Job ${job.metadata.name} has no pod: the server refuses it (a quota, a LimitRange, Pod Security, a missing PriorityClass); kubectl describe job/${job.metadata.name} has its words`,
+    message: `Job ${job.metadata.name} has no pod: the server refuses it (a quota, a LimitRange, Pod Security, an admission policy or webhook, a missing PriorityClass); kubectl describe job/${job.metadata.name} has its words`,
   };
 };
 
@@ -209,7 +209,7 @@ const ofStatefulSet = ({metadata}: KubeObject, children: Children): Problem | un
   if (live.status.replicas >= replicas) return undefined;
   return {
     reason: 'FailedCreate',
-    message: `${live.status.replicas} of ${replicas} pods exist: the server refuses the rest (a quota, a LimitRange, Pod Security, a missing PriorityClass); kubectl describe statefulset/${metadata.name} has its words`,
+    message: `${live.status.replicas} of ${replicas} pods exist: the server refuses the rest (a quota, a LimitRange, Pod Security, an admission policy or webhook, a missing PriorityClass); kubectl describe statefulset/${metadata.name} has its words`,
   };
 };
 
