@@ -18,7 +18,7 @@ import {autoscaler} from './manifests/autoscaler.ts';
 import {disruptionBudget} from './manifests/disruption-budget.ts';
 import {keeperAccess} from './manifests/keeper-access.ts';
 import {postgresPolicy, rabbitmqPolicy, redisPolicy, servicePolicy} from './manifests/network-policy.ts';
-import {route} from './manifests/route.ts';
+import {isOfOtherClass, route} from './manifests/route.ts';
 import {secrets} from './manifests/secrets.ts';
 import {service} from './manifests/service.ts';
 import {factsConfigMap, isTopologyWritten, topologyConfigMap} from './manifests/topology.ts';
@@ -256,7 +256,10 @@ export const keeper: Part = {
   },
 };
 
-/** A host of another region gets no route here. A route that there was stays as it was, unless it is the one that must not be. */
+/**
+ * A host of another region gets no route here. A route that there was stays as it was, unless it is the one that must not be. An Ingress of another class goes,
+ * and the next pass makes the one that takes its place.
+ */
 const wantedRoutes = (
   context: RegionContext,
   routes: readonly Desired[],
@@ -265,7 +268,9 @@ const wantedRoutes = (
 ): readonly Wanted[] =>
   routes.flatMap((desired): readonly Wanted[] => {
     const {manifest} = desired;
-    if (taker !== undefined && leadsTo(context.children.find(manifest, manifest.metadata.name), taker)) return [];
+    const live = context.children.find(manifest, manifest.metadata.name);
+    if (taker !== undefined && leadsTo(live, taker)) return [];
+    if (live !== undefined && isOfOtherClass(context, live)) return [];
     const hold = taker === undefined ? missing : `waits until region ${taker.by} gives host ${taker.host} up`;
     const service = {...KINDS.service, name: manifest.metadata.name};
     return [onceOurs(context, hold === undefined ? {desired} : {desired, hold}, service)];

@@ -9,7 +9,7 @@ export const ingress = z
     className: dnsName
       .optional()
       .describe(
-        "Ingress class. Default: the cluster's default class, which a new route gets; a route that exists keeps the class that it has. Not together with `gatewayRef`.",
+        "Ingress class. Default: the cluster's default class. With another class the Ingress is deleted and made again, because a controller leaves its address on one that it serves no more. Not together with `gatewayRef`.",
       ),
     gatewayRef: z
       .object({

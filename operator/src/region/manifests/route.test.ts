@@ -1,14 +1,45 @@
 import {expect, test} from '@jest/globals';
+import {keyOf, keyText} from '../../kube/object.ts';
 import {SimulatedRegion} from '../testing/simulated-region.ts';
 
 const ingress = {host: 'eu.sync.example.com'};
 
-test('a route whose class is not named any more keeps it', () => {
-  const region = new SimulatedRegion({region: 'eu-west', ingress: {...ingress, className: 'contour'}}).bringUp();
+/** The server gives one without a class the default one when it is made. */
+const settleWithDefault = (region: SimulatedRegion): void => {
+  region.settle();
+  const made = region.find('Ingress', 'eu-device-api');
+  if (made === undefined) throw new Error('no Ingress');
+  // Of our own manifest.
+  const spec = made['spec'] as {readonly ingressClassName?: string};
+  region.objects.set(keyText(keyOf(made)), {...made, spec: {ingressClassName: 'contour', ...spec}});
+};
+
+const seen = (region: SimulatedRegion) => {
+  const made = region.find('Ingress', 'eu-device-api');
+  return {className: (made?.['spec'] as {ingressClassName?: string}).ingressClassName, uid: made?.metadata.uid};
+};
+
+test('a route of another class is another route, and one without a class has the default again', () => {
+  const region = new SimulatedRegion({region: 'eu-west', ingress}).bringUp();
+  settleWithDefault(region);
+  const first = seen(region);
+  region.change({ingress: {...ingress, className: 'nope'}});
+  settleWithDefault(region);
+  const second = seen(region);
+  expect(second.className).toBe('nope');
+  expect(second.uid).not.toBe(first.uid);
   region.change({ingress});
+  settleWithDefault(region);
+  const third = seen(region);
+  expect(third.className).toBe('contour');
+  expect(third.uid).not.toBe(second.uid);
+});
+
+test('a route keeps the default class that it was given, also when it changes', () => {
+  const region = new SimulatedRegion({region: 'eu-west', ingress}).bringUp();
+  settleWithDefault(region);
+  const {uid} = seen(region);
+  region.change({ingress: {host: 'other.sync.example.com'}});
   region.settle();
-  expect(region.find('Ingress', 'eu-device-api')).toMatchObject({spec: {ingressClassName: 'contour'}});
-  region.change({ingress: {...ingress, className: 'nginx'}});
-  region.settle();
-  expect(region.find('Ingress', 'eu-device-api')).toMatchObject({spec: {ingressClassName: 'nginx'}});
+  expect(seen(region)).toEqual({className: 'contour', uid});
 });

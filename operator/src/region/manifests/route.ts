@@ -1,16 +1,26 @@
 import {z} from 'zod';
 import {type Desired} from '../../kube/controller.ts';
+import {type KubeObject} from '../../kube/object.ts';
 import {type RegionContext} from '../context.ts';
 import {KINDS} from '../kinds.ts';
-import {type Component, metadataOf} from '../labels.ts';
+import {type Component, metadataOf, NAMED_CLASS} from '../labels.ts';
 import {SERVICE_PORT} from '../names.ts';
 
 const liveSchema = z.object({spec: z.object({ingressClassName: z.string().optional()})});
 
+/** The class that the spec names; empty where the cluster's default one is wanted. */
+const namedClass = ({spec}: RegionContext): string => spec.ingress.className ?? '';
+
 /**
- * The API server gives an Ingress the default class when it is made, and never again: one whose class was named in the spec, and is not any more, would be left
- * without one, served by nobody. It keeps the class that it has.
+ * Another class is another Ingress. The API server gives one the default class when it is made, and never again; and a controller that does not serve it
+ * any more leaves its address on it, by which it would seem to be served.
  */
+export const isOfOtherClass = (context: RegionContext, {kind, metadata}: KubeObject): boolean => {
+  const made = metadata.annotations?.[NAMED_CLASS];
+  return kind === KINDS.ingress.kind && made !== undefined && made !== namedClass(context);
+};
+
+/** The default class stays what it was when the Ingress was made. */
 const classOf = ({spec, children}: RegionContext, name: string): string | undefined =>
   spec.ingress.className ?? liveSchema.safeParse(children.find(KINDS.ingress, name)).data?.spec.ingressClassName;
 
@@ -20,7 +30,9 @@ const ingress = (context: RegionContext, name: string, component: Component, hos
   return {
     manifest: {
       ...KINDS.ingress,
-      metadata: metadataOf(context, name, component, {annotations}),
+      metadata: metadataOf(context, name, component, {
+        annotations: {...annotations, [NAMED_CLASS]: namedClass(context)},
+      }),
       spec: {
         ...(className === undefined ? {} : {ingressClassName: className}),
         ...(tls.mode === 'Secret' ? {tls: [{hosts: [host], secretName: tls.secretName}]} : {}),
