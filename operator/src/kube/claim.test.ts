@@ -38,17 +38,18 @@ const heldBy = (holder: string | undefined, version = '1'): KubeObject =>
 const setUp = () => {
   const server = new Server();
   const clock = new FakeClock();
+  const log = testLog();
   const claims = new Claims({
     client: server,
     discovery: {objectPath: () => Promise.resolve('/north')},
     caches: {assume: () => undefined, getWhole: () => undefined},
     clock,
-    log: testLog(),
+    log,
     identity,
     lease: {namespace: 'ours', name: 'green'},
   });
   const take = async (object: KubeObject) => (await claims.take(object, forever)).kind;
-  return {server, clock, take};
+  return {server, clock, log, take};
 };
 
 describe('an object', () => {
@@ -137,5 +138,41 @@ describe('an object', () => {
     server.lease = {version: '1', holder: 'pod'};
     for (let object = 0; object < 50; object++) await take(heldBy('theirs/blue'));
     expect(server.reads).toBe(1);
+  });
+});
+
+describe('what was written as the holder', () => {
+  test.each([
+    '../..',
+    'a/..',
+    '/',
+    'a/',
+    'a/b/c',
+    'A/b',
+    'a b/c',
+    'a%2e/b',
+    'a/x\n',
+    `a/${'x'.repeat(254)}`,
+    `${'x'.repeat(64)}/a`,
+  ])('counts as nobody if it names no Lease: %j', async (holder) => {
+    const {server, log, take} = setUp();
+    server.lease = {version: '1', holder: 'pod'};
+    expect(await take(heldBy(holder))).toBe('ours');
+    expect(server.reads).toBe(0);
+    expect(log.lines.join()).not.toContain(holder);
+  });
+
+  test('is remembered of no more than a thousand', async () => {
+    const {server, clock, take} = setUp();
+    server.lease = {version: '1', holder: 'pod'};
+    await take(heldBy('theirs/blue'));
+    for (let n = 0; n < 1_000; n++) await take(heldBy(`theirs/blue-${n}`));
+    expect(server.reads).toBe(1_001);
+    clock.freeze(1);
+    await take(heldBy('theirs/blue-999'));
+    expect(server.reads).toBe(1_001);
+    // The one that was looked at longest ago is known no more.
+    await take(heldBy('theirs/blue'));
+    expect(server.reads).toBe(1_002);
   });
 });

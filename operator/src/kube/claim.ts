@@ -33,8 +33,24 @@ const RELEASED_FOR_MS = LEASE_MS;
 const SILENT_FOR_MS = 2 * LEASE_MS;
 /** Objects with the same holder share one look at its Lease. */
 const SIGHT_MS = 5_000;
+/** Whoever may annotate an object can name any number of holders. */
+const MOST_SIGHTS = 1_000;
 /** By then the watch has shown the change. */
 const CHANGED_RETRY_MS = 200;
+
+interface LeaseName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** `namespace/name` as Kubernetes admits them; at most 63 and 253 characters. */
+const LEASE = /^(?<namespace>[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)\/(?<name>[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)$/;
+
+/** Of what an annotation says, which anybody may have written. What names no Lease counts as nobody. */
+const leaseOf = (holder: string): LeaseName | undefined => {
+  const {namespace, name} = LEASE.exec(holder)?.groups ?? {};
+  return namespace === undefined || name === undefined ? undefined : {namespace, name};
+};
 
 /** What was seen of another operator's Lease. */
 interface Sight {
@@ -65,8 +81,9 @@ export class Claims {
     const {identity, log} = this.#options;
     const holder = object.metadata.annotations?.[identity.holderAnnotation] ?? '';
     if (holder === this.#us) return {kind: 'ours', object};
-    if (holder !== '') {
-      const why = await this.#lives(holder, signal);
+    const lease = leaseOf(holder);
+    if (lease !== undefined) {
+      const why = await this.#lives(lease, signal);
       if (why !== undefined) {
         const message = `${describeKey(keyOf(object))} is looked after by another operator, ${holder}, ${why}: this one (${this.#us}) leaves it alone`;
         return {kind: 'theirs', message};
@@ -108,8 +125,8 @@ export class Claims {
   }
 
   /** Why the holder counts as alive; undefined: it does not. */
-  async #lives(holder: string, signal: AbortSignal): Promise<string | undefined> {
-    const {state, sinceMs, lookedMs} = await this.#look(holder, signal);
+  async #lives(lease: LeaseName, signal: AbortSignal): Promise<string | undefined> {
+    const {state, sinceMs, lookedMs} = await this.#look(lease, signal);
     const unchangedMs = lookedMs - sinceMs;
     switch (state) {
       case 'missing':
@@ -123,24 +140,26 @@ export class Claims {
     }
   }
 
-  async #look(holder: string, signal: AbortSignal): Promise<Sight> {
+  async #look(lease: LeaseName, signal: AbortSignal): Promise<Sight> {
+    const holder = `${lease.namespace}/${lease.name}`;
     const lookedMs = this.#options.clock.monotonicMs();
     const before = this.#sights.get(holder);
     if (before !== undefined && lookedMs - before.lookedMs < SIGHT_MS) return before;
-    const {state, version} = await this.#read(holder, signal);
+    const {state, version} = await this.#read(lease, signal);
     // Counted from after the answer: never longer than it was so.
     const sinceMs =
       before?.state === state && before.version === version ? before.sinceMs : this.#options.clock.monotonicMs();
     const sight: Sight = {state, version, sinceMs, lookedMs};
+    this.#sights.delete(holder);
     this.#sights.set(holder, sight);
+    // The one that was looked at longest ago; its Lease has to be silent anew then.
+    const [oldest] = this.#sights.keys();
+    if (this.#sights.size > MOST_SIGHTS && oldest !== undefined) this.#sights.delete(oldest);
     return sight;
   }
 
-  async #read(holder: string, signal: AbortSignal): Promise<Pick<Sight, 'state' | 'version'>> {
-    const [namespace = '', name = '', ...rest] = holder.split('/');
-    // No Lease has such a name.
-    if (namespace === '' || name === '' || rest.length > 0) return {state: 'missing', version: ''};
-    const path = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases/${encodeURIComponent(name)}`;
+  async #read({namespace, name}: LeaseName, signal: AbortSignal): Promise<Pick<Sight, 'state' | 'version'>> {
+    const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${name}`;
     try {
       const {body} = await this.#options.client.send({method: 'GET', path, signal, timeoutMs: 5_000});
       // The path of a Lease answers a Lease.

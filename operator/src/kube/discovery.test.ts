@@ -35,3 +35,19 @@ test('a group that could never be asked is an error, not a kind that is missing'
   server.status = 503;
   await expect(discovery.serves(ROUTE, forever)).rejects.toThrow('answered 503');
 });
+
+test.each(['..', '.', '', 'a/b', '../../../api/v1/secrets', 'a%2fb', 'a b', '\ud800', 'x'.repeat(254)])(
+  'a name that no object has leads to no path: %j',
+  async (name) => {
+    const {discovery} = setUp();
+    const key = {...ROUTE, namespace: 'a', name: 'b'};
+    for (const bad of [
+      {...key, name},
+      {...key, namespace: name},
+    ])
+      await expect(discovery.objectPath(bad, forever)).rejects.toMatchObject({status: 404});
+    expect(await discovery.objectPath({...key, name: 'system:a.b'}, forever)).toBe(
+      '/apis/gateway.example.org/v1/namespaces/a/routes/system%3Aa.b',
+    );
+  },
+);

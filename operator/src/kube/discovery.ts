@@ -14,6 +14,15 @@ interface Endpoint {
 const MISSING_FOR_MS = 20_000;
 const KNOWN_FOR_MS = 600_000;
 
+/**
+ * A name as a part of a path. No object has a name of dots alone, which would lead to another path however it is written, or one that Kubernetes' own check of
+ * path segments refuses; so it is not found. Throws {@link ApiError} 404.
+ */
+const pathPart = (name: string): string => {
+  if (/^[\x21-\x7e]{1,253}$/.test(name) && !/^\.\.?$|[/%]/.test(name)) return encodeURIComponent(name);
+  throw new ApiError(`no object has the name ${JSON.stringify(name.slice(0, 64))}`, {status: 404, reason: 'NotFound'});
+};
+
 interface Entry {
   readonly kinds: ReadonlyMap<string, Endpoint>;
   readonly readAtMs: number;
@@ -45,13 +54,13 @@ export class Discovery {
   }
 
   async objectPath(key: Key, signal: AbortSignal): Promise<string> {
-    return `${await this.collectionPath(key, key.namespace, signal)}/${encodeURIComponent(key.name)}`;
+    return `${await this.collectionPath(key, key.namespace, signal)}/${pathPart(key.name)}`;
   }
 
   /** `namespace` undefined: the collection over all namespaces (or of a cluster-scoped kind). */
   async collectionPath(kind: Kind, namespace: string | undefined, signal: AbortSignal): Promise<string> {
     const endpoint = await this.#get(kind, signal);
-    const scope = endpoint.namespaced && namespace !== undefined ? `/namespaces/${encodeURIComponent(namespace)}` : '';
+    const scope = endpoint.namespaced && namespace !== undefined ? `/namespaces/${pathPart(namespace)}` : '';
     return `${endpoint.base}${scope}/${endpoint.plural}`;
   }
 
