@@ -14,7 +14,7 @@ export interface KnownSlotMap {
 /** Neighbours mostly live together, so runs of a length and a shard are a hundredth of the list. */
 const savedSchema = z.object({
   version: z.int().min(0),
-  runs: z.array(z.tuple([z.int().min(1).max(SLOTS), z.int().min(0)])),
+  runs: z.array(z.tuple([z.int().min(1).max(SLOTS), z.int().min(0)])).max(SLOTS),
 });
 
 /** As JSON of some hundred bytes. */
@@ -31,9 +31,10 @@ export const encodeSlotMap = ({version, shards}: KnownSlotMap): string => {
 /** @throws what a text throws that is no slot map. */
 export const decodeSlotMap = (text: string): KnownSlotMap => {
   const {version, runs} = savedSchema.parse(JSON.parse(text));
-  const shards = runs.flatMap(([length, shard]) => new Array<number>(length).fill(shard));
-  if (shards.length !== SLOTS) throw new AppError('unavailable', `a saved slot map has ${shards.length} slots`);
-  return {version, shards};
+  // Counted before it is spread out: a text of a megabyte can say a hundred million.
+  const slots = runs.reduce((sum, [length]) => sum + length, 0);
+  if (slots !== SLOTS) throw new AppError('unavailable', `a saved slot map has ${slots} slots`);
+  return {version, shards: runs.flatMap(([length, shard]) => new Array<number>(length).fill(shard))};
 };
 
 /** Undefined where there is none, or another release wrote it in a way that this one cannot read. */

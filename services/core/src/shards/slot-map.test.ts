@@ -25,6 +25,13 @@ test.each(['', '{}', '{"version":1,"runs":[[1023,0]]}', '{"version":1,"runs":[[1
   },
 );
 
+test('what says that it has a hundred million slots is refused before it has them', () => {
+  const text = JSON.stringify({version: 1, runs: Array.from({length: 100_000}, () => [SLOTS, 0])});
+  const before = process.memoryUsage().rss;
+  expect(() => decodeSlotMap(text)).toThrow();
+  expect((process.memoryUsage().rss - before) / 2 ** 20).toBeLessThan(200);
+});
+
 test('while the control database is away the saved map is used, and its own as soon as it answers', async () => {
   let read: () => Promise<ReturnType<typeof rowsOf>> = away;
   const map = createSlotMap(
