@@ -1,3 +1,5 @@
+import {once} from 'node:events';
+import {connect} from 'node:net';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
 import {Registry} from 'prom-client';
 import {type Verdict} from './kube/health.ts';
@@ -44,4 +46,15 @@ test('exports a region while it exists', async () => {
   expect(text).toContain('pisync_region_condition{namespace="sync",region="eu",type="Ready",status="True"} 1');
   metrics.record(region, undefined);
   expect((await get('/metrics')).text).not.toContain('region="eu"');
+});
+
+test('answers a probe whatever others do with their connections', async () => {
+  const held = Array.from({length: 64}, () => connect(server.port, '127.0.0.1').on('error', () => undefined));
+  try {
+    await Promise.all(held.map((socket) => once(socket, 'connect')));
+    const response = await fetch(`http://127.0.0.1:${server.port}/healthz`, {signal: AbortSignal.timeout(3_000)});
+    expect([response.status, response.headers.get('connection')]).toEqual([200, 'close']);
+  } finally {
+    for (const socket of held) socket.destroy();
+  }
 });

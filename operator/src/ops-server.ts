@@ -1,5 +1,6 @@
 import {once} from 'node:events';
 import {createServer, type ServerResponse} from 'node:http';
+import {limitOpsConnections, OPS_SERVER_OPTIONS} from '@pisync/contract/ops-limits';
 import {OPS_PATHS} from '@pisync/contract/ports';
 import {type Registry} from 'prom-client';
 import {type Verdict} from './kube/health.ts';
@@ -26,7 +27,8 @@ const answerVerdict = (response: ServerResponse, verdict: Verdict): void =>
 
 /** Health and metrics of the operator, for the kubelet and Prometheus. */
 export const startOpsServer = async (port: number, {live, ready, registry}: OpsSources): Promise<OpsServer> => {
-  const server = createServer((request, response) => {
+  const server = createServer(OPS_SERVER_OPTIONS, (request, response) => {
+    request.resume();
     switch (request.url) {
       case OPS_PATHS.live:
         answerVerdict(response, live());
@@ -44,6 +46,7 @@ export const startOpsServer = async (port: number, {live, ready, registry}: OpsS
         answer(response, 404, 'text/plain; charset=utf-8', 'not found\n');
     }
   });
+  limitOpsConnections(server);
   server.listen(port);
   await once(server, 'listening');
   const address = server.address();

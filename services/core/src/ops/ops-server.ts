@@ -1,6 +1,7 @@
 import {createServer, type ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import type {Registry} from 'prom-client';
+import {limitOpsConnections, OPS_SERVER_OPTIONS} from '@pisync/contract/ops-limits';
 import {OPS_PATHS} from '@pisync/contract/ports';
 import {describeError} from '../errors/app-error.ts';
 import type {Readiness} from './readiness.ts';
@@ -39,14 +40,14 @@ export const startOpsServer = async ({port, readiness, registry, lagMs}: OpsServ
         sendJson(response, 404, {detail: `there is no ${path} here`});
     }
   };
-  const server = createServer({requestTimeout: 5000, headersTimeout: 5000}, (request, response) => {
+  const server = createServer(OPS_SERVER_OPTIONS, (request, response) => {
     request.resume();
     answer((request.url ?? '/').split('?', 1)[0] ?? '/', response).catch((error: unknown) => {
       if (response.headersSent) response.destroy();
       else sendJson(response, 500, {detail: describeError(error)});
     });
   });
-  server.maxConnections = 64;
+  limitOpsConnections(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, () => {
