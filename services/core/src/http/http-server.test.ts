@@ -140,3 +140,25 @@ test('idle connections make room for new ones when there are many', async () => 
     expect(await next(socket)).toMatch(/^HTTP\/1\.1 200/);
   }
 });
+
+test.each([
+  ['say nothing', ''],
+  ['never finish what they ask', GET.slice(0, -4)],
+])('connections that %s make room for whoever sends something', async (_what, text) => {
+  const {server} = await serve(() => 0, 20);
+  const held = await Promise.all(Array.from({length: 20}, () => open(server)));
+  for (const socket of held) socket.write(text);
+  const agent = new Agent({keepAlive: false});
+  const deadline = performance.now() + 5_000;
+  const seen: (number | string)[] = [];
+  while (seen.at(-1) !== 200 && performance.now() < deadline) {
+    seen.push(await forward(agent, server.port).catch(reasonOf));
+    await delay(50);
+  }
+  expect([...new Set(seen)]).toContain(200);
+  // And there is room from then on, whatever is opened and held.
+  for (let n = 0; n < 5; n++) {
+    await open(server);
+    expect(await forward(agent, server.port)).toBe(200);
+  }
+});

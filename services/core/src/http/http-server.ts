@@ -42,6 +42,9 @@ const LIMITS = {
 /** From this share of the connections on, those that wait for nothing make room. */
 const CROWDED = 0.9;
 
+/** Whoever opens a connection for a request sends it at once. */
+const SILENT_MS = 1_000;
+
 /** Half of a stop (25 s), which is what one resource may use of it, and more than a broker's confirm takes (5 s). */
 const DEFAULT_GRACE_MS = 12_000;
 
@@ -67,6 +70,7 @@ export const startHttpServer = async ({
     },
     (request, response) => {
       arrivals += 1;
+      sockets.hears(request.socket);
       if (draining?.aborted === true) {
         response.setHeader('Connection', 'close');
       } else {
@@ -97,19 +101,47 @@ export const startHttpServer = async ({
   return {
     // A server that listens on TCP has an AddressInfo.
     port: (server.address() as AddressInfo).port,
-    stop: (graceMs = DEFAULT_GRACE_MS) => closeQuietly({server, sockets, arrivals: () => arrivals, graceMs}),
+    stop: (graceMs = DEFAULT_GRACE_MS) =>
+      closeQuietly({server, sockets: sockets.open, arrivals: () => arrivals, graceMs}),
   };
 };
 
-/** The open sockets. When there are more than `crowded`, those that are idle are closed. */
-const trackSockets = (server: Server, crowded: number): ReadonlySet<Socket> => {
-  const sockets = new Set<Socket>();
+interface Sockets {
+  readonly open: ReadonlySet<Socket>;
+  /** A whole request has come on it. */
+  hears(socket: Socket): void;
+}
+
+/**
+ * The open sockets. When there are more than `crowded`, one that has said nothing yet makes room for each new one, the oldest first: anybody can open as many
+ * as he likes. Where there is none, those are closed that a proxy keeps and does not use.
+ */
+const trackSockets = (server: Server, crowded: number): Sockets => {
+  const open = new Set<Socket>();
+  const silent = new Map<Socket, number>();
+  const makeRoom = (): void => {
+    if (open.size < crowded) return;
+    const [first] = silent;
+    if (first === undefined || performance.now() - first[1] < SILENT_MS) {
+      server.closeIdleConnections();
+      return;
+    }
+    const [socket] = first;
+    silent.delete(socket);
+    socket.destroy();
+  };
   server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    if (sockets.size > crowded) server.closeIdleConnections();
+    makeRoom();
+    open.add(socket);
+    silent.set(socket, performance.now());
+    socket.once('close', () => {
+      open.delete(socket);
+      silent.delete(socket);
+    });
   });
-  return sockets;
+  // Nobody hears of a connection that was one too many, but room is made for the next.
+  server.on('drop', makeRoom);
+  return {open, hears: (socket) => silent.delete(socket)};
 };
 
 /** `Base`, whose instances have `prototype`. A class statement cannot say this: the prototype of a class is fixed. */
