@@ -37,8 +37,12 @@ export const tolerationRules = (
   ];
 };
 
-/** Variables by which the operator and start-up scripts tell the programs what to do, and by which another program would take their place. */
-const RESERVED_ENV = /^(PISYNC_.*|KUBERNETES_.*|RABBITMQ_.*|ERL_.*|PG.*|LD_.*|POD_NAME|POD_NAMESPACE|HOME|PATH)$/;
+/**
+ * Variables by which the operator and start-up scripts tell the programs what to do, and by which another program would take their place, or they would trust
+ * anybody. NODE_EXTRA_CA_CERTS is not among them: it adds an authority, which platforms have of their own.
+ */
+const RESERVED_ENV =
+  /^(PISYNC_.*|KUBERNETES_.*|RABBITMQ_.*|ERL_.*|PG.*|LD_.*|OPENSSL_.*|NODE_OPTIONS|NODE_PATH|NODE_TLS_REJECT_UNAUTHORIZED|BASH_ENV|ENV|GCONV_PATH|POD_NAME|POD_NAMESPACE|HOME|PATH)$/;
 
 const one = (...given: readonly unknown[]): boolean => given.filter((item) => item !== undefined).length === 1;
 
@@ -59,7 +63,7 @@ export const podTemplateRules = (
       field: '',
       cel: `self.all(e, !e.name.matches('${RESERVED_ENV.source}'))`,
       message:
-        'PATH, HOME, POD_NAME, POD_NAMESPACE and what begins with PISYNC_, KUBERNETES_, RABBITMQ_, ERL_, PG or LD_ is set by the operator',
+        'PATH, HOME, ENV, BASH_ENV, GCONV_PATH, NODE_OPTIONS, NODE_PATH, NODE_TLS_REJECT_UNAUTHORIZED, POD_NAME, POD_NAMESPACE and what begins with PISYNC_, KUBERNETES_, RABBITMQ_, ERL_, PG, LD_ or OPENSSL_ is for the operator alone',
       holds: ({spec}) => (template(spec).env ?? []).every(({name}) => !RESERVED_ENV.test(name)),
     }),
     always({

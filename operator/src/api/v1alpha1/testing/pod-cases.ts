@@ -60,9 +60,16 @@ export const BAD_PODS: readonly BadSpec[] = [
   bad('a node label that is none', 'nodeSelector', {nodeSelector: {'a b': 'c'}}),
   bad('a pod toleration without a key', 'tolerations', {tolerations: [{value: 'a'}]}),
   bad('root', 'securityContext.runAsUser', {securityContext: {runAsUser: 0}}),
-  ...['PISYNC_LOG_LEVEL', 'PGDATA', 'LD_PRELOAD', 'HOME', 'RABBITMQ_NODENAME'].map((name) =>
-    bad(`the variable ${name}`, 'env', {env: [{name, value: 'x'}]}),
-  ),
+  ...[
+    'PISYNC_LOG_LEVEL',
+    'PGDATA',
+    'LD_PRELOAD',
+    'HOME',
+    'RABBITMQ_NODENAME',
+    'NODE_OPTIONS',
+    'NODE_TLS_REJECT_UNAUTHORIZED',
+    'OPENSSL_CONF',
+  ].map((name) => bad(`the variable ${name}`, 'env', {env: [{name, value: 'x'}]})),
   bad('a variable with two values', 'env', {
     env: [{name: 'A', value: 'x', valueFrom: {secretKeyRef: {name: 'a', key: 'b'}}}],
   }),
