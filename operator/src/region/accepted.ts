@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {type Accepted, type Before} from '../api/v1alpha1/rule.ts';
 import {type Children} from './children.ts';
+import {type DataClaim, dataClaims} from './data-claims.ts';
 import {KINDS} from './kinds.ts';
 import {ACCEPTED} from './labels.ts';
 import {namesOf} from './names.ts';
@@ -41,7 +42,10 @@ export type Memory =
   {readonly kind: 'known'; readonly before: Before} | {readonly kind: 'unreadable'; readonly problem: string};
 
 /** What the region's data was made with, as written down beside its credentials. */
-export const memoryOf = ({name, status}: Pick<Region, 'name' | 'status'>, children: Children): Memory => {
+export const memoryOf = (
+  {name, spec, status}: Pick<Region, 'name' | 'spec' | 'status'>,
+  children: Children,
+): Memory => {
   const secret = namesOf(name).bootstrap;
   const text = children.find(KINDS.secret, secret)?.metadata.annotations?.[ACCEPTED];
   const accepted = text === undefined ? undefined : parse(text);
@@ -53,5 +57,16 @@ export const memoryOf = ({name, status}: Pick<Region, 'name' | 'status'>, childr
   }
   // The Secret may have been made anew by hand; then the status still knows.
   const said = status.shards?.filter(({admitted}) => admitted === true).length ?? 0;
-  return {kind: 'known', before: {accepted, admitted: Math.max(accepted?.postgres.shards ?? 0, said)}};
+  const sizes = (component: DataClaim['component']): readonly string[] =>
+    dataClaims(name, spec)
+      .filter((claim) => claim.component === component)
+      .flatMap((claim) => children.volume(claim.name)?.size ?? []);
+  return {
+    kind: 'known',
+    before: {
+      accepted,
+      admitted: Math.max(accepted?.postgres.shards ?? 0, said),
+      volumes: {postgres: sizes('postgres'), rabbitmq: sizes('rabbitmq')},
+    },
+  };
 };

@@ -1,4 +1,5 @@
 import {z} from 'zod';
+import {quantityBytes} from '../api/v1alpha1/quantity.ts';
 import {type Kind, type KubeObject} from '../kube/object.ts';
 import {KINDS} from './kinds.ts';
 
@@ -64,15 +65,21 @@ export class Children {
 
   volume(name: string): Volume | undefined {
     const claim = this.#volumeClaim(this.find(KINDS.volumeClaim, name));
-    return (
-      claim && {
-        uid: claim.metadata.uid,
-        requested: claim.spec.resources.requests.storage,
-        className: claim.spec.storageClassName,
-        // A claim that lost its volume has still the size of what it lost.
-        ...(claim.status.phase === 'Bound' ? {capacity: claim.status.capacity.storage} : {}),
-      }
-    );
+    if (claim === undefined) return undefined;
+    const {metadata, spec, status} = claim;
+    const requested = spec.resources.requests.storage;
+    // A claim that lost its volume has still the size of what it lost.
+    const capacity = status.phase === 'Bound' ? status.capacity.storage : undefined;
+    return {
+      uid: metadata.uid,
+      labels: metadata.labels,
+      deleting: metadata.deletionTimestamp !== undefined,
+      requested,
+      size: capacity === undefined || quantityBytes(capacity) < quantityBytes(requested) ? capacity : requested,
+      className: spec.storageClassName,
+      conditions: status.conditions,
+      resize: status.allocatedResourceStatuses.storage,
+    };
   }
 }
 
@@ -145,23 +152,40 @@ export const isFailed = (live: Job | undefined): boolean => jobHas(live, 'Failed
 const secret = z.object({data: z.record(z.string(), z.string()).default({})});
 const configMap = z.object({data: z.record(z.string(), z.string()).default({})});
 const volumeClaim = z.object({
-  metadata: z.object({uid: z.string()}),
+  metadata: z.object({
+    uid: z.string(),
+    labels: z.record(z.string(), z.string()).default({}),
+    deletionTimestamp: z.string().optional(),
+  }),
   spec: z.object({
     resources: z.object({requests: z.object({storage: z.string()})}),
     storageClassName: z.string().optional(),
   }),
   status: z
-    .object({phase: z.string().default('Pending'), capacity: z.object({storage: z.string().optional()}).default({})})
+    .object({
+      phase: z.string().default('Pending'),
+      capacity: z.object({storage: z.string().optional()}).default({}),
+      conditions: conditionsSchema,
+      allocatedResourceStatuses: z.object({storage: z.string().optional()}).default({}),
+    })
     .prefault({}),
 });
 
 /** A volume claim; sizes as Kubernetes writes them, e.g. `10Gi`. */
 export interface Volume {
   readonly uid: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly deleting: boolean;
   /** What the claim asks for. */
   readonly requested: string;
-  /** What there is. Absent while no volume is bound to the claim. */
-  readonly capacity?: string | undefined;
+  /**
+   * What there is of it. A driver may give more than it was asked for, from a disk that others share: that does not count. Absent while no volume is bound to
+   * the claim.
+   */
+  readonly size: string | undefined;
   /** Absent while the cluster has no default class. */
   readonly className: string | undefined;
+  readonly conditions: readonly ChildCondition[];
+  /** How far a growth is, e.g. `NodeResizePending`. */
+  readonly resize: string | undefined;
 }

@@ -27,11 +27,11 @@ export const namesOf = (name: string, image = '') => ({
   shard: (id: number) => `${name}-pg-${id}`,
   /** The Service through which a shard is written and read. */
   shardReadWrite: (id: number) => `${name}-pg-${id}-rw`,
-  /** The volume claim that the StatefulSet makes for a shard. */
+  /** The volume claims that the StatefulSets make, by these names or not at all. */
   shardVolume: (id: number) => `${DATA_VOLUME}-${name}-pg-${id}-0`,
   rabbitmq: `${name}-rabbitmq`,
   rabbitmqNodes: `${name}-rabbitmq-nodes`,
-  rabbitmqVolume: `${DATA_VOLUME}-${name}-rabbitmq-0`,
+  rabbitmqVolume: (node: number) => `${DATA_VOLUME}-${name}-rabbitmq-${node}`,
   redis: `${name}-redis`,
   migration: (shardId: number) =>
     // At most 63 characters: six digits are left for the hash.

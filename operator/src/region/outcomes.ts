@@ -10,6 +10,12 @@ export type Failure = Extract<ObjectOutcome, {readonly message: string}>;
  */
 const AUXILIARY: ReadonlySet<string> = new Set([KINDS.autoscaler.kind, KINDS.disruptionBudget.kind]);
 
+/** A change of a volume's claim that its class, the version of Kubernetes or a quota forbids: data is served without it (engines/volume-growth.ts). */
+const isVolumeRefusal = ({kind, key}: Failure): boolean =>
+  key.kind === KINDS.volumeClaim.kind && (kind === 'refused' || kind === 'immutable');
+
+export const volumeRefusals = (outcome: Outcome): readonly Failure[] => failures(outcome).filter(isVolumeRefusal);
+
 const failures = (outcome: Outcome): readonly Failure[] =>
   [...outcome.values()].flat().flatMap((item) => ('message' in item ? [item] : []));
 
@@ -17,7 +23,7 @@ export const auxiliaryFailures = (outcome: Outcome): readonly Failure[] =>
   failures(outcome).filter(({key}) => AUXILIARY.has(key.kind));
 
 export const criticalFailures = (outcome: Outcome): readonly Failure[] =>
-  failures(outcome).filter(({key}) => !AUXILIARY.has(key.kind));
+  failures(outcome).filter((failure) => !AUXILIARY.has(failure.key.kind) && !isVolumeRefusal(failure));
 
 const REASONS = {
   conflict: 'Conflict',

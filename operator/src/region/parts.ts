@@ -7,7 +7,7 @@ import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
 import {rabbitmqServices} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisConfigMap, redisService} from './engines/redis-embedded/deployment.ts';
 import {withLiveTemplate} from './engines/engine.ts';
-import {grownVolume} from './engines/volume-claims.ts';
+import {volumeClaims} from './engines/volume-claims.ts';
 import {type Entrance} from './entrance.ts';
 import {gatewayVerdict} from './gateway-verdict.ts';
 import {anonymous, dataHold, held, isOurs, onceOurs, serviceHold, type Wanted} from './holds.ts';
@@ -78,15 +78,8 @@ export const database: Part = {
   build: ({context, progress}) => ({
     wanted: [
       ...now(postgresPolicy(context)),
-      ...shardIds(context).flatMap((id) => [
-        ...now(shardServices(context, id)),
-        ...now(
-          grownVolume(context, context.names.shardVolume(id), context.spec.postgres.storage.size, {
-            component: 'postgres',
-            shardId: id,
-          }),
-        ),
-      ]),
+      ...now(shardIds(context).flatMap((id) => shardServices(context, id))),
+      ...now(volumeClaims(context, 'postgres')),
       ...progress.shards.map((shard, id) =>
         onceOurs(context, held(shard, dataHold(progress, shard)), ...named(shardServices(context, id))),
       ),
@@ -100,9 +93,7 @@ export const broker: Part = {
     wanted: [
       ...now(rabbitmqPolicy(context)),
       ...now(rabbitmqServices(context)),
-      ...now(
-        grownVolume(context, context.names.rabbitmqVolume, context.spec.rabbitmq.storage.size, {component: 'rabbitmq'}),
-      ),
+      ...now(volumeClaims(context, 'rabbitmq')),
       onceOurs(
         context,
         held(progress.broker, dataHold(progress, progress.broker)),

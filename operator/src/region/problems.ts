@@ -177,7 +177,7 @@ const waitingClaim = (object: KubeObject, children: Children): string => {
   const volumes = podVolumes.safeParse(object).data?.spec.volumes ?? [];
   const waits = volumes.flatMap(({persistentVolumeClaim}) => {
     const claim = persistentVolumeClaim && children.volume(persistentVolumeClaim.claimName);
-    return claim === undefined || claim.capacity !== undefined
+    return claim === undefined || claim.size !== undefined
       ? []
       : [{name: persistentVolumeClaim?.claimName, className: claim.className}];
   })[0];

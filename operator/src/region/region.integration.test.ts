@@ -186,38 +186,81 @@ const makeClaim = async (setName: string): Promise<string> => {
   return `${claims}/${name}`;
 };
 
-test('a volume grows once it is there, also one that is deleted with the region', async () => {
-  const classes = '/apis/storage.k8s.io/v1/storageclasses';
-  const growable = {
-    apiVersion: 'storage.k8s.io/v1',
-    kind: 'StorageClass',
-    metadata: {name: 'growable'},
-    provisioner: 'example.com/disk',
-    allowVolumeExpansion: true,
-  };
-  await server.client.send({method: 'POST', path: classes, body: growable, signal: forever});
+const patch = async (path: string, body: object): Promise<unknown> => {
+  const contentType = 'application/merge-patch+json';
+  return (await server.client.send({method: 'PATCH', path, contentType, body, signal: forever})).body;
+};
+
+const makeClass = async (name: string, allowVolumeExpansion: boolean): Promise<void> => {
+  const path = '/apis/storage.k8s.io/v1/storageclasses';
+  const metadata = {name};
+  const kind = {apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass'};
+  const body = {...kind, metadata, provisioner: 'example.com/disk', allowVolumeExpansion};
+  await server.client.send({method: 'POST', path, body, signal: forever});
+};
+
+/** Waits until an object is as expected. */
+const shows = (path: string, expected: (text: string) => boolean, log: ReturnType<typeof testLog>): Promise<string> => {
+  let last = '';
+  return eventually(
+    async () => {
+      await playedControllers(server, discovery).play();
+      last = JSON.stringify((await server.client.send({method: 'GET', path, signal: forever})).body);
+      return expected(last) ? last : undefined;
+    },
+    () => `${path} is ${last}; log:\n${log.lines.slice(-20).join('\n')}`,
+    30_000,
+  );
+};
+
+const sizeOf = (size: string) => ({spec: {postgres: {storage: {size}}}});
+const asksFor = (size: string) => (text: string) => text.includes(`"requests":{"storage":"${size}"}`);
+const isReady = (text: string): boolean => text.includes('"phase":"Ready"');
+const bound = (storage: string) => ({status: {phase: 'Bound', capacity: {storage}}});
+
+test('a volume grows once it is there, also one that is deleted with the region, and a wish may be taken back', async () => {
+  await makeClass('growable', true);
   const log = start('third');
   const storage = {size: '1Gi', className: 'growable'};
   await declare('us', {region: 'us-east', deletionPolicy: 'Delete', postgres: {shards: 1, storage}});
   await becomesReady('us', log);
   const claim = await makeClaim('us-pg-0');
-  const contentType = 'application/merge-patch+json';
-  const patch = (path: string, body: object) =>
-    server.client.send({method: 'PATCH', path, contentType, body, signal: forever});
-  await patch(`${REGIONS}/us`, {spec: {postgres: {storage: {size: '2Gi'}}}});
+  const us = `${REGIONS}/us`;
+  await patch(us, sizeOf('2Gi'));
   await becomesReady('us', log);
 
-  await patch(`${claim}/status`, {status: {phase: 'Bound', capacity: {storage: '1Gi'}}});
-  let last = '';
-  await eventually(
-    async () => {
-      last = JSON.stringify((await server.client.send({method: 'GET', path: claim, signal: forever})).body);
-      return last.includes('"requests":{"storage":"2Gi"}') ? true : undefined;
-    },
-    () => `the claim is ${last}; log:\n${log.lines.slice(-20).join('\n')}`,
-  );
-  await becomesReady('us', log);
-}, 90_000);
+  await patch(`${claim}/status`, bound('1Gi'));
+  await shows(claim, asksFor('2Gi'), log);
+  await shows(us, (text) => isReady(text) && text.includes('grows from 1Gi to 2Gi'), log);
+
+  // The driver has done nothing yet. Kubernetes lowers a claim's request to more than there is, and not to that.
+  await patch(us, sizeOf('1500Mi'));
+  await shows(claim, asksFor('1500Mi'), log);
+  await patch(us, sizeOf('1Gi'));
+  await shows(us, (text) => isReady(text) && text.includes('still asks for 1500Mi'), log);
+  expect(await shows(claim, asksFor('1500Mi'), log)).toContain('"capacity":{"storage":"1Gi"}');
+  await patch(`${claim}/status`, bound('1500Mi'));
+  await shows(us, (text) => text.includes('"storage":"1500Mi"') && !text.includes('pendingChanges'), log);
+  await patch(us, sizeOf('2Gi'));
+  await shows(claim, asksFor('2Gi'), log);
+  await patch(`${claim}/status`, bound('2Gi'));
+  await shows(us, (text) => text.includes('"storage":"2Gi"') && !text.includes('pendingChanges'), log);
+  await expect(patch(us, sizeOf('1500Mi'))).rejects.toThrow(/spec\.postgres\.storage\.size.*a volume cannot shrink/);
+}, 120_000);
+
+test('a class that cannot grow volumes holds nothing up, and the wish may be taken back', async () => {
+  await makeClass('fixed', false);
+  const log = start('fixed');
+  await declare('sa', {region: 'sa-east', postgres: {shards: 1, storage: {size: '10Gi', className: 'fixed'}}});
+  await becomesReady('sa', log);
+  await patch(`${await makeClaim('sa-pg-0')}/status`, bound('10Gi'));
+  const sa = `${REGIONS}/sa`;
+  await patch(sa, {spec: {...sizeOf('11Gi').spec, workers: {logLevel: 'debug'}}});
+  const text = await shows(sa, (seen) => isReady(seen) && seen.includes('must support resize'), log);
+  expect(text).toContain('or take spec.postgres.storage.size back to 10Gi');
+  await patch(sa, sizeOf('10Gi'));
+  await shows(sa, (seen) => isReady(seen) && !seen.includes('pendingChanges'), log);
+}, 120_000);
 
 test('a region that is deleted right after its data was told to stay waits until that is so', async () => {
   const log = start('retaining');

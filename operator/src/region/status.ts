@@ -21,7 +21,8 @@ import {
 } from './conditions/summary.ts';
 import {adminApiAvailable, deviceApiAvailable, keeperAvailable, workersAvailable} from './conditions/tier-available.ts';
 import {type RegionContext, type Release} from './context.ts';
-import {growing} from './engines/volume-claims.ts';
+import {unfulfilled} from './engines/volume-growth.ts';
+import {claimsOf} from './engines/volume-claims.ts';
 import {type Entrance} from './entrance.ts';
 import {eventsOf} from './events.ts';
 import {type RegionFacts} from './facts.ts';
@@ -34,7 +35,6 @@ import {type Region} from './region.ts';
 import {topologyOf} from './manifests/topology.ts';
 import {joining} from './admission.ts';
 import {auxiliaryFailures, pendingOf} from './outcomes.ts';
-import {shardIds} from './shards.ts';
 
 /** In the order in which a region comes up, so that the first that is lacking is the one to read about. */
 const CONDITIONS: readonly ((input: ConditionInput) => Finding)[] = [
@@ -126,12 +126,18 @@ const shardStatus = ({context, progress, told: {facts}}: Pass): NonNullable<Regi
       admitted,
       ready,
       endpoint: `${rw.host}.${context.namespace}.svc:${rw.port}`,
-      storage: volume?.capacity ?? volume?.requested ?? context.spec.postgres.storage.size,
+      ...(volume?.size === undefined ? {} : {storage: volume.size}),
       ...(slots === undefined ? {} : {slots}),
       secretName: context.names.shard(id),
     };
   });
 };
+
+const brokerNodes = (context: RegionContext): NonNullable<RegionStatus['brokerNodes']> =>
+  claimsOf(context, 'rabbitmq').map(({id, name}) => {
+    const size = context.children.volume(name)?.size;
+    return {id, ...(size === undefined ? {} : {storage: size})};
+  });
 
 const endpoints = ({context, entrance, region}: Pass): NonNullable<RegionStatus['endpoints']> => {
   const {children, names} = context;
@@ -167,16 +173,6 @@ const phaseOf = ({progress, context}: Pass, state: State): Phase => {
 const sooner = (next: Next, delayMs: number | undefined): Next =>
   delayMs === undefined || (next.kind === 'after' && next.delayMs <= delayMs) ? next : {kind: 'after', delayMs};
 
-/** Data is served meanwhile, so this is nothing that the region waits for. */
-const growingVolumes = (context: RegionContext): Pass['held'] =>
-  [
-    ...shardIds(context).map((id) => ({component: 'database', claim: context.names.shardVolume(id)})),
-    {component: 'broker', claim: context.names.rabbitmqVolume},
-  ].flatMap(({component, claim}) => {
-    const reason = growing(context, claim);
-    return reason === undefined ? [] : [{component, reason}];
-  });
-
 /** One reason a component, whatever the number of its objects that wait. */
 const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingChanges']> =>
   [...new Map(held.toReversed().map((item) => [item.component, item] as const)).values()].toReversed();
@@ -202,12 +198,13 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     workers: tierStatus(context, 'worker', workers),
     readyShards: `${progress.shards.filter(({available}) => available).length}/${progress.shards.length}`,
     shards: shardStatus(pass),
+    brokerNodes: brokerNodes(context),
     endpoints: endpoints(pass),
     ...(slotMoves === undefined ? {} : {slotMoves}),
     pendingChanges: pendingChanges([
       ...held,
       ...joining(context, progress).map(({id, reason}) => ({component: `shard-${id}`, reason})),
-      ...growingVolumes(context),
+      ...unfulfilled(context, outcome),
       ...auxiliaryFailures(outcome).map(pendingOf),
     ]),
   };

@@ -1,4 +1,5 @@
 import {expect, test} from '@jest/globals';
+import {MANAGED_BY, MANAGER, selectorOf} from './labels.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
 
@@ -6,14 +7,27 @@ const MINIMAL = {region: 'eu-west', postgres: {shards: 1}};
 const CLAIM = 'data-eu-pg-0-0';
 const JOB = 'eu-migrate-0-v1-92a6c1';
 
+/** Those of the StatefulSet's template. */
+const labelsOf = (claim: string): Readonly<Record<string, string>> => ({
+  ...(claim.includes('-pg-') ? selectorOf('eu', 'postgres', 0) : selectorOf('eu', 'rabbitmq')),
+  [MANAGED_BY]: MANAGER,
+});
+
 /** As the StatefulSet's controller makes it; `capacity` once a volume is bound to it. */
-const setClaim = (region: SimulatedRegion, uid: string, requested: string, capacity?: string, claim = CLAIM): void => {
+const setClaim = (
+  region: SimulatedRegion,
+  uid: string,
+  requested: string,
+  capacity?: string,
+  claim = CLAIM,
+  more: object = {},
+): void => {
   region.objects.set(`v1/PersistentVolumeClaim/sync/${claim}`, {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
-    metadata: {name: claim, namespace: 'sync', uid, resourceVersion: '1'},
+    metadata: {name: claim, namespace: 'sync', uid, resourceVersion: '1', labels: labelsOf(claim)},
     spec: {resources: {requests: {storage: requested}}},
-    status: capacity === undefined ? {phase: 'Pending'} : {phase: 'Bound', capacity: {storage: capacity}},
+    status: capacity === undefined ? {phase: 'Pending'} : {phase: 'Bound', capacity: {storage: capacity}, ...more},
   });
 };
 
@@ -32,7 +46,13 @@ test('volumes grow, their sets keep the size they were made with, and the status
   expect(region.status).toMatchObject({
     phase: 'Ready',
     shards: [{storage: '10Gi'}],
-    pendingChanges: [{component: 'database', reason: `volume of claim ${CLAIM} grows from 10Gi to 20Gi`}],
+    brokerNodes: [{id: 0}],
+    pendingChanges: [
+      {
+        component: 'database',
+        reason: `volume of claim ${CLAIM} grows from 10Gi to 20Gi: its storage driver has not begun; if it never does, it cannot grow volumes: see kubectl describe pvc/${CLAIM}`,
+      },
+    ],
   });
   setClaim(region, 'claim', '20Gi', '20Gi');
   region.settle();
@@ -135,4 +155,95 @@ test.each([
   setClaim(region, 'a', requested, capacity, 'data-eu-rabbitmq-0');
   region.settle();
   expect(region.status.phase).toBe('Ready');
+});
+
+const sized = (size: string) => ({postgres: {shards: 1, storage: {size}}});
+
+test('a growth that the storage class refuses holds nothing up, says what can be done, and may be taken back', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  setClaim(region, 'claim', '10Gi', '10Gi');
+  setClaim(region, 'broker', '5Gi', '5Gi', 'data-eu-rabbitmq-0');
+  region.settle();
+  region.failures.set(`PersistentVolumeClaim/${CLAIM}`, 'refused');
+  region.change({...sized('11Gi'), workers: {logLevel: 'debug'}});
+  region.settle();
+  region.makeReady('Deployment');
+  region.settle();
+  expect(stalled(region)).toMatchObject({status: 'False'});
+  expect(region.status).toMatchObject({
+    phase: 'Ready',
+    shards: [{storage: '10Gi'}],
+    brokerNodes: [{id: 0, storage: '5Gi'}],
+    pendingChanges: [
+      {
+        component: 'database',
+        reason: `PersistentVolumeClaim ${CLAIM}: refused. Let it be changed to 11Gi, or take spec.postgres.storage.size back to 10Gi`,
+      },
+    ],
+  });
+  region.change(sized('10Gi'));
+  region.settle();
+  expect(region.status.phase).toBe('Ready');
+  expect(region.status.pendingChanges).toBeUndefined();
+  region.change(sized('9Gi'));
+  region.settle();
+  expect(stalled(region)).toMatchObject({status: 'True', reason: 'InvalidSpec'});
+});
+
+const because = (type: string, message: string) => ({conditions: [{type, status: 'True', reason: '', message}]});
+
+test.each<[string, object, string]>([
+  [
+    'the driver refuses it',
+    because('ControllerResizeError', 'disk quota'),
+    'its storage driver refuses it: disk quota',
+  ],
+  [
+    'the driver of an older cluster refuses it',
+    {allocatedResourceStatuses: {storage: 'ControllerResizeFailed'}},
+    'its storage driver refuses it: see kubectl describe',
+  ],
+  [
+    'the node cannot',
+    {
+      ...because('NodeResizeError', 'resize2fs: bad magic'),
+      allocatedResourceStatuses: {storage: 'NodeResizeInfeasible'},
+    },
+    'its node cannot enlarge the file system: resize2fs: bad magic',
+  ],
+  ['the node has not yet', because('FileSystemResizePending', 'x'), 'kubectl delete pod/eu-pg-0-0'],
+  ['the driver is at work', because('Resizing', ''), 'its storage driver is at work'],
+])('a volume that does not grow because %s says so', (_what, more, expected) => {
+  const region = new SimulatedRegion({...MINIMAL, ...sized('20Gi')}).bringUp();
+  setClaim(region, 'claim', '20Gi', '10Gi', CLAIM, more);
+  region.settle();
+  expect(region.status).toMatchObject({phase: 'Ready', pendingChanges: [{component: 'database'}]});
+  expect(region.status.pendingChanges?.[0]?.reason).toContain(`grows from 10Gi to 20Gi: `);
+  expect(region.status.pendingChanges?.[0]?.reason).toContain(expected);
+});
+
+test('a wish that was not fulfilled is lowered at the claim as far as Kubernetes takes it', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  setClaim(region, 'claim', '10Gi', '10Gi');
+  region.settle();
+  region.change(sized('100Gi'));
+  region.settle();
+  region.change(sized('20Gi'));
+  region.settle();
+  expect(requestOf(region)).toContain('"storage":"20Gi"');
+  // Not down to what there is, so this one is left.
+  region.change(sized('10Gi'));
+  region.settle();
+  expect(requestOf(region)).toContain('"storage":"20Gi"');
+  expect(region.status).toMatchObject({
+    phase: 'Ready',
+    pendingChanges: [
+      {reason: expect.stringContaining('still asks for 20Gi, which Kubernetes does not take back to the 10Gi')},
+    ],
+  });
+  setClaim(region, 'claim', '20Gi', '20Gi');
+  region.settle();
+  expect(requestOf(region)).toContain('"storage":"20Gi"');
+  expect(region.status).toMatchObject({phase: 'Ready', shards: [{storage: '20Gi'}]});
+  expect(region.status.pendingChanges).toBeUndefined();
 });

@@ -43,24 +43,25 @@ const create = (spec: unknown, name = `region-${count++}`): Promise<unknown> =>
   post(REGIONS, {apiVersion: API_VERSION, kind: KIND, metadata: {name}, spec});
 
 /** Replaces what a person wrote, as `kubectl apply` does with a changed file: fields that are gone get their defaults. */
-const change = async (from: unknown, to: unknown, admitted = 0): Promise<unknown> => {
+const change = async (from: unknown, to: unknown, admitted = 0, volumes?: string): Promise<unknown> => {
   const name = `region-${count++}`;
   // A successful create answers the object.
   await create(from, name);
+  const storage = volumes === undefined ? {} : {storage: volumes};
   const shards = Array.from({length: 4}, (_, id) => ({
     id,
     phase: 'Pending',
     admitted: id < admitted,
     ready: false,
     endpoint: 'x',
-    storage: '1Gi',
+    ...storage,
     secretName: 'x',
   }));
   const answer = await server.client.send({
     method: 'PATCH',
     path: `${REGIONS}/${name}/status`,
     contentType: 'application/merge-patch+json',
-    body: {status: {shards}},
+    body: {status: {shards, brokerNodes: [{id: 0, ...storage}]}},
     signal,
   });
   // A successful patch answers the object.
@@ -131,12 +132,12 @@ describe('the API server', () => {
     );
   });
 
-  test.each(GOOD_CHANGES)('lets $what through', async ({from, to, admitted}) => {
-    await expect(change(from, to, admitted)).resolves.toMatchObject({kind: KIND});
+  test.each(GOOD_CHANGES)('lets $what through', async ({from, to, admitted, volumes}) => {
+    await expect(change(from, to, admitted, volumes)).resolves.toMatchObject({kind: KIND});
   });
 
-  test.each(BAD_CHANGES)('refuses $what and names the field', async ({from, to, admitted, path}) => {
-    expect(await refusal(change(from, to, admitted))).toContain(`${path}: `);
+  test.each(BAD_CHANGES)('refuses $what and names the field', async ({from, to, admitted, volumes, path}) => {
+    expect(await refusal(change(from, to, admitted, volumes))).toContain(`${path}: `);
   });
 
   test('fills in the defaults', async () => {

@@ -13,10 +13,11 @@ import {BAD_CHANGES, BAD_SPECS, GOOD_CHANGES, GOOD_SPECS} from './testing/spec-c
 const EXAMPLES = join(import.meta.dirname, '../../../../docs/examples');
 const EXAMPLE = z.object({metadata: z.object({name: z.string()}), spec: z.unknown()});
 
-const after = (spec: unknown, admitted = 0): Before => ({
-  accepted: acceptedOf(specSchema.parse(spec), admitted),
-  admitted,
-});
+const after = (spec: unknown, admitted = 0, volumes?: string): Before => {
+  const sizes = volumes === undefined ? [] : [volumes];
+  const accepted = acceptedOf(specSchema.parse(spec), admitted);
+  return {accepted, admitted, volumes: {postgres: sizes, rabbitmq: sizes}};
+};
 
 const paths = (...args: Parameters<typeof judge>): readonly string[] => {
   const verdict = judge(...args);
@@ -32,12 +33,12 @@ describe('the guard', () => {
     expect(paths(name ?? 'eu', spec, NOTHING_BEFORE)).toContain(path);
   });
 
-  test.each(GOOD_CHANGES)('lets $what through', ({from, to, admitted}) => {
-    expect(paths('eu', to, after(from, admitted))).toEqual([]);
+  test.each(GOOD_CHANGES)('lets $what through', ({from, to, admitted, volumes}) => {
+    expect(paths('eu', to, after(from, admitted, volumes))).toEqual([]);
   });
 
-  test.each(BAD_CHANGES)('refuses $what', ({from, to, admitted, path}) => {
-    expect(paths('eu', to, after(from, admitted))).toEqual([path]);
+  test.each(BAD_CHANGES)('refuses $what', ({from, to, admitted, volumes, path}) => {
+    expect(paths('eu', to, after(from, admitted, volumes))).toEqual([path]);
     expect(paths('eu', to, NOTHING_BEFORE)).toEqual([]);
   });
 

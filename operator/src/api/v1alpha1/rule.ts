@@ -28,9 +28,11 @@ export interface Before {
   readonly accepted: Accepted | undefined;
   /** Shards with a lower number than this may have devices on them. */
   readonly admitted: number;
+  /** Sizes of the volumes that there are. */
+  readonly volumes: {readonly postgres: readonly string[]; readonly rabbitmq: readonly string[]};
 }
 
-export const NOTHING_BEFORE: Before = {accepted: undefined, admitted: 0};
+export const NOTHING_BEFORE: Before = {accepted: undefined, admitted: 0, volumes: {postgres: [], rabbitmq: []}};
 
 /** The part of a spec whose change is limited, as it was when the region's data was made. */
 export interface Accepted {

@@ -11,9 +11,8 @@ import {parameterRules} from './parameter-rules.ts';
 import {podTemplateRules, tolerationRules} from './pod-rules.ts';
 import {quantityBytes} from './quantity.ts';
 import {resourceRules} from './resource-rules.ts';
-import {type Accepted, always, onChange, type Rule} from './rule.ts';
+import {always, onChange, type Rule} from './rule.ts';
 import {type RegionSpec} from './spec.ts';
-import {type Storage} from './storage.ts';
 import {type StatelessTier} from './tiers.ts';
 
 const NAME = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
@@ -43,20 +42,26 @@ const autoscalingRules = (at: string, of: (spec: RegionSpec) => StatelessTier): 
   }),
 ];
 
-const storageRules = (at: string, of: (spec: Accepted) => Storage): readonly Rule[] => [
+/** A wish may be taken back as far as no volume has followed it: what exists cannot shrink, and what was only wished for need not. */
+const storageRules = (tier: 'postgres' | 'rabbitmq', volumes: 'shards' | 'brokerNodes'): readonly Rule[] => [
+  {
+    at: '',
+    field: `.spec.${tier}.storage.size`,
+    cel: `quantity(self.spec.${tier}.storage.size).compareTo(quantity(oldSelf.spec.${tier}.storage.size)) >= 0 || !has(self.status) || !has(self.status.${volumes}) || self.status.${volumes}.all(volume, !has(volume.storage) || quantity(self.spec.${tier}.storage.size).compareTo(quantity(volume.storage)) >= 0)`,
+    message: `a volume cannot shrink (status.${volumes} has the sizes); to get a smaller one, make a new region and move the devices there`,
+    transition: true,
+    holds: ({spec}, {accepted, volumes: sizes}) => {
+      const wish = quantityBytes(spec[tier].storage.size);
+      if (accepted === undefined || wish >= quantityBytes(accepted[tier].storage.size)) return true;
+      return sizes[tier].every((size) => wish >= quantityBytes(size));
+    },
+  },
   onChange({
-    at,
-    field: '.size',
-    cel: 'quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0',
-    message: 'a volume cannot shrink; to get a smaller one, make a new region and move the devices there',
-    holds: (now, before) => quantityBytes(of(now).size) >= quantityBytes(of(before).size),
-  }),
-  onChange({
-    at,
+    at: `spec.${tier}.storage`,
     field: '.className',
     cel: 'has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)',
     message: 'the storage class of existing volumes cannot be changed, added or removed',
-    holds: (now, before) => of(now).className === of(before).className,
+    holds: (now, before) => now[tier].storage.className === before[tier].storage.className,
   }),
 ];
 
@@ -115,7 +120,7 @@ export const RULES: readonly Rule[] = [
     transition: true,
     holds: ({spec}, {admitted}) => spec.postgres.shards >= admitted,
   },
-  ...storageRules('spec.postgres.storage', (spec) => spec.postgres.storage),
+  ...storageRules('postgres', 'shards'),
   ...parameterRules,
   connectionRule,
   onChange({
@@ -125,7 +130,7 @@ export const RULES: readonly Rule[] = [
     message: 'the number of partitions cannot be changed, because batches wait in them',
     holds: (now, before) => now.rabbitmq.partitions === before.rabbitmq.partitions,
   }),
-  ...storageRules('spec.rabbitmq.storage', (spec) => spec.rabbitmq.storage),
+  ...storageRules('rabbitmq', 'brokerNodes'),
   always({
     at: 'spec.ingress',
     field: '.gatewayRef',

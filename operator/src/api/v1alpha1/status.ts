@@ -18,6 +18,12 @@ const condition = z.object({
   lastTransitionTime: z.string().meta({format: 'date-time'}).describe('When the status last changed.'),
 });
 
+const volumeSize = z
+  .string()
+  .max(32)
+  .optional()
+  .describe('Size of its volume, of which no more counts than was asked for. Absent while there is none.');
+
 export const PHASES = [
   'Pending',
   'Provisioning',
@@ -67,7 +73,7 @@ export const statusSchema = z
             ),
           ready: z.boolean().describe('Whether its database accepts connections.'),
           endpoint: z.string().describe('Host and port for reading and writing.'),
-          storage: z.string().describe('Size of its volume.'),
+          storage: volumeSize,
           slots: z.int().optional().describe('Slots that it owns, of 1024 in the region.'),
           secretName: z.string().describe("Secret with its user's name and password."),
         }),
@@ -75,6 +81,11 @@ export const statusSchema = z
       .max(64)
       .meta({'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['id']})
       .describe('One entry a shard.'),
+    brokerNodes: z
+      .array(z.object({id: z.int().describe('Number of the broker node, from 0.'), storage: volumeSize}))
+      .max(16)
+      .meta({'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['id']})
+      .describe('One entry a broker node.'),
     endpoints: z
       .object({
         device: z.string().optional().describe('URL for devices.'),

@@ -8,7 +8,9 @@ export const storage = (owner: string, size: string) =>
     .object({
       size: byteSize
         .default(size)
-        .describe('Size of the volume, e.g. `50Gi`. It may only grow, and the storage class must allow expansion.'),
+        .describe(
+          'Size of the volume, e.g. `50Gi`. It may grow, if the storage class allows expansion, and be taken back as far as no volume has grown (`status`).',
+        ),
       className: dnsName
         .optional()
         .describe(

@@ -1,9 +1,11 @@
 import {quantityBytes} from '../../api/v1alpha1/quantity.ts';
 import {type Storage} from '../../api/v1alpha1/storage.ts';
 import {type Desired} from '../../kube/controller.ts';
+import {type Volume} from '../children.ts';
 import {type RegionContext} from '../context.ts';
+import {type DataClaim, dataClaims} from '../data-claims.ts';
 import {KINDS} from '../kinds.ts';
-import {labelsOf, MANAGED_BY, MANAGER} from '../labels.ts';
+import {labelsOf, MANAGED_BY, MANAGER, selectorOf} from '../labels.ts';
 import {DATA_VOLUME} from '../names.ts';
 
 /** The volume claim template, and what becomes of claims when the set or a replica goes away. */
@@ -28,39 +30,51 @@ export const claims = (context: RegionContext, storage: Storage, selector: objec
   ],
 });
 
-/** Why a volume is not as large yet as its claim: the driver, or a file system that waits for its pod to start again. */
-export const growing = ({children}: RegionContext, claim: string): string | undefined => {
-  const live = children.volume(claim);
-  return live?.capacity === undefined || quantityBytes(live.capacity) >= quantityBytes(live.requested)
-    ? undefined
-    : `volume of claim ${claim} grows from ${live.capacity} to ${live.requested}`;
+/** The claims of one tier. */
+export const claimsOf = ({name, spec}: RegionContext, component: DataClaim['component']): readonly DataClaim[] =>
+  dataClaims(name, spec).filter((claim) => claim.component === component);
+
+/**
+ * What a claim should ask for, where that is not what it does. Only one that has its volume can grow. A wish that was not fulfilled can be lowered, from Kubernetes
+ * 1.32 on and to more than there is; where the spec wants no more than that, the claim stays as it is.
+ */
+const requestOf = ({requested, size}: Volume, wished: string): string | undefined => {
+  if (size === undefined) return undefined;
+  const wish = quantityBytes(wished);
+  const request = quantityBytes(requested);
+  return wish > request || (wish < request && wish > quantityBytes(size)) ? wished : undefined;
 };
 
-/** A claim that is smaller than the spec says, with its new size. */
-export const grownVolume = (
-  context: RegionContext,
-  claim: string,
-  size: string,
-  options: {readonly component: 'postgres' | 'rabbitmq'; readonly shardId?: number},
-): readonly Desired[] => {
-  const live = context.children.volume(claim);
-  // Only a claim that has its volume can grow.
-  if (live?.capacity === undefined || quantityBytes(live.requested) >= quantityBytes(size)) return [];
-  return [
-    {
-      manifest: {
-        ...KINDS.volumeClaim,
-        metadata: {
-          name: claim,
-          namespace: context.namespace,
-          labels: labelsOf(context, options.component, options.shardId),
+/** One that was made by hand, from a backup for instance, has none of our labels, and without them we would not hear of it. */
+const isMarked = ({labels}: Volume, wanted: Readonly<Record<string, string>>): boolean =>
+  Object.entries(wanted).every(([key, value]) => labels[key] === value);
+
+const shardOf = ({component, id}: DataClaim): number | undefined => (component === 'postgres' ? id : undefined);
+
+/** What is to be changed of the claims of one tier, which others make. */
+export const volumeClaims = (context: RegionContext, component: DataClaim['component']): readonly Desired[] =>
+  claimsOf(context, component).flatMap((claim): readonly Desired[] => {
+    const live = context.children.volume(claim.name);
+    if (live === undefined || live.deleting) return [];
+    const marks = {...selectorOf(context.name, component, shardOf(claim)), [MANAGED_BY]: MANAGER};
+    const request = requestOf(live, context.spec[component].storage.size);
+    if (request === undefined && isMarked(live, marks)) return [];
+    return [
+      {
+        manifest: {
+          ...KINDS.volumeClaim,
+          metadata: {
+            name: claim.name,
+            namespace: context.namespace,
+            labels: labelsOf(context, component, shardOf(claim)),
+          },
+          // Said every time: what an applier does not repeat is removed.
+          spec: {resources: {requests: {storage: request ?? live.requested}}},
         },
-        spec: {resources: {requests: {storage: size}}},
+        ownership: 'none',
+        // Under deletionPolicy Delete it is controlled by its StatefulSet, which is ours. Another object of this name would be the volume as well.
+        adopt: true,
+        partial: true,
       },
-      ownership: 'none',
-      // Under deletionPolicy Delete it is controlled by its StatefulSet, which is ours. Another object of this name would be the shard's volume as well.
-      adopt: true,
-      partial: true,
-    },
-  ];
-};
+    ];
+  });

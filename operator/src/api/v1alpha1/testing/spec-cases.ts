@@ -15,6 +15,8 @@ interface BadChange {
   readonly to: Readonly<Record<string, unknown>>;
   /** How many shards services use by then; default none. */
   readonly admitted?: number;
+  /** Size of every volume that there is by then; default none. */
+  readonly volumes?: string;
   readonly path: string;
 }
 
@@ -340,13 +342,22 @@ export const BAD_CHANGES: readonly BadChange[] = [
     what: 'a smaller volume',
     from: {region, postgres: {storage: {size: '1Ti'}}},
     to: {region, postgres: {storage: {size: '1000Gi'}}},
+    volumes: '1Ti',
     path: 'spec.postgres.storage.size',
   },
   {
     what: 'a smaller volume by leaving the size out',
     from: {region, postgres: {storage: {size: '20Gi'}}},
     to: {region},
+    volumes: '20Gi',
     path: 'spec.postgres.storage.size',
+  },
+  {
+    what: 'a volume of the broker that is smaller than what has grown meanwhile',
+    from: {region, rabbitmq: {storage: {size: '20Gi'}}},
+    to: {region, rabbitmq: {storage: {size: '10Gi'}}},
+    volumes: '10737418241',
+    path: 'spec.rabbitmq.storage.size',
   },
   {
     what: 'another storage class',
@@ -383,5 +394,22 @@ export const GOOD_CHANGES: readonly Omit<BadChange, 'path'>[] = [
   },
   {what: 'more shards', from: {region}, to: {region, postgres: {shards: 4}}},
   {what: 'a larger volume', from: {region}, to: {region, postgres: {storage: {size: '20Gi'}}}},
+  {
+    what: 'larger volumes that are taken back before any has grown',
+    from: {region, postgres: {storage: {size: '11Gi'}}, rabbitmq: {storage: {size: '11Gi'}}},
+    to: {region, postgres: {storage: {size: '10Gi'}}, rabbitmq: {storage: {size: '10240Mi'}}},
+    volumes: '10Gi',
+  },
+  {
+    what: 'a smaller volume where none has been made',
+    from: {region, postgres: {storage: {size: '10Ti'}}},
+    to: {region},
+  },
+  {
+    what: 'anything else beside a volume that is larger than the spec says',
+    from: {region},
+    to: {region, workers: {replicas: 3}},
+    volumes: '900Gi',
+  },
   {what: 'the same size in another unit', from: {region}, to: {region, postgres: {storage: {size: '10240Mi'}}}},
 ];
