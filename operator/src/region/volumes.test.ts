@@ -98,6 +98,42 @@ test('a shard whose volume was replaced waits for a person and is migrated again
   for (const {status, generation} of region.statuses) expect(brokenLaws(status, generation)).toEqual([]);
 });
 
+test('a broker whose volume was replaced works on, and says so until a person has seen it', () => {
+  const claim = 'data-eu-rabbitmq-0';
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  const template = () => JSON.stringify(region.find('StatefulSet', 'eu-rabbitmq')?.['spec']);
+  setClaim(region, 'first', '5Gi', '5Gi', claim);
+  region.settle();
+  expect(region.status.phase).toBe('Ready');
+  const before = template();
+
+  region.objects.delete(`v1/PersistentVolumeClaim/sync/${claim}`);
+  region.settle();
+  setClaim(region, 'second', '5Gi', '5Gi', claim);
+  region.change({workers: {logLevel: 'debug'}});
+  region.settle();
+  expect(stalled(region)).toMatchObject({status: 'True', reason: 'VolumeReplaced'});
+  expect(region.status.conditions).toContainEqual(
+    expect.objectContaining({type: 'BrokerReady', status: 'False', reason: 'VolumeReplaced'}),
+  );
+  expect(stalled(region)?.message).toContain('kubectl annotate statefulset/eu-rabbitmq pisync.io/volume-');
+  expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).toContain('"debug"');
+  region.makeReady('Deployment');
+  region.settle();
+  expect(stalled(region)?.reason).toBe('VolumeReplaced');
+
+  const set = region.find('StatefulSet', 'eu-rabbitmq');
+  if (set === undefined) throw new Error('no StatefulSet');
+  const {'pisync.io/volume': known, ...annotations} = set.metadata.annotations ?? {};
+  expect(known).toBe('first');
+  region.objects.set('apps/v1/StatefulSet/sync/eu-rabbitmq', {...set, metadata: {...set.metadata, annotations}});
+  region.settle();
+  expect(region.status.phase).toBe('Ready');
+  expect(region.find('StatefulSet', 'eu-rabbitmq')?.metadata.annotations?.['pisync.io/volume']).toBe('second');
+  expect(template()).toBe(before);
+  for (const {status, generation} of region.statuses) expect(brokenLaws(status, generation)).toEqual([]);
+});
+
 test('another image migrates no volume that was replaced', () => {
   const region = new SimulatedRegion(MINIMAL).bringUp();
   setClaim(region, 'first', '10Gi', '10Gi');

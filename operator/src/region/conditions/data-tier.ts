@@ -1,14 +1,18 @@
 import {type ProbeFact} from '@pisync/contract/facts';
 import {KEEPER_SILENT} from '../facts.ts';
-import {type Component} from '../labels.ts';
+import {replacedNode} from '../engines/rabbitmq-embedded/known-volumes.ts';
+import {type Component, VOLUME} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type WorkloadProgress} from '../progress.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown, UPDATING} from './condition.ts';
+import {VOLUME_REPLACED} from './schema-migrated.ts';
 
 /** What the keeper tries of a tier, and the reason when it cannot. */
 interface Trial {
   readonly reason: 'WriteFailed' | 'PublishFailed';
   readonly probes: readonly {readonly what: string; readonly probe: ProbeFact | undefined}[];
+  /** What it has lost although it works. */
+  readonly lost?: string | undefined;
 }
 
 /** Why a tier whose pods are all ready does not count as ready. What was not tried is judged by its pods. */
@@ -47,6 +51,7 @@ const dataTier = (
   if (!progress.prepared) return unknown(type, 'NotPrepared', 'a Secret or ConfigMap that it starts with is missing');
   const ready = members.filter(({available}) => available).length;
   const counted = `${ready}/${members.length} ${what} ready`;
+  if (ready === members.length && trial.lost !== undefined) return fails(type, VOLUME_REPLACED, trial.lost);
   if (ready === members.length) return refuted(input, type, counted, trial) ?? holds(type, 'Ready', counted);
   const problem = problemOf(context.children, component);
   const isExpected = members.every((member) => member.available || mayBeAway(member));
@@ -73,10 +78,19 @@ export const databaseReady = (input: ConditionInput): Finding => {
   );
 };
 
+/** It works on: services declare their queues anew, and devices have what was lost. But who looks for data should know. */
+const lostQueues = ({context}: ConditionInput): string | undefined => {
+  const node = replacedNode(context);
+  return node === undefined
+    ? undefined
+    : `broker node ${node} has another volume than before: what waited on that has not reached its shard, and devices send it again a day after it was taken. Once that is known: kubectl annotate statefulset/${context.names.rabbitmq} ${VOLUME}-`;
+};
+
 export const brokerReady = (input: ConditionInput): Finding =>
   dataTier(input, 'BrokerReady', 'rabbitmq', 'broker nodes', [input.progress.broker], {
     reason: 'PublishFailed',
     probes: [{what: 'the broker takes no messages', probe: input.told.facts?.broker}],
+    lost: lostQueues(input),
   });
 
 export const cacheReady = (input: ConditionInput): Finding =>

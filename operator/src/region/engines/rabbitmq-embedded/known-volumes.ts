@@ -1,0 +1,35 @@
+import {type RegionContext} from '../../context.ts';
+import {KINDS} from '../../kinds.ts';
+import {VOLUME} from '../../labels.ts';
+import {claimsOf} from '../volume-claims.ts';
+
+/**
+ * Which volumes the broker's nodes began with, written down beside their StatefulSet. Another claim of the same name is an empty volume, on which the broker starts
+ * as if nothing had ever waited.
+ */
+
+interface KnownVolume {
+  readonly node: number;
+  /** Uid of the claim that was seen first; empty while none was. */
+  readonly known: string;
+  readonly now: string | undefined;
+}
+
+const knownVolumes = (context: RegionContext): readonly KnownVolume[] => {
+  const {children, names} = context;
+  const written = children.workload(KINDS.statefulSet, names.rabbitmq)?.metadata.annotations[VOLUME]?.split(',') ?? [];
+  return claimsOf(context, 'rabbitmq').map(({id, name}) => {
+    const now = children.volume(name)?.uid;
+    return {node: id, known: written[id] || (now ?? ''), now};
+  });
+};
+
+/** The annotation of the StatefulSet. Who removes it accepts the volumes that there are. */
+export const volumeAnnotations = (context: RegionContext): Readonly<Record<string, string>> => {
+  const uids = knownVolumes(context).map(({known}) => known);
+  return uids.every((uid) => uid === '') ? {} : {[VOLUME]: uids.join(',')};
+};
+
+/** The first node that has another volume now than the one that it began with. */
+export const replacedNode = (context: RegionContext): number | undefined =>
+  knownVolumes(context).find(({known, now}) => now !== undefined && now !== known)?.node;
