@@ -4,6 +4,7 @@ import {Children} from './children.ts';
 import {type EntranceSeen, observeEntrance} from './entrance.ts';
 import {type FactsAges} from './facts.ts';
 import {type Region} from './region.ts';
+import {observeUnmarked} from './unmarked-claims.ts';
 
 /** Everything a plan is made from, besides the time. What is read and not watched is a result of its own (reading.ts), so that no failing read stops a pass. */
 export interface Observed {
@@ -12,6 +13,8 @@ export interface Observed {
   /** For how long its facts have been the same. */
   readonly factsAgeMs: number;
   readonly entrance: EntranceSeen;
+  /** What could not be found out of a volume claim. */
+  readonly doubtfulClaim: string | undefined;
 }
 
 export const observeRegion = async (
@@ -21,11 +24,17 @@ export const observeRegion = async (
   signal: AbortSignal,
 ): Promise<Observed> => {
   const regions = await cluster.listAll(region.object, signal);
-  const children = new Children(await cluster.listOwned(refOf(region.object), signal));
+  const owned = await cluster.listOwned(refOf(region.object), signal);
+  const [unmarked, entrance] = await Promise.all([
+    observeUnmarked(region, new Children(owned), cluster, signal),
+    observeEntrance(region, regions, cluster, signal),
+  ]);
+  const children = new Children([...owned, ...unmarked.found]);
   return {
     region,
     children,
     factsAgeMs: ages.ageMs(region, children, regions),
-    entrance: await observeEntrance(region, regions, cluster, signal),
+    entrance,
+    doubtfulClaim: unmarked.doubt,
   };
 };

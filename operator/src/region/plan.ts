@@ -28,6 +28,9 @@ const PARTS: readonly parts.Part[] = [
   parts.routes,
 ];
 
+/** Nobody tells us when something can be read again. */
+const UNREAD_RETRY_MS = 20_000;
+
 /** From what is seen to what should be written. Pure: the same observation at the same time gives the same plan. */
 export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> => {
   const {region, children, factsAgeMs} = observed;
@@ -61,7 +64,11 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
     ...(surplus === undefined ? {} : {prune: surplus}),
   }));
   const wanted = built.flatMap((part) => part.wanted.map(({desired}) => desired));
-  const lookAgainMs = [...built.flatMap((part) => part.lookAgainMs ?? []), ...factsExpireInMs(told, factsAgeMs)];
+  const lookAgainMs = [
+    ...(observed.doubtfulClaim === undefined ? [] : [UNREAD_RETRY_MS]),
+    ...built.flatMap((part) => part.lookAgainMs ?? []),
+    ...factsExpireInMs(told, factsAgeMs),
+  ];
   return {
     components,
     finalizer,
@@ -79,6 +86,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
         held: built.flatMap(({name, wanted}) =>
           wanted.flatMap(({hold}) => (hold === undefined ? [] : [{component: name, reason: hold}])),
         ),
+        doubtfulClaim: observed.doubtfulClaim,
         next: lookAgainMs.length === 0 ? {kind: 'on-change'} : {kind: 'after', delayMs: Math.min(...lookAgainMs)},
       }),
   };

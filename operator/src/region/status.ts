@@ -61,6 +61,7 @@ interface Pass {
   readonly now: Date;
   readonly release: Release;
   readonly held: readonly {readonly component: string; readonly reason: string}[];
+  readonly doubtfulClaim: string | undefined;
   readonly next: Next;
 }
 
@@ -178,7 +179,7 @@ const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingCh
   [...new Map(held.toReversed().map((item) => [item.component, item] as const)).values()].toReversed();
 
 export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
-  const {region, context, progress, told, entrance, outcome, now, release, held, next} = pass;
+  const {region, context, progress, told, entrance, outcome, now, release, held, doubtfulClaim, next} = pass;
   const input = {region, now, context, progress, told, entrance, outcome};
   const findings = [holds('SpecValid', 'Valid', 'the spec keeps all rules'), ...CONDITIONS.map((find) => find(input))];
   const state = stateOf(input, findings);
@@ -206,6 +207,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
       ...joining(context, progress).map(({id, reason}) => ({component: `shard-${id}`, reason})),
       ...unfulfilled(context, outcome),
       ...auxiliaryFailures(outcome).map(pendingOf),
+      ...(doubtfulClaim === undefined ? [] : [{component: 'volumes', reason: doubtfulClaim}]),
     ]),
   };
   const again = state.kind === 'moving' ? sooner(next, state.lookAgainMs) : next;

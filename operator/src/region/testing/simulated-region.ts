@@ -36,6 +36,7 @@ export class SimulatedRegion {
   gateway: Reading<KubeObject | undefined> = known(undefined);
   certificate: Reading<KubeObject | undefined> = known(undefined);
   taken: readonly TakenHost[] = [];
+  doubtfulClaim: string | undefined;
   /** What the keeper has written, over what is in the ConfigMap. */
   facts: Facts | undefined = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
   factsAgeMs = 0;
@@ -86,6 +87,7 @@ export class SimulatedRegion {
         certificate: this.certificate,
         taken: this.taken,
       },
+      doubtfulClaim: this.doubtfulClaim,
     };
     const plan = planRegion(observed, this.now, this.release);
     this.finalizer = plan.finalizer;
