@@ -4,9 +4,10 @@ import {ApiError, messageOf} from '../../kube/errors.ts';
 import {startApiServer, type TestApiServer} from '../../kube/testing/api-server.ts';
 import {customResourceDefinition} from './crd.ts';
 import {API_VERSION, KIND, PLURAL} from './group.ts';
+import {BAD_CHANGES, GOOD_CHANGES} from './testing/change-cases.ts';
 import {BAD_PARAMETERS} from './testing/parameter-cases.ts';
 import {BAD_PODS, GOOD_PODS} from './testing/pod-cases.ts';
-import {BAD_CHANGES, BAD_SPECS, GOOD_CHANGES, GOOD_SPECS} from './testing/spec-cases.ts';
+import {BAD_SPECS, GOOD_SPECS} from './testing/spec-cases.ts';
 
 const REGIONS = `/apis/${API_VERSION}/namespaces/default/${PLURAL}`;
 const ESTABLISHED_WITHIN_MS = 20_000;

@@ -6,9 +6,10 @@ import {z} from 'zod';
 import {judge} from './guard.ts';
 import {acceptedOf, type Before, NOTHING_BEFORE} from './rule.ts';
 import {specSchema} from './spec.ts';
+import {BAD_CHANGES, GOOD_CHANGES} from './testing/change-cases.ts';
 import {BAD_PARAMETERS} from './testing/parameter-cases.ts';
 import {BAD_PODS, GOOD_PODS} from './testing/pod-cases.ts';
-import {BAD_CHANGES, BAD_SPECS, GOOD_CHANGES, GOOD_SPECS} from './testing/spec-cases.ts';
+import {BAD_SPECS, GOOD_SPECS} from './testing/spec-cases.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../../../docs/examples');
 const EXAMPLE = z.object({metadata: z.object({name: z.string()}), spec: z.unknown()});
