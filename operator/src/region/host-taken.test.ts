@@ -150,6 +150,14 @@ describe('a region that asks for the host of another', () => {
     expect(region.status.conditions?.find(({type}) => type === 'RouteReady')?.reason).toBe('HostTaken');
   });
 
+  test('keeps its Ingress when it asks for another class at the same time', () => {
+    const region = new SimulatedRegion(routed).bringUp();
+    region.change({ingress: {...wish.ingress, className: 'nginx'}});
+    region.taken = theirs;
+    region.settle();
+    expect(hostIn(region, 'eu-device-api')).toBe(HOST);
+  });
+
   test('keeps its Ingress on the way to a Gateway where the host is taken', () => {
     const region = new SimulatedRegion(routed).bringUp();
     region.change({ingress: {...wish.ingress, gatewayRef: {name: 'g'}}});

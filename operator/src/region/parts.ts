@@ -261,7 +261,7 @@ const wantedRoutes = (
     const {manifest} = desired;
     const live = context.children.find(manifest, manifest.metadata.name);
     if (taker !== undefined && leadsTo(live, taker)) return [];
-    if (live !== undefined && isOfOtherClass(context, live)) return [];
+    if (taker === undefined && live !== undefined && isOfOtherClass(context, live)) return [];
     const hold = taker === undefined ? missing : `waits until region ${taker.by} gives host ${taker.host} up`;
     const service = {...KINDS.service, name: manifest.metadata.name};
     return [onceOurs(context, hold === undefined ? {desired} : {desired, hold}, service)];
