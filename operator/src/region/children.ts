@@ -73,6 +73,7 @@ export class Children {
     return {
       uid: metadata.uid,
       labels: metadata.labels,
+      annotations: metadata.annotations,
       deleting: metadata.deletionTimestamp !== undefined,
       requested,
       size: capacity === undefined || quantityBytes(capacity) < quantityBytes(requested) ? capacity : requested,
@@ -118,7 +119,12 @@ const workload = z.object({
     template,
     replicas: z.int().default(1),
     volumeClaimTemplates: z
-      .array(z.object({spec: z.object({resources: z.object({requests: z.object({storage: z.string()})})})}))
+      .array(
+        z.object({
+          metadata: z.object({annotations}).prefault({}),
+          spec: z.object({resources: z.object({requests: z.object({storage: z.string()})})}),
+        }),
+      )
       .default([]),
   }),
   status: z
@@ -155,6 +161,7 @@ const volumeClaim = z.object({
   metadata: z.object({
     uid: z.string(),
     labels: z.record(z.string(), z.string()).default({}),
+    annotations,
     deletionTimestamp: z.string().optional(),
   }),
   spec: z.object({
@@ -175,6 +182,7 @@ const volumeClaim = z.object({
 export interface Volume {
   readonly uid: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly deleting: boolean;
   /** What the claim asks for. */
   readonly requested: string;

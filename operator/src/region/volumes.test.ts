@@ -283,3 +283,23 @@ test('a wish that was not fulfilled is lowered at the claim as far as Kubernetes
   expect(region.status).toMatchObject({phase: 'Ready', shards: [{storage: '20Gi'}]});
   expect(region.status.pendingChanges).toBeUndefined();
 });
+
+test('claims say what GitOps tools must leave; a set that was made without that keeps its template, which cannot change', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  const set = region.find('StatefulSet', 'eu-pg-0');
+  if (set === undefined) throw new Error('no StatefulSet');
+  expect(JSON.stringify(set['spec'])).toContain('"argocd.argoproj.io/sync-options":"Prune=false,Delete=false"');
+  // Of our own manifest.
+  const spec = set['spec'] as {readonly volumeClaimTemplates: readonly {readonly metadata: object}[]};
+  const volumeClaimTemplates = spec.volumeClaimTemplates.map((template) => {
+    const {name, labels} = template.metadata as {readonly name: string; readonly labels: object};
+    return {...template, metadata: {name, labels}};
+  });
+  region.objects.set('apps/v1/StatefulSet/sync/eu-pg-0', {...set, spec: {...spec, volumeClaimTemplates}});
+  setClaim(region, 'claim', '10Gi', '10Gi');
+  region.settle();
+  expect(region.find('StatefulSet', 'eu-pg-0')).toMatchObject({spec: {volumeClaimTemplates}});
+  expect(region.find('PersistentVolumeClaim', CLAIM)?.metadata.annotations).toMatchObject({
+    'helm.sh/resource-policy': 'keep',
+  });
+});

@@ -1,34 +1,42 @@
 import {quantityBytes} from '../../api/v1alpha1/quantity.ts';
 import {type Storage} from '../../api/v1alpha1/storage.ts';
 import {type Desired} from '../../kube/controller.ts';
-import {type Volume} from '../children.ts';
+import {type Volume, type Workload} from '../children.ts';
 import {type RegionContext} from '../context.ts';
 import {type DataClaim, dataClaims} from '../data-claims.ts';
 import {KINDS} from '../kinds.ts';
-import {labelsOf, MANAGED_BY, MANAGER, selectorOf} from '../labels.ts';
+import {KEPT, labelsOf, MANAGED_BY, MANAGER, selectorOf} from '../labels.ts';
 import {DATA_VOLUME} from '../names.ts';
 
 /** The volume claim template, and what becomes of claims when the set or a replica goes away. */
-export const claims = (context: RegionContext, storage: Storage, selector: object, live: string | undefined) => ({
-  persistentVolumeClaimRetentionPolicy: {
-    whenDeleted: context.spec.deletionPolicy,
-    whenScaled: 'Retain',
-  },
-  volumeClaimTemplates: [
-    {
-      apiVersion: 'v1',
-      kind: 'PersistentVolumeClaim',
-      // Immutable, so nothing in it may come from a field that can change.
-      metadata: {name: DATA_VOLUME, labels: {...selector, [MANAGED_BY]: MANAGER}},
-      spec: {
-        accessModes: ['ReadWriteOnce'],
-        // Immutable: a set keeps the size it was made with, and its claims grow on their own.
-        resources: {requests: {storage: live ?? storage.size}},
-        ...(storage.className === undefined ? {} : {storageClassName: storage.className}),
-      },
+export const claims = (context: RegionContext, storage: Storage, selector: object, live: Workload | undefined) => {
+  const made = live?.spec.volumeClaimTemplates[0];
+  const annotations = made?.metadata.annotations ?? KEPT;
+  return {
+    persistentVolumeClaimRetentionPolicy: {
+      whenDeleted: context.spec.deletionPolicy,
+      whenScaled: 'Retain',
     },
-  ],
-});
+    volumeClaimTemplates: [
+      {
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        // Immutable, so nothing in it may come from a field or a release that can change.
+        metadata: {
+          name: DATA_VOLUME,
+          labels: {...selector, [MANAGED_BY]: MANAGER},
+          ...(Object.keys(annotations).length === 0 ? {} : {annotations}),
+        },
+        spec: {
+          accessModes: ['ReadWriteOnce'],
+          // A set keeps the size it was made with, and its claims grow on their own.
+          resources: {requests: {storage: made?.spec.resources.requests.storage ?? storage.size}},
+          ...(storage.className === undefined ? {} : {storageClassName: storage.className}),
+        },
+      },
+    ],
+  };
+};
 
 /** The claims of one tier. */
 export const claimsOf = ({name, spec}: RegionContext, component: DataClaim['component']): readonly DataClaim[] =>
@@ -46,8 +54,9 @@ const requestOf = ({requested, size}: Volume, wished: string): string | undefine
 };
 
 /** One that was made by hand, from a backup for instance, has none of our labels, and without them we would not hear of it. */
-const isMarked = ({labels}: Volume, wanted: Readonly<Record<string, string>>): boolean =>
-  Object.entries(wanted).every(([key, value]) => labels[key] === value);
+const isMarked = ({labels, annotations}: Volume, wanted: Readonly<Record<string, string>>): boolean =>
+  Object.entries(wanted).every(([key, value]) => labels[key] === value) &&
+  Object.entries(KEPT).every(([key, value]) => annotations[key] === value);
 
 const shardOf = ({component, id}: DataClaim): number | undefined => (component === 'postgres' ? id : undefined);
 
@@ -67,6 +76,7 @@ export const volumeClaims = (context: RegionContext, component: DataClaim['compo
             name: claim.name,
             namespace: context.namespace,
             labels: labelsOf(context, component, shardOf(claim)),
+            annotations: KEPT,
           },
           // Said every time: what an applier does not repeat is removed.
           spec: {resources: {requests: {storage: request ?? live.requested}}},

@@ -34,12 +34,7 @@ export const shardStatefulSet = (context: RegionContext, id: number, settings: D
         // A pod that never becomes ready is replaced when the template changes; OrderedReady would wait for it for ever.
         podManagementPolicy: 'Parallel',
         selector: {matchLabels: selectorOf(name, 'postgres', id)},
-        ...claims(
-          context,
-          postgres.storage,
-          selectorOf(name, 'postgres', id),
-          live?.spec.volumeClaimTemplates[0]?.spec.resources.requests.storage,
-        ),
+        ...claims(context, postgres.storage, selectorOf(name, 'postgres', id), live),
         template: podTemplate(context, {
           component: 'postgres',
           shardId: id,

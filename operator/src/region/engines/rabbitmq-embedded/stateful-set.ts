@@ -36,12 +36,7 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
         replicas: spec.rabbitmq.replicas,
         podManagementPolicy: 'Parallel',
         selector: {matchLabels: selectorOf(name, 'rabbitmq')},
-        ...claims(
-          context,
-          storage,
-          selectorOf(name, 'rabbitmq'),
-          live?.spec.volumeClaimTemplates[0]?.spec.resources.requests.storage,
-        ),
+        ...claims(context, storage, selectorOf(name, 'rabbitmq'), live),
         template: podTemplate(context, {
           component: 'rabbitmq',
           image: images.rabbitmq,
