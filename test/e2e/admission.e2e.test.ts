@@ -58,7 +58,7 @@ describe('a bad region is refused at admission with the path of the field', () =
     await kubectl.apply(at({}));
     for (const [patch, path] of [
       [{region: 'elsewhere'}, /spec\.region/],
-      [{postgres: {storage: {size: '512Mi'}}}, /spec\.postgres\.storage/],
+      [{postgres: {storage: {size: '1Gi', className: 'another'}}}, /spec\.postgres\.storage/],
       [{rabbitmq: {partitions: 4, storage: {size: '1Gi'}}}, /spec\.rabbitmq\.partitions/],
     ] as const) {
       const finished = await kubectl.run(['apply', '-f', '-'], at(patch));
