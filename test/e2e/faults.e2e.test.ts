@@ -105,10 +105,10 @@ describe('devices sync', () => {
   test('while the cache is emptied again and again, and no call fails', async () => {
     const {report, verdict} = await syncWhile(
       region,
-      {devices: 200, batches: 5, records: 20, seconds: 12},
+      {devices: 200, batches: 5, records: 20, seconds: 15},
       async () => {
         const dropped: number[] = [];
-        for (let round = 0; round < 5; round++) {
+        for (let round = 0; round < 3; round++) {
           const keys = await until('the cache to be in use', async () => {
             const [before = 0] = await cacheSizes(region);
             if (before <= 20) throw new Error(`it has ${before} keys`);
