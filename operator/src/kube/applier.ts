@@ -7,8 +7,17 @@ import {covers, fingerprint, project} from './fingerprint.ts';
 import {MANAGED_BY, type Identity} from './identity.ts';
 import {straysOf, type FieldSet, type Strays} from './managed-fields.ts';
 import {type KubeMetrics} from './metrics.ts';
-import {describeKey, keyOf, keyText, type Key, type KubeObject, type Manifest, type ObjectRef} from './object.ts';
-import {lacking, recordOf, type ObjectWriter} from './object-writer.ts';
+import {
+  describeKey,
+  keyOf,
+  keyText,
+  type Key,
+  type KubeObject,
+  type Manifest,
+  type ObjectRef,
+  recordOf,
+} from './object.ts';
+import {lacking, type ObjectWriter} from './object-writer.ts';
 import {signed, strangerOf} from './ownership.ts';
 import {refusalOf} from './refusal.ts';
 import {TokenBucket} from './token-bucket.ts';

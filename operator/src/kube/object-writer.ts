@@ -5,7 +5,7 @@ import {type Discovery} from './discovery.ts';
 import {ApiError, isNotFound} from './errors.ts';
 import {MANAGED_BY, type Identity} from './identity.ts';
 import {claim, type FieldSet, type ManagedFields} from './managed-fields.ts';
-import {keyOf, type Key, type KubeObject, type Manifest, type ObjectRef} from './object.ts';
+import {keyOf, type Key, type KubeObject, type Manifest, type ObjectRef, recordOf} from './object.ts';
 import {clean} from './reflector.ts';
 
 export interface ObjectWriterOptions {
@@ -187,6 +187,3 @@ export class ObjectWriter {
 /** The generated values of a Secret that `existing` does not have. */
 export const lacking = ({generated = {}}: Desired, existing: Readonly<Record<string, unknown>>) =>
   Object.entries(generated).filter(([name]) => existing[name] === undefined);
-
-export const recordOf = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null ? {...value} : {};

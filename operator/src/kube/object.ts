@@ -81,3 +81,7 @@ export const describeKey = (key: Key): string =>
 /** The owner that runs this object (`ownerReferences` entry with `controller: true`), if any. */
 export const controllerOf = (object: {readonly metadata: ObjectMeta}): OwnerReference | undefined =>
   object.metadata.ownerReferences?.find((reference) => reference.controller === true);
+
+/** The fields of a part of an object, whatever it is; none of what is not a map. */
+export const recordOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? {...value} : {};

@@ -11,7 +11,7 @@ import {
 } from './controller.ts';
 import {ApiError, ApplyRefused, messageOf, NotLeader, Wait} from './errors.ts';
 import {type EventRecorder} from './event-recorder.ts';
-import {describeKey, keyOf, keyText, refOf, type Key, type KubeObject, type ObjectRef} from './object.ts';
+import {describeKey, keyOf, keyText, refOf, type Key, type KubeObject, type ObjectRef, recordOf} from './object.ts';
 import {refusalOf} from './refusal.ts';
 
 /** What a pass does to the cluster: what a controller may, and the finalizer of the resource itself. */
@@ -138,7 +138,7 @@ const writeStatus = async <R, Observed, Status>(
     const minimal = controller.minimalStatus?.(status);
     if (minimal === undefined) return unsaid;
     try {
-      await cluster.applyStatus(object, {...record(object['status']), ...minimal}, signal);
+      await cluster.applyStatus(object, {...recordOf(object['status']), ...minimal}, signal);
       return unsaid;
     } catch (second) {
       if (refusalOf(second, keyOf(object)) === undefined) throw second;
@@ -149,8 +149,6 @@ const writeStatus = async <R, Observed, Status>(
 
 const sooner = (next: Next, againMs: number): Next =>
   againMs === Infinity || (next.kind === 'after' && next.delayMs <= againMs) ? next : {kind: 'after', delayMs: againMs};
-
-const record = (value: unknown): object => (typeof value === 'object' && value !== null ? value : {});
 
 /** Name of the outcomes of what is deleted at the end. */
 const SURPLUS = 'surplus';

@@ -1,7 +1,7 @@
 import {z} from 'zod';
 import {specSchema} from '../api/v1alpha1/spec.ts';
 import {type Desired} from '../kube/controller.ts';
-import {controllerOf, type KubeObject, type Manifest} from '../kube/object.ts';
+import {controllerOf, type KubeObject, type Manifest, recordOf} from '../kube/object.ts';
 import {type Children} from './children.ts';
 import {KINDS} from './kinds.ts';
 import {FORCE_DELETE, KEPT} from './labels.ts';
@@ -64,13 +64,10 @@ const bare = ({apiVersion, kind, metadata}: KubeObject, more: Readonly<Record<st
 
 const withRetain = (set: KubeObject): Manifest => ({
   ...bare(set),
-  spec: {...record(set['spec']), persistentVolumeClaimRetentionPolicy: {whenDeleted: 'Retain', whenScaled: 'Retain'}},
+  spec: {...recordOf(set['spec']), persistentVolumeClaimRetentionPolicy: {whenDeleted: 'Retain', whenScaled: 'Retain'}},
 });
 
 const usernameOf = ({type, data}: KubeObject): Readonly<Record<string, unknown>> => {
-  const {username} = record(data);
+  const {username} = recordOf(data);
   return {type, ...(username === undefined ? {} : {data: {username}})};
 };
-
-const record = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null ? {...value} : {};

@@ -1,4 +1,5 @@
 import {type Desired} from '../../kube/controller.ts';
+import {recordOf} from '../../kube/object.ts';
 import {type Job, type Workload} from '../children.ts';
 import {hashOf} from '../hash.ts';
 import {CONFIG_HASH, ownLabelsOf, REVISION, SPEC_REVISION} from '../labels.ts';
@@ -20,9 +21,7 @@ export interface Origin {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? {...value} : {});
-
-const templateOf = ({manifest}: Desired): Fields => fieldsOf(fieldsOf(manifest['spec'])['template']);
+const templateOf = ({manifest}: Desired): Fields => recordOf(recordOf(manifest['spec'])['template']);
 
 const withTemplate = (desired: Desired, template: Fields, annotations: Readonly<Record<string, string>>): Desired => {
   const {manifest} = desired;
@@ -32,7 +31,7 @@ const withTemplate = (desired: Desired, template: Fields, annotations: Readonly<
     manifest: {
       ...manifest,
       metadata: {...metadata, annotations: {...metadata.annotations, ...annotations}},
-      spec: {...fieldsOf(manifest['spec']), template},
+      spec: {...recordOf(manifest['spec']), template},
     },
   };
 };
@@ -42,14 +41,14 @@ export const withRevision = (desired: Desired, {spec, steady}: Origin): Desired 
   const {metadata, ...pod} = templateOf(desired);
   const revision = hashOf([
     pod,
-    steady === undefined ? metadata : fieldsOf(fieldsOf(metadata)['annotations'])[CONFIG_HASH],
+    steady === undefined ? metadata : recordOf(recordOf(metadata)['annotations'])[CONFIG_HASH],
   ]);
   const live = steady?.live;
   const isSame = live?.metadata.annotations[REVISION] === revision;
   const kept = isSame ? live.spec.template['metadata'] : undefined;
   return withTemplate(
     desired,
-    {metadata: kept === undefined ? metadata : withOwnLabels(fieldsOf(kept), fieldsOf(metadata)), ...pod},
+    {metadata: kept === undefined ? metadata : withOwnLabels(recordOf(kept), recordOf(metadata)), ...pod},
     {[REVISION]: revision, [SPEC_REVISION]: hashOf(spec)},
   );
 };
@@ -57,7 +56,7 @@ export const withRevision = (desired: Desired, {spec, steady}: Origin): Desired 
 /** Ours are put right at once if somebody changes them; who did has restarted the pods. */
 const withOwnLabels = (live: Fields, wished: Fields): Fields => ({
   ...live,
-  labels: {...fieldsOf(live['labels']), ...ownLabelsOf(fieldsOf(wished['labels']))},
+  labels: {...recordOf(live['labels']), ...ownLabelsOf(recordOf(wished['labels']))},
 });
 
 const revisionOf = ({manifest}: Desired): string | undefined => manifest.metadata.annotations?.[REVISION];
