@@ -13,8 +13,21 @@ export type Children = Readonly<Record<string, Readonly<Record<string, unknown>>
 
 export const childrenOf = async (region: Region): Promise<Children> => {
   const objects = await region.kubectl.list(KINDS, `app.kubernetes.io/instance=${region.name}`);
-  return Object.fromEntries(objects.map((object) => [nameOf(object), flat(wishOf(object))]));
+  const autoscaled = new Set(objects.map(autoscaledName));
+  return Object.fromEntries(
+    objects.map((object) => {
+      const {'spec.replicas': replicas, ...wish} = flat(wishOf(object));
+      const name = nameOf(object);
+      return [name, autoscaled.has(name) ? wish : {...wish, 'spec.replicas': replicas}];
+    }),
+  );
 };
+
+/** The workload whose replicas are the autoscaler's to choose, if this object is one. */
+function autoscaledName({kind, spec}: KubeObject): string | undefined {
+  const target = spec?.['scaleTargetRef'] as {kind: string; name: string} | undefined;
+  return kind === 'HorizontalPodAutoscaler' && target !== undefined ? `${target.kind}/${target.name}` : undefined;
+}
 
 /** What differs, a line each: children that came and went, and fields. */
 export const differences = (before: Children, after: Children): readonly string[] =>
