@@ -10,7 +10,7 @@ const shared = {
     '^.+\\.tsx?$': [
       '@swc/jest',
       {
-        jsc: {parser: {syntax: 'typescript', tsx: false}, target: 'es2024'},
+        jsc: {parser: {syntax: 'typescript', tsx: false}, target: 'es2024', experimental: {keepImportAttributes: true}},
         module: {type: 'es6'},
         sourceMaps: 'inline',
       },

@@ -1,7 +1,7 @@
 import {KIND} from '../api/v1alpha1/group.ts';
 import {type Desired} from '../kube/controller.ts';
 import {controllerOf, type Key} from '../kube/object.ts';
-import {withLiveTemplate} from './engines/engine.ts';
+import {withLiveTemplate} from './template.ts';
 import {type RegionContext} from './context.ts';
 import {KINDS} from './kinds.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';

@@ -38,5 +38,5 @@ export const reasonOf = ({kind}: Failure): string => REASONS[kind];
 /** As an entry of `status.pendingChanges`. */
 export const pendingOf = ({key, message}: Failure): {readonly component: string; readonly reason: string} => ({
   component: `${key.kind} ${key.name}`,
-  reason: message.slice(0, 512),
+  reason: message,
 });

@@ -6,7 +6,7 @@ import {shardServices} from './engines/postgres-embedded/stateful-set.ts';
 import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
 import {rabbitmqServices} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisConfigMap, redisService} from './engines/redis-embedded/deployment.ts';
-import {withLiveTemplate} from './engines/engine.ts';
+import {withLiveTemplate} from './template.ts';
 import {volumeClaims} from './engines/volume-claims.ts';
 import {type Entrance} from './entrance.ts';
 import {gatewayVerdict} from './gateway-verdict.ts';

@@ -137,7 +137,7 @@ const ofPod = (object: KubeObject, children: Children): Problem | undefined => {
   )[0];
   const found =
     problem ?? (controllerOf(object)?.kind === KINDS.job.kind ? ofSidecar(pod.status.containerStatuses) : undefined);
-  return found && {...found, message: `pod ${name}: ${found.message}`.slice(0, 512)};
+  return found && {...found, message: `pod ${name}: ${found.message}`};
 };
 
 /** What was injected into a Job's pod and does not end with its work keeps the Job from ever being complete. */
@@ -189,13 +189,13 @@ const waitingClaim = (object: KubeObject, children: Children): string => {
 
 const ofDeployment = (object: KubeObject): Problem | undefined => {
   const failure = conditionOf(object, ({type, status}) => type === 'ReplicaFailure' && status === 'True');
-  return failure && {reason: failure.reason, message: failure.message.slice(0, 512)};
+  return failure && {reason: failure.reason, message: failure.message};
 };
 
 /** What is known when nothing else is: that new pods take too long, whatever keeps them. */
 const ofRollout = (object: KubeObject): Problem | undefined => {
   const late = conditionOf(object, ({type, status}) => type === 'Progressing' && status === 'False');
-  return late && {reason: late.reason, message: late.message.slice(0, 512)};
+  return late && {reason: late.reason, message: late.message};
 };
 
 const conditionOf = (object: KubeObject, isIt: (condition: ChildCondition) => boolean): ChildCondition | undefined =>

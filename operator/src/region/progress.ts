@@ -3,7 +3,7 @@ import {type Desired} from '../kube/controller.ts';
 import {type ObjectRef, refOf} from '../kube/object.ts';
 import {isComplete, isFailed, type Job, type Workload} from './children.ts';
 import {type RegionContext} from './context.ts';
-import {isWritten} from './engines/engine.ts';
+import {isWritten} from './template.ts';
 import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
 import {shardStatefulSet} from './engines/postgres-embedded/stateful-set.ts';
 import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';

@@ -4,11 +4,8 @@ import {type Condition, type Phase, type RegionStatus, type TierStatus} from '..
 import {type Conclusion, type Next, type Outcome} from '../kube/controller.ts';
 import {type KubeObject} from '../kube/object.ts';
 import {cutText} from '../kube/text.ts';
-import {autoscalingActive} from './conditions/autoscaling-active.ts';
-import {type ConditionInput, fails, type Finding, holds} from './conditions/condition.ts';
-import {brokerReady, cacheReady, databaseReady} from './conditions/data-tier.ts';
-import {routeReady} from './conditions/route-ready.ts';
-import {schemaMigrated} from './conditions/schema-migrated.ts';
+import {fails, type Finding, holds} from './conditions/condition.ts';
+import {findAll} from './conditions/conditions.ts';
 import {
   deletingSummary,
   failedSummary,
@@ -19,7 +16,6 @@ import {
   summaryOf,
   suspendedSummary,
 } from './conditions/summary.ts';
-import {adminApiAvailable, deviceApiAvailable, keeperAvailable, workersAvailable} from './conditions/tier-available.ts';
 import {type RegionContext, type Release} from './context.ts';
 import {unfulfilled} from './engines/volume-growth.ts';
 import {claimsOf} from './engines/volume-claims.ts';
@@ -35,20 +31,6 @@ import {type Region} from './region.ts';
 import {topologyOf} from './manifests/topology.ts';
 import {joining} from './admission.ts';
 import {auxiliaryFailures, pendingOf} from './outcomes.ts';
-
-/** In the order in which a region comes up, so that the first that is lacking is the one to read about. */
-const CONDITIONS: readonly ((input: ConditionInput) => Finding)[] = [
-  databaseReady,
-  brokerReady,
-  cacheReady,
-  schemaMigrated,
-  keeperAvailable,
-  workersAvailable,
-  deviceApiAvailable,
-  adminApiAvailable,
-  routeReady,
-  autoscalingActive,
-];
 
 /** What a pass ended with. */
 interface Pass {
@@ -176,13 +158,18 @@ const sooner = (next: Next, delayMs: number | undefined): Next =>
 
 /** One reason a component, whatever the number of its objects that wait. */
 const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingChanges']> =>
-  [...new Map(held.toReversed().map((item) => [item.component, item] as const)).values()].toReversed();
+  [
+    ...new Map(
+      held.toReversed().map(({component, reason}) => [component, {component, reason: shortened(reason)}] as const),
+    ).values(),
+  ].toReversed();
 
 export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
   const {region, context, progress, told, entrance, outcome, now, release, held, doubtfulClaim, next} = pass;
   const input = {region, now, context, progress, told, entrance, outcome};
-  const findings = [holds('SpecValid', 'Valid', 'the spec keeps all rules'), ...CONDITIONS.map((find) => find(input))];
-  const state = stateOf(input, findings);
+  const weighed = findAll(input);
+  const findings = [holds('SpecValid', 'Valid', 'the spec keeps all rules'), ...weighed.map(({finding}) => finding)];
+  const state = stateOf(input, weighed);
   const [ready, reconciling, stalled] = summaryOf(state);
   const works = state.kind === 'works';
   const current = works ? context.version : region.status.version?.current;

@@ -22,6 +22,7 @@ import {cacheApiTokens, withAdminToken} from './sessions/api-tokens.ts';
 import {createAuthenticator} from './sessions/authenticate.ts';
 import {createRateLimiter} from './sessions/rate-limit.ts';
 import {createSigner} from './signing/signer.ts';
+import packageJson from '../package.json' with {type: 'json'};
 
 /** People are few; what is beyond this is a loop, and its proxy waits. */
 const MAX_CONNECTIONS = 2000;
@@ -36,7 +37,6 @@ const MAX_REMEMBERED = 10_000;
  * share its address, so a low bound would let one stranger keep everybody from signing in. Who is known by then is not held up.
  */
 const UNKNOWN_TOKENS_PER_MINUTE = 6000;
-const VERSION = '0.1.0';
 
 type AdminApi = Service<ConfigOf<typeof adminApiConfig>>;
 
@@ -96,7 +96,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     region: () => topology.current().region,
     now,
     newId: randomUUID,
-    version: VERSION,
+    version: packageJson.version,
     onRefreshFailed: (error) => log.warn({reason: describeError(error)}, 'the devices could not be counted again'),
   });
   const app = createApp({

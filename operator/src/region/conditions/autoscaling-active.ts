@@ -17,14 +17,14 @@ export const autoscalingActive = ({context: {spec, names, children}, outcome}: C
   ];
   if (wanted.length === 0) return holds(TYPE, 'Disabled', 'every tier has a fixed size');
   const refused = auxiliaryFailures(outcome).find(({key}) => key.kind === KINDS.autoscaler.kind);
-  if (refused !== undefined) return fails(TYPE, reasonOf(refused), refused.message.slice(0, 512));
+  if (refused !== undefined) return fails(TYPE, reasonOf(refused), refused.message);
   const active = wanted.map((name) =>
     schema
       .safeParse(children.find(KINDS.autoscaler, name))
       .data?.status.conditions.find(({type}) => type === 'ScalingActive'),
   );
   const inactive = active.find((item) => item?.status === 'False');
-  if (inactive !== undefined) return fails(TYPE, inactive.reason, inactive.message.slice(0, 512));
+  if (inactive !== undefined) return fails(TYPE, inactive.reason, inactive.message);
   return active.every((item) => item?.status === 'True')
     ? holds(TYPE, 'Active', 'every autoscaler has its figures')
     : unknown(TYPE, 'NotReported', 'autoscalers have not reported yet');

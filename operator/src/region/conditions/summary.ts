@@ -7,22 +7,9 @@ import {joining} from '../admission.ts';
 import {criticalFailures, reasonOf} from '../outcomes.ts';
 import {problemOf} from '../problems.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown, UPDATING} from './condition.ts';
+import {isLacking, type WeighedFinding} from './conditions.ts';
 import {MIGRATING, NOT_MIGRATED, VOLUME_REPLACED} from './schema-migrated.ts';
 import {isWaiting, stuckInMs} from './stuck.ts';
-
-/** Conditions that must be True for Ready; any other one only must not be False. */
-const NEEDED: ReadonlySet<string> = new Set([
-  'DatabaseReady',
-  'BrokerReady',
-  'CacheReady',
-  'SchemaMigrated',
-  'KeeperAvailable',
-  'WorkersAvailable',
-  'DeviceApiAvailable',
-  'AdminApiAvailable',
-]);
-
-const INFORMATIVE: ReadonlySet<string> = new Set(['AutoscalingActive']);
 
 const workloadsOf = ({shards, broker, cache, tiers}: Progress): readonly WorkloadProgress[] => [
   ...shards,
@@ -100,19 +87,17 @@ const rollingState = ({desired, live, isOverdue}: WorkloadProgress, {context}: C
   return (isOverdue ? stalled : moving)(problem.reason, `${message}: ${problem.message}`);
 };
 
-export const stateOf = (input: ConditionInput, findings: readonly Finding[]): State => {
+export const stateOf = (input: ConditionInput, weighed: readonly WeighedFinding[]): State => {
   const {context, progress, told, outcome} = input;
   const failures = criticalFailures(outcome);
   const refused = failures.find(({kind}) => kind !== 'failed');
   if (refused !== undefined) return stalled(reasonOf(refused), refused.message);
-  const replaced = findings.find(({reason}) => reason === VOLUME_REPLACED);
+  const replaced = weighed.find(({finding}) => finding.reason === VOLUME_REPLACED)?.finding;
   if (replaced !== undefined) return stalled(replaced.reason, replaced.message);
   const failed = failures[0];
   if (failed !== undefined) return moving(reasonOf(failed), failed.message);
 
-  const lacks = findings.filter(
-    ({type, status}) => (NEEDED.has(type) && status !== 'True') || (status === 'False' && !INFORMATIVE.has(type)),
-  );
+  const lacks = weighed.filter(isLacking).map(({finding}) => finding);
   // That nothing is known is the consequence of something else, where something else is lacking.
   const lacking = lacks.find(({reason}) => reason !== KEEPER_SILENT) ?? lacks[0];
   if (lacking !== undefined) return lackingState(lacking, input);

@@ -2,7 +2,7 @@ import {ENV} from '@pisync/contract/env';
 import {type StatelessTier} from '../../api/v1alpha1/tiers.ts';
 import {type Desired} from '../../kube/controller.ts';
 import {type RegionContext} from '../context.ts';
-import {withRevision} from '../engines/engine.ts';
+import {withRevision} from '../template.ts';
 import {hashOf} from '../hash.ts';
 import {KINDS} from '../kinds.ts';
 import {type Component, metadataOf, selectorOf} from '../labels.ts';

@@ -2,7 +2,7 @@ import {type Desired} from '../../kube/controller.ts';
 import {type KubeObject} from '../../kube/object.ts';
 import {isComplete} from '../children.ts';
 import {type RegionContext} from '../context.ts';
-import {withRevision} from '../engines/engine.ts';
+import {withRevision} from '../template.ts';
 import {KINDS} from '../kinds.ts';
 import {COMPONENT, metadataOf, SHARD, VOLUME} from '../labels.ts';
 import {podTemplate, templateSpec} from './pod.ts';

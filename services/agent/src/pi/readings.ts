@@ -1,5 +1,6 @@
 /** What a Pi measures of itself: functions from the text of files in /proc and /sys to readings. Formats: proc(5), Linux Documentation/hwmon and /thermal. */
 import type {JsonObject, Reading} from '../client/wire.ts';
+import packageJson from '../../package.json' with {type: 'json'};
 
 /** Reads a small file, or undefined where the machine has none. */
 export type ReadFile = (path: string) => string | undefined;
@@ -93,6 +94,6 @@ export const describeMachine = (
   return {
     hardwareId: serial === undefined || serial === '' ? machineId : serial,
     model: tree('model') ?? 'linux',
-    state: {agent: '0.1.0', ...(kernel === undefined ? {} : {kernel})},
+    state: {agent: packageJson.version, ...(kernel === undefined ? {} : {kernel})},
   };
 };

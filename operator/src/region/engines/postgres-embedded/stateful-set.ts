@@ -8,7 +8,7 @@ import {metadataOf, selectorOf} from '../../labels.ts';
 import {DATA_VOLUME} from '../../names.ts';
 import {configMapVolume, emptyDir, podTemplate, templateSpec} from '../../manifests/pod.ts';
 import {headlessService, service} from '../../manifests/service.ts';
-import {withRevision} from '../engine.ts';
+import {withRevision} from '../../template.ts';
 import {claims} from '../volume-claims.ts';
 import {PATHS} from './config.ts';
 import {maxConnections} from './max-connections.ts';

@@ -8,7 +8,7 @@ import {KINDS} from '../../kinds.ts';
 import {metadataOf, selectorOf} from '../../labels.ts';
 import {configMapVolume, emptyDir, podTemplate, templateSpec} from '../../manifests/pod.ts';
 import {service} from '../../manifests/service.ts';
-import {withRevision} from '../engine.ts';
+import {withRevision} from '../../template.ts';
 import {DOUBLE_QUOTED} from '../shell-quoting.ts';
 
 const PATHS = {config: '/etc/pisync/redis', secret: '/etc/pisync/secrets', run: '/run/pisync'} as const;

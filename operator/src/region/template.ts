@@ -1,8 +1,8 @@
-import {type Desired} from '../../kube/controller.ts';
-import {recordOf} from '../../kube/object.ts';
-import {type Job, type Workload} from '../children.ts';
-import {hashOf} from '../hash.ts';
-import {CONFIG_HASH, ownLabelsOf, REVISION, SPEC_REVISION} from '../labels.ts';
+import {type Desired} from '../kube/controller.ts';
+import {recordOf} from '../kube/object.ts';
+import {type Job, type Workload} from './children.ts';
+import {hashOf} from './hash.ts';
+import {CONFIG_HASH, ownLabelsOf, REVISION, SPEC_REVISION} from './labels.ts';
 
 /**
  * What the operator writes into a StatefulSet, Deployment or Job does two jobs. The pod template makes pods restart, so its changes may have to wait.
