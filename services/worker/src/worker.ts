@@ -10,6 +10,7 @@ import {type Tracer} from '@pisync/core/telemetry/tracing';
 import {type Registry} from 'prom-client';
 import {createApply} from './apply/apply.ts';
 import {createAnnounce} from './intake/announce.ts';
+import {createByteGate} from './intake/byte-gate.ts';
 import {createLanes} from './intake/lanes.ts';
 import {type Arrival, openParcel, type Parcel} from './intake/parcel.ts';
 import {createPark} from './intake/park.ts';
@@ -49,11 +50,20 @@ export interface Worker {
 const REQUESTS_IN_HAND = 1000;
 /**
  * Bundles in hand, over all partitions of a priority. A bundle holds some ten batches of twenty records under load, so this
- * fills the windows at work and the next ones; alone in the night it is memory, some 20 KB a bundle.
+ * fills the windows at work and the next ones; alone in the night it is memory, some 20 KB a bundle. Bodies in hand are not read, so the
+ * largest bundles, of a MiB, are 128 MiB outside of the heap.
  */
 const BUNDLES_IN_HAND = 64;
-/** Parked bundles in hand, for each shard. They were packed, so a few are a window; while the shard is away they are what it is tried with. */
-const PARKED_IN_HAND = 8;
+/**
+ * Parked bundles in hand: of each shard, and of all shards as far as each has one. They were packed, so a few are a window; while the shard is
+ * away they are what it is tried with.
+ */
+const PARKED_IN_HAND = {ofShard: 8, ofAll: 64} as const;
+/**
+ * Bodies that are read and applied at once. A window takes a tenth of a MiB as a rule, and a MiB at most. Read, a body takes up to ten times its
+ * bytes (`1e20,` becomes 22 characters, of two bytes each where one of them is not Latin), and once more on its way into the connection.
+ */
+const BYTES_AT_WORK = 8 * 1024 * 1024;
 
 /** Consumes batches and sync requests and applies them until closed. */
 export const startWorker = (options: WorkerOptions): Worker => {
@@ -94,6 +104,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
   const lanes = createLanes({
     slotMap: shards.slotMap,
     concurrency: options.concurrency,
+    gate: createByteGate(BYTES_AT_WORK),
     apply: createApply({shards, log, now, newId, recordDays: options.recordDays}),
     announce: createAnnounce(cache, now),
     park: createPark({publisher, names, metrics, log}),
@@ -110,7 +121,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     onLane(shardId) {
       consume(
         [names.parked.queue(shardId)],
-        PARKED_IN_HAND,
+        Math.min(PARKED_IN_HAND.ofShard, Math.ceil(PARKED_IN_HAND.ofAll / shards.ids().length)),
         (delivery) => take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: true}),
         (channel) => assertParkedQueue(channel, names, shardId),
       );
@@ -124,7 +135,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     QUEUE_PRIORITIES.flatMap((priority) =>
       range(partitions).map((partition) => names.batches.queue(partition, priority)),
     ),
-    Math.max(2, Math.ceil(BUNDLES_IN_HAND / partitions)),
+    Math.ceil(BUNDLES_IN_HAND / partitions),
     (delivery) => take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: false}),
   );
 

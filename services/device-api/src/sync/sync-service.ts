@@ -160,6 +160,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
         mode: body.mode,
         reason: body.reason ?? null,
         bad: [...body.bad],
+        records: body.recordCount,
         trace: activeTrace(),
       };
       await publish({meta, payload}, body.reason === 'forced' ? 'high' : 'normal');

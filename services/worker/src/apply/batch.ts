@@ -26,7 +26,8 @@ export interface BadPart {
   readonly payload: Buffer;
 }
 
-export interface Batch extends BatchKey {
+/** A batch whose body was not read yet. Read, it may take ten times the memory, so it is read when it is applied. */
+export interface UnreadBatch extends BatchKey {
   /** sha256 of the content. */
   readonly contentHash: Buffer;
   readonly receivedAtMs: number;
@@ -36,6 +37,9 @@ export interface Batch extends BatchKey {
   readonly reason: string | undefined;
   /** The request's body as it was received. */
   readonly payload: Buffer;
+}
+
+export interface Batch extends UnreadBatch {
   readonly content: Content;
 }
 

@@ -6,7 +6,8 @@ import {Registry} from 'prom-client';
 import {type Applied} from '../apply/apply.ts';
 import {type Batch} from '../apply/batch.ts';
 import {createWorkerMetrics} from '../metrics.ts';
-import {batchesOf, deliver, type TestDelivery} from '../testing/pieces.ts';
+import {batchesOf, deliver, largeBatch, type TestDelivery} from '../testing/pieces.ts';
+import {createByteGate} from './byte-gate.ts';
 import {createLane} from './lane.ts';
 import {type Piece} from './parcel.ts';
 
@@ -21,10 +22,12 @@ const stops: AbortController[] = [];
 afterEach(() => stops.splice(0).forEach((stop) => stop.abort()));
 
 /** A lane whose time runs a thousandfold, on a shard and a broker that do what they are told. */
-const bench = () => {
+const bench = (bytesAtWork = Infinity) => {
   const stop = new AbortController();
   stops.push(stop);
-  const shard = {answer: written, attempts: 0, needsMs: 0};
+  const shard = {answer: written, attempts: 0, needsMs: 0, free: Promise.resolve<unknown>(undefined)};
+  const gate = createByteGate(bytesAtWork);
+  const asked: number[] = [];
   const broker = {takes: true, parked: 0};
   const refused: string[] = [];
   const moved: Piece[] = [];
@@ -34,10 +37,17 @@ const bench = () => {
     shardId: 1,
     concurrency: 2,
     onAway: (shardId) => away.push(shardId),
-    apply: (_, batches, timeoutMs) => {
+    apply: async (_, batches, timeoutMs) => {
       shard.attempts += 1;
       atMs += Math.min(shard.needsMs, timeoutMs);
-      return Promise.resolve(shard.needsMs > timeoutMs ? refusing(batches) : shard.answer(batches));
+      await shard.free;
+      return shard.needsMs > timeoutMs ? refusing(batches) : shard.answer(batches);
+    },
+    gate: {
+      enter(bytes) {
+        asked.push(bytes);
+        return gate.enter(bytes);
+      },
     },
     announce: () => Promise.resolve(),
     park: (pieces) => {
@@ -57,8 +67,11 @@ const bench = () => {
     },
     stopping: stop.signal,
   });
-  const send = (fixture: {readonly isParked?: boolean; readonly count?: number} = {}): TestDelivery => {
-    const delivery = deliver({batches: batchesOf(fixture.count ?? 1), isParked: fixture.isParked ?? false});
+  const send = (
+    fixture: {readonly isParked?: boolean; readonly count?: number; readonly bytes?: number} = {},
+  ): TestDelivery => {
+    const {isParked = false, count = 1, bytes} = fixture;
+    const delivery = deliver({batches: bytes === undefined ? batchesOf(count) : [largeBatch(bytes)], isParked});
     for (const piece of delivery.pieces) lane.add(piece);
     return delivery;
   };
@@ -66,7 +79,7 @@ const bench = () => {
     stop.abort();
     return lane.drain();
   };
-  return {lane, shard, broker, refused, moved, away, send, drain};
+  return {lane, shard, broker, asked, refused, moved, away, send, drain};
 };
 
 const acked = (delivery: TestDelivery) => until('the ack', () => delivery.outcome() === 'acked');
@@ -129,6 +142,20 @@ test('what cannot be parked stays in hand and is applied when the shard is back 
   shard.answer = written;
   await Promise.all([acked(patient), acked(other)]);
   expect(broker.parked).toBe(0);
+});
+
+test('a window is not read before those at work leave room for its bytes', async () => {
+  const {shard, asked, send} = bench(150_000);
+  const {promise, resolve} = Promise.withResolvers<undefined>();
+  shard.free = promise;
+  const deliveries = [send({bytes: 100_000, isParked: true}), send({bytes: 20_000})];
+  await until('two windows at work', () => shard.attempts === 2);
+  deliveries.push(send({bytes: 60_000}));
+  await until('the third at the gate', () => asked.length === 3);
+  expect(shard.attempts).toBe(2);
+  resolve(undefined);
+  await Promise.all(deliveries.map(acked));
+  expect(shard.attempts).toBe(3);
 });
 
 test('what stopping leaves undecided is given back', async () => {

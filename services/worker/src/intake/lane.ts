@@ -7,7 +7,8 @@ import {type Batch, recordCount} from '../apply/batch.ts';
 import {type Written} from '../apply/shard-writer.ts';
 import {countWritten, type WorkerMetrics} from '../metrics.ts';
 import {type Park} from './park.ts';
-import {type Piece, weightOf} from './parcel.ts';
+import {type ByteGate} from './byte-gate.ts';
+import {type Piece, readBatch, recordsOf, weightOf} from './parcel.ts';
 import {createPresence} from './presence.ts';
 import {createWindows} from './windows.ts';
 
@@ -24,6 +25,8 @@ export interface LaneOptions {
   /** Windows at work at once, not counting the one of parked pieces. */
   readonly concurrency: number;
   readonly apply: Apply;
+  /** Bodies that are read and applied at once, in all lanes of the process. */
+  readonly gate: ByteGate;
   /** Tells caches and live viewers what was committed; never rejects. */
   readonly announce: (written: readonly Written[]) => Promise<void>;
   readonly park: Park;
@@ -54,7 +57,7 @@ const FORGET_AFTER_MS = 30_000;
  * other shards and their place in the prefetch. Parked pieces are what the shard is tried with, however long it takes.
  */
 export const createLane = (options: LaneOptions): Lane => {
-  const {shardId, apply, park, metrics, log, tracer, now, sleep, stopping} = options;
+  const {shardId, apply, gate, park, metrics, log, tracer, now, sleep, stopping} = options;
   const presence = createPresence({
     patienceMs: PATIENCE_MS,
     forgetAfterMs: FORGET_AFTER_MS,
@@ -85,7 +88,7 @@ export const createLane = (options: LaneOptions): Lane => {
     const pieceOf = new Map(pieces.map((piece) => [piece.batch.payload, piece]));
     const piecesOf = (batches: readonly Batch[]): readonly Piece[] =>
       batches.map(({payload}) => pieceOf.get(payload)).filter((piece) => piece !== undefined);
-    const batches = pieces.map(({batch}) => batch);
+    const batches = pieces.map(readBatch);
     const {written, refused, moved, undecided, fault} = await workLinked({
       tracer,
       name: 'apply window',
@@ -113,7 +116,7 @@ export const createLane = (options: LaneOptions): Lane => {
 
   const settle = async (pieces: readonly Piece[], mayWait: boolean): Promise<void> => {
     const oldestAtMs = Math.min(...pieces.map(({batch}) => batch.receivedAtMs));
-    metrics.windowRecords.observe(pieces.reduce((sum, piece) => sum + weightOf(piece), 0));
+    metrics.windowRecords.observe(pieces.reduce((sum, piece) => sum + Math.max(1, recordsOf(piece)), 0));
     let pending = pieces;
     for (let failures = 0; !stopping.aborted; failures++) {
       const isParking = !mayWait && presence.isAway();
@@ -121,11 +124,16 @@ export const createLane = (options: LaneOptions): Lane => {
       pending = dropLost(pending);
       if (pending.length === 0) return;
       if (isParking) pending = await park(pending, shardId);
-      else if (mayWait) {
-        const beganAtMs = now();
-        pending = await attempt(pending, parkedTimeoutMs);
-        parkedTimeoutMs = nextTimeout(parkedTimeoutMs, now() - beganAtMs);
-      } else pending = await attempt(pending, TIMEOUT_MS.first);
+      else {
+        const leave = await gate.enter(pending.reduce((sum, {batch}) => sum + batch.payload.length, 0));
+        try {
+          const beganAtMs = now();
+          pending = await attempt(pending, mayWait ? parkedTimeoutMs : TIMEOUT_MS.first);
+          if (mayWait) parkedTimeoutMs = nextTimeout(parkedTimeoutMs, now() - beganAtMs);
+        } finally {
+          leave();
+        }
+      }
       if (pending.length === 0) {
         if (!isParking) metrics.lagSeconds.observe(Math.max(0, now() - oldestAtMs) / 1000);
         return;

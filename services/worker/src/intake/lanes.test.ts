@@ -9,6 +9,7 @@ import {type Applied} from '../apply/apply.ts';
 import {type Batch} from '../apply/batch.ts';
 import {createWorkerMetrics} from '../metrics.ts';
 import {batchesOf, deliver, type DeliveryFixture, type TestDelivery} from '../testing/pieces.ts';
+import {createByteGate} from './byte-gate.ts';
 import {createLanes} from './lanes.ts';
 import {createPark} from './park.ts';
 
@@ -72,6 +73,7 @@ const bench = () => {
         refused: refused.map((batch) => ({batch, reason: 'a riddle'})),
       });
     },
+    gate: createByteGate(Infinity),
     announce: () => Promise.resolve(),
     park: createPark({publisher, names, metrics, log}),
     publisher,

@@ -1,6 +1,6 @@
 import {type BundleItem, decodeBundle} from '@pisync/core/broker/bundle';
 import {type Delivery} from '@pisync/core/broker/consumer';
-import {type Batch, recordCount} from '../apply/batch.ts';
+import {type Batch, type UnreadBatch} from '../apply/batch.ts';
 import {parseContent} from '../apply/parse.ts';
 
 /** How a delivery came to this process. */
@@ -13,7 +13,7 @@ export interface Arrival {
 
 /** A batch on its way to its shard, and the item of the bundle that it came in. */
 export interface Piece extends Arrival {
-  readonly batch: Batch;
+  readonly batch: UnreadBatch;
   readonly item: BundleItem;
   readonly delivery: Pick<Delivery, 'routingKey' | 'attempt' | 'isLost'>;
   /** How often its shard said that its slot is owned elsewhere. */
@@ -68,10 +68,25 @@ export const openParcel = (delivery: Delivery, arrival: Arrival, onClosed: (parc
   return parcel;
 };
 
-/** What a piece counts in a window. Receipts and states cost too, so a batch weighs at least one. */
-export const weightOf = ({batch}: Piece): number => Math.max(1, recordCount(batch));
+/** How many records its sender counted. */
+export const recordsOf = ({item}: Piece): number => item.meta.records ?? 0;
 
-const batchOf = ({meta, payload}: BundleItem): Batch => ({
+const KIB = 1024;
+
+/**
+ * What a piece counts in a window: as many records as it has, or as its size is worth at a KiB each. Receipts and states cost too, so it weighs at
+ * least one.
+ */
+export const weightOf = (piece: Piece): number =>
+  Math.max(1, recordsOf(piece), Math.ceil(piece.batch.payload.length / KIB));
+
+/** Reads the body. What is read is for one attempt, and not to be kept in hand. */
+export const readBatch = ({batch, item, exhausted}: Piece): Batch => ({
+  ...batch,
+  content: exhausted === undefined ? parseContent(batch.payload, item.meta.bad) : {kind: 'rejected', reason: exhausted},
+});
+
+const batchOf = ({meta, payload}: BundleItem): UnreadBatch => ({
   deviceId: meta.deviceId,
   deviceKey: meta.deviceKey,
   slot: meta.slot,
@@ -83,5 +98,4 @@ const batchOf = ({meta, payload}: BundleItem): Batch => ({
   mode: meta.mode,
   reason: meta.reason ?? undefined,
   payload,
-  content: parseContent(payload, meta.bad),
 });

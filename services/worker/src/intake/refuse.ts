@@ -43,8 +43,7 @@ export const createRefuse = (options: RefuseOptions): ((piece: Piece, reason: st
       metrics.batches.inc({outcome: 'retried'});
       piece.close('settled');
     } else {
-      const why = `refused ${delivery.attempt + 1} times, at last: ${reason}`;
-      dispatch({...piece, exhausted: why, batch: {...batch, content: {kind: 'rejected', reason: why}}});
+      dispatch({...piece, exhausted: `refused ${delivery.attempt + 1} times, at last: ${reason}`});
     }
   };
 

@@ -5,7 +5,7 @@ import {enrol} from '@pisync/core/devices/enrolment';
 import {dayOf} from '@pisync/core/shards/partitions';
 import {tokenHash} from '@pisync/core/devices/tokens';
 import {type Shards} from '@pisync/core/shards/shards';
-import {type Batch} from '../apply/batch.ts';
+import {type Batch, recordCount} from '../apply/batch.ts';
 import {parseContent} from '../apply/parse.ts';
 
 /** A device that a test enrolled. */
@@ -89,6 +89,7 @@ export const itemOf = (batch: Batch): BundleItem => ({
     mode: batch.mode,
     reason: batch.reason ?? null,
     bad: [],
+    records: recordCount(batch),
   },
   payload: batch.payload,
 });

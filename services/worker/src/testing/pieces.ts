@@ -51,3 +51,11 @@ export const batchesOf = (count: number, slot = 0): readonly Batch[] =>
   Array.from({length: count}, (_, index) =>
     batchOf({device: {deviceId: `device-${index}`, deviceKey: index + 1, slot}, batchSeq: 1}),
   );
+
+/** A batch whose one record has so many bytes. */
+export const largeBatch = (bytes: number): Batch =>
+  batchOf({
+    device: {deviceId: 'device-large', deviceKey: 1, slot: 0},
+    batchSeq: 1,
+    records: [{s: 1, k: 'text', d: 'x'.repeat(bytes)}],
+  });
