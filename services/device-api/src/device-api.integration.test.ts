@@ -117,6 +117,21 @@ describe('a batch', () => {
     expect(items.map(({meta}) => meta.bad)).toEqual([[1, 2, 3, 4]]);
   });
 
+  test('with a record that is too large in the database is taken without it, and the next batch as well', async () => {
+    const device = await api.enrol();
+    await api.drain(0);
+    const records = `{"s":1,"k":"a"},{"s":2,"k":"a","d":["€"${',1e20'.repeat(200_000)}]}`;
+    const body = gzipSync(`{"epoch":"e1","batchSeq":1,"mode":"delta","records":[${records}]}`);
+    const answer = await sync({...device.auth, 'content-encoding': 'gzip'}, body);
+    expect(answer).toMatchObject({status: 422, json: {accepted: 1, errors: [{pointer: '/records/1/d'}]}});
+    expect((await sync(device.auth, batch(2))).status).toBe(200);
+    const metas = (await api.drain(2)).map(({meta: {batchSeq, bad, records}}) => ({batchSeq, bad, records}));
+    expect(metas.sort((a, b) => a.batchSeq - b.batchSeq)).toEqual([
+      {batchSeq: 1, bad: [1], records: 2},
+      {batchSeq: 2, bad: [], records: 1},
+    ]);
+  });
+
   test('too far ahead of the applied one is told what is expected', async () => {
     const device = await api.enrol();
     expect((await sync(device.auth, batch(64))).status).toBe(200);
@@ -133,6 +148,11 @@ describe('a bad call', () => {
     ['a negative number', JSON.stringify(batch(-1)), 400],
     ['batch 0', JSON.stringify(batch(0)), 400],
     ['a NUL in its state', JSON.stringify(batch(1, {state: {a: '\0'}})), 400],
+    [
+      'a state that is too large in the database',
+      `{"epoch":"e1","batchSeq":1,"mode":"delta","state":{"a":[0${',1e308'.repeat(300)}]}}`,
+      400,
+    ],
     ['a mode of its own', JSON.stringify(batch(1, {mode: 'other'})), 400],
     ['a heartbeat with records', JSON.stringify(batch(1, {mode: 'heartbeat'})), 400],
     ['a megabyte of brackets', '['.repeat(500_000), 400],

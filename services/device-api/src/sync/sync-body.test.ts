@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {MAX_RECORDS, parseSyncBody} from './sync-body.ts';
+import {MAX_RECORDS, MAX_VALUE_BYTES, parseSyncBody} from './sync-body.ts';
 
 test('every bad record is named, however many there are', () => {
   // Two faults each.
@@ -9,6 +9,39 @@ test('every bad record is named, however many there are', () => {
   const named = new Set(body.faults.map(({pointer}) => /^\/records\/(\d+)/.exec(pointer)?.[1]));
   expect(named.size).toBe(MAX_RECORDS);
   expect(body.faults.length).toBeLessThan(2 * MAX_RECORDS);
+});
+
+describe('what is larger than is stored', () => {
+  const call = (rest: string): Buffer => Buffer.from(`{"epoch":"e1","batchSeq":1,"mode":"delta",${rest}}`);
+  const numbers = (number: string, count: number): string => `[${new Array<string>(count).fill(number).join(',')}]`;
+
+  test.each([
+    ['as it was sent', JSON.stringify('x'.repeat(MAX_VALUE_BYTES - 1))],
+    ['once its numbers are written out', numbers('1e20', 3_000)],
+    ['in the database, which knows no exponents', numbers('1e308', 250)],
+    ['by its small fractions', numbers('1e-300', 250)],
+    ['by the blanks that the database writes', numbers('1', 22_000)],
+  ])('%s makes its record bad, and the others are taken', (_how, data) => {
+    const body = parseSyncBody(call(`"records":[{"s":1,"k":"a"},{"s":2,"k":"a","d":${data}},{"s":3,"k":"a"}]`));
+    expect(body).toMatchObject({
+      bad: [1],
+      faults: [{pointer: '/records/1/d', detail: expect.stringContaining(`at most ${MAX_VALUE_BYTES} are stored`)}],
+    });
+  });
+
+  test('in the state is refused with the batch', () => {
+    expect(() => parseSyncBody(call(`"state":{"a":${numbers('1e308', 250)}},"records":[]`))).toThrow(
+      expect.objectContaining({code: 'bad-request', errors: [expect.objectContaining({pointer: '/state'})]}),
+    );
+  });
+
+  test('in members that nobody knows, or in all records together, is fine', () => {
+    const data = numbers('1e308', 200);
+    const records = new Array<string>(100).fill(`{"s":1,"k":"a","x":[${data},${data}],"d":${data}}`);
+    expect(parseSyncBody(call(`"records":[${records.join(',')}]`)).bad).toEqual([]);
+    const largest = JSON.stringify('x'.repeat(MAX_VALUE_BYTES - 2));
+    expect(parseSyncBody(call(`"records":[{"s":1,"k":"a","d":${largest}}]`)).bad).toEqual([]);
+  });
 });
 
 describe('a number that a double does not hold', () => {

@@ -5,10 +5,13 @@ import {AppError, type Fault} from '@pisync/core/errors/app-error';
 import {findRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {isStorable} from '@pisync/core/json/storable';
 import {isNestedDeeperThan, mayBeUnstorable} from './json-guard.ts';
+import {mayBeLargerThan, storedSize} from './stored-size.ts';
 
 /** Most records of one batch; told to devices in the policy. */
 export const MAX_RECORDS = 500;
 const MAX_DEPTH = 32;
+/** Of the data of one record, and of a state, as the database writes it. What is larger is a file rather than a reading. */
+export const MAX_VALUE_BYTES = 64 * 1024;
 /** A body may have hundreds of faults of one kind; after so many each bad record is only named. */
 const MAX_FAULTS = 100;
 
@@ -63,7 +66,7 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
       extra: {maxRecords: MAX_RECORDS},
     });
   }
-  const [fault] = unstorable(state, doubts);
+  const [fault] = [...unstorable(state, doubts), ...tooLarge(state, doubts)];
   if (fault !== undefined) {
     throw new AppError('bad-request', 'the state has something that cannot be stored', {
       errors: [{...fault, pointer: `/state${fault.pointer}`}],
@@ -88,6 +91,7 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
 export interface Doubts {
   readonly text: boolean;
   readonly numbers: boolean;
+  readonly sizes: boolean;
 }
 
 /** Numbers that would change are in the value as raw numbers, see parseExactJson. */
@@ -98,7 +102,14 @@ export const parseJson = (bytes: Buffer): {readonly json: unknown; readonly doub
   const text = bytes.toString('utf8');
   try {
     const {value, hasRaw} = parseExactJson(text);
-    return {json: value, doubts: {text: mayBeUnstorable(text), numbers: hasRaw}};
+    return {
+      json: value,
+      doubts: {
+        text: mayBeUnstorable(text),
+        numbers: hasRaw,
+        sizes: mayBeLargerThan(MAX_VALUE_BYTES, bytes.length, text),
+      },
+    };
   } catch (error) {
     throw new AppError('malformed-json', `the body is not JSON: ${error instanceof Error ? error.message : ''}`);
   }
@@ -123,6 +134,12 @@ const unstorable = (value: unknown, doubts: Doubts): readonly Fault[] => {
   return [{pointer: raw.pointer, detail: `${number} would change, because numbers are IEEE doubles; send it as text`}];
 };
 
+const tooLarge = (value: unknown, doubts: Doubts): readonly Fault[] => {
+  const bytes = doubts.sizes && value !== undefined ? storedSize(value) : 0;
+  if (bytes <= MAX_VALUE_BYTES) return [];
+  return [{pointer: '', detail: `is ${bytes} bytes, every number written out; at most ${MAX_VALUE_BYTES} are stored`}];
+};
+
 const faultsOfRecord = (value: unknown, doubts: Doubts): readonly Fault[] => {
   if (!record.Check(value)) {
     return record
@@ -130,5 +147,5 @@ const faultsOfRecord = (value: unknown, doubts: Doubts): readonly Fault[] => {
       .slice(0, 3)
       .map(({instancePath, message}) => ({pointer: instancePath, detail: message}));
   }
-  return unstorable(value, doubts);
+  return [...unstorable(value, doubts), ...tooLarge(value.d, doubts).map((fault) => ({...fault, pointer: '/d'}))];
 };
