@@ -4,6 +4,9 @@ import {AppError} from '@pisync/core/errors/app-error';
 import {isStorable} from '@pisync/core/json/storable';
 import {parseJson} from '../sync/sync-body.ts';
 
+/** `.` would not match a line break, and a key that matches nothing is not looked at. */
+const TAG = '^[\\s\\S]{1,64}$';
+
 const enrolSchema = Type.Object({
   /** May come as the bearer token instead. */
   enrolmentToken: Type.Optional(Type.String({minLength: 1, maxLength: 256})),
@@ -13,7 +16,12 @@ const enrolSchema = Type.Object({
   secret: Type.String({pattern: '^[A-Za-z0-9_-]{43}$'}),
   name: Type.Optional(Type.String({maxLength: 128})),
   model: Type.Optional(Type.String({maxLength: 128})),
-  tags: Type.Optional(Type.Record(Type.String(), Type.String({maxLength: 256}), {maxProperties: 32})),
+  tags: Type.Optional(
+    Type.Record(Type.String({pattern: TAG}), Type.String({maxLength: 256}), {
+      maxProperties: 32,
+      additionalProperties: false,
+    }),
+  ),
 });
 
 const validator = Compile(enrolSchema);
