@@ -1,6 +1,6 @@
 import {describeError, AppError} from '@pisync/core/errors/app-error';
 import {sweepStatuses} from '@pisync/core/devices/status-sweep';
-import {daysAround, ensurePartitions} from '@pisync/core/shards/partitions';
+import {daysAround, ensurePartitions, PARTITION_DAYS} from '@pisync/core/shards/partitions';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Job} from './schedule.ts';
@@ -12,8 +12,6 @@ export interface JobsOptions {
 }
 
 const MINUTE_MS = 60_000;
-/** Yesterday, because a batch keeps the day of its arrival; a week ahead, so that the keeper may be away for days. */
-const PARTITION_DAYS = {from: -1, to: 7} as const;
 
 /** What the acting keeper does, all of it safe to repeat. */
 export const createJobs = ({shards, log, now}: JobsOptions): readonly Job[] => {

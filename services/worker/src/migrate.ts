@@ -4,16 +4,13 @@ import {type Topology} from '@pisync/contract/topology';
 import {AppError, describeError} from '@pisync/core/errors/app-error';
 import {type Secrets} from '@pisync/core/secrets/secrets';
 import {MIGRATION_CONNECTION, migrateShard, type MigrationTarget} from '@pisync/core/shards/migrate';
-import {daysAround, ensurePartitions} from '@pisync/core/shards/partitions';
+import {daysAround, ensurePartitions, PARTITION_DAYS} from '@pisync/core/shards/partitions';
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 import {PG_TYPES} from '@pisync/core/shards/pg-types';
 import {endSeededToken, readSlotMap, seedSlotMap, seedSlotOwner} from '@pisync/core/shards/provision';
 import {type SlotMapRow} from '@pisync/core/shards/slot-map';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import pg from 'pg';
-
-/** Yesterday, because a batch keeps the day of its arrival; a week ahead, so that the keeper may be away for days. */
-const PARTITION_DAYS = {from: -1, to: 7} as const;
 
 export interface MigrationJob {
   readonly shardId: number;

@@ -7,6 +7,9 @@ const PARTITION_LOCK = 0x5050;
 /** The UTC day of an instant, `YYYY-MM-DD`. */
 export const dayOf = (atMs: number): string => new Date(atMs).toISOString().slice(0, 10);
 
+/** Those that are made ahead: yesterday, because a batch keeps the day of its arrival; a week ahead, so that the keeper may be away for days. */
+export const PARTITION_DAYS = {from: -1, to: 7} as const;
+
 /** The days from `from` to `to` (offsets in days, both included) around an instant. */
 export const daysAround = (atMs: number, from: number, to: number): readonly string[] =>
   Array.from({length: to - from + 1}, (_, index) => dayOf(atMs + (from + index) * DAY_MS));
