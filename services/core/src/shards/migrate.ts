@@ -30,8 +30,8 @@ interface Migration {
   readonly sql: (shardId: number) => string;
 }
 
-/** In order; the number of entries is the schema version. Never edit one that was released: add the next. */
-const MIGRATIONS: readonly Migration[] = [
+/** In order; the number of entries is the schema version that contract names. Never edit one that was released: add the next. */
+export const MIGRATIONS: readonly Migration[] = [
   {name: '0001-first', sql: (shardId) => (shardId === 0 ? SHARD_TABLES + CONTROL_TABLES : SHARD_TABLES)},
 ];
 
