@@ -223,6 +223,47 @@ describe('one device', () => {
   });
 });
 
+describe('what devices made large', () => {
+  const bytesOf = (body: unknown): number => JSON.stringify(body).length;
+
+  test('is read in pages of two MiB, and every record is in one of them', async () => {
+    const device = devices[3];
+    if (device === undefined) throw new Error('no devices were seeded');
+    await seedSyncs(region.shards, device, 1, 40);
+    await region.shards.pool(device.shard, 'job').query(
+      `update record set data = case when seq = 30 then null when seq = 20 then to_jsonb(repeat('x', 3000000))
+                                  else to_jsonb(repeat('x', 120000)) end where device_key = $1`,
+      [device.deviceKey],
+    );
+    const found: number[] = [];
+    let cursor: string | null = '';
+    for (let pages = 0; cursor !== null && pages < 40; pages++) {
+      const suffix: string = cursor === '' ? '' : `&cursor=${cursor}`;
+      const path = `/api/v1/devices/${device.id}/records?limit=500${suffix}`;
+      const {body} = await api.call('GET', path, {token: viewer});
+      const page = z.object({data: z.array(z.object({seq: z.int()})), nextCursor: z.string().nullable()}).parse(body);
+      if (page.data.length > 1) expect(bytesOf(body)).toBeLessThan(2.2 * 1024 * 1024);
+      found.push(...page.data.map(({seq}) => seq));
+      cursor = page.nextCursor;
+    }
+    expect(found).toEqual(Array.from({length: 40}, (_, index) => 40 - index));
+  });
+
+  test('makes a page of states short, and every device is in one of them', async () => {
+    for (const shard of region.shards.ids()) {
+      await region.shards
+        .pool(shard, 'job')
+        .query(`update device_state set state = jsonb_build_object('text', repeat('x', 60000))`);
+    }
+    const {body} = await api.call('GET', '/api/v1/devices?limit=500&fields=state', {token: viewer});
+    expect(bytesOf(body)).toBeLessThan(2.2 * 1024 * 1024);
+    const {ids, pages} = await readAll(api, '/api/v1/devices?limit=500&fields=state');
+    expect(ids).toEqual(devices.map(({id}) => id).sort());
+    expect(pages).toBeGreaterThan(1);
+    expect(pages).toBeLessThan(10);
+  });
+});
+
 describe('the region summary', () => {
   test('counts every device once, by status, by group and by shard', async () => {
     const {body} = await api.call('GET', '/api/v1/region/summary', {token: viewer});

@@ -27,7 +27,7 @@ interface History<Row, Place extends z.ZodType, View extends z.ZodType> {
   readonly list: (
     device: DeviceInfo,
     page: {readonly before: z.output<Place> | undefined; readonly limit: number},
-  ) => Promise<readonly Row[]>;
+  ) => Promise<{readonly rows: readonly Row[]; readonly hasNextPage: boolean}>;
   readonly placeOf: (row: Row) => z.input<Place>;
   readonly show: (row: Row, nowMs: number) => z.input<View>;
 }
@@ -53,13 +53,11 @@ const historyRoute = <Row, Place extends z.ZodType, View extends z.ZodType>(
       const before = query.cursor === undefined ? undefined : await cursors.open(list, history.place, query.cursor);
       const device = await directory.get(params.id);
       const asOfMs = now();
-      const rows = await history.list(device, {before, limit: query.limit + 1});
-      const shown = rows.slice(0, query.limit);
-      const last = shown.at(-1);
-      const hasNextPage = rows.length > shown.length;
+      const {rows, hasNextPage} = await history.list(device, {before, limit: query.limit});
+      const last = rows.at(-1);
       return {
         body: {
-          data: shown.map((row) => history.show(row, asOfMs)),
+          data: rows.map((row) => history.show(row, asOfMs)),
           hasNextPage,
           nextCursor: hasNextPage && last !== undefined ? await cursors.seal(list, history.placeOf(last)) : null,
           asOf: new Date(asOfMs).toISOString(),
@@ -67,6 +65,15 @@ const historyRoute = <Row, Place extends z.ZodType, View extends z.ZodType>(
       };
     },
   );
+
+/** Asks for one row more, which says whether there is a next page. */
+const withPeek = async <Row>(
+  page: {readonly limit: number},
+  list: (limit: number) => Promise<readonly Row[]>,
+): Promise<{readonly rows: readonly Row[]; readonly hasNextPage: boolean}> => {
+  const rows = await list(page.limit + 1);
+  return {rows: rows.slice(0, page.limit), hasNextPage: rows.length > page.limit};
+};
 
 const syncView = z.object({
   epoch: z.string(),
@@ -115,7 +122,7 @@ export const deviceHistoryRoutes = (options: DeviceHistoryOptions): readonly Rou
     summary: 'The batches of a device that were applied or rejected, newest first.',
     view: syncView,
     place: z.strictObject({epoch: z.int(), batchSeq: z.int()}),
-    list: (device, page) => listReceipts(options.shards, device, page),
+    list: (device, page) => withPeek(page, (limit) => listReceipts(options.shards, device, {...page, limit})),
     placeOf: ({epoch, batchSeq}: Receipt) => ({epoch, batchSeq}),
     show: (receipt) => ({
       epoch: epochText(receipt.epoch),
@@ -153,7 +160,7 @@ export const deviceHistoryRoutes = (options: DeviceHistoryOptions): readonly Rou
     summary: 'What a device was asked to do, newest first.',
     view: commandView,
     place: z.strictObject({createdAtMs: z.number(), commandId: z.uuid()}),
-    list: (device, page) => listCommands(options.shards, device, page),
+    list: (device, page) => withPeek(page, (limit) => listCommands(options.shards, device, {...page, limit})),
     placeOf: ({createdAt, commandId}: PastCommand) => ({createdAtMs: createdAt.getTime(), commandId}),
     show: (command, nowMs) => ({
       id: command.commandId,

@@ -64,10 +64,11 @@ export const deviceListRoute = ({shards, askShards, cursors, now}: DeviceListOpt
           after: before.get(shard),
           limit: query.limit + 1,
           fields: columns,
+          shardsAsked: asked.length,
         }),
       );
       const page = mergePages(
-        answers.map(({shard, value}) => ({shard, rows: value})),
+        answers.map(({shard, value}) => ({shard, ...value})),
         (row) => row.deviceId,
         query.limit,
         before,

@@ -15,20 +15,24 @@ const readShard = (rows: readonly string[], after: string | undefined, limit: nu
     .map((id) => ({id}));
 
 describe('mergePages', () => {
-  test('visits every row of every shard exactly once, in order, whatever the page size', () => {
+  test('visits every row of every shard exactly once, in order, whatever the page size and wherever shards cut it', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(anId, {maxLength: 60}),
         fc.integer({min: 1, max: 5}),
         fc.integer({min: 1, max: 20}),
-        (ids, shardCount, limit) => {
+        fc.integer({min: 1, max: 20}),
+        (ids, shardCount, limit, most) => {
           const shards = Array.from({length: shardCount}, (_, shard) =>
             ids.filter((_id, index) => index % shardCount === shard).sort(),
           );
           const seen: string[] = [];
           let positions: Positions = new Map();
           for (let turn = 0; turn <= ids.length; turn++) {
-            const pages = shards.map((rows, shard) => ({shard, rows: readShard(rows, positions.get(shard), limit)}));
+            const pages = shards.map((ids, shard) => {
+              const rows = readShard(ids, positions.get(shard), limit);
+              return {shard, rows: rows.slice(0, most), isCut: rows.length > most};
+            });
             const page = mergePages(pages, ({id}) => id, limit, positions);
             seen.push(...page.rows.map(({id}) => id));
             positions = page.positions;
@@ -53,7 +57,7 @@ describe('mergePages', () => {
           const turns = [...outages, ...Array.from({length: ids.length + 1}, () => [false, false] as const)];
           for (const down of turns) {
             const pages = shards.flatMap((rows, shard) =>
-              down[shard] === true ? [] : [{shard, rows: readShard(rows, positions.get(shard), limit)}],
+              down[shard] === true ? [] : [{shard, rows: readShard(rows, positions.get(shard), limit), isCut: false}],
             );
             const page = mergePages(pages, ({id}) => id, limit, positions);
             seen.push(...page.rows.map(({id}) => id));
@@ -69,8 +73,8 @@ describe('mergePages', () => {
   test('names the shard that each row came from', () => {
     const page = mergePages(
       [
-        {shard: 0, rows: [{id: 'b'}]},
-        {shard: 1, rows: [{id: 'a'}]},
+        {shard: 0, rows: [{id: 'b'}], isCut: false},
+        {shard: 1, rows: [{id: 'a'}], isCut: false},
       ],
       ({id}) => id,
       5,

@@ -10,6 +10,8 @@ export interface ShardPage<Row> {
   readonly shard: number;
   /** In ascending order of the key, at most `limit + 1`. */
   readonly rows: readonly Row[];
+  /** Whether the shard has more than these, although they are fewer than asked for. Then there is at least one. */
+  readonly isCut: boolean;
 }
 
 export interface MergedPage<Row> {
@@ -20,7 +22,7 @@ export interface MergedPage<Row> {
 }
 
 /**
- * The first `limit` rows of all pages together. All rows up to the last one taken are taken from every shard that answered, so
+ * The first `limit` rows of all pages together, up to where the first page is cut: of its shard nothing is known behind that. All rows up to the last one taken are taken from every shard that answered, so
  * that key is the new position of all of them.
  */
 export const mergePages = <Row>(
@@ -29,8 +31,10 @@ export const mergePages = <Row>(
   limit: number,
   before: Positions,
 ): MergedPage<Row> => {
+  const ends = pages.flatMap(({rows, isCut}) => (isCut ? rows.slice(-1).map(keyOf) : []));
   const all = pages
     .flatMap(({shard, rows}) => rows.map((row) => ({key: keyOf(row), row: {...row, shard}})))
+    .filter(({key}) => ends.every((end) => key <= end))
     .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   const taken = all.slice(0, limit);
   const last = taken.at(-1)?.key;
@@ -42,5 +46,5 @@ export const mergePages = <Row>(
       if (own === undefined || own < last) positions.set(shard, last);
     }
   }
-  return {rows: taken.map(({row}) => row), hasNextPage: all.length > taken.length, positions};
+  return {rows: taken.map(({row}) => row), hasNextPage: all.length > taken.length || ends.length > 0, positions};
 };

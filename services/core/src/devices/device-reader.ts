@@ -1,6 +1,7 @@
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 import {onOwner, type Outer} from '../shards/on-owner.ts';
+import {PAGE_BYTES, pageColumns} from '../shards/page-bytes.ts';
 import {type DeviceStatus} from './device-status.ts';
 
 /** A device as people see it. */
@@ -89,7 +90,18 @@ export interface DeviceQuery {
   readonly after?: string | undefined;
   readonly limit: number;
   readonly fields: readonly DeviceField[];
+  /** How many shards are asked for one page: each may give its part of {@link PAGE_BYTES}. */
+  readonly shardsAsked: number;
 }
+
+export interface DevicePage {
+  readonly rows: readonly ListedDevice[];
+  /** Whether rows within the limit are missing, because these are as many bytes as a page has. */
+  readonly isCut: boolean;
+}
+
+/** JSON that devices send. */
+const WIDE_FIELDS = ['state', 'tags'] as const satisfies readonly DeviceField[];
 
 /** A row of a list: the id that the next page starts after, and the fields that were asked for. */
 export type ListedDevice = Pick<Device, 'deviceId'> & Partial<Device>;
@@ -100,8 +112,8 @@ export type ListedDevice = Pick<Device, 'deviceId'> & Partial<Device>;
  */
 export const listDevices = async (
   shards: Shards,
-  {shard, filter, after, limit, fields}: DeviceQuery,
-): Promise<readonly ListedDevice[]> => {
+  {shard, filter, after, limit, fields, shardsAsked}: DeviceQuery,
+): Promise<DevicePage> => {
   // By status, the index on device_status leads; both tables hold the id so that either index can give the order.
   const id = filter.status === undefined ? 'd.device_id' : 't.device_id';
   const values: (string | number)[] = [limit];
@@ -112,12 +124,30 @@ export const listDevices = async (
   if (after !== undefined) where(after, (parameter) => `${id} > ${parameter}`);
   if (filter.status !== undefined) where(filter.status, (parameter) => `t.status = ${parameter}`);
   if (filter.group !== undefined) where(filter.group, (parameter) => `d.group_name = ${parameter}`);
-  const text = `select ${columnsOf([...new Set<DeviceField>(['deviceId', ...fields])])}
+  const columns = [...new Set<DeviceField>(['deviceId', ...fields])];
+  const text = `select ${columnsOf(columns)}
      from device d ${OWNED}
      join device_status t on t.device_key = d.device_key join device_state s on s.device_key = d.device_key
      where ${conditions.join(' and ')} order by ${id} limit $1`;
-  const found = await onceMore(() => shards.pool(shard, 'dashboard').query<ListedDevice>(text, values));
-  return found.rows;
+  const wide = WIDE_FIELDS.filter((field) => columns.includes(field));
+  const query = wide.length === 0 ? text : cutPage(text, columns, wide, PAGE_BYTES / shardsAsked);
+  const {rows} = await onceMore(() =>
+    shards.pool(shard, 'dashboard').query<ListedDevice & {readonly found?: number}>(query, values),
+  );
+  return {rows, isCut: (rows[0]?.found ?? 0) > rows.length};
+};
+
+const cutPage = (
+  text: string,
+  columns: readonly DeviceField[],
+  wide: readonly DeviceField[],
+  maxBytes: number,
+): string => {
+  const size = wide.map((field) => `coalesce(octet_length("${field}"::text), 0)`).join(' + ');
+  return `select ${columns.map((field) => `"${field}"`).join(', ')}, found from (
+      select *, ${pageColumns(size)} from (${text}) n
+      window page as (order by "deviceId" rows unbounded preceding)) m
+    where place = 1 or bytes <= ${Math.floor(maxBytes)} order by "deviceId"`;
 };
 
 /** How many devices of one group have one status. */

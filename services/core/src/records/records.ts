@@ -1,5 +1,6 @@
 import {type DeviceRef} from '../receipts/receipts.ts';
 import {onOwner, type Outer} from '../shards/on-owner.ts';
+import {PAGE_BYTES, pageColumns} from '../shards/page-bytes.ts';
 import {type Shards} from '../shards/shards.ts';
 
 /** One entry of a device's sync log. */
@@ -21,24 +22,33 @@ export interface RecordCursor {
   readonly seq: number;
 }
 
-/** A device's records in the device's own order, newest first. */
+export interface RecordPage {
+  readonly rows: readonly StoredRecord[];
+  readonly hasNextPage: boolean;
+}
+
+/** A device's records in the device's own order, newest first: `limit` of them, or as many as {@link PAGE_BYTES} of data hold. */
 export const listRecords = (
   shards: Shards,
   device: DeviceRef,
   {before, limit}: {readonly before?: RecordCursor | undefined; readonly limit: number},
-): Promise<readonly StoredRecord[]> =>
+): Promise<RecordPage> =>
   onOwner(shards, device.slot, async (shardId) => {
-    const found = await shards.pool(shardId, 'dashboard').query<Outer<StoredRecord>>({
+    const found = await shards.pool(shardId, 'dashboard').query<Outer<StoredRecord & {readonly found: number}>>({
       name: 'records-page',
       text: `select r.epoch, r.seq, r.batch_seq as "batchSeq", r.kind, r.device_time as "deviceTime", r.data,
-                    r.received_at as "receivedAt"
+                    r.received_at as "receivedAt", r.found
              from slot_owner o left join lateral (
-               select * from record where device_key = $2 and (epoch, seq) < ($3, $4)
-               order by epoch desc, seq desc limit $5) r on true
+               select *, ${pageColumns('octet_length(data::text)')} from (
+                 select * from record where device_key = $2 and (epoch, seq) < ($3, $4)
+                 order by epoch desc, seq desc limit $5::int + 1) n
+               window page as (order by epoch desc, seq desc rows unbounded preceding)) r
+             on r.place = 1 or r.place <= $5 and r.bytes <= ${PAGE_BYTES}
              where o.slot = $1 and o.state = 'owned' order by r.epoch desc, r.seq desc`,
       // Without a cursor the page starts at the end: before an epoch that no device reaches.
       values: [device.slot, device.deviceKey, before?.epoch ?? 2_147_483_647, before?.seq ?? 0, limit],
     });
     if (found.rows.length === 0) return {kind: 'moved'};
-    return {kind: 'done', value: found.rows.filter((row) => row.epoch !== null)};
+    const rows = found.rows.filter((row) => row.epoch !== null);
+    return {kind: 'done', value: {rows, hasNextPage: (rows[0]?.found ?? 0) > rows.length}};
   });

@@ -167,9 +167,11 @@ test('a new device is pending, at the start of epoch 1, and listed on its own sh
   const pages = await Promise.all(
     bench.shards
       .ids()
-      .map((shard) => listDevices(bench.shards, {shard, filter: {status: 'pending'}, limit: 1000, fields: ['name']})),
+      .map((shard) =>
+        listDevices(bench.shards, {shard, filter: {status: 'pending'}, limit: 1000, fields: ['name'], shardsAsked: 2}),
+      ),
   );
-  const found = pages.map((page) => page.some((device) => device.deviceId === deviceId));
+  const found = pages.map(({rows}) => rows.some((device) => device.deviceId === deviceId));
   expect(found).toEqual([home === 0, home === 1]);
 });
 
@@ -178,13 +180,13 @@ test('pages of devices follow one another without gaps or repeats', async () => 
   for (let index = 0; index < 20; index++)
     await enrol(bench.shards, keys, {...enrolment(randomUUID(), 'a'), group: 'pages'});
   for (const shard of bench.shards.ids()) {
-    const query = {shard, filter: {group: 'pages'}, fields: DEVICE_FIELDS};
-    const whole = (await listDevices(bench.shards, {...query, limit: 1000})).map(({deviceId}) => deviceId);
+    const query = {shard, filter: {group: 'pages'}, fields: DEVICE_FIELDS, shardsAsked: 1};
+    const whole = (await listDevices(bench.shards, {...query, limit: 1000})).rows.map(({deviceId}) => deviceId);
     const paged: string[] = [];
     for (;;) {
-      const page = await listDevices(bench.shards, {...query, limit: 3, after: paged.at(-1)});
-      if (page.length === 0) break;
-      paged.push(...page.map(({deviceId}) => deviceId));
+      const {rows} = await listDevices(bench.shards, {...query, limit: 3, after: paged.at(-1)});
+      if (rows.length === 0) break;
+      paged.push(...rows.map(({deviceId}) => deviceId));
     }
     expect(paged).toEqual(whole);
     const counts = await countDevices(bench.shards, shard);

@@ -52,7 +52,7 @@ test('a batch becomes a receipt, its records, the state and a status', async () 
   const device = await oneDevice();
   const written = await write([batchOf({device, batchSeq: 1})]);
   expect(written.positions).toEqual([{deviceKey: device.deviceKey, epoch: 1, appliedThrough: 1}]);
-  expect(await listRecords(bench.shards, device, {limit: 10})).toMatchObject([
+  expect((await listRecords(bench.shards, device, {limit: 10})).rows).toMatchObject([
     {epoch: 1, seq: 3, batchSeq: 1, kind: 'reading', deviceTime: null, data: {celsius: 21}},
     {epoch: 1, seq: 2, batchSeq: 1, kind: 'reading', deviceTime: new Date(1_763_890_000_001), data: {celsius: 21}},
   ]);
@@ -86,7 +86,7 @@ test('whatever the order and however often: applied once, applied_through is the
           syncsTotal: sent.size,
           state: {v: Math.max(...sent)},
         });
-        expect(await listRecords(bench.shards, device, {limit: 100})).toHaveLength(sent.size * 2);
+        expect((await listRecords(bench.shards, device, {limit: 100})).rows).toHaveLength(sent.size * 2);
       },
     ),
     {numRuns: 40},
@@ -113,7 +113,7 @@ test('a number used twice with other content is quarantined once, and the device
   const other = batchOf({device, batchSeq: 1, records: [{s: 1, k: 'other'}]});
   for (let time = 0; time < 2; time++) expect(await write([other])).toMatchObject({applied: [], conflicts: [other]});
   expect(await quarantined(device)).toMatchObject([{kind: 'conflict', payload: other.payload}]);
-  expect(await listRecords(bench.shards, device, {limit: 10})).toHaveLength(2);
+  expect((await listRecords(bench.shards, device, {limit: 10})).rows).toHaveLength(2);
   const commands = await listOpenCommands(bench.shards, device, 10);
   expect(commands).toMatchObject([{type: 'epoch.new', params: {epoch: 1}, priority: 'high'}]);
 });
@@ -145,7 +145,7 @@ test('bad records go to quarantine once and the good ones are applied', async ()
   });
   await write([batch]);
   await write([batch]);
-  expect((await listRecords(bench.shards, device, {limit: 10})).map(({kind}) => kind)).toEqual(['good']);
+  expect((await listRecords(bench.shards, device, {limit: 10})).rows.map(({kind}) => kind)).toEqual(['good']);
   expect((await quarantined(device)).map(({detail}) => detail)).toEqual(
     [1, 2, 3, 4].map((index) => ({pointer: `/records/${index}`})),
   );
@@ -184,6 +184,6 @@ test('writers with the same devices in other orders neither deadlock nor lose or
       syncsTotal: 20,
       state: {v: 20},
     });
-    expect(await listRecords(bench.shards, device, {limit: 100})).toHaveLength(40);
+    expect((await listRecords(bench.shards, device, {limit: 100})).rows).toHaveLength(40);
   }
 });
