@@ -7,6 +7,7 @@ import {activeTrace} from '../telemetry/trace-context.ts';
 import {startTracing} from '../telemetry/tracing.ts';
 import {startOtlpCollector} from '../testing/otlp-collector.ts';
 import {startHttpServer} from './http-server.ts';
+import type {CallerTraces} from './trace-requests.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -18,7 +19,7 @@ const CALLER = '00f067aa0ba902b7';
 const KEPT = {traceparent: `00-${TRACE}-${CALLER}-01`};
 
 /** A service of two routes that sends its spans to `endpoint`. */
-const serve = async (endpoint: string | undefined, sampleRatio = 0) => {
+const serve = async (endpoint: string | undefined, sampleRatio = 0, callerTraces: CallerTraces = 'continued') => {
   const lines: string[] = [];
   const destination = new Writable({
     write(chunk, _encoding, done) {
@@ -43,7 +44,7 @@ const serve = async (endpoint: string | undefined, sampleRatio = 0) => {
   app.get('/broken', (_request, response) => {
     response.status(503).end();
   });
-  const server = await startHttpServer({app, port: 0, maxConnections: 10, tracer: tracing.tracer});
+  const server = await startHttpServer({app, port: 0, maxConnections: 10, tracer: tracing.tracer, callerTraces});
   cleanups.push(
     () => tracing.stop(),
     () => server.stop(0),
@@ -109,6 +110,21 @@ test('a request of a trace that is not kept is neither sent nor carried along', 
   await stop();
   expect(collector.spans()).toEqual([]);
   expect(lines()).toContainEqual(expect.not.objectContaining({trace_id: TRACE}));
+});
+
+test('a stranger has no span by saying that his trace is kept, and where the ratio keeps one it names his', async () => {
+  const collector = await collect();
+  const never = await serve(collector.endpoint, 0, 'linked');
+  expect(await (await never.get('/things/7', KEPT)).json()).toEqual({trace: null});
+  await never.stop();
+  expect(collector.spans()).toEqual([]);
+  const always = await serve(collector.endpoint, 1, 'linked');
+  await always.get('/things/7', {traceparent: `00-${TRACE}-${CALLER}-00`});
+  await always.stop();
+  const [span] = collector.spans();
+  expect(span).toMatchObject({links: [{traceId: TRACE, spanId: CALLER}]});
+  expect(span?.traceId).not.toBe(TRACE);
+  expect(span?.parentSpanId).toBeUndefined();
 });
 
 test('without an endpoint a request carries nothing', async () => {

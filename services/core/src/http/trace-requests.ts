@@ -18,13 +18,21 @@ const METHODS: ReadonlySet<string> = new Set([
 ]);
 
 /**
+ * What a caller's `traceparent` means. `continued`: the request is part of that trace and is kept when that is. `linked`: it begins a trace of its own, kept
+ * by our ratio alone, that names the caller's; for callers who are strangers, because what is kept costs.
+ */
+export type CallerTraces = 'continued' | 'linked';
+
+/**
  * A server span for every request of a kept trace, by OpenTelemetry's conventions for HTTP, but without path and address: they name
- * devices and people. The caller's `traceparent` is continued.
+ * devices and people.
  */
 export const traceRequests =
-  (handle: Handle, tracer: Tracer): Handle =>
+  (handle: Handle, tracer: Tracer, callerTraces: CallerTraces): Handle =>
   (request, response) => {
     const known = request.method !== undefined && METHODS.has(request.method) ? request.method : undefined;
+    const caller = parseTraceparent(request.headers.traceparent);
+    const isLinked = callerTraces === 'linked' && caller !== undefined;
     const span = tracer.startSpan(
       known ?? 'HTTP',
       {
@@ -33,8 +41,9 @@ export const traceRequests =
           'http.request.method': known ?? '_OTHER',
           'url.scheme': request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http',
         },
+        links: isLinked ? [{context: caller}] : [],
       },
-      contextBelow(parseTraceparent(request.headers.traceparent)),
+      contextBelow(isLinked ? undefined : caller),
     );
     if (!span.isRecording()) {
       handle(request, response);

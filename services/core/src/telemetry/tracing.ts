@@ -19,7 +19,7 @@ export interface TracingOptions {
   readonly pod: string;
   /** Address of an OTLP/HTTP receiver, with or without its `/v1/traces`; undefined turns tracing off. */
   readonly endpoint: string | undefined;
-  /** Share of traces kept, 0..1; a caller's own decision is followed. */
+  /** Share of traces kept, 0..1, of those that begin here. */
   readonly sampleRatio: number;
   readonly log: Logger;
 }
