@@ -23,6 +23,7 @@ import {createLastSeen} from './heartbeat/last-seen.ts';
 import {httpMetrics} from './http-metrics.ts';
 import {createAdmission} from './limits/admission.ts';
 import {createDeviceQuota} from './limits/device-quota.ts';
+import {createLookUp} from './limits/look-ups.ts';
 import {receiptsRoute} from './receipts/receipts-route.ts';
 import {createOptionalRead} from './optional-reads.ts';
 import {createFromShard} from './shard-fault.ts';
@@ -83,9 +84,10 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
   );
   const fromShard = createFromShard(now);
   const optionalRead = createOptionalRead({shardOf: (slot) => shards.slotMap.shardOf(slot), now});
+  const lookUp = createLookUp();
   const credentials = createCredentialStore({
     cache,
-    load: (deviceId) => fromShard(findCredential(shards, deviceId)),
+    load: async (deviceId) => fromShard(lookUp(shards.shardOfDevice(deviceId), () => findCredential(shards, deviceId))),
     loadQuickly: (deviceId) => optionalRead(shards.slotOf(deviceId), () => findCredential(shards, deviceId)),
     now,
   });
@@ -118,10 +120,11 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       secretToken,
       region: () => topology().region,
       fromShard,
+      lookUp,
       admission,
       now,
     }),
-    receipts: receiptsRoute({credentials, quota, shards, fromShard}),
+    receipts: receiptsRoute({credentials, quota, admission, shards, fromShard}),
     createRequestId: options.createRequestId,
     random,
     wallClock,

@@ -82,6 +82,26 @@ test('a read that another process overtook with a new credential leaves nothing 
   }
 });
 
+test('guesses drive out no device that is known', async () => {
+  const device = credentials(randomUUID()).old;
+  let asked = 0;
+  const store = createCredentialStore({
+    // Without Redis everything stands in the memory of the process.
+    cache: {...here.cache, use: () => Promise.resolve(undefined)},
+    load: (deviceId) => {
+      asked += 1;
+      return Promise.resolve(deviceId === device.deviceId ? device : undefined);
+    },
+    loadQuickly: () => Promise.reject(new Error('is not asked')),
+    now,
+  });
+  expect(await store.find(device.deviceId)).toEqual(device);
+  for (let guess = 0; guess < 100_000; guess++) await store.find(`guess-${guess}`);
+  expect(asked).toBe(100_001);
+  expect(await store.find(device.deviceId)).toEqual(device);
+  expect(asked).toBe(100_001);
+});
+
 test('what an enrolment introduces is known in every process, without a question to the shard', async () => {
   const deviceId = randomUUID();
   const {old, current} = credentials(deviceId);

@@ -37,6 +37,7 @@ export interface CredentialStoreOptions {
 }
 
 const MAX_ENTRIES = 100_000;
+const MAX_UNKNOWN = 10_000;
 /** Revocation is announced; this bounds what a missed announcement costs. */
 const KNOWN_TTL_MS = 60_000;
 const UNKNOWN_TTL_MS = 5_000;
@@ -75,7 +76,16 @@ type Read = (deviceId: string) => Promise<Credential | undefined>;
 
 export const createCredentialStore = (options: CredentialStoreOptions): CredentialStore => {
   const {cache, load, loadQuickly, now} = options;
-  const lru = createLru<Entry>(MAX_ENTRIES, now);
+  const known = createLru<Entry>(MAX_ENTRIES, now);
+  /** Of their own, so that whoever guesses ids drives no device out. */
+  const unknown = createLru<Entry>(MAX_UNKNOWN, now);
+  const remembered = (deviceId: string): Entry | undefined => known.get(deviceId) ?? unknown.get(deviceId);
+  const remember = (deviceId: string, credential: Credential | undefined): void => {
+    const [at, notAt, ttlMs] =
+      credential === undefined ? [unknown, known, UNKNOWN_TTL_MS] : [known, unknown, KNOWN_TTL_MS];
+    at.set(deviceId, {credential}, ttlMs);
+    notAt.delete(deviceId);
+  };
   /** Devices that the shard was asked for within the last second. */
   const freshened = createLru<true>(MAX_ENTRIES, now);
   const flight = createSingleFlight<Credential | undefined>();
@@ -85,7 +95,8 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
   let counted = 0;
   const lastInvalidation = (deviceId: string): number => invalidations.get(deviceId) ?? 0;
   const forget = (deviceId: string): void => {
-    lru.delete(deviceId);
+    known.delete(deviceId);
+    unknown.delete(deviceId);
     counted += 1;
     invalidations.set(deviceId, counted, LONGEST_READ_S * 1000);
   };
@@ -96,9 +107,7 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
     const began = counted;
     return flight(`${kind} ${lastInvalidation(deviceId)} ${deviceId}`, async () => {
       const credential = await read(deviceId);
-      if (lastInvalidation(deviceId) <= began) {
-        lru.set(deviceId, {credential}, credential === undefined ? UNKNOWN_TTL_MS : KNOWN_TTL_MS);
-      }
+      if (lastInvalidation(deviceId) <= began) remember(deviceId, credential);
       return credential;
     });
   };
@@ -137,14 +146,14 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
   const fromShard = asking(load);
   const fromShardQuickly = asking(loadQuickly);
 
-  const fromShardUnlessAway = async (known: Credential): Promise<Credential | undefined> => {
-    const {deviceId} = known;
+  const fromShardUnlessAway = async (kept: Credential): Promise<Credential | undefined> => {
+    const {deviceId} = kept;
     try {
       const credential = await fromShardQuickly(deviceId);
       if (credential === undefined) await cache.use((redis) => redis.del(cacheKey.credential(deviceId)));
       return credential;
     } catch (error) {
-      if (error instanceof AppError && error.code === 'shard-unavailable') return known;
+      if (error instanceof AppError && error.code === 'shard-unavailable') return kept;
       throw error;
     }
   };
@@ -165,13 +174,13 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
 
   return {
     async find(deviceId) {
-      const entry = lru.get(deviceId);
+      const entry = remembered(deviceId);
       if (entry !== undefined) return entry.credential;
       return reading('any', deviceId, fromAnywhere);
     },
 
     async findFresh(deviceId) {
-      const entry = lru.get(deviceId);
+      const entry = remembered(deviceId);
       // An entry that came from Redis may be ten minutes old, but one from the shard within the second is fresh enough.
       if (entry !== undefined && freshened.get(deviceId) !== undefined) return entry.credential;
       return reading('fresh', deviceId, fromShard);

@@ -11,6 +11,7 @@ import type {Shards} from '@pisync/core/shards/shards';
 import {bearerToken, formatCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission} from '../limits/admission.ts';
+import type {LookUp} from '../limits/look-ups.ts';
 import {POLICY} from '../policy.ts';
 import type {FromShard} from '../shard-fault.ts';
 import {formatEpoch} from '../sync/epoch.ts';
@@ -26,6 +27,7 @@ export interface EnrolRouteOptions {
   readonly region: () => string;
   /** Turns a database's error into one that the caller is told. */
   readonly fromShard: FromShard;
+  readonly lookUp: LookUp;
   readonly admission: Admission;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -35,6 +37,8 @@ const BODY_LIMITS = {maxBytes: 16 * 1024, maxInflatedBytes: 16 * 1024, timeoutMs
 /** A fleet enrols with one token; a revoked one works this much longer, an unknown one is not asked for again this long. */
 const TOKEN_TTL_MS = 5_000;
 const MAX_TOKENS = 10_000;
+/** Which has the tokens. */
+const CONTROL_SHARD = 0;
 /** Of devices that enrol with the token of the Secret. */
 const SECRET_TOKEN_GROUP = 'default';
 
@@ -43,7 +47,7 @@ const SECRET_TOKEN_GROUP = 'default';
  * nothing, another one means that the card was re-imaged and gets a new epoch.
  */
 export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
-  const {shards, keys, credentials, secretToken, region, fromShard, admission, now} = options;
+  const {shards, keys, credentials, secretToken, region, fromShard, lookUp, admission, now} = options;
   const tokens = createLru<{readonly group: string | undefined}>(MAX_TOKENS, now);
 
   const groupOf = async (token: string): Promise<string> => {
@@ -52,7 +56,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     if (await secretToken.matches(key)) return SECRET_TOKEN_GROUP;
     let known = tokens.get(key);
     if (known === undefined) {
-      known = {group: (await fromShard(findEnrolmentToken(shards, hash)))?.group};
+      known = {group: (await fromShard(lookUp(CONTROL_SHARD, () => findEnrolmentToken(shards, hash))))?.group};
       tokens.set(key, known, TOKEN_TTL_MS);
     }
     if (known.group === undefined)

@@ -5,6 +5,7 @@ import type {Shards} from '@pisync/core/shards/shards';
 import {authenticate} from '../credentials/authenticator.ts';
 import {shownCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
+import type {Admission} from '../limits/admission.ts';
 import type {DeviceQuota} from '../limits/device-quota.ts';
 import type {FromShard} from '../shard-fault.ts';
 import {formatEpoch, parseEpoch} from '../sync/epoch.ts';
@@ -13,6 +14,7 @@ import {receiptId} from '../sync/receipt-id.ts';
 export interface ReceiptsRouteOptions {
   readonly credentials: CredentialStore;
   readonly quota: DeviceQuota;
+  readonly admission: Admission;
   readonly shards: Shards;
   readonly fromShard: FromShard;
 }
@@ -24,7 +26,7 @@ const PAGE = 200;
  * epoch unless it names another. `more` says that the last one is not the end.
  */
 export const receiptsRoute =
-  ({credentials, quota, shards, fromShard}: ReceiptsRouteOptions): RequestHandler =>
+  ({credentials, quota, admission, shards, fromShard}: ReceiptsRouteOptions): RequestHandler =>
   async (request, response) => {
     const device = await authenticate(credentials, shownCredential(request));
     quota.take(device.deviceId);
@@ -35,7 +37,12 @@ export const receiptsRoute =
       throw new AppError('bad-request', 'after must be a batch number');
     }
     if (epoch === undefined) throw new AppError('bad-request', 'epoch must be one that this region issued');
-    const found = await fromShard(listReceiptsAfter(shards, device, {epoch, after: Number(after), limit: PAGE + 1}));
+    const call = admission.enter(request, {broker: false});
+    // It has no body.
+    call.holds(0);
+    const found = await fromShard(
+      listReceiptsAfter(shards, device, {epoch, after: Number(after), limit: PAGE + 1}),
+    ).finally(() => call.leave());
     response.setHeader('Content-Type', 'application/json');
     response.end(
       JSON.stringify({
