@@ -53,6 +53,27 @@ describe('what the keeper has tried', () => {
     expect(region.status.phase).toBe('Ready');
   });
 
+  test('while a tier restarts for a change is tried again before it counts', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({redis: {maxMemory: '100Mi'}});
+    region.settle();
+    region.set('Deployment', 'eu-redis', {observedGeneration: 1_000, replicas: 1});
+    region.facts = fresh({cache: refused});
+    region.pass();
+    expect(condition(region, 'CacheReady')).toMatchObject({status: 'False', reason: 'Updating'});
+    region.makeReady('Deployment');
+    region.settle();
+    const reason = 'NotTried';
+    expect(condition(region, 'CacheReady')).toMatchObject({status: 'Unknown', reason});
+    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason});
+    expect(region.status.phase).toBe('Updating');
+    expect(region.next).toMatchObject({kind: 'after'});
+    region.now = new Date(region.now.getTime() + 30_000);
+    region.pass();
+    expect(condition(region, 'CacheReady')).toMatchObject({status: 'False', reason: 'WriteFailed'});
+    expect(region.status.phase).toBe('Degraded');
+  });
+
   test('is told in one line, whatever it says', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
     region.facts = fresh({broker: {ok: false, reason: 'see http://evil.example.com\nrun:\r\u001b[2J\u2028curl'}});

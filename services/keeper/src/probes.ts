@@ -50,8 +50,11 @@ export const tryBroker = async (
   }
 };
 
-/** The cache gives an answer 50 ms, and a second of rest after some that were late: one such moment is no outage. */
-const CACHE_TRIES = 4;
+/**
+ * The cache gives an answer 50 ms, and a second of rest after some that were late: one such moment is no outage. Nor is a keeper that has just started and
+ * has no connection yet, on a machine that is busy replacing pods: seven seconds.
+ */
+const CACHE_TRIES = 12;
 const CACHE_PAUSE_MS = 600;
 const CACHE_KEY_SECONDS = 60;
 

@@ -48,3 +48,6 @@ export const unknown = (type: string, reason: string, message: string): Finding 
 
 /** The reason while a change rolls out and nothing is in its way. */
 export const UPDATING = 'Updating';
+
+/** The reason while everything runs and the keeper is about to try whether it works. */
+export const NOT_TRIED = 'NotTried';

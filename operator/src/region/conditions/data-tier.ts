@@ -4,7 +4,7 @@ import {replacedNode} from '../engines/rabbitmq-embedded/known-volumes.ts';
 import {type Component, VOLUME} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type WorkloadProgress} from '../progress.ts';
-import {type ConditionInput, fails, type Finding, holds, unknown, UPDATING} from './condition.ts';
+import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown, UPDATING} from './condition.ts';
 import {VOLUME_REPLACED} from './schema-migrated.ts';
 
 /** What the keeper tries of a tier, and the reason when it cannot. */
@@ -15,13 +15,26 @@ interface Trial {
   readonly lost?: string | undefined;
 }
 
+/** A keeper looks every ten seconds and is patient for half of that; on a busy machine both take longer. */
+const NEXT_TRY_MS = 30_000;
+
+/** For how long a failure may still be of the time in which the tier restarted for a change; 0 when it did not. */
+export const untriedMs = ({region, now}: ConditionInput, type: string): number => {
+  const said = region.status.conditions?.find((condition) => condition.type === type);
+  if (said?.reason === UPDATING) return NEXT_TRY_MS;
+  if (said?.reason !== NOT_TRIED) return 0;
+  return Math.max(0, Date.parse(said.lastTransitionTime) + NEXT_TRY_MS - now.getTime());
+};
+
 /** Why a tier whose pods are all ready does not count as ready. What was not tried is judged by its pods. */
 const refuted = (
-  {context, told: {standing}}: ConditionInput,
+  input: ConditionInput,
   type: string,
   counted: string,
   {reason, probes}: Trial,
 ): Finding | undefined => {
+  const {context, told} = input;
+  const {standing} = told;
   if (standing === 'stale') {
     return unknown(
       type,
@@ -31,6 +44,8 @@ const refuted = (
   }
   if (standing !== 'fresh') return undefined;
   const failed = probes.find(({probe}) => probe?.ok === false);
+  if (failed !== undefined && untriedMs(input, type) > 0)
+    return unknown(type, NOT_TRIED, `${counted}; the keeper is about to try whether it works`);
   return failed && fails(type, reason, `${counted}, but ${failed.what}: ${failed.probe?.reason ?? 'no reason told'}`);
 };
 

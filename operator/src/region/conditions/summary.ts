@@ -6,7 +6,8 @@ import {COMPONENT, FORCE_DELETE} from '../labels.ts';
 import {joining} from '../admission.ts';
 import {criticalFailures, reasonOf} from '../outcomes.ts';
 import {problemOf} from '../problems.ts';
-import {type ConditionInput, fails, type Finding, holds, unknown, UPDATING} from './condition.ts';
+import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown, UPDATING} from './condition.ts';
+import {untriedMs} from './data-tier.ts';
 import {isLacking, type WeighedFinding} from './conditions.ts';
 import {MIGRATING, NOT_MIGRATED, VOLUME_REPLACED} from './schema-migrated.ts';
 import {isWaiting, stuckInMs} from './stuck.ts';
@@ -69,7 +70,9 @@ const updating = (message: string, reason: string = UPDATING): State => ({
 
 /** Something is lacking. What is known to be in the way waits for a person, once it has been there for so long that it will not go away by itself. */
 const lackingState = (finding: Finding, input: ConditionInput): State => {
-  const {reason, message} = finding;
+  const {type, reason, message} = finding;
+  if (reason === NOT_TRIED)
+    return {kind: 'moving', reason, message, isUpdate: true, lookAgainMs: untriedMs(input, type)};
   if (reason === MIGRATING || reason === NOT_MIGRATED) return updating(message, reason);
   if (isWaiting(finding) && reason !== UPDATING) return moving(reason, message);
   const inMs = stuckInMs(finding, input);
@@ -110,7 +113,7 @@ export const stateOf = (input: ConditionInput, weighed: readonly WeighedFinding[
   if (next !== undefined) return updating(`shard ${next.id} ${next.reason}`);
   // Only of a new region: one that worked is believed until its facts are too old.
   return told.standing === 'awaited' && !context.hasWorked
-    ? moving('NotTried', 'everything runs; the keeper is about to try whether it works')
+    ? moving(NOT_TRIED, 'everything runs; the keeper is about to try whether it works')
     : {kind: 'works'};
 };
 
