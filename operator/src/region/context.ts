@@ -1,4 +1,6 @@
+import {KIND} from '../api/v1alpha1/group.ts';
 import {type RegionSpec} from '../api/v1alpha1/spec.ts';
+import {controllerOf, type Key} from '../kube/object.ts';
 import {type Children} from './children.ts';
 import {type Names, namesOf} from './names.ts';
 import {type Region} from './region.ts';
@@ -72,4 +74,11 @@ export const contextOf = (
     admitted,
     hasWorked: status.version?.current !== undefined,
   };
+};
+
+/** Whether a child exists and is controlled by this region, so that what it says is what the operator wrote. */
+export const isOurs = ({children, name}: RegionContext, key: Omit<Key, 'namespace'>): boolean => {
+  const live = children.find(key, key.name);
+  const controller = live && controllerOf(live);
+  return controller?.kind === KIND && controller.name === name;
 };

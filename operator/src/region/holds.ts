@@ -1,8 +1,7 @@
-import {KIND} from '../api/v1alpha1/group.ts';
 import {type Desired} from '../kube/controller.ts';
-import {controllerOf, type Key} from '../kube/object.ts';
+import {type Key} from '../kube/object.ts';
 import {withLiveTemplate} from './template.ts';
-import {type RegionContext} from './context.ts';
+import {isOurs, type RegionContext} from './context.ts';
 import {KINDS} from './kinds.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 
@@ -66,13 +65,6 @@ export const serviceHold = (context: RegionContext, progress: Progress, own: Wor
 /** The keeper's pods are tied to one life of its account, so that comes first. */
 export const anonymous = ({children, names}: RegionContext): string | undefined =>
   children.find(KINDS.serviceAccount, names.keeper) === undefined ? 'waits for its service account' : undefined;
-
-/** Whether a child exists and is controlled by this region, so that what it says is what the operator wrote. */
-export const isOurs = ({children, name}: RegionContext, key: Omit<Key, 'namespace'>): boolean => {
-  const live = children.find(key, key.name);
-  const controller = live && controllerOf(live);
-  return controller?.kind === KIND && controller.name === name;
-};
 
 /**
  * What is not there yet waits for the children that it names, until they exist and are ours: bound to a stranger's object of that name it would give that

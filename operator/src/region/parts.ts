@@ -1,6 +1,6 @@
 import {type Desired, type Surplus} from '../kube/controller.ts';
 import {type Key, keyOf, type KubeObject} from '../kube/object.ts';
-import {type RegionContext} from './context.ts';
+import {isOurs, type RegionContext} from './context.ts';
 import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
 import {shardServices} from './engines/postgres-embedded/stateful-set.ts';
 import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
@@ -10,7 +10,7 @@ import {withLiveTemplate} from './template.ts';
 import {volumeClaims} from './engines/volume-claims.ts';
 import {type Entrance} from './entrance.ts';
 import {gatewayVerdict} from './gateway-verdict.ts';
-import {anonymous, dataHold, held, isOurs, onceOurs, serviceHold, type Wanted} from './holds.ts';
+import {anonymous, dataHold, held, onceOurs, serviceHold, type Wanted} from './holds.ts';
 import {hostsOf, type TakenHost} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {type Component} from './labels.ts';

@@ -1,4 +1,6 @@
 import {expect, test} from '@jest/globals';
+import {type KubeObject} from '../kube/object.ts';
+import {KINDS} from './kinds.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 
 const INGRESS = {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'};
@@ -42,4 +44,36 @@ test('what was made stays as it should be, although what it names was replaced b
   region.change({common: {annotations: {'example.com/team': 'blue'}}});
   region.settle();
   expect(region.find('StatefulSet', 'eu-rabbitmq')?.metadata.annotations).toMatchObject({'example.com/team': 'blue'});
+});
+
+/** As the controller of a StatefulSet that is somebody else's has made it. */
+const setClaim = (region: SimulatedRegion, name: string): KubeObject => {
+  const claim = {
+    ...KINDS.volumeClaim,
+    metadata: {name, namespace: 'sync', uid: 'theirs', resourceVersion: '1', labels: {'app.kubernetes.io/name': name}},
+    spec: {resources: {requests: {storage: '1Gi'}}},
+    status: {phase: 'Bound', capacity: {storage: '1Gi'}},
+  };
+  region.objects.set(`v1/PersistentVolumeClaim/sync/${name}`, claim);
+  return claim;
+};
+
+test.each([
+  ['data-eu-rabbitmq-0', 'StatefulSet/eu-rabbitmq'],
+  ['data-eu-rabbitmq-0', 'Service/eu-rabbitmq'],
+  ['data-eu-pg-1-0', 'StatefulSet/eu-pg-1'],
+  ['data-eu-pg-1-0', 'Service/eu-pg-1'],
+])("claim %s is left alone while %s is a stranger's, and looked after from then on", (name, stranger) => {
+  const region = new SimulatedRegion({region: 'eu-west', ingress: INGRESS, rabbitmq: {storage: {size: '10Gi'}}});
+  const theirs = setClaim(region, name);
+  region.failures.set(stranger, 'conflict');
+  region.bringUp();
+  expect(region.find('PersistentVolumeClaim', name)).toBe(theirs);
+  region.failures.clear();
+  region.bringUp();
+  expect(region.find('PersistentVolumeClaim', name)).toMatchObject({
+    metadata: {labels: {'app.kubernetes.io/instance': 'eu'}},
+    spec: {resources: {requests: {storage: '10Gi'}}},
+  });
+  expect(region.status.conditions?.find(({type}) => type === 'Stalled')?.status).toBe('False');
 });

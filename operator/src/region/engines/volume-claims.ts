@@ -2,7 +2,7 @@ import {quantityBytes} from '../../api/v1alpha1/quantity.ts';
 import {type Storage} from '../../api/v1alpha1/storage.ts';
 import {type Desired} from '../../kube/controller.ts';
 import {type Volume, type Workload} from '../children.ts';
-import {type RegionContext} from '../context.ts';
+import {isOurs, type RegionContext} from '../context.ts';
 import {type DataClaim, dataClaims} from '../data-claims.ts';
 import {KINDS} from '../kinds.ts';
 import {KEPT, labelsOf, MANAGED_BY, MANAGER, selectorOf} from '../labels.ts';
@@ -60,11 +60,17 @@ const isMarked = ({labels, annotations}: Volume, wanted: Readonly<Record<string,
 
 const shardOf = ({component, id}: DataClaim): number | undefined => (component === 'postgres' ? id : undefined);
 
-/** What is to be changed of the claims of one tier, which others make. */
+/** A claim is what its StatefulSet uses, so it is ours when that is: a stranger's of that name has a claim of that name, too. */
+const setOf = ({names}: RegionContext, {component, id}: DataClaim) => ({
+  ...KINDS.statefulSet,
+  name: component === 'postgres' ? names.shard(id) : names.rabbitmq,
+});
+
+/** What is to be changed of the claims of one tier, which others make. One that is there before its StatefulSet waits for it. */
 export const volumeClaims = (context: RegionContext, component: DataClaim['component']): readonly Desired[] =>
   claimsOf(context, component).flatMap((claim): readonly Desired[] => {
     const live = context.children.volume(claim.name);
-    if (live === undefined || live.deleting) return [];
+    if (live === undefined || live.deleting || !isOurs(context, setOf(context, claim))) return [];
     const marks = {...selectorOf(context.name, component, shardOf(claim)), [MANAGED_BY]: MANAGER};
     const request = requestOf(live, context.spec[component].storage.size);
     if (request === undefined && isMarked(live, marks)) return [];
@@ -82,7 +88,7 @@ export const volumeClaims = (context: RegionContext, component: DataClaim['compo
           spec: {resources: {requests: {storage: request ?? live.requested}}},
         },
         ownership: 'none',
-        // Under deletionPolicy Delete it is controlled by its StatefulSet, which is ours. Another object of this name would be the volume as well.
+        // Under deletionPolicy Delete it is controlled by its StatefulSet, which is ours. Whoever made it, it is the volume.
         adopt: true,
         partial: true,
       },

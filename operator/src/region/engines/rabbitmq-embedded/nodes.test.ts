@@ -1,7 +1,9 @@
 import {expect, test} from '@jest/globals';
+import {API_VERSION, KIND} from '../../../api/v1alpha1/group.ts';
 import {specSchema} from '../../../api/v1alpha1/spec.ts';
 import {Children} from '../../children.ts';
 import {contextOf, type RegionContext} from '../../context.ts';
+import {KINDS} from '../../kinds.ts';
 import {RELEASE} from '../../testing/simulated-region.ts';
 import {unfulfilled} from '../volume-growth.ts';
 import {volumeClaims} from '../volume-claims.ts';
@@ -19,9 +21,14 @@ const clustered = (sizes: readonly number[], size: string): RegionContext => {
     spec: {resources: {requests: {storage: `${gib}Gi`}}},
     status: {phase: 'Bound', capacity: {storage: `${gib}Gi`}},
   }));
+  const owner = {apiVersion: API_VERSION, kind: KIND, name: 'eu', uid: 'region', controller: true};
+  const set = {
+    ...KINDS.statefulSet,
+    metadata: {name: 'eu-rabbitmq', namespace: 'sync', uid: 'set', resourceVersion: '1', ownerReferences: [owner]},
+  };
   const rabbitmq = {...spec.rabbitmq, replicas: 3};
   const region = {name: 'eu', namespace: 'sync', status: {}};
-  return contextOf(region, {...spec, rabbitmq}, RELEASE, new Children(claims), 0);
+  return contextOf(region, {...spec, rabbitmq}, RELEASE, new Children([set, ...claims]), 0);
 };
 
 test('the disk limit is that of the smallest volume', () => {
