@@ -1,7 +1,19 @@
 import {z} from 'zod';
+import {atMost} from './at-most.ts';
+
+/** Characters of a reason. */
+export const MOST_REASON = 512;
+/** As many as a region can declare. */
+const MOST_SHARDS = 64;
+
+/**
+ * Characters of the whole. Somebody else than the keeper may have written the text, so its length is looked at first: 64 shards, broker and cache with a
+ * reason each, which JSON writes with up to twice the characters, and less than 200 for everything else of each.
+ */
+export const MOST_FACTS = (MOST_SHARDS + 2) * (2 * MOST_REASON + 200);
 
 /** What came of trying something for real, a moment before `checkedAt`. `reason` says why not, in one line for people, without numbers that count up. */
-const probe = z.object({ok: z.boolean(), reason: z.string().max(512).optional()});
+const probe = z.object({ok: z.boolean(), reason: z.string().max(MOST_REASON).optional()});
 
 /**
  * What only the region itself can know, told to the operator: the keeper writes it as key `facts.json` of one ConfigMap, the operator makes conditions and
@@ -11,7 +23,8 @@ export const factsSchema = z.object({
   /** When these were found, in whole minutes (ISO 8601, UTC): facts that are older than two minutes are no facts any more. */
   checkedAt: z.iso.datetime().optional(),
   /** Those of the topology. Of one that did not answer nothing is known but that. */
-  shards: z.array(
+  shards: atMost(
+    MOST_SHARDS,
     z.object({
       id: z.int().min(0),
       /** Slots that it owns. */

@@ -1,5 +1,6 @@
 import {z} from 'zod';
 import {type Accepted, type Before} from '../api/v1alpha1/rule.ts';
+import {oneLine} from '../kube/errors.ts';
 import {type Children} from './children.ts';
 import {type DataClaim, dataClaims} from './data-claims.ts';
 import {KINDS} from './kinds.ts';
@@ -52,7 +53,7 @@ export const memoryOf = (
   if (text !== undefined && accepted === undefined) {
     return {
       kind: 'unreadable',
-      problem: `annotation ${ACCEPTED} of Secret ${secret}, which has what the data was made with, is damaged or of a newer operator: ${text.slice(0, 256)}`,
+      problem: `annotation ${ACCEPTED} of Secret ${secret}, which has what the data was made with, is damaged or of a newer operator: ${oneLine(text.slice(0, 256))}`,
     };
   }
   // The Secret may have been made anew by hand; then the status still knows.

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
+import {FACTS_KEY, type Facts, MOST_REASON} from '@pisync/contract/facts';
 import {FakeClock} from '../kube/testing/fake-clock.ts';
 import {Children} from './children.ts';
 import {FACTS_LAST_MS, FactsAges} from './facts.ts';
@@ -116,6 +116,35 @@ describe('what the keeper has tried', () => {
     expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'NotAvailable'});
   });
 
+  test.each<[string, string, string]>([
+    [
+      'is longer than a keeper writes',
+      `{"shards":[${'0,'.repeat(500_000)}0]}`,
+      'has 1000014 characters and is not read; a keeper writes no more than 80784',
+    ],
+    ['has more shards than a region', JSON.stringify({shards: Array(65).fill({id: 0})}), 'is not what a keeper writes'],
+    ['is no JSON', '{"shards":', 'is not what a keeper writes'],
+  ])('counts as nothing for two minutes where the text %s, and is then named', (_what, text, problem) => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const good = region.facts;
+    region.facts = text;
+    region.pass();
+    expect(region.status.phase).toBe('Ready');
+    region.factsAgeMs = FACTS_LAST_MS;
+    region.pass();
+    for (const type of ['DatabaseReady', 'BrokerReady', 'CacheReady']) {
+      expect(condition(region, type)).toMatchObject({status: 'Unknown', reason: 'FactsUnreadable'});
+    }
+    expect(condition(region, 'CacheReady')?.message).toBe(
+      `1/1 caches ready, but what the keeper tried is not known: facts.json of ConfigMap eu-facts ${problem}`,
+    );
+    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'FactsUnreadable'});
+    region.facts = good;
+    region.factsAgeMs = 0;
+    region.pass();
+    expect(region.status.phase).toBe('Ready');
+  });
+
   test('changes no status while it stays the same', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
     const before = JSON.stringify(region.status);
@@ -156,6 +185,19 @@ describe('without what the keeper has tried', () => {
     region.pass();
     expect(region.status).toMatchObject({phase: 'Ready', shards: [{id: 0, slots: 1024}, {id: 1}]});
   });
+});
+
+test('the longest facts of a keeper are read', () => {
+  const write = {ok: false, reason: '"'.repeat(MOST_REASON)};
+  const shards = Array.from({length: 64}, (_, id) => ({id, slots: 1024, schemaVersion: 99_999, write}));
+  const text = JSON.stringify({
+    ...fresh({shards, broker: write, cache: write}),
+    slotMoves: {total: 1024, done: 1000, moving: 1},
+  });
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  region.facts = text;
+  region.pass();
+  expect(condition(region, 'DatabaseReady')?.reason).toBe('WriteFailed');
 });
 
 describe('the age of facts', () => {

@@ -1,4 +1,4 @@
-import {FACTS_KEY, type Facts, factsSchema} from '@pisync/contract/facts';
+import {FACTS_KEY, type Facts, factsSchema, MOST_FACTS} from '@pisync/contract/facts';
 import {type Clock} from '../kube/clock.ts';
 import {oneLine} from '../kube/errors.ts';
 import {type KubeObject} from '../kube/object.ts';
@@ -13,8 +13,12 @@ import {type Region} from './region.ts';
  */
 export const FACTS_LAST_MS = 120_000;
 
-/** The reason of conditions that would need facts and have only old ones. */
+/** The reasons of conditions that would need facts: there are only old ones, or a text that is none. */
 export const KEEPER_SILENT = 'KeeperSilent';
+export const FACTS_UNREADABLE = 'FactsUnreadable';
+
+/** Whether a reason says no more than that nothing is known. */
+export const isWithoutFacts = (reason: string): boolean => reason === KEEPER_SILENT || reason === FACTS_UNREADABLE;
 
 /**
  * What the region says of itself, and whether that counts.
@@ -27,12 +31,24 @@ export const KEEPER_SILENT = 'KeeperSilent';
  */
 export interface RegionFacts {
   readonly facts: Facts | undefined;
+  /** What is wrong with the text that stands in their place. The keeper writes over it within a minute. */
+  readonly problem: string | undefined;
   readonly standing: 'unwanted' | 'awaited' | 'untimed' | 'fresh' | 'stale';
 }
 
-export const readFacts = (regionName: string, children: Children): Facts | undefined => {
-  const text = children.configMap(namesOf(regionName).facts)?.[FACTS_KEY];
-  if (text === undefined) return undefined;
+export const readFacts = (regionName: string, children: Children): Pick<RegionFacts, 'facts' | 'problem'> => {
+  const name = namesOf(regionName).facts;
+  const text = children.configMap(name)?.[FACTS_KEY];
+  if (text === undefined) return {facts: undefined, problem: undefined};
+  const unfit = (what: string) => ({facts: undefined, problem: `${FACTS_KEY} of ConfigMap ${name} ${what}`});
+  if (text.length > MOST_FACTS) {
+    return unfit(`has ${text.length} characters and is not read; a keeper writes no more than ${MOST_FACTS}`);
+  }
+  const facts = parsed(text);
+  return facts === undefined ? unfit('is not what a keeper writes') : {facts, problem: undefined};
+};
+
+const parsed = (text: string): Facts | undefined => {
   try {
     // Its words go into conditions, and somebody else than the keeper may have written them.
     const decoded: unknown = JSON.parse(text, (_key, value: unknown) =>
@@ -40,7 +56,6 @@ export const readFacts = (regionName: string, children: Children): Facts | undef
     );
     return factsSchema.safeParse(decoded).data;
   } catch {
-    // The keeper's next write repairs it.
     return undefined;
   }
 };
@@ -50,14 +65,14 @@ const keeperRuns = (regionName: string, children: Children): boolean =>
 
 /** `ageMs`: for how long this, or that there is none, has been the same ({@link FactsAges}). */
 export const judgeFacts = (regionName: string, children: Children, ageMs: number): RegionFacts => {
-  const facts = readFacts(regionName, children);
+  const read = readFacts(regionName, children);
   const isOld = ageMs >= FACTS_LAST_MS;
-  if (facts === undefined) {
-    if (!keeperRuns(regionName, children)) return {facts, standing: 'unwanted'};
-    return {facts, standing: isOld ? 'stale' : 'awaited'};
+  if (read.facts === undefined) {
+    if (!keeperRuns(regionName, children)) return {...read, standing: 'unwanted'};
+    return {...read, standing: isOld ? 'stale' : 'awaited'};
   }
-  if (facts.checkedAt === undefined) return {facts, standing: 'untimed'};
-  return {facts, standing: isOld ? 'stale' : 'fresh'};
+  if (read.facts.checkedAt === undefined) return {...read, standing: 'untimed'};
+  return {...read, standing: isOld ? 'stale' : 'fresh'};
 };
 
 /** When facts that count now will not any more; empty when none do. */
@@ -86,7 +101,8 @@ export class FactsAges {
   ageMs(region: Region, children: Children, regions: readonly KubeObject[]): number {
     const nowMs = this.#clock.monotonicMs();
     const {uid} = region.object.metadata;
-    const sign = readFacts(region.name, children)?.checkedAt ?? (keeperRuns(region.name, children) ? 'awaited' : '');
+    const sign =
+      readFacts(region.name, children).facts?.checkedAt ?? (keeperRuns(region.name, children) ? 'awaited' : '');
     const known = this.#seen.get(uid);
     const sinceMs = known === undefined && hadGivenUp(region) ? -Infinity : nowMs;
     const seen = known?.sign === sign ? known : {sign, sinceMs};
@@ -100,4 +116,4 @@ export class FactsAges {
 }
 
 const hadGivenUp = ({status}: Region): boolean =>
-  status.conditions?.some(({reason}) => reason === KEEPER_SILENT) === true;
+  status.conditions?.some(({reason}) => isWithoutFacts(reason)) === true;

@@ -1,5 +1,5 @@
 import {randomUUID} from 'node:crypto';
-import {type ProbeFact} from '@pisync/contract/facts';
+import {MOST_REASON, type ProbeFact} from '@pisync/contract/facts';
 import {type BrokerNames} from '@pisync/core/broker/names';
 import {type Publisher} from '@pisync/core/broker/publisher';
 import {type Cache} from '@pisync/core/cache/cache';
@@ -8,12 +8,10 @@ import {AppError, describeError} from '@pisync/core/errors/app-error';
 
 /** Some thousand times what a commit takes, and short enough that a region's trouble is known within half a minute. */
 export const PROBE_MS = 5_000;
-/** As the facts allow. */
-const MAX_REASON = 512;
 
 export const probeFailed = (error: unknown): ProbeFact => ({
   ok: false,
-  reason: describeError(error).slice(0, MAX_REASON),
+  reason: describeError(error).slice(0, MOST_REASON),
 });
 
 /** A connection is made, or made again, within this where there is a broker: a keeper that has just started is no outage. */

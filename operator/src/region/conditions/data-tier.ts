@@ -1,5 +1,5 @@
 import {type ProbeFact} from '@pisync/contract/facts';
-import {KEEPER_SILENT} from '../facts.ts';
+import {FACTS_UNREADABLE, KEEPER_SILENT} from '../facts.ts';
 import {replacedNode} from '../engines/rabbitmq-embedded/known-volumes.ts';
 import {type Component, VOLUME} from '../labels.ts';
 import {problemOf} from '../problems.ts';
@@ -34,7 +34,10 @@ const refuted = (
   {reason, probes}: Trial,
 ): Finding | undefined => {
   const {context, told} = input;
-  const {standing} = told;
+  const {standing, problem} = told;
+  if (standing === 'stale' && problem !== undefined) {
+    return unknown(type, FACTS_UNREADABLE, `${counted}, but what the keeper tried is not known: ${problem}`);
+  }
   if (standing === 'stale') {
     return unknown(
       type,

@@ -1,6 +1,6 @@
 import {type Outcome} from '../../kube/controller.ts';
 import {describeKey} from '../../kube/object.ts';
-import {KEEPER_SILENT} from '../facts.ts';
+import {isWithoutFacts} from '../facts.ts';
 import {type Progress, type WorkloadProgress} from '../progress.ts';
 import {COMPONENT, FORCE_DELETE} from '../labels.ts';
 import {joining} from '../admission.ts';
@@ -102,7 +102,7 @@ export const stateOf = (input: ConditionInput, weighed: readonly WeighedFinding[
 
   const lacks = weighed.filter(isLacking).map(({finding}) => finding);
   // That nothing is known is the consequence of something else, where something else is lacking.
-  const lacking = lacks.find(({reason}) => reason !== KEEPER_SILENT) ?? lacks[0];
+  const lacking = lacks.find(({reason}) => !isWithoutFacts(reason)) ?? lacks[0];
   if (lacking !== undefined) return lackingState(lacking, input);
 
   const unfinished = changed(outcome)[0];

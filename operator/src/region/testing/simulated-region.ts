@@ -37,8 +37,8 @@ export class SimulatedRegion {
   certificate: Reading<KubeObject | undefined> = known(undefined);
   taken: readonly TakenHost[] = [];
   doubtfulClaim: string | undefined;
-  /** What the keeper has written, over what is in the ConfigMap. */
-  facts: Facts | undefined = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
+  /** What the keeper has written, over what is in the ConfigMap; a text is somebody else's. */
+  facts: Facts | string | undefined = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
   factsAgeMs = 0;
   /** When the last pass wanted the next one. */
   next: Next = {kind: 'on-change'};
@@ -170,7 +170,7 @@ export class SimulatedRegion {
 
   #withFacts(object: KubeObject): KubeObject {
     return this.facts !== undefined && object.kind === 'ConfigMap' && object.metadata.name === 'eu-facts'
-      ? {...object, data: {[FACTS_KEY]: JSON.stringify(this.facts)}}
+      ? {...object, data: {[FACTS_KEY]: typeof this.facts === 'string' ? this.facts : JSON.stringify(this.facts)}}
       : object;
   }
 

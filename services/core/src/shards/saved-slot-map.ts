@@ -1,4 +1,5 @@
 import {readFile} from 'node:fs/promises';
+import {atMost} from '@pisync/contract/at-most';
 import {SLOTS} from '@pisync/contract/slots';
 import {z} from 'zod';
 import {AppError} from '../errors/app-error.ts';
@@ -14,8 +15,11 @@ export interface KnownSlotMap {
 /** Neighbours mostly live together, so runs of a length and a shard are a hundredth of the list. */
 const savedSchema = z.object({
   version: z.int().min(0),
-  runs: z.array(z.tuple([z.int().min(1).max(SLOTS), z.int().min(0)])).max(SLOTS),
+  runs: atMost(SLOTS, z.tuple([z.int().min(1).max(SLOTS), z.int().min(0)])),
 });
+
+/** Characters: a run for every slot, `[1,63],`, and as many again. Whoever may change the ConfigMap may write a megabyte. */
+const MOST_CHARACTERS = 16 * SLOTS;
 
 /** As JSON of some hundred bytes. */
 export const encodeSlotMap = ({version, shards}: KnownSlotMap): string => {
@@ -30,6 +34,8 @@ export const encodeSlotMap = ({version, shards}: KnownSlotMap): string => {
 
 /** @throws what a text throws that is no slot map. */
 export const decodeSlotMap = (text: string): KnownSlotMap => {
+  if (text.length > MOST_CHARACTERS)
+    throw new AppError('unavailable', `a saved slot map has ${text.length} characters`);
   const {version, runs} = savedSchema.parse(JSON.parse(text));
   // Counted before it is spread out: a text of a megabyte can say a hundred million.
   const slots = runs.reduce((sum, [length]) => sum + length, 0);
