@@ -49,11 +49,21 @@ export class ApiCluster implements Cluster {
 
   async read(key: Key, signal: AbortSignal, mode: 'cache' | 'live' = 'cache'): Promise<KubeObject | undefined> {
     const cached = this.#options.caches.get(key);
-    return cached === undefined && mode === 'live' ? this.#options.writer.read(key, signal) : cached;
+    return (cached === undefined || cached.metadata.partial === true) && mode === 'live'
+      ? this.#options.writer.read(key, signal)
+      : cached;
   }
 
-  listOwned(owner: ObjectRef, _signal: AbortSignal): Promise<readonly KubeObject[]> {
-    return Promise.resolve(this.#options.caches.belongingTo({namespace: owner.namespace ?? '', name: owner.name}));
+  async listOwned(owner: ObjectRef, signal: AbortSignal): Promise<readonly KubeObject[]> {
+    const {caches, writer} = this.#options;
+    const resource = {namespace: owner.namespace ?? '', name: owner.name};
+    await Promise.all(
+      caches.lacking(resource).map(async (part) => {
+        const whole = await writer.read(keyOf(part), signal);
+        if (whole !== undefined) caches.complete(whole);
+      }),
+    );
+    return caches.belongingTo(resource);
   }
 
   listAll(kind: Kind, _signal: AbortSignal): Promise<readonly KubeObject[]> {

@@ -40,12 +40,12 @@ export class Caches {
       ?.store.get(key.namespace, key.name);
   }
 
-  /** The whole object, never one without its body. */
+  /** The whole object, never one without its body or of which a part is kept. */
   getWhole(key: Key): KubeObject | undefined {
     for (const {spec, store} of this.#of(key)) {
       if (spec.metadataOnly !== true) {
         const object = store.get(key.namespace, key.name);
-        if (object !== undefined) return object;
+        if (object !== undefined && object.metadata.partial !== true) return object;
       }
     }
     return undefined;
@@ -57,6 +57,22 @@ export class Caches {
 
   belongingTo(resource: ResourceName): readonly KubeObject[] {
     return this.#caches.flatMap(({store}) => store.belongingTo(resource));
+  }
+
+  /** Objects of a resource of which only a part is kept, because they came before it did. */
+  lacking(resource: ResourceName): readonly KubeObject[] {
+    return this.#caches.flatMap(({spec, store}) =>
+      store
+        .belongingTo(resource)
+        .filter((object) => object.metadata.partial === true && spec.keep?.isWhole(object, () => true) === true),
+    );
+  }
+
+  /** See {@link Store.complete}. */
+  complete(object: KubeObject): void {
+    for (const {namespace, store} of this.#of(object)) {
+      if ((namespace ?? object.metadata.namespace) === object.metadata.namespace) store.complete(object);
+    }
   }
 
   /** Our own write; see {@link Store.assume}. */

@@ -35,12 +35,25 @@ export interface WatchSpec extends Kind {
   readonly labelSelector?: string;
   /** Keep metadata only (no `data` of Secrets). `read` then returns objects without their body. */
   readonly metadataOnly?: boolean;
+  /** What is kept in memory. Absent: everything that the selector lets in. */
+  readonly keep?: Keep;
   /** The API may be missing (a delegate operator that is not installed): looked for again every now and then. */
   readonly optional?: boolean;
   /** The resources that `object` belongs to; `listOwned` gives it to them and its changes wake them. Default: its controller ownerReference. */
   readonly concerns?: (object: KubeObject) => readonly ResourceName[];
   /** For objects that resources only point at (a user's Secret): whether a change of `object` wakes `resource` of the same namespace. */
   readonly referencedBy?: (object: KubeObject, resource: KubeObject) => boolean;
+}
+
+/**
+ * A label is no proof of ownership: whoever may create objects can put it on as many as he likes, of a megabyte each. All of an object is kept only where a
+ * resource may need it; one that comes before its resource is read again for it.
+ */
+export interface Keep {
+  /** Decides by name, labels and owner, all of which `part` keeps. `isKnown`: whether such a resource exists. */
+  readonly isWhole: (object: KubeObject, isKnown: (resource: ResourceName) => boolean) => boolean;
+  /** What is kept of any other object, of a size that has a limit: whose it is, and what else is read of it. */
+  readonly part: (object: KubeObject) => KubeObject;
 }
 
 /** Names one object of the controller's own kind. */
@@ -53,7 +66,7 @@ export interface ResourceName {
 export interface Cluster {
   /** From the cache where the kind is watched and the object matches its selector; else, if `live`, with a GET. */
   read(key: Key, signal: AbortSignal, mode?: 'cache' | 'live'): Promise<KubeObject | undefined>;
-  /** Every cached object that concerns the owner (see {@link WatchSpec.concerns}); no request is made. */
+  /** Every cached object that concerns the owner (see {@link WatchSpec.concerns}). Asks only for the rest of those that came before their owner. */
   listOwned(owner: ObjectRef, signal: AbortSignal): Promise<readonly KubeObject[]>;
   /** Every cached object of a watched kind, of all resources; no request is made. */
   listAll(kind: Kind, signal: AbortSignal): Promise<readonly KubeObject[]>;

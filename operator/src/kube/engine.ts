@@ -97,6 +97,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     randomText,
   });
   const reflectors = [...caches].map(({spec, namespace, store}) => ({
+    isPrimary: spec === primarySpec,
     label: `${spec.kind}${namespace === undefined ? '' : ` in ${namespace}`}`,
     reflector: new Reflector({
       spec,
@@ -109,6 +110,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
       metrics,
       identity,
       log,
+      isKnown: (resource) => findResource(resource.namespace, resource.name) !== undefined,
       onServedChange: () => wakeAll(),
     }),
   }));
@@ -178,6 +180,14 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   const findResource = (namespace: string, resource: string): KubeObject | undefined =>
     caches.getWhole({...controller.resource, ...(namespace === '' ? {} : {namespace}), name: resource});
 
+  /** The resources first: what belongs to none is not kept whole. */
+  const watch = async (signal: AbortSignal): Promise<void> => {
+    const {first = [], rest = []} = Object.groupBy(reflectors, ({isPrimary}) => (isPrimary ? 'first' : 'rest'));
+    const running = first.map(({reflector}) => reflector.run(signal));
+    while (first.some(({reflector}) => !reflector.synced) && !signal.aborted) await pause(clock, SYNC_POLL_MS, signal);
+    await Promise.all([...running, ...rest.map(({reflector}) => reflector.run(signal))]);
+  };
+
   /** One term: from the caches' first sync until the lease is lost or the process ends. */
   const lead = async (signal: AbortSignal): Promise<void> => {
     while (unsynced().length > 0 && !signal.aborted) await pause(clock, SYNC_POLL_MS, signal);
@@ -225,12 +235,12 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
       try {
         // Watches outlive the election, so that the last passes still see the world.
         const watching = new AbortController();
-        const watches = reflectors.map(({reflector}) => reflector.run(watching.signal));
+        const watches = watch(watching.signal);
         try {
           await election.run(signal);
         } finally {
           watching.abort();
-          await Promise.all(watches);
+          await watches;
         }
       } finally {
         probe.stop();

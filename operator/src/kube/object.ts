@@ -46,6 +46,8 @@ export interface ServerMeta extends ObjectMeta {
   readonly generation?: number;
   readonly creationTimestamp?: string;
   readonly deletionTimestamp?: string;
+  /** Only a part of the object is kept (`Keep` in controller.ts). */
+  readonly partial?: true;
   /** Made on the way in from `managedFields`, of objects that we have applied: the fields that others own; absent when there are none. */
   readonly foreign?: FieldSet;
 }

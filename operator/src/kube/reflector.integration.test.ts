@@ -47,6 +47,7 @@ const follow = (
   const metrics = testMetrics();
   let servedChanges = 0;
   const reflector = new Reflector({
+    isKnown: () => true,
     spec: whole,
     namespace: 'default',
     store,

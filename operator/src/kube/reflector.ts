@@ -2,7 +2,7 @@ import {StringDecoder} from 'node:string_decoder';
 import {type ApiClient} from './api-client.ts';
 import {backoffDelayMs, type BackoffPolicy} from './backoff.ts';
 import {pause, type Clock} from './clock.ts';
-import {type WatchSpec} from './controller.ts';
+import {type ResourceName, type WatchSpec} from './controller.ts';
 import {type Discovery} from './discovery.ts';
 import {ApiError, isNotFound, messageOf} from './errors.ts';
 import {type Identity} from './identity.ts';
@@ -24,11 +24,17 @@ export interface ReflectorOptions {
   readonly metrics: KubeMetrics;
   readonly identity: Identity;
   readonly log: Log;
+  /** Whether there is such a resource: of what belongs to none only a part may be kept. */
+  readonly isKnown: (resource: ResourceName) => boolean;
   /** An optional kind was installed or removed while this runs: what was decided without or with it may be wrong now. */
   readonly onServedChange?: () => void;
 }
 
-const PAGE = 500;
+/**
+ * Objects a page. Each may have a megabyte and more, whoever made it, and a page is in memory twice before anything of it can be left out; each further page
+ * costs a request of some milliseconds when the process starts and once an hour.
+ */
+const PAGE = 20;
 /** client-go's delays for its reflectors. */
 const BACKOFF: BackoffPolicy = {firstMs: 800, longestMs: 30_000, jitter: 0.5};
 /** The server ends a watch after a random 5 to 10 minutes, so that watches of many clients do not end together. */
@@ -152,13 +158,13 @@ export class Reflector {
   }
 
   async #list(signal: AbortSignal): Promise<string> {
-    const {spec, store, metrics, identity, clock, random} = this.#options;
+    const {spec, store, metrics, clock, random} = this.#options;
     const relistMs = clock.monotonicMs() + RELIST_MS.least + RELIST_MS.spread * random();
     const objects: KubeObject[] = [];
     let token = '';
     do {
       const page = await this.#page(String(PAGE), token, signal);
-      for (const item of page.items ?? []) objects.push(clean(item, spec, identity));
+      for (const item of page.items ?? []) objects.push(this.#kept(item));
       token = page.metadata.continue ?? '';
       if (token === '') {
         metrics.lists.inc({kind: spec.kind});
@@ -212,7 +218,7 @@ export class Reflector {
   }
 
   #take({type, object}: WatchEvent): void {
-    const {store, spec, identity} = this.#options;
+    const {store} = this.#options;
     const {resourceVersion} = object.metadata;
     if (type !== 'ERROR' && this.#version !== undefined && compareVersions(resourceVersion, this.#version) < 0)
       throw new WatchEnded('expired', `version ${resourceVersion} came after ${this.#version}`);
@@ -221,10 +227,10 @@ export class Reflector {
         break;
       case 'ADDED':
       case 'MODIFIED':
-        store.put(clean(object, spec, identity));
+        store.put(this.#kept(object));
         break;
       case 'DELETED':
-        store.remove(clean(object, spec, identity));
+        store.remove(this.#kept(object));
         break;
       case 'ERROR':
         throw new WatchEnded(object.code === 410 ? 'expired' : 'error-event', object.message ?? 'error event');
@@ -232,6 +238,14 @@ export class Reflector {
         throw new WatchEnded('error-event', `unknown event type ${type}`);
     }
     this.#version = resourceVersion;
+  }
+
+  #kept(object: KubeObject): KubeObject {
+    const {spec, identity, isKnown} = this.#options;
+    const {keep, apiVersion, kind} = spec;
+    if (keep === undefined || keep.isWhole(object, isKnown)) return clean(object, spec, identity);
+    const part = keep.part(object);
+    return {...part, apiVersion, kind, metadata: {...part.metadata, partial: true}};
   }
 
   #selector(): Record<string, string> {

@@ -97,6 +97,15 @@ export class Store {
     this.#set(slot, object, true);
   }
 
+  /** All of an object of which a part was kept. */
+  complete(object: KubeObject): void {
+    const slot = slotOf(object.metadata.namespace, object.metadata.name);
+    const known = this.#entries.get(slot);
+    const isSame = known?.object.metadata.resourceVersion === object.metadata.resourceVersion;
+    if (known !== undefined && isSame) this.#set(slot, object, known.assumed);
+    else this.assume(object);
+  }
+
   /**
    * A complete list. What it lacks was deleted while nobody looked, except our own writes that are newer than the list; unless the list is older than what was
    * seen before, because the cluster was restored from a backup: then nothing that is newer exists any more.

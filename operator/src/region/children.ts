@@ -5,7 +5,9 @@ import {KINDS} from './kinds.ts';
 
 /** What exists of a region, by kind and name, each kind in the few fields that decisions are made from. */
 export class Children {
+  /** Also what bears none of the region's names, of which no more is known than whose it is (keep.ts). */
   readonly all: readonly KubeObject[];
+  readonly #whole: readonly KubeObject[];
   readonly #byName: ReadonlyMap<string, KubeObject>;
   /** By kind and label, then by its value; made when it is asked for. */
   readonly #byLabel = new Map<string, ReadonlyMap<string | undefined, readonly KubeObject[]>>();
@@ -15,8 +17,9 @@ export class Children {
 
   constructor(objects: readonly KubeObject[]) {
     this.all = objects;
+    this.#whole = objects.filter(({metadata}) => metadata.partial !== true);
     this.#byName = new Map(
-      objects.map((object) => [`${object.apiVersion}/${object.kind}/${object.metadata.name}`, object]),
+      this.#whole.map((object) => [`${object.apiVersion}/${object.kind}/${object.metadata.name}`, object]),
     );
   }
 
@@ -25,7 +28,7 @@ export class Children {
     const known = this.#byLabel.get(index);
     if (known !== undefined) return known.get(value) ?? [];
     const found = Map.groupBy(
-      this.all.filter((object) => object.kind === kind),
+      this.#whole.filter((object) => object.kind === kind),
       ({metadata}) => metadata.labels?.[label],
     );
     this.#byLabel.set(index, found);

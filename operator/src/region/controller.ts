@@ -2,28 +2,22 @@ import {API_VERSION, KIND} from '../api/v1alpha1/group.ts';
 import {type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type Clock} from '../kube/clock.ts';
 import {type Controller, type WatchSpec} from '../kube/controller.ts';
-import {controllerOf, type KubeObject} from '../kube/object.ts';
 import {type Release} from './context.ts';
 import {FactsAges} from './facts.ts';
+import {keepOf, regionOf} from './keep.ts';
 import {KINDS} from './kinds.ts';
-import {INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
+import {MANAGED_BY, MANAGER} from './labels.ts';
 import {type Observed, observeRegion} from './observe.ts';
 import {planRegion} from './plan.ts';
 import {decodeRegion, type Region} from './region.ts';
 import {RETAIN_DATA} from './retention.ts';
 import {failedStatus} from './status.ts';
 
-/** Pods, claims and retained Secrets have no ownerReference to the region, but its name on them. */
-const byInstance = (object: KubeObject) => {
-  const name = object.metadata.labels?.[INSTANCE] ?? controllerOf(object)?.name;
-  const {namespace} = object.metadata;
-  return name === undefined || namespace === undefined ? [] : [{namespace, name}];
-};
-
 const watches: readonly WatchSpec[] = Object.values(KINDS).map((kind) => ({
   ...kind,
   labelSelector: `${MANAGED_BY}=${MANAGER}`,
-  concerns: byInstance,
+  concerns: regionOf,
+  keep: keepOf(kind),
   ...(kind === KINDS.httpRoute ? {optional: true} : {}),
 }));
 

@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {controllerOf, type KubeObject} from '../kube/object.ts';
+import {controllerOf, type Kind, type KubeObject} from '../kube/object.ts';
 import {KINDS} from './kinds.ts';
 import {namesOf} from './names.ts';
 import {type Region} from './region.ts';
@@ -29,6 +29,19 @@ const httpRouteSchema = z.object({
     hostnames: z.array(z.string()).default([]),
   }),
 });
+
+/** More than a route of a region has. */
+const MOST_HOSTS = 16;
+
+/** What is read here of a route, whoever made it. */
+export const routePart = (kind: Kind, route: KubeObject): object => {
+  if (kind === KINDS.ingress) {
+    const {ingressClassName, rules = []} = ingressSchema.safeParse(route).data?.spec ?? {};
+    return {spec: {ingressClassName, rules: rules.slice(0, MOST_HOSTS)}};
+  }
+  const {parentRefs = [], hostnames = []} = httpRouteSchema.safeParse(route).data?.spec ?? {};
+  return {spec: {parentRefs: parentRefs.slice(0, MOST_HOSTS), hostnames: hostnames.slice(0, MOST_HOSTS)}};
+};
 
 /** A host that another region has, at the entrance that this one wants it at. */
 export interface TakenHost {

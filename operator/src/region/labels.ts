@@ -89,7 +89,7 @@ const OWN_LABELS: readonly string[] = [
   'pisync.io/region',
 ];
 
-export const ownLabelsOf = (labels: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+export const ownLabelsOf = <T>(labels: Readonly<Record<string, T>>): Readonly<Record<string, T>> =>
   Object.fromEntries(Object.entries(labels).filter(([label]) => OWN_LABELS.includes(label)));
 
 /** Labels of a child and, without the version, of pods (which a new label would restart). */

@@ -1,4 +1,5 @@
 import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
+import {MAX_SHARDS} from '../api/v1alpha1/postgres.ts';
 import {hashOf} from './hash.ts';
 
 /** Name and user of every shard's database, and user of the broker. */
@@ -7,6 +8,8 @@ export const USER = 'pisync';
 
 /** Port of device-api and admin-api as their Services offer it. */
 export const SERVICE_PORT = 80;
+
+const migrationsOf = (name: string): string => `${name}-migrate-`;
 
 /**
  * The names of everything that belongs to the region `name`. Nothing else in the operator joins strings to a name. `image`: that of the services; only it
@@ -35,10 +38,23 @@ export const namesOf = (name: string, image = '') => ({
   redis: `${name}-redis`,
   migration: (shardId: number) =>
     // At most 63 characters: six digits are left for the hash.
-    `${name}-migrate-${shardId}-v${SCHEMA_VERSION}-${hashOf(image).slice(0, 6)}`,
+    `${migrationsOf(name)}${shardId}-v${SCHEMA_VERSION}-${hashOf(image).slice(0, 6)}`,
 });
 
 export type Names = ReturnType<typeof namesOf>;
+
+const IDS: readonly number[] = Array.from({length: MAX_SHARDS}, (_, id) => id);
+
+/** Whether a child of the region may have this name, whatever the spec, the image and the schema. */
+export const isNameOf = (region: string, name: string): boolean => {
+  const {shard, shardReadWrite, shardVolume, rabbitmqVolume, migration: _, ...fixed} = namesOf(region);
+  const numbered = [shard, shardReadWrite, shardVolume, rabbitmqVolume];
+  return (
+    Object.values(fixed).includes(name) ||
+    name.startsWith(migrationsOf(region)) ||
+    (name.includes(region) && IDS.some((id) => numbered.some((nameOf) => nameOf(id) === name)))
+  );
+};
 
 /** Name of the volume claim template of data tiers. */
 export const DATA_VOLUME = 'data';

@@ -172,6 +172,15 @@ const podVolumes = z.object({
   }),
 });
 
+/** More than a pod of a region has. */
+const MOST_VOLUMES = 64;
+
+/** What is read here of a pod; most of one is how its containers are made. */
+export const podPart = (pod: KubeObject): object => ({
+  status: podSchema.safeParse(pod).data?.status,
+  spec: {volumes: podVolumes.safeParse(pod).data?.spec.volumes.slice(0, MOST_VOLUMES) ?? []},
+});
+
 /** The scheduler names neither the claim nor the class that a pod lacks. */
 const waitingClaim = (object: KubeObject, children: Children): string => {
   const volumes = podVolumes.safeParse(object).data?.spec.volumes ?? [];

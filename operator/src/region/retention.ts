@@ -38,7 +38,7 @@ export const perishable = (
   const sets = owned.filter(({kind}) => kind === KINDS.statefulSet.kind);
   const setUids = new Set(sets.map(({metadata}) => metadata.uid));
   return [
-    ...owned.filter(({kind}) => kind === KINDS.secret.kind),
+    ...owned.filter(({kind, metadata}) => kind === KINDS.secret.kind && metadata.partial !== true),
     ...sets.filter(isExpiring),
     ...lasting.filter(
       ({kind, metadata}) =>

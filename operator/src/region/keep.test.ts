@@ -1,0 +1,104 @@
+import {expect, test} from '@jest/globals';
+import {type KubeObject} from '../kube/object.ts';
+import {Children} from './children.ts';
+import {keepOf} from './keep.ts';
+import {KINDS} from './kinds.ts';
+import {MANAGED_BY, MANAGER, selectorOf} from './labels.ts';
+import {problemOf} from './problems.ts';
+import {SimulatedRegion} from './testing/simulated-region.ts';
+
+const kindOf = ({kind, apiVersion}: KubeObject) => {
+  const found = Object.values(KINDS).find((known) => known.kind === kind && known.apiVersion === apiVersion);
+  if (found === undefined) throw new Error(`${kind} is not watched`);
+  return found;
+};
+
+const isWhole = (object: KubeObject, isKnown = true): boolean => keepOf(kindOf(object)).isWhole(object, () => isKnown);
+
+const MEGABYTE = 'x'.repeat(2 ** 20);
+
+const labels = {...selectorOf('eu', 'postgres', 0), [MANAGED_BY]: MANAGER};
+
+const huge = (kind: {readonly apiVersion: string; readonly kind: string}, name: string): KubeObject => ({
+  ...kind,
+  metadata: {
+    name,
+    namespace: 'sync',
+    uid: 'theirs',
+    resourceVersion: '1',
+    labels: {...labels, ...Object.fromEntries(Array.from({length: 10_000}, (_, number) => [`l${number}`, 'x']))},
+    annotations: {a: MEGABYTE},
+    finalizers: [MEGABYTE],
+    ownerReferences: Array.from({length: 1_000}, (_, number) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      name: `p${number}`,
+      uid: 'p',
+    })),
+  },
+  data: {a: MEGABYTE},
+  spec: {
+    rules: Array.from({length: 10_000}, (_, number) => ({host: `${number}.example.com`, http: MEGABYTE})),
+    hostnames: Array.from({length: 10_000}, (_, number) => `${number}.example.com`),
+    template: MEGABYTE,
+    containers: MEGABYTE,
+  },
+});
+
+test('of what a region makes everything is kept, and nothing of it while there is no such region', () => {
+  const host = {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'};
+  const region = new SimulatedRegion({
+    region: 'eu-west',
+    postgres: {shards: 12},
+    ingress: host,
+  }).bringUp();
+  const objects = [...region.objects.values()];
+  expect(objects.length).toBeGreaterThan(60);
+  expect(objects.filter((object) => !isWhole(object)).map(({metadata}) => metadata.name)).toEqual([]);
+  expect(objects.filter((object) => isWhole(object, false))).toEqual([]);
+});
+
+test.each([
+  ['data-eu-pg-11-0', KINDS.volumeClaim],
+  ['data-eu-rabbitmq-2', KINDS.volumeClaim],
+  ['eu-migrate-3-v1-000000', KINDS.job],
+  ['eu-migrate-3-v27-abcdef', KINDS.job],
+])('what is made for it by others or by other releases counts, too: %s', (name, kind) => {
+  expect(isWhole(huge(kind, name))).toBe(true);
+});
+
+test.each(Object.values(KINDS).map((kind) => [kind.kind, kind] as const))(
+  'of a %s that is called otherwise, and be it megabytes, little is kept, by which it can still be told',
+  (_name, kind) => {
+    const object = huge(kind, 'eu-surprise');
+    expect(isWhole(object)).toBe(false);
+    const part = keepOf(kind).part(object);
+    expect(JSON.stringify(part).length).toBeLessThan(2_000);
+    expect(part).toMatchObject({...kind, metadata: {name: 'eu-surprise', uid: 'theirs', resourceVersion: '1', labels}});
+    expect(isWhole(part)).toBe(false);
+  },
+);
+
+test('what is kept of a pod tells what is the matter with it', () => {
+  const pod: KubeObject = {
+    ...huge(KINDS.pod, 'eu-pg-0-0'),
+    status: {
+      conditions: [],
+      containerStatuses: [
+        {name: 'postgres', ready: false, restartCount: 0, state: {waiting: {reason: 'ErrImagePull', message: 'no'}}},
+      ],
+    },
+  };
+  expect(isWhole(pod)).toBe(false);
+  const part = keepOf(KINDS.pod).part(pod);
+  expect(problemOf(new Children([part]), 'postgres')).toEqual(problemOf(new Children([pod]), 'postgres'));
+  expect(problemOf(new Children([part]), 'postgres')?.reason).toBe('ImagePullBackOff');
+});
+
+test('no decision is made from an object of which only a part is kept', () => {
+  const secret: KubeObject = {...huge(KINDS.secret, 'eu-bootstrap'), data: {}};
+  const partial = {...secret, metadata: {...secret.metadata, partial: true as const}};
+  const children = new Children([partial]);
+  expect(children.secret('eu-bootstrap')).toBeUndefined();
+  expect(children.all).toEqual([partial]);
+});
