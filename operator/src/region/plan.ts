@@ -8,6 +8,7 @@ import {judgeEntrance} from './entrance.ts';
 import {factsExpireInMs, judgeFacts} from './facts.ts';
 import {type Observed} from './observe.ts';
 import * as parts from './parts.ts';
+import {overdueInMs} from './problems.ts';
 import {progressOf} from './progress.ts';
 import {perishable, preserved} from './retention.ts';
 import {concludeDeleting, concludeForgotten, concludeInvalid, concludePass, concludeSuspended} from './status.ts';
@@ -68,6 +69,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
     ...(observed.doubtfulClaim === undefined ? [] : [UNREAD_RETRY_MS]),
     ...built.flatMap((part) => part.lookAgainMs ?? []),
     ...factsExpireInMs(told, factsAgeMs),
+    ...overdueInMs(children, now),
   ];
   return {
     components,

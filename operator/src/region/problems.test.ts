@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {Children} from './children.ts';
-import {problemOf} from './problems.ts';
+import {overdueInMs, problemOf as problemAt} from './problems.ts';
 
 const pod = (status: object, name = 'eu-worker-a') => ({
   apiVersion: 'v1',
@@ -8,6 +8,10 @@ const pod = (status: object, name = 'eu-worker-a') => ({
   metadata: {name, uid: name, resourceVersion: '1', labels: {'app.kubernetes.io/component': 'worker'}},
   status,
 });
+
+const NOW = new Date('2026-03-01T12:00:00Z');
+const problemOf = (children: Children, component: string) => problemAt(children, component, NOW);
+const minutesAgo = (minutes: number): string => new Date(NOW.getTime() - minutes * 60_000).toISOString();
 
 const container = (status: object) => ({containerStatuses: [{name: 'worker', image: 'pisync:1', ...status}]});
 
@@ -113,6 +117,70 @@ test.each([
 test('starting is no problem', () => {
   const status = container({state: {waiting: {reason: 'ContainerCreating'}}});
   expect(problemOf(new Children([pod(status)]), 'worker')).toBeUndefined();
+});
+
+describe('a pod that has a node and does not start there', () => {
+  const scheduled = (minutes: number) => ({
+    type: 'PodScheduled',
+    status: 'True',
+    lastTransitionTime: minutesAgo(minutes),
+  });
+  const creating = container({state: {waiting: {reason: 'ContainerCreating'}}});
+  const initializing = {
+    ...container({state: {waiting: {reason: 'PodInitializing'}}}),
+    initContainerStatuses: [{name: 'first', image: 'a:1', state: {running: {}}}],
+  };
+  const sandboxed = {type: 'PodReadyToStartContainers', status: 'True', lastTransitionTime: minutesAgo(2)};
+  test.each([
+    ['is named after five minutes', {...creating, conditions: [scheduled(5)]}, 'ContainerCreating'],
+    ['is given them', {...creating, conditions: [scheduled(4)]}, undefined],
+    ['is given them again when it gets on', {...creating, conditions: [scheduled(6), sandboxed]}, undefined],
+    ['is named while another container runs before', {...initializing, conditions: [scheduled(5)]}, 'PodInitializing'],
+    ['is named when the kubelet says nothing of it', {conditions: [scheduled(5)]}, 'ContainerCreating'],
+    ['is past when it was evicted', {phase: 'Failed', conditions: [scheduled(5)]}, undefined],
+    ['is past when it has done its work', {phase: 'Succeeded', conditions: [scheduled(5)]}, undefined],
+    ['does, when its containers run', {...container({state: {running: {}}}), conditions: [scheduled(50)]}, undefined],
+  ])('%s', (_what, status, reason) => {
+    expect(problemOf(new Children([pod(status)]), 'worker')?.reason).toBe(reason);
+  });
+
+  test('is looked at again at that time, because nothing changes then', () => {
+    const children = new Children([
+      pod({...creating, conditions: [scheduled(4)]}),
+      pod({...creating, conditions: [scheduled(50)]}, 'late'),
+      pod({...container({state: {running: {}}}), conditions: [scheduled(1)]}, 'running'),
+    ]);
+    expect(overdueInMs(children, NOW)).toEqual([60_000]);
+    expect(problemOf(children, 'worker')?.message).toBe(
+      'pod late: it has a node and does not start there; kubectl describe pod/late says what it waits for (a volume, a Secret, a ConfigMap, an image)',
+    );
+  });
+});
+
+describe('a pod that should have ended', () => {
+  const ending = (minutes: number, controller: string) => {
+    const {metadata, ...rest} = pod(container({state: {running: {}}}));
+    const reference = {apiVersion: 'apps/v1', kind: controller, name: 'set', uid: 'set', controller: true};
+    return {
+      ...rest,
+      metadata: {...metadata, deletionTimestamp: minutesAgo(minutes), ownerReferences: [reference]},
+    };
+  };
+  test.each([
+    ['is named after five minutes', ending(5, 'StatefulSet'), 'Terminating', []],
+    ['is given them', ending(4, 'StatefulSet'), undefined, [60_000]],
+    ['is not waited for by a ReplicaSet', ending(5, 'ReplicaSet'), undefined, []],
+  ])('%s', (_what, object, reason, again) => {
+    const children = new Children([object]);
+    expect(problemOf(children, 'worker')?.reason).toBe(reason);
+    expect(overdueInMs(children, NOW)).toEqual(again);
+  });
+
+  test('comes after what is in the way of another one', () => {
+    const other = pod(container({state: {waiting: {reason: 'ErrImagePull'}}}), 'eu-worker-b');
+    const children = new Children([ending(5, 'StatefulSet'), other]);
+    expect(problemOf(children, 'worker')?.reason).toBe('ImagePullBackOff');
+  });
 });
 
 test('the first pod by name is the one that is told about', () => {

@@ -37,9 +37,10 @@ const containerSchema = z.object({
 type ContainerStatus = z.output<typeof containerSchema>;
 
 const podSchema = z.object({
-  metadata: z.object({name: z.string()}),
+  metadata: z.object({name: z.string(), deletionTimestamp: z.string().optional()}),
   status: z
     .object({
+      phase: z.string().default('Pending'),
       conditions: conditionsSchema,
       // In the order in which they run: the first that does not keeps the others from it.
       initContainerStatuses: z.array(containerSchema).default([]),
@@ -47,6 +48,8 @@ const podSchema = z.object({
     })
     .prefault({}),
 });
+
+type Pod = z.output<typeof podSchema>;
 
 const jobSchema = z.object({
   metadata: z.object({name: z.string()}),
@@ -65,8 +68,10 @@ const deploymentSchema = z.object({
   status: z.object({conditions: conditionsSchema}).prefault({}),
 });
 
-/** Starting takes its time; these reasons say nothing bad. */
+/** Starting takes its time; these reasons say nothing bad, unless they last. */
 const BENIGN = new Set(['ContainerCreating', 'PodInitializing']);
+/** An image of some hundred megabytes over a slow line takes less, and so does a volume that moves to another node, or a process that ends. */
+const OVERDUE_AFTER_MS = 300_000;
 const PULL_REASONS = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
 /** One restart happens; a second one before the container was ready is a loop. */
 const LOOP_RESTARTS = 2;
@@ -120,7 +125,65 @@ const ofContainer = (pod: string, status: ContainerStatus, unreadySince: string 
   return {reason: state.waiting.reason, message: state.waiting.message};
 };
 
-const ofPod = (object: KubeObject, children: Children): Problem | undefined => {
+/** What is a problem of a pod once it has lasted: the kubelet tells only in events what it waits for. */
+interface Patience {
+  readonly untilMs: number;
+  readonly problem: Problem;
+}
+
+/**
+ * Of a pod that has its node and does not run there. It lasts since a condition of the pod last changed. Those times are of other clocks; one that is wrong
+ * makes this be told too early or too late, and nothing else.
+ */
+const patienceWithStart = ({metadata: {name}, status}: Pod): Patience | undefined => {
+  const {phase, conditions, initContainerStatuses, containerStatuses} = status;
+  const hasNode = conditions.some(({type, status: is}) => type === 'PodScheduled' && is === 'True');
+  if (!hasNode || phase === 'Failed' || phase === 'Succeeded') return undefined;
+  const waits = [...initContainerStatuses, ...containerStatuses].flatMap(({state}) => state.waiting?.reason ?? []);
+  // A kubelet that is away says nothing of any container.
+  const reason = containerStatuses.length === 0 ? 'ContainerCreating' : waits.find((item) => BENIGN.has(item));
+  if (reason === undefined) return undefined;
+  const lastMs = Math.max(...conditions.map(({lastTransitionTime}) => Date.parse(lastTransitionTime ?? '')));
+  return {
+    untilMs: lastMs + OVERDUE_AFTER_MS,
+    problem: {
+      reason,
+      message: `pod ${name}: it has a node and does not start there; kubectl describe pod/${name} says what it waits for (a volume, a Secret, a ConfigMap, an image)`,
+    },
+  };
+};
+
+/** Of a pod that does not end: a StatefulSet makes no other one before, where other controllers do. */
+const patienceWithEnd = (object: KubeObject): Patience | undefined => {
+  const {name, deletionTimestamp} = object.metadata;
+  if (deletionTimestamp === undefined || controllerOf(object)?.kind !== KINDS.statefulSet.kind) return undefined;
+  return {
+    // A deletionTimestamp is the end of the time that the pod was given.
+    untilMs: Date.parse(deletionTimestamp) + OVERDUE_AFTER_MS,
+    problem: {
+      reason: 'Terminating',
+      message: `pod ${name}: it does not end, and nothing takes its place before; its node is gone or does not answer (kubectl describe pod/${name} names it)`,
+    },
+  };
+};
+
+const patienceWith = (object: KubeObject): Patience | undefined => {
+  if (object.metadata.deletionTimestamp !== undefined) return patienceWithEnd(object);
+  const pod = podSchema.safeParse(object).data;
+  return pod && patienceWithStart(pod);
+};
+
+const overdue = (patience: Patience | undefined, now: Date): Problem | undefined =>
+  patience !== undefined && patience.untilMs <= now.getTime() ? patience.problem : undefined;
+
+/** When pods that stay as they are become a problem: nothing changes then, so nobody is told. */
+export const overdueInMs = (children: Children, now: Date): readonly number[] =>
+  children.all
+    .flatMap((object) => (object.kind === KINDS.pod.kind ? (patienceWith(object) ?? []) : []))
+    .map(({untilMs}) => untilMs - now.getTime())
+    .filter((inMs) => inMs > 0);
+
+const ofPod = (object: KubeObject, children: Children, now: Date): Problem | undefined => {
   const pod = podSchema.safeParse(object).data;
   if (pod === undefined) return undefined;
   const {name} = pod.metadata;
@@ -137,7 +200,9 @@ const ofPod = (object: KubeObject, children: Children): Problem | undefined => {
   )[0];
   const found =
     problem ?? (controllerOf(object)?.kind === KINDS.job.kind ? ofSidecar(pod.status.containerStatuses) : undefined);
-  return found && {...found, message: `pod ${name}: ${found.message}`};
+  return found === undefined
+    ? overdue(patienceWithStart(pod), now)
+    : {...found, message: `pod ${name}: ${found.message}`};
 };
 
 /** What was injected into a Job's pod and does not end with its work keeps the Job from ever being complete. */
@@ -223,17 +288,20 @@ const ofStatefulSet = ({metadata}: KubeObject, children: Children): Problem | un
 };
 
 /** The first problem of a component, in the order of names so that it does not change from pass to pass. */
-export const problemOf = (children: Children, component: string | undefined): Problem | undefined => {
-  const objects = children.all
-    .filter(({metadata}) => metadata.labels?.[COMPONENT] === component && metadata.deletionTimestamp === undefined)
+export const problemOf = (children: Children, component: string | undefined, now: Date): Problem | undefined => {
+  const all = children.all
+    .filter(({metadata}) => metadata.labels?.[COMPONENT] === component)
     .toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  const objects = all.filter(({metadata}) => metadata.deletionTimestamp === undefined);
   const deployments = objects.filter(({kind}) => kind === KINDS.deployment.kind);
   return (
     objects.flatMap((object) => {
-      if (object.kind === KINDS.pod.kind) return ofPod(object, children) ?? [];
+      if (object.kind === KINDS.pod.kind) return ofPod(object, children, now) ?? [];
       if (object.kind === KINDS.job.kind) return ofJob(object) ?? [];
       if (object.kind === KINDS.statefulSet.kind) return ofStatefulSet(object, children) ?? [];
       return object.kind === KINDS.deployment.kind ? (ofDeployment(object) ?? []) : [];
-    })[0] ?? deployments.flatMap((object) => ofRollout(object) ?? [])[0]
+    })[0] ??
+    all.flatMap((object) => (object.kind === KINDS.pod.kind ? (overdue(patienceWithEnd(object), now) ?? []) : []))[0] ??
+    deployments.flatMap((object) => ofRollout(object) ?? [])[0]
   );
 };

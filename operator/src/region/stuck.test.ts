@@ -22,7 +22,7 @@ const lawsOf = (region: SimulatedRegion) =>
     brokenLaws(status, generation, region.statuses[index - 1]?.status),
   );
 
-const putPod = (region: SimulatedRegion, component: string, container: object): void => {
+const putPod = (region: SimulatedRegion, component: string, container: object, conditions: object[] = []): void => {
   const name = `eu-${component}-x`;
   region.objects.set(`v1/Pod/sync/${name}`, {
     apiVersion: 'v1',
@@ -34,12 +34,16 @@ const putPod = (region: SimulatedRegion, component: string, container: object): 
       resourceVersion: '1',
       labels: {'app.kubernetes.io/component': component},
     },
-    status: {containerStatuses: [{name: 'main', image: 'a:1', ...container}]},
+    status: {conditions, containerStatuses: [{name: 'main', image: 'a:1', ...container}]},
   });
 };
 
 const CRASHES = {restartCount: 3, state: {waiting: {reason: 'CrashLoopBackOff'}}};
 const IMAGE_LACKS = {state: {waiting: {reason: 'ErrImagePull'}}};
+const CREATED = {state: {waiting: {reason: 'ContainerCreating'}}};
+const scheduled = ({now}: SimulatedRegion) => [
+  {type: 'PodScheduled', status: 'True', lastTransitionTime: now.toISOString()},
+];
 const RESTARTS = {observedGeneration: 1_000, replicas: 1, currentRevision: 'one', updateRevision: 'two'};
 
 describe('a change that takes its time', () => {
@@ -139,6 +143,53 @@ describe('a change that gets stuck', () => {
     region.makeReady('Deployment');
     region.settle();
     expect(region.status.phase).toBe('Ready');
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  test.each([
+    ['its node was drained', {}, {observedGeneration: 1_000, replicas: 1}, 'False NotReady'],
+    ['it restarts for a change', {postgres: {parameters: {work_mem: '8MB'}}}, RESTARTS, 'False Updating'],
+  ])('names the pod of a shard that cannot mount what it needs, when %s', (_what, change, status, before) => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change(change);
+    region.settle();
+    region.set('StatefulSet', 'eu-pg-0', status);
+    putPod(region, 'postgres', CREATED, scheduled(region));
+    region.settle();
+    expect(condition(region, 'DatabaseReady')).toBe(before);
+    // Nothing happens any more, so nobody but the clock wakes the operator.
+    expect(region.next).toMatchObject({kind: 'after'});
+    later(region, TEN_MINUTES_MS / 2);
+    region.settle();
+    const found = 'False ContainerCreating, True ContainerCreating, False Progressing';
+    expect(summary(region)).toBe(`Degraded, ${found}`);
+    expect(region.status.message).toContain('kubectl describe pod/eu-postgres-x');
+    expect(region.next).toMatchObject({kind: 'after'});
+    later(region, TEN_MINUTES_MS / 2);
+    region.settle();
+    expect(summary(region)).toBe('Degraded, False ContainerCreating, False Stalled, True ContainerCreating');
+    region.objects.delete('v1/Pod/sync/eu-postgres-x');
+    for (let round = 0; round < 3; round++) {
+      region.makeReady('StatefulSet');
+      region.settle();
+    }
+    expect(region.status.phase).toBe('Ready');
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  test('names the pod of a migration that cannot mount what it needs', () => {
+    const region = new SimulatedRegion(MINIMAL);
+    region.settle();
+    region.makeReady('StatefulSet');
+    region.makeReady('Deployment');
+    region.settle();
+    putPod(region, 'migration', CREATED, scheduled(region));
+    region.settle();
+    expect(summary(region)).toBe('Migrating, False Migrating, True Migrating, False Progressing');
+    later(region, TEN_MINUTES_MS);
+    region.settle();
+    expect(summary(region)).toBe('Degraded, False ContainerCreating, False Stalled, True ContainerCreating');
+    expect(region.status.message).toContain('kubectl describe pod/eu-migration-x');
     expect(lawsOf(region)).toEqual([]);
   });
 });

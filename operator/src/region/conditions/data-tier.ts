@@ -63,7 +63,7 @@ const dataTier = (
   /** Those that may be away: they restart for a change, or were never used. */
   mayBeAway: (member: WorkloadProgress) => boolean = ({rolling}) => rolling,
 ): Finding => {
-  const {context, progress} = input;
+  const {context, progress, now} = input;
   if (members.every(({live}) => live === undefined)) return unknown(type, 'NotCreated', `${what} not created yet`);
   // What runs goes on without them, but nothing could start anew.
   if (!progress.prepared) return unknown(type, 'NotPrepared', 'a Secret or ConfigMap that it starts with is missing');
@@ -71,7 +71,7 @@ const dataTier = (
   const counted = `${ready}/${members.length} ${what} ready`;
   if (ready === members.length && trial.lost !== undefined) return fails(type, VOLUME_REPLACED, trial.lost);
   if (ready === members.length) return refuted(input, type, counted, trial) ?? holds(type, 'Ready', counted);
-  const problem = problemOf(context.children, component);
+  const problem = problemOf(context.children, component, now);
   const isExpected = members.every((member) => member.available || mayBeAway(member));
   return problem === undefined
     ? fails(type, isExpected ? UPDATING : 'NotReady', counted)

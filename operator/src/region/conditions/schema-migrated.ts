@@ -10,7 +10,7 @@ export const NOT_MIGRATED = 'NotStarted';
 export const VOLUME_REPLACED = 'VolumeReplaced';
 
 /** Whether every shard has the schema of this release. */
-export const schemaMigrated = ({context, progress: {migrations}}: ConditionInput): Finding => {
+export const schemaMigrated = ({context, now, progress: {migrations}}: ConditionInput): Finding => {
   const complete = migrations.filter(({state}) => state === 'complete').length;
   const counted = `${complete}/${migrations.length} shards at schema version ${SCHEMA_VERSION}`;
   if (complete === migrations.length) return holds(TYPE, 'Migrated', counted);
@@ -29,7 +29,7 @@ export const schemaMigrated = ({context, progress: {migrations}}: ConditionInput
     return fails(TYPE, 'MigrationFailed', `${counted}: Job ${job} failed and is repeated; see kubectl logs job/${job}`);
   }
   if (migrations.every(({state}) => state === 'absent')) return unknown(TYPE, NOT_MIGRATED, 'waits for the shards');
-  const problem = problemOf(context.children, 'migration');
+  const problem = problemOf(context.children, 'migration', now);
   return problem === undefined
     ? fails(TYPE, MIGRATING, counted)
     : fails(TYPE, problem.reason, `${counted}: ${problem.message}`);

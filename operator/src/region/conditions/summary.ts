@@ -82,9 +82,9 @@ const lackingState = (finding: Finding, input: ConditionInput): State => {
 };
 
 /** Enough serve, but not all of them from the template that is wished for. Kubernetes itself says when that takes too long. */
-const rollingState = ({desired, live, isOverdue}: WorkloadProgress, {context}: ConditionInput): State => {
+const rollingState = ({desired, live, isOverdue}: WorkloadProgress, {context, now}: ConditionInput): State => {
   const {name, labels} = desired.manifest.metadata;
-  const problem = problemOf(context.children, labels?.[COMPONENT]);
+  const problem = problemOf(context.children, labels?.[COMPONENT], now);
   const message = `${name} is being updated`;
   if (problem === undefined || live === undefined) return updating(message);
   return (isOverdue ? stalled : moving)(problem.reason, `${message}: ${problem.message}`);

@@ -6,14 +6,14 @@ import {type ConditionInput, fails, type Finding, holds, unknown, UPDATING} from
 
 /** Whether as many pods of a stateless tier serve as its spec wants at least. */
 const tierAvailable = (
-  {context}: ConditionInput,
+  {context, now}: ConditionInput,
   type: string,
   component: Component,
   {live, available, isGrowing, settled}: WorkloadProgress,
   floor: number,
 ): Finding => {
   if (live === undefined) return unknown(type, 'NotCreated', `${component} waits for data tiers and schema`);
-  const problem = problemOf(context.children, component);
+  const problem = problemOf(context.children, component, now);
   const tail = problem === undefined ? '' : `: ${problem.message}`;
   const counted = `${live.status.availableReplicas}/${floor} pods available`;
   if (!available) return fails(type, problem?.reason ?? (isGrowing ? UPDATING : 'NotAvailable'), `${counted}${tail}`);
