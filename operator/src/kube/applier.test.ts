@@ -46,10 +46,15 @@ test('what an admission webhook rewrites is tried again more and more seldom, an
     metrics: testMetrics(),
   });
   const apply = () => applier.apply(desired, owner, forever);
-  expect(await apply()).toMatchObject({kind: 'created', againMs: 30_000});
+  expect(await apply()).toMatchObject({
+    kind: 'created',
+    rewritten: {fields: ['spec.template.spec.containers[0].image'], againMs: 30_000},
+  });
   for (let pass = 0; pass < 100; pass++) {
-    const {repaired} = await apply();
+    const {repaired, rewritten} = await apply();
     expect(repaired).toBe(false);
+    // Also while nothing is sent.
+    expect(rewritten?.fields).toHaveLength(1);
     clock.freeze(36_000);
   }
   // An hour: after 30 s, 1, 2, 4, 8 minutes and then every 10.

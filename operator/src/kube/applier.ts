@@ -3,7 +3,7 @@ import {type Caches} from './caches.ts';
 import {type Clock} from './clock.ts';
 import {type Applied, type ApplyResult, type DeletePrecondition, type Desired} from './controller.ts';
 import {ApplyRefused} from './errors.ts';
-import {covers, fingerprint, project} from './fingerprint.ts';
+import {covers, fingerprint, project, uncovered} from './fingerprint.ts';
 import {MANAGED_BY, type Identity} from './identity.ts';
 import {straysOf, type FieldSet, type Strays} from './managed-fields.ts';
 import {type KubeMetrics} from './metrics.ts';
@@ -61,7 +61,7 @@ interface Memory {
   /** The server said that this wish is impossible for this object. */
   readonly refused?: Retry & {readonly refusal: ApplyRefused};
   /** The server made something else of it. */
-  readonly rewritten?: Retry;
+  readonly rewritten?: Retry & {readonly fields: readonly string[]};
 }
 
 /**
@@ -141,7 +141,7 @@ export class Applier {
       const judged = this.#judge(this.#memoryOf(hash, created, wish), created, manifest, remembered);
       memory.set(keyText(key), judged);
       await this.#scale(desired, created, signal);
-      return {kind: 'created', repaired: isSameWish, ...this.#againOf(judged)};
+      return {kind: 'created', repaired: isSameWish, ...this.#rewrittenOf(judged)};
     }
     let isPaid = !isSameWish;
     /** Whatever of it somebody else has changed: one pass is one repair. */
@@ -183,7 +183,7 @@ export class Applier {
       isSameWish &&
       (remembered !== undefined || !isDone) &&
       (remembered?.rewritten === undefined || now.rewritten === undefined);
-    return {kind, repaired: kind === 'configured' && isRepair, ...this.#againOf(now)};
+    return {kind, repaired: kind === 'configured' && isRepair, ...this.#rewrittenOf(now)};
   }
 
   /** Whether nothing is to be sent. Throws a refusal again while nothing changed that could lift it. */
@@ -203,8 +203,10 @@ export class Applier {
 
   /** The answer to an apply is what we wanted, or what somebody on the way to the server's memory made of it. */
   #judge(now: Memory, answer: KubeObject, manifest: Manifest, before: Memory | undefined): Memory {
-    if (covers(answer, manifest)) return now;
-    return {...now, rewritten: this.#retry(REWRITTEN_RETRY, isAsBefore(before, now) ? before?.rewritten : undefined)};
+    const fields = uncovered(answer, manifest);
+    if (fields.length === 0) return now;
+    const retry = this.#retry(REWRITTEN_RETRY, isAsBefore(before, now) ? before?.rewritten : undefined);
+    return {...now, rewritten: {...retry, fields}};
   }
 
   #retry(policy: BackoffPolicy, before: Retry | undefined): Retry {
@@ -212,8 +214,10 @@ export class Applier {
     return {times, dueMs: this.#options.clock.monotonicMs() + backoffDelayMs(policy, times, 0)};
   }
 
-  #againOf({rewritten}: Memory): Pick<Applied, 'againMs'> {
-    return rewritten === undefined ? {} : {againMs: Math.max(0, rewritten.dueMs - this.#options.clock.monotonicMs())};
+  #rewrittenOf({rewritten}: Memory): Pick<Applied, 'rewritten'> {
+    if (rewritten === undefined) return {};
+    const {fields, dueMs} = rewritten;
+    return {rewritten: {fields, againMs: Math.max(0, dueMs - this.#options.clock.monotonicMs())}};
   }
 
   #takeRepair(key: Key, owner: ObjectRef): void {

@@ -92,8 +92,13 @@ export interface Applied {
   readonly kind: ApplyResult;
   /** The wish was the same as last time: somebody else had changed or deleted the object. */
   readonly repaired: boolean;
-  /** The server made something else of it (an admission webhook): worth another try then. */
-  readonly againMs?: number;
+  /** The server made something else of it, by an admission webhook for instance. */
+  readonly rewritten?: {
+    /** Paths of what is not as it was sent. */
+    readonly fields: readonly string[];
+    /** Worth another try then. */
+    readonly againMs: number;
+  };
 }
 
 /** One object of a plan. */
@@ -190,6 +195,12 @@ export type Outcome = ReadonlyMap<string, readonly ObjectOutcome[]>;
  * - `failed`: anything that may work next time; retried with backoff.
  */
 export type ObjectOutcome =
-  | {readonly kind: ApplyResult | 'deleted' | 'gone'; readonly key: Key; readonly repaired: boolean}
+  | {
+      readonly kind: ApplyResult | 'deleted' | 'gone';
+      readonly key: Key;
+      readonly repaired: boolean;
+      /** It was taken, and is not as it was sent at `fields`. */
+      readonly rewritten?: {readonly fields: readonly string[]; readonly message: string};
+    }
   | {readonly kind: 'conflict' | 'contested' | 'refused' | 'failed'; readonly key: Key; readonly message: string}
   | {readonly kind: 'immutable'; readonly key: Key; readonly message: string; readonly fields: readonly string[]};

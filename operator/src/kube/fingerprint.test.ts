@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {canonicalJson, covers, fingerprint, project} from './fingerprint.ts';
+import {canonicalJson, covers, fingerprint, project, uncovered} from './fingerprint.ts';
 
 test('equal values have equal fingerprints, whatever the order of keys', () => {
   expect(fingerprint({a: 1, b: [{c: 2, d: undefined}]})).toBe(fingerprint({b: [{c: 2}], a: 1}));
@@ -30,6 +30,18 @@ describe('covers', () => {
     ['a missing value matters', {}, {a: 1}, false],
     ['a longer list matters', {l: [1, 2]}, {l: [1]}, false],
     [
+      'another owner does not',
+      {metadata: {ownerReferences: [{uid: 'b'}, {uid: 'a', kind: 'A'}]}},
+      {metadata: {ownerReferences: [{uid: 'a'}]}},
+      true,
+    ],
+    [
+      'a lost owner does',
+      {metadata: {ownerReferences: [{uid: 'b'}]}},
+      {metadata: {ownerReferences: [{uid: 'a'}]}},
+      false,
+    ],
+    [
       'quantities may be spelt differently',
       {limits: {cpu: '1', memory: '1Gi'}},
       {limits: {cpu: '1000m', memory: '1024Mi'}},
@@ -42,4 +54,11 @@ describe('covers', () => {
   ])('%s', (_, live, desired, expected) => {
     expect(covers(live, desired)).toBe(expected);
   });
+});
+
+test('what is not covered is named by its path', () => {
+  const desired = {data: {'a.conf': 'x'}, spec: {containers: [{image: 'a', name: 'a'}], ports: [1]}};
+  const live = {data: {'a.conf': 'y'}, spec: {containers: [{image: 'b', name: 'a'}], ports: []}};
+  expect(uncovered(live, desired)).toEqual(['data.a.conf', 'spec.containers[0].image', 'spec.ports']);
+  expect(uncovered({}, desired)).toEqual(['data', 'spec']);
 });

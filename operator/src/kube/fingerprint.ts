@@ -40,23 +40,33 @@ export const project = (live: unknown, desired: unknown): unknown => {
 export const QUANTITIES: ReadonlySet<string> = new Set(['requests', 'limits', 'sizeLimit', 'averageValue', 'capacity']);
 
 /** Whether `live` already has everything that `desired` says, apart from the spelling of quantities. */
-export const covers = (live: unknown, desired: unknown, isQuantity = false): boolean => {
-  if (desired === undefined) return true;
+export const covers = (live: unknown, desired: unknown, isQuantity = false): boolean =>
+  uncovered(live, desired, isQuantity).length === 0;
+
+/** Others may be owners as well. */
+const OWNERS = 'metadata.ownerReferences';
+
+/** The paths at which `live` does not have what `desired` says, e.g. `spec.containers[0].image`. */
+export const uncovered = (live: unknown, desired: unknown, isQuantity = false, path = ''): readonly string[] => {
+  if (desired === undefined) return [];
   if (Array.isArray(desired)) {
-    return (
-      Array.isArray(live) &&
-      live.length === desired.length &&
-      desired.every((item, index) => covers(live[index], item, isQuantity))
-    );
+    if (!Array.isArray(live)) return [path];
+    if (path === OWNERS) return desired.every((item) => live.some((other) => covers(other, item))) ? [] : [path];
+    return live.length === desired.length
+      ? desired.flatMap((item, index) => uncovered(live[index], item, isQuantity, `${path}[${index}]`))
+      : [path];
   }
   if (isObject(desired)) {
-    return (
-      isObject(live) &&
-      Object.entries(desired).every(([key, value]) => covers(live[key], value, isQuantity || QUANTITIES.has(key)))
-    );
+    return isObject(live)
+      ? Object.entries(desired).flatMap(([key, value]) =>
+          uncovered(live[key], value, isQuantity || QUANTITIES.has(key), path === '' ? key : `${path}.${key}`),
+        )
+      : [path];
   }
-  if (live === desired) return true;
-  return isQuantity && quantityNanos(live) !== undefined && quantityNanos(live) === quantityNanos(desired);
+  if (live === desired) return [];
+  return isQuantity && quantityNanos(live) !== undefined && quantityNanos(live) === quantityNanos(desired)
+    ? []
+    : [path];
 };
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>

@@ -84,6 +84,15 @@ describe('after a pass', () => {
     ]);
   });
 
+  test('that found something other than it was sent, that is logged once', async () => {
+    const next = {kind: 'after', delayMs: 1_000} as const;
+    const [rewritten, quiet] = [['webhook'], []].map((problems) => result('quiet', {next, problems}));
+    if (rewritten === undefined || quiet === undefined) throw new Error('two results were made');
+    await passTimes([rewritten, rewritten, quiet, rewritten], 10_000);
+    const line = 'not as it was sent {"key":"a","problems":["webhook"]}';
+    expect(log.lines).toEqual([line, line]);
+  });
+
   test('that failed, it is tried again with backoff, and not before the server allows it', async () => {
     const busy = result('failed', {retryAfterMs: 3_000});
     expect(await passTimes([busy, busy, result('quiet')], 10_000)).toEqual([0, 3_000, 6_000]);

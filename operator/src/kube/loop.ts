@@ -124,8 +124,9 @@ const settle = (
   switch (passed.kind) {
     case 'quiet':
       queue.forget(key);
-      refusals.over(key);
       queue.addAfter(key, nextMs, 'low');
+      if (passed.problems.length === 0) refusals.over(key);
+      else if (refusals.news(key, passed.problems)) log.warn({key, problems: passed.problems}, 'not as it was sent');
       return;
     case 'changed':
       // Again, to see the effect; with backoff, in case every pass finds something to write.

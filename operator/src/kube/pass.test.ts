@@ -87,6 +87,19 @@ describe('a pass', () => {
     expect(result.problems).toEqual(['ConfigMap default/full: quota', 'ConfigMap default/slow: later']);
   });
 
+  test('tells of what was not taken as it was sent, and comes again when it is to be tried again', async () => {
+    const fields = ['data.a', 'data.b', 'data.c', 'data.d', 'data.e'];
+    const cluster: PassCluster = {
+      ...clusterOf(() => Promise.resolve('unchanged')),
+      apply: () => Promise.resolve({kind: 'unchanged', repaired: false, rewritten: {fields, againMs: 30_000}}),
+    };
+    const {result, outcome} = await pass(cluster, [component('one', 'a')]);
+    const message =
+      'ConfigMap default/a: an admission webhook or policy makes something else of it (data.a, data.b, data.c and 2 more)';
+    expect(result).toMatchObject({kind: 'quiet', next: {kind: 'after', delayMs: 30_000}, problems: [message]});
+    expect(outcome?.get('one')).toMatchObject([{kind: 'unchanged', rewritten: {fields, message}}]);
+  });
+
   test('whose status is refused says the least that must be said, beside what was said last', async () => {
     const written: unknown[] = [];
     const whole = {shelves: 'many', message: 'a shelf is broken'};

@@ -36,6 +36,7 @@ export interface PassResult {
   readonly next: Next;
   /** What a server that is overloaded asked for. */
   readonly retryAfterMs: number;
+  /** What was not written, and what was not taken as it was sent. */
   readonly problems: readonly string[];
 }
 
@@ -94,7 +95,7 @@ const attempt = async <R, Observed, Status>(
   if (conclusion.status !== undefined) options.onStatus?.(current, conclusion.status);
   await events.report(owner, conclusion.events, signal);
   const all = [...outcome.values()].flat();
-  const problems = all.flatMap((result) => ('message' in result ? [result.message] : []));
+  const problems = all.flatMap((result) => ('message' in result ? result.message : (result.rewritten?.message ?? [])));
   const verdict = verdictOf(all);
   return {
     kind: verdict === 'quiet' && unsaid !== undefined ? 'refused' : verdict,
@@ -185,13 +186,23 @@ const runComponent = async (component: ComponentPlan, writing: Writing): Promise
     const key = keyOf(desired.manifest);
     results.push(
       await settle(key, writing, async () => {
-        const {kind, repaired, againMs = Infinity} = await cluster.apply(desired, owner, deadline);
+        const {kind, repaired, rewritten} = await cluster.apply(desired, owner, deadline);
+        if (rewritten === undefined) return {kind, key, repaired};
+        const {fields, againMs} = rewritten;
         writing.againMs = Math.min(writing.againMs, againMs);
-        return {kind, key, repaired};
+        return {kind, key, repaired, rewritten: {fields, message: rewrittenMessage(key, fields)}};
       }),
     );
   }
   return [...results, ...(await prune(component.prune, writing))];
+};
+
+/** Enough to find out who does it. */
+const FIELDS_TOLD = 3;
+
+const rewrittenMessage = (key: Key, fields: readonly string[]): string => {
+  const more = fields.length > FIELDS_TOLD ? ` and ${fields.length - FIELDS_TOLD} more` : '';
+  return `${describeKey(key)}: an admission webhook or policy makes something else of it (${fields.slice(0, FIELDS_TOLD).join(', ')}${more})`;
 };
 
 const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promise<readonly ObjectOutcome[]> => {

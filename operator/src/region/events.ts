@@ -1,7 +1,7 @@
 import {type Phase, type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type EventDraft, type Outcome} from '../kube/controller.ts';
 import {describeKey} from '../kube/object.ts';
-import {auxiliaryFailures, pendingOf, reasonOf as reasonOfFailure} from './outcomes.ts';
+import {auxiliaryFailures, pendingOf, reasonOf as reasonOfFailure, REWRITTEN, rewrittenOf} from './outcomes.ts';
 
 const statusOf = (status: RegionStatus, type: string): string | undefined =>
   status.conditions?.find((condition) => condition.type === type)?.status;
@@ -56,10 +56,13 @@ export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Out
   ) {
     events.push({type: 'Warning', reason: 'CertificateExpires', note: messageOf(after, 'RouteReady')});
   }
-  for (const failure of auxiliaryFailures(outcome)) {
-    const {component, reason} = pendingOf(failure);
-    if (before.pendingChanges?.some((pending) => pending.component === component) === true) continue;
-    events.push({type: 'Warning', reason: reasonOfFailure(failure), note: reason});
+  const waiting = [
+    ...auxiliaryFailures(outcome).map((failure) => ({reason: reasonOfFailure(failure), pending: pendingOf(failure)})),
+    ...rewrittenOf(outcome).map((item) => ({reason: REWRITTEN, pending: pendingOf(item)})),
+  ];
+  for (const {reason, pending} of waiting) {
+    if (before.pendingChanges?.some(({component}) => component === pending.component) === true) continue;
+    events.push({type: 'Warning', reason, note: pending.reason});
   }
   // A change that does not get on was told as a change, and what is in its way should not wait until a person must act.
   if (before.phase === 'Updating' && after.phase === 'Degraded' && !becomes('Stalled', 'True')) {

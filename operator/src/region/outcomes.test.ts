@@ -1,4 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
+import {type KubeObject, recordOf} from '../kube/object.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
 
@@ -48,5 +49,62 @@ describe('what a region works without', () => {
     region.failures.set('NetworkPolicy/eu-postgres', 'refused');
     region.pass();
     expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'Refused'});
+  });
+});
+
+describe('what an admission webhook makes something else of', () => {
+  /** Of the object that is named, the field at the path is another. */
+  const replacing =
+    (kind: string, name: string, field: string, value: unknown) =>
+    (sent: KubeObject): KubeObject =>
+      sent.kind === kind && sent.metadata.name === name
+        ? {...sent, [field]: {...recordOf(sent[field]), ...recordOf(value)}}
+        : sent;
+  const untouched = (sent: KubeObject): KubeObject => sent;
+
+  test('is told once, and does not keep a region that works from being ready', () => {
+    const region = new SimulatedRegion(MINIMAL);
+    region.webhook = replacing('NetworkPolicy', 'eu-postgres', 'spec', {ingress: []});
+    region.bringUp().pass();
+    const said = {component: 'NetworkPolicy eu-postgres', reason: 'NetworkPolicy eu-postgres: spec.ingress'};
+    expect(region.status).toMatchObject({phase: 'Ready', pendingChanges: [said]});
+    expect(region.events.filter(({reason}) => reason === 'Rewritten')).toEqual([
+      {type: 'Warning', reason: 'Rewritten', note: said.reason},
+    ]);
+    region.webhook = untouched;
+    region.settle();
+    expect(region.status.pendingChanges).toBeUndefined();
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  const settings = replacing('ConfigMap', 'eu-postgres', 'data', {'postgresql.conf': '# mine'});
+
+  test('is why a new region does not come up, when it waits for that', () => {
+    const region = new SimulatedRegion(MINIMAL);
+    region.webhook = settings;
+    region.settle();
+    expect(region.names('StatefulSet')).not.toContain('eu-pg-0');
+    expect(condition(region, 'Stalled')).toMatchObject({
+      status: 'True',
+      reason: 'Rewritten',
+      message: 'ConfigMap eu-postgres: data.postgresql.conf',
+    });
+    region.webhook = untouched;
+    region.bringUp();
+    expect(region.status.phase).toBe('Ready');
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  test('is why a change does not get on, when it waits for that', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.webhook = settings;
+    region.change({postgres: {parameters: {work_mem: '8MB'}}});
+    region.settle();
+    expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'Rewritten'});
+    region.change({postgres: {parameters: {}}});
+    region.webhook = untouched;
+    region.settle();
+    expect(region.status.phase).toBe('Ready');
+    expect(lawsOf(region)).toEqual([]);
   });
 });

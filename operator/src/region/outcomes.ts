@@ -1,4 +1,5 @@
 import {type ObjectOutcome, type Outcome} from '../kube/controller.ts';
+import {type Key} from '../kube/object.ts';
 import {KINDS} from './kinds.ts';
 
 /** The API server did not take an object, or did not let it go. */
@@ -25,6 +26,22 @@ export const auxiliaryFailures = (outcome: Outcome): readonly Failure[] =>
 export const criticalFailures = (outcome: Outcome): readonly Failure[] =>
   failures(outcome).filter((failure) => !AUXILIARY.has(failure.key.kind) && !isVolumeRefusal(failure));
 
+/** What the API server took, but not as it was sent. */
+export interface Rewritten {
+  readonly key: Key;
+  readonly fields: readonly string[];
+  readonly message: string;
+}
+
+export const rewrittenOf = (outcome: Outcome): readonly Rewritten[] =>
+  [...outcome.values()]
+    .flat()
+    .flatMap((item) =>
+      'rewritten' in item && item.rewritten !== undefined ? [{key: item.key, ...item.rewritten}] : [],
+    );
+
+export const REWRITTEN = 'Rewritten';
+
 const REASONS = {
   conflict: 'Conflict',
   contested: 'Contested',
@@ -36,7 +53,10 @@ const REASONS = {
 export const reasonOf = ({kind}: Failure): string => REASONS[kind];
 
 /** As an entry of `status.pendingChanges`. */
-export const pendingOf = ({key, message}: Failure): {readonly component: string; readonly reason: string} => ({
+export const pendingOf = ({
+  key,
+  message,
+}: Pick<Failure, 'key' | 'message'>): {readonly component: string; readonly reason: string} => ({
   component: `${key.kind} ${key.name}`,
   reason: message,
 });

@@ -30,7 +30,7 @@ import {dataSettled, migrated, type Progress, type WorkloadProgress} from './pro
 import {type Region} from './region.ts';
 import {topologyOf} from './manifests/topology.ts';
 import {joining} from './admission.ts';
-import {auxiliaryFailures, pendingOf} from './outcomes.ts';
+import {auxiliaryFailures, pendingOf, rewrittenOf} from './outcomes.ts';
 
 /** What a pass ended with. */
 interface Pass {
@@ -193,7 +193,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
       ...held,
       ...joining(context, progress).map(({id, reason}) => ({component: `shard-${id}`, reason})),
       ...unfulfilled(context, outcome),
-      ...auxiliaryFailures(outcome).map(pendingOf),
+      ...[...auxiliaryFailures(outcome), ...rewrittenOf(outcome)].map(pendingOf),
       ...(doubtfulClaim === undefined ? [] : [{component: 'volumes', reason: doubtfulClaim}]),
     ]),
   };

@@ -1,10 +1,11 @@
 import {type Outcome} from '../../kube/controller.ts';
 import {describeKey} from '../../kube/object.ts';
 import {isWithoutFacts} from '../facts.ts';
+import {KINDS} from '../kinds.ts';
 import {type Progress, type WorkloadProgress} from '../progress.ts';
 import {COMPONENT, FORCE_DELETE} from '../labels.ts';
 import {joining} from '../admission.ts';
-import {criticalFailures, reasonOf} from '../outcomes.ts';
+import {criticalFailures, reasonOf, REWRITTEN, type Rewritten, rewrittenOf} from '../outcomes.ts';
 import {problemOf} from '../problems.ts';
 import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown, UPDATING} from './condition.ts';
 import {untriedMs} from './data-tier.ts';
@@ -90,6 +91,14 @@ const rollingState = ({desired, live, isOverdue}: WorkloadProgress, {context, no
   return (isOverdue ? stalled : moving)(problem.reason, `${message}: ${problem.message}`);
 };
 
+/** Settings that the API server keeps otherwise than they were sent, while something waits until it has them (settings.ts). */
+const awaitedSettings = (progress: Progress, outcome: Outcome): Rewritten | undefined =>
+  [...workloadsOf(progress), ...progress.migrations].some(({configured, written}) => !configured && !written)
+    ? rewrittenOf(outcome).find(
+        ({key, fields}) => key.kind === KINDS.configMap.kind && fields.some((field) => field.startsWith('data')),
+      )
+    : undefined;
+
 export const stateOf = (input: ConditionInput, weighed: readonly WeighedFinding[]): State => {
   const {context, progress, told, outcome} = input;
   const failures = criticalFailures(outcome);
@@ -97,6 +106,8 @@ export const stateOf = (input: ConditionInput, weighed: readonly WeighedFinding[
   if (refused !== undefined) return stalled(reasonOf(refused), refused.message);
   const replaced = weighed.find(({finding}) => finding.reason === VOLUME_REPLACED)?.finding;
   if (replaced !== undefined) return stalled(replaced.reason, replaced.message);
+  const settings = awaitedSettings(progress, outcome);
+  if (settings !== undefined) return stalled(REWRITTEN, settings.message);
   const failed = failures[0];
   if (failed !== undefined) return moving(reasonOf(failed), failed.message);
 
@@ -123,7 +134,7 @@ export const summaryOf = (state: State): Summary => {
     case 'works':
       return [
         holds('Ready', 'Ready', 'the region works'),
-        fails('Reconciling', 'Done', 'everything is as it should be'),
+        fails('Reconciling', 'Done', 'no change is under way'),
         fails('Stalled', 'Done', 'nothing waits for a person'),
       ];
     case 'stalled':

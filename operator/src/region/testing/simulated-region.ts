@@ -2,6 +2,7 @@ import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
 import {type RegionStatus} from '../../api/v1alpha1/status.ts';
 import {type Desired, type EventDraft, type Next, type ObjectOutcome, type Surplus} from '../../kube/controller.ts';
 import {keyOf, keyText, type KubeObject, type Manifest} from '../../kube/object.ts';
+import {uncovered} from '../../kube/fingerprint.ts';
 import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
 import {planRegion} from '../plan.ts';
@@ -49,6 +50,8 @@ export class SimulatedRegion {
   now = new Date('2026-03-01T12:00:00Z');
   /** What the next writes end with instead, by kind and name, e.g. `Service/eu-redis`. */
   readonly failures = new Map<string, 'conflict' | 'contested' | 'refused' | 'failed' | 'immutable'>();
+  /** What the API server makes of an object that is written. */
+  webhook = (sent: KubeObject): KubeObject => sent;
   #uids = 1;
 
   constructor(spec: Record<string, unknown>) {
@@ -188,12 +191,17 @@ export class SimulatedRegion {
     if (failure === 'immutable') return {kind: failure, key, message: `${key.kind} ${key.name}: immutable`, fields: []};
     if (failure !== undefined) return {kind: failure, key, message: `${key.kind} ${key.name}: ${failure}`};
     const before = this.objects.get(keyText(key));
-    const after = this.#made(desired, before);
+    const sent = this.#made(desired, before);
+    const kept = this.webhook(sent);
+    const after = {...kept, metadata: {...kept.metadata, generation: generationOf(before, kept)}};
+    const fields = kept === sent ? [] : uncovered(kept, sent);
+    const rewritten =
+      fields.length === 0 ? {} : {rewritten: {fields, message: `${key.kind} ${key.name}: ${fields.join()}`}};
     if (before !== undefined && JSON.stringify(before) === JSON.stringify(after)) {
-      return {kind: 'unchanged', key, repaired: false};
+      return {kind: 'unchanged', key, repaired: false, ...rewritten};
     }
     this.objects.set(keyText(key), after);
-    return {kind: before === undefined ? 'created' : 'configured', key, repaired: false};
+    return {kind: before === undefined ? 'created' : 'configured', key, repaired: false, ...rewritten};
   }
 
   #made(desired: Desired, before: KubeObject | undefined): KubeObject {
@@ -207,7 +215,6 @@ export class SimulatedRegion {
         ...(ownership === 'none' ? {} : {ownerReferences: [owner]}),
         uid: before?.metadata.uid ?? `uid-${this.#uids++}`,
         resourceVersion: '1',
-        generation: generationOf(before, manifest),
       },
       ...(before?.['status'] === undefined ? {} : {status: before['status']}),
     };
