@@ -60,6 +60,16 @@ test('volumes grow, their sets keep the size they were made with, and the status
   expect(region.status.pendingChanges).toBeUndefined();
 });
 
+test('a claim that grows gets no labels that go away with the spec', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  setClaim(region, 'claim', '10Gi', '10Gi');
+  region.settle();
+  region.change({postgres: {shards: 1, storage: {size: '20Gi'}}, common: {labels: {team: 'blue'}}});
+  region.settle();
+  expect(requestOf(region)).toContain('"storage":"20Gi"');
+  expect(region.find('PersistentVolumeClaim', CLAIM)?.metadata.labels).toEqual(labelsOf(CLAIM));
+});
+
 test('a claim that has no volume yet is not grown', () => {
   const region = new SimulatedRegion(MINIMAL).bringUp();
   region.change({postgres: {shards: 1, storage: {size: '20Gi'}}});

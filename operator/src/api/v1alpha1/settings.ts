@@ -89,12 +89,12 @@ export const common = z
     labels: labels()
       .default({})
       .describe(
-        'Labels for every child. Keys of `kubernetes.io`, `k8s.io`, `pisync.io`, `helm.sh`, `argoproj.io` and `fluxcd.io` are reserved.',
+        'Labels for every child but volume claims. Keys of `kubernetes.io`, `k8s.io`, `pisync.io`, `helm.sh`, `argoproj.io` and `fluxcd.io` are reserved.',
       ),
     annotations: annotations()
       .default({})
       .describe(
-        'Annotations for every child. Reserved are the same keys, but for those of `cluster-autoscaler.kubernetes.io`.',
+        'Annotations for every child but volume claims. Reserved are the same keys, but for those of `cluster-autoscaler.kubernetes.io`.',
       ),
     userIds: z
       .enum(['Fixed', 'Platform'])

@@ -5,7 +5,7 @@ import {type Volume, type Workload} from '../children.ts';
 import {isOurs, type RegionContext} from '../context.ts';
 import {type DataClaim, dataClaims} from '../data-claims.ts';
 import {KINDS} from '../kinds.ts';
-import {KEPT, labelsOf, MANAGED_BY, MANAGER, selectorOf} from '../labels.ts';
+import {KEPT, MANAGED_BY, MANAGER, selectorOf} from '../labels.ts';
 import {DATA_VOLUME} from '../names.ts';
 
 /** The volume claim template, and what becomes of claims when the set or a replica goes away. */
@@ -81,7 +81,8 @@ export const volumeClaims = (context: RegionContext, component: DataClaim['compo
           metadata: {
             name: claim.name,
             namespace: context.namespace,
-            labels: labelsOf(context, component, shardOf(claim)),
+            // As in the claim template. Others come and go with the spec, and nothing is written here then.
+            labels: marks,
             annotations: KEPT,
           },
           // Said every time: what an applier does not repeat is removed.
