@@ -1,14 +1,16 @@
-import {expect, test} from '@jest/globals';
+import {describe, expect, test} from '@jest/globals';
 import {specSchema} from '../api/v1alpha1/spec.ts';
 import {Children} from './children.ts';
 import {contextOf} from './context.ts';
-import {RELEASE} from './testing/simulated-region.ts';
+import {RELEASE, SimulatedRegion} from './testing/simulated-region.ts';
 
-const imagesOf = (spec: Record<string, unknown>, service = RELEASE.images.service) => {
+const contextWith = (spec: Record<string, unknown>, service = RELEASE.images.service) => {
   const release = {...RELEASE, images: {...RELEASE.images, service}};
   const parsed = specSchema.parse({region: 'eu-west', ...spec});
-  return contextOf({name: 'eu', namespace: 'sync', status: {}}, parsed, release, new Children([]), 0).images;
+  return contextOf({name: 'eu', namespace: 'sync', status: {}}, parsed, release, new Children([]), 0);
 };
+
+const imagesOf = (...given: Parameters<typeof contextWith>) => contextWith(...given).images;
 
 test('images are those of the release, unless one is named', () => {
   expect(imagesOf({})).toEqual(RELEASE.images);
@@ -37,4 +39,29 @@ test.each([
 test('an image that is named is not moved to another registry', () => {
   const images = imagesOf({version: '2.0.0', images: {registry: 'mirror:5000', redis: 'docker.io/library/redis:8.2'}});
   expect(images).toMatchObject({service: 'mirror:5000/pisync:2.0.0', redis: 'docker.io/library/redis:8.2'});
+});
+
+describe('the version', () => {
+  test('is that of the release, unless the spec says another', () => {
+    expect(contextWith({}).version).toBe('1.2.3');
+    expect(contextWith({version: '2.0.0'}).version).toBe('2.0.0');
+  });
+
+  const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+  test.each([
+    ['its tag', 'localhost:5000/pisync:1.2', '1.2'],
+    ['its tag, where there is a digest, too', `localhost:5000/pisync:1.2@${digest}`, '1.2'],
+    ['the beginning of its digest', `localhost:5000/pisync@${digest}`, 'sha256-0123456789ab'],
+    ['latest, which no tag means', 'localhost:5000/pisync', 'latest'],
+    ['no more of its tag than a label may have', `pisync:_${'a'.repeat(61)}.${'b'.repeat(20)}`, 'a'.repeat(61)],
+  ])('of an image that is named is %s', (_what, service, expected) => {
+    expect(contextWith({images: {service}, version: '1.3'}).version).toBe(expected);
+    expect(contextWith({images: {service}}).version).toBe(expected);
+  });
+
+  test('that the status tells is the one that runs', () => {
+    const region = new SimulatedRegion({region: 'eu-west', version: '1.3', images: {service: 'pisync:1.2'}}).bringUp();
+    expect(region.status.version).toEqual({current: '1.2', target: '1.2', operator: '1.2.3'});
+    expect(region.find('Deployment', 'eu-worker')?.metadata.labels).toMatchObject({'app.kubernetes.io/version': '1.2'});
+  });
 });

@@ -33,11 +33,38 @@ export interface RegionContext {
   readonly hasWorked: boolean;
 }
 
-/** The image with another tag; a digest and the old tag go away. A colon before the last slash is a port. */
-const withTag = (image: string, tag: string): string => {
-  const bare = image.split('@')[0] ?? image;
-  const colon = bare.lastIndexOf(':');
-  return `${colon > bare.lastIndexOf('/') ? bare.slice(0, colon) : bare}:${tag}`;
+interface ImageName {
+  readonly name: string;
+  readonly tag?: string;
+  readonly digest?: string;
+}
+
+/** A colon before the last slash is a port. */
+const parseImage = (image: string): ImageName => {
+  const [tagged = '', digest] = image.split('@');
+  const colon = tagged.lastIndexOf(':');
+  const hasTag = colon > tagged.lastIndexOf('/');
+  return {
+    name: hasTag ? tagged.slice(0, colon) : tagged,
+    ...(hasTag ? {tag: tagged.slice(colon + 1)} : {}),
+    ...(digest === undefined ? {} : {digest}),
+  };
+};
+
+/** The image with another tag; a digest and the old tag go away. */
+const withTag = (image: string, tag: string): string => `${parseImage(image).name}:${tag}`;
+
+/** What the value of a label may have; a tag may be longer and begin or end otherwise. */
+const LONGEST_VERSION = 63;
+/** Of a digest's digits, as many as tools show. */
+const DIGEST_DIGITS = 12;
+
+/** What an image says of its version, as it may stand in a label. */
+const versionOf = (image: string): string => {
+  const {tag, digest} = parseImage(image);
+  const [algorithm, digits = ''] = digest?.split(':') ?? [];
+  const text = tag ?? (algorithm === undefined ? 'latest' : `${algorithm}-${digits.slice(0, DIGEST_DIGITS)}`);
+  return text.slice(0, LONGEST_VERSION).replaceAll(/^[^A-Za-z0-9]+|[^A-Za-z0-9]+$/g, '');
 };
 
 /** The image from another registry. The first part of a name is a registry only if it looks like a host. */
@@ -69,7 +96,7 @@ export const contextOf = (
       rabbitmq: images.rabbitmq ?? withRegistry(release.images.rabbitmq, images.registry),
       redis: images.redis ?? withRegistry(release.images.redis, images.registry),
     },
-    version: spec.version ?? release.version,
+    version: images.service === undefined ? (spec.version ?? release.version) : versionOf(images.service),
     children,
     admitted,
     hasWorked: status.version?.current !== undefined,

@@ -132,7 +132,11 @@ export const images = z
       .default([])
       .meta({'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name']})
       .describe("Secrets in the region's namespace that pulling needs."),
-    service: image.optional().describe("Image of PiSync's services, instead of the operator's default."),
+    service: image
+      .optional()
+      .describe(
+        "Image of PiSync's services, instead of the operator's default and of the tag in `version`. The version that the status and labels tell is its tag then, or the beginning of its digest.",
+      ),
     postgres: image.optional().describe("Image of PostgreSQL 15 or later, instead of the operator's default."),
     rabbitmq: image.optional().describe("Image of RabbitMQ 3.10 or later, instead of the operator's default."),
     redis: image.optional().describe("Image of Redis 7 or later, instead of the operator's default."),

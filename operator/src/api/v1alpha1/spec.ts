@@ -21,7 +21,9 @@ export const specSchema = z
       .max(63)
       .regex(/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/)
       .optional()
-      .describe("Tag of the image of PiSync's services. Default: the release that the operator belongs to."),
+      .describe(
+        "Tag of the image of PiSync's services. Default: the release that the operator belongs to. Without effect where `images.service` is set.",
+      ),
     images,
     capacity,
     deviceApi,
