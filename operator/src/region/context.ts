@@ -103,8 +103,11 @@ export const contextOf = (
   };
 };
 
-/** Whether a child exists and is controlled by this region, so that what it says is what the operator wrote. */
-export const isOurs = ({children, name}: RegionContext, key: Omit<Key, 'namespace'>): boolean => {
+/**
+ * Whether a child exists and is controlled by a region of this name, so that what it says is what the operator wrote. In whichever life of the region: what
+ * an earlier one controlled is taken over.
+ */
+export const isChild = ({children, name}: RegionContext, key: Omit<Key, 'namespace'>): boolean => {
   const live = children.find(key, key.name);
   const controller = live && controllerOf(live);
   return controller?.kind === KIND && controller.name === name;

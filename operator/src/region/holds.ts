@@ -1,7 +1,7 @@
 import {type Desired} from '../kube/controller.ts';
 import {type Key} from '../kube/object.ts';
 import {withLiveTemplate} from './template.ts';
-import {isOurs, type RegionContext} from './context.ts';
+import {isChild, type RegionContext} from './context.ts';
 import {KINDS} from './kinds.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 
@@ -67,7 +67,7 @@ export const anonymous = ({children, names}: RegionContext): string | undefined 
   children.find(KINDS.serviceAccount, names.keeper) === undefined ? 'waits for its service account' : undefined;
 
 /**
- * What is not there yet waits for the children that it names, until they exist and are ours: bound to a stranger's object of that name it would give that
+ * What is not there yet waits for the children that it names, until they exist and are the region's: bound to a stranger's object of that name it would give that
  * away, or itself to that. What is there already was made when they were.
  */
 export const onceOurs = (
@@ -77,6 +77,6 @@ export const onceOurs = (
 ): Wanted => {
   const {manifest} = wanted.desired;
   if (wanted.hold !== undefined || context.children.find(manifest, manifest.metadata.name) !== undefined) return wanted;
-  const missing = named.find((key) => !isOurs(context, key));
+  const missing = named.find((key) => !isChild(context, key));
   return missing === undefined ? wanted : {...wanted, hold: `waits for its ${missing.kind} ${missing.name}`};
 };

@@ -1,6 +1,6 @@
 import {type Desired, type Surplus} from '../kube/controller.ts';
 import {type Key, keyOf, type KubeObject} from '../kube/object.ts';
-import {isOurs, type RegionContext} from './context.ts';
+import {isChild, type RegionContext} from './context.ts';
 import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
 import {shardServices} from './engines/postgres-embedded/stateful-set.ts';
 import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
@@ -65,7 +65,7 @@ export const configuration: Part = {
     wanted: now([
       topologyConfigMap(context),
       // Its keeper may write what it likes there, labels and owner too; the Role was made when it was ours.
-      {...factsConfigMap(context), adopt: isOurs(context, {...KINDS.role, name: context.names.keeper})},
+      {...factsConfigMap(context), adopt: isChild(context, {...KINDS.role, name: context.names.keeper})},
       postgresConfigMap(context),
       rabbitmqConfigMap(context),
       redisConfigMap(context),

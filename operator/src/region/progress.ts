@@ -13,7 +13,7 @@ import {KINDS} from './kinds.ts';
 import {REVISION, ROLLED_OUT, SERVED} from './labels.ts';
 import {floorOf} from './manifests/autoscaler.ts';
 import {adminApiDeployment, deviceApiDeployment, keeperDeployment, workerDeployment} from './manifests/deployment.ts';
-import {isVolumeReplaced, migrationJob, otherJobs, recordOf} from './manifests/migration-job.ts';
+import {isVolumeReplaced, migrationJob, otherJobs, recordingJob} from './manifests/migration-job.ts';
 import {neededSecrets} from './manifests/secrets.ts';
 import {topologyConfigMap} from './manifests/topology.ts';
 import {isInForce} from './settings.ts';
@@ -146,7 +146,7 @@ const annotated = (desired: Desired, notes: Readonly<Record<string, string | und
 const migrationProgress = (context: RegionContext, shardId: number, configured: boolean): MigrationProgress => {
   const desired = migrationJob(context, shardId);
   const live = context.children.job(desired.manifest.metadata.name);
-  const record = recordOf(context, shardId);
+  const record = recordingJob(context, shardId);
   const state = (): MigrationState => {
     if (isComplete(context.children.job(record)) && isVolumeReplaced(context, shardId)) return 'replaced';
     if (live === undefined || live.metadata.deletionTimestamp !== undefined) return 'absent';

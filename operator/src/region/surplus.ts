@@ -27,7 +27,8 @@ export const surplusOf = (
   const wanted = desired.map(({manifest}): Key => ({...keyOf(manifest), namespace}));
   const keep = new Set(wanted.map(keyText));
   const ours = new Set(Object.values(names).filter((name) => typeof name === 'string'));
-  const isOurs = (object: KubeObject): boolean => {
+  /** In this life of the region: what an earlier one controls, the garbage collector removes. */
+  const mayGo = (object: KubeObject): boolean => {
     const controller = controllerOf(object);
     return controller === undefined ? ours.has(object.metadata.name) : controller.uid === region.object.metadata.uid;
   };
@@ -35,7 +36,7 @@ export const surplusOf = (
     .filter(
       (object) =>
         !KEPT.has(object.kind) &&
-        isOurs(object) &&
+        mayGo(object) &&
         object.metadata.deletionTimestamp === undefined &&
         !keep.has(keyText(keyOf(object))),
     )

@@ -2,7 +2,7 @@ import {quantityBytes} from '../../api/v1alpha1/quantity.ts';
 import {type Storage} from '../../api/v1alpha1/storage.ts';
 import {type Desired} from '../../kube/controller.ts';
 import {type Volume, type Workload} from '../children.ts';
-import {isOurs, type RegionContext} from '../context.ts';
+import {isChild, type RegionContext} from '../context.ts';
 import {type DataClaim, dataClaims} from '../data-claims.ts';
 import {KINDS} from '../kinds.ts';
 import {KEPT, MANAGED_BY, MANAGER, selectorOf} from '../labels.ts';
@@ -70,7 +70,7 @@ const setOf = ({names}: RegionContext, {component, id}: DataClaim) => ({
 export const volumeClaims = (context: RegionContext, component: DataClaim['component']): readonly Desired[] =>
   claimsOf(context, component).flatMap((claim): readonly Desired[] => {
     const live = context.children.volume(claim.name);
-    if (live === undefined || live.deleting || !isOurs(context, setOf(context, claim))) return [];
+    if (live === undefined || live.deleting || !isChild(context, setOf(context, claim))) return [];
     const marks = {...selectorOf(context.name, component, shardOf(claim)), [MANAGED_BY]: MANAGER};
     const request = requestOf(live, context.spec[component].storage.size);
     if (request === undefined && isMarked(live, marks)) return [];

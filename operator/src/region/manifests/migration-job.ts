@@ -15,7 +15,7 @@ export const otherJobs = ({children, names}: RegionContext, shardId: number): re
     .filter(({metadata: {name, labels}}) => labels?.[COMPONENT] === 'migration' && name !== names.migration(shardId));
 
 /** Name of the Job that tells which volume of the shard has been migrated, if there is one. */
-export const recordOf = (context: RegionContext, shardId: number): string => {
+export const recordingJob = (context: RegionContext, shardId: number): string => {
   const {children, names} = context;
   const own = names.migration(shardId);
   const others = otherJobs(context, shardId).map(({metadata}) => metadata.name);
@@ -27,7 +27,7 @@ export const recordOf = (context: RegionContext, shardId: number): string => {
  * while the claim is not seen.
  */
 const migratedVolume = (context: RegionContext, shardId: number): string | undefined =>
-  context.children.job(recordOf(context, shardId))?.metadata.annotations[VOLUME] ??
+  context.children.job(recordingJob(context, shardId))?.metadata.annotations[VOLUME] ??
   context.children.volume(context.names.shardVolume(shardId))?.uid;
 
 /** Whether the shard has another volume now than the one that its Job has migrated. */
