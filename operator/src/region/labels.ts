@@ -2,18 +2,22 @@ import {GROUP} from '../api/v1alpha1/group.ts';
 import {type Identity} from '../kube/identity.ts';
 import {type RegionContext} from './context.ts';
 
+/** Components that have pods. */
+export const POD_COMPONENTS = [
+  'postgres',
+  'rabbitmq',
+  'redis',
+  'device-api',
+  'admin-api',
+  'worker',
+  'keeper',
+  'migration',
+] as const;
+
+export type PodComponent = (typeof POD_COMPONENTS)[number];
+
 /** What a child is part of. Also the name of its tier in messages. */
-export type Component =
-  | 'configuration'
-  | 'credentials'
-  | 'postgres'
-  | 'rabbitmq'
-  | 'redis'
-  | 'migration'
-  | 'device-api'
-  | 'admin-api'
-  | 'worker'
-  | 'keeper';
+export type Component = PodComponent | 'configuration' | 'credentials';
 
 type Labels = Readonly<Record<string, string>>;
 

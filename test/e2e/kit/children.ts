@@ -1,8 +1,14 @@
+import {type Kind} from '@pisync/operator/kube/object';
+import {KINDS} from '@pisync/operator/region/kinds';
 import {type KubeObject} from './kubectl.ts';
 import {type Region} from './region.ts';
 
-const KINDS =
-  'deployment,statefulset,service,configmap,secret,serviceaccount,role,rolebinding,horizontalpodautoscaler,poddisruptionbudget,networkpolicy,ingress,httproute,job';
+/** Other controllers make these from what the operator has made. */
+const MADE_BY_OTHERS: ReadonlySet<Kind> = new Set([KINDS.pod, KINDS.volumeClaim]);
+const LISTED = Object.values(KINDS)
+  .filter((kind) => !MADE_BY_OTHERS.has(kind))
+  .map(({kind}) => kind.toLowerCase())
+  .join();
 
 /** What the API server and controllers keep in an object for themselves. */
 const OWN_METADATA = new Set(['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'managedFields']);
@@ -12,7 +18,7 @@ const OWN_KEYS = /^deployment\.kubernetes\.io\/revision$|controller-uid$/;
 export type Children = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 export const childrenOf = async (region: Region): Promise<Children> => {
-  const objects = await region.kubectl.list(KINDS, `app.kubernetes.io/instance=${region.name}`);
+  const objects = await region.kubectl.list(LISTED, `app.kubernetes.io/instance=${region.name}`);
   const autoscaled = new Set(objects.map(autoscaledName));
   return Object.fromEntries(
     objects.map((object) => {

@@ -12,7 +12,7 @@ import {podTemplateRules, tolerationRules} from './pod-rules.ts';
 import {quantityBytes} from './quantity.ts';
 import {resourceRules} from './resource-rules.ts';
 import {always, onChange, type Rule} from './rule.ts';
-import {type RegionSpec} from './spec.ts';
+import {type RegionSpec, TIERS} from './spec.ts';
 import {type StatelessTier} from './tiers.ts';
 
 const NAME = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
@@ -65,8 +65,6 @@ const storageRules = (tier: 'postgres' | 'rabbitmq', volumes: 'shards' | 'broker
   }),
 ];
 
-const TIERS = ['deviceApi', 'adminApi', 'workers', 'keeper', 'postgres', 'rabbitmq', 'redis'] as const;
-
 export const RULES: readonly Rule[] = [
   always({
     at: '',
@@ -93,13 +91,7 @@ export const RULES: readonly Rule[] = [
   ...autoscalingRules('spec.deviceApi', (spec) => spec.deviceApi),
   ...autoscalingRules('spec.adminApi', (spec) => spec.adminApi),
   ...autoscalingRules('spec.workers', (spec) => spec.workers),
-  ...resourceRules('spec.deviceApi.resources', (spec) => spec.deviceApi.resources),
-  ...resourceRules('spec.adminApi.resources', (spec) => spec.adminApi.resources),
-  ...resourceRules('spec.workers.resources', (spec) => spec.workers.resources),
-  ...resourceRules('spec.keeper.resources', (spec) => spec.keeper.resources),
-  ...resourceRules('spec.postgres.resources', (spec) => spec.postgres.resources),
-  ...resourceRules('spec.rabbitmq.resources', (spec) => spec.rabbitmq.resources),
-  ...resourceRules('spec.redis.resources', (spec) => spec.redis.resources),
+  ...TIERS.flatMap((tier) => resourceRules(`spec.${tier}.resources`, (spec) => spec[tier].resources)),
   ...TIERS.flatMap((tier) => podTemplateRules(`spec.${tier}`, (spec) => spec[tier])),
   ...(['deviceApi', 'adminApi'] as const).flatMap((tier) =>
     serviceAnnotationRules(`spec.${tier}.serviceAnnotations`, (spec) => spec[tier].serviceAnnotations ?? {}),

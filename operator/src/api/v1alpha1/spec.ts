@@ -6,6 +6,14 @@ import {redis} from './redis.ts';
 import {capacity, common, images, monitoring, networkPolicy, retention, scheduling} from './settings.ts';
 import {adminApi, deviceApi, keeper, workers} from './tiers.ts';
 
+/** The parts of a spec that run pods of their own. */
+const tiers = {deviceApi, adminApi, workers, keeper, postgres, rabbitmq, redis};
+
+export type Tier = keyof typeof tiers;
+
+// It is a literal, so these are all its keys.
+export const TIERS = Object.keys(tiers) as readonly Tier[];
+
 /** What a person writes. Defaults are in the schema, so that the API server fills them in and `kubectl get -o yaml` shows them. */
 export const specSchema = z
   .object({
@@ -26,13 +34,7 @@ export const specSchema = z
       ),
     images,
     capacity,
-    deviceApi,
-    adminApi,
-    workers,
-    keeper,
-    postgres,
-    rabbitmq,
-    redis,
+    ...tiers,
     ingress,
     retention,
     monitoring,

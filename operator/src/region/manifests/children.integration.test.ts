@@ -1,5 +1,6 @@
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
-import {FULL_POD_TEMPLATE, TIERS} from '../../api/v1alpha1/testing/pod-cases.ts';
+import {TIERS} from '../../api/v1alpha1/spec.ts';
+import {FULL_POD_TEMPLATE} from '../../api/v1alpha1/testing/pod-cases.ts';
 import {systemClock} from '../../kube/clock.ts';
 import {Discovery} from '../../kube/discovery.ts';
 import {messageOf} from '../../kube/errors.ts';

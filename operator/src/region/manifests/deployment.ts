@@ -5,7 +5,7 @@ import {type RegionContext} from '../context.ts';
 import {withRevision} from '../template.ts';
 import {hashOf} from '../hash.ts';
 import {KINDS} from '../kinds.ts';
-import {type Component, metadataOf, selectorOf} from '../labels.ts';
+import {metadataOf, type PodComponent, selectorOf} from '../labels.ts';
 import {floorOf} from './autoscaler.ts';
 import {podTemplate, type PodShape, templateSpec} from './pod.ts';
 import {httpPort, opsPort, servicePod, serviceProbes} from './service-pod.ts';
@@ -26,7 +26,7 @@ const serviceSpec = (context: RegionContext, own: object): object => {
 const deployment = (
   context: RegionContext,
   name: string,
-  component: Component,
+  component: PodComponent,
   strategy: object,
   shape: Omit<PodShape, 'component' | 'probes' | 'gracePeriodSeconds'>,
 ): Desired => ({

@@ -2,9 +2,9 @@ import {PORTS} from '@pisync/contract/ports';
 import {type Desired} from '../../kube/controller.ts';
 import {type RegionContext} from '../context.ts';
 import {KINDS} from '../kinds.ts';
-import {COMPONENT, type Component, INSTANCE, metadataOf, selectorOf} from '../labels.ts';
+import {COMPONENT, INSTANCE, metadataOf, POD_COMPONENTS, type PodComponent, selectorOf} from '../labels.ts';
 
-const podsOf = (context: RegionContext, components: readonly Component[]): object => ({
+const podsOf = (context: RegionContext, components: readonly PodComponent[]): object => ({
   podSelector: {
     matchLabels: {[INSTANCE]: context.name},
     matchExpressions: [{key: COMPONENT, operator: 'In', values: components}],
@@ -13,7 +13,7 @@ const podsOf = (context: RegionContext, components: readonly Component[]): objec
 
 const tcp = (...ports: readonly number[]) => ports.map((port) => ({port, protocol: 'TCP'}));
 
-const policy = (context: RegionContext, name: string, component: Component, spec: object): readonly Desired[] =>
+const policy = (context: RegionContext, name: string, component: PodComponent, spec: object): readonly Desired[] =>
   context.spec.networkPolicy.enabled
     ? [
         {
@@ -26,18 +26,38 @@ const policy = (context: RegionContext, name: string, component: Component, spec
       ]
     : [];
 
+type DataTier = 'postgres' | 'rabbitmq' | 'redis';
+const ALL: readonly DataTier[] = ['postgres', 'rabbitmq', 'redis'];
+
+/** Whom each component connects to as a client. */
+const SERVERS_OF: Readonly<Record<PodComponent, readonly DataTier[]>> = {
+  postgres: [],
+  rabbitmq: [],
+  redis: [],
+  'device-api': ALL,
+  'admin-api': ALL,
+  worker: ALL,
+  keeper: ALL,
+  migration: ['postgres'],
+};
+
+const clientsOf = (tier: DataTier): readonly PodComponent[] =>
+  POD_COMPONENTS.filter((component) => SERVERS_OF[component].includes(tier));
+
 /** A data tier: only the region's own services get in, and it calls nobody but, in a cluster, its own peers. */
 const dataTier = (
   context: RegionContext,
   name: string,
-  component: Component,
+  component: DataTier,
   port: number,
-  clients: readonly Component[],
   peers: readonly object[] = [],
 ): readonly Desired[] =>
   policy(context, name, component, {
     policyTypes: ['Ingress', 'Egress'],
-    ingress: [{from: [podsOf(context, clients)], ports: tcp(port)}, ...peers.map((from) => ({from: [from]}))],
+    ingress: [
+      {from: [podsOf(context, clientsOf(component))], ports: tcp(port)},
+      ...peers.map((from) => ({from: [from]})),
+    ],
     egress: [
       ...peers.map((to) => ({to: [to]})),
       {
@@ -49,16 +69,14 @@ const dataTier = (
     ],
   });
 
-const SERVICES = ['device-api', 'admin-api', 'worker', 'keeper'] as const;
-
 export const postgresPolicy = (context: RegionContext): readonly Desired[] =>
-  dataTier(context, context.names.postgres, 'postgres', PORTS.postgres, [...SERVICES, 'migration']);
+  dataTier(context, context.names.postgres, 'postgres', PORTS.postgres);
 
 export const rabbitmqPolicy = (context: RegionContext): readonly Desired[] =>
-  dataTier(context, context.names.rabbitmq, 'rabbitmq', PORTS.amqp, SERVICES, [podsOf(context, ['rabbitmq'])]);
+  dataTier(context, context.names.rabbitmq, 'rabbitmq', PORTS.amqp, [podsOf(context, ['rabbitmq'])]);
 
 export const redisPolicy = (context: RegionContext): readonly Desired[] =>
-  dataTier(context, context.names.redis, 'redis', PORTS.redis, SERVICES);
+  dataTier(context, context.names.redis, 'redis', PORTS.redis);
 
 /**
  * A service: its port for traffic is open (an ingress controller's pods may be anywhere, also on the nodes' network), metrics are open inside the cluster. It may
@@ -67,7 +85,7 @@ export const redisPolicy = (context: RegionContext): readonly Desired[] =>
 export const servicePolicy = (
   context: RegionContext,
   name: string,
-  component: Component,
+  component: PodComponent,
   options: {readonly servesTraffic: boolean},
 ): readonly Desired[] =>
   policy(context, name, component, {

@@ -1,13 +1,12 @@
 import {type PodTemplate} from '../../api/v1alpha1/pod-template.ts';
+import {type Tier} from '../../api/v1alpha1/spec.ts';
 import {type RegionContext} from '../context.ts';
-import {type Component} from '../labels.ts';
+import {type PodComponent} from '../labels.ts';
 
 /** What the spec's `podTemplate` adds to the pods of one component. */
 
 /** Migrations come with the keeper: they are ours to run, and nobody scales them. */
-const TIER_OF: Readonly<
-  Partial<Record<Component, 'deviceApi' | 'adminApi' | 'workers' | 'keeper' | 'postgres' | 'rabbitmq' | 'redis'>>
-> = {
+const TIER_OF: Readonly<Record<PodComponent, Tier>> = {
   'device-api': 'deviceApi',
   'admin-api': 'adminApi',
   worker: 'workers',
@@ -18,10 +17,8 @@ const TIER_OF: Readonly<
   redis: 'redis',
 };
 
-export const templateOf = ({spec}: RegionContext, component: Component): PodTemplate => {
-  const tier = TIER_OF[component];
-  return (tier === undefined ? undefined : spec[tier].podTemplate) ?? {};
-};
+export const templateOf = ({spec}: RegionContext, component: PodComponent): PodTemplate =>
+  spec[TIER_OF[component]].podTemplate ?? {};
 
 /** The user that `imageUser`'s process runs as instead; `assigned` by a platform that lets nobody else choose. */
 export const userOf = (

@@ -1,12 +1,12 @@
 import {type Resources} from '../../api/v1alpha1/quantity.ts';
 import {type RegionContext} from '../context.ts';
-import {type Component, CONFIG_HASH, labelsOf, selectorOf} from '../labels.ts';
+import {CONFIG_HASH, labelsOf, type PodComponent, selectorOf} from '../labels.ts';
 import {extraMounts, extraVolumes, templateOf, userOf} from './pod-tier.ts';
 import {userEntry} from './user-entry.ts';
 
 /** What a pod of a region has of its own; everything that all pods share is added by {@link podTemplate}. */
 export interface PodShape {
-  readonly component: Component;
+  readonly component: PodComponent;
   readonly shardId?: number;
   readonly image: string;
   readonly command: readonly string[];

@@ -1,9 +1,7 @@
+import {TIERS} from '../spec.ts';
 import {type BadSpec, type GoodSpec} from './spec-cases.ts';
 
 const region = 'eu-west';
-
-/** Every tier takes the same `podTemplate`. */
-export const TIERS = ['deviceApi', 'adminApi', 'workers', 'keeper', 'postgres', 'rabbitmq', 'redis'] as const;
 
 export const FULL_POD_TEMPLATE = {
   labels: {team: 'blue'},
