@@ -301,8 +301,8 @@ test('a broker that lost its volume says so, and one that was made by hand is se
   const first = await makeClaim('me-rabbitmq');
   await patch(`${first}/status`, bound('5Gi'));
   const me = `${REGIONS}/me`;
-  const set = '/apis/apps/v1/namespaces/default/statefulsets/me-rabbitmq';
-  await shows(set, (text) => text.includes('"pisync.io/volume":'), log);
+  const secret = '/api/v1/namespaces/default/secrets/me-bootstrap';
+  await shows(secret, (text) => text.includes('"pisync.io/broker-volumes":'), log);
   await shows(me, isReady, log);
 
   await patch(first, {metadata: {finalizers: null}});
@@ -320,7 +320,7 @@ test('a broker that lost its volume says so, and one that was made by hand is se
   await patch(me, {metadata: {labels: {looked: 'at'}}});
   await shows(first, (text) => text.includes('"app.kubernetes.io/instance":"me"'), log);
   await shows(me, (text) => text.includes('"storage":"7Gi"') && text.includes('VolumeReplaced'), log);
-  await patch(set, {metadata: {annotations: {'pisync.io/volume': null}}});
+  await patch(secret, {metadata: {annotations: {'pisync.io/broker-volumes': null}}});
   await shows(me, isReady, log);
 }, 120_000);
 

@@ -126,22 +126,37 @@ test('a broker whose volume was replaced works on, and says so until a person ha
   expect(region.status.conditions).toContainEqual(
     expect.objectContaining({type: 'BrokerReady', status: 'False', reason: 'VolumeReplaced'}),
   );
-  expect(stalled(region)?.message).toContain('kubectl annotate statefulset/eu-rabbitmq pisync.io/volume-');
+  expect(stalled(region)?.message).toContain('kubectl annotate secret/eu-bootstrap pisync.io/broker-volumes-');
   expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).toContain('"debug"');
   region.makeReady('Deployment');
   region.settle();
   expect(stalled(region)?.reason).toBe('VolumeReplaced');
 
-  const set = region.find('StatefulSet', 'eu-rabbitmq');
-  if (set === undefined) throw new Error('no StatefulSet');
-  const {'pisync.io/volume': known, ...annotations} = set.metadata.annotations ?? {};
+  const secret = region.find('Secret', 'eu-bootstrap');
+  if (secret === undefined) throw new Error('no Secret');
+  const {'pisync.io/broker-volumes': known, ...annotations} = secret.metadata.annotations ?? {};
   expect(known).toBe('first');
-  region.objects.set('apps/v1/StatefulSet/sync/eu-rabbitmq', {...set, metadata: {...set.metadata, annotations}});
+  region.objects.set('v1/Secret/sync/eu-bootstrap', {...secret, metadata: {...secret.metadata, annotations}});
   region.settle();
   expect(region.status.phase).toBe('Ready');
-  expect(region.find('StatefulSet', 'eu-rabbitmq')?.metadata.annotations?.['pisync.io/volume']).toBe('second');
+  expect(region.find('Secret', 'eu-bootstrap')?.metadata.annotations?.['pisync.io/broker-volumes']).toBe('second');
   expect(template()).toBe(before);
   for (const {status, generation} of region.statuses) expect(brokenLaws(status, generation)).toEqual([]);
+});
+
+test('a broker that lost its StatefulSet together with its volume says so, too', () => {
+  const claim = 'data-eu-rabbitmq-0';
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  setClaim(region, 'first', '5Gi', '5Gi', claim);
+  region.settle();
+  // Under deletionPolicy Delete the claim goes with the set.
+  region.objects.delete('apps/v1/StatefulSet/sync/eu-rabbitmq');
+  region.objects.delete(`v1/PersistentVolumeClaim/sync/${claim}`);
+  region.settle();
+  setClaim(region, 'second', '5Gi', '5Gi', claim);
+  region.makeReady('StatefulSet');
+  region.settle();
+  expect(stalled(region)).toMatchObject({status: 'True', reason: 'VolumeReplaced'});
 });
 
 test('another image migrates no volume that was replaced', () => {

@@ -1,7 +1,7 @@
 import {type ProbeFact} from '@pisync/contract/facts';
 import {FACTS_UNREADABLE, KEEPER_SILENT} from '../facts.ts';
 import {replacedNode} from '../engines/rabbitmq-embedded/known-volumes.ts';
-import {type Component, VOLUME} from '../labels.ts';
+import {BROKER_VOLUMES, type Component} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type WorkloadProgress} from '../progress.ts';
 import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown, UPDATING} from './condition.ts';
@@ -101,7 +101,7 @@ const lostQueues = ({context}: ConditionInput): string | undefined => {
   const node = replacedNode(context);
   return node === undefined
     ? undefined
-    : `broker node ${node} has another volume than before: what waited on that has not reached its shard, and devices send it again a day after it was taken. Once that is known: kubectl annotate statefulset/${context.names.rabbitmq} ${VOLUME}-`;
+    : `broker node ${node} has another volume than before: what waited on that has not reached its shard, and devices send it again a day after it was taken. Once that is known: kubectl annotate secret/${context.names.bootstrap} ${BROKER_VOLUMES}-`;
 };
 
 export const brokerReady = (input: ConditionInput): Finding =>

@@ -6,6 +6,7 @@ import {KINDS} from '../kinds.ts';
 import {ACCEPTED, type Component, KEPT, metadataOf} from '../labels.ts';
 import {USER} from '../names.ts';
 import {acceptedText} from '../accepted.ts';
+import {volumeAnnotations} from '../engines/rabbitmq-embedded/known-volumes.ts';
 import {neededShards, shardIds} from '../shards.ts';
 
 /** 24 random bytes: 192 bits, 32 characters. */
@@ -68,7 +69,7 @@ export const secrets = (context: RegionContext, admitted: number): readonly Desi
       'credentials',
       {[SECRET_KEYS.bootstrap.adminToken]: KEY, [SECRET_KEYS.bootstrap.enrolmentToken]: KEY},
       // With the data, so that a region that comes back is held to what its data was made with.
-      {annotations: {[ACCEPTED]: acceptedText(acceptedOf(spec, admitted))}},
+      {annotations: {[ACCEPTED]: acceptedText(acceptedOf(spec, admitted)), ...volumeAnnotations(context)}},
     ),
   ];
 };

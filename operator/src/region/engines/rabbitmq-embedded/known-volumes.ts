@@ -1,11 +1,11 @@
 import {type RegionContext} from '../../context.ts';
 import {KINDS} from '../../kinds.ts';
-import {VOLUME} from '../../labels.ts';
+import {BROKER_VOLUMES} from '../../labels.ts';
 import {claimsOf} from '../volume-claims.ts';
 
 /**
- * Which volumes the broker's nodes began with, written down beside their StatefulSet. Another claim of the same name is an empty volume, on which the broker starts
- * as if nothing had ever waited.
+ * Which volumes the broker's nodes began with, written down on the bootstrap Secret: it outlives the StatefulSet, which may be deleted together with them.
+ * Another claim of the same name is an empty volume, on which the broker starts as if nothing had ever waited.
  */
 
 interface KnownVolume {
@@ -17,17 +17,18 @@ interface KnownVolume {
 
 const knownVolumes = (context: RegionContext): readonly KnownVolume[] => {
   const {children, names} = context;
-  const written = children.workload(KINDS.statefulSet, names.rabbitmq)?.metadata.annotations[VOLUME]?.split(',') ?? [];
+  const written =
+    children.find(KINDS.secret, names.bootstrap)?.metadata.annotations?.[BROKER_VOLUMES]?.split(',') ?? [];
   return claimsOf(context, 'rabbitmq').map(({id, name}) => {
     const now = children.volume(name)?.uid;
     return {node: id, known: written[id] || (now ?? ''), now};
   });
 };
 
-/** The annotation of the StatefulSet. Who removes it accepts the volumes that there are. */
+/** The annotation of the Secret. Who removes it accepts the volumes that there are. */
 export const volumeAnnotations = (context: RegionContext): Readonly<Record<string, string>> => {
   const uids = knownVolumes(context).map(({known}) => known);
-  return uids.every((uid) => uid === '') ? {} : {[VOLUME]: uids.join(',')};
+  return uids.every((uid) => uid === '') ? {} : {[BROKER_VOLUMES]: uids.join(',')};
 };
 
 /** The first node that has another volume now than the one that it began with. */

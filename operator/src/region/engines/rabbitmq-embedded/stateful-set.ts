@@ -11,7 +11,6 @@ import {DATA_VOLUME} from '../../names.ts';
 import {withRevision} from '../../template.ts';
 import {claims} from '../volume-claims.ts';
 import {PATHS, rabbitmqFiles} from './config.ts';
-import {volumeAnnotations} from './known-volumes.ts';
 
 /** The user that runs the broker in the official image. */
 const RABBITMQ_UID = 999;
@@ -30,7 +29,7 @@ export const rabbitmqStatefulSet = (context: RegionContext): Desired => {
   const desired: Desired = {
     manifest: {
       ...KINDS.statefulSet,
-      metadata: metadataOf(context, names.rabbitmq, 'rabbitmq', {annotations: volumeAnnotations(context)}),
+      metadata: metadataOf(context, names.rabbitmq, 'rabbitmq'),
       spec: {
         serviceName: names.rabbitmqNodes,
         replicas: spec.rabbitmq.replicas,
