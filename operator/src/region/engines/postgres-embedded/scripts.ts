@@ -25,6 +25,7 @@ export const startScript = (paths: ShardPaths): string => `#!/bin/sh
 set -eu
 umask 077
 ${findPrograms(paths)}
+# Without exit_on_error the single-user mode passes over an error and ends as if all had been done.
 volume=${paths.volume}
 data=${paths.data}
 conf=${paths.config}/postgresql.conf
@@ -54,7 +55,7 @@ if [ ! -s "$data/PG_VERSION" ]; then
   rm -rf "$data.new"
   initdb --pgdata="$data.new" --username=postgres --encoding=UTF8 --locale=C.UTF-8 --data-checksums \\
     --auth-local=trust --auth-host=scram-sha-256 >/dev/null
-  postgres --single -j -D "$data.new" postgres >/dev/null <<SQL
+  postgres --single -j -D "$data.new" -c exit_on_error=on postgres >/dev/null <<SQL
 create role ${USER} login;
 
 create database ${DATABASE} owner ${USER};
@@ -74,7 +75,7 @@ fi
 password=$(cat ${paths.secret}/password)
 stamp=$(printf '%s' "$password" | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$volume/password.stamp" 2>/dev/null || true)" != "$stamp" ]; then
-  printf "alter role ${USER} password '%s';\\n\\n" "$(printf '%s' "$password" | ${SQL_QUOTED})" | postgres --single -j -D "$data" postgres >/dev/null
+  printf "alter role ${USER} password '%s';\\n\\n" "$(printf '%s' "$password" | ${SQL_QUOTED})" | postgres --single -j -D "$data" -c config_file="$conf" -c exit_on_error=on postgres >/dev/null
   printf '%s' "$stamp" > "$volume/password.stamp"
 fi
 unset password

@@ -1,6 +1,6 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {type ChildProcess, spawn, spawnSync} from 'node:child_process';
-import {existsSync} from 'node:fs';
+import {existsSync, globSync} from 'node:fs';
 import {chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {type Readable} from 'node:stream';
@@ -103,6 +103,11 @@ const stop = async (): Promise<void> => {
   await ended;
 };
 
+/** Of the server that the script takes. */
+const realFolder = (): string => globSync(REAL_PROGRAMS).toSorted().at(-1) ?? '';
+
+const readStamp = (): Promise<string> => readFile(join(paths.volume, 'password.stamp'), 'utf8');
+
 /** What must be true of a start with stand-ins for PostgreSQL's programs, and with these themselves. */
 export const describeStarts = (programs: 'stubs' | 'real'): void =>
   describe('the start of a shard', () => {
@@ -161,4 +166,37 @@ export const describeStarts = (programs: 'stubs' | 'real'): void =>
       await configure("work_mem = '8MB'");
       expect(await start()).toBe('ready');
     });
+
+    if (programs === 'real') describeFailures();
   });
+
+/** An error of SQL, which PostgreSQL's single-user mode passes over unless it is told otherwise. */
+const describeFailures = (): void => {
+  test('takes no database into use that could not be made', async () => {
+    const folder = join(root, 'wrapped');
+    await mkdir(folder);
+    const spoil = `printf 'create role pisync;\\n\\n' | ${realFolder()}/postgres --single -j -D "\${1#--pgdata=}" postgres`;
+    await writeFile(join(folder, 'initdb'), `#!/bin/sh\n${realFolder()}/initdb "$@" && ${spoil}\n`, {mode: 0o755});
+    await writeFile(join(paths.config, 'start.sh'), startScript({...paths, programs: `${paths.programs} ${folder}`}));
+    expect(await start()).toContain('role "pisync" already exists');
+    expect(existsSync(paths.data)).toBe(false);
+  });
+
+  test('does not take a password for set that could not be', async () => {
+    expect(await start()).toBe('ready');
+    await stop();
+    const [stamp, owner] = [await readStamp(), IS_ROOT ? {uid: NOBODY, gid: NOBODY} : {}];
+    const single = (sql: string) =>
+      spawnSync(join(realFolder(), 'postgres'), ['--single', '-j', '-D', paths.data, 'postgres'], {
+        input: `${sql};\n\n`,
+        ...owner,
+      });
+    single('alter role pisync rename to somebody');
+    await writeFile(join(paths.secret, 'password'), 'another');
+    expect(await start()).toContain('role "pisync" does not exist');
+    expect(await readStamp()).toBe(stamp);
+    single('alter role somebody rename to pisync');
+    expect(await start()).toBe('ready');
+    expect(await readStamp()).not.toBe(stamp);
+  });
+};
