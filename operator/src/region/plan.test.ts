@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {stringify} from 'yaml';
-import {type KubeObject} from '../kube/object.ts';
+import {type KubeObject, recordOf} from '../kube/object.ts';
 import {known} from './reading.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
@@ -205,6 +205,20 @@ describe('while a region runs', () => {
     expect(region.status).toMatchObject({phase: 'Ready', workers: {replicas: 3, ready: 2}});
     expect(region.events.map(({reason}) => reason)).toEqual(['NoFailover', 'Ready']);
     expectLaws(region);
+  });
+
+  test('a tier that was scaled to nothing gets its fewest pods, which an autoscaler alone would not give it', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const scaleTo = (replicas: number): unknown => {
+      const found = region.find('Deployment', 'eu-device-api');
+      if (found === undefined) throw new Error('no Deployment');
+      const spec = {...recordOf(found['spec']), replicas};
+      region.objects.set('apps/v1/Deployment/sync/eu-device-api', {...found, spec});
+      region.settle();
+      return recordOf(region.find('Deployment', 'eu-device-api')?.['spec'])['replicas'];
+    };
+    // One is below the floor as well, and the autoscaler's to raise.
+    expect([0, 1, 9].map(scaleTo)).toEqual([2, 1, 9]);
   });
 
   test('an update is Updating, and Degraded while something is in its way, which it names', () => {
