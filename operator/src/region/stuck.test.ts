@@ -92,6 +92,27 @@ describe('a change that takes its time', () => {
   });
 });
 
+describe('pods that are missing for no reason that is known', () => {
+  test.each([
+    ['StatefulSet', 'eu-pg-0', 'NotReady'],
+    ['Deployment', 'eu-worker', 'NotAvailable'],
+  ])('of %s %s are waited for, after ten minutes by a person', (kind, name, reason) => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.set(kind, name, {observedGeneration: 1_000, replicas: 2, updatedReplicas: 2});
+    region.settle();
+    expect(summary(region)).toBe(`Degraded, False ${reason}, True ${reason}, False Progressing`);
+    expect(region.next).toMatchObject({kind: 'after'});
+    later(region, TEN_MINUTES_MS);
+    region.settle();
+    expect(summary(region)).toBe(`Degraded, False ${reason}, False Stalled, True ${reason}`);
+    region.makeReady('StatefulSet');
+    region.makeReady('Deployment');
+    region.settle();
+    expect(region.status.phase).toBe('Ready');
+    expect(lawsOf(region)).toEqual([]);
+  });
+});
+
 describe('a change that gets stuck', () => {
   test('names what a data tier is stuck on at once, waits for a person after ten minutes, and recovers by itself', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();

@@ -11,7 +11,7 @@ import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown, UPD
 import {untriedMs} from './data-tier.ts';
 import {isLacking, type WeighedFinding} from './conditions.ts';
 import {MIGRATING, NOT_MIGRATED, VOLUME_REPLACED} from './schema-migrated.ts';
-import {isWaiting, stuckInMs} from './stuck.ts';
+import {stuckInMs} from './stuck.ts';
 
 const workloadsOf = ({shards, broker, cache, tiers}: Progress): readonly WorkloadProgress[] => [
   ...shards,
@@ -69,13 +69,13 @@ const updating = (message: string, reason: string = UPDATING): State => ({
   isUpdate: true,
 });
 
-/** Something is lacking. What is known to be in the way waits for a person, once it has been there for so long that it will not go away by itself. */
+/** Something is lacking. It waits for a person, once it has been so for so long that it will not go away by itself. */
 const lackingState = (finding: Finding, input: ConditionInput): State => {
-  const {type, reason, message} = finding;
+  const {type, status, reason, message} = finding;
   if (reason === NOT_TRIED)
     return {kind: 'moving', reason, message, isUpdate: true, lookAgainMs: untriedMs(input, type)};
   if (reason === MIGRATING || reason === NOT_MIGRATED) return updating(message, reason);
-  if (isWaiting(finding) && reason !== UPDATING) return moving(reason, message);
+  if (status !== 'False') return moving(reason, message);
   const inMs = stuckInMs(finding, input);
   const isUpdate = reason === UPDATING && inMs > 0;
   if (inMs === 0) return reason === UPDATING ? moving(reason, message) : stalled(reason, message);
