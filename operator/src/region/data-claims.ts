@@ -6,6 +6,8 @@ import {namesOf} from './names.ts';
 export interface DataClaim {
   readonly name: string;
   readonly component: 'postgres' | 'rabbitmq';
+  /** Name of the StatefulSet. */
+  readonly set: string;
   /** Number of the shard or of the broker node. */
   readonly id: number;
 }
@@ -24,10 +26,16 @@ export const dataClaims = (name: string, spec: unknown): readonly DataClaim[] =>
   if (declared === undefined) return [];
   const names = namesOf(name);
   return [
-    ...below(declared.postgres.shards).map((id) => ({name: names.shardVolume(id), component: 'postgres' as const, id})),
+    ...below(declared.postgres.shards).map((id) => ({
+      name: names.shardVolume(id),
+      component: 'postgres' as const,
+      set: names.shard(id),
+      id,
+    })),
     ...below(declared.rabbitmq.replicas).map((id) => ({
       name: names.rabbitmqVolume(id),
       component: 'rabbitmq' as const,
+      set: names.rabbitmq,
       id,
     })),
   ];

@@ -4,22 +4,25 @@ import {Children} from './children.ts';
 import {type EntranceSeen, observeEntrance} from './entrance.ts';
 import {type FactsAges} from './facts.ts';
 import {type Region} from './region.ts';
-import {observeUnmarked} from './unmarked-claims.ts';
+import {observeUnmarked} from './unmarked.ts';
 
-/** Everything a plan is made from, besides the time. What is read and not watched is a result of its own (reading.ts), so that no failing read stops a pass. */
+/**
+ * Everything a plan is made from, besides the time. What is read and not watched is a result of its own (reading.ts), so that no failing read stops a pass, but
+ * for the one without which a plan would be wrong (unmarked.ts).
+ */
 export interface Observed {
   readonly region: Region;
   readonly children: Children;
   /** For how long its facts have been the same. */
   readonly factsAgeMs: number;
   readonly entrance: EntranceSeen;
-  /** What could not be found out of a volume claim. */
-  readonly doubtfulClaim: string | undefined;
+  /** What could not be read of a volume claim or a StatefulSet. */
+  readonly unread: string | undefined;
 }
 
 export const observeRegion = async (
   region: Region,
-  cluster: Cluster,
+  cluster: Pick<Cluster, 'read' | 'listOwned' | 'listAll' | 'serves'>,
   ages: FactsAges,
   signal: AbortSignal,
 ): Promise<Observed> => {
@@ -35,6 +38,6 @@ export const observeRegion = async (
     children,
     factsAgeMs: ages.ageMs(region, children, regions),
     entrance,
-    doubtfulClaim: unmarked.doubt,
+    unread: unmarked.doubt,
   };
 };

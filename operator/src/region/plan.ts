@@ -66,7 +66,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   }));
   const wanted = built.flatMap((part) => part.wanted.map(({desired}) => desired));
   const lookAgainMs = [
-    ...(observed.doubtfulClaim === undefined ? [] : [UNREAD_RETRY_MS]),
+    ...(observed.unread === undefined ? [] : [UNREAD_RETRY_MS]),
     ...built.flatMap((part) => part.lookAgainMs ?? []),
     ...factsExpireInMs(told, factsAgeMs),
     ...overdueInMs(children, now),
@@ -88,7 +88,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
         held: built.flatMap(({name, wanted}) =>
           wanted.flatMap(({hold}) => (hold === undefined ? [] : [{component: name, reason: hold}])),
         ),
-        doubtfulClaim: observed.doubtfulClaim,
+        unread: observed.unread,
         next: lookAgainMs.length === 0 ? {kind: 'on-change'} : {kind: 'after', delayMs: Math.min(...lookAgainMs)},
       }),
   };

@@ -10,7 +10,7 @@ import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts'
 import {eventually, forever, randomText, testLog, testMetrics} from '../kube/testing/fixtures.ts';
 import {regionController} from './controller.ts';
 import {KINDS} from './kinds.ts';
-import {IDENTITY} from './labels.ts';
+import {IDENTITY, INSTANCE} from './labels.ts';
 import {CERTIFICATE, KEY} from './testing/certificates.ts';
 import {playedControllers} from './testing/played-controllers.ts';
 import {RELEASE} from './testing/simulated-region.ts';
@@ -246,6 +246,13 @@ test('a volume grows once it is there, also one that is deleted with the region,
   await patch(`${claim}/status`, bound('2Gi'));
   await shows(us, (text) => text.includes('"storage":"2Gi"') && !text.includes('pendingChanges'), log);
   await expect(patch(us, sizeOf('1500Mi'))).rejects.toThrow(/spec\.postgres\.storage\.size.*a volume cannot shrink/);
+
+  // Its set keeps the size that it was made with, also when it is not seen.
+  const set = '/apis/apps/v1/namespaces/default/statefulsets/us-pg-0';
+  await patch(set, {metadata: {labels: null}});
+  // What is shown is the object.
+  await shows(set, (text) => (JSON.parse(text) as KubeObject).metadata.labels?.[INSTANCE] === 'us', log);
+  await becomesReady('us', log);
 }, 120_000);
 
 test('a class that cannot grow volumes holds nothing up, and the wish may be taken back', async () => {

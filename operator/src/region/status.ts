@@ -43,7 +43,7 @@ interface Pass {
   readonly now: Date;
   readonly release: Release;
   readonly held: readonly {readonly component: string; readonly reason: string}[];
-  readonly doubtfulClaim: string | undefined;
+  readonly unread: string | undefined;
   readonly next: Next;
 }
 
@@ -165,7 +165,7 @@ const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingCh
   ].toReversed();
 
 export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
-  const {region, context, progress, told, entrance, outcome, now, release, held, doubtfulClaim, next} = pass;
+  const {region, context, progress, told, entrance, outcome, now, release, held, unread, next} = pass;
   const input = {region, now, context, progress, told, entrance, outcome};
   const weighed = findAll(input);
   const findings = [holds('SpecValid', 'Valid', 'the spec keeps all rules'), ...weighed.map(({finding}) => finding)];
@@ -194,7 +194,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
       ...joining(context, progress).map(({id, reason}) => ({component: `shard-${id}`, reason})),
       ...unfulfilled(context, outcome),
       ...[...auxiliaryFailures(outcome), ...rewrittenOf(outcome)].map(pendingOf),
-      ...(doubtfulClaim === undefined ? [] : [{component: 'volumes', reason: doubtfulClaim}]),
+      ...(unread === undefined ? [] : [{component: 'volumes', reason: unread}]),
     ]),
   };
   const again = state.kind === 'moving' ? sooner(next, state.lookAgainMs) : next;

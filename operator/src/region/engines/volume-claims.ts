@@ -61,16 +61,14 @@ const isMarked = ({labels, annotations}: Volume, wanted: Readonly<Record<string,
 const shardOf = ({component, id}: DataClaim): number | undefined => (component === 'postgres' ? id : undefined);
 
 /** A claim is what its StatefulSet uses, so it is ours when that is: a stranger's of that name has a claim of that name, too. */
-const setOf = ({names}: RegionContext, {component, id}: DataClaim) => ({
-  ...KINDS.statefulSet,
-  name: component === 'postgres' ? names.shard(id) : names.rabbitmq,
-});
+const isSetOurs = (context: RegionContext, {set}: DataClaim): boolean =>
+  isChild(context, {...KINDS.statefulSet, name: set});
 
 /** What is to be changed of the claims of one tier, which others make. One that is there before its StatefulSet waits for it. */
 export const volumeClaims = (context: RegionContext, component: DataClaim['component']): readonly Desired[] =>
   claimsOf(context, component).flatMap((claim): readonly Desired[] => {
     const live = context.children.volume(claim.name);
-    if (live === undefined || live.deleting || !isChild(context, setOf(context, claim))) return [];
+    if (live === undefined || live.deleting || !isSetOurs(context, claim)) return [];
     const marks = {...selectorOf(context.name, component, shardOf(claim)), [MANAGED_BY]: MANAGER};
     const request = requestOf(live, context.spec[component].storage.size);
     if (request === undefined && isMarked(live, marks)) return [];

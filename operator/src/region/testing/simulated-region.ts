@@ -37,7 +37,7 @@ export class SimulatedRegion {
   gateway: Reading<KubeObject | undefined> = known(undefined);
   certificate: Reading<KubeObject | undefined> = known(undefined);
   taken: readonly TakenHost[] = [];
-  doubtfulClaim: string | undefined;
+  unread: string | undefined;
   /** What the keeper has written, over what is in the ConfigMap; a text is somebody else's. */
   facts: Facts | string | undefined = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
   factsAgeMs = 0;
@@ -90,7 +90,7 @@ export class SimulatedRegion {
         certificate: this.certificate,
         taken: this.taken,
       },
-      doubtfulClaim: this.doubtfulClaim,
+      unread: this.unread,
     };
     const plan = planRegion(observed, this.now, this.release);
     this.finalizer = plan.finalizer;
