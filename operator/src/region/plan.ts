@@ -1,6 +1,7 @@
 import {judge} from '../api/v1alpha1/guard.ts';
 import {type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type ComponentPlan, type Conclusion, type Outcome, type Plan} from '../kube/controller.ts';
+import {keyOf, keyText} from '../kube/object.ts';
 import {memoryOf} from './accepted.ts';
 import {undone} from './admission.ts';
 import {contextOf, type Release} from './context.ts';
@@ -65,6 +66,9 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
     ...(surplus === undefined ? {} : {prune: surplus}),
   }));
   const wanted = built.flatMap((part) => part.wanted.map(({desired}) => desired));
+  const written = new Set(components.flatMap(({desired}) => desired.map(({manifest}) => keyText(keyOf(manifest)))));
+  /** What no part writes as it is to be, because it is not wanted any more. */
+  const left = atRisk.filter((object) => !written.has(keyText(keyOf(object))));
   const lookAgainMs = [
     ...(observed.unread === undefined ? [] : [UNREAD_RETRY_MS]),
     ...built.flatMap((part) => part.lookAgainMs ?? []),
@@ -72,9 +76,10 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
     ...overdueInMs(children, now),
   ];
   return {
-    components,
+    components: [...components, {name: 'retention', desired: preserved(left)}],
     finalizer,
-    surplus: [...undone(context, region), ...surplusOf(observed, context, wanted)],
+    // A StatefulSet that goes before its claims are let go of takes them along.
+    surplus: [...(atRisk.length === 0 ? undone(context, region) : []), ...surplusOf(observed, context, wanted)],
     conclude: (outcome) =>
       concludePass({
         region,

@@ -43,6 +43,31 @@ describe('Delete becomes Retain', () => {
     expect(region.finalizer).toBe('release');
   });
 
+  test('what was left of a growth that was taken back stays as well, and holds the region no longer than that', () => {
+    const region = new SimulatedRegion({...MINIMAL, deletionPolicy: 'Delete'}).bringUp();
+    region.change({postgres: {shards: 3}});
+    region.settle();
+    region.change({postgres: {shards: 2}});
+    region.settle();
+    expect(ownersOfSecrets(region)).toContain('eu-pg-2');
+    region.change({deletionPolicy: 'Retain'});
+    region.settle();
+    expect(ownersOfSecrets(region)).toEqual([]);
+    expect(region.finalizer).toBe('release');
+  });
+
+  test('a growth that is taken back at the same moment leaves its volume', () => {
+    const region = new SimulatedRegion({...MINIMAL, deletionPolicy: 'Delete'}).bringUp();
+    region.change({postgres: {shards: 3}});
+    region.settle();
+    region.change({postgres: {shards: 2}, deletionPolicy: 'Retain'});
+    region.pass();
+    expect(JSON.stringify(region.find('StatefulSet', 'eu-pg-2'))).toContain('"whenDeleted":"Retain"');
+    region.settle();
+    expect(region.find('StatefulSet', 'eu-pg-2')).toBeUndefined();
+    expect(region.finalizer).toBe('release');
+  });
+
   test('what is generated is neither lost nor made again', () => {
     const region = new SimulatedRegion({...MINIMAL, deletionPolicy: 'Delete'}).bringUp();
     const before = region.find('Secret', 'eu-pg-0')?.['data'];
