@@ -108,6 +108,17 @@ describe('what the keeper has tried', () => {
     expect(region.status.phase).toBe('Ready');
   });
 
+  test('is not told any more when it is too old', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.facts = fresh({shards: [{id: 0, slots: 512}], slotMoves: {total: 2, done: 0, moving: 2}});
+    region.pass();
+    expect(region.status).toMatchObject({slotMoves: {moving: 2}, shards: [{slots: 512}, {}]});
+    region.factsAgeMs = FACTS_LAST_MS;
+    region.pass();
+    expect(region.status).not.toHaveProperty('slotMoves');
+    expect(region.status.shards?.[0]).not.toHaveProperty('slots');
+  });
+
   test('is missed for the reason for which the keeper does not run, where that is known', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
     region.set('Deployment', 'eu-keeper', {observedGeneration: 1_000, replicas: 1});

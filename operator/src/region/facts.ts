@@ -27,7 +27,7 @@ export const isWithoutFacts = (reason: string): boolean => reason === KEEPER_SIL
  * - `awaited`: there are none yet; the keeper runs and has a moment for its first look.
  * - `untimed`: of a keeper of an earlier version, which tries nothing and says no time.
  * - `fresh`: what was tried within the last minute, or was when it was last written.
- * - `stale`: nothing was heard for two minutes, so nothing is known but what pods look like.
+ * - `stale`: nothing was heard for two minutes, so nothing is known but what pods look like: there are no facts then.
  */
 export interface RegionFacts {
   readonly facts: Facts | undefined;
@@ -66,13 +66,10 @@ const keeperRuns = (regionName: string, children: Children): boolean =>
 /** `ageMs`: for how long this, or that there is none, has been the same ({@link FactsAges}). */
 export const judgeFacts = (regionName: string, children: Children, ageMs: number): RegionFacts => {
   const read = readFacts(regionName, children);
-  const isOld = ageMs >= FACTS_LAST_MS;
-  if (read.facts === undefined) {
-    if (!keeperRuns(regionName, children)) return {...read, standing: 'unwanted'};
-    return {...read, standing: isOld ? 'stale' : 'awaited'};
-  }
-  if (read.facts.checkedAt === undefined) return {...read, standing: 'untimed'};
-  return {...read, standing: isOld ? 'stale' : 'fresh'};
+  if (read.facts === undefined && !keeperRuns(regionName, children)) return {...read, standing: 'unwanted'};
+  if (read.facts !== undefined && read.facts.checkedAt === undefined) return {...read, standing: 'untimed'};
+  if (ageMs >= FACTS_LAST_MS) return {...read, facts: undefined, standing: 'stale'};
+  return {...read, standing: read.facts === undefined ? 'awaited' : 'fresh'};
 };
 
 /** When facts that count now will not any more; empty when none do. */
