@@ -20,7 +20,9 @@ const autoscaling = (defaults: {readonly enabled: boolean; readonly maxReplicas:
         .describe('Whether a HorizontalPodAutoscaler sets the number of replicas, between the two bounds.'),
       minReplicas: replicas
         .optional()
-        .describe('Fewest replicas. Default: `replicas` of the tier, so that raising that number raises the floor.'),
+        .describe(
+          'Fewest replicas. Default: `replicas` of the tier, so that raising that number raises the floor. Where this is set, `replicas` and with it `kubectl scale` have no effect while autoscaling is enabled.',
+        ),
       maxReplicas: replicas.default(defaults.maxReplicas).describe('Most replicas.'),
       targetCPU: z
         .int()
@@ -46,7 +48,7 @@ const stateless = (
 ) => ({
   replicas: replicas
     .default(2)
-    .describe(`Pods of ${tier}. With autoscaling: the fewest, unless \`autoscaling.minReplicas\` says otherwise.`),
+    .describe(`Pods of ${tier}. With autoscaling: the fewest, unless \`autoscaling.minReplicas\` is set.`),
   resources: resources(`a pod of ${tier}`, {
     requests: {cpu: defaults.cpu, memory: '128Mi'},
     limits: {memory: '512Mi'},
@@ -92,7 +94,7 @@ export const workers = z
       ),
   })
   .prefault({})
-  .describe('The processes that move batches from the broker into shards. `kubectl scale` acts on them.');
+  .describe('The processes that move batches from the broker into shards. `kubectl scale` sets their `replicas`.');
 
 export const keeper = z
   .object({
