@@ -1,4 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
+import {recordOf} from '../../../kube/object.ts';
 import {SimulatedRegion} from '../../testing/simulated-region.ts';
 
 const workersOf = (region: SimulatedRegion): string => JSON.stringify(region.find('Deployment', 'eu-worker')?.['spec']);
@@ -65,5 +66,26 @@ describe('connections of a shard', () => {
     });
     live.settle();
     expect(connectionsOf(live)).toBe(600);
+  });
+
+  test('stay when somebody scales a Deployment by hand, and when more pods run than the spec has by now', () => {
+    const live = new SimulatedRegion({region, workers: {autoscaling: {maxReplicas: 32}}}).bringUp();
+    const scaleTo = (replicas: number): number => {
+      const found = live.find('Deployment', 'eu-worker');
+      if (found === undefined) throw new Error('no Deployment');
+      live.objects.set('apps/v1/Deployment/sync/eu-worker', {
+        ...found,
+        spec: {...recordOf(found['spec']), replicas},
+      });
+      live.settle();
+      return connectionsOf(live);
+    };
+    const templateOf = () => JSON.stringify(live.find('StatefulSet', 'eu-pg-0')?.['spec']);
+    const before = templateOf();
+    expect([200, 32].map(scaleTo)).toEqual([1200, 1200]);
+    expect(templateOf()).toBe(before);
+    live.change({workers: {}});
+    live.settle();
+    expect([32, 16].map(scaleTo)).toEqual([1200, 600]);
   });
 });

@@ -1,6 +1,6 @@
 import {ENV} from '@pisync/contract/env';
 import {z} from 'zod';
-import {connectionLoad, connectionsNeeded} from '../../../api/v1alpha1/connections.ts';
+import {type ConnectionLoad, connectionLoad, connectionsNeeded} from '../../../api/v1alpha1/connections.ts';
 import {type RegionContext} from '../../context.ts';
 import {KINDS} from '../../kinds.ts';
 
@@ -22,20 +22,32 @@ const runningConcurrency = (template: unknown): number => {
   return Number(variables.find(({name}) => name === ENV.workerConcurrency)?.value ?? 0);
 };
 
+/** It doubles, because each other number restarts the shards: a few more pods are no reason for that. */
+const roomFor = (load: ConnectionLoad): number =>
+  SMALLEST * 2 ** Math.max(0, Math.ceil(Math.log2(connectionsNeeded(load) / SMALLEST)));
+
+/** What the shards have room for by the settings that are written; none while there are no settings. */
+const roomNow = ({children, names}: RegionContext): number => {
+  const conf = children.configMap(names.postgres)?.['postgresql.conf'] ?? '';
+  return Number(/^max_connections = '(\d+)'$/m.exec(conf)?.[1] ?? 0);
+};
+
 /**
- * Room for what the services may open, whether by the spec or as they still run: so shards get more before workers with a larger concurrency start, and less
- * only after those have ended. It doubles, because each other number restarts the shards: a few more pods are no reason for that.
+ * Room for what the services may open by the spec. What they still run with from an earlier spec keeps the room that there is: so shards get more before
+ * workers with a larger concurrency start, and less only after those have ended. It makes no more room, because a number of pods that no spec
+ * has asked for (`kubectl scale deployment/...`) must not restart the shards.
  */
-export const maxConnections = ({spec, children, names}: RegionContext): number => {
+export const maxConnections = (context: RegionContext): number => {
+  const {spec, children, names} = context;
   const wished = connectionLoad(spec);
   const pods = (name: string): number => children.workload(KINDS.deployment, name)?.spec.replicas ?? 0;
   const worker = children.workload(KINDS.deployment, names.worker);
-  const needed = connectionsNeeded({
+  const running = roomFor({
     deviceApi: Math.max(wished.deviceApi, pods(names.deviceApi)),
     adminApi: Math.max(wished.adminApi, pods(names.adminApi)),
     workers: Math.max(wished.workers, pods(names.worker)),
     concurrency: Math.max(wished.concurrency, runningConcurrency(worker?.spec.template)),
     shards: wished.shards,
   });
-  return SMALLEST * 2 ** Math.max(0, Math.ceil(Math.log2(needed / SMALLEST)));
+  return Math.max(roomFor(wished), Math.min(running, roomNow(context)));
 };
