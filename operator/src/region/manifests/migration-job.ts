@@ -40,7 +40,7 @@ export const isVolumeReplaced = (context: RegionContext, shardId: number): boole
 export const migrationJob = (context: RegionContext, shardId: number): Desired => {
   const volume = migratedVolume(context, shardId);
   const annotations = volume === undefined ? {} : {[VOLUME]: volume};
-  const {version, images, keeper} = context.spec;
+  const {version, images, keeper, monitoring} = context.spec;
   const live = context.children.job(context.names.migration(shardId));
   const desired: Desired = {
     manifest: {
@@ -69,11 +69,6 @@ export const migrationJob = (context: RegionContext, shardId: number): Desired =
       },
     },
   };
-  const origin = templateSpec(context, {
-    podTemplate: keeper.podTemplate,
-    version,
-    image: images.service,
-    logLevel: keeper.logLevel,
-  });
+  const origin = templateSpec(context, {version, image: images.service, tracing: monitoring.tracing, ...keeper});
   return withRevision(desired, {spec: origin, steady: {live}});
 };
