@@ -79,6 +79,8 @@ test.each(Object.values(KINDS).map((kind) => [kind.kind, kind] as const))(
   },
 );
 
+const NOW = new Date('2026-03-01T12:00:00Z');
+
 test('what is kept of a pod tells what is the matter with it', () => {
   const pod: KubeObject = {
     ...huge(KINDS.pod, 'eu-pg-0-0'),
@@ -91,8 +93,8 @@ test('what is kept of a pod tells what is the matter with it', () => {
   };
   expect(isWhole(pod)).toBe(false);
   const part = keepOf(KINDS.pod).part(pod);
-  expect(problemOf(new Children([part]), 'postgres')).toEqual(problemOf(new Children([pod]), 'postgres'));
-  expect(problemOf(new Children([part]), 'postgres')?.reason).toBe('ImagePullBackOff');
+  expect(problemOf(new Children([part]), 'postgres', NOW)).toEqual(problemOf(new Children([pod]), 'postgres', NOW));
+  expect(problemOf(new Children([part]), 'postgres', NOW)?.reason).toBe('ImagePullBackOff');
 });
 
 test('no decision is made from an object of which only a part is kept', () => {

@@ -159,6 +159,20 @@ test('a broker that lost its StatefulSet together with its volume says so, too',
   expect(stalled(region)).toMatchObject({status: 'True', reason: 'VolumeReplaced'});
 });
 
+test("a claim of somebody else's StatefulSet is no volume that the broker began with", () => {
+  const claim = 'data-eu-rabbitmq-0';
+  const region = new SimulatedRegion(MINIMAL);
+  region.failures.set('StatefulSet/eu-rabbitmq', 'conflict');
+  setClaim(region, 'theirs', '5Gi', '5Gi', claim);
+  region.bringUp();
+  region.failures.clear();
+  region.objects.delete(`v1/PersistentVolumeClaim/sync/${claim}`);
+  region.bringUp();
+  setClaim(region, 'ours', '5Gi', '5Gi', claim);
+  region.settle();
+  expect(region.status.phase).toBe('Ready');
+});
+
 test('another image migrates no volume that was replaced', () => {
   const region = new SimulatedRegion(MINIMAL).bringUp();
   setClaim(region, 'first', '10Gi', '10Gi');

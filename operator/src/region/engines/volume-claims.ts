@@ -61,7 +61,7 @@ const isMarked = ({labels, annotations}: Volume, wanted: Readonly<Record<string,
 const shardOf = ({component, id}: DataClaim): number | undefined => (component === 'postgres' ? id : undefined);
 
 /** A claim is what its StatefulSet uses, so it is ours when that is: a stranger's of that name has a claim of that name, too. */
-const isSetOurs = (context: RegionContext, {set}: DataClaim): boolean =>
+export const isSetOurs = (context: RegionContext, {set}: DataClaim): boolean =>
   isChild(context, {...KINDS.statefulSet, name: set});
 
 /** What is to be changed of the claims of one tier, which others make. One that is there before its StatefulSet waits for it. */

@@ -1,7 +1,7 @@
 import {type RegionContext} from '../../context.ts';
 import {KINDS} from '../../kinds.ts';
 import {BROKER_VOLUMES} from '../../labels.ts';
-import {claimsOf} from '../volume-claims.ts';
+import {claimsOf, isSetOurs} from '../volume-claims.ts';
 
 /**
  * Which volumes the broker's nodes began with, written down on the bootstrap Secret: it outlives the StatefulSet, which may be deleted together with them.
@@ -15,13 +15,14 @@ interface KnownVolume {
   readonly now: string | undefined;
 }
 
+/** A claim that is there before its StatefulSet may be another one by then: it counts from when the broker uses it. */
 const knownVolumes = (context: RegionContext): readonly KnownVolume[] => {
   const {children, names} = context;
   const written =
     children.find(KINDS.secret, names.bootstrap)?.metadata.annotations?.[BROKER_VOLUMES]?.split(',') ?? [];
-  return claimsOf(context, 'rabbitmq').map(({id, name}) => {
-    const now = children.volume(name)?.uid;
-    return {node: id, known: written[id] || (now ?? ''), now};
+  return claimsOf(context, 'rabbitmq').map((claim) => {
+    const now = isSetOurs(context, claim) ? children.volume(claim.name)?.uid : undefined;
+    return {node: claim.id, known: written[claim.id] || (now ?? ''), now};
   });
 };
 
