@@ -76,9 +76,11 @@ test('whoever changes a field of the spec that pods are made from is seen to hav
     const {shards, broker, cache, migrations, tiers} = progressOf(
       contextOf(place, specSchema.parse(spec), RELEASE, children, 2),
     );
-    return [...Object.entries({...shards, broker, cache, ...tiers}), ...migrations.entries()].map(
-      ([name, {desired}]) => [typeof name === 'number' ? `migration ${name}` : name, desired],
-    );
+    return [
+      ...shards.map(({desired}, id) => [`shard ${id}`, desired] as const),
+      ...migrations.map(({desired}, id) => [`migration ${id}`, desired] as const),
+      ...Object.entries({broker, cache, ...tiers}).map(([name, {desired}]) => [name, desired] as const),
+    ];
   };
   const templateOf = ({manifest}: Desired): string => JSON.stringify(recordOf(manifest['spec'])['template']);
   const specRevisionOf = ({manifest}: Desired): string | undefined => manifest.metadata.annotations?.[SPEC_REVISION];
