@@ -3,20 +3,17 @@ import {runInNewContext} from 'node:vm';
 import {setFlagsFromString} from 'node:v8';
 import {customResourceDefinition} from '../api/v1alpha1/crd.ts';
 import {API_VERSION, KIND, PLURAL} from '../api/v1alpha1/group.ts';
-import {systemClock} from '../kube/clock.ts';
-import {createEngine} from '../kube/engine.ts';
 import {type KubeObject} from '../kube/object.ts';
 import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts';
-import {eventually, forever, randomText, testLog, testMetrics} from '../kube/testing/fixtures.ts';
-import {regionController} from './controller.ts';
-import {ACCEPTED, IDENTITY, INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
-import {RELEASE} from './testing/simulated-region.ts';
+import {eventually, forever} from '../kube/testing/fixtures.ts';
+import {ACCEPTED, INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
+import {regionEngine} from './testing/region-engine.ts';
 
 /** What the operator keeps in memory of objects that bear its label, on a real API server. */
 let server: TestApiServer;
 let ended: Promise<void> | undefined;
+let log: ReturnType<typeof regionEngine>['log'];
 const stop = new AbortController();
-const log = testLog();
 const REGIONS = `/apis/${API_VERSION}/namespaces/default/${PLURAL}`;
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
 const SECRETS = '/api/v1/namespaces/default/secrets';
@@ -52,24 +49,11 @@ const heapMb = (): number => {
   return process.memoryUsage().heapUsed / 2 ** 20;
 };
 
-const start = (): ReturnType<typeof createEngine> => {
-  const engine = createEngine({
-    name: 'pisyncregion',
-    controller: regionController(RELEASE, systemClock),
-    identity: IDENTITY,
-    credentials: server.credentials,
-    userAgent: 'operator',
-    namespaces: [],
-    workers: 2,
-    lease: {namespace: 'default', name: 'pisync-operator', identity: 'test'},
-    clock: systemClock,
-    random: Math.random,
-    randomText,
-    metrics: testMetrics(),
-    log,
-  });
-  ended = engine.run(stop.signal);
-  return engine;
+const start = (): ReturnType<typeof regionEngine>['engine'] => {
+  const started = regionEngine(server);
+  log = started.log;
+  ended = started.engine.run(stop.signal);
+  return started.engine;
 };
 
 const statusOf = async (name: string, says: string): Promise<unknown> => {

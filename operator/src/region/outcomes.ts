@@ -37,7 +37,7 @@ export const rewrittenOf = (outcome: Outcome): readonly Rewritten[] =>
   [...outcome.values()]
     .flat()
     .flatMap((item) =>
-      'rewritten' in item && item.rewritten !== undefined ? [{key: item.key, ...item.rewritten}] : [],
+      'repaired' in item && item.rewritten !== undefined ? [{key: item.key, ...item.rewritten}] : [],
     );
 
 export const REWRITTEN = 'Rewritten';

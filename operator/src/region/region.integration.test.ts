@@ -4,16 +4,14 @@ import {customResourceDefinition} from '../api/v1alpha1/crd.ts';
 import {API_VERSION, KIND, PLURAL} from '../api/v1alpha1/group.ts';
 import {systemClock} from '../kube/clock.ts';
 import {Discovery} from '../kube/discovery.ts';
-import {createEngine} from '../kube/engine.ts';
 import {controllerOf, keyOf, keyText, type Kind, type KubeObject} from '../kube/object.ts';
 import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts';
-import {eventually, forever, randomText, testLog, testMetrics} from '../kube/testing/fixtures.ts';
-import {regionController} from './controller.ts';
+import {eventually, forever} from '../kube/testing/fixtures.ts';
 import {KINDS} from './kinds.ts';
-import {IDENTITY, INSTANCE} from './labels.ts';
+import {INSTANCE} from './labels.ts';
 import {CERTIFICATE, KEY} from './testing/certificates.ts';
 import {playedControllers} from './testing/played-controllers.ts';
-import {RELEASE} from './testing/simulated-region.ts';
+import {regionEngine} from './testing/region-engine.ts';
 
 /**
  * The operator on a real API server without a kubelet and without controllers: what it sends is judged by the server's own validation, and the test
@@ -42,23 +40,8 @@ afterAll(async () => {
   await server.stop();
 }, 30_000);
 
-const start = (userAgent: string): ReturnType<typeof testLog> => {
-  const log = testLog();
-  const engine = createEngine({
-    name: 'pisyncregion',
-    controller: regionController(RELEASE, systemClock),
-    identity: IDENTITY,
-    credentials: server.credentials,
-    userAgent,
-    namespaces: [],
-    workers: 2,
-    lease: {namespace: 'default', name: 'pisync-operator', identity: userAgent},
-    clock: systemClock,
-    random: Math.random,
-    randomText,
-    metrics: testMetrics(),
-    log,
-  });
+const start = (userAgent: string): ReturnType<typeof regionEngine>['log'] => {
+  const {engine, log} = regionEngine(server, userAgent);
   const stop = new AbortController();
   running.push({stop, ended: engine.run(stop.signal)});
   return log;
@@ -85,7 +68,7 @@ const SERVED: readonly Kind[] = Object.values(KINDS).filter((kind) => kind !== K
 
 const all = async (): Promise<readonly KubeObject[]> => (await Promise.all(SERVED.map(children))).flat();
 
-const becomesReady = (name: string, log: ReturnType<typeof testLog>): Promise<true> => {
+const becomesReady = (name: string, log: ReturnType<typeof regionEngine>['log']): Promise<true> => {
   let last: unknown;
   return eventually(
     async () => {
@@ -200,7 +183,11 @@ const makeClass = async (name: string, allowVolumeExpansion: boolean): Promise<v
 };
 
 /** Waits until an object is as expected. */
-const shows = (path: string, expected: (text: string) => boolean, log: ReturnType<typeof testLog>): Promise<string> => {
+const shows = (
+  path: string,
+  expected: (text: string) => boolean,
+  log: ReturnType<typeof regionEngine>['log'],
+): Promise<string> => {
   let last = '';
   return eventually(
     async () => {
@@ -364,7 +351,7 @@ test.each([
 );
 
 /** Waits until a condition of the region has the reason. */
-const says = (name: string, reason: string, log: ReturnType<typeof testLog>): Promise<string> =>
+const says = (name: string, reason: string, log: ReturnType<typeof regionEngine>['log']): Promise<string> =>
   shows(`${REGIONS}/${name}`, (text) => text.includes(`"reason":"${reason}"`), log);
 
 const setHost = (name: string, host: string): Promise<unknown> =>

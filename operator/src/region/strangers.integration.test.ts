@@ -4,15 +4,13 @@ import {API_VERSION, KIND, PLURAL} from '../api/v1alpha1/group.ts';
 import {ApiClient} from '../kube/api-client.ts';
 import {systemClock} from '../kube/clock.ts';
 import {Discovery} from '../kube/discovery.ts';
-import {createEngine} from '../kube/engine.ts';
 import {controllerOf, type KubeObject} from '../kube/object.ts';
 import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts';
-import {eventually, forever, randomText, testLog, testMetrics} from '../kube/testing/fixtures.ts';
-import {regionController} from './controller.ts';
+import {eventually, forever} from '../kube/testing/fixtures.ts';
 import {KINDS} from './kinds.ts';
-import {IDENTITY, INSTANCE} from './labels.ts';
+import {INSTANCE} from './labels.ts';
 import {playedControllers, type PlayedControllers} from './testing/played-controllers.ts';
-import {RELEASE} from './testing/simulated-region.ts';
+import {regionEngine} from './testing/region-engine.ts';
 
 /** The operator among objects of others, on a real API server; the test plays the controllers. */
 let server: TestApiServer;
@@ -33,23 +31,8 @@ afterAll(async () => {
   await server.stop();
 }, 30_000);
 
-const start = (): ReturnType<typeof testLog> => {
-  const log = testLog();
-  const engine = createEngine({
-    name: 'pisyncregion',
-    controller: regionController(RELEASE, systemClock),
-    identity: IDENTITY,
-    credentials: server.credentials,
-    userAgent: 'operator',
-    namespaces: [],
-    workers: 2,
-    lease: {namespace: 'default', name: 'pisync-operator', identity: 'test'},
-    clock: systemClock,
-    random: Math.random,
-    randomText,
-    metrics: testMetrics(),
-    log,
-  });
+const start = (): ReturnType<typeof regionEngine>['log'] => {
+  const {engine, log} = regionEngine(server);
   ended = engine.run(stop.signal);
   return log;
 };
