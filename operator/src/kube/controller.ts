@@ -135,8 +135,6 @@ export interface RandomText {
 export interface Surplus {
   readonly ref: ObjectRef;
   readonly propagation?: DeletePrecondition['propagation'];
-  /** What takes its place: it stays as long as that could not be written. */
-  readonly replacedBy?: Key;
 }
 
 /** Part of a plan that succeeds or fails on its own: a failing route never stops a database's repair. */

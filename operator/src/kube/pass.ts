@@ -11,7 +11,7 @@ import {
 } from './controller.ts';
 import {ApiError, ApplyRefused, messageOf, NotLeader, Wait} from './errors.ts';
 import {type EventRecorder} from './event-recorder.ts';
-import {describeKey, keyOf, keyText, refOf, type Key, type KubeObject, type ObjectRef, recordOf} from './object.ts';
+import {describeKey, keyOf, refOf, type Key, type KubeObject, type ObjectRef, recordOf} from './object.ts';
 import {refusalOf} from './refusal.ts';
 
 /** What a pass does to the cluster: what a controller may, and the finalizer of the resource itself. */
@@ -88,7 +88,7 @@ const attempt = async <R, Observed, Status>(
   const owner = refOf(current);
   const writing: Writing = {cluster, owner, deadline, signal, retryAfterMs: 0, againMs: Infinity};
   const written = await runComponents(plan.components, writing);
-  const surplus = replaced(plan.surplus, written);
+  const {surplus = []} = plan;
   const outcome = surplus.length === 0 ? written : new Map([...written, [SURPLUS, await prune(surplus, writing)]]);
   const conclusion = plan.conclude(outcome);
   const unsaid = await writeStatus(current, conclusion.status, options, signal);
@@ -217,14 +217,6 @@ const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promis
     );
   }
   return results;
-};
-
-/** Without that in whose place something should be that could not be written. */
-const replaced = (surplus: readonly Surplus[] = [], outcome: Outcome): readonly Surplus[] => {
-  const failed = new Set(
-    [...outcome.values()].flat().flatMap((item) => ('message' in item ? [keyText(item.key)] : [])),
-  );
-  return surplus.filter(({replacedBy}) => replacedBy === undefined || !failed.has(keyText(replacedBy)));
 };
 
 /** Turns an error into an outcome, except those that end the whole pass. */

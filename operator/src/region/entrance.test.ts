@@ -7,7 +7,6 @@ import {decodeRegion} from './region.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 
 const never = new AbortController().signal;
-const listAll = (): Promise<readonly KubeObject[]> => Promise.resolve([]);
 const regionOf = (ingress: unknown) =>
   decodeRegion({
     apiVersion: 'pisync.io/v1alpha1',
@@ -29,27 +28,26 @@ test.each<[string, unknown, string[]]>([
     asked.push(`${kind} ${namespace ?? ''}/${name}`);
     return Promise.resolve(undefined);
   };
-  await observeEntrance(regionOf(ingress), [], {read, serves: () => Promise.resolve(true), listAll}, never);
+  await observeEntrance(regionOf(ingress), [], {read, serves: () => Promise.resolve(true)}, never);
   expect(asked).toEqual(expected);
 });
 
 test('what cannot be read is unknown, each on its own', async () => {
   const fails = (): Promise<never> => Promise.reject(new Error('away'));
   const region = regionOf({tls: {mode: 'Secret', secretName: 'cert'}});
-  expect(await observeEntrance(region, [], {read: fails, serves: fails, listAll}, never)).toEqual({
+  expect(await observeEntrance(region, [], {read: fails, serves: fails}, never)).toEqual({
     gatewayApi: {kind: 'unknown', why: 'away'},
     gateway: known(undefined),
     certificate: {kind: 'unknown', why: 'away'},
-    taken: [],
+    own: {region: 'sync/eu', uid: 'region', age: '[null,"sync","eu"]', hosts: []},
+    others: [],
   });
 });
 
 test('a read that the end of the pass cuts off is no answer', async () => {
   const over = AbortSignal.abort();
   const fails = (): Promise<never> => Promise.reject(new Error('aborted'));
-  await expect(observeEntrance(regionOf({}), [], {read: fails, serves: fails, listAll}, over)).rejects.toThrow(
-    'aborted',
-  );
+  await expect(observeEntrance(regionOf({}), [], {read: fails, serves: fails}, over)).rejects.toThrow('aborted');
 });
 
 const gatewayOf = (...listeners: readonly object[]): KubeObject => ({

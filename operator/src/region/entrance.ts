@@ -4,7 +4,8 @@ import {type KubeObject} from '../kube/object.ts';
 import {judgeCertificate} from './certificate.ts';
 import {type RegionContext} from './context.ts';
 import {GATEWAY} from './gateway.ts';
-import {type TakenHost, takenHosts} from './host-taken.ts';
+import {entranceText, type HostAt} from './entrances.ts';
+import {holderOf, type HostHolder, type TakenHost, takenHosts} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {type Problem} from './problems.ts';
 import {attempt, known, type Reading} from './reading.ts';
@@ -17,7 +18,10 @@ export interface EntranceSeen {
   readonly gateway: Reading<KubeObject | undefined>;
   /** The Secret with the certificate. */
   readonly certificate: Reading<KubeObject | undefined>;
-  readonly taken: readonly TakenHost[];
+  /** The region itself, with the hosts that are its own. */
+  readonly own: HostHolder;
+  /** All other regions that the operator sees. */
+  readonly others: readonly HostHolder[];
 }
 
 /** Of a spec that need not be valid. */
@@ -36,14 +40,14 @@ const schema = z.object({
 export const observeEntrance = async (
   region: Region,
   regions: readonly KubeObject[],
-  cluster: Pick<Cluster, 'read' | 'serves' | 'listAll'>,
+  cluster: Pick<Cluster, 'read' | 'serves'>,
   signal: AbortSignal,
 ): Promise<EntranceSeen> => {
   const {namespace} = region;
   const ingress = schema.safeParse(region.spec).data?.ingress;
   const {tls, gatewayRef} = ingress?.enabled === true ? ingress : {};
   const secretName = gatewayRef === undefined && tls?.mode === 'Secret' ? tls.secretName : undefined;
-  const [gatewayApi, gateway, certificate, ingresses, httpRoutes] = await Promise.all([
+  const [gatewayApi, gateway, certificate] = await Promise.all([
     attempt(() => cluster.serves(KINDS.httpRoute, signal), signal),
     gatewayRef === undefined
       ? known(undefined)
@@ -59,10 +63,9 @@ export const observeEntrance = async (
     secretName === undefined
       ? known(undefined)
       : attempt(() => cluster.read({...KINDS.secret, namespace, name: secretName}, signal, 'live'), signal),
-    cluster.listAll(KINDS.ingress, signal),
-    cluster.listAll(KINDS.httpRoute, signal),
   ]);
-  return {gatewayApi, gateway, certificate, taken: takenHosts(region, regions, [...ingresses, ...httpRoutes])};
+  const own = holderOf(region.object);
+  return {gatewayApi, gateway, certificate, own, others: regions.map(holderOf).filter(({uid}) => uid !== own.uid)};
 };
 
 /** What follows from it. */
@@ -76,19 +79,22 @@ export interface Entrance {
   readonly doubt: string | undefined;
   /** Why hosts will not lead here soon. */
   readonly warning: Problem | undefined;
-  /** Hosts that lead to another region. */
+  /** Hosts that are this region's. */
+  readonly held: readonly HostAt[];
+  /** Hosts that are wanted and another region's. */
   readonly taken: readonly TakenHost[];
 }
 
 const takenProblem = ([first]: readonly TakenHost[]): Problem | undefined =>
   first && {
     reason: 'HostTaken',
-    message: `host ${first.host} is already that of region ${first.by}; give one of the two another host`,
+    message: `host ${first.at.host} is already that of region ${first.by} at ${entranceText(first.at)}; give one of the two another host`,
   };
 
-export const judgeEntrance = (seen: EntranceSeen, {spec}: Pick<RegionContext, 'spec'>, now: Date): Entrance => {
-  const {gatewayApi, gateway, certificate} = seen;
-  const {enabled, host, adminHost, tls, gatewayRef} = spec.ingress;
+export const judgeEntrance = (seen: EntranceSeen, context: RegionContext, now: Date): Entrance => {
+  const {gatewayApi, gateway, certificate, own, others} = seen;
+  const {enabled, host, adminHost, tls, gatewayRef} = context.spec.ingress;
+  const taken = takenHosts(context, own, others);
   const {secretName} = tls;
   const isNeeded = enabled && gatewayRef === undefined && tls.mode === 'Secret' && secretName !== undefined;
   const {problem, warning} =
@@ -104,9 +110,10 @@ export const judgeEntrance = (seen: EntranceSeen, {spec}: Pick<RegionContext, 's
   return {
     gatewayApi,
     gateway: gateway.kind === 'known' ? gateway.value : undefined,
-    problem: takenProblem(seen.taken) ?? problem,
+    problem: takenProblem(taken) ?? problem,
     doubt: doubts[0],
     warning,
-    taken: seen.taken,
+    held: own.hosts,
+    taken,
   };
 };

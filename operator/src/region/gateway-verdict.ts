@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {type KubeObject} from '../kube/object.ts';
 import {conditionSchema} from './children.ts';
+import {gatewayText} from './entrances.ts';
 
 /** What a Gateway says of an HTTPRoute. `silent` also while all that it said was about an earlier route or came from another Gateway. */
 export type GatewayVerdict =
@@ -9,13 +10,13 @@ export type GatewayVerdict =
   | {readonly kind: 'refused'; readonly reason: string; readonly message: string};
 
 const schema = z.object({
-  metadata: z.object({generation: z.int().default(0)}),
+  metadata: z.object({generation: z.int().default(0), namespace: z.string().default('')}),
   status: z
     .object({
       parents: z
         .array(
           z.object({
-            parentRef: z.object({name: z.string()}),
+            parentRef: z.object({name: z.string(), namespace: z.string().optional()}),
             conditions: z.array(conditionSchema.extend({observedGeneration: z.int().optional()})).default([]),
           }),
         )
@@ -24,12 +25,15 @@ const schema = z.object({
     .prefault({}),
 });
 
-export const gatewayVerdict = (httpRoute: KubeObject | undefined, gateway: string): GatewayVerdict => {
+export const gatewayVerdict = (
+  httpRoute: KubeObject | undefined,
+  gateway: {readonly name: string; readonly namespace?: string | undefined},
+): GatewayVerdict => {
   const route = schema.safeParse(httpRoute).data;
   if (route === undefined) return {kind: 'silent'};
-  const {generation} = route.metadata;
+  const {generation, namespace} = route.metadata;
   const conditions = route.status.parents
-    .filter(({parentRef}) => parentRef.name === gateway)
+    .filter(({parentRef}) => gatewayText(parentRef, namespace) === gatewayText(gateway, namespace))
     .flatMap((parent) => parent.conditions)
     .filter(({observedGeneration}) => (observedGeneration ?? generation) >= generation);
   const refused = conditions.find(

@@ -1,129 +1,107 @@
 import {z} from 'zod';
-import {controllerOf, type Kind, type KubeObject} from '../kube/object.ts';
-import {KINDS} from './kinds.ts';
-import {namesOf} from './names.ts';
-import {type Region} from './region.ts';
+import {type KubeObject} from '../kube/object.ts';
+import {type RegionContext} from './context.ts';
+import {covers, gatewayText, hostAtClass, type HostAt, isSame, ledBy, leadsTo, type WantedHost} from './entrances.ts';
+import {classOf} from './manifests/route.ts';
+import {type StandingRoute} from './standing-routes.ts';
 
-const schema = z.object({
-  ingress: z.object({
-    enabled: z.boolean().default(true),
-    host: z.string().optional(),
-    adminHost: z.string().optional(),
-    className: z.string().optional(),
-    gatewayRef: z.object({name: z.string(), namespace: z.string().optional()}).optional(),
-  }),
-});
+/**
+ * Whose a host is. Two regions with one host at one entrance would both look well, and one would get the other's devices.
+ *
+ * 1. A host at an entrance is that of the region whose status has it (`status.hosts`). The operator alone writes a status. Nothing else counts, whatever it
+ *    says: specs, routes, their labels and owners are written by whoever may write in a namespace, and must not reach into another one.
+ * 2. A region gets a host when the operator has written the route to it, which it does only while no other region has the host there.
+ * 3. A region keeps a host as long as its spec wants it there or a route of it leads there. So it has two while one route takes over from another, and loses
+ *    none when its route is deleted or made anew, or while it is suspended, invalid or being deleted.
+ * 4. Two that ask at the same moment may both get it. Then the older one keeps it, by the creation time that the API server has written, and the other one's
+ *    route goes. Neither had it before, so nobody gets a host by being older.
+ *
+ * A region that is made anew, or has lost its status, has no host, and gets those that nobody else has got meanwhile.
+ */
+export interface HostHolder {
+  /** `namespace/name`. */
+  readonly region: string;
+  readonly uid: string;
+  /** Sorts before that of a younger one. */
+  readonly age: string;
+  readonly hosts: readonly HostAt[];
+}
 
-type Ingress = z.output<typeof schema>['ingress'];
+const hostAt = z.object({host: z.string(), className: z.string().optional(), gateway: z.string().optional()});
 
-const ingressSchema = z.object({
-  spec: z.object({
-    ingressClassName: z.string().optional(),
-    rules: z.array(z.object({host: z.string().optional()})).default([]),
-  }),
-});
+const schema = z.object({hosts: z.array(hostAt).default([])});
 
-const httpRouteSchema = z.object({
-  spec: z.object({
-    parentRefs: z.array(z.object({name: z.string(), namespace: z.string().optional()})).default([]),
-    hostnames: z.array(z.string()).default([]),
-  }),
-});
-
-/** More than a route of a region has. */
-const MOST_HOSTS = 16;
-
-/** What is read here of a route, whoever made it. */
-export const routePart = (kind: Kind, route: KubeObject): object => {
-  if (kind === KINDS.ingress) {
-    const {ingressClassName, rules = []} = ingressSchema.safeParse(route).data?.spec ?? {};
-    return {spec: {ingressClassName, rules: rules.slice(0, MOST_HOSTS)}};
-  }
-  const {parentRefs = [], hostnames = []} = httpRouteSchema.safeParse(route).data?.spec ?? {};
-  return {spec: {parentRefs: parentRefs.slice(0, MOST_HOSTS), hostnames: hostnames.slice(0, MOST_HOSTS)}};
+export const holderOf = ({metadata, status}: KubeObject): HostHolder => {
+  const {namespace = '', name, uid, creationTimestamp} = metadata;
+  return {
+    region: `${namespace}/${name}`,
+    uid,
+    age: JSON.stringify([creationTimestamp, namespace, name]),
+    hosts: schema.safeParse(status).data?.hosts ?? [],
+  };
 };
 
-/** A host that another region has, at the entrance that this one wants it at. */
+export const wantedHosts = (context: RegionContext): readonly WantedHost[] => {
+  const {names, namespace, spec} = context;
+  const {enabled, host, adminHost, gatewayRef} = spec.ingress;
+  const wanted = (
+    name: string,
+    component: WantedHost['component'],
+    wish: string | undefined,
+  ): readonly WantedHost[] => {
+    if (!enabled || wish === undefined) return [];
+    const at =
+      gatewayRef === undefined
+        ? hostAtClass(wish, classOf(context, name))
+        : {host: wish, gateway: gatewayText(gatewayRef, namespace)};
+    return [{name, component, at}];
+  };
+  return [...wanted(names.deviceApi, 'device-api', host), ...wanted(names.adminApi, 'admin-api', adminHost)];
+};
+
+/** A wanted host that is another region's. */
 export interface TakenHost {
-  readonly host: string;
-  /** The region that has it, `namespace/name`. */
+  /** The route that waits for it. */
+  readonly name: string;
+  /** Where the other region has it. */
+  readonly at: HostAt;
+  /** `namespace/name` of the other region. */
   readonly by: string;
 }
 
-/** The hosts that a route leads somewhere. */
-export const hostsOf = (route: KubeObject): readonly string[] =>
-  route.kind === KINDS.ingress.kind
-    ? (ingressSchema.safeParse(route).data?.spec.rules ?? []).flatMap(({host}) => host ?? [])
-    : (httpRouteSchema.safeParse(route).data?.spec.hostnames ?? []);
-
-/** What routes: the same host at two of these leads to two places on purpose. `undefined`: an Ingress of whichever class. */
-type Entrance = {readonly gateway: string} | {readonly className: string | undefined};
-
-const entrancesOf = (route: KubeObject): readonly Entrance[] => {
-  if (route.kind === KINDS.ingress.kind)
-    return [{className: ingressSchema.safeParse(route).data?.spec.ingressClassName}];
-  const {namespace = ''} = route.metadata;
-  return (httpRouteSchema.safeParse(route).data?.spec.parentRefs ?? []).map((parent) => ({
-    gateway: `${parent.namespace ?? namespace}/${parent.name}`,
-  }));
-};
-
-/** Where the spec names no class the API server gives the Ingress the cluster's default one, which is known once it is made. */
-const wantedEntrance = (
-  {className, gatewayRef}: Ingress,
-  namespace: string,
-  live: KubeObject | undefined,
-): Entrance => {
-  if (gatewayRef !== undefined) return {gateway: `${gatewayRef.namespace ?? namespace}/${gatewayRef.name}`};
-  return {className: className ?? ingressSchema.safeParse(live).data?.spec.ingressClassName};
-};
-
-const isSame = (a: Entrance, b: Entrance): boolean => {
-  if ('gateway' in a || 'gateway' in b) return 'gateway' in a && 'gateway' in b && a.gateway === b.gateway;
-  return a.className === undefined || b.className === undefined || a.className === b.className;
-};
-
-const routesTo = (route: KubeObject, host: string, entrance: Entrance): boolean =>
-  hostsOf(route).includes(host) && entrancesOf(route).some((other) => isSame(other, entrance));
-
-const ageOf = ({metadata}: KubeObject): string =>
-  JSON.stringify([metadata.creationTimestamp, metadata.namespace, metadata.name]);
-
-/**
- * The hosts of this region that lead to another one. Both would look well, and one would get the other's devices. A host is that of the region that a live
- * route leads to, not that of the older one, whose author could have any host by asking for it. Where routes of two lead somewhere (they were made at the
- * same time), the older region keeps the host. `regions` and `routes`: all that the operator sees.
- */
 export const takenHosts = (
-  {object, spec, name, namespace}: Pick<Region, 'object' | 'spec' | 'name' | 'namespace'>,
-  regions: readonly KubeObject[],
-  routes: readonly KubeObject[],
-): readonly TakenHost[] => {
-  const ingress = schema.safeParse(spec).data?.ingress;
-  if (ingress?.enabled !== true) return [];
-  const {uid} = object.metadata;
-  const own = routes.filter((route) => controllerOf(route)?.uid === uid);
-  const {deviceApi, adminApi} = namesOf(name);
-  const wanted = [
-    {host: ingress.host, route: deviceApi},
-    {host: ingress.adminHost, route: adminApi},
-  ];
-  return wanted.flatMap(({host, route}): readonly TakenHost[] => {
-    if (host === undefined) return [];
-    const live = own.find(({kind, metadata}) => kind === KINDS.ingress.kind && metadata.name === route);
-    const entrance = wantedEntrance(ingress, namespace, live);
-    const isRouted = own.some((mine) => routesTo(mine, host, entrance));
-    const owners = routes
-      .filter((other) => routesTo(other, host, entrance))
-      .flatMap((other) => {
-        const owner = controllerOf(other);
-        return owner === undefined || owner.uid === uid ? [] : [{owner, where: other.metadata.namespace ?? ''}];
-      });
-    const holder = owners.find(({owner}) => {
-      if (!isRouted) return true;
-      const other = regions.find(({metadata}) => metadata.uid === owner.uid);
-      return other !== undefined && ageOf(other) < ageOf(object);
-    });
-    return holder === undefined ? [] : [{host, by: `${holder.where}/${holder.owner.name}`}];
+  context: RegionContext,
+  own: HostHolder,
+  others: readonly HostHolder[],
+): readonly TakenHost[] =>
+  wantedHosts(context).flatMap(({name, at}): readonly TakenHost[] => {
+    const isTaken = (has: HostAt, age: string): boolean => {
+      if (own.hosts.some((mine) => isSame(mine, at))) return isSame(has, at) && age < own.age;
+      // Its Ingress has got its class just now.
+      if (own.hosts.some((mine) => covers(mine, at))) return isSame(has, at);
+      return covers(has, at) || covers(at, has);
+    };
+    return others
+      .flatMap(({region, age, hosts}) =>
+        hosts.filter((has) => isTaken(has, age)).map((has) => ({name, at: has, by: region})),
+      )
+      .slice(0, 1);
   });
+
+/** What the region has after a pass: what it had and what was written, as far as it is wanted (and not another's) or led to. */
+export const heldHosts = (
+  before: readonly HostAt[],
+  wanted: readonly WantedHost[],
+  routes: readonly StandingRoute[],
+): readonly HostAt[] => {
+  const led = routes.flatMap(({manifest}) => ledBy(manifest));
+  const written = wanted.flatMap(({name, at}) =>
+    routes.some(({manifest, isWritten}) => isWritten && manifest.metadata.name === name && leadsTo(manifest, at))
+      ? [at]
+      : [],
+  );
+  const known = [...written, ...before];
+  return known
+    .filter((has, index) => known.findIndex((other) => isSame(other, has)) === index)
+    .filter((has) => wanted.some(({at}) => covers(at, has)) || led.some((at) => isSame(at, has)));
 };

@@ -1,6 +1,5 @@
 import {type Keep} from '../kube/controller.ts';
 import {controllerOf, type Kind, type KubeObject} from '../kube/object.ts';
-import {routePart} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {INSTANCE, ownLabelsOf} from './labels.ts';
 import {isNameOf} from './names.ts';
@@ -29,16 +28,10 @@ const identityOf = (object: KubeObject): KubeObject['metadata'] => {
   };
 };
 
-/** What is read of an object that this region did not make: how pods are, and the hosts of another operator's regions. */
-const seen = (kind: Kind, object: KubeObject): object => {
-  if (kind === KINDS.pod) return podPart(object);
-  return kind === KINDS.ingress || kind === KINDS.httpRoute ? routePart(kind, object) : {};
-};
-
-/** What is kept of the objects of a kind: of those that a region makes everything, because they are compared with what they should be. */
+/** What is kept of the objects of a kind: of those that a region makes everything, because they are compared with what they should be; of pods how they are. */
 export const keepOf = (kind: Kind): Keep => ({
   isWhole: (object, isKnown) =>
     kind !== KINDS.pod &&
     regionOf(object).some((region) => isKnown(region) && isNameOf(region.name, object.metadata.name)),
-  part: (object) => ({...kind, metadata: identityOf(object), ...seen(kind, object)}),
+  part: (object) => ({...kind, metadata: identityOf(object), ...(kind === KINDS.pod ? podPart(object) : {})}),
 });

@@ -1,5 +1,5 @@
 import {type Desired, type Surplus} from '../kube/controller.ts';
-import {type Key, keyOf, type KubeObject} from '../kube/object.ts';
+import {type Key, keyOf} from '../kube/object.ts';
 import {isChild, type RegionContext} from './context.ts';
 import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
 import {shardServices} from './engines/postgres-embedded/stateful-set.ts';
@@ -9,11 +9,11 @@ import {redisConfigMap, redisService} from './engines/redis-embedded/deployment.
 import {withLiveTemplate} from './template.ts';
 import {volumeClaims} from './engines/volume-claims.ts';
 import {type Entrance} from './entrance.ts';
-import {gatewayVerdict} from './gateway-verdict.ts';
+import {entranceText, leadsTo, type WantedHost} from './entrances.ts';
+import {handoverOf} from './handover.ts';
 import {anonymous, dataHold, held, onceOurs, serviceHold, type Wanted} from './holds.ts';
-import {hostsOf, type TakenHost} from './host-taken.ts';
+import {wantedHosts} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
-import {type Component} from './labels.ts';
 import {autoscaler} from './manifests/autoscaler.ts';
 import {disruptionBudget} from './manifests/disruption-budget.ts';
 import {keeperAccess} from './manifests/keeper-access.ts';
@@ -40,6 +40,7 @@ export interface PartInput {
   readonly context: RegionContext;
   readonly progress: Progress;
   readonly entrance: Entrance;
+  readonly now: Date;
 }
 
 export interface Part {
@@ -248,41 +249,30 @@ export const keeper: Part = {
 };
 
 /**
- * A host of another region gets no route here. A route that there was stays as it was, unless it is the one that must not be. An Ingress of another class goes,
- * and the next pass makes the one that takes its place.
+ * A host of another region gets no route here. A route that there was stays as it was, unless it leads to that very host at that very entrance. An Ingress of
+ * another class goes, and the next pass makes the one that takes its place.
  */
-const wantedRoutes = (
+const wantedRoute = (
   context: RegionContext,
-  routes: readonly Desired[],
+  wanted: WantedHost,
+  {held: hosts, taken}: Entrance,
   missing: string | undefined,
-  taker: TakenHost | undefined,
-): readonly Wanted[] =>
-  routes.flatMap((desired): readonly Wanted[] => {
-    const {manifest} = desired;
-    const live = context.children.find(manifest, manifest.metadata.name);
-    if (taker !== undefined && leadsTo(live, taker)) return [];
-    if (taker === undefined && live !== undefined && isOfOtherClass(context, live)) return [];
-    const hold = taker === undefined ? missing : `waits until region ${taker.by} gives host ${taker.host} up`;
-    const service = {...KINDS.service, name: manifest.metadata.name};
-    return [onceOurs(context, hold === undefined ? {desired} : {desired, hold}, service)];
-  });
-
-const leadsTo = (route: KubeObject | undefined, {host}: TakenHost): boolean =>
-  route !== undefined && hostsOf(route).includes(host);
-
-/** An Ingress that serves stays until the Gateway has taken over: a Gateway that does not exist must not cost the route that works. */
-const formerIngress = (
-  {children, spec, namespace}: RegionContext,
-  name: string,
-  taker: TakenHost | undefined,
 ): readonly Wanted[] => {
-  const {enabled, gatewayRef} = spec.ingress;
-  const live = children.find(KINDS.ingress, name);
-  if (!enabled || gatewayRef === undefined || live === undefined) return [];
-  if (taker !== undefined && leadsTo(live, taker)) return [];
-  if (gatewayVerdict(children.find(KINDS.httpRoute, name), gatewayRef.name).kind === 'accepted') return [];
-  const desired = {manifest: {...KINDS.ingress, metadata: {name, namespace}}};
-  return [{desired, hold: `stays until Gateway ${gatewayRef.name} has accepted the HTTPRoute`}];
+  const desired = route(context, wanted, hosts);
+  const live = context.children.find(desired.manifest, wanted.name);
+  const taker = taken.find(({name}) => name === wanted.name);
+  if (taker === undefined) {
+    if (live !== undefined && isOfOtherClass(context, live)) return [];
+    return [
+      onceOurs(context, missing === undefined ? {desired} : {desired, hold: missing}, {
+        ...KINDS.service,
+        name: wanted.name,
+      }),
+    ];
+  }
+  const {at, by} = taker;
+  if (live !== undefined && leadsTo(live, at)) return [];
+  return [{desired, hold: `waits until region ${by} gives host ${at.host} at ${entranceText(at)} up`}];
 };
 
 /** Nobody tells us when the Secret comes, can be read, or another region gives the host up. */
@@ -295,21 +285,24 @@ const withoutGatewayApi = (served: Entrance['gatewayApi']): string | undefined =
 
 export const routes: Part = {
   name: 'routes',
-  build: ({context, entrance: {gatewayApi, problem, doubt, taken}}) => {
-    const {names, spec} = context;
-    const {host, adminHost, gatewayRef} = spec.ingress;
-    const missing = gatewayRef === undefined ? undefined : withoutGatewayApi(gatewayApi);
-    const to = (name: string, component: Component, wanted: string | undefined): readonly Wanted[] => {
-      if (wanted === undefined) return [];
-      const taker = taken.find((other) => other.host === wanted);
-      return [
-        ...wantedRoutes(context, route(context, name, component, wanted), missing, taker),
-        ...formerIngress(context, name, taker),
-      ];
-    };
+  build: ({context, entrance, now: at}) => {
+    const {gatewayApi, problem, doubt} = entrance;
+    const missing = context.spec.ingress.gatewayRef === undefined ? undefined : withoutGatewayApi(gatewayApi);
+    const hosts = wantedHosts(context);
+    const handovers = hosts.flatMap(({name}) => handoverOf(context, name, at) ?? []);
+    const retries = [
+      ...(problem === undefined && doubt === undefined ? [] : [ROUTE_RETRY_MS]),
+      ...handovers.flatMap(({lookAgainMs}) => lookAgainMs ?? []),
+    ];
     return {
-      wanted: [...to(names.deviceApi, 'device-api', host), ...to(names.adminApi, 'admin-api', adminHost)],
-      ...(problem === undefined && doubt === undefined ? {} : {lookAgainMs: ROUTE_RETRY_MS}),
+      wanted: [
+        ...hosts.flatMap((wanted) => wantedRoute(context, wanted, entrance, missing)),
+        ...handovers.map(({former: {apiVersion, kind, metadata}, reason}) => ({
+          desired: {manifest: {apiVersion, kind, metadata: {name: metadata.name, namespace: context.namespace}}},
+          hold: `${kind} ${metadata.name} ${reason}`,
+        })),
+      ],
+      ...(retries.length === 0 ? {} : {lookAgainMs: Math.min(...retries)}),
     };
   },
 };

@@ -12,6 +12,7 @@ import * as parts from './parts.ts';
 import {overdueInMs} from './problems.ts';
 import {progressOf} from './progress.ts';
 import {perishable, preserved} from './retention.ts';
+import {standingRoutes} from './standing-routes.ts';
 import {concludeDeleting, concludeForgotten, concludeInvalid, concludePass, concludeSuspended} from './status.ts';
 import {surplusOf} from './surplus.ts';
 
@@ -59,7 +60,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   const progress = progressOf(context);
   const told = judgeFacts(region.name, children, factsAgeMs);
   const entrance = judgeEntrance(observed.entrance, context, now);
-  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, entrance})}));
+  const built = PARTS.map(({name, build}) => ({name, ...build({context, progress, entrance, now})}));
   const components: readonly ComponentPlan[] = built.map(({name, wanted, surplus}) => ({
     name,
     desired: wanted.flatMap(({desired, hold, meanwhile}) => (hold === undefined ? desired : (meanwhile ?? []))),
@@ -88,6 +89,11 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
         told,
         entrance,
         outcome,
+        routes: standingRoutes(
+          context,
+          components.flatMap(({desired}) => desired),
+          outcome,
+        ),
         now,
         release,
         held: built.flatMap(({name, wanted}) =>

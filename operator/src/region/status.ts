@@ -23,14 +23,15 @@ import {type Entrance} from './entrance.ts';
 import {eventsOf} from './events.ts';
 import {type RegionFacts} from './facts.ts';
 import {schemeAt} from './gateway.ts';
-import {hostsOf} from './host-taken.ts';
-import {KINDS} from './kinds.ts';
+import {covers, type HostAt, isSame, ledBy} from './entrances.ts';
+import {heldHosts, wantedHosts} from './host-taken.ts';
 import {type Component, selectorOf, selectorText} from './labels.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 import {type Region} from './region.ts';
 import {topologyOf} from './manifests/topology.ts';
 import {joining} from './admission.ts';
 import {auxiliaryFailures, pendingOf, rewrittenOf} from './outcomes.ts';
+import {type StandingRoute} from './standing-routes.ts';
 
 /** What a pass ended with. */
 interface Pass {
@@ -40,6 +41,8 @@ interface Pass {
   readonly told: RegionFacts;
   readonly entrance: Entrance;
   readonly outcome: Outcome;
+  /** The routes that there are after it. */
+  readonly routes: readonly StandingRoute[];
   readonly now: Date;
   readonly release: Release;
   readonly held: readonly {readonly component: string; readonly reason: string}[];
@@ -122,27 +125,36 @@ const brokerNodes = (context: RegionContext): NonNullable<RegionStatus['brokerNo
     return {id, ...(size === undefined ? {} : {storage: size})};
   });
 
-const endpoints = ({context, entrance, region}: Pass): NonNullable<RegionStatus['endpoints']> => {
-  const {children, names} = context;
-  const {enabled, host, adminHost, tls, gatewayRef} = context.spec.ingress;
-  const urlOf = (name: string, before: string | undefined): string => {
-    const atGateway = gatewayRef && schemeAt(entrance.gateway, gatewayRef.sectionName, name);
-    // Without the right to read the Gateway, or for a moment without an answer, a URL stays what it was.
-    if (gatewayRef !== undefined && atGateway === undefined && before?.endsWith(`://${name}`) === true) return before;
-    return `${atGateway ?? (tls.mode === 'Secret' ? 'https' : 'http')}://${name}`;
-  };
-  /** A host of another region leads nowhere here; a former one still does. */
-  const routed = (name: string, wanted: string | undefined): string | undefined => {
-    if (!enabled || !entrance.taken.some(({host: taken}) => taken === wanted)) return enabled ? wanted : undefined;
-    const former = children.find(KINDS.ingress, name) ?? children.find(KINDS.httpRoute, name);
-    return former && hostsOf(former).find((other) => other !== wanted);
+const hostsAfter = ({context, entrance: {held, taken}, routes}: Pass): readonly HostAt[] => {
+  const wanted = wantedHosts(context).filter(({name}) => taken.every((other) => other.name !== name));
+  return heldHosts(held, wanted, routes);
+};
+
+/** Hosts of the region that lead here: the wanted one, or while that does not, a former one. */
+const endpoints = (
+  {context, entrance, region, routes}: Pass,
+  hosts: readonly HostAt[],
+): NonNullable<RegionStatus['endpoints']> => {
+  const {names, spec} = context;
+  const {tls, gatewayRef} = spec.ingress;
+  const urlOf = (name: string, before: string | undefined): string | undefined => {
+    const wanted = wantedHosts(context).find((one) => one.name === name)?.at;
+    const led = routes
+      .filter(({manifest}) => manifest.metadata.name === name)
+      .flatMap(({manifest}) => ledBy(manifest))
+      .filter((at) => hosts.some((has) => isSame(has, at)));
+    const reached = led.find((at) => wanted !== undefined && covers(wanted, at));
+    const host = (reached ?? led.find((at) => at.host === wanted?.host) ?? led[0])?.host;
+    if (host === undefined) return undefined;
+    const atGateway = gatewayRef && schemeAt(entrance.gateway, gatewayRef.sectionName, host);
+    // What leads here by a former route, and at a Gateway that may not be read or does not answer for a moment, is reached as it was.
+    const isUnknown = reached === undefined || (gatewayRef !== undefined && atGateway === undefined);
+    if (isUnknown && before?.endsWith(`://${host}`) === true) return before;
+    return `${atGateway ?? (tls.mode === 'Secret' ? 'https' : 'http')}://${host}`;
   };
   const before = region.status.endpoints;
-  const [device, admin] = [routed(names.deviceApi, host), routed(names.adminApi, adminHost)];
-  return {
-    ...(device === undefined ? {} : {device: urlOf(device, before?.device)}),
-    ...(admin === undefined ? {} : {admin: urlOf(admin, before?.admin)}),
-  };
+  const [device, admin] = [urlOf(names.deviceApi, before?.device), urlOf(names.adminApi, before?.admin)];
+  return {...(device === undefined ? {} : {device}), ...(admin === undefined ? {} : {admin})};
 };
 
 const phaseOf = ({progress, context}: Pass, state: State): Phase => {
@@ -172,6 +184,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
   const state = stateOf(input, weighed);
   const [ready, reconciling, stalled] = summaryOf(state);
   const works = state.kind === 'works';
+  const hosts = hostsAfter(pass);
   const current = works ? context.version : region.status.version?.current;
   const slotMoves = told.facts?.slotMoves;
   const {deviceApi, adminApi, workers} = progress.tiers;
@@ -187,7 +200,8 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     readyShards: `${progress.shards.filter(({available}) => available).length}/${progress.shards.length}`,
     shards: shardStatus(pass),
     brokerNodes: brokerNodes(context),
-    endpoints: endpoints(pass),
+    endpoints: endpoints(pass, hosts),
+    hosts: [...hosts],
     ...(slotMoves === undefined ? {} : {slotMoves}),
     pendingChanges: pendingChanges([
       ...held,

@@ -8,7 +8,7 @@ import {controllerOf, type KubeObject} from '../kube/object.ts';
 import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts';
 import {eventually, forever} from '../kube/testing/fixtures.ts';
 import {KINDS} from './kinds.ts';
-import {INSTANCE} from './labels.ts';
+import {INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
 import {playedControllers, type PlayedControllers} from './testing/played-controllers.ts';
 import {regionEngine} from './testing/region-engine.ts';
 
@@ -17,12 +17,16 @@ let server: TestApiServer;
 let played: PlayedControllers;
 let ended: Promise<void> | undefined;
 const stop = new AbortController();
+let log: ReturnType<typeof regionEngine>['log'];
 const REGIONS = `/apis/${API_VERSION}/namespaces/default/${PLURAL}`;
 
 beforeAll(async () => {
   server = await startApiServer();
   played = playedControllers(server, new Discovery(server.client, systemClock));
   await send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', customResourceDefinition());
+  const operator = regionEngine(server);
+  ({log} = operator);
+  ended = operator.engine.run(stop.signal);
 }, 90_000);
 
 afterAll(async () => {
@@ -30,12 +34,6 @@ afterAll(async () => {
   await ended;
   await server.stop();
 }, 30_000);
-
-const start = (): ReturnType<typeof regionEngine>['log'] => {
-  const {engine, log} = regionEngine(server);
-  ended = engine.run(stop.signal);
-  return log;
-};
 
 const get = async (path: string): Promise<KubeObject> =>
   // What is asked for exists.
@@ -53,44 +51,59 @@ const named = async (): Promise<readonly string[]> => {
     .map(({kind, metadata}) => `${kind}/${metadata.name}`);
 };
 
+/** Makes a region, as soon as its kind is served. */
+const declare = (name: string, ingress: object): Promise<unknown> => {
+  const spec = {region: name, postgres: {shards: 1}, ingress};
+  const body = {apiVersion: API_VERSION, kind: KIND, metadata: {name}, spec};
+  return eventually(
+    () => send('POST', REGIONS, body).catch(() => undefined),
+    () => 'the kind of regions is not served',
+  );
+};
+
+const becomes = (
+  name: string,
+  what: string,
+  isSo: (region: KubeObject, children: readonly string[]) => boolean,
+): Promise<true> => {
+  let last: unknown;
+  return eventually(
+    async () => {
+      await played.play();
+      const region = await get(`${REGIONS}/${name}`);
+      const children = await named();
+      last = [region['status'], children];
+      return isSo(region, children) ? true : undefined;
+    },
+    () => `${name} is not ${what}: ${JSON.stringify(last)}; log:\n${log.lines.slice(-20).join('\n')}`,
+    40_000,
+  );
+};
+
+const isReady = (region: KubeObject): boolean => JSON.stringify(region['status'] ?? {}).includes('"phase":"Ready"');
+
 test('a region takes nothing of strangers with its names into use, and keeps its facts whatever its keeper makes of them', async () => {
-  const log = start();
   const roles = '/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles';
   const services = '/api/v1/namespaces/default/services';
   const secrets = {apiGroups: [''], resources: ['secrets'], verbs: ['get']};
   await send('POST', roles, {metadata: {name: 'billing-keeper'}, rules: [secrets]});
   await send('POST', services, {metadata: {name: 'billing-admin-api'}, spec: {ports: [{port: 80}]}});
   const ingress = {host: 'billing.sync.example.com', adminHost: 'billing.admin.example.com'};
-  const body = {apiVersion: API_VERSION, kind: KIND, metadata: {name: 'billing'}};
-  await eventually(
-    () =>
-      send('POST', REGIONS, {...body, spec: {region: 'billing', postgres: {shards: 1}, ingress}}).catch(
-        () => undefined,
-      ),
-    () => 'the kind of regions is not served',
+  await declare('billing', ingress);
+  await becomes('billing', 'made as far as it can be', (_region, children) =>
+    children.includes('Deployment/billing-admin-api'),
   );
-  let last: unknown;
-  const becomes = (what: string, isSo: (region: KubeObject, children: readonly string[]) => boolean): Promise<true> =>
-    eventually(
-      async () => {
-        await played.play();
-        const region = await get(`${REGIONS}/billing`);
-        const children = await named();
-        last = [region['status'], children];
-        return isSo(region, children) ? true : undefined;
-      },
-      () => `not ${what}: ${JSON.stringify(last)}; log:\n${log.lines.slice(-20).join('\n')}`,
-      40_000,
-    );
-  const isReady = (region: KubeObject): boolean => JSON.stringify(region['status']).includes('"phase":"Ready"');
-  await becomes('made as far as it can be', (_region, children) => children.includes('Deployment/billing-admin-api'));
   const waiting = ['RoleBinding/billing-keeper', 'Deployment/billing-keeper', 'Ingress/billing-admin-api'];
   expect((await named()).filter((name) => waiting.includes(name))).toEqual([]);
-  expect(JSON.stringify(last)).toContain('"reason":"Conflict"');
+  expect(JSON.stringify(await get(`${REGIONS}/billing`))).toContain('"reason":"Conflict"');
 
   await send('DELETE', `${roles}/billing-keeper`, {});
   await send('DELETE', `${services}/billing-admin-api`, {});
-  await becomes('ready', (region, children) => isReady(region) && waiting.every((name) => children.includes(name)));
+  await becomes(
+    'billing',
+    'ready',
+    (region, children) => isReady(region) && waiting.every((name) => children.includes(name)),
+  );
 
   const token = await send('POST', '/api/v1/namespaces/default/serviceaccounts/billing-keeper/token', {spec: {}});
   // A TokenRequest answers with the token.
@@ -123,5 +136,33 @@ test('a region takes nothing of strangers with its names into use, and keeps its
     },
     () => `the facts are ${JSON.stringify(seen)}; log:\n${log.lines.slice(-20).join('\n')}`,
   );
-  await becomes('ready', isReady);
+  await becomes('billing', 'ready', isReady);
+}, 120_000);
+
+test('an Ingress with the labels and the owner of an older region costs no other region its route', async () => {
+  for (const name of ['older', 'younger']) {
+    await declare(name, {host: `${name}.sync.example.com`});
+    await becomes(name, 'ready', isReady);
+  }
+  const ingresses = '/apis/networking.k8s.io/v1/namespaces/default/ingresses';
+  const route = `${ingresses}/younger-device-api`;
+  const before = await get(route);
+
+  const {uid} = (await get(`${REGIONS}/older`)).metadata;
+  const owner = {apiVersion: API_VERSION, kind: KIND, name: 'older', uid, controller: true};
+  const backend = {service: {name: 'older-device-api', port: {number: 80}}};
+  await send('POST', ingresses, {
+    metadata: {name: 'forged', labels: {[MANAGED_BY]: MANAGER, [INSTANCE]: 'nobody'}, ownerReferences: [owner]},
+    spec: {rules: [{host: 'younger.sync.example.com', http: {paths: [{path: '/', pathType: 'Prefix', backend}]}}]},
+  });
+  // Passes that know of it.
+  await send('PATCH', `${REGIONS}/younger`, {spec: {ingress: {adminHost: 'younger.admin.example.com'}}});
+  const endpoints = {device: 'http://younger.sync.example.com', admin: 'http://younger.admin.example.com'};
+  const hosts = [{host: 'younger.sync.example.com'}, {host: 'younger.admin.example.com'}];
+  const isRouted = ({status}: KubeObject): boolean => {
+    const said = JSON.stringify(status ?? {});
+    return said.includes(JSON.stringify(hosts)) && Object.values(endpoints).every((url) => said.includes(`"${url}"`));
+  };
+  await becomes('younger', 'routed and ready', (region) => isRouted(region) && isReady(region));
+  expect((await get(route)).metadata.uid).toBe(before.metadata.uid);
 }, 120_000);

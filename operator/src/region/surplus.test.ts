@@ -3,17 +3,6 @@ import {SimulatedRegion, UID} from './testing/simulated-region.ts';
 
 const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
 
-test('an HTTPRoute serves until the Ingress in its place is written', () => {
-  const region = new SimulatedRegion({...MINIMAL, ingress: {...MINIMAL.ingress, gatewayRef: {name: 'g'}}}).bringUp();
-  region.failures.set('Ingress/eu-device-api', 'refused');
-  region.change({ingress: MINIMAL.ingress});
-  region.settle();
-  expect([region.names('HTTPRoute'), region.names('Ingress')]).toEqual([['eu-device-api'], ['eu-admin-api']]);
-  region.failures.clear();
-  region.settle();
-  expect(region.names('HTTPRoute')).toEqual([]);
-});
-
 test('nothing of it outlives its being wanted, whatever its kind, but what holds data or opens it', () => {
   const region = new SimulatedRegion(MINIMAL).bringUp();
   const put = (kind: string, name: string, owner: {uid: string} | undefined): void => {

@@ -58,6 +58,14 @@ const untilBecomes = (region: Region, becomes: Walk['becomes']): Promise<KubeObj
         {timeoutMs: SETTLED_MS},
       );
 
+/** A region is Ready while its former route still stays beside the new one. */
+const untilNothingWaits = ({kubectl, name}: Region): Promise<boolean> =>
+  until(`nothing of region ${name} to wait`, async () => {
+    const waiting = (await kubectl.get('psr', name))?.status?.['pendingChanges'];
+    if (waiting !== undefined) throw new Error(JSON.stringify(waiting));
+    return true;
+  });
+
 /** Changes the region, waits, takes the change back, waits: while devices sync, with every status looked at. */
 export async function walk(region: Region, {name, patch, becomes, announced, reaches}: Walk): Promise<void> {
   const {kubectl} = region;
@@ -79,6 +87,7 @@ export async function walk(region: Region, {name, patch, becomes, announced, rea
       await takeBack(region, ready.spec);
       await watch.observed(await generationOf(region));
       await untilReady(region, SETTLED_MS);
+      await untilNothingWaits(region);
       expect(await unsettled(region)).toEqual([]);
       expect(differences(before, await childrenOf(region))).toEqual([]);
     });

@@ -92,6 +92,22 @@ export const statusSchema = z
         admin: z.string().optional().describe('URL for people.'),
       })
       .describe('Where the region is reached. Absent while nothing is routed.'),
+    hosts: z
+      .array(
+        z.object({
+          host: z.string().describe('Host name.'),
+          className: z
+            .string()
+            .optional()
+            .describe(
+              'The Ingress class. Absent at a Gateway, and where no class was named and the cluster has given none.',
+            ),
+          gateway: z.string().optional().describe('The Gateway, `namespace/name`. Absent at an Ingress class.'),
+        }),
+      )
+      .describe(
+        "Hosts that are this region's, each at an Ingress class or at a Gateway. No other region gets one there.",
+      ),
     slotMoves: z
       .object({
         total: z.int().describe('Moves that were planned.'),

@@ -1,22 +1,16 @@
-import {z} from 'zod';
 import {type KubeObject} from '../../kube/object.ts';
+import {classNameOf} from '../entrances.ts';
 import {gatewayVerdict} from '../gateway-verdict.ts';
+import {hasAddress} from '../handover.ts';
 import {KINDS} from '../kinds.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 
 const TYPE = 'RouteReady';
 
-const ingressSchema = z.object({
-  spec: z.object({ingressClassName: z.string().optional()}).prefault({}),
-  status: z.object({loadBalancer: z.object({ingress: z.array(z.unknown()).default([])}).prefault({})}).prefault({}),
-});
-
 const ofIngresses = (routes: readonly (KubeObject | undefined)[]): Finding => {
-  const silent = routes.find(
-    (route) => (ingressSchema.safeParse(route).data?.status.loadBalancer.ingress.length ?? 0) === 0,
-  );
+  const silent = routes.find((route) => !hasAddress(route));
   if (silent === undefined) return holds(TYPE, 'AddressAssigned', 'every Ingress has an address');
-  const className = ingressSchema.safeParse(silent).data?.spec.ingressClassName;
+  const className = classNameOf(silent);
   const whose = className === undefined ? 'it has no class, and the cluster no default one' : `class ${className}`;
   return unknown(
     TYPE,
@@ -50,7 +44,7 @@ export const routeReady = ({context, entrance}: ConditionInput): Finding => {
       ? found
       : {...found, reason: warning.reason, message: `${found.message}; ${warning.message}`};
   }
-  const verdicts = routes.map((route) => gatewayVerdict(route, gatewayRef.name));
+  const verdicts = routes.map((route) => gatewayVerdict(route, gatewayRef));
   const refused = verdicts.find((verdict) => verdict.kind === 'refused');
   if (refused !== undefined) return fails(TYPE, refused.reason, `the Gateway refused the route: ${refused.message}`);
   return verdicts.every(({kind}) => kind === 'accepted')

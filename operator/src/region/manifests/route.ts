@@ -2,11 +2,12 @@ import {z} from 'zod';
 import {type Desired} from '../../kube/controller.ts';
 import {type KubeObject} from '../../kube/object.ts';
 import {type RegionContext} from '../context.ts';
+import {classNameOf, gatewayText, type HostAt, type WantedHost} from '../entrances.ts';
+import {GATEWAY} from '../gateway.ts';
+import {gatewayVerdict} from '../gateway-verdict.ts';
 import {KINDS} from '../kinds.ts';
-import {type Component, metadataOf, NAMED_CLASS} from '../labels.ts';
+import {metadataOf, NAMED_CLASS} from '../labels.ts';
 import {SERVICE_PORT} from '../names.ts';
-
-const liveSchema = z.object({spec: z.object({ingressClassName: z.string().optional()})});
 
 /** The class that the spec names; empty where the cluster's default one is wanted. */
 const namedClass = ({spec}: RegionContext): string => spec.ingress.className ?? '';
@@ -20,13 +21,15 @@ export const isOfOtherClass = (context: RegionContext, {kind, metadata}: KubeObj
   return kind === KINDS.ingress.kind && made !== undefined && made !== namedClass(context);
 };
 
-/** The default class stays what it was when the Ingress was made. */
-const classOf = ({spec, children}: RegionContext, name: string): string | undefined =>
-  spec.ingress.className ?? liveSchema.safeParse(children.find(KINDS.ingress, name)).data?.spec.ingressClassName;
+/** The class of the wanted Ingress, as far as it is known. The default class stays what it was when the Ingress was made. */
+export const classOf = (context: RegionContext, name: string): string | undefined => {
+  const {className} = context.spec.ingress;
+  const live = context.children.find(KINDS.ingress, name);
+  return className ?? (live === undefined || isOfOtherClass(context, live) ? undefined : classNameOf(live));
+};
 
-const ingress = (context: RegionContext, name: string, component: Component, host: string): Desired => {
+const ingress = (context: RegionContext, {name, component, at: {host, className}}: WantedHost): Desired => {
   const {annotations, tls} = context.spec.ingress;
-  const className = classOf(context, name);
   return {
     manifest: {
       ...KINDS.ingress,
@@ -49,41 +52,61 @@ const ingress = (context: RegionContext, name: string, component: Component, hos
   };
 };
 
-const httpRoute = (
-  context: RegionContext,
-  name: string,
-  component: Component,
-  host: string,
-  gateway: NonNullable<RegionContext['spec']['ingress']['gatewayRef']>,
-): Desired => ({
-  manifest: {
-    ...KINDS.httpRoute,
-    metadata: metadataOf(context, name, component, {annotations: context.spec.ingress.annotations}),
-    spec: {
-      parentRefs: [{group: 'gateway.networking.k8s.io', kind: 'Gateway', ...gateway}],
-      hostnames: [host],
-      rules: [
-        {
-          matches: [{path: {type: 'PathPrefix', value: '/'}}],
-          backendRefs: [{group: '', kind: 'Service', name, port: SERVICE_PORT, weight: 1}],
-        },
-      ],
-    },
-  },
+type GatewayRef = NonNullable<RegionContext['spec']['ingress']['gatewayRef']>;
+
+const parentOf = (gateway: GatewayRef) => ({group: 'gateway.networking.k8s.io', kind: GATEWAY.kind, ...gateway});
+
+const liveSchema = z.object({
+  spec: z.object({
+    parentRefs: z.array(
+      z.object({name: z.string(), namespace: z.string().optional(), sectionName: z.string().optional()}),
+    ),
+  }),
 });
 
-/** How a host leads to a Service of the same name as the route: an Ingress, an HTTPRoute where a Gateway is named, nothing without a host. */
-export const route = (
+/** The Gateways through which the host leads here until the wanted one has accepted the route. */
+const formerGateways = (
+  {children, namespace}: RegionContext,
+  {name, at}: WantedHost,
+  gateway: GatewayRef,
+  held: readonly HostAt[],
+): readonly GatewayRef[] => {
+  const live = children.find(KINDS.httpRoute, name);
+  if (gatewayVerdict(live, gateway).kind === 'accepted') return [];
+  const parents = liveSchema.safeParse(live).data?.spec.parentRefs ?? [];
+  return parents.filter((parent) => {
+    const text = gatewayText(parent, namespace);
+    return text !== at.gateway && held.some((has) => has.host === at.host && has.gateway === text);
+  });
+};
+
+const httpRoute = (
   context: RegionContext,
-  name: string,
-  component: Component,
-  host: string | undefined,
-): readonly Desired[] => {
-  const {enabled, gatewayRef} = context.spec.ingress;
-  if (!enabled || host === undefined) return [];
-  return [
-    gatewayRef === undefined
-      ? ingress(context, name, component, host)
-      : httpRoute(context, name, component, host, gatewayRef),
-  ];
+  wanted: WantedHost,
+  gateway: GatewayRef,
+  held: readonly HostAt[],
+): Desired => {
+  const {name, component, at} = wanted;
+  return {
+    manifest: {
+      ...KINDS.httpRoute,
+      metadata: metadataOf(context, name, component, {annotations: context.spec.ingress.annotations}),
+      spec: {
+        parentRefs: [gateway, ...formerGateways(context, wanted, gateway, held)].map(parentOf),
+        hostnames: [at.host],
+        rules: [
+          {
+            matches: [{path: {type: 'PathPrefix', value: '/'}}],
+            backendRefs: [{group: '', kind: 'Service', name, port: SERVICE_PORT, weight: 1}],
+          },
+        ],
+      },
+    },
+  };
+};
+
+/** How a host leads to a Service of the same name as the route: an Ingress, or an HTTPRoute where a Gateway is named. `held`: hosts that the region has. */
+export const route = (context: RegionContext, wanted: WantedHost, held: readonly HostAt[]): Desired => {
+  const {gatewayRef} = context.spec.ingress;
+  return gatewayRef === undefined ? ingress(context, wanted) : httpRoute(context, wanted, gatewayRef, held);
 };

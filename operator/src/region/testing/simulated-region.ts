@@ -6,7 +6,7 @@ import {uncovered} from '../../kube/fingerprint.ts';
 import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
 import {planRegion} from '../plan.ts';
-import {type TakenHost} from '../host-taken.ts';
+import {holderOf, type HostHolder} from '../host-taken.ts';
 import {known, type Reading} from '../reading.ts';
 import {decodeRegion} from '../region.ts';
 
@@ -19,6 +19,9 @@ export const RELEASE: Release = {
     redis: 'docker.io/library/redis:8',
   },
 };
+
+/** When the region was made. */
+const CREATED = '2026-03-01T00:00:00Z';
 
 export const UID = '00000000-0000-4000-8000-000000000001';
 
@@ -36,7 +39,8 @@ export class SimulatedRegion {
   gatewayApi: Reading<boolean> = known(true);
   gateway: Reading<KubeObject | undefined> = known(undefined);
   certificate: Reading<KubeObject | undefined> = known(undefined);
-  taken: readonly TakenHost[] = [];
+  /** Other regions, with the hosts that are theirs. */
+  others: readonly HostHolder[] = [];
   unread: string | undefined;
   /** What the keeper has written, over what is in the ConfigMap; a text is somebody else's. */
   facts: Facts | string | undefined = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
@@ -58,15 +62,9 @@ export class SimulatedRegion {
     this.spec = spec;
   }
 
-  change(spec: Record<string, unknown>): void {
-    this.spec = {...this.spec, ...spec};
-    this.generation++;
-  }
-
-  /** One pass. Answers the names of what was written. */
-  pass(): readonly string[] {
-    this.now = new Date(this.now.getTime() + 1_000);
-    const region = decodeRegion({
+  /** As the server has it. */
+  get object(): KubeObject {
+    return {
       apiVersion: 'pisync.io/v1alpha1',
       kind: 'PiSyncRegion',
       metadata: {
@@ -75,11 +73,23 @@ export class SimulatedRegion {
         uid: UID,
         resourceVersion: '1',
         generation: this.generation,
+        creationTimestamp: CREATED,
         ...(this.isDeleted ? {deletionTimestamp: this.now.toISOString()} : {}),
       },
       spec: this.spec,
       status: this.status,
-    });
+    };
+  }
+
+  change(spec: Record<string, unknown>): void {
+    this.spec = {...this.spec, ...spec};
+    this.generation++;
+  }
+
+  /** One pass. Answers the names of what was written. */
+  pass(): readonly string[] {
+    this.now = new Date(this.now.getTime() + 1_000);
+    const region = decodeRegion(this.object);
     const observed = {
       region,
       children: new Children([...this.objects.values()].map((object) => this.#withFacts(object))),
@@ -88,7 +98,8 @@ export class SimulatedRegion {
         gatewayApi: this.gatewayApi,
         gateway: this.gateway,
         certificate: this.certificate,
-        taken: this.taken,
+        own: holderOf(region.object),
+        others: this.others,
       },
       unread: this.unread,
     };
@@ -100,11 +111,7 @@ export class SimulatedRegion {
         return [name, [...applied, ...this.#prune(prune)]] as const;
       }),
     );
-    const failed = [...outcome.values()].flat().flatMap((item) => ('message' in item ? [keyText(item.key)] : []));
-    const surplus = plan.surplus?.filter(
-      ({replacedBy}) => replacedBy === undefined || !failed.includes(keyText(replacedBy)),
-    );
-    outcome.set('surplus', this.#prune(surplus));
+    outcome.set('surplus', this.#prune(plan.surplus));
     const written = [...outcome.values()]
       .flat()
       .filter(({kind}) => ['created', 'configured', 'deleted'].includes(kind))
@@ -215,6 +222,7 @@ export class SimulatedRegion {
         ...(ownership === 'none' ? {} : {ownerReferences: [owner]}),
         uid: before?.metadata.uid ?? `uid-${this.#uids++}`,
         resourceVersion: '1',
+        creationTimestamp: before?.metadata.creationTimestamp ?? this.now.toISOString(),
       },
       ...(before?.['status'] === undefined ? {} : {status: before['status']}),
     };
