@@ -1,5 +1,4 @@
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
-import {parseAllDocuments} from 'yaml';
 import {API_VERSION, KIND, PLURAL} from '../api/v1alpha1/group.ts';
 import {systemClock} from '../kube/clock.ts';
 import {Discovery} from '../kube/discovery.ts';
@@ -12,7 +11,9 @@ import {KINDS} from '../region/kinds.ts';
 import {IDENTITY} from '../region/labels.ts';
 import {playedControllers} from '../region/testing/played-controllers.ts';
 import {RELEASE} from '../region/testing/simulated-region.ts';
+import {installGatewayApi, leaveFormerChildren, makeClaim} from './testing/surroundings.ts';
 import {IMAGES, OPERATOR_CHART, startHelm, type Helm} from './testing/helm.ts';
+import {granted, rulesOf, used} from './testing/rights.ts';
 
 /** The operator with the rights that the chart gives it, and no others. */
 let server: TestApiServer;
@@ -22,6 +23,7 @@ const LEASE = 'pisync-operator';
 beforeAll(async () => {
   server = await startApiServer();
   helm = await startHelm(server);
+  await installGatewayApi(server.client);
 }, 90_000);
 
 afterAll(async () => {
@@ -69,20 +71,25 @@ const forbidden = async (userAgent: string): Promise<readonly string[]> =>
     .filter((line) => line.userAgent === userAgent && line.responseStatus?.code === 403)
     .map(({verb, requestURI}) => `${verb} ${requestURI}`);
 
+/** Asked for where ownerReferences are protected, and never as a call of its own. */
+const NO_CALL = ['update pisync.io/pisyncregions/finalizers'];
+
 test.each([
-  ['in the whole cluster', 'wide', [], []],
-  ['in one namespace', 'narrow', ['narrow'], ['--set', 'namespaces={narrow},aggregatedRoles.enabled=false']],
+  ['in the whole cluster', 'wide', 'wide', []],
+  ['in another namespace alone', 'narrow', 'tenant', ['--set', 'namespaces={tenant},aggregatedRoles.enabled=false']],
 ])(
-  'is allowed everything that it does %s',
-  async (_, namespace, namespaces, args) => {
+  'is allowed everything that it does %s, also of a region that it held under another name, and nothing besides',
+  async (_, namespace, tenant, args) => {
+    if (tenant !== namespace) await post('/api/v1/namespaces', {metadata: {name: tenant}});
     const installed = await helm.run(
       ...['install', 'pisync', OPERATOR_CHART, '--namespace', namespace, '--create-namespace', '--wait=false'],
       ...['--take-ownership', ...IMAGES, ...args],
     );
     expect(installed).toMatchObject({ok: true});
-    const operator = await startAs(namespace, namespaces);
-    const regions = `/apis/${API_VERSION}/namespaces/${namespace}/${PLURAL}`;
-    const played = playedControllers(server, new Discovery(server.client, systemClock), namespace);
+    const operator = await startAs(namespace, tenant === namespace ? [] : [tenant]);
+    const regions = `/apis/${API_VERSION}/namespaces/${tenant}/${PLURAL}`;
+    const played = playedControllers(server, new Discovery(server.client, systemClock), tenant);
+    const logged = () => `log:\n${operator.log.lines.slice(-20).join('\n')}`;
     let last: unknown;
     const becomes = (phase: string) =>
       eventually(
@@ -105,19 +112,23 @@ test.each([
         signal: forever,
       });
     try {
+      // From a backup: nobody has labelled it.
+      await makeClaim(server.client, tenant, 'data-eu-pg-0-0');
       const ingress = {host: `${namespace}.sync.example.com`, adminHost: `${namespace}.admin.example.com`};
-      await post(regions, {apiVersion: API_VERSION, kind: KIND, metadata: {name: 'eu'}, spec: {region: 'eu', ingress}});
+      const annotations = {[IDENTITY.holderAnnotation]: `${namespace}/former-operator`};
+      const spec = {region: 'eu', ingress};
+      await post(regions, {apiVersion: API_VERSION, kind: KIND, metadata: {name: 'eu', annotations}, spec});
       await becomes('Ready');
       // A growth is taken back before its shard was up.
       const sets = async () => (await played.children(KINDS.statefulSet)).map(({metadata}) => metadata.name);
       for (const shards of [3, 2]) {
         await edit({postgres: {shards}});
-        await eventually(
-          async () => ((await sets()).length === shards + 1 ? true : undefined),
-          () => `log:\n${operator.log.lines.slice(-20).join('\n')}`,
-        );
+        await eventually(async () => ((await sets()).length === shards + 1 ? true : undefined), logged);
       }
       await becomes('Ready');
+      // Children of a version before, which this one does not have.
+      const isLeft = await leaveFormerChildren(server.client, played, tenant);
+      await eventually(async () => ((await isLeft()) ? undefined : true), logged);
       // What comes and goes with the spec goes.
       await edit({
         ingress: {enabled: false},
@@ -135,10 +146,21 @@ test.each([
         () => `Ingress or NetworkPolicies are left; log:\n${operator.log.lines.slice(-20).join('\n')}`,
       );
       await becomes('Ready');
+      await edit({ingress: {enabled: true, gatewayRef: {name: 'web'}}});
+      const routes = async () => (await played.children(KINDS.httpRoute)).length;
+      await eventually(async () => ((await routes()) === 2 ? true : undefined), logged);
+      await edit({ingress: {enabled: false}});
+      await eventually(async () => ((await routes()) === 0 ? true : undefined), logged);
     } finally {
       await operator.stop();
     }
     expect(await forbidden(`operator-of-${namespace}`)).toEqual([]);
+    const rendered = await helm.run(
+      ...['template', 'pisync', OPERATOR_CHART, '--namespace', namespace, '--show-only', 'templates/rbac.yaml'],
+      ...[...IMAGES, ...args],
+    );
+    const seen = used(await server.audit(), `operator-of-${namespace}`);
+    expect(granted(rendered.output).filter((right) => !seen.has(right))).toEqual(NO_CALL);
     // The next operator looks after the same cluster.
     await server.client.send({method: 'DELETE', path: `${regions}/eu`, signal: forever});
   },
@@ -154,15 +176,10 @@ test('may delete no data and no region', async () => {
     '--show-only',
     'templates/rbac.yaml',
   );
-  // Rendered roles have rules; bindings have none.
-  const rules = parseAllDocuments(output).flatMap(
-    (document) =>
-      (document.toJS() as {readonly rules?: readonly {readonly resources: string[]; readonly verbs: string[]}[]})
-        .rules ?? [],
-  );
-  const granted = (verbs: readonly string[]) =>
+  const rules = rulesOf(output);
+  const resourcesOf = (verbs: readonly string[]) =>
     rules.filter((rule) => rule.verbs.some((verb) => verbs.includes(verb))).flatMap(({resources}) => resources);
-  expect(granted(['delete']).toSorted()).toEqual([
+  expect(resourcesOf(['delete']).toSorted()).toEqual([
     'configmaps',
     'deployments',
     'horizontalpodautoscalers',
@@ -177,7 +194,7 @@ test('may delete no data and no region', async () => {
     'services',
     'statefulsets',
   ]);
-  expect(granted(['deletecollection', '*', 'escalate', 'bind', 'impersonate'])).toEqual([]);
-  expect(granted(['update']).toSorted()).toEqual(['leases', 'pisyncregions/finalizers']);
+  expect(resourcesOf(['deletecollection', '*', 'escalate', 'bind', 'impersonate'])).toEqual([]);
+  expect(resourcesOf(['update']).toSorted()).toEqual(['leases', 'pisyncregions/finalizers']);
   expect(rules.filter(({resources, verbs}) => resources.includes('*') || verbs.includes('*'))).toEqual([]);
 });

@@ -26,6 +26,8 @@ export interface AuditLine {
   readonly verb: string;
   readonly requestURI: string;
   readonly userAgent: string;
+  /** What an authorizer sees of the request; absent for paths that are no resources. */
+  readonly objectRef?: {readonly apiGroup?: string; readonly resource: string; readonly subresource?: string};
   readonly responseStatus?: {readonly code: number};
 }
 
