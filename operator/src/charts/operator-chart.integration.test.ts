@@ -145,6 +145,20 @@ test('a second release of the same name lives in another namespace; one of them 
   expect((left.body as {readonly items: readonly KubeObject[]}).items).toEqual([]);
 }, 120_000);
 
+test("a definition that somebody has applied by force is Helm's again after one upgrade with --force-conflicts", async () => {
+  const isForeign = async () => JSON.stringify(await definition()).includes('Another text');
+  expect(await install('one', '--take-ownership')).toMatchObject({ok: true});
+  const foreign = "sed 's/Name of the condition/Another text/' crds/pisync.io_pisyncregions.yaml";
+  expect(await helm.sh(`${foreign} | kubectl apply --server-side --force-conflicts -f -`)).toMatchObject({ok: true});
+  expect(await isForeign()).toBe(true);
+  const refusal = {ok: false, output: expect.stringContaining('conflict with \\"kubectl\\": .spec.versions')};
+  expect(await install('one')).toEqual(refusal);
+  expect(await install('one', '--take-ownership')).toEqual(refusal);
+  expect(await install('one', '--force-conflicts')).toMatchObject({ok: true});
+  expect(await isForeign()).toBe(false);
+  expect(await install('one')).toMatchObject({ok: true});
+}, 120_000);
+
 test('an install into namespaces has no object outside of them but what it can be asked to leave out', async () => {
   const objects = objectsOf(
     await render(...IMAGES, '--set', 'namespaces={blue,green},crds.enabled=false,aggregatedRoles.enabled=false'),
