@@ -91,6 +91,19 @@ describe('Delete becomes Retain', () => {
   });
 });
 
+test.each([
+  ['suspended', {suspend: true}],
+  ['whose spec breaks a rule', {region: 'us-east'}],
+])('Retain becomes Delete in a region %s: its data stays until that has an end', (_what, change) => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  region.change({...change, deletionPolicy: 'Delete'});
+  expect(region.pass()).toEqual([]);
+  expect(whenDeleted(region)).toEqual(['Retain', 'Retain', 'Retain']);
+  region.change({suspend: false, region: MINIMAL.region});
+  region.settle();
+  expect(whenDeleted(region)).toEqual(['Delete', 'Delete', 'Delete']);
+});
+
 test('a region under Delete, or one that is retained already, is held by nothing', () => {
   for (const deletionPolicy of ['Delete', 'Retain']) {
     const region = new SimulatedRegion({...MINIMAL, deletionPolicy}).bringUp();

@@ -45,7 +45,7 @@ export const specSchema = z
       .enum(['Retain', 'Delete'])
       .default('Retain')
       .describe(
-        'What happens to volumes and credentials when the object is deleted. Retain: they stay, and a region of the same name takes them up again. A change to Retain is followed also while the region is suspended, waits, or is being deleted.',
+        'What happens to volumes and credentials when the object is deleted. Retain: they stay, and a region of the same name takes them up again. A change counts when the operator has followed it (`status.observedGeneration` is then `metadata.generation`), and not for a region that is deleted before. One to Retain is followed also while the region is suspended or invalid, one to Delete is not.',
       ),
     suspend: z
       .boolean()
