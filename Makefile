@@ -28,7 +28,8 @@ check: ready ## about a minute, no servers: format, lint, types, imports, dead c
 	@node scripts/check/main.ts $(if $(JEST_JSON),--jest-json "$(JEST_JSON)")
 
 .PHONY: up
-up: ready-cluster images-built ## the local cluster alone, with the images in it
+up: ready-cluster ## the local cluster alone, with the images in it
+	@node scripts/images/main.ts build
 	@node scripts/cluster/main.ts up
 	@node scripts/cluster/main.ts load-images
 
@@ -49,10 +50,7 @@ faults: ready-cluster ## kills, freezes, cuts off and changes things while devic
 	@node scripts/test/main.ts --faults
 
 .PHONY: images
-images: ready-cluster images-built ## container images of this checkout
-
-.PHONY: images-built
-images-built: ready-cluster
+images: ready-images ## container images of this checkout
 	@node scripts/images/main.ts build
 
 .PHONY: charts
@@ -79,6 +77,11 @@ clean: ## removes what was built in this checkout (caches and the cluster stay)
 .PHONY: ready
 ready:
 	@node=$$(sh scripts/bootstrap/node.sh) && "$$node" scripts/bootstrap/main.ts packages
+
+# That, and what images are made of.
+.PHONY: ready-images
+ready-images:
+	@node=$$(sh scripts/bootstrap/node.sh) && "$$node" scripts/bootstrap/main.ts images
 
 # That, and what a local cluster is made of, all at the same time.
 .PHONY: ready-cluster

