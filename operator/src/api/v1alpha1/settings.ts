@@ -35,15 +35,22 @@ export const retention = z
       .max(3650)
       .default(90)
       .describe(
-        'Days that records are kept. Their partitions are not made again later, so this is also how late a batch may be applied.',
+        'Days that records are kept at least. Partitions for days before that are not made any more, so this is also how late a batch may be applied.',
       ),
     receiptDays: z
       .int()
       .min(1)
       .max(3650)
       .default(180)
-      .describe('Days that receipts are kept. A device that repeats an older batch would store it twice.'),
-    quarantineDays: z.int().min(1).max(3650).default(30).describe('Days that refused records are kept.'),
+      .describe('Days that receipts are kept at least. Decides nothing yet, because no receipt is deleted.'),
+    quarantineDays: z
+      .int()
+      .min(1)
+      .max(3650)
+      .default(30)
+      .describe(
+        'Days that what is in quarantine is kept at least. Decides nothing yet, because nothing of it is deleted.',
+      ),
   })
   .prefault({})
   .describe('How long data is kept at least. This version deletes nothing by itself.');
