@@ -1,3 +1,4 @@
+import {type PartName} from '../api/v1alpha1/status.ts';
 import {type Desired, type Surplus} from '../kube/controller.ts';
 import {type Key, keyOf} from '../kube/object.ts';
 import {isChild, type RegionContext} from './context.ts';
@@ -44,7 +45,7 @@ export interface PartInput {
 }
 
 export interface Part {
-  readonly name: string;
+  readonly name: PartName;
   readonly build: (input: PartInput) => Contribution;
 }
 

@@ -36,6 +36,21 @@ export const PHASES = [
   'Invalid',
 ] as const;
 
+/** What a region is made of, by the names that the status calls it. */
+export const PART_NAMES = [
+  'credentials',
+  'configuration',
+  'database',
+  'broker',
+  'cache',
+  'schema',
+  'keeper',
+  'worker',
+  'device-api',
+  'admin-api',
+  'routes',
+] as const;
+
 export const statusSchema = z
   .object({
     observedGeneration: z.int().describe('Generation of the object that this status is about.'),
@@ -119,7 +134,11 @@ export const statusSchema = z
     pendingChanges: z
       .array(
         z.object({
-          component: z.string().describe('What waits.'),
+          component: z
+            .string()
+            .describe(
+              `What waits: a part of the region (${PART_NAMES.map((name) => `\`${name}\``).join(', ')}), a shard that joins (\`shard-2\`), \`volumes\`, or kind and name of an object (\`HorizontalPodAutoscaler eu-worker\`).`,
+            ),
           reason: z.string().describe('What it waits for.'),
         }),
       )
@@ -132,4 +151,5 @@ export const statusSchema = z
 export type RegionStatus = z.output<typeof statusSchema>;
 export type Condition = z.output<typeof condition>;
 export type TierStatus = z.output<typeof tier>;
+export type PartName = (typeof PART_NAMES)[number];
 export type Phase = (typeof PHASES)[number];

@@ -1,3 +1,4 @@
+import {type PartName} from '../../api/v1alpha1/status.ts';
 import {type Outcome} from '../../kube/controller.ts';
 import {oneLine} from '../../kube/errors.ts';
 import {quantityBytes} from '../../api/v1alpha1/quantity.ts';
@@ -45,7 +46,7 @@ const reasonOf = (name: string, volume: Volume, wished: string): string | undefi
     : `volume of claim ${name} grows from ${size} to ${requested}: ${stateOf(name, volume)}`;
 };
 
-const TIERS = {postgres: 'database', rabbitmq: 'broker'} as const;
+const PARTS = {postgres: 'database', rabbitmq: 'broker'} as const satisfies Record<string, PartName>;
 
 /** What waits, by the part of the region that it belongs to. */
 export const unfulfilled = (
@@ -64,6 +65,6 @@ export const unfulfilled = (
       ? `. Let it be changed to ${wished}, or take spec.${component}.storage.size back to ${size}`
       : '';
     const reason = refusal === undefined ? reasonOf(name, volume, wished) : `${refusal}${advice}`;
-    return reason === undefined ? [] : [{component: TIERS[component], reason}];
+    return reason === undefined ? [] : [{component: PARTS[component], reason}];
   });
 };
