@@ -55,6 +55,9 @@ const SCALED = {
 /** Shards, broker and cache are made anew, one at a time (runbook: what a fault costs). */
 const TIERS_RESTART = /HTTP 503/;
 
+/** While the only region has none, Contour does not even listen. */
+const NO_ROUTE = /HTTP 404|ECONNREFUSED/;
+
 /** One of each kind of field, for those who have no half hour. */
 export const SHORT_WALK: Walk = {
   name: 'one field of each kind',
@@ -137,6 +140,8 @@ export const WALKS: readonly Walk[] = [
       },
     },
     becomes: 'ready',
+    // An Ingress of another class is made anew.
+    announced: NO_ROUTE,
     reaches: ['Ingress/device-api'],
   },
   {
@@ -156,8 +161,7 @@ export const WALKS: readonly Walk[] = [
     name: 'no route at all',
     patch: {ingress: {enabled: false}},
     becomes: 'ready',
-    // Where nothing is routed, Contour does not even listen.
-    announced: /HTTP 404|ECONNREFUSED/,
+    announced: NO_ROUTE,
     reaches: ['Ingress/device-api'],
   },
   {
