@@ -19,7 +19,7 @@ export interface Unmarked {
 const suspended = z.object({suspend: z.literal(true)});
 
 /** What the operator has made, whoever has removed its labels since, or is asked to take over. A stranger's is none of the region's children. */
-const isOurs = ({name, object}: Region, {metadata, ...found}: KubeObject): boolean =>
+const belongsTo = ({name, object}: Region, {metadata, ...found}: KubeObject): boolean =>
   controllerOf({metadata})?.uid === object.metadata.uid ||
   metadata.annotations?.[IDENTITY.adoptAnnotation] === name ||
   metadata.annotations?.[IDENTITY.appliedAnnotation] !== undefined ||
@@ -62,7 +62,7 @@ export const observeUnmarked = async (
     ...secrets.flatMap((secret) => secret ?? []),
   ];
   return {
-    found: found.filter((object) => isOurs(region, object)),
+    found: found.filter((object) => belongsTo(region, object)),
     doubt: readings.flatMap(({key, reading}) =>
       reading.kind === 'unknown' ? [`${key.kind} ${key.name} cannot be read: ${reading.why}`] : [],
     )[0],

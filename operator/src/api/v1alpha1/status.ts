@@ -143,7 +143,7 @@ export const statusSchema = z
         }),
       )
       .meta({'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['component']})
-      .describe('Changes that wait, and why. Absent while nothing does.'),
+      .describe('Changes that wait, and objects that are not as they should be, and why. Absent while there are none.'),
   })
   .partial()
   .describe('The region as it is. Written by the operator alone.');
