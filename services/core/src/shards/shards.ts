@@ -67,7 +67,8 @@ export interface ShardsOptions {
   readonly sizes: PoolSizes;
 }
 
-const CONTROL_SHARD = 0;
+/** Has the control schema. */
+export const CONTROL_SHARD = 0;
 
 /**
  * Opens pools on every shard of the topology and keeps the slot map. Succeeds while databases are down and while credentials are missing: pools connect

@@ -7,7 +7,7 @@ import {findEnrolmentToken, tokenHash} from '@pisync/core/devices/tokens';
 import {AppError} from '@pisync/core/errors/app-error';
 import {readBody} from '@pisync/core/http/read-body';
 import type {SecretToken} from '@pisync/core/secrets/secret-token';
-import type {Shards} from '@pisync/core/shards/shards';
+import {CONTROL_SHARD, type Shards} from '@pisync/core/shards/shards';
 import {bearerToken, formatCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission} from '../limits/admission.ts';
@@ -37,8 +37,6 @@ const BODY_LIMITS = {maxBytes: 16 * 1024, maxInflatedBytes: 16 * 1024, timeoutMs
 /** A fleet enrols with one token; a revoked one works this much longer, an unknown one is not asked for again this long. */
 const TOKEN_TTL_MS = 5_000;
 const MAX_TOKENS = 10_000;
-/** Which has the tokens. */
-const CONTROL_SHARD = 0;
 /** Of devices that enrol with the token of the Secret. */
 const SECRET_TOKEN_GROUP = 'default';
 
