@@ -43,7 +43,7 @@ const REFRESH_MS = 60_000;
 /** 429 and 503 are asked again this often inside one call; later attempts are the caller's business. */
 const ATTEMPTS = 3;
 /** A server may ask for minutes; a worker does not hold its turn for longer than this. */
-const LONGEST_RETRY_AFTER_MS = 10_000;
+const LONGEST_HOLD_MS = 10_000;
 const TIMEOUT_MS = 30_000;
 /** Load balancers forget idle connections after 60 s; half of it keeps them known, as client-go does. */
 const KEEP_ALIVE_PROBE_MS = 30_000;
@@ -78,7 +78,7 @@ export class ApiClient {
         if (error.status === 401 && attempt === 1) continue;
         if (call.impatient === true) throw error;
         const waitMs = error.retryAfterMs;
-        if (![429, 503].includes(error.status) || waitMs === undefined || waitMs > LONGEST_RETRY_AFTER_MS) throw error;
+        if (![429, 503].includes(error.status) || waitMs === undefined || waitMs > LONGEST_HOLD_MS) throw error;
         await pause(this.#options.clock, waitMs, call.signal);
         call.signal.throwIfAborted();
       }

@@ -3,7 +3,7 @@ import {type Applier} from './applier.ts';
 import {type Caches} from './caches.ts';
 import {type Applied, type Cluster, type DeletePrecondition, type Desired} from './controller.ts';
 import {type Discovery} from './discovery.ts';
-import {ApiError, isNotFound, Wait} from './errors.ts';
+import {ApiError, CHANGED_RETRY_MS, isNotFound, Wait} from './errors.ts';
 import {fingerprint} from './fingerprint.ts';
 import {type Identity} from './identity.ts';
 import {describeKey, keyOf, type Key, type Kind, type KubeObject, type ObjectRef} from './object.ts';
@@ -18,9 +18,6 @@ export interface ApiClusterOptions {
   readonly writer: ObjectWriter;
   readonly identity: Identity;
 }
-
-/** By then the watch has shown the change. */
-const CHANGED_RETRY_MS = 200;
 
 const kindOf = ({apiVersion, kind}: Kind): Kind => ({apiVersion, kind});
 

@@ -3,7 +3,7 @@ import {type Caches} from './caches.ts';
 import {type Clock} from './clock.ts';
 import {type Discovery} from './discovery.ts';
 import {LEASE_MS, type Lease} from './election.ts';
-import {ApiError, isNotFound, Wait} from './errors.ts';
+import {ApiError, CHANGED_RETRY_MS, isNotFound, Wait} from './errors.ts';
 import {type Identity} from './identity.ts';
 import {type Log} from './log.ts';
 import {describeKey, keyOf, type KubeObject} from './object.ts';
@@ -35,8 +35,6 @@ const SILENT_FOR_MS = 2 * LEASE_MS;
 const SIGHT_MS = 5_000;
 /** Whoever may annotate an object can name any number of holders. */
 const MOST_SIGHTS = 1_000;
-/** By then the watch has shown the change. */
-const CHANGED_RETRY_MS = 200;
 
 interface LeaseName {
   readonly namespace: string;

@@ -36,6 +36,9 @@ export class Stalled extends Error {
   override readonly name = 'Stalled';
 }
 
+/** How long a {@link Wait} for an object that somebody has just changed lasts: by then the watch has shown the change. */
+export const CHANGED_RETRY_MS = 200;
+
 /** Not now, but at a known time: looked at again after `delayMs` without counting as a failure. */
 export class Wait extends Error {
   override readonly name = 'Wait';
