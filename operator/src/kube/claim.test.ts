@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {Claims} from './claim.ts';
+import {Claims, LOOK_AGAIN_MS} from './claim.ts';
 import {LEASE_MS} from './election.ts';
 import {ApiError, Wait} from './errors.ts';
 import {type ApiRequest, type ApiResponse} from './api-client.ts';
@@ -49,7 +49,16 @@ const setUp = () => {
     lease: {namespace: 'ours', name: 'green'},
   });
   const take = async (object: KubeObject) => (await claims.take(object, forever)).kind;
-  return {server, clock, log, take};
+  /** Whose it was at each of so many looks, one after the other as in life. */
+  const looks = async (times: number): Promise<readonly string[]> => {
+    const seen: string[] = [];
+    for (let time = 0; time < times; time++) {
+      seen.push(await take(heldBy('theirs/blue')));
+      clock.freeze(LOOK_AGAIN_MS);
+    }
+    return seen;
+  };
+  return {server, clock, log, take, looks};
 };
 
 describe('an object', () => {
@@ -93,24 +102,36 @@ describe('an object', () => {
     expect(server.patches).toEqual([]);
   });
 
-  test('is taken from a holder that has been silent for two lengths of a Lease', async () => {
-    const {server, clock, take} = setUp();
-    server.lease = {version: '1', holder: 'pod'};
-    expect(await take(heldBy('theirs/blue'))).toBe('theirs');
-    clock.freeze(2 * LEASE_MS - 1);
-    expect(await take(heldBy('theirs/blue'))).toBe('theirs');
-    clock.freeze(10_000);
-    expect(await take(heldBy('theirs/blue'))).toBe('ours');
+  test.each([
+    ['has been silent for two lengths of a Lease', 'pod', 2 * LEASE_MS],
+    ['gave its Lease up and did not come back within one length', '', LEASE_MS],
+  ])('is taken from a holder that %s', async (_what, holder, afterMs) => {
+    const {server, looks} = setUp();
+    server.lease = {version: '1', holder};
+    const before = Math.ceil(afterMs / LOOK_AGAIN_MS);
+    expect(await looks(before)).toEqual(Array(before).fill('theirs'));
+    expect(await looks(1)).toEqual(['ours']);
   });
 
-  test('is taken from a holder that gave its Lease up and did not come back within one length', async () => {
-    const {server, clock, take} = setUp();
-    server.lease = {version: '1', holder: ''};
-    expect(await take(heldBy('theirs/blue'))).toBe('theirs');
-    clock.freeze(LEASE_MS - 1);
-    expect(await take(heldBy('theirs/blue'))).toBe('theirs');
-    clock.freeze(10_000);
-    expect(await take(heldBy('theirs/blue'))).toBe('ours');
+  test.each(['pod', ''])('is not taken for what was not seen of its holder (%j)', async (holder) => {
+    const {server, clock, looks} = setUp();
+    server.lease = {version: '1', holder};
+    expect(await looks(2)).toEqual(['theirs', 'theirs']);
+    // Nobody looked for a while, for example because nobody could.
+    clock.freeze(2 * LEASE_MS);
+    expect(await looks(2)).toEqual(['theirs', 'theirs']);
+    expect(server.patches).toEqual([]);
+  });
+
+  test.each(['pod', ''])('is not taken for looks that failed (%j)', async (holder) => {
+    const {server, looks} = setUp();
+    const lease = {version: '1', holder};
+    for (let time = 0; time < 5; time++) {
+      server.lease = lease;
+      expect(await looks(1)).toEqual(['theirs']);
+      server.lease = 503;
+      await expect(looks(1)).rejects.toThrow('answered 503');
+    }
   });
 
   test.each(['theirs/blue', 'blue', 'a/b/c'])('of %s is taken when there is no such Lease', async (holder) => {

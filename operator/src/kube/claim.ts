@@ -31,6 +31,10 @@ export type Claim =
 const RELEASED_FOR_MS = LEASE_MS;
 /** Its own replicas take over after one length: whoever waits for two knows that none of them did. */
 const SILENT_FOR_MS = 2 * LEASE_MS;
+/** How often it is looked whether the operator that holds an object is still there. */
+export const LOOK_AGAIN_MS = 10_000;
+/** Of what lies between two looks that are further apart nothing is known: while the API server is away nobody can renew. */
+const LONGEST_GAP_MS = 1.5 * LOOK_AGAIN_MS;
 /** Objects with the same holder share one look at its Lease. */
 const SIGHT_MS = 5_000;
 /** Whoever may annotate an object can name any number of holders. */
@@ -54,7 +58,7 @@ const leaseOf = (holder: string): LeaseName | undefined => {
 interface Sight {
   readonly state: 'missing' | 'forbidden' | 'released' | 'held';
   readonly version: string;
-  /** When this version was seen first. */
+  /** Since when it has been looked at without a gap and was this version every time. */
   readonly sinceMs: number;
   /** When the last look began. */
   readonly lookedMs: number;
@@ -143,10 +147,15 @@ export class Claims {
     const lookedMs = this.#options.clock.monotonicMs();
     const before = this.#sights.get(holder);
     if (before !== undefined && lookedMs - before.lookedMs < SIGHT_MS) return before;
-    const {state, version} = await this.#read(lease, signal);
+    const {state, version} = await this.#read(lease, signal).catch((error: unknown) => {
+      // A look that fails is a gap.
+      if (this.#sights.get(holder) === before) this.#sights.delete(holder);
+      throw error;
+    });
+    const isAsBefore = before?.state === state && before.version === version;
+    const goesOn = isAsBefore && lookedMs - before.lookedMs <= LONGEST_GAP_MS;
     // Counted from after the answer: never longer than it was so.
-    const sinceMs =
-      before?.state === state && before.version === version ? before.sinceMs : this.#options.clock.monotonicMs();
+    const sinceMs = goesOn ? before.sinceMs : this.#options.clock.monotonicMs();
     const sight: Sight = {state, version, sinceMs, lookedMs};
     this.#sights.delete(holder);
     this.#sights.set(holder, sight);

@@ -2,7 +2,7 @@ import {ApiClient} from './api-client.ts';
 import {ApiCluster} from './api-cluster.ts';
 import {Applier} from './applier.ts';
 import {Caches, type Cache} from './caches.ts';
-import {Claims} from './claim.ts';
+import {Claims, LOOK_AGAIN_MS} from './claim.ts';
 import {pause, type Clock} from './clock.ts';
 import {type CredentialSource} from './connection.ts';
 import {type Controller} from './controller.ts';
@@ -53,8 +53,6 @@ export interface Engine {
 }
 
 const SYNC_POLL_MS = 50;
-/** How often it is looked whether the operator that holds an object is still there. */
-const HELD_RETRY_MS = 10_000;
 
 /** Wires the engine's parts around one controller. */
 export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Observed, Status>): Engine => {
@@ -206,7 +204,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   const leave = async (object: KubeObject, message: string, signal: AbortSignal): Promise<PassResult> => {
     options.onStatus?.(object, undefined);
     await events.report(refOf(object), [{type: 'Warning', reason: 'HeldByAnotherOperator', note: message}], signal);
-    return {kind: 'refused', next: {kind: 'after', delayMs: HELD_RETRY_MS}, retryAfterMs: 0, problems: [message]};
+    return {kind: 'refused', next: {kind: 'after', delayMs: LOOK_AGAIN_MS}, retryAfterMs: 0, problems: [message]};
   };
 
   const pass = async (key: string, deadline: AbortSignal, signal: AbortSignal): Promise<PassResult | undefined> => {
