@@ -19,6 +19,11 @@ const NAME = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 /** What a DNS name allows and the API server refuses: an Ingress and an HTTPRoute take no address. */
 const IP_ADDRESS = /^[0-9]+([.][0-9]+){3}$/;
 
+/** URLs that are read as having an address for a host, as that ends in a number, and those that have one. https://url.spec.whatwg.org/#ends-in-a-number-checker */
+const NUMBER_HOST = /^https?:[/][/]([^:/]*[.])?([0-9]+|0[xX][0-9A-Fa-f]*)([:/]|$)/;
+const OCTET = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
+const IPV4_HOST = new RegExp(`^https?:[/][/](${OCTET}[.]){3}${OCTET}([:/]|$)`);
+
 const autoscalingRules = (at: string, of: (spec: RegionSpec) => StatelessTier): readonly Rule[] => [
   always({
     at: `${at}.autoscaling`,
@@ -170,9 +175,12 @@ export const RULES: readonly Rule[] = [
   always({
     at: 'spec.monitoring.tracing',
     field: '.endpoint',
-    cel: '!has(self.endpoint) || isURL(self.endpoint)',
-    message: 'not a URL',
-    holds: ({spec}) => spec.monitoring.tracing.endpoint === undefined || URL.canParse(spec.monitoring.tracing.endpoint),
+    cel: `!has(self.endpoint) || !self.endpoint.matches('${NUMBER_HOST.source}') || self.endpoint.matches('${IPV4_HOST.source}')`,
+    message: 'a host that ends in a number must be an IPv4 address',
+    holds: ({spec}) => {
+      const {endpoint = ''} = spec.monitoring.tracing;
+      return !NUMBER_HOST.test(endpoint) || IPV4_HOST.test(endpoint);
+    },
   }),
   ...routeAnnotationRules('spec.ingress.annotations', (spec) => spec.ingress.annotations),
   labelRule('spec.scheduling.nodeSelector', (spec) => spec.scheduling.nodeSelector),

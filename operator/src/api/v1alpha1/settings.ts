@@ -63,7 +63,7 @@ export const monitoring = z
           .string()
           .max(512)
           .regex(
-            /^https?:\/\/[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(\/[-A-Za-z0-9._~%\/]*)?$/,
+            /^https?:\/\/[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(\/([-A-Za-z0-9._~\/]|%[0-9A-Fa-f]{2})*)?$/,
           )
           .optional()
           .describe('OTLP/HTTP endpoint, e.g. `http://otel-collector.observability:4318`. Tracing is off without it.'),

@@ -76,7 +76,14 @@ export const GOOD_SPECS: readonly GoodSpec[] = [
       },
     },
   ],
-  ['a collector for traces', {region, monitoring: {tracing: {endpoint: 'http://otel.observability:4318/v1%20/x'}}}],
+  ...[
+    'http://otel.observability:4318/v1%20/x',
+    'http://10.0.0.30:4318',
+    'https://255.255.255.255',
+    'http://1.2.3.4/5',
+    'http://otel-2',
+    'http://otel.2a:4318',
+  ].map((endpoint): GoodSpec => [`a collector for traces at ${endpoint}`, {region, monitoring: {tracing: {endpoint}}}]),
   [
     'settings of PostgreSQL of all kinds',
     {
@@ -205,6 +212,20 @@ export const BAD_SPECS: readonly BadSpec[] = [
     spec: {region, monitoring: {tracing: {endpoint: 'http://otel:4318/$(POD_NAME)'}}},
     path: 'spec.monitoring.tracing.endpoint',
   },
+  ...[
+    'http://10.0.0.300:4318',
+    'http://10.0.0',
+    'http://1.2.3.4.5/x',
+    'http://otel.7:4318',
+    'https://4294967296',
+    'http://010.0.0.1',
+    'http://otel.0x7f',
+    'http://otel/%zz',
+  ].map((endpoint) => ({
+    what: `a collector at ${endpoint}`,
+    spec: {region, monitoring: {tracing: {endpoint}}},
+    path: 'spec.monitoring.tracing.endpoint',
+  })),
   {
     what: 'a collector behind a port that does not exist',
     spec: {region, monitoring: {tracing: {endpoint: 'http://otel:99999'}}},
