@@ -5,6 +5,7 @@ import {ConfigError, configHelp, loadConfig, type OperatorConfig} from './config
 import {systemClock} from './kube/clock.ts';
 import {type CredentialSource, kubeconfigCredentials, podCredentials} from './kube/connection.ts';
 import {createEngine} from './kube/engine.ts';
+import {messageOf} from './kube/errors.ts';
 import {kubeMetrics} from './kube/metrics.ts';
 import {startOpsServer} from './ops-server.ts';
 import {regionController} from './region/controller.ts';
@@ -75,6 +76,8 @@ const run = async (config: OperatorConfig): Promise<void> => {
     live: () => engine.live(),
     ready: () => engine.ready(),
     registry,
+  }).catch((error: unknown) => {
+    throw new ConfigError(`PISYNC_OPS_PORT: cannot listen on port ${config.opsPort}: ${messageOf(error)}`);
   });
   log.info({version: config.version, opsPort: ops.port, namespaces: config.namespaces}, 'started');
   try {

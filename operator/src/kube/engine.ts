@@ -230,6 +230,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
 
   return {
     run: async (signal) => {
+      probe.start();
       try {
         // Watches outlive the election, so that the last passes still see the world.
         const watching = new AbortController();

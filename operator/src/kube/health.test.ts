@@ -16,6 +16,9 @@ test('a process is ready when every kind was listed once', () => {
 test('the probe sees a blocked loop while it is blocked, just after, and forgets it', async () => {
   const clock = new FakeClock();
   const probe = new LagProbe(clock);
+  clock.freeze(20_000);
+  expect(probe.lagMs()).toBe(0);
+  probe.start();
   await clock.advance(10_000);
   expect(probe.lagMs()).toBe(0);
   clock.freeze(7_000);

@@ -10,14 +10,18 @@ export type Verdict = {readonly ok: true} | {readonly ok: false; readonly proble
 export class LagProbe {
   readonly #clock: Clock;
   readonly #onBeat: () => void;
-  #dueMs: number;
+  #dueMs = Infinity;
   #lastLagMs = 0;
   #cancel: () => void = () => undefined;
 
   constructor(clock: Clock, onBeat: () => void = () => undefined) {
     this.#clock = clock;
     this.#onBeat = onBeat;
-    this.#dueMs = clock.monotonicMs() + BEAT_MS;
+  }
+
+  /** Its timer keeps the process alive until {@link stop}. */
+  start(): void {
+    this.#dueMs = this.#clock.monotonicMs() + BEAT_MS;
     this.#schedule();
   }
 
