@@ -72,16 +72,15 @@ test('an error carries reason, causes and message of the Status', async () => {
   });
 });
 
-test('a write without a lease is never sent; reads and the lease itself are', async () => {
+test('a write without a lease is never sent; reads are', async () => {
   let leftMs = 0;
   const client = clientWith({mayWriteForMs: () => leftMs});
   await expect(client.send(write)).rejects.toThrow('the lease was not renewed in time');
   await client.send(get);
-  await client.send({...write, ungated: true});
-  expect(requests.map(({method}) => method)).toEqual(['GET', 'PATCH']);
+  expect(requests.map(({method}) => method)).toEqual(['GET']);
   leftMs = 5_000;
   await client.send(write);
-  expect(requests).toHaveLength(3);
+  expect(requests).toHaveLength(2);
 });
 
 test('reads credentials again after a minute, and at once when they are refused', async () => {
@@ -134,6 +133,6 @@ test('requests share connections', async () => {
 
 test('who has a pace of its own is told at once that the server is busy', async () => {
   answers = [{status: 503, headers: {'retry-after': '5'}}];
-  await expect(clientWith().send({...write, impatient: true})).rejects.toMatchObject({status: 503});
+  await expect(clientWith({isUrgent: true}).send(write)).rejects.toMatchObject({status: 503});
   expect(requests).toHaveLength(1);
 });

@@ -1,4 +1,5 @@
-import {Agent, request, type Dispatcher} from 'undici';
+import {type Agent, request, type Dispatcher} from 'undici';
+import {requestAgent, urgentAgent, watchAgent} from './agents.ts';
 import {pause, type Clock} from './clock.ts';
 import {type Credentials, type CredentialSource} from './connection.ts';
 import {ApiError, NotLeader} from './errors.ts';
@@ -15,10 +16,6 @@ export interface ApiRequest {
   readonly signal: AbortSignal;
   /** Default 30 s. */
   readonly timeoutMs?: number;
-  /** Writes that elections themselves make; everything else that writes is gated. */
-  readonly ungated?: boolean;
-  /** A server that is busy is not asked again within this call: the caller has a pace of its own. */
-  readonly impatient?: boolean;
 }
 
 export interface ApiResponse {
@@ -34,6 +31,8 @@ export interface ApiClientOptions {
   readonly clock: Clock;
   readonly userAgent: string;
   readonly mayWriteForMs?: WriteGate;
+  /** For one caller with a pace of its own and a deadline of seconds: a connection of its own, and a server that is busy is not asked again within a call. */
+  readonly isUrgent?: boolean;
   /** Told of every finished request: verb, HTTP status (0 without an answer). */
   readonly onRequest?: (method: string, status: number, durationMs: number) => void;
 }
@@ -45,15 +44,11 @@ const ATTEMPTS = 3;
 /** A server may ask for minutes; a worker does not hold its turn for longer than this. */
 const LONGEST_HOLD_MS = 10_000;
 const TIMEOUT_MS = 30_000;
-/** Load balancers forget idle connections after 60 s; half of it keeps them known, as client-go does. */
-const KEEP_ALIVE_PROBE_MS = 30_000;
 
 interface Session {
   readonly credentials: Credentials;
   readonly tlsText: string;
-  /** Pooled: a handshake a request costs four times the request itself. */
   readonly requests: Agent;
-  /** A watch is silent for minutes: no time-out for its body. */
   readonly watches: Agent;
   readonly readAtMs: number;
 }
@@ -76,7 +71,7 @@ export class ApiClient {
       } catch (error) {
         if (!(error instanceof ApiError) || attempt >= ATTEMPTS || call.signal.aborted) throw error;
         if (error.status === 401 && attempt === 1) continue;
-        if (call.impatient === true) throw error;
+        if (this.#options.isUrgent === true) throw error;
         const waitMs = error.retryAfterMs;
         if (![429, 503].includes(error.status) || waitMs === undefined || waitMs > LONGEST_HOLD_MS) throw error;
         await pause(this.#options.clock, waitMs, call.signal);
@@ -107,7 +102,7 @@ export class ApiClient {
   async #sendOnce(call: ApiRequest, again: boolean): Promise<ApiResponse> {
     const session = await this.#current(again);
     let timeoutMs = call.timeoutMs ?? TIMEOUT_MS;
-    if (call.method !== 'GET' && call.ungated !== true && this.#options.mayWriteForMs !== undefined) {
+    if (call.method !== 'GET' && this.#options.mayWriteForMs !== undefined) {
       const leftMs = this.#options.mayWriteForMs();
       if (leftMs <= 0)
         throw new NotLeader(`${call.method} ${call.path} was not sent: the lease was not renewed in time`);
@@ -172,13 +167,12 @@ export class ApiClient {
       this.#session = {...old, credentials, readAtMs};
       return this.#session;
     }
-    const connect = {...credentials.tls, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS, timeout: 10_000};
     this.#session = {
       credentials,
       tlsText,
       readAtMs,
-      requests: new Agent({connect, connections: 16, keepAliveTimeout: 30_000}),
-      watches: new Agent({connect, bodyTimeout: 0, headersTimeout: 60_000}),
+      requests: this.#options.isUrgent === true ? urgentAgent(credentials) : requestAgent(credentials),
+      watches: watchAgent(credentials),
     };
     // Requests that are under way finish on the old connections; watches end by themselves within ten minutes.
     void old?.requests.close();

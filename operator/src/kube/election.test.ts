@@ -1,6 +1,6 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
-import {type Clock} from './clock.ts';
-import {Election} from './election.ts';
+import {pause, type Clock} from './clock.ts';
+import {Election, type ElectionOptions} from './election.ts';
 import {FakeClock} from './testing/fake-clock.ts';
 import {FakeLeaseServer} from './testing/fake-lease-server.ts';
 import {testLog, testMetrics} from './testing/fixtures.ts';
@@ -29,10 +29,10 @@ afterEach(async () => {
   }
 });
 
-const enter = (identity: string, itsClock: Clock = clock): Candidate => {
+const enter = (identity: string, itsClock: Clock = clock, client: ElectionOptions['client'] = server): Candidate => {
   const terms: string[] = [];
   const election = new Election({
-    client: server,
+    client,
     clock: itsClock,
     random: () => 0.5,
     log: testLog(),
@@ -136,6 +136,29 @@ describe('an election', () => {
     expect(a.election.isLeader).toBe(false);
     expect(a.terms).toEqual(['began', 'ended']);
     expect(server.holders).toEqual(['a', 'b']);
+  });
+
+  test('a leader whose connection dies keeps the lease over another one', async () => {
+    const answers: ('never' | 'late')[] = [];
+    const a = enter('a', clock, {
+      send: async (call) => {
+        const next = answers.shift();
+        if (next === 'never') {
+          await pause(clock, call.timeoutMs ?? 0, call.signal);
+          throw new Error('no answer');
+        }
+        if (next === 'late') await pause(clock, 2_000, call.signal);
+        return server.send(call);
+      },
+    });
+    await clock.advance(1_000);
+    answers.push('never', 'late');
+    for (let tenth = 0; tenth < 150; tenth++) {
+      await clock.advance(100);
+      expect(a.election.isLeader).toBe(true);
+    }
+    expect(answers).toEqual([]);
+    expect(a.terms).toEqual(['began']);
   });
 
   test('a leader that was frozen begins a new term, even if the lease is still its own', async () => {

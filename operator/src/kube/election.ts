@@ -5,6 +5,7 @@ import {type Log} from './log.ts';
 import {type KubeMetrics} from './metrics.ts';
 
 export interface ElectionOptions {
+  /** Whose writes wait for no election. */
   readonly client: Pick<ApiClient, 'send'>;
   readonly clock: Clock;
   readonly random: () => number;
@@ -79,9 +80,12 @@ export class Election {
     const {clock, random, metrics, name} = this.#options;
     metrics.leader.set({name}, 0);
     while (!signal.aborted && this.#failure === undefined) {
+      const startedMs = clock.monotonicMs();
       await this.#step(signal);
       // Candidates are jittered so that they do not collide for ever (client-go's factor is 1.2).
-      await pause(clock, this.#term === undefined ? RETRY_MS * (1 + 1.2 * random()) : RETRY_MS, signal);
+      const everyMs = this.#term === undefined ? RETRY_MS * (1 + 1.2 * random()) : RETRY_MS;
+      // A try that got no answer has used up its pause: another one still fits into RENEW_WITHIN_MS.
+      await pause(clock, Math.max(0, startedMs + everyMs - clock.monotonicMs()), signal);
     }
     await this.#endTerm();
     await this.#release();
@@ -136,7 +140,6 @@ export class Election {
         path: this.#path,
         signal,
         timeoutMs: 5_000,
-        impatient: true,
       });
       // The path of a Lease answers a Lease.
       return body as Lease;
@@ -183,8 +186,6 @@ export class Election {
       signal,
       // A renewal that takes longer is worth nothing; the next try has to fit into RENEW_WITHIN_MS as well.
       timeoutMs: 5_000,
-      ungated: true,
-      impatient: true,
     });
     // A successful write answers the object.
     return body as Lease;

@@ -1,4 +1,4 @@
-import {ApiClient} from './api-client.ts';
+import {ApiClient, type ApiClientOptions} from './api-client.ts';
 import {ApiCluster} from './api-cluster.ts';
 import {Applier} from './applier.ts';
 import {Caches, type Cache} from './caches.ts';
@@ -57,18 +57,19 @@ const SYNC_POLL_MS = 50;
 /** Wires the engine's parts around one controller. */
 export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Observed, Status>): Engine => {
   const {controller, identity, clock, random, randomText, metrics, log, name} = options;
-  const client: ApiClient = new ApiClient({
+  const clientOptions: ApiClientOptions = {
     credentials: options.credentials,
     clock,
     userAgent: options.userAgent,
-    mayWriteForMs: () => election.mayWriteForMs(),
     onRequest: (method, status, durationMs) => {
       metrics.requests.inc({method, code: String(status)});
       metrics.requestSeconds.observe({verb: method}, durationMs / 1000);
     },
-  });
+  };
+  const client: ApiClient = new ApiClient({...clientOptions, mayWriteForMs: () => election.mayWriteForMs()});
+  const leaseClient = new ApiClient({...clientOptions, isUrgent: true});
   const election: Election = new Election({
-    client,
+    client: leaseClient,
     clock,
     random,
     log,
@@ -243,7 +244,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
         }
       } finally {
         probe.stop();
-        await client.close();
+        await Promise.all([client.close(), leaseClient.close()]);
       }
     },
     ready: () => readiness(unsynced()),

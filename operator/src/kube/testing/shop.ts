@@ -1,5 +1,6 @@
 import {type ApiClient} from '../api-client.ts';
 import {type Controller, type Desired, type ObjectOutcome} from '../controller.ts';
+import {type EngineOptions} from '../engine.ts';
 import {refOf, type KubeObject, type ObjectRef} from '../object.ts';
 import {forever, identity} from './fixtures.ts';
 
@@ -22,8 +23,8 @@ interface Observed {
 
 const GROUP = 'example.org';
 export const SHOP = {apiVersion: `${GROUP}/v1`, kind: 'Shop'};
-export const shopPath = (name = ''): string =>
-  `/apis/${GROUP}/v1/namespaces/default/shops${name === '' ? '' : `/${name}`}`;
+export const shopPath = (name = '', namespace = 'default'): string =>
+  `/apis/${GROUP}/v1/namespaces/${namespace}/shops${name === '' ? '' : `/${name}`}`;
 
 export const installShops = (client: ApiClient): Promise<void> => installKind(client, GROUP);
 
@@ -64,6 +65,8 @@ export const installKind = async (client: ApiClient, group: string): Promise<voi
   }
 };
 
+export type ShopEngineOptions = EngineOptions<Shop, Observed, ShopStatus>;
+
 export const shopController = (): Controller<Shop, Observed, ShopStatus> => ({
   resource: SHOP,
   finalizer: 'example.org/cleanup',
@@ -91,10 +94,10 @@ export const shopController = (): Controller<Shop, Observed, ShopStatus> => ({
       components: [
         {
           name: 'shelves',
-          desired: names.map((name) => shelf(name)),
+          desired: names.map((name) => shelf(name, shop.ref.namespace)),
           prune: surplus.map((object) => ({ref: refOf(object)})),
         },
-        {name: 'till', desired: shop.isDeleted ? [] : [till(`${shop.ref.name}-till`)]},
+        {name: 'till', desired: shop.isDeleted ? [] : [till(`${shop.ref.name}-till`, shop.ref.namespace)]},
       ],
       conclude: (outcome) => {
         const results = [...outcome.values()].flat();
@@ -111,15 +114,15 @@ export const shopController = (): Controller<Shop, Observed, ShopStatus> => ({
 
 const problemOf = (result: ObjectOutcome): readonly string[] => ('message' in result ? [result.message] : []);
 
-const shelf = (name: string): Desired => ({
-  manifest: {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name, namespace: 'default'}, data: {on: name}},
+const shelf = (name: string, namespace = ''): Desired => ({
+  manifest: {apiVersion: 'v1', kind: 'ConfigMap', metadata: {name, namespace}, data: {on: name}},
 });
 
-const till = (name: string): Desired => ({
+const till = (name: string, namespace = ''): Desired => ({
   manifest: {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
-    metadata: {name, namespace: 'default'},
+    metadata: {name, namespace},
     spec: {
       selector: {matchLabels: {app: name}},
       template: {metadata: {labels: {app: name}}, spec: {containers: [{name: 'till', image: 'till:1'}]}},
