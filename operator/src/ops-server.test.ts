@@ -26,6 +26,8 @@ test('answers probes, and says what is not ready', async () => {
   expect(await get('/healthz')).toEqual({status: 200, text: 'ok\n'});
   ready = {ok: false, problems: ['Pod is not listed yet']};
   expect(await get('/readyz')).toEqual({status: 503, text: 'Pod is not listed yet\n'});
+  ready = {ok: true, remarks: ['Pod in green: forbidden']};
+  expect(await get('/readyz')).toEqual({status: 200, text: 'ok\nPod in green: forbidden\n'});
   expect((await get('/elsewhere')).status).toBe(404);
 });
 

@@ -22,7 +22,7 @@ const answer = (response: ServerResponse, status: number, type: string, body: st
 
 const answerVerdict = (response: ServerResponse, verdict: Verdict): void =>
   verdict.ok
-    ? answer(response, 200, 'text/plain; charset=utf-8', 'ok\n')
+    ? answer(response, 200, 'text/plain; charset=utf-8', `${['ok', ...(verdict.remarks ?? [])].join('\n')}\n`)
     : answer(response, 503, 'text/plain; charset=utf-8', `${verdict.problems.join('\n')}\n`);
 
 /** Health and metrics of the operator, for the kubelet and Prometheus. */

@@ -17,6 +17,7 @@ export interface ApiClusterOptions {
   readonly applier: Applier;
   readonly writer: ObjectWriter;
   readonly identity: Identity;
+  readonly followedMs: Cluster['followedMs'];
 }
 
 const kindOf = ({apiVersion, kind}: Kind): Kind => ({apiVersion, kind});
@@ -65,6 +66,10 @@ export class ApiCluster implements Cluster {
 
   listAll(kind: Kind, _signal: AbortSignal): Promise<readonly KubeObject[]> {
     return Promise.resolve(this.#options.caches.list(kind));
+  }
+
+  followedMs(kind: Kind, namespace: string): number {
+    return this.#options.followedMs(kind, namespace);
   }
 
   async serves(kind: Kind, signal: AbortSignal): Promise<boolean> {

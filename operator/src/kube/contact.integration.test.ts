@@ -1,9 +1,11 @@
-/** What an engine does when its connections end. */
+/** What an engine does while it does not see all, or nothing at all. */
 import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {type Clock, systemClock} from './clock.ts';
+import {type CredentialSource} from './connection.ts';
 import {startProxy} from './testing/cuttable-proxy.ts';
 import {eventually} from './testing/fixtures.ts';
-import {shopPath} from './testing/shop.ts';
+import {shopController, shopPath} from './testing/shop.ts';
 import {shelfPath, Shops} from './testing/shops.ts';
 
 let shops: Shops;
@@ -58,3 +60,102 @@ test('an engine whose connections die without a word has others within 20 s, and
     await proxy.stop();
   }
 }, 60_000);
+
+/** Three times as fast as time, so that a Lease and the rest of a watch pass in a third of it. */
+const fastClock: Clock = {
+  now: () => systemClock.now(),
+  monotonicMs: () => 3 * systemClock.monotonicMs(),
+  schedule: (delayMs, run) => systemClock.schedule(delayMs / 3, run),
+};
+
+test('a standby that was cut off begins its term with what the server has', async () => {
+  const proxy = await startProxy(shops.server.port);
+  const first = shops.start('ahead', shops.server.credentials, {clock: fastClock});
+  await shops.open('stale', ['a']);
+  await shops.statusBecomes('stale', {problems: [], shelves: 1}, first.log);
+  const controller = shopController();
+  const saw: number[] = [];
+  const second = shops.start('behind', shops.server.credentialsAt(proxy.port), {
+    clock: fastClock,
+    controller: {
+      ...controller,
+      observe: (shop, cluster, signal) => {
+        if (shop.ref.name === 'stale') saw.push(shop.shelves.length);
+        return controller.observe(shop, cluster, signal);
+      },
+    },
+  });
+  try {
+    await eventually(
+      () => (second.engine.ready().ok ? true : undefined),
+      () => second.log.lines.join('\n'),
+    );
+    proxy.refuse(true);
+    proxy.cut();
+    // Every watch rests by itself between its attempts, and this one rests for long.
+    await eventually(
+      () => (second.log.lines.some((line) => /"kind":"Shop".*"delayMs":\d{5}/.test(line)) ? true : undefined),
+      () => second.log.lines.join('\n'),
+      40_000,
+    );
+    expect(second.engine.ready().ok).toBe(false);
+    await shops.send('PATCH', shopPath('stale'), {spec: {shelves: ['a', 'b', 'c']}});
+    await shops.statusBecomes('stale', {problems: [], shelves: 3}, first.log);
+    first.stop.abort();
+    await first.ended;
+    proxy.refuse(false);
+    await eventually(
+      () => (saw.length > 0 ? true : undefined),
+      () => second.log.lines.slice(-20).join('\n'),
+    );
+    expect(saw[0]).toBe(3);
+  } finally {
+    await shops.endEngines();
+    await proxy.stop();
+  }
+}, 90_000);
+
+test('a namespace that the server refuses stops nothing in the others, and is looked after once it may be', async () => {
+  const bind = (namespace: string): Promise<void> =>
+    shops.send('POST', `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings`, {
+      metadata: {name: 'limited'},
+      roleRef: {apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin'},
+      subjects: [{apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'limited'}],
+    });
+  for (const name of ['blue', 'green']) await shops.send('POST', '/api/v1/namespaces', {metadata: {name}});
+  for (const namespace of ['default', 'blue']) await bind(namespace);
+  const proxy = await startProxy(shops.server.port);
+  const limited: CredentialSource = async () => {
+    const credentials = await shops.server.credentialsAt(proxy.port)();
+    return {...credentials, headers: {...credentials.headers, 'impersonate-user': 'limited'}};
+  };
+  await shops.open('north', ['a'], 'blue');
+  await shops.open('south', ['a'], 'green');
+  const {engine, log} = shops.start('limited', limited, {namespaces: ['blue', 'green'], clock: fastClock});
+  try {
+    await shops.statusBecomes('north', {problems: [], shelves: 1}, log, 'blue');
+    const ready = engine.ready();
+    expect(ready).toMatchObject({
+      ok: true,
+      remarks: expect.arrayContaining([expect.stringMatching(/^Shop in green: .*forbidden/)]),
+    });
+    expect((await shops.find(shopPath('south', 'green')))?.['status']).toBeUndefined();
+
+    await bind('green');
+    await shops.statusBecomes('south', {problems: [], shelves: 1}, log, 'green');
+    expect(engine.ready()).toEqual({ok: true});
+
+    // The right is taken away again, which watches notice when they begin anew.
+    await shops.send('DELETE', '/apis/rbac.authorization.k8s.io/v1/namespaces/green/rolebindings/limited');
+    proxy.cut();
+    await eventually(
+      () => (JSON.stringify(engine.ready()).includes('Shop in green') && engine.ready().ok ? true : undefined),
+      () => `${JSON.stringify(engine.ready())}; log:\n${log.lines.slice(-20).join('\n')}`,
+    );
+    await shops.send('PATCH', shopPath('north', 'blue'), {spec: {shelves: ['a', 'b']}});
+    await shops.statusBecomes('north', {problems: [], shelves: 2}, log, 'blue');
+  } finally {
+    await shops.endEngines();
+    await proxy.stop();
+  }
+}, 90_000);

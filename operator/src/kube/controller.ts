@@ -70,6 +70,11 @@ export interface Cluster {
   listOwned(owner: ObjectRef, signal: AbortSignal): Promise<readonly KubeObject[]>;
   /** Every cached object of a watched kind, of all resources; no request is made. */
   listAll(kind: Kind, signal: AbortSignal): Promise<readonly KubeObject[]>;
+  /**
+   * For how long the cache of a kind has followed the server without a gap. Of what was the same before that nobody knows whether it was so all the time, and
+   * those who change it may have been cut off as well.
+   */
+  followedMs(kind: Kind, namespace: string): number;
   /** Whether the server has this kind now. Discovery, cached for a minute. */
   serves(kind: Kind, signal: AbortSignal): Promise<boolean>;
   /** Server-side apply, skipped when neither we nor the server changed anything. Throws {@link ApplyRefused} (errors.ts) or ApiError. */

@@ -3,19 +3,19 @@ import {ApiCluster} from './api-cluster.ts';
 import {Applier} from './applier.ts';
 import {Caches, type Cache} from './caches.ts';
 import {Claims, LOOK_AGAIN_MS} from './claim.ts';
-import {pause, type Clock} from './clock.ts';
+import {type Clock} from './clock.ts';
 import {type CredentialSource} from './connection.ts';
 import {type Controller} from './controller.ts';
 import {Discovery} from './discovery.ts';
 import {Election} from './election.ts';
 import {messageOf} from './errors.ts';
 import {EventRecorder} from './event-recorder.ts';
-import {LagProbe, liveness, readiness, type Verdict} from './health.ts';
+import {LagProbe, liveness, readiness, type Scope, type Verdict} from './health.ts';
 import {type Identity} from './identity.ts';
 import {type Log} from './log.ts';
 import {PASS_DEADLINE_MS, runLoop} from './loop.ts';
 import {type KubeMetrics} from './metrics.ts';
-import {keyOf, refOf, type KubeObject} from './object.ts';
+import {keyOf, refOf, type Kind, type KubeObject} from './object.ts';
 import {ObjectWriter} from './object-writer.ts';
 import {runPass, type PassResult} from './pass.ts';
 import {Reflector} from './reflector.ts';
@@ -52,8 +52,6 @@ export interface Engine {
   isLeader(): boolean;
 }
 
-const SYNC_POLL_MS = 50;
-
 /** Wires the engine's parts around one controller. */
 export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Observed, Status>): Engine => {
   const {controller, identity, clock, random, randomText, metrics, log, name} = options;
@@ -85,7 +83,15 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   const primaries = [...caches].filter(({spec}) => spec === primarySpec);
   const writer = new ObjectWriter({client, discovery, caches, identity, randomText});
   const applier = new Applier({writer, caches, clock, identity, metrics});
-  const cluster = new ApiCluster({client, discovery, caches, applier, writer, identity});
+  const cluster: ApiCluster = new ApiCluster({
+    client,
+    discovery,
+    caches,
+    applier,
+    writer,
+    identity,
+    followedMs: (kind, namespace) => followedMs(kind, namespace),
+  });
   const claims = new Claims({client, discovery, caches, clock, log, identity, lease: options.lease});
   const events = new EventRecorder({
     client,
@@ -95,10 +101,9 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     instance: options.lease.identity,
     randomText,
   });
-  const reflectors = [...caches].map(({spec, namespace, store}) => ({
-    isPrimary: spec === primarySpec,
-    label: `${spec.kind}${namespace === undefined ? '' : ` in ${namespace}`}`,
-    reflector: new Reflector({
+  const reflectors = [...caches].map(({spec, namespace, store}) => {
+    const {promise: cleared, resolve} = Promise.withResolvers<undefined>();
+    const reflector = new Reflector({
       spec,
       ...(namespace === undefined ? {} : {namespace}),
       store,
@@ -111,14 +116,50 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
       log,
       isKnown: (resource) => findResource(resource.namespace, resource.name) !== undefined,
       onServedChange: () => wakeAll(),
-    }),
-  }));
+      onClear: () => {
+        resolve(undefined);
+        release();
+      },
+    });
+    const label = `${spec.kind}${namespace === undefined ? '' : ` in ${namespace}`}`;
+    return {spec, namespace, label, reflector, cleared};
+  });
   /** Exists while this process leads; the caches are kept warm without it. */
   let queue: WorkQueue | undefined;
+  /** Keys whose turn came while something of their namespace was not seen. */
+  const held = new Set<string>();
   const probe = new LagProbe(clock, () => queue?.sample());
 
-  const unsynced = (): readonly string[] =>
-    reflectors.filter(({reflector}) => !reflector.synced).map(({label}) => label);
+  /** What is not seen of a namespace; of all together where there is one list for all. Nothing is done there meanwhile: what is missing in a cache would be taken for gone. */
+  const obstaclesIn = (namespace: string | undefined): Scope['obstacles'] =>
+    reflectors.flatMap(({label, reflector, namespace: its}) => {
+      const {obstacle} = reflector;
+      return obstacle === undefined || (its !== undefined && its !== namespace) ? [] : [{label, ...obstacle}];
+    });
+
+  const followedMs = ({apiVersion, kind}: Kind, namespace: string): number =>
+    Math.min(
+      ...reflectors
+        .filter(
+          ({spec, namespace: its = namespace}) =>
+            spec.apiVersion === apiVersion && spec.kind === kind && its === namespace,
+        )
+        .map(({reflector}) => reflector.followedMs()),
+    );
+
+  const scopes = (): readonly Scope[] =>
+    (options.namespaces.length === 0 ? [undefined] : options.namespaces).map((namespace) => ({
+      obstacles: obstaclesIn(namespace),
+    }));
+
+  const release = (): void => {
+    for (const key of held) {
+      const [namespace = ''] = key.split('/');
+      if (obstaclesIn(namespace).length > 0) continue;
+      held.delete(key);
+      queue?.add(key, 'normal');
+    }
+  };
 
   const wake = (namespace: string, resource: string, priority: Priority): void =>
     queue?.add(`${namespace}/${resource}`, priority);
@@ -156,7 +197,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     }
     if (cache.spec === primarySpec) {
       if (change.kind === 'deleted') forget(object);
-      wake(namespace, objectName, unsynced().length > 0 ? 'low' : 'high');
+      wake(namespace, objectName, obstaclesIn(namespace).length > 0 ? 'low' : 'high');
       return;
     }
     // An object that loses its label or owner concerns the one it had, too.
@@ -179,24 +220,32 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   const findResource = (namespace: string, resource: string): KubeObject | undefined =>
     caches.getWhole({...controller.resource, ...(namespace === '' ? {} : {namespace}), name: resource});
 
-  /** The resources first: what belongs to none is not kept whole. */
+  /** In every namespace the resources first: what belongs to none is not kept whole. */
   const watch = async (signal: AbortSignal): Promise<void> => {
-    const {first = [], rest = []} = Object.groupBy(reflectors, ({isPrimary}) => (isPrimary ? 'first' : 'rest'));
-    const running = first.map(({reflector}) => reflector.run(signal));
-    while (first.some(({reflector}) => !reflector.synced) && !signal.aborted) await pause(clock, SYNC_POLL_MS, signal);
-    await Promise.all([...running, ...rest.map(({reflector}) => reflector.run(signal))]);
+    const scopes = Map.groupBy(reflectors, ({namespace}) => namespace).values();
+    await Promise.all(
+      [...scopes].map(async (scope) => {
+        const {first = [], rest = []} = Object.groupBy(scope, ({spec}) => (spec === primarySpec ? 'first' : 'rest'));
+        const running = Promise.all(first.map(({reflector}) => reflector.run(signal)));
+        await Promise.race([running, Promise.all(first.map(({cleared}) => cleared))]);
+        await Promise.all([running, ...rest.map(({reflector}) => reflector.run(signal))]);
+      }),
+    );
   };
 
-  /** One term: from the caches' first sync until the lease is lost or the process ends. */
+  /** One term: until the lease is lost or the process ends. */
   const lead = async (signal: AbortSignal): Promise<void> => {
-    while (unsynced().length > 0 && !signal.aborted) await pause(clock, SYNC_POLL_MS, signal);
-    if (signal.aborted) return;
     const term = new WorkQueue(name, clock, metrics);
     queue = term;
+    // Whoever led before may have changed anything since a connection broke. The server answers again, so nobody rests until it is asked.
+    for (const {reflector} of reflectors) reflector.hurry();
     wakeAll();
-    log.info({resources: sizeOf(controller.resource.kind), workers: options.workers}, 'reconciling');
+    const waitsFor = scopes().flatMap(({obstacles}) => obstacles.map(({label}) => label));
+    const resources = sizeOf(controller.resource.kind);
+    log.info({resources, workers: options.workers, ...(waitsFor.length === 0 ? {} : {waitsFor})}, 'reconciling');
     await runLoop({name, queue: term, workers: options.workers, clock, random, metrics, log, pass}, signal);
     queue = undefined;
+    held.clear();
     // From now on another process knows better.
     for (const object of primaries.flatMap(({store}) => store.list())) options.onStatus?.(object, undefined);
   };
@@ -210,6 +259,10 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
 
   const pass = async (key: string, deadline: AbortSignal, signal: AbortSignal): Promise<PassResult | undefined> => {
     const [namespace = '', resource = ''] = key.split('/');
+    if (obstaclesIn(namespace).length > 0) {
+      held.add(key);
+      return undefined;
+    }
     const found = findResource(namespace, resource);
     if (found === undefined) return undefined;
     const claim = await claims.take(found, deadline);
@@ -247,7 +300,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
         await Promise.all([client.close(), leaseClient.close()]);
       }
     },
-    ready: () => readiness(unsynced()),
+    ready: () => readiness(scopes()),
     live: () => liveness(probe.lagMs(), queue?.longestRunningMs() ?? 0, PASS_DEADLINE_MS),
     isLeader: () => election.isLeader,
   };

@@ -1,4 +1,4 @@
-import {expect, test} from '@jest/globals';
+import {describe, expect, test} from '@jest/globals';
 import {LagProbe, liveness, readiness} from './health.ts';
 import {FakeClock} from './testing/fake-clock.ts';
 
@@ -8,9 +8,28 @@ test('a process is live while its loop keeps up and no pass hangs', () => {
   expect(liveness(0, 240_000, 120_000).ok).toBe(false);
 });
 
-test('a process is ready when every kind was listed once', () => {
-  expect(readiness([])).toEqual({ok: true});
-  expect(readiness(['Secret'])).toEqual({ok: false, problems: ['Secret is not listed yet']});
+describe('a process is ready', () => {
+  const refused = {label: 'Secret in green', isRefused: true, message: 'forbidden'};
+  const waiting = {label: 'Pod in green', isRefused: false, message: 'is not listed yet'};
+
+  test('when it sees all of what it looks after', () => {
+    expect(readiness([{obstacles: []}, {obstacles: []}])).toEqual({ok: true});
+    expect(readiness([{obstacles: []}, {obstacles: [waiting]}])).toEqual({
+      ok: false,
+      problems: ['Pod in green: is not listed yet'],
+    });
+  });
+
+  test('without a namespace that is refused, which it names', () => {
+    expect(readiness([{obstacles: []}, {obstacles: [waiting, refused]}])).toEqual({
+      ok: true,
+      remarks: ['Pod in green: is not listed yet', 'Secret in green: forbidden'],
+    });
+  });
+
+  test('not when all is refused', () => {
+    expect(readiness([{obstacles: [refused]}]).ok).toBe(false);
+  });
 });
 
 test('the probe sees a blocked loop while it is blocked, just after, and forgets it', async () => {

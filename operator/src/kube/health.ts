@@ -4,7 +4,15 @@ const BEAT_MS = 1_000;
 /** A loop that is late by this much does not serve watches and leases any more. */
 const LONGEST_LAG_MS = 5_000;
 
-export type Verdict = {readonly ok: true} | {readonly ok: false; readonly problems: readonly string[]};
+/** `remarks`: what is not as it should be, and no reason to say no. */
+export type Verdict =
+  | {readonly ok: true; readonly remarks?: readonly string[]}
+  | {readonly ok: false; readonly problems: readonly string[]};
+
+/** What one process looks after: all namespaces together, or each of those that it was given. */
+export interface Scope {
+  readonly obstacles: readonly {readonly label: string; readonly isRefused: boolean; readonly message: string}[];
+}
 
 /** Measures how late the event loop runs its timers, and calls `onBeat` once a second for what else grows with time alone. */
 export class LagProbe {
@@ -50,8 +58,17 @@ export const liveness = (lagMs: number, longestPassMs: number, passDeadlineMs: n
     ...(longestPassMs >= 2 * passDeadlineMs ? [`a pass has been running for ${Math.round(longestPassMs)} ms`] : []),
   ]);
 
-/** Ready: every watched kind was listed once, by leader and standby alike. */
-export const readiness = (unsynced: readonly string[]): Verdict =>
-  verdict(unsynced.map((kind) => `${kind} is not listed yet`));
+/**
+ * Ready, as leader and as standby: it sees something to look after, and nothing else is still to come. A namespace that the server refuses is left alone and
+ * named; were it a reason to be unready, who takes a right away in one namespace would stop the next update for all.
+ */
+export const readiness = (scopes: readonly Scope[]): Verdict => {
+  const isReady =
+    scopes.some(({obstacles}) => obstacles.length === 0) &&
+    scopes.every(({obstacles}) => obstacles.length === 0 || obstacles.some(({isRefused}) => isRefused));
+  const lines = scopes.flatMap(({obstacles}) => obstacles.map(({label, message}) => `${label}: ${message}`));
+  if (!isReady) return {ok: false, problems: lines};
+  return lines.length === 0 ? {ok: true} : {ok: true, remarks: lines};
+};
 
 const verdict = (problems: readonly string[]): Verdict => (problems.length === 0 ? {ok: true} : {ok: false, problems});

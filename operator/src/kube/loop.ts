@@ -13,7 +13,7 @@ export interface LoopOptions {
   readonly random: () => number;
   readonly metrics: KubeMetrics;
   readonly log: Log;
-  /** Looks at one key; undefined when there is nothing of that name any more. */
+  /** Looks at one key; undefined when there is nothing to be done about it until it is added again. */
   readonly pass: (key: string, deadline: AbortSignal, signal: AbortSignal) => Promise<PassResult | undefined>;
 }
 

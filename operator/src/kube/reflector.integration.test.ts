@@ -102,7 +102,7 @@ test('reads a long list in pages and keeps metadata only if asked to', async () 
   await Promise.all(Array.from({length: 620}, (_, index) => make(`many-${index}`, {many: 'yes'})));
   const {reflector, store, log} = follow({labelSelector: 'many=yes', metadataOnly: true});
   await eventually(
-    () => (reflector.synced ? true : undefined),
+    () => (reflector.obstacle === undefined ? true : undefined),
     () => log.lines.join('\n'),
   );
   expect(store.size).toBe(620);
@@ -220,7 +220,7 @@ test('an optional kind that may not be listed keeps nobody waiting, and is there
   await make('guarded', {guarded: 'yes'});
   const {reflector, sees, log} = follow({optional: true, labelSelector: 'guarded=yes'}, client);
   await eventually(
-    () => (reflector.synced ? true : undefined),
+    () => (reflector.obstacle === undefined ? true : undefined),
     () => log.lines.join('\n'),
   );
   isAllowed = true;
@@ -230,19 +230,20 @@ test('an optional kind that may not be listed keeps nobody waiting, and is there
 test('a kind that is not installed counts as synced and empty', async () => {
   const {reflector, store, log} = follow({apiVersion: 'nobody.example.org/v1', kind: 'Ghost', optional: true});
   await eventually(
-    () => (reflector.synced ? true : undefined),
+    () => (reflector.obstacle === undefined ? true : undefined),
     () => log.lines.join('\n'),
   );
   expect(store.size).toBe(0);
 });
 
+/** A hundred times as fast: looking for a kind that is missing takes 20 s. */
+const hurried: Clock = {
+  now: () => systemClock.now(),
+  monotonicMs: () => systemClock.monotonicMs() * 100,
+  schedule: (delayMs, run) => systemClock.schedule(delayMs / 100, run),
+};
+
 test('a kind that is installed and removed later is noticed and told', async () => {
-  // A hundred times as fast: looking for a kind that is missing takes 20 s.
-  const hurried: Clock = {
-    now: () => systemClock.now(),
-    monotonicMs: () => systemClock.monotonicMs() * 100,
-    schedule: (delayMs, run) => systemClock.schedule(delayMs / 100, run),
-  };
   const spec = {apiVersion: 'late.example.org/v1', kind: 'Shop', optional: true};
   const {reflector, store, sees, log, servedChanges} = follow(spec, server.client, undefined, hurried);
   const told = (times: number): Promise<true> =>
@@ -251,7 +252,7 @@ test('a kind that is installed and removed later is noticed and told', async () 
       () => `told ${servedChanges()} times; log:\n${log.lines.join('\n')}`,
     );
   await eventually(
-    () => (reflector.synced ? true : undefined),
+    () => (reflector.obstacle === undefined ? true : undefined),
     () => log.lines.join('\n'),
   );
   expect(servedChanges()).toBe(0);
@@ -269,3 +270,73 @@ test('a kind that is installed and removed later is noticed and told', async () 
   await told(2);
   expect(store.size).toBe(0);
 }, 60_000);
+
+/** A server that takes the right to see away, and ends watches then. */
+const refusing = () => {
+  let isAllowed = true;
+  let cut = new AbortController();
+  const refusal = () => Promise.reject(new ApiError('forbidden', {status: 403}));
+  const client: Streams = {
+    send: (call: ApiRequest) => (isAllowed ? server.client.send(call) : refusal()),
+    stream: (call) =>
+      isAllowed ? server.client.stream({...call, signal: AbortSignal.any([call.signal, cut.signal])}) : refusal(),
+  };
+  const allow = (value: boolean): void => {
+    isAllowed = value;
+    if (isAllowed) return;
+    cut.abort();
+    cut = new AbortController();
+  };
+  return {client, allow};
+};
+
+test('says why it does not follow the server any more, and lists anew when that was for long', async () => {
+  const {client, allow} = refusing();
+  await make('gap', {gap: 'yes'});
+  const {reflector, sees, metrics, log} = follow({labelSelector: 'gap=yes'}, client, undefined, hurried);
+  const becomes = (message: string | undefined): Promise<true> =>
+    eventually(
+      () => (reflector.obstacle?.message === message ? true : undefined),
+      () => log.lines.join('\n'),
+    );
+  expect(reflector.obstacle).toEqual({isRefused: false, message: 'is not listed yet'});
+  await sees('added gap');
+  await becomes(undefined);
+  const lostAtMs = hurried.monotonicMs();
+  allow(false);
+  await becomes('forbidden');
+  expect(reflector.obstacle?.isRefused).toBe(true);
+  await eventually(
+    () => (hurried.monotonicMs() - lostAtMs > 12_000 ? true : undefined),
+    () => 'time stands still',
+  );
+  const knownMs = reflector.followedMs();
+  await server.client.send({method: 'DELETE', path: `${COLLECTION}/gap`, signal: forever});
+  expect(reflector.followedMs()).toBe(knownMs);
+  const backAtMs = hurried.monotonicMs();
+  allow(true);
+  await sees('deleted gap');
+  await becomes(undefined);
+  expect(reflector.followedMs()).toBeLessThanOrEqual(hurried.monotonicMs() - backAtMs);
+  expect((await metrics.lists.get()).values[0]?.value).toBe(2);
+});
+
+test('rests no longer when it is told that the server can be reached', async () => {
+  /** Rests never end by themselves. */
+  const still: Clock = {
+    ...systemClock,
+    schedule: (delayMs, run) => (delayMs < 60_000 ? () => undefined : systemClock.schedule(delayMs, run)),
+  };
+  const {client, allow} = refusing();
+  const {reflector, log} = follow({labelSelector: 'rest=yes'}, client, undefined, still);
+  const isClear = (): true | undefined => (reflector.obstacle === undefined ? true : undefined);
+  await eventually(isClear, () => log.lines.join('\n'));
+  allow(false);
+  await eventually(
+    () => reflector.obstacle,
+    () => log.lines.join('\n'),
+  );
+  allow(true);
+  reflector.hurry();
+  await eventually(isClear, () => log.lines.join('\n'));
+});

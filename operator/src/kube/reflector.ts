@@ -28,6 +28,15 @@ export interface ReflectorOptions {
   readonly isKnown: (resource: ResourceName) => boolean;
   /** An optional kind was installed or removed while this runs: what was decided without or with it may be wrong now. */
   readonly onServedChange?: () => void;
+  /** The store can be gone by, for the first time or again. */
+  readonly onClear?: () => void;
+}
+
+/** Why a store is not what the server has. */
+export interface Obstacle {
+  /** The server says no. Otherwise it did not answer yet. */
+  readonly isRefused: boolean;
+  readonly message: string;
 }
 
 /**
@@ -47,6 +56,11 @@ const SHORTEST_WATCH_MS = 1_000;
 const RELIST_MS = {least: 45 * 60_000, spread: 30 * 60_000};
 /** How often a kind that is not installed is looked for. */
 const MISSING_KIND_MS = 20_000;
+/** After a shorter gap the watch goes on where it ended, and tells what was missed at once. A leader keeps its lease over that long, so nobody else has led meanwhile. */
+const SHORT_GAP_MS = 10_000;
+
+/** Answers that mean no, and not that something is the matter with the server. */
+const REFUSALS: ReadonlySet<number> = new Set([401, 403, 404]);
 
 /** Why a watch ended. */
 type EndReason = 'expired' | 'error-event' | 'closed' | 'short' | 'idle' | 'cut' | 'refused';
@@ -77,7 +91,15 @@ export class Reflector {
   /** Where the next watch starts; undefined: list first. */
   #version: string | undefined;
   #relistMs = 0;
-  #synced = false;
+  /** Since when the store has followed the server without a gap; undefined: it has not begun to. */
+  #sinceMs: number | undefined;
+  /** When it ceased to; undefined: it follows. */
+  #lostMs: number | undefined = -Infinity;
+  #obstacle: Obstacle | undefined = {isRefused: false, message: 'is not listed yet'};
+  /** What the last failure said. */
+  #said = '';
+  /** Ends the rest between two attempts. */
+  #wake = new AbortController();
   /** Whether the server has the kind; undefined until that is known. */
   #served: boolean | undefined;
 
@@ -85,9 +107,19 @@ export class Reflector {
     this.#options = options;
   }
 
-  /** The store was complete at least once. */
-  get synced(): boolean {
-    return this.#synced;
+  /** Why nobody should go by the store now. It holds what the server had when it last followed it. */
+  get obstacle(): Obstacle | undefined {
+    return this.#obstacle;
+  }
+
+  /** For how long the store has followed the server without a gap: of what was so before nobody knows whether it was so all the time. */
+  followedMs(): number {
+    return this.#sinceMs === undefined ? 0 : (this.#lostMs ?? this.#options.clock.monotonicMs()) - this.#sinceMs;
+  }
+
+  /** The server can be reached again: asks it now if the store does not follow it. */
+  hurry(): void {
+    this.#wake.abort();
   }
 
   /** Runs until the signal aborts; never rejects. */
@@ -99,13 +131,19 @@ export class Reflector {
         if (spec.optional === true && !(await this.#options.discovery.serves(spec, signal))) {
           this.#version = undefined;
           this.#options.store.clear();
+          this.#follow();
           this.#know(false);
           await pause(clock, MISSING_KIND_MS, signal);
           continue;
         }
-        const isDue = clock.monotonicMs() >= this.#relistMs;
-        if (this.#version === undefined || isDue || (failures > 0 && (await this.#isRolledBack(this.#version, signal))))
+        if (
+          this.#version === undefined ||
+          this.#mustList() ||
+          (failures > 0 && (await this.#isRolledBack(this.#version, signal)))
+        ) {
           this.#version = await this.#list(signal);
+          this.#follow();
+        }
         this.#know(true);
         await this.#watch(this.#version, signal, () => (failures = 0));
         failures = 0;
@@ -115,20 +153,52 @@ export class Reflector {
         this.#options.metrics.watchRestarts.inc({kind: spec.kind, reason});
         // The kind may be gone, or have come back after the last look.
         if (isNotFound(error)) this.#options.discovery.forget(spec);
-        if (reason === 'expired' || reason === 'error-event') this.#version = undefined;
-        // What is optional keeps nobody waiting who may not see it.
-        if (spec.optional === true && error instanceof ApiError && error.status === 403) this.#synced = true;
+        if (reason === 'expired' || reason === 'error-event' || reason === 'idle') this.#version = undefined;
         failures++;
         const delayMs = reason === 'expired' && failures === 1 ? 0 : backoffDelayMs(BACKOFF, failures, random());
-        log.warn({kind: spec.kind, reason, delayMs, error: messageOf(error)}, 'watch interrupted');
-        await pause(clock, delayMs, signal);
+        const isNews = this.#lose(error);
+        const {kind} = spec;
+        const fields = {kind, namespace: this.#options.namespace, reason, delayMs, error: messageOf(error)};
+        log[isNews ? 'warn' : 'debug'](fields, 'watch interrupted');
+        this.#wake = new AbortController();
+        await pause(clock, delayMs, AbortSignal.any([signal, this.#wake.signal]));
       }
     }
   }
 
-  /** The store is complete: it holds all objects of a kind that is served, or none of one that is not. */
+  #mustList(): boolean {
+    const nowMs = this.#options.clock.monotonicMs();
+    return nowMs >= this.#relistMs || (this.#lostMs !== undefined && nowMs - this.#lostMs > SHORT_GAP_MS);
+  }
+
+  /** From now on the store is what the server has. */
+  #follow(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#sinceMs === undefined || (this.#lostMs !== undefined && nowMs - this.#lostMs > SHORT_GAP_MS))
+      this.#sinceMs = nowMs;
+    this.#lostMs = undefined;
+    this.#said = '';
+    if (this.#obstacle === undefined) return;
+    this.#obstacle = undefined;
+    this.#options.onClear?.();
+  }
+
+  /** From now on the server knows more than the store. Answers whether what is in the way is something new. */
+  #lose(error: unknown): boolean {
+    this.#lostMs ??= this.#options.clock.monotonicMs();
+    const message = messageOf(error);
+    const isNews = message !== this.#said;
+    this.#said = message;
+    const isAnswer = error instanceof ApiError;
+    // What is optional keeps nobody waiting whom the server does not tell of it.
+    const isExcused = this.#options.spec.optional === true && isAnswer;
+    const wasInTheWay = this.#obstacle !== undefined;
+    this.#obstacle = isExcused ? undefined : {isRefused: isAnswer && REFUSALS.has(error.status), message};
+    if (isExcused && wasInTheWay) this.#options.onClear?.();
+    return isNews;
+  }
+
   #know(served: boolean): void {
-    this.#synced = true;
     const before = this.#served;
     this.#served = served;
     if (before !== undefined && before !== served) this.#options.onServedChange?.();
@@ -197,6 +267,7 @@ export class Reflector {
         accept: this.#accept(''),
         signal: AbortSignal.any([signal, idle.signal]),
       });
+      this.#follow();
       for await (const line of linesOf(body)) {
         cancelIdle();
         cancelIdle = clock.schedule(IDLE_MS, () => idle.abort());

@@ -233,12 +233,12 @@ describe('the age of facts', () => {
     const clock = new FakeClock();
     const ages = new FactsAges(clock);
     const region = regionOf('one');
-    expect(ages.ageMs(region, told('1999-01-01T00:00:00Z'), [])).toBe(0);
+    expect(ages.ageMs(region, told('1999-01-01T00:00:00Z'), [], Infinity)).toBe(0);
     clock.freeze(60_000);
-    expect(ages.ageMs(region, told('1999-01-01T00:00:00Z'), [])).toBe(60_000);
-    expect(ages.ageMs(region, told('2099-01-01T00:00:00Z'), [])).toBe(0);
+    expect(ages.ageMs(region, told('1999-01-01T00:00:00Z'), [], Infinity)).toBe(60_000);
+    expect(ages.ageMs(region, told('2099-01-01T00:00:00Z'), [], Infinity)).toBe(0);
     clock.freeze(1_000);
-    expect(ages.ageMs(regionOf('two'), told('2099-01-01T00:00:00Z'), [])).toBe(0);
+    expect(ages.ageMs(regionOf('two'), told('2099-01-01T00:00:00Z'), [], Infinity)).toBe(0);
   });
 
   test('is endless for an operator that starts where another had given up, until they change', () => {
@@ -246,15 +246,27 @@ describe('the age of facts', () => {
     const condition = {type: 'DatabaseReady', status: 'Unknown', reason: 'KeeperSilent', message: 'm'};
     const conditions = [{...condition, lastTransitionTime: '2026-03-01T12:00:00Z'}];
     const region = regionOf('one', {conditions});
-    expect(ages.ageMs(region, told('2026-03-01T12:00:00Z'), [])).toBe(Infinity);
-    expect(ages.ageMs(region, told('2026-03-01T12:01:00Z'), [])).toBe(0);
+    expect(ages.ageMs(region, told('2026-03-01T12:00:00Z'), [], Infinity)).toBe(Infinity);
+    expect(ages.ageMs(region, told('2026-03-01T12:01:00Z'), [], Infinity)).toBe(0);
+  });
+
+  test('is not more than the time for which they could be seen, unless they had been given up', () => {
+    const clock = new FakeClock();
+    const ages = new FactsAges(clock);
+    const facts = told('2026-03-01T12:00:00Z');
+    expect(ages.ageMs(regionOf('one'), facts, [], Infinity)).toBe(0);
+    clock.freeze(300_000);
+    expect(ages.ageMs(regionOf('one'), facts, [], 5_000)).toBe(5_000);
+    const condition = {type: 'DatabaseReady', status: 'Unknown', reason: 'KeeperSilent', message: 'm'};
+    const given = regionOf('one', {conditions: [{...condition, lastTransitionTime: '2026-03-01T12:00:00Z'}]});
+    expect(ages.ageMs(given, facts, [], 5_000)).toBe(300_000);
   });
 
   test('is none for an operator that starts, whatever else has not reported', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
     expect(condition(region, 'AutoscalingActive')).toMatchObject({status: 'Unknown'});
-    expect(new FactsAges(new FakeClock()).ageMs(regionOf('one', region.status), told('2026-03-01T12:00:00Z'), [])).toBe(
-      0,
-    );
+    expect(
+      new FactsAges(new FakeClock()).ageMs(regionOf('one', region.status), told('2026-03-01T12:00:00Z'), [], Infinity),
+    ).toBe(0);
   });
 });

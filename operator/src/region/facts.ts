@@ -94,8 +94,11 @@ export class FactsAges {
     this.#clock = clock;
   }
 
-  /** `regions`: all that there are; the others are forgotten. */
-  ageMs(region: Region, children: Children, regions: readonly KubeObject[]): number {
+  /**
+   * `regions`: all that there are; the others are forgotten. `followedMs`: for how long they could be seen; while the API server is away the keeper cannot write,
+   * so that is no silence of the keeper's. Who had been given up stays so.
+   */
+  ageMs(region: Region, children: Children, regions: readonly KubeObject[], followedMs: number): number {
     const nowMs = this.#clock.monotonicMs();
     const {uid} = region.object.metadata;
     const sign =
@@ -108,7 +111,8 @@ export class FactsAges {
       const live = new Set(regions.map(({metadata}) => metadata.uid));
       for (const gone of [...this.#seen.keys()].filter((key) => key !== uid && !live.has(key))) this.#seen.delete(gone);
     }
-    return nowMs - seen.sinceMs;
+    const ageMs = nowMs - seen.sinceMs;
+    return hadGivenUp(region) ? ageMs : Math.min(ageMs, followedMs);
   }
 }
 

@@ -3,6 +3,7 @@ import {refOf} from '../kube/object.ts';
 import {Children} from './children.ts';
 import {type EntranceSeen, observeEntrance} from './entrance.ts';
 import {type FactsAges} from './facts.ts';
+import {KINDS} from './kinds.ts';
 import {type Region} from './region.ts';
 import {observeUnmarked} from './unmarked.ts';
 
@@ -22,7 +23,7 @@ export interface Observed {
 
 export const observeRegion = async (
   region: Region,
-  cluster: Pick<Cluster, 'read' | 'listOwned' | 'listAll' | 'serves'>,
+  cluster: Pick<Cluster, 'read' | 'listOwned' | 'listAll' | 'serves' | 'followedMs'>,
   ages: FactsAges,
   signal: AbortSignal,
 ): Promise<Observed> => {
@@ -36,7 +37,7 @@ export const observeRegion = async (
   return {
     region,
     children,
-    factsAgeMs: ages.ageMs(region, children, regions),
+    factsAgeMs: ages.ageMs(region, children, regions, cluster.followedMs(KINDS.configMap, region.namespace)),
     entrance,
     unread: unmarked.doubt,
   };

@@ -96,6 +96,7 @@ describe('a child that has lost its labels', () => {
       read: ({kind, name}: Key) =>
         Promise.resolve(objects.find((object) => object.kind === kind && object.metadata.name === name)),
       serves: () => Promise.resolve(false),
+      followedMs: () => 0,
     };
     const observed = await observeRegion(regionOf(spec), cluster, new FactsAges(new FakeClock()), never);
     return planRegion(observed, new Date('2026-03-01T12:00:00Z'), RELEASE);
