@@ -1,9 +1,10 @@
 {{- /* What the operator may do where regions are. Every rule is a call that it makes; no volume and no Secret can be deleted with them. */ -}}
 {{- define "pisync.rules" -}}
-# The regions themselves: of what is not status, the operator writes one annotation, which says that it looks after the region.
+# The regions themselves: of what is not status, the operator writes one annotation, which says that it looks after the region. One is
+# read by itself before a StatefulSet of it is deleted.
 - apiGroups: [pisync.io]
   resources: [pisyncregions]
-  verbs: [list, watch, patch]
+  verbs: [get, list, watch, patch]
 # To know whether another operator that looks after a region still works.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]

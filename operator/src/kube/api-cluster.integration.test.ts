@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {Wait} from './errors.ts';
-import {type KubeObject} from './object.ts';
+import {keyOf, type KubeObject} from './object.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
 import {forever, writingParts} from './testing/fixtures.ts';
 import {installShops, SHOP, shopPath} from './testing/shop.ts';
@@ -67,4 +67,19 @@ test('a finalizer is set and released once; those of others stay', async () => {
   expect((await get('final')).metadata.resourceVersion).toBe(kept.metadata.resourceVersion);
   await cluster.setFinalizer(kept, 'example.org/cleanup', false, forever);
   expect((await get('final')).metadata.finalizers).toEqual(['example.org/other']);
+});
+
+test('nothing is deleted on the word of what has changed, appeared or gone', async () => {
+  const {cluster} = writingParts(server.client);
+  const target = await open('target');
+  const basis = await open('basis');
+  const remove = (name: string, version: string | undefined): Promise<unknown> => {
+    const unchanged = [{key: {...keyOf(basis), name}, version}];
+    return cluster.delete(keyOf(target), {uid: target.metadata.uid, unchanged}, forever);
+  };
+  await expect(remove('basis', '1')).rejects.toThrow('Shop default/basis is not what it was');
+  await expect(remove('basis', undefined)).rejects.toThrow('Shop default/basis is not what it was');
+  await expect(remove('nobody', '1')).rejects.toThrow('Shop default/nobody is not what it was');
+  expect((await get('target')).metadata.uid).toBe(target.metadata.uid);
+  expect(await remove('basis', basis.metadata.resourceVersion)).toBe('deleted');
 });

@@ -81,7 +81,15 @@ export class ApiCluster implements Cluster {
   }
 
   async delete(key: Key, precondition: DeletePrecondition, signal: AbortSignal): Promise<'deleted' | 'gone'> {
-    return this.#options.applier.delete(key, precondition, signal);
+    const {writer, applier} = this.#options;
+    for (const basis of precondition.unchanged ?? []) {
+      const live = await writer.read(basis.key, signal);
+      if (live?.metadata.resourceVersion === basis.version) continue;
+      throw new Error(
+        `${describeKey(key)} stays, because ${describeKey(basis.key)} is not what it was: whether it may go is decided anew`,
+      );
+    }
+    return applier.delete(key, precondition, signal);
   }
 
   async applyStatus(object: KubeObject, wanted: unknown, signal: AbortSignal): Promise<'configured' | 'unchanged'> {

@@ -79,7 +79,7 @@ export interface Cluster {
   serves(kind: Kind, signal: AbortSignal): Promise<boolean>;
   /** Server-side apply, skipped when neither we nor the server changed anything. Throws {@link ApplyRefused} (errors.ts) or ApiError. */
   apply(desired: Desired, owner: ObjectRef, signal: AbortSignal): Promise<Applied>;
-  /** `gone`: it does not exist (or not in that life); never an error. */
+  /** `gone`: it does not exist (or not in that life); never an error. Throws if what it was decided by has changed. */
   delete(key: Key, precondition: DeletePrecondition, signal: AbortSignal): Promise<'deleted' | 'gone'>;
   /** Writes `status` of an object if it differs. Throws {@link Wait} if the object changed and the cache does not know it yet. The object must be of a kind with the status subresource. */
   applyStatus(object: KubeObject, status: unknown, signal: AbortSignal): Promise<'configured' | 'unchanged'>;
@@ -89,6 +89,14 @@ export interface DeletePrecondition {
   readonly uid: string;
   /** Default Background: dependents are collected by the garbage collector afterwards. */
   readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
+  /** What it was decided by: nothing is deleted unless the server still has all of it in this version. For what cannot be made again; caches may be late. */
+  readonly unchanged?: readonly Basis[];
+}
+
+/** An object as it was when something was decided by it; without a version there was none. */
+export interface Basis {
+  readonly key: Key;
+  readonly version: string | undefined;
 }
 
 export type ApplyResult = 'created' | 'configured' | 'unchanged';
@@ -140,6 +148,7 @@ export interface RandomText {
 export interface Surplus {
   readonly ref: ObjectRef;
   readonly propagation?: DeletePrecondition['propagation'];
+  readonly unchanged?: DeletePrecondition['unchanged'];
 }
 
 /** Part of a plan that succeeds or fails on its own: a failing route never stops a database's repair. */

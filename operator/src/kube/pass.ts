@@ -207,11 +207,11 @@ const rewrittenMessage = (key: Key, fields: readonly string[]): string => {
 
 const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promise<readonly ObjectOutcome[]> => {
   const results: ObjectOutcome[] = [];
-  for (const {ref, propagation = 'Background'} of surplus) {
+  for (const {ref, propagation = 'Background', unchanged = []} of surplus) {
     const {uid, ...key} = ref;
     results.push(
       await settle(key, writing, async () => {
-        const kind = await writing.cluster.delete(key, {uid, propagation}, writing.deadline);
+        const kind = await writing.cluster.delete(key, {uid, propagation, unchanged}, writing.deadline);
         return {kind, key, repaired: false};
       }),
     );

@@ -1,6 +1,6 @@
 import {KINDS} from './kinds.ts';
-import {type Surplus} from '../kube/controller.ts';
-import {controllerOf, refOf} from '../kube/object.ts';
+import {type Basis, type Surplus} from '../kube/controller.ts';
+import {controllerOf, keyOf, refOf} from '../kube/object.ts';
 import {MAX_SHARDS} from '../api/v1alpha1/postgres.ts';
 import {type RegionContext} from './context.ts';
 import {type Progress} from './progress.ts';
@@ -37,13 +37,21 @@ export const joining = ({admitted}: RegionContext, progress: Progress): readonly
  * Secret stays with the region, and opens what is retained.
  */
 export const undone = (
-  {children, names, spec, admitted}: RegionContext,
+  {children, names, namespace, spec, admitted}: RegionContext,
   {object}: Pick<Region, 'object'>,
 ): readonly Surplus[] => {
   const first = Math.max(spec.postgres.shards, admitted);
+  // The one says how many shards are wished for, the other how many were admitted.
+  const unchanged: readonly Basis[] = [
+    {key: keyOf(object), version: object.metadata.resourceVersion},
+    {
+      key: {...KINDS.secret, namespace, name: names.bootstrap},
+      version: children.find(KINDS.secret, names.bootstrap)?.metadata.resourceVersion,
+    },
+  ];
   return Array.from({length: MAX_SHARDS - first}, (_, index) => first + index).flatMap((id) => {
     const found = children.find(KINDS.statefulSet, names.shard(id));
     if (found === undefined || found.metadata.deletionTimestamp !== undefined) return [];
-    return controllerOf(found)?.uid === object.metadata.uid ? [{ref: refOf(found)}] : [];
+    return controllerOf(found)?.uid === object.metadata.uid ? [{ref: refOf(found), unchanged}] : [];
   });
 };

@@ -137,6 +137,19 @@ test.each(['Retain', 'Delete'])('a growth is taken back under %s, and made again
   expectLaws(region);
 });
 
+test.each(['PiSyncRegion/eu', 'Secret/eu-bootstrap'])('no shard goes on the word of a %s that has changed', (which) => {
+  const region = new SimulatedRegion(SPEC).bringUp();
+  region.change(shards(3));
+  region.settle();
+  region.change(shards(2));
+  region.changed.add(which);
+  region.pass();
+  expect(region.names('StatefulSet')).toContain('eu-pg-2');
+  region.changed.clear();
+  region.settle();
+  expect(region.names('StatefulSet')).not.toContain('eu-pg-2');
+});
+
 test('a new region shares its slots out when all its shards are up, and until then may have fewer', () => {
   const region = new SimulatedRegion(SPEC);
   region.settle();

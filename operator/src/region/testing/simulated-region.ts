@@ -56,6 +56,8 @@ export class SimulatedRegion {
   readonly failures = new Map<string, 'conflict' | 'contested' | 'refused' | 'failed' | 'immutable'>();
   /** What the API server makes of an object that is written. */
   webhook = (sent: KubeObject): KubeObject => sent;
+  /** What the server has in another version than a pass sees, by kind and name. */
+  readonly changed = new Set<string>();
   #uids = 1;
 
   constructor(spec: Record<string, unknown>) {
@@ -185,7 +187,9 @@ export class SimulatedRegion {
   }
 
   #prune(surplus: readonly Surplus[] = []): readonly ObjectOutcome[] {
-    return surplus.map(({ref}): ObjectOutcome => {
+    return surplus.map(({ref, unchanged = []}): ObjectOutcome => {
+      if (unchanged.some(({key}) => this.changed.has(`${key.kind}/${key.name}`)))
+        return {kind: 'failed', key: ref, message: `${ref.kind} ${ref.name} stays`};
       this.objects.delete(keyText(ref));
       return {kind: 'deleted', key: ref, repaired: false};
     });
