@@ -31,15 +31,32 @@ const call = async (method, path, body) => {
 const readyOperator = async () => {
   const {status, answer} = await call('GET', `/apis/apps/v1/namespaces/${namespace}/deployments/${operator}`);
   if (status !== 200) return answer.message;
-  const ready = answer.status?.readyReplicas ?? 0;
-  return ready > 0 ? undefined : `no pod of deployment ${operator} is ready`;
+  const {observedGeneration = 0, replicas = 0, updatedReplicas = 0, readyReplicas = 0} = answer.status ?? {};
+  const wanted = answer.spec.replicas;
+  if (wanted === 0) return `deployment ${operator} is scaled to 0`;
+  if (observedGeneration < answer.metadata.generation)
+    return `deployment ${operator} has not been looked at since its last change`;
+  // Of pods of the release before, a ready one says nothing about this release.
+  return replicas === wanted && updatedReplicas === wanted && readyReplicas === wanted
+    ? undefined
+    : `deployment ${operator} wants ${wanted} pods and has ${replicas}: ${updatedReplicas} are of this release, ${readyReplicas} are ready`;
 };
 
+const readLease = () => call('GET', `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${operator}`);
+
+/** A name in the lease may be that of a pod that is long gone: who leads renews it every two seconds. */
 const leadingOperator = async () => {
-  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${operator}`;
-  const {status, answer} = await call('GET', path);
-  if (status !== 200) return answer.message;
-  return (answer.spec?.holderIdentity ?? '') === '' ? 'no operator holds the lease' : undefined;
+  const {status, answer: first} = await readLease();
+  if (status !== 200) return first.message;
+  const holder = first.spec?.holderIdentity ?? '';
+  if (holder === '') return 'no operator holds the lease';
+  for (let look = 0; look < 10; look++) {
+    await sleep(500);
+    const {answer} = await readLease();
+    if (answer.spec?.holderIdentity === holder && answer.metadata.resourceVersion !== first.metadata.resourceVersion)
+      return undefined;
+  }
+  return `${holder} holds the lease and has not renewed it for 5 s`;
 };
 
 const tryRegion = (spec) =>

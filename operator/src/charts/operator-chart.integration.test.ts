@@ -6,6 +6,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {parseAllDocuments} from 'yaml';
 import {systemClock} from '../kube/clock.ts';
+import {microTime} from '../kube/election.ts';
 import {Discovery} from '../kube/discovery.ts';
 import {type KubeObject} from '../kube/object.ts';
 import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts';
@@ -193,7 +194,7 @@ const runCheck = async (namespace: string): Promise<{readonly code: number | nul
   return {code, output};
 };
 
-test('helm test fails while no operator is ready or leads, and passes when one does and regions are judged', async () => {
+test('helm test fails while not every operator is ready and of this release or none leads, and passes when one does and regions are judged', async () => {
   await makeNamespace('checked');
   const objects = objectsOf(await render(...IMAGES, '--namespace', 'checked'));
   const wanted = ['CustomResourceDefinition', 'Deployment', 'ServiceAccount', 'Role', 'RoleBinding'];
@@ -202,25 +203,42 @@ test('helm test fails while no operator is ready or leads, and passes when one d
       if (object.kind !== 'CustomResourceDefinition') throw error;
     });
   }
-  expect(await runCheck('checked')).toEqual({
-    code: 1,
-    output: expect.stringContaining('no pod of deployment pisync-operator is ready'),
-  });
-  await server.client.send({
-    method: 'PATCH',
-    path: '/apis/apps/v1/namespaces/checked/deployments/pisync-operator/status',
-    contentType: 'application/merge-patch+json',
-    body: {status: {replicas: 1, readyReplicas: 1}},
-    signal: forever,
-  });
-  expect(await runCheck('checked')).toEqual({code: 1, output: expect.stringContaining('an operator leads')});
-  await create({
+  const patch = (path: string, body: object): Promise<unknown> =>
+    server.client.send({method: 'PATCH', path, contentType: 'application/merge-patch+json', body, signal: forever});
+  const deployment = '/apis/apps/v1/namespaces/checked/deployments/pisync-operator';
+  const becomes = (status: object): Promise<unknown> => patch(`${deployment}/status`, {status});
+  const fails = async (message: string): Promise<void> =>
+    expect(await runCheck('checked')).toEqual({code: 1, output: expect.stringContaining(message)});
+
+  await patch(deployment, {spec: {replicas: 2}});
+  const {metadata} = (await server.client.send({method: 'GET', path: deployment, signal: forever})).body as KubeObject;
+  const seen = {observedGeneration: metadata.generation, replicas: 2, updatedReplicas: 2, readyReplicas: 2};
+  await becomes({...seen, observedGeneration: 0});
+  await fails('has not been looked at since its last change');
+  await becomes({...seen, readyReplicas: 1});
+  await fails('1 are ready');
+  // All of them ready, and one of the release before.
+  await becomes({...seen, replicas: 3, updatedReplicas: 1});
+  await fails('has 3: 1 are of this release');
+  await becomes(seen);
+  await fails('an operator leads');
+  const lease = {
     apiVersion: 'coordination.k8s.io/v1',
     kind: 'Lease',
     metadata: {name: 'pisync-operator', namespace: 'checked'},
-    spec: {holderIdentity: 'pod'},
-  } as unknown as KubeObject);
-  const {code, output} = await runCheck('checked');
-  expect(output).toContain('ok: a bad region is refused');
-  expect(code).toBe(0);
-}, 60_000);
+  };
+  await create({...lease, spec: {holderIdentity: 'pod'}} as unknown as KubeObject);
+  await fails('pod holds the lease and has not renewed it');
+  const renewal = setInterval(() => {
+    void patch('/apis/coordination.k8s.io/v1/namespaces/checked/leases/pisync-operator', {
+      spec: {renewTime: microTime(new Date())},
+    });
+  }, 500);
+  try {
+    const {code, output} = await runCheck('checked');
+    expect(output).toContain('ok: a bad region is refused');
+    expect(code).toBe(0);
+  } finally {
+    clearInterval(renewal);
+  }
+}, 90_000);
