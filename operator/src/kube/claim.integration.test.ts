@@ -162,3 +162,44 @@ test('operators with selectors see only their own, and an object changes hands w
   await patchShop('east', {metadata: {annotations: {[identity.holderAnnotation]: null}}, spec: {shelves: []}});
   await settles('east', 0, 'green', [blue, green]);
 }, 60_000);
+
+test('an object that cannot be claimed says so in an event', async () => {
+  const webhooks = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
+  await server.client.send({
+    method: 'POST',
+    path: webhooks,
+    body: {
+      metadata: {name: 'away'},
+      webhooks: [
+        {
+          name: 'away.example.org',
+          // Nobody listens there.
+          clientConfig: {url: 'https://127.0.0.1:1/'},
+          rules: [{apiGroups: ['example.org'], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['shops']}],
+          sideEffects: 'None',
+          admissionReviewVersions: ['v1'],
+        },
+      ],
+    },
+    signal: forever,
+  });
+  await openShop('barred');
+  await eventually(
+    () =>
+      patchShop('barred', {spec: {shelves: []}})
+        .then(() => undefined)
+        .catch(() => true),
+    () => 'the webhook is not asked',
+  );
+  const blue = start('blue');
+  const note = await eventually(
+    async () => {
+      const {items} = await find('/apis/events.k8s.io/v1/namespaces/default/events');
+      return (items as readonly KubeObject[]).find(({reason}) => reason === 'NotClaimed')?.['note'];
+    },
+    () => blue.log.lines.slice(-20).join('\n'),
+  );
+  expect(note).toMatch(/which operator looks after it: .*failed calling webhook/);
+  await server.client.send({method: 'DELETE', path: `${webhooks}/away`, signal: forever});
+  await settles('barred', 1, 'blue', [blue]);
+}, 60_000);

@@ -5,10 +5,10 @@ import {Caches, type Cache} from './caches.ts';
 import {Claims, LOOK_AGAIN_MS} from './claim.ts';
 import {type Clock} from './clock.ts';
 import {type CredentialSource} from './connection.ts';
-import {type Controller} from './controller.ts';
+import {type Controller, type EventDraft} from './controller.ts';
 import {Discovery} from './discovery.ts';
 import {Election} from './election.ts';
-import {messageOf} from './errors.ts';
+import {messageOf, NotLeader, Wait} from './errors.ts';
 import {EventRecorder} from './event-recorder.ts';
 import {LagProbe, liveness, readiness, type Scope, type Verdict} from './health.ts';
 import {type Identity} from './identity.ts';
@@ -51,6 +51,12 @@ export interface Engine {
   live(): Verdict;
   isLeader(): boolean;
 }
+
+const unclaimed = (problem: string): EventDraft => ({
+  type: 'Warning',
+  reason: 'NotClaimed',
+  note: `nothing is done until it is known which operator looks after it: ${problem}`,
+});
 
 /** Wires the engine's parts around one controller. */
 export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Observed, Status>): Engine => {
@@ -265,7 +271,12 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     }
     const found = findResource(namespace, resource);
     if (found === undefined) return undefined;
-    const claim = await claims.take(found, deadline);
+    const claim = await claims.take(found, deadline).catch(async (error: unknown) => {
+      // Its status may be another operator's, so an event has to do.
+      if (!(error instanceof Wait || error instanceof NotLeader || signal.aborted))
+        await events.report(refOf(found), [unclaimed(messageOf(error))], signal);
+      throw error;
+    });
     if (claim.kind === 'gone') return undefined;
     if (claim.kind === 'theirs') return leave(found, claim.message, signal);
     const {object} = claim;
