@@ -18,6 +18,7 @@ export interface ApiClusterOptions {
   readonly writer: ObjectWriter;
   readonly identity: Identity;
   readonly followedMs: Cluster['followedMs'];
+  readonly unseen: Cluster['unseen'];
 }
 
 const kindOf = ({apiVersion, kind}: Kind): Kind => ({apiVersion, kind});
@@ -66,6 +67,10 @@ export class ApiCluster implements Cluster {
 
   listAll(kind: Kind, _signal: AbortSignal): Promise<readonly KubeObject[]> {
     return Promise.resolve(this.#options.caches.list(kind));
+  }
+
+  unseen(kind: Kind): readonly string[] {
+    return this.#options.unseen(kind);
   }
 
   followedMs(kind: Kind, namespace: string): number {

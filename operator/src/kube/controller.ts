@@ -70,6 +70,8 @@ export interface Cluster {
   listOwned(owner: ObjectRef, signal: AbortSignal): Promise<readonly KubeObject[]>;
   /** Every cached object of a watched kind, of all resources; no request is made. */
   listAll(kind: Kind, signal: AbortSignal): Promise<readonly KubeObject[]>;
+  /** Namespaces that are looked after, and whose objects of a kind the cache does not tell of as they are now: {@link listAll} may lack some. */
+  unseen(kind: Kind): readonly string[];
   /**
    * For how long the cache of a kind has followed the server without a gap. Of what was the same before that nobody knows whether it was so all the time, and
    * those who change it may have been cut off as well.

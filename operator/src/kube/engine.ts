@@ -97,6 +97,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     writer,
     identity,
     followedMs: (kind, namespace) => followedMs(kind, namespace),
+    unseen: (kind) => unseen(kind),
   });
   const claims = new Claims({client, discovery, caches, clock, log, identity, lease: options.lease});
   const events = new EventRecorder({
@@ -151,6 +152,16 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
             spec.apiVersion === apiVersion && spec.kind === kind && its === namespace,
         )
         .map(({reflector}) => reflector.followedMs()),
+    );
+
+  const unseen = ({apiVersion, kind}: Kind): readonly string[] =>
+    reflectors.flatMap(({spec, namespace, reflector}) =>
+      spec.apiVersion === apiVersion &&
+      spec.kind === kind &&
+      namespace !== undefined &&
+      reflector.obstacle !== undefined
+        ? [namespace]
+        : [],
     );
 
   const scopes = (): readonly Scope[] =>

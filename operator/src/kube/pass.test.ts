@@ -20,6 +20,7 @@ const clusterOf = (apply: (name: string) => Promise<'created' | 'unchanged'>): P
   read: () => Promise.resolve(undefined),
   listOwned: () => Promise.resolve([]),
   listAll: () => Promise.resolve([]),
+  unseen: () => [],
   followedMs: () => 0,
   serves: () => Promise.resolve(true),
   apply: async ({manifest}) => ({kind: await apply(manifest.metadata.name), repaired: false}),

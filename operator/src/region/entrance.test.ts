@@ -28,26 +28,29 @@ test.each<[string, unknown, string[]]>([
     asked.push(`${kind} ${namespace ?? ''}/${name}`);
     return Promise.resolve(undefined);
   };
-  await observeEntrance(regionOf(ingress), [], {read, serves: () => Promise.resolve(true)}, never);
+  await observeEntrance(regionOf(ingress), [], {read, serves: () => Promise.resolve(true), unseen: () => []}, never);
   expect(asked).toEqual(expected);
 });
 
 test('what cannot be read is unknown, each on its own', async () => {
   const fails = (): Promise<never> => Promise.reject(new Error('away'));
   const region = regionOf({tls: {mode: 'Secret', secretName: 'cert'}});
-  expect(await observeEntrance(region, [], {read: fails, serves: fails}, never)).toEqual({
+  expect(await observeEntrance(region, [], {read: fails, serves: fails, unseen: () => ['green']}, never)).toEqual({
     gatewayApi: {kind: 'unknown', why: 'away'},
     gateway: known(undefined),
     certificate: {kind: 'unknown', why: 'away'},
     own: {region: 'sync/eu', uid: 'region', age: '[null,"sync","eu"]', hosts: []},
     others: [],
+    unseen: ['green'],
   });
 });
 
 test('a read that the end of the pass cuts off is no answer', async () => {
   const over = AbortSignal.abort();
   const fails = (): Promise<never> => Promise.reject(new Error('aborted'));
-  await expect(observeEntrance(regionOf({}), [], {read: fails, serves: fails}, over)).rejects.toThrow('aborted');
+  await expect(observeEntrance(regionOf({}), [], {read: fails, serves: fails, unseen: () => []}, over)).rejects.toThrow(
+    'aborted',
+  );
 });
 
 const gatewayOf = (...listeners: readonly object[]): KubeObject => ({

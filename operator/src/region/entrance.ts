@@ -22,6 +22,8 @@ export interface EntranceSeen {
   readonly own: HostHolder;
   /** All other regions that the operator sees. */
   readonly others: readonly HostHolder[];
+  /** Namespaces whose regions it does not see, but looks after. */
+  readonly unseen: readonly string[];
 }
 
 /** Of a spec that need not be valid. */
@@ -40,7 +42,7 @@ const schema = z.object({
 export const observeEntrance = async (
   region: Region,
   regions: readonly KubeObject[],
-  cluster: Pick<Cluster, 'read' | 'serves'>,
+  cluster: Pick<Cluster, 'read' | 'serves' | 'unseen'>,
   signal: AbortSignal,
 ): Promise<EntranceSeen> => {
   const {namespace} = region;
@@ -65,7 +67,8 @@ export const observeEntrance = async (
       : attempt(() => cluster.read({...KINDS.secret, namespace, name: secretName}, signal, 'live'), signal),
   ]);
   const own = holderOf(region.object);
-  return {gatewayApi, gateway, certificate, own, others: regions.map(holderOf).filter(({uid}) => uid !== own.uid)};
+  const others = regions.map(holderOf).filter(({uid}) => uid !== own.uid);
+  return {gatewayApi, gateway, certificate, own, others, unseen: cluster.unseen(region.object)};
 };
 
 /** What follows from it. */
@@ -81,20 +84,23 @@ export interface Entrance {
   readonly warning: Problem | undefined;
   /** Hosts that are this region's. */
   readonly held: readonly HostAt[];
-  /** Hosts that are wanted and another region's. */
+  /** Hosts that are wanted and another region's, or may be. */
   readonly taken: readonly TakenHost[];
 }
 
 const takenProblem = ([first]: readonly TakenHost[]): Problem | undefined =>
   first && {
     reason: 'HostTaken',
-    message: `host ${first.at.host} is already that of region ${first.by} at ${entranceText(first.at)}; give one of the two another host`,
+    message:
+      first.by === undefined
+        ? `whose host ${first.at.host} is cannot be told: waits until the regions of namespace ${first.unseen} are seen`
+        : `host ${first.at.host} is already that of region ${first.by} at ${entranceText(first.at)}; give one of the two another host`,
   };
 
 export const judgeEntrance = (seen: EntranceSeen, context: RegionContext, now: Date): Entrance => {
-  const {gatewayApi, gateway, certificate, own, others} = seen;
+  const {gatewayApi, gateway, certificate, own, others, unseen} = seen;
   const {enabled, host, adminHost, tls, gatewayRef} = context.spec.ingress;
-  const taken = takenHosts(context, own, others);
+  const taken = takenHosts(context, own, others, unseen);
   const {secretName} = tls;
   const isNeeded = enabled && gatewayRef === undefined && tls.mode === 'Secret' && secretName !== undefined;
   const {problem, warning} =

@@ -47,7 +47,7 @@ const taken = ({mine = {host: HOST}, has, live, theirs = {host: HOST}, theyHave}
     0,
   );
   const other = regionOf('them', isOlder ? NEW : OLD, theirs, theyHave);
-  return takenHosts(context, holderOf(own), [holderOf(other)]).map(({by}) => by);
+  return takenHosts(context, holderOf(own), [holderOf(other)], []).map(({by}) => by);
 };
 
 describe.each([
@@ -147,6 +147,24 @@ describe('a region that asks for the host of another', () => {
       status: 'False',
       reason: 'HostTaken',
     });
+  });
+
+  test('gets none while the regions of a namespace are not seen, and keeps those that it has', () => {
+    const region = new SimulatedRegion(routed).bringUp();
+    region.unseen = ['green'];
+    region.objects.delete('networking.k8s.io/v1/Ingress/sync/eu-device-api');
+    region.settle();
+    expect([hostIn(region, 'eu-device-api'), region.status.phase]).toEqual([HOST, 'Ready']);
+    region.change(wish);
+    region.settle();
+    expect([hostIn(region, 'eu-device-api'), hostIn(region, 'eu-admin-api')]).toEqual([HOST, ADMIN]);
+    expect(region.status).toMatchObject({
+      message: 'whose host theirs.example.com is cannot be told: waits until the regions of namespace green are seen',
+      hosts: [{host: HOST}, {host: ADMIN}],
+    });
+    region.unseen = [];
+    region.settle();
+    expect(region.status.hosts).toEqual([{host: THEIRS}, {host: 'new.admin.example.com'}]);
   });
 
   test('gives the route up that leads there, if both got it and the other one is older', () => {

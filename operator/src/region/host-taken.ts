@@ -16,6 +16,8 @@ import {type StandingRoute} from './standing-routes.ts';
  * 4. Two that ask at the same moment may both get it. Then the older one keeps it, by the creation time that the API server has written, and the other one's
  *    route goes. Neither had it before, so nobody gets a host by being older.
  *
+ * 5. While the regions of a namespace are not seen, nobody gets a host that they may have, and everybody keeps what he has.
+ *
  * A region that is made anew, or has lost its status, has no host, and gets those that nobody else has got meanwhile.
  */
 export interface HostHolder {
@@ -59,20 +61,25 @@ export const wantedHosts = (context: RegionContext): readonly WantedHost[] => {
   return [...wanted(names.deviceApi, 'device-api', host), ...wanted(names.adminApi, 'admin-api', adminHost)];
 };
 
-/** A wanted host that is another region's. */
-export interface TakenHost {
+/** A wanted host that is another region's, or that may be one's of a namespace that is not seen. */
+export type TakenHost = {
   /** The route that waits for it. */
   readonly name: string;
-  /** Where the other region has it. */
+  /** Where the other region has it, or may have it. */
   readonly at: HostAt;
-  /** `namespace/name` of the other region. */
-  readonly by: string;
-}
+} & (
+  | {
+      /** `namespace/name` of the other region. */
+      readonly by: string;
+    }
+  | {readonly by?: never; readonly unseen: string}
+);
 
 export const takenHosts = (
   context: RegionContext,
   own: HostHolder,
   others: readonly HostHolder[],
+  unseen: readonly string[],
 ): readonly TakenHost[] =>
   wantedHosts(context).flatMap(({name, at}): readonly TakenHost[] => {
     const isTaken = (has: HostAt, age: string): boolean => {
@@ -81,11 +88,13 @@ export const takenHosts = (
       if (own.hosts.some((mine) => covers(mine, at))) return isSame(has, at);
       return covers(has, at) || covers(at, has);
     };
-    return others
-      .flatMap(({region, age, hosts}) =>
+    const isOwn = own.hosts.some((mine) => covers(mine, at) || covers(at, mine));
+    return [
+      ...others.flatMap(({region, age, hosts}) =>
         hosts.filter((has) => isTaken(has, age)).map((has) => ({name, at: has, by: region})),
-      )
-      .slice(0, 1);
+      ),
+      ...(isOwn ? [] : unseen.map((namespace) => ({name, at, unseen: namespace}))),
+    ].slice(0, 1);
   });
 
 /** What the region has after a pass: what it had and what was written, as far as it is wanted (and not another's) or led to. */

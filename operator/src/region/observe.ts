@@ -23,7 +23,7 @@ export interface Observed {
 
 export const observeRegion = async (
   region: Region,
-  cluster: Pick<Cluster, 'read' | 'listOwned' | 'listAll' | 'serves' | 'followedMs'>,
+  cluster: Pick<Cluster, 'read' | 'listOwned' | 'listAll' | 'unseen' | 'serves' | 'followedMs'>,
   ages: FactsAges,
   signal: AbortSignal,
 ): Promise<Observed> => {

@@ -272,6 +272,7 @@ const wantedRoute = (
     ];
   }
   const {at, by} = taker;
+  if (by === undefined) return [{desired, hold: `waits until the regions of namespace ${taker.unseen} are seen`}];
   if (live !== undefined && leadsTo(live, at)) return [];
   return [{desired, hold: `waits until region ${by} gives host ${at.host} at ${entranceText(at)} up`}];
 };

@@ -92,6 +92,7 @@ describe('a child that has lost its labels', () => {
   const planOf = async (spec: unknown, objects: readonly KubeObject[]) => {
     const cluster = {
       listAll: () => Promise.resolve([]),
+      unseen: () => [],
       listOwned: () => Promise.resolve(objects.filter(({metadata}) => metadata.labels?.[INSTANCE] === 'eu')),
       read: ({kind, name}: Key) =>
         Promise.resolve(objects.find((object) => object.kind === kind && object.metadata.name === name)),

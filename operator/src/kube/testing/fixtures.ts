@@ -47,7 +47,16 @@ export const writingParts = (
   const discovery = new Discovery(client, clock);
   const writer = new ObjectWriter({client, discovery, caches, identity, randomText});
   const applier = new Applier({writer, caches, clock, identity, metrics});
-  const cluster = new ApiCluster({client, discovery, caches, applier, writer, identity, followedMs: () => 0});
+  const cluster = new ApiCluster({
+    client,
+    discovery,
+    caches,
+    applier,
+    writer,
+    identity,
+    followedMs: () => 0,
+    unseen: () => [],
+  });
   return {applier, caches, cluster, metrics};
 };
 

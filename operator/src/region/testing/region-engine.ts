@@ -1,5 +1,5 @@
 import {systemClock} from '../../kube/clock.ts';
-import {createEngine, type Engine} from '../../kube/engine.ts';
+import {createEngine, type Engine, type EngineOptions} from '../../kube/engine.ts';
 import {type TestApiServer} from '../../kube/testing/api-server.ts';
 import {randomText, testLog, testMetrics} from '../../kube/testing/fixtures.ts';
 import {regionController} from '../controller.ts';
@@ -10,6 +10,7 @@ import {RELEASE} from './simulated-region.ts';
 export const regionEngine = (
   server: TestApiServer,
   name = 'operator',
+  more: Partial<Pick<EngineOptions<never, never, never>, 'credentials' | 'namespaces'>> = {},
 ): {readonly engine: Engine; readonly log: ReturnType<typeof testLog>} => {
   const log = testLog();
   const engine = createEngine({
@@ -26,6 +27,7 @@ export const regionEngine = (
     randomText,
     metrics: testMetrics(),
     log,
+    ...more,
   });
   return {engine, log};
 };

@@ -41,6 +41,8 @@ export class SimulatedRegion {
   certificate: Reading<KubeObject | undefined> = known(undefined);
   /** Other regions, with the hosts that are theirs. */
   others: readonly HostHolder[] = [];
+  /** Namespaces whose regions are not seen. */
+  unseen: readonly string[] = [];
   unread: string | undefined;
   /** What the keeper has written, over what is in the ConfigMap; a text is somebody else's. */
   facts: Facts | string | undefined = {checkedAt: '2026-03-01T12:00:00Z', shards: []};
@@ -102,6 +104,7 @@ export class SimulatedRegion {
         certificate: this.certificate,
         own: holderOf(region.object),
         others: this.others,
+        unseen: this.unseen,
       },
       unread: this.unread,
     };
