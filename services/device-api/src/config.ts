@@ -22,12 +22,12 @@ export const deviceApiConfig = defineConfig({
     ),
     maxOpenBatches: variable(
       'PISYNC_MAX_OPEN_BATCHES',
-      'Calls that may be under way in this process; above it devices are told to come back.',
+      'Calls whose bodies have come and that may be under way in this process; above it devices are told to come back.',
       integer(1, 100_000).default(2_000),
     ),
     maxOpenBytes: variable(
       'PISYNC_MAX_OPEN_BYTES',
-      'Bytes of inflated bodies that may be under way in this process; above it devices are told to come back. A parsed body takes some times its size: the default suits a memory limit of 512 MiB.',
+      'Bytes that bodies under way may take in this process; above it devices are told to come back. Enrolments have an eighth of them. A parsed body takes some times its size: the default suits a memory limit of 512 MiB.',
       integer(1024 * 1024, 64 * 1024 * 1024 * 1024).default(64 * 1024 * 1024),
     ),
     maxLagMs: variable(

@@ -10,7 +10,7 @@ import type {SecretToken} from '@pisync/core/secrets/secret-token';
 import {CONTROL_SHARD, type Shards} from '@pisync/core/shards/shards';
 import {bearerToken, formatCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
-import type {Admission} from '../limits/admission.ts';
+import type {Admission, AdmittedCall} from '../limits/admission.ts';
 import type {LookUp} from '../limits/look-ups.ts';
 import {POLICY} from '../policy.ts';
 import type {FromShard} from '../shard-fault.ts';
@@ -62,8 +62,8 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     return known.group;
   };
 
-  const take = async (request: IncomingMessage) => {
-    const body = parseEnrolBody(await readBody(request, BODY_LIMITS));
+  const take = async (request: IncomingMessage, call: AdmittedCall) => {
+    const body = parseEnrolBody(await readBody(request, BODY_LIMITS, call));
     const token = body.enrolmentToken ?? bearerToken(request);
     if (token === undefined) {
       throw new AppError('unauthenticated', 'an enrolment token is needed, as bearer token or as enrolmentToken');
@@ -88,9 +88,9 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
   };
 
   return async (request, response) => {
-    // Enrolment needs no broker.
-    const call = admission.enter(request, {broker: false});
-    const {deviceId, secret, epoch} = await take(request).finally(() => call.leave());
+    // Enrolment needs no broker. Its token may stand in the body, so anybody may send one.
+    const call = admission.enter({broker: false, stranger: true});
+    const {deviceId, secret, epoch} = await take(request, call).finally(() => call.leave());
     response.setHeader('Content-Type', 'application/json');
     response.end(
       JSON.stringify({

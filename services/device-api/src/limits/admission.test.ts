@@ -2,12 +2,14 @@ import {expect, test} from '@jest/globals';
 import {Registry} from 'prom-client';
 import {createAdmission} from './admission.ts';
 
-const BROKER = {broker: true};
-const SMALL = {headers: {'content-length': '1000'}};
+const MIB = 1024 * 1024;
+const DEVICE = {broker: true, stranger: false};
+const STRANGER = {broker: false, stranger: true};
+const OVERLOADED: unknown = expect.objectContaining({code: 'overloaded', retryAfterSeconds: 5});
 
 const create = (maxOpenBatches = 2) => {
   const state: {trouble: string | undefined; lagMs: number} = {trouble: undefined, lagMs: 0};
-  const limits = {maxOpenBatches, maxOpenBytes: 64 * 1024 * 1024, maxLagMs: 1000};
+  const limits = {maxOpenBatches, maxOpenBytes: 64 * MIB, maxLagMs: 1000};
   const registry = new Registry();
   return {
     state,
@@ -16,57 +18,64 @@ const create = (maxOpenBatches = 2) => {
   };
 };
 
-test('counts a call from its admission to its answer', () => {
+test('counts a call from when its body has come to its answer', () => {
   const {admission} = create();
-  const call = admission.enter(SMALL, BROKER);
-  admission.enter(SMALL, {broker: false});
-  expect(() => admission.enter(SMALL, BROKER)).toThrow(expect.objectContaining({code: 'overloaded'}));
+  const waiting = Array.from({length: 100}, () => admission.enter(STRANGER));
+  const [call, another, late] = [admission.enter(DEVICE), admission.enter(DEVICE), admission.enter(DEVICE)];
+  call.arrived();
+  another.arrived();
+  expect(() => late.arrived()).toThrow(OVERLOADED);
+  late.leave();
+  for (const one of waiting) one.leave();
+  expect(() => admission.enter(DEVICE)).toThrow(OVERLOADED);
   call.leave();
-  expect(() => admission.enter(SMALL, BROKER)).not.toThrow();
+  expect(() => admission.enter(DEVICE).arrived()).not.toThrow();
 });
 
-test.each([
-  ['by their length', {'content-length': String(512 * 1024)}, 128],
-  ['by what they inflate to', {'content-length': String(64 * 1024), 'content-encoding': 'gzip'}, 128],
-  ['by as much as may come, when they do not say', {}, 128],
-])('bounds the bodies that are under way %s', (_how, headers, most) => {
-  const {admission} = create(10_000);
-  let taken = 0;
-  expect(() => {
-    for (; taken < 10_000; taken++) admission.enter({headers}, BROKER);
-  }).toThrow(expect.objectContaining({code: 'overloaded', retryAfterSeconds: 5}));
-  expect(taken).toBe(most);
+test('what strangers send takes no room from devices', () => {
+  const {admission} = create();
+  const full = Array.from({length: 8}, () => admission.enter(STRANGER));
+  const late = admission.enter(STRANGER);
+  for (const call of full) call.holds(MIB);
+  expect(() => late.holds(1)).toThrow(OVERLOADED);
+  expect(() => admission.enter(STRANGER)).toThrow(OVERLOADED);
+  const device = admission.enter(DEVICE);
+  admission.enter(DEVICE).holds(1);
+  expect(() => device.holds(55 * MIB)).not.toThrow();
+  for (const call of full) call.leave();
+  expect(() => admission.enter(STRANGER).holds(MIB)).not.toThrow();
 });
 
 test('a broker that takes nothing and a loop that lags turn calls away, the broker only those that need it', () => {
   const {admission, state} = create(100);
   state.trouble = 'blocked';
-  expect(() => admission.enter(SMALL, BROKER)).toThrow(expect.objectContaining({code: 'broker-unavailable'}));
-  expect(() => admission.enter(SMALL, {broker: false})).not.toThrow();
+  expect(() => admission.enter(DEVICE)).toThrow(expect.objectContaining({code: 'broker-unavailable'}));
+  expect(() => admission.enter(STRANGER)).not.toThrow();
   state.trouble = undefined;
   state.lagMs = 1001;
-  expect(() => admission.enter(SMALL, BROKER)).toThrow(expect.objectContaining({code: 'overloaded'}));
+  expect(() => admission.enter(DEVICE)).toThrow(OVERLOADED);
 });
 
-test('counts a body as what it inflated to once that is known, and turns it away when it does not fit', async () => {
+test('counts a body as what it takes at the moment, and turns it away when that does not fit', async () => {
   const {admission, registry} = create(10_000);
-  const gzip = {headers: {'content-length': '1000', 'content-encoding': 'gzip'}};
   const openBytes = async () =>
     (await registry.getSingleMetric('pisync_device_api_open_bytes')?.get())?.values[0]?.value;
-  const calls = Array.from({length: 65}, () => admission.enter(gzip, BROKER));
-  expect(await openBytes()).toBe(65 * 8000);
-  const last = calls.pop();
-  for (const call of calls) call.holds(1_000_000);
-  expect(await openBytes()).toBe(64_008_000);
-  expect(() => last?.holds(4_000_000)).toThrow(expect.objectContaining({code: 'overloaded', retryAfterSeconds: 5}));
+  const calls = Array.from({length: 56}, () => admission.enter(DEVICE));
+  const late = admission.enter(DEVICE);
+  expect(await openBytes()).toBe(0);
+  for (const call of calls) call.holds(1000);
+  expect(await openBytes()).toBe(56_000);
+  for (const call of calls) call.holds(MIB);
+  expect(() => late.holds(1)).toThrow(OVERLOADED);
   calls[0]?.holds(10);
-  last?.holds(1_000_000);
+  late.holds(MIB - 10);
+  expect(await openBytes()).toBe(56 * MIB);
   for (const call of calls) call.leave();
-  last?.leave();
+  late.leave();
   expect(await openBytes()).toBe(0);
 });
 
 test('takes a single call of any size', () => {
   const {admission} = create();
-  expect(() => admission.enter(SMALL, BROKER).holds(100 * 1024 * 1024)).not.toThrow();
+  expect(() => admission.enter(DEVICE).holds(100 * MIB)).not.toThrow();
 });

@@ -1,23 +1,25 @@
-import type {IncomingMessage} from 'node:http';
 import {Gauge, type Registry} from 'prom-client';
 import {AppError} from '@pisync/core/errors/app-error';
-import {BODY_LIMITS} from '../policy.ts';
+import type {BodyAccount} from '@pisync/core/http/read-body';
 
 /** The calls that this process has taken on, and whether it takes one more. */
 export interface Admission {
   /**
-   * Turns a call away while that is still cheap: before its body is read.
+   * Turns a call away while that is still cheap: before its body is read. A call takes no place and no bytes for what it says that it
+   * will send, only for what it did send: whoever sends nothing holds nothing.
    * @throws AppError `broker-unavailable` or `overloaded`.
    */
-  enter(request: Pick<IncomingMessage, 'headers'>, needs: {readonly broker: boolean}): AdmittedCall;
+  enter(needs: CallNeeds): AdmittedCall;
 }
 
-export interface AdmittedCall {
-  /**
-   * Replaces what the headers let expect by what the body inflated to.
-   * @throws AppError `overloaded` when that is more and does not fit.
-   */
-  holds(bytes: number): void;
+export interface CallNeeds {
+  readonly broker: boolean;
+  /** What the caller shows is looked at only after its body came. Together such callers hold no bytes that devices need. */
+  readonly stranger: boolean;
+}
+
+/** Both methods of the account throw an AppError `overloaded` when there is no room. */
+export interface AdmittedCall extends BodyAccount {
   /** To be called once, when the call is answered. */
   leave(): void;
 }
@@ -32,9 +34,9 @@ export interface AdmissionOptions {
 }
 
 export interface AdmissionLimits {
-  /** Calls under way; how long a new one would wait follows from it (Little's law), so this is what normally decides. */
+  /** Calls under way whose bodies have come; how long a new one would wait follows from it (Little's law), so this is what normally decides. */
   readonly maxOpenBatches: number;
-  /** Inflated bodies of the calls under way, from before they are read until they are answered. */
+  /** What bodies take, from their first byte until their calls are answered. */
   readonly maxOpenBytes: number;
   /** For whatever the count does not show: a neighbour that takes the CPU, a loop that is stuck in something else. */
   readonly maxLagMs: number;
@@ -44,15 +46,17 @@ export interface AdmissionLimits {
 const BROKER_RETRY_S = 15;
 const OVERLOAD_RETRY_S = 5;
 
-/** How much a batch usually inflates by. */
-const GZIP_RATIO = 8;
+/** Of the bytes. An enrolment takes some hundred, so this is room for thousands of them. */
+const STRANGERS_SHARE = 1 / 8;
 
 export const createAdmission = ({brokerTrouble, lagMs, limits, registry}: AdmissionOptions): Admission => {
   let open = 0;
-  let openBytes = 0;
+  const devices = {bytes: 0, maxBytes: limits.maxOpenBytes * (1 - STRANGERS_SHARE)};
+  const strangers = {bytes: 0, maxBytes: limits.maxOpenBytes * STRANGERS_SHARE};
+  const openBytes = (): number => devices.bytes + strangers.bytes;
   new Gauge({
     name: 'pisync_device_api_open_calls',
-    help: 'Calls under way, from their admission to their answer',
+    help: 'Calls under way, from when their body has come to their answer',
     registers: [registry],
     collect() {
       this.set(open);
@@ -60,50 +64,49 @@ export const createAdmission = ({brokerTrouble, lagMs, limits, registry}: Admiss
   });
   new Gauge({
     name: 'pisync_device_api_open_bytes',
-    help: 'Inflated bodies of the calls under way, as expected from their headers until they are read',
+    help: 'Bytes that bodies take, from their first one to the answer of their calls',
     registers: [registry],
     collect() {
-      this.set(openBytes);
+      this.set(openBytes());
     },
   });
-  // A single call is never too much.
-  const fits = (more: number, others: number): boolean => others === 0 || openBytes + more <= limits.maxOpenBytes;
   const overloaded = (): AppError =>
     new AppError('overloaded', 'too many devices at once; come back later', {
       retryAfterSeconds: OVERLOAD_RETRY_S,
-      cause: `${open} calls with ${openBytes} bytes under way, lag ${Math.round(lagMs())} ms`,
+      cause: `${open} calls and ${openBytes()} bytes under way, lag ${Math.round(lagMs())} ms`,
     });
   return {
-    enter({headers}, needs) {
-      const trouble = needs.broker ? brokerTrouble() : undefined;
+    enter({broker, stranger}) {
+      const trouble = broker ? brokerTrouble() : undefined;
       if (trouble !== undefined) {
         throw new AppError('broker-unavailable', 'batches cannot be stored at the moment; come back later', {
           retryAfterSeconds: BROKER_RETRY_S,
           cause: trouble,
         });
       }
-      let bytes = expectedBytes(headers);
-      if (open >= limits.maxOpenBatches || !fits(bytes, open) || lagMs() > limits.maxLagMs) throw overloaded();
-      open += 1;
-      openBytes += bytes;
+      const share = stranger ? strangers : devices;
+      if (open >= limits.maxOpenBatches || share.bytes >= share.maxBytes || lagMs() > limits.maxLagMs)
+        throw overloaded();
+      let bytes = 0;
+      let places = 0;
       return {
-        holds(actual) {
-          const more = actual - bytes;
-          if (more > 0 && !fits(more, open - 1)) throw overloaded();
-          openBytes += more;
-          bytes = actual;
+        holds(now) {
+          const others = share.bytes - bytes;
+          // A single call is never too much.
+          if (now > bytes && others > 0 && others + now > share.maxBytes) throw overloaded();
+          share.bytes = others + now;
+          bytes = now;
+        },
+        arrived() {
+          if (open >= limits.maxOpenBatches) throw overloaded();
+          places = 1;
+          open += places;
         },
         leave() {
-          open -= 1;
-          openBytes -= bytes;
+          share.bytes -= bytes;
+          open -= places;
         },
       };
     },
   };
-};
-
-const expectedBytes = (headers: IncomingMessage['headers']): number => {
-  // Without the header: as much as may come.
-  const sent = Number(headers['content-length'] ?? BODY_LIMITS.maxBytes);
-  return Math.min(headers['content-encoding'] === 'gzip' ? sent * GZIP_RATIO : sent, BODY_LIMITS.maxInflatedBytes);
 };

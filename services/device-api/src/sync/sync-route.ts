@@ -24,8 +24,7 @@ export interface SyncRouteOptions {
 /** `POST /v1/sync`. Cheap checks come first, so that whoever is turned away cost little. */
 export const syncRoute = ({credentials, quota, admission, service}: SyncRouteOptions): RequestHandler => {
   const take = async (request: IncomingMessage, device: Credential, call: AdmittedCall) => {
-    const payload = await readBody(request, BODY_LIMITS);
-    call.holds(payload.length);
+    const payload = await readBody(request, BODY_LIMITS, call);
     const body = parseSyncBody(payload);
     return {body, answer: await service.sync(device, body, payload)};
   };
@@ -34,7 +33,7 @@ export const syncRoute = ({credentials, quota, admission, service}: SyncRouteOpt
     const shown = shownCredential(request);
     const device = await authenticate(credentials, shown);
     quota.take(device.deviceId);
-    const call = admission.enter(request, {broker: true});
+    const call = admission.enter({broker: true, stranger: false});
     const {body, answer} = await take(request, device, call).finally(() => call.leave());
     if (body.bad.length === 0) {
       response.setHeader('Content-Type', 'application/json');
