@@ -1,10 +1,15 @@
 import {once} from 'node:events';
 import {type AddressInfo, createServer, type Socket} from 'node:net';
-import {expect, test} from '@jest/globals';
+import {afterEach, expect, test} from '@jest/globals';
 import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {until} from '../testing/until.ts';
 import {openCache} from './cache.ts';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+});
 
 /** The words of the commands in a chunk of Redis' protocol: `*2\r\n$3\r\nget\r\n$3\r\nany\r\n`. */
 const commandsIn = (chunk: string): readonly (readonly string[])[] =>
@@ -13,10 +18,18 @@ const commandsIn = (chunk: string): readonly (readonly string[])[] =>
     .filter((text) => text !== '')
     .map((text) => text.split('\r\n').filter((_, index) => index % 2 === 1));
 
-/** As much of a Redis with a password as signing in and subscribing need. */
-const openGuardedServer = async (state: {password: string; subscriptions: number}) => {
+interface ServerState {
+  password: string;
+  /** How many were taken. */
+  subscriptions: number;
+  /** What becomes of the next SUBSCRIBE; those after it are taken. */
+  next?: 'refused' | 'cut';
+}
+
+/** As much of a Redis with a password as signing in and subscribing need. An answer of `undefined` ends the connection. */
+const openGuardedServer = async (state: ServerState) => {
   const sockets = new Set<Socket>();
-  const answer = (isKnown: boolean, [name = '', channel = '']: readonly string[]): string => {
+  const answer = (isKnown: boolean, [name = '', channel = '']: readonly string[]): string | undefined => {
     if (!isKnown) return '-WRONGPASS invalid username-password pair or user is disabled.\r\n';
     switch (name.toLowerCase()) {
       case 'hello':
@@ -24,6 +37,11 @@ const openGuardedServer = async (state: {password: string; subscriptions: number
       case 'info':
         return '$9\r\nloading:0\r\n';
       case 'subscribe':
+        if (state.next !== undefined) {
+          const reply = state.next === 'refused' ? '-NOPERM no permissions to access a channel\r\n' : undefined;
+          delete state.next;
+          return reply;
+        }
         state.subscriptions += 1;
         return `>3\r\n$9\r\nsubscribe\r\n$${channel.length}\r\n${channel}\r\n:1\r\n`;
       default:
@@ -38,7 +56,9 @@ const openGuardedServer = async (state: {password: string; subscriptions: number
       for (const command of commandsIn(chunk)) {
         // HELLO 3 AUTH default <password>
         if (command[0]?.toLowerCase() === 'hello') isKnown = command.at(-1) === state.password;
-        socket.write(answer(isKnown, command));
+        const reply = answer(isKnown, command);
+        if (reply === undefined) socket.destroy();
+        else socket.write(reply);
       }
     });
   }).listen(0, '127.0.0.1');
@@ -55,8 +75,7 @@ const openGuardedServer = async (state: {password: string; subscriptions: number
   };
 };
 
-test('after its password was replaced Redis is used again, also by those that listen', async () => {
-  const state = {password: 'first', subscriptions: 0};
+const openAgainst = async (state: ServerState) => {
   const server = await openGuardedServer(state);
   const cache = await openCache({
     endpoint: {host: '127.0.0.1', port: server.port},
@@ -65,18 +84,42 @@ test('after its password was replaced Redis is used again, also by those that li
     registry: new Registry(),
     now: () => performance.now(),
   });
+  cleanups.push(
+    () => cache.close(),
+    () => server.close(),
+  );
+  cache.subscribe('news', () => undefined);
+  return {server, cache};
+};
+
+test('after its password was replaced Redis is used again, also by those that listen', async () => {
+  const state: ServerState = {password: 'first', subscriptions: 0};
+  const {server, cache} = await openAgainst(state);
   const isAnswered = async (): Promise<boolean> => (await cache.use((redis) => redis.get('any'))) === 'OK';
-  try {
-    cache.subscribe('news', () => undefined);
-    await until('an answer', isAnswered);
-    await until('the subscription', () => state.subscriptions === 1);
-    state.password = 'second';
-    server.cut();
-    await until('an answer under the new password', isAnswered);
-    await until('the subscription under the new password', () => state.subscriptions > 1);
-  } finally {
-    await cache.close();
-    server.close();
-  }
-  expect(state.subscriptions).toBeGreaterThan(1);
+  await until('an answer', isAnswered);
+  await until('the subscription', () => state.subscriptions > 0);
+  state.password = 'second';
+  state.subscriptions = 0;
+  server.cut();
+  await until('an answer under the new password', isAnswered);
+  await until('the subscription under the new password', () => state.subscriptions > 0);
+});
+
+test('a SUBSCRIBE that was refused is tried again', async () => {
+  const state: ServerState = {password: 'any', subscriptions: 0, next: 'refused'};
+  await openAgainst(state);
+  await until('the subscription', () => state.subscriptions > 0, Boolean, 10_000);
+  expect(state.next).toBeUndefined();
+});
+
+// A rejection that nobody handles fails a test, and ends a service.
+test('a connection that ends while who listens subscribes anew is only replaced', async () => {
+  const state: ServerState = {password: 'any', subscriptions: 0};
+  const {server} = await openAgainst(state);
+  await until('the subscription', () => state.subscriptions > 0);
+  state.next = 'cut';
+  server.cut();
+  await until('the next SUBSCRIBE to be cut off', () => state.next === undefined);
+  state.subscriptions = 0;
+  await until('the subscription after that', () => state.subscriptions > 0);
 });

@@ -37,6 +37,12 @@ const DISCONNECT_TIMEOUT_MS = 100;
  * go on sending into it for a quarter of an hour, while a new Redis has long taken the old one's place.
  */
 const SILENCE_TIMEOUT_MS = 3_000;
+/**
+ * Who only listens asks nothing and would never notice that no answer comes. So it says again so often what it listens to. That
+ * mends a SUBSCRIBE that failed, and shows a Redis that is gone within 5 s, which are these two and the three above. Keep-alive of
+ * the kernel takes 40 s, and a Redis that hangs is alive to it.
+ */
+const LISTEN_AGAIN_EVERY_MS = 2_000;
 /** What was late together counts once, so an absence is known after three such moments: 150 ms. One pause of Redis alone, to save or to fork, is shorter than two. */
 const BREAKER = {threshold: 3, pauseMs: 1000} as const;
 
@@ -94,7 +100,35 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
 
   const commands = open(await password().catch(() => undefined));
   let subscriber: Redis | undefined;
+  let listeningAgain: NodeJS.Timeout | undefined;
   const listeners = new Map<string, ((message: string) => void)[]>();
+
+  const openSubscriber = (): Redis => {
+    const opened = commands.duplicate({
+      lazyConnect: true,
+      // It counts time for which the loop was held up, and with the connection the messages of that time would be lost.
+      socketTimeout: undefined,
+      // Nobody can handle the rejection of that SUBSCRIBE, and one that is not handled ends the process.
+      autoResubscribe: false,
+    });
+    followPassword(opened);
+    opened.on('error', () => undefined);
+    opened.on('message', (from: string, message: string) => {
+      for (const each of listeners.get(from) ?? []) each(message);
+    });
+    opened.on('ready', () => {
+      // If it fails it is said again soon.
+      opened.subscribe(...listeners.keys()).catch(() => undefined);
+    });
+    opened.connect().catch(() => undefined);
+    listeningAgain = setInterval(() => {
+      withLoopTimeout(opened.subscribe(...listeners.keys()), {ms: SILENCE_TIMEOUT_MS, now}).catch(() => {
+        // In any other state it is on its way to a new connection.
+        if (opened.status === 'ready' || opened.status === 'connect') opened.disconnect(true);
+      });
+    }, LISTEN_AGAIN_EVERY_MS);
+    return opened;
+  };
 
   return {
     async use(work) {
@@ -117,23 +151,13 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
     subscribe(channel, listener) {
       listeners.set(channel, [...(listeners.get(channel) ?? []), listener]);
       if (subscriber === undefined) {
-        const opened = commands.duplicate({commandTimeout: 5000, lazyConnect: true});
-        subscriber = opened;
-        followPassword(opened);
-        opened.on('error', () => undefined);
-        opened.on('message', (from: string, message: string) => {
-          for (const each of listeners.get(from) ?? []) each(message);
-        });
-        // Also after a reconnect: a command that failed once would otherwise never be subscribed again.
-        opened.on('ready', () => {
-          opened.subscribe(...listeners.keys()).catch(() => undefined);
-        });
-        opened.connect().catch(() => undefined);
+        subscriber = openSubscriber();
       } else if (subscriber.status === 'ready') {
         subscriber.subscribe(channel).catch(() => undefined);
       }
     },
     close() {
+      clearInterval(listeningAgain);
       subscriber?.disconnect();
       commands.disconnect();
       registry.removeSingleMetric('pisync_cache_uses_total');
