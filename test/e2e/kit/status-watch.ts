@@ -49,7 +49,9 @@ export function watchStatus(region: Region): StatusWatch {
     if (told !== story.at(-1)) story.push(told);
     before = status;
   };
-  const argv = ['-n', region.kubectl.namespace, 'get', 'psr', region.name, '--watch', '-o', 'jsonpath={}{"\\n"}'];
+  // By name, kubectl does not print what changes between its first question and its watch. From a list it watches without a gap.
+  const only = `--field-selector=metadata.name=${region.name}`;
+  const argv = ['-n', region.kubectl.namespace, 'get', 'psr', only, '--watch', '-o', 'jsonpath={}{"\\n"}'];
   const watch = (): ChildProcess => {
     const child = spawn('kubectl', argv, {stdio: ['ignore', 'pipe', 'pipe']});
     let said = '';

@@ -58,6 +58,9 @@ const TIERS_RESTART = /HTTP 503/;
 /** While the only region has none, Contour does not even listen. */
 const NO_ROUTE = /HTTP 404|ECONNREFUSED/;
 
+/** A route that is new stands before its proxy knows the pods behind it. */
+const NEW_ROUTE = /HTTP 404|HTTP 503|ECONNREFUSED/;
+
 /** One of each kind of field, for those who have no half hour. */
 export const SHORT_WALK: Walk = {
   name: 'one field of each kind',
@@ -141,7 +144,7 @@ export const WALKS: readonly Walk[] = [
     },
     becomes: 'ready',
     // An Ingress of another class is made anew.
-    announced: NO_ROUTE,
+    announced: NEW_ROUTE,
     reaches: ['Ingress/device-api'],
   },
   {
