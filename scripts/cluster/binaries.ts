@@ -70,6 +70,8 @@ interface BinarySet {
   readonly finish?: (partial: string, go: GoToolchain, context: Context) => Promise<void>;
 }
 
+const KUBERNETES_FLAGS = ['-tags=selinux,notest,grpcnotrace', `-ldflags=-s -w ${VERSION_FLAGS.join(' ')}`];
+
 /**
  * Kubernetes dominates; it and the tools of its module share most of what is compiled. The two small modules run beside it
  * because their downloads and links would otherwise leave processors idle.
@@ -83,7 +85,7 @@ const CLUSTER_BUILDS: readonly GoBuild[] = [
       'sigs.k8s.io/metrics-server/cmd/metrics-server',
       'helm.sh/helm/v4/cmd/helm',
     ],
-    flags: ['-tags=selinux,notest,grpcnotrace', `-ldflags=-s -w ${VERSION_FLAGS.join(' ')}`],
+    flags: KUBERNETES_FLAGS,
   },
   {module: 'contour', packages: ['github.com/projectcontour/contour/cmd/contour'], flags: ['-ldflags=-s -w', '-p=1']},
   {module: 'local-path', packages: ['github.com/rancher/local-path-provisioner'], flags: ['-ldflags=-s -w', '-p=1']},
@@ -118,6 +120,18 @@ const GROWING_VOLUMES: BinarySet = {
 
 const SETS = [CLUSTER, GROWING_VOLUMES];
 
+/** What integration tests and the benchmark start by themselves, for machines whose cluster is not made of binaries. */
+const TEST_SERVERS: BinarySet = {
+  name: 'test-servers',
+  builds: [{module: 'kubernetes', packages: ['./cmd/kube'], flags: KUBERNETES_FLAGS}],
+  links: ['etcd', 'kube-apiserver'],
+  sources: ['kubernetes'],
+};
+
+/** Where a bare cluster is made, its binaries have the servers too. */
+export const setWithTestServers = (isMade: (set: BinarySet) => boolean): BinarySet =>
+  isMade(CLUSTER) ? CLUSTER : TEST_SERVERS;
+
 /** A file system in memory, which every Linux has. */
 const MEMORY = '/dev/shm';
 
@@ -139,20 +153,36 @@ const goCacheFolder = (cache: string): string =>
  */
 export async function ensureBinaries(log: Log, signal?: AbortSignal): Promise<Binaries> {
   const cache = cacheFolder();
-  const isMissing = (set: BinarySet): boolean => !existsSync(setFolder(cache, set));
-  if (SETS.some(isMissing))
-    await withLock(join(cache, 'binaries.lock'), {log, signal}, async () => {
-      const missing = SETS.filter(isMissing);
-      if (missing.length === 0) return;
-      const go = await ensureGo(cache, {log, signal});
-      const goCache = goCacheFolder(cache);
-      mkdirSync(join(goCache, 'tmp'), {recursive: true});
-      log(`building in ${goCache}`);
-      for (const set of missing) await makeSet(set, setFolder(cache, set), go, goCache, {log, signal});
-      log('removing the Go build cache');
-      rmSync(goCache, {recursive: true, force: true});
-    });
+  await ensureSets(SETS, cache, {log, signal});
   return binariesIn(cache);
+}
+
+/**
+ * A folder with `etcd` and `kube-apiserver`, in the same way, and with nothing else that would have to be built.
+ *
+ * @throws CommandFailed as {@link ensureBinaries} does.
+ */
+export async function ensureTestServers(log: Log, signal?: AbortSignal): Promise<string> {
+  const cache = cacheFolder();
+  const set = setWithTestServers((candidate) => existsSync(setFolder(cache, candidate)));
+  await ensureSets([set], cache, {log, signal});
+  return join(setFolder(cache, set), 'bin');
+}
+
+async function ensureSets(sets: readonly BinarySet[], cache: string, {log, signal}: Context): Promise<void> {
+  const isMissing = (set: BinarySet): boolean => !existsSync(setFolder(cache, set));
+  if (!sets.some(isMissing)) return;
+  await withLock(join(cache, 'binaries.lock'), {log, signal}, async () => {
+    const missing = sets.filter(isMissing);
+    if (missing.length === 0) return;
+    const go = await ensureGo(cache, {log, signal});
+    const goCache = goCacheFolder(cache);
+    mkdirSync(join(goCache, 'tmp'), {recursive: true});
+    log(`building in ${goCache}`);
+    for (const set of missing) await makeSet(set, setFolder(cache, set), go, goCache, {log, signal});
+    log('removing the Go build cache');
+    rmSync(goCache, {recursive: true, force: true});
+  });
 }
 
 async function makeSet(

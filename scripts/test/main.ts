@@ -17,6 +17,7 @@ const HELP = `usage: node scripts/test/main.ts [--only check,integration,e2e] [-
   --bench    run no tests but the benchmark; --quick takes about a minute, --no-budget accepts any result
   --down     take the local cluster down at the end (default where CI=true)
 
+Where PISYNC_TEST_KUBE_BIN names a folder with etcd and kube-apiserver, none are built for the integration tests and the benchmark.
 Results: out/test/<suite>.json, out/e2e.json. The last line printed is "N passed, N failed".
 `;
 
@@ -90,23 +91,26 @@ async function ensureBrowser(): Promise<void> {
   await ensureHostPackages({log: () => undefined, signal: stop.signal}, (text) => console.log(text), [BROWSER]);
 }
 
+/** A folder with `etcd` and `kube-apiserver`: the caller's, else one that is made. */
+async function testServers(): Promise<{readonly PISYNC_TEST_KUBE_BIN: string}> {
+  const given = process.env['PISYNC_TEST_KUBE_BIN'];
+  if (given !== undefined) return {PISYNC_TEST_KUBE_BIN: given};
+  const {ensureTestServers} = await import('../cluster/binaries.ts');
+  return {PISYNC_TEST_KUBE_BIN: await ensureTestServers((line) => console.log(line))};
+}
+
 async function integration(cluster: ClusterFile, match: readonly string[]): Promise<Tally> {
-  const {ensureBinaries} = await import('../cluster/binaries.ts');
-  return withServers(cluster.exec, 'fast', async (servers) => {
-    const {binDir} = await ensureBinaries((line) => console.log(line));
-    return jest('integration', cluster, {...servers, PISYNC_TEST_KUBE_BIN: binDir}, ['--maxWorkers=3', ...match]);
-  });
+  const kube = await testServers();
+  return withServers(cluster.exec, 'fast', (servers) =>
+    jest('integration', cluster, {...servers, ...kube}, ['--maxWorkers=3', ...match]),
+  );
 }
 
 /** @returns the exit code of the benchmark; 1 also means that a limit of bench/budgets.json was not kept */
 async function bench(options: readonly string[]): Promise<number> {
-  const {ensureBinaries} = await import('../cluster/binaries.ts');
   const {exec} = await bringUp();
   heading('operator with 50 regions at rest');
-  const {binDir} = await ensureBinaries((line) => console.log(line));
-  const atRest = await runShown([...exec, process.execPath, 'bench/operator-at-rest.ts'], {
-    PISYNC_TEST_KUBE_BIN: binDir,
-  });
+  const atRest = await runShown([...exec, process.execPath, 'bench/operator-at-rest.ts'], await testServers());
   heading('benchmark');
   const speed = await withServers(exec, 'durable', (servers) =>
     runShown([...exec, process.execPath, 'bench/main.ts', ...options], servers),
