@@ -1,4 +1,5 @@
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {MADE_KINDS} from './kit/children.ts';
 import {helmInstall, operatorKubectl, operatorPods} from './kit/operator.ts';
 import {restrictedNamespace} from './kit/kubectl.ts';
 import {dropRegion, readyRegion, regionCalled, regionYaml, untilReady} from './kit/region.ts';
@@ -6,8 +7,6 @@ import {shardRows} from './kit/device.ts';
 import {until} from './kit/until.ts';
 
 const OWNED = 'app.kubernetes.io/managed-by=pisync-operator';
-const KINDS =
-  'deployment,statefulset,service,configmap,secret,serviceaccount,role,rolebinding,ingress,poddisruptionbudget,networkpolicy,job';
 
 describe('a region and its operator', () => {
   const region = regionCalled('cycle');
@@ -21,7 +20,7 @@ describe('a region and its operator', () => {
       await until(
         `${children} children`,
         async () => {
-          const found = await region.kubectl.list(KINDS, OWNED);
+          const found = await region.kubectl.list(MADE_KINDS.join(), OWNED);
           if (found.length < children) throw new Error(`${found.length} children`);
           return true;
         },
@@ -94,7 +93,7 @@ describe('a region and its operator', () => {
       'every child and every volume to be gone',
       async () => {
         const left = await gone.kubectl.list(
-          `${KINDS},pods,persistentvolumeclaims`,
+          [...MADE_KINDS, 'pods', 'persistentvolumeclaims'].join(),
           'app.kubernetes.io/part-of=pisync',
         );
         if (left.length > 0) throw new Error(left.map((object) => `${object.kind} ${object.metadata.name}`).join());

@@ -5,7 +5,7 @@ import {type Controller, type WatchSpec} from '../kube/controller.ts';
 import {type Release} from './context.ts';
 import {FactsAges} from './facts.ts';
 import {keepOf, regionOf} from './keep.ts';
-import {KINDS} from './kinds.ts';
+import {KINDS, OPTIONAL} from './kinds.ts';
 import {MANAGED_BY, MANAGER} from './labels.ts';
 import {type Observed, observeRegion} from './observe.ts';
 import {planRegion} from './plan.ts';
@@ -18,7 +18,7 @@ const watches: readonly WatchSpec[] = Object.values(KINDS).map((kind) => ({
   labelSelector: `${MANAGED_BY}=${MANAGER}`,
   concerns: regionOf,
   keep: keepOf(kind),
-  ...(kind === KINDS.httpRoute ? {optional: true} : {}),
+  ...(OPTIONAL.has(kind.kind) ? {optional: true} : {}),
 }));
 
 /** Turns PiSyncRegions into what they describe. */

@@ -19,3 +19,26 @@ export const KINDS = {
   role: {apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role'},
   roleBinding: {apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding'},
 } as const satisfies Record<string, Kind>;
+
+const named = (...kinds: readonly Kind[]): ReadonlySet<string> => new Set(kinds.map(({kind}) => kind));
+
+/** What a cluster may be without. */
+export const OPTIONAL = named(KINDS.httpRoute);
+
+/** What other controllers make from what the operator has made. */
+export const FOREIGN = named(KINDS.pod, KINDS.volumeClaim);
+
+/**
+ * Never removed for not being wanted: what opens data, what holds it, and what Kubernetes ties it to. A StatefulSet takes its claims with it, so only a shard
+ * that was never used loses its own (admission.ts).
+ */
+export const KEPT = named(KINDS.secret, KINDS.volumeClaim, KINDS.statefulSet, KINDS.pod);
+
+/**
+ * What a region works without: its pods serve, only their number does not follow the load, or a drain takes more of them than one. Any other kind is critical,
+ * also a NetworkPolicy, without which others would reach the databases.
+ */
+export const AUXILIARY = named(KINDS.autoscaler, KINDS.disruptionBudget);
+
+/** What has pods made, which come up some time after it was changed. */
+export const WORKLOADS = named(KINDS.deployment, KINDS.statefulSet, KINDS.job);

@@ -1,15 +1,9 @@
 import {type ObjectOutcome, type Outcome} from '../kube/controller.ts';
 import {type Key} from '../kube/object.ts';
-import {KINDS} from './kinds.ts';
+import {AUXILIARY, KINDS} from './kinds.ts';
 
 /** The API server did not take an object, or did not let it go. */
 export type Failure = Extract<ObjectOutcome, {readonly message: string}>;
-
-/**
- * What a region works without: its pods serve, only their number does not follow the load, or a drain takes more of them than one. Any other kind is critical,
- * also a NetworkPolicy, without which others would reach the databases.
- */
-const AUXILIARY: ReadonlySet<string> = new Set([KINDS.autoscaler.kind, KINDS.disruptionBudget.kind]);
 
 /** A change of a volume's claim that its class, the version of Kubernetes or a quota forbids: data is served without it (engines/volume-growth.ts). */
 const isVolumeRefusal = ({kind, key}: Failure): boolean =>

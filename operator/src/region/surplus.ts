@@ -1,16 +1,8 @@
 import {type Desired, type Surplus} from '../kube/controller.ts';
 import {controllerOf, keyOf, keyText, type KubeObject, refOf} from '../kube/object.ts';
 import {type RegionContext} from './context.ts';
-import {KINDS} from './kinds.ts';
+import {KEPT} from './kinds.ts';
 import {type Observed} from './observe.ts';
-
-/**
- * Never removed for not being wanted: what opens data, what holds it, and what Kubernetes ties it to. A StatefulSet takes its claims with it, so only a shard
- * that was never used loses its own (admission.ts).
- */
-const KEPT: ReadonlySet<string> = new Set(
-  [KINDS.secret, KINDS.volumeClaim, KINDS.statefulSet, KINDS.pod].map(({kind}) => kind),
-);
 
 /** What is the region's and no longer wanted; also what an earlier region of this name has left (`kubectl delete --cascade=orphan`), as far as it bears one of our names. */
 export const surplusOf = (

@@ -1,14 +1,11 @@
-import {type Kind} from '@pisync/operator/kube/object';
-import {KINDS} from '@pisync/operator/region/kinds';
+import {FOREIGN, KINDS} from '@pisync/operator/region/kinds';
 import {type KubeObject} from './kubectl.ts';
 import {type Region} from './region.ts';
 
-/** Other controllers make these from what the operator has made. */
-const MADE_BY_OTHERS: ReadonlySet<Kind> = new Set([KINDS.pod, KINDS.volumeClaim]);
-const LISTED = Object.values(KINDS)
-  .filter((kind) => !MADE_BY_OTHERS.has(kind))
-  .map(({kind}) => kind.toLowerCase())
-  .join();
+/** The kinds that the operator makes, as kubectl knows them. */
+export const MADE_KINDS = Object.values(KINDS)
+  .filter(({kind}) => !FOREIGN.has(kind))
+  .map(({kind}) => kind.toLowerCase());
 
 /** What the API server and controllers keep in an object for themselves. */
 const OWN_METADATA = new Set(['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'managedFields']);
@@ -18,7 +15,7 @@ const OWN_KEYS = /^deployment\.kubernetes\.io\/revision$|controller-uid$/;
 export type Children = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 export const childrenOf = async (region: Region): Promise<Children> => {
-  const objects = await region.kubectl.list(LISTED, `app.kubernetes.io/instance=${region.name}`);
+  const objects = await region.kubectl.list(MADE_KINDS.join(), `app.kubernetes.io/instance=${region.name}`);
   const autoscaled = new Set(objects.map(autoscaledName));
   return Object.fromEntries(
     objects.map((object) => {

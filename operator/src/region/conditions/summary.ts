@@ -1,7 +1,7 @@
 import {type Outcome} from '../../kube/controller.ts';
 import {describeKey} from '../../kube/object.ts';
 import {isWithoutFacts} from '../facts.ts';
-import {KINDS} from '../kinds.ts';
+import {KINDS, WORKLOADS} from '../kinds.ts';
 import {type Progress, type WorkloadProgress} from '../progress.ts';
 import {COMPONENT, FORCE_DELETE} from '../labels.ts';
 import {joining} from '../admission.ts';
@@ -24,10 +24,7 @@ const workloadsOf = ({shards, broker, cache, tiers}: Progress): readonly Workloa
 const changed = (outcome: Outcome): readonly string[] =>
   [...outcome.values()]
     .flat()
-    .filter(
-      ({kind, key}) =>
-        (kind === 'created' || kind === 'configured') && ['Deployment', 'StatefulSet', 'Job'].includes(key.kind),
-    )
+    .filter(({kind, key}) => (kind === 'created' || kind === 'configured') && WORKLOADS.has(key.kind))
     .map(({key}) => describeKey(key));
 
 type Summary = readonly [ready: Finding, reconciling: Finding, stalled: Finding];

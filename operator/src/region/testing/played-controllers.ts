@@ -3,7 +3,7 @@ import {type Discovery} from '../../kube/discovery.ts';
 import {keyOf, type Kind, type KubeObject} from '../../kube/object.ts';
 import {type TestApiServer} from '../../kube/testing/api-server.ts';
 import {forever} from '../../kube/testing/fixtures.ts';
-import {KINDS} from '../kinds.ts';
+import {KINDS, WORKLOADS} from '../kinds.ts';
 import {MANAGED_BY, MANAGER} from '../labels.ts';
 
 /** The controllers, the kubelet and the keeper of one namespace on an API server that has none: whatever is made there runs at once. */
@@ -70,7 +70,7 @@ export const playedControllers = (
 
   const play = async (): Promise<void> => {
     await tellFacts();
-    const kinds: readonly Kind[] = [KINDS.statefulSet, KINDS.deployment, KINDS.job];
+    const kinds: readonly Kind[] = Object.values(KINDS).filter(({kind}) => WORKLOADS.has(kind));
     for (const object of (await Promise.all(kinds.map(children))).flat()) {
       const reported = object['status'] as
         {readonly observedGeneration?: number; readonly succeeded?: number} | undefined;
