@@ -78,6 +78,13 @@ export class Claims {
     this.#us = `${options.lease.namespace}/${options.lease.name}`;
   }
 
+  /** Whose an object was when it was seen last, by what is written on it. */
+  holderOf({metadata}: KubeObject): 'us' | 'nobody' | 'another' {
+    const holder = metadata.annotations?.[this.#options.identity.holderAnnotation] ?? '';
+    if (holder === this.#us) return 'us';
+    return leaseOf(holder) === undefined ? 'nobody' : 'another';
+  }
+
   /** Claims an object that nobody holds. Throws {@link Wait} if it changed meanwhile. */
   async take(object: KubeObject, signal: AbortSignal): Promise<Claim> {
     const {identity, log} = this.#options;

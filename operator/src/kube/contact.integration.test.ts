@@ -3,6 +3,7 @@ import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type Clock, systemClock} from './clock.ts';
 import {type CredentialSource} from './connection.ts';
+import {type KubeObject} from './object.ts';
 import {startProxy} from './testing/cuttable-proxy.ts';
 import {eventually} from './testing/fixtures.ts';
 import {shopController, shopPath} from './testing/shop.ts';
@@ -154,6 +155,62 @@ test('a namespace that the server refuses stops nothing in the others, and is lo
     );
     await shops.send('PATCH', shopPath('north', 'blue'), {spec: {shelves: ['a', 'b']}});
     await shops.statusBecomes('north', {problems: [], shelves: 2}, log, 'blue');
+  } finally {
+    await shops.endEngines();
+    await proxy.stop();
+  }
+}, 90_000);
+
+test('of a resource that is left alone for long, because a kind of its namespace is not seen, it is said', async () => {
+  await shops.send('POST', '/api/v1/namespaces', {metadata: {name: 'yellow'}});
+  const bindings = (namespace: string): string =>
+    `/apis/rbac.authorization.k8s.io/v1/namespaces/${namespace}/rolebindings`;
+  const bind = (namespace: string, role: string): Promise<void> =>
+    shops.send('POST', bindings(namespace), {
+      metadata: {name: role},
+      roleRef: {apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role},
+      subjects: [{apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'partial'}],
+    });
+  const all = (apiGroup: string) => ({apiGroups: [apiGroup], resources: ['*'], verbs: ['*']});
+  await shops.send('POST', '/apis/rbac.authorization.k8s.io/v1/clusterroles', {
+    metadata: {name: 'no-shelves'},
+    rules: ['example.org', 'apps', 'events.k8s.io'].map(all),
+  });
+  await bind('default', 'cluster-admin');
+  for (const role of ['cluster-admin', 'no-shelves']) await bind('yellow', role);
+  const proxy = await startProxy(shops.server.port);
+  const partial: CredentialSource = async () => {
+    const credentials = await shops.server.credentialsAt(proxy.port)();
+    return {...credentials, headers: {...credentials.headers, 'impersonate-user': 'partial'}};
+  };
+  await shops.open('blind', ['a'], 'yellow');
+  const {log, told} = shops.start('partial', partial, {
+    namespaces: ['yellow'],
+    clock: fastClock,
+    controller: {...shopController(), failedStatus: (_shop, problem) => ({problems: [problem], shelves: -1})},
+  });
+  try {
+    await shops.statusBecomes('blind', {problems: [], shelves: 1}, log, 'yellow');
+    await shops.send('DELETE', `${bindings('yellow')}/cluster-admin`);
+    proxy.cut();
+    await shops.send('PATCH', shopPath('blind', 'yellow'), {spec: {shelves: ['a', 'b']}});
+    const notSeen = expect.stringMatching(/ConfigMap in yellow is not seen: .*forbidden/);
+    const status = await eventually(
+      async () => {
+        const is = (await shops.find(shopPath('blind', 'yellow')))?.['status'] as {shelves: number} | undefined;
+        return is?.shelves === -1 ? is : undefined;
+      },
+      () => log.lines.slice(-20).join('\n'),
+    );
+    expect(status).toEqual({shelves: -1, problems: [notSeen]});
+    expect(told.get('blind')).toEqual(status);
+    const {items} = (await shops.find('/apis/events.k8s.io/v1/namespaces/yellow/events')) as unknown as {
+      readonly items: readonly KubeObject[];
+    };
+    expect(items).toContainEqual(expect.objectContaining({reason: 'NotSeen', note: notSeen}));
+
+    await bind('yellow', 'cluster-admin');
+    await shops.statusBecomes('blind', {problems: [], shelves: 2}, log, 'yellow');
   } finally {
     await shops.endEngines();
     await proxy.stop();

@@ -17,8 +17,8 @@ import {PASS_DEADLINE_MS, runLoop} from './loop.ts';
 import {type KubeMetrics} from './metrics.ts';
 import {keyOf, refOf, type Kind, type KubeObject} from './object.ts';
 import {ObjectWriter} from './object-writer.ts';
-import {runPass, type PassResult} from './pass.ts';
-import {Reflector} from './reflector.ts';
+import {runPass, sayFailed, type PassOptions, type PassResult} from './pass.ts';
+import {type Obstacle, Reflector} from './reflector.ts';
 import {type Change} from './store.ts';
 import {WorkQueue, type Priority} from './work-queue.ts';
 
@@ -57,6 +57,11 @@ const unclaimed = (problem: string): EventDraft => ({
   reason: 'NotClaimed',
   note: `nothing is done until it is known which operator looks after it: ${problem}`,
 });
+
+/** For how long something of a namespace may be out of sight before it is said of the resources there. A refusal ends by itself less often. */
+const UNSEEN_MS = {refused: 20_000, unanswered: 120_000};
+
+type Unseen = Obstacle & {readonly label: string};
 
 /** Wires the engine's parts around one controller. */
 export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Observed, Status>): Engine => {
@@ -135,10 +140,14 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   let queue: WorkQueue | undefined;
   /** Keys whose turn came while something of their namespace was not seen. */
   const held = new Set<string>();
-  const probe = new LagProbe(clock, () => queue?.sample());
+  const probe = new LagProbe(clock, () => {
+    queue?.sample();
+    for (const {spec, namespace = '', reflector} of reflectors)
+      metrics.unseen.set({kind: spec.kind, namespace}, reflector.obstacle === undefined ? 0 : 1);
+  });
 
   /** What is not seen of a namespace; of all together where there is one list for all. Nothing is done there meanwhile: what is missing in a cache would be taken for gone. */
-  const obstaclesIn = (namespace: string | undefined): Scope['obstacles'] =>
+  const obstaclesIn = (namespace: string | undefined): readonly Unseen[] =>
     reflectors.flatMap(({label, reflector, namespace: its}) => {
       const {obstacle} = reflector;
       return obstacle === undefined || (its !== undefined && its !== namespace) ? [] : [{label, ...obstacle}];
@@ -274,13 +283,43 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     return {kind: 'refused', next: {kind: 'after', delayMs: LOOK_AGAIN_MS}, retryAfterMs: 0, problems: [message]};
   };
 
+  const passOptions: PassOptions<R, Observed, Status> = {
+    controller,
+    cluster,
+    events,
+    clock,
+    onStatus: options.onStatus,
+  };
+
+  /** It is not worked on until all of its namespace is seen; what was said of it must not be believed until then if that takes long. */
+  const hold = async (object: KubeObject, obstacles: readonly Unseen[], signal: AbortSignal): Promise<PassResult> => {
+    const result = {kind: 'unseen', retryAfterMs: 0} as const;
+    const patient = obstacles.map(({isRefused, sinceMs, label, message}) => ({
+      leftMs: sinceMs + (isRefused ? UNSEEN_MS.refused : UNSEEN_MS.unanswered) - clock.monotonicMs(),
+      problem: `${label} is not seen: ${message}`,
+    }));
+    const problems = patient.flatMap(({leftMs, problem}) => (leftMs > 0 ? [] : [problem]));
+    const [problem] = problems;
+    const holder = claims.holderOf(object);
+    if (problem === undefined || holder === 'another') {
+      const delayMs = problem === undefined ? Math.min(...patient.map(({leftMs}) => leftMs)) : UNSEEN_MS.unanswered;
+      return {...result, next: {kind: 'after', delayMs}, problems: []};
+    }
+    const note = `nothing is done until all of its namespace is seen: ${problem}`;
+    await events.report(refOf(object), [{type: 'Warning', reason: 'NotSeen', note}], signal);
+    // The server may refuse that as well. The metrics have it.
+    if (holder === 'us') await sayFailed(object, problem, passOptions, signal).catch(() => undefined);
+    return {...result, next: {kind: 'after', delayMs: UNSEEN_MS.unanswered}, problems};
+  };
+
   const pass = async (key: string, deadline: AbortSignal, signal: AbortSignal): Promise<PassResult | undefined> => {
     const [namespace = '', resource = ''] = key.split('/');
-    if (obstaclesIn(namespace).length > 0) {
-      held.add(key);
-      return undefined;
-    }
+    const obstacles = obstaclesIn(namespace);
     const found = findResource(namespace, resource);
+    if (obstacles.length > 0) {
+      held.add(key);
+      return found && hold(found, obstacles, signal);
+    }
     if (found === undefined) return undefined;
     const claim = await claims.take(found, deadline).catch(async (error: unknown) => {
       // Its status may be another operator's, so an event has to do.
@@ -291,12 +330,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     if (claim.kind === 'gone') return undefined;
     if (claim.kind === 'theirs') return leave(found, claim.message, signal);
     const {object} = claim;
-    const result = await runPass(
-      object,
-      {controller, cluster, events, clock, onStatus: options.onStatus},
-      deadline,
-      signal,
-    ).finally(() => {
+    const result = await runPass(object, passOptions, deadline, signal).finally(() => {
       // Deleted during the pass, which has remembered and told something of it after the deletion was seen.
       if (findResource(namespace, resource)?.metadata.uid !== object.metadata.uid) forget(object);
     });

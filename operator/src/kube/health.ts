@@ -1,4 +1,5 @@
 import {type Clock} from './clock.ts';
+import {type Obstacle} from './reflector.ts';
 
 const BEAT_MS = 1_000;
 /** A loop that is late by this much does not serve watches and leases any more. */
@@ -11,7 +12,7 @@ export type Verdict =
 
 /** What one process looks after: all namespaces together, or each of those that it was given. */
 export interface Scope {
-  readonly obstacles: readonly {readonly label: string; readonly isRefused: boolean; readonly message: string}[];
+  readonly obstacles: readonly ({readonly label: string} & Pick<Obstacle, 'isRefused' | 'message'>)[];
 }
 
 /** Measures how late the event loop runs its timers, and calls `onBeat` once a second for what else grows with time alone. */

@@ -82,7 +82,7 @@ const work = async (key: string, options: LoopOptions, refusals: Refusals, signa
       refusals.over(key);
       return;
     }
-    result = passed.kind === 'failed' || passed.kind === 'refused' ? 'error' : 'success';
+    result = RESULTS[passed.kind];
     const nextMs = passed.next.kind === 'after' ? Math.min(resyncMs, passed.next.delayMs) : resyncMs;
     settle(key, passed, nextMs, options, refusals);
   } catch (error) {
@@ -138,12 +138,27 @@ const settle = (
       queue.addAfter(key, Math.min(nextMs, REFUSED_RETRY_MS), 'low');
       if (refusals.news(key, passed.problems)) log.warn({key, problems: passed.problems}, 'refused');
       return;
+    case 'unseen':
+      queue.forget(key);
+      queue.addAfter(key, nextMs, 'low');
+      if (passed.problems.length > 0 && refusals.news(key, passed.problems))
+        log.warn({key, problems: passed.problems}, 'not worked on');
+      return;
     case 'failed':
       queue.addWithBackoff(key, 'normal', Math.min(passed.retryAfterMs, LONGEST_RETRY_AFTER_MS));
       queue.addAfter(key, nextMs, 'normal');
       log.warn({key, problems: passed.problems}, 'pass incomplete');
       return;
   }
+};
+
+/** Those of controller-runtime, and one of our own: no such pass may look like one that went well. */
+const RESULTS: Readonly<Record<PassResult['kind'], string>> = {
+  quiet: 'success',
+  changed: 'success',
+  refused: 'error',
+  failed: 'error',
+  unseen: 'unseen',
 };
 
 const resultOf = (error: unknown): string =>

@@ -24,6 +24,7 @@ export interface KubeMetrics {
   readonly applies: Counter<'kind' | 'result'>;
   readonly driftRepairs: Counter<'kind'>;
   readonly cachedObjects: Gauge<'kind'>;
+  readonly unseen: Gauge<'kind' | 'namespace'>;
 }
 
 /** `prefix` names the metrics that controller-runtime does not have, e.g. `shop` for `shop_apply_total`. */
@@ -57,5 +58,6 @@ export const kubeMetrics = (registry: Registry, prefix: string): KubeMetrics => 
     applies: counter(`${prefix}_apply_total`, 'Applied objects by result.', ['kind', 'result']),
     driftRepairs: counter(`${prefix}_drift_repairs_total`, 'Changes by others that were undone.', ['kind']),
     cachedObjects: gauge('cached_objects', 'Objects in memory.', ['kind']),
+    unseen: gauge('watch_unseen', '1 while a kind is not seen. No namespace: all.', ['kind', 'namespace']),
   };
 };

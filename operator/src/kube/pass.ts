@@ -30,9 +30,10 @@ export interface PassOptions<R, Observed, Status> {
  * - `changed`: something was written; the next pass sees what came of it.
  * - `refused`: something is in the way that retrying at once will not move.
  * - `failed`: worth another try soon.
+ * - `unseen`: not begun, because something of its namespace is not seen.
  */
 export interface PassResult {
-  readonly kind: 'quiet' | 'changed' | 'refused' | 'failed';
+  readonly kind: 'quiet' | 'changed' | 'refused' | 'failed' | 'unseen';
   readonly next: Next;
   /** What a server that is overloaded asked for. */
   readonly retryAfterMs: number;
@@ -60,7 +61,8 @@ export const runPass = async <R, Observed, Status>(
   }
 };
 
-const sayFailed = async <R, Observed, Status>(
+/** Of a pass that has not done its work. */
+export const sayFailed = async <R, Observed, Status>(
   object: KubeObject,
   problem: string,
   options: PassOptions<R, Observed, Status>,

@@ -299,7 +299,7 @@ test('says why it does not follow the server any more, and lists anew when that 
       () => (reflector.obstacle?.message === message ? true : undefined),
       () => log.lines.join('\n'),
     );
-  expect(reflector.obstacle).toEqual({isRefused: false, message: 'is not listed yet'});
+  expect(reflector.obstacle).toMatchObject({isRefused: false, message: 'is not listed yet'});
   await sees('added gap');
   await becomes(undefined);
   const lostAtMs = hurried.monotonicMs();

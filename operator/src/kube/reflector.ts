@@ -37,6 +37,8 @@ export interface Obstacle {
   /** The server says no. Otherwise it did not answer yet. */
   readonly isRefused: boolean;
   readonly message: string;
+  /** On the monotonic clock. */
+  readonly sinceMs: number;
 }
 
 /**
@@ -95,7 +97,7 @@ export class Reflector {
   #sinceMs: number | undefined;
   /** When it ceased to; undefined: it follows. */
   #lostMs: number | undefined = -Infinity;
-  #obstacle: Obstacle | undefined = {isRefused: false, message: 'is not listed yet'};
+  #obstacle: Obstacle | undefined;
   /** What the last failure said. */
   #said = '';
   /** Ends the rest between two attempts. */
@@ -105,6 +107,7 @@ export class Reflector {
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
+    this.#obstacle = {isRefused: false, message: 'is not listed yet', sinceMs: options.clock.monotonicMs()};
   }
 
   /** Why nobody should go by the store now. It holds what the server had when it last followed it. */
@@ -185,16 +188,19 @@ export class Reflector {
 
   /** From now on the server knows more than the store. Answers whether what is in the way is something new. */
   #lose(error: unknown): boolean {
-    this.#lostMs ??= this.#options.clock.monotonicMs();
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#lostMs ??= nowMs;
     const message = messageOf(error);
     const isNews = message !== this.#said;
     this.#said = message;
     const isAnswer = error instanceof ApiError;
     // What is optional keeps nobody waiting whom the server does not tell of it.
     const isExcused = this.#options.spec.optional === true && isAnswer;
-    const wasInTheWay = this.#obstacle !== undefined;
-    this.#obstacle = isExcused ? undefined : {isRefused: isAnswer && REFUSALS.has(error.status), message};
-    if (isExcused && wasInTheWay) this.#options.onClear?.();
+    const before = this.#obstacle;
+    this.#obstacle = isExcused
+      ? undefined
+      : {isRefused: isAnswer && REFUSALS.has(error.status), message, sinceMs: before?.sinceMs ?? nowMs};
+    if (isExcused && before !== undefined) this.#options.onClear?.();
     return isNews;
   }
 
