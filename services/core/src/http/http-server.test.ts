@@ -2,7 +2,7 @@ import {EventEmitter, once} from 'node:events';
 import {Agent, request} from 'node:http';
 import {connect, type Socket} from 'node:net';
 import {setTimeout as delay} from 'node:timers/promises';
-import {afterEach, expect, test} from '@jest/globals';
+import {afterEach, beforeEach, describe, expect, jest, test} from '@jest/globals';
 import express from 'express';
 import {type HttpServer, startHttpServer} from './http-server.ts';
 
@@ -14,6 +14,7 @@ afterEach(async () => {
 const serve = async (answerMs: () => number, maxConnections = 1000) => {
   const app = express();
   const received = new EventEmitter();
+  app.all('/refused', (_request, response) => response.end('no'));
   app.use((_request, response) => {
     setTimeout(() => response.end('done'), answerMs());
     received.emit('request');
@@ -46,6 +47,7 @@ const open = async (server: HttpServer): Promise<Socket> => {
   return socket;
 };
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
+const POST = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n';
 
 const next = async (socket: Socket): Promise<string> => {
   const [bytes] = (await once(socket, 'data')) as [Buffer];
@@ -144,6 +146,7 @@ test('idle connections make room for new ones when there are many', async () => 
 test.each([
   ['say nothing', ''],
   ['never finish what they ask', GET.slice(0, -4)],
+  ['never send the body that they announce', POST],
 ])('connections that %s make room for whoever sends something', async (_what, text) => {
   const {server} = await serve(() => 0, 20);
   const held = await Promise.all(Array.from({length: 20}, () => open(server)));
@@ -161,4 +164,37 @@ test.each([
     await open(server);
     expect(await forward(agent, server.port)).toBe(200);
   }
+});
+
+describe('a request that is answered before it came', () => {
+  const REFUSED = POST.replace('/', '/refused');
+  const answered = async (): Promise<Socket> => {
+    const {server} = await serve(() => 0);
+    const socket = await open(server);
+    socket.write(REFUSED);
+    expect(await next(socket)).toMatch(/^HTTP\/1\.1 200/);
+    return socket;
+  };
+  beforeEach(() => {
+    jest.useFakeTimers({doNotFake: ['performance', 'nextTick', 'queueMicrotask', 'setImmediate']});
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  test('may still come, and its connection is used again', async () => {
+    const socket = await answered();
+    jest.advanceTimersByTime(9_000);
+    socket.write(`rest${REFUSED}rest`);
+    expect(await next(socket)).toMatch(/^HTTP\/1\.1 200/);
+    jest.advanceTimersByTime(20_000);
+    socket.write(REFUSED);
+    expect(await next(socket)).toMatch(/^HTTP\/1\.1 200/);
+  });
+
+  test('loses its connection when the rest does not come', async () => {
+    const socket = await answered();
+    jest.advanceTimersByTime(10_000);
+    await once(socket, 'close', {signal: AbortSignal.timeout(5_000)});
+  });
 });

@@ -41,11 +41,17 @@ const LIMITS = {
   connectionsCheckingInterval: 5_000,
 } as const;
 
-/** From this share of the connections on, those that wait for nothing make room. */
+/** From this share of the connections on, those make room that serve nobody. */
 const CROWDED = 0.9;
 
-/** Whoever opens a connection for a request sends it at once. */
-const SILENT_MS = 1_000;
+/** Whoever opens a connection sends its request at once, and whoever began one sends all of it. */
+const PATIENCE_MS = 1_000;
+
+/**
+ * For the rest of a request that was answered before it came, as it is when its headers suffice to refuse it. To close at once would reset the
+ * connection under a peer that still sends, which would then never read its answer. A body that is read has as long.
+ */
+const REST_MS = 10_000;
 
 /** Half of a stop (25 s), which is what one resource may use of it, and more than a broker's confirm takes (5 s). */
 const DEFAULT_GRACE_MS = 12_000;
@@ -73,13 +79,14 @@ export const startHttpServer = async ({
     },
     (request, response) => {
       arrivals += 1;
-      sockets.hears(request.socket);
-      if (draining?.aborted === true) {
-        response.setHeader('Connection', 'close');
-      } else {
-        open.add(response);
-        response.once('close', () => open.delete(response));
-      }
+      sockets.hears(request);
+      if (draining?.aborted === true) response.setHeader('Connection', 'close');
+      else open.add(response);
+      response.once('close', () => {
+        open.delete(response);
+        if (request.complete) sockets.forget(request);
+        else awaitRest(request);
+      });
       handle(request, response);
     },
   );
@@ -109,42 +116,62 @@ export const startHttpServer = async ({
   };
 };
 
+const awaitRest = (request: IncomingMessage): void => {
+  setTimeout(() => {
+    if (!request.complete) request.socket.destroy();
+  }, REST_MS).unref();
+};
+
 interface Sockets {
   readonly open: ReadonlySet<Socket>;
-  /** A whole request has come on it. */
-  hears(socket: Socket): void;
+  /** The headers of a request have come. */
+  hears(request: IncomingMessage): void;
+  /** All of it has come and was answered. */
+  forget(request: IncomingMessage): void;
 }
 
 /**
- * The open sockets. When there are more than `crowded`, one that has said nothing yet makes room for each new one, the oldest first: anybody can open as many
- * as he likes. Where there is none, those are closed that a proxy keeps and does not use.
+ * The open sockets. When there are more than `crowded`, one whose peer keeps us waiting makes room for each new one, the oldest first: anybody can open as
+ * many as he likes, ask for nothing, or for half of something. Where there is none, those are closed that a proxy keeps and does not use.
  */
 const trackSockets = (server: Server, crowded: number): Sockets => {
   const open = new Set<Socket>();
-  const silent = new Map<Socket, number>();
+  /** What each last heard of, if of anything, and since when; oldest first. */
+  const awaited = new Map<Socket, {readonly since: number; readonly request?: IncomingMessage}>();
   const makeRoom = (): void => {
     if (open.size < crowded) return;
-    const [first] = silent;
-    if (first === undefined || performance.now() - first[1] < SILENT_MS) {
-      server.closeIdleConnections();
+    for (const [socket, {since, request}] of awaited) {
+      if (performance.now() - since < PATIENCE_MS) break;
+      awaited.delete(socket);
+      if (request?.complete === true) continue;
+      socket.destroy();
       return;
     }
-    const [socket] = first;
-    silent.delete(socket);
-    socket.destroy();
+    server.closeIdleConnections();
   };
   server.on('connection', (socket: Socket) => {
     makeRoom();
     open.add(socket);
-    silent.set(socket, performance.now());
+    awaited.set(socket, {since: performance.now()});
     socket.once('close', () => {
       open.delete(socket);
-      silent.delete(socket);
+      awaited.delete(socket);
     });
   });
   // Nobody hears of a connection that was one too many, but room is made for the next.
   server.on('drop', makeRoom);
-  return {open, hears: (socket) => silent.delete(socket)};
+  return {
+    open,
+    hears(request) {
+      // To the end of the map.
+      awaited.delete(request.socket);
+      awaited.set(request.socket, {since: performance.now(), request});
+    },
+    forget(request) {
+      // The next one may have come already.
+      if (awaited.get(request.socket)?.request === request) awaited.delete(request.socket);
+    },
+  };
 };
 
 /** `Base`, whose instances have `prototype`. A class statement cannot say this: the prototype of a class is fixed. */
