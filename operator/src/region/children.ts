@@ -8,6 +8,7 @@ export class Children {
   /** Also what bears none of the region's names, of which no more is known than whose it is (keep.ts). */
   readonly all: readonly KubeObject[];
   readonly #whole: readonly KubeObject[];
+  readonly #withoutPodsMs: ReadonlyMap<string, number>;
   readonly #byName: ReadonlyMap<string, KubeObject>;
   /** By kind and label, then by its value; made when it is asked for. */
   readonly #byLabel = new Map<string, ReadonlyMap<string | undefined, readonly KubeObject[]>>();
@@ -15,8 +16,10 @@ export class Children {
   readonly #job = remembered(job);
   readonly #volumeClaim = remembered(volumeClaim);
 
-  constructor(objects: readonly KubeObject[]) {
+  /** `withoutPodsMs`: for how long StatefulSets have lacked pods (missing-pods.ts), for ever where it does not say. */
+  constructor(objects: readonly KubeObject[], withoutPodsMs: ReadonlyMap<string, number> = new Map()) {
     this.all = objects;
+    this.#withoutPodsMs = withoutPodsMs;
     this.#whole = objects.filter(({metadata}) => metadata.partial !== true);
     this.#byName = new Map(
       this.#whole.map((object) => [`${object.apiVersion}/${object.kind}/${object.metadata.name}`, object]),
@@ -41,6 +44,17 @@ export class Children {
 
   workload(kind: Kind, name: string): Workload | undefined {
     return this.#workload(this.find(kind, name));
+  }
+
+  /** Whether a StatefulSet has fewer pods than it wants, by what its controller last saw. */
+  lacksPods(name: string): boolean {
+    const live = this.workload(KINDS.statefulSet, name);
+    if (live === undefined || live.status.observedGeneration < live.metadata.generation) return false;
+    return live.status.replicas < live.spec.replicas;
+  }
+
+  lacksPodsForMs(name: string): number | undefined {
+    return this.lacksPods(name) ? (this.#withoutPodsMs.get(name) ?? Infinity) : undefined;
   }
 
   job(name: string): Job | undefined {

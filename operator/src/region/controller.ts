@@ -4,6 +4,7 @@ import {type Clock} from '../kube/clock.ts';
 import {type Controller, type WatchSpec} from '../kube/controller.ts';
 import {type Release} from './context.ts';
 import {FactsAges} from './facts.ts';
+import {MissingPods} from './missing-pods.ts';
 import {keepOf, regionOf} from './keep.ts';
 import {KINDS, OPTIONAL} from './kinds.ts';
 import {MANAGED_BY, MANAGER} from './labels.ts';
@@ -26,7 +27,7 @@ export const regionController = (
   release: Release,
   clock: Pick<Clock, 'monotonicMs'>,
 ): Controller<Region, Observed, RegionStatus> => {
-  const ages = new FactsAges(clock);
+  const ages = {facts: new FactsAges(clock), missingPods: new MissingPods(clock)};
   return {
     resource: {apiVersion: API_VERSION, kind: KIND},
     finalizer: RETAIN_DATA,

@@ -4,6 +4,7 @@ import {Children} from './children.ts';
 import {type EntranceSeen, observeEntrance} from './entrance.ts';
 import {type FactsAges} from './facts.ts';
 import {KINDS} from './kinds.ts';
+import {type MissingPods} from './missing-pods.ts';
 import {type Region} from './region.ts';
 import {observeUnmarked} from './unmarked.ts';
 
@@ -21,10 +22,16 @@ export interface Observed {
   readonly unread: string | undefined;
 }
 
+/** What is remembered from pass to pass, because no object says it. */
+export interface Ages {
+  readonly facts: FactsAges;
+  readonly missingPods: MissingPods;
+}
+
 export const observeRegion = async (
   region: Region,
   cluster: Pick<Cluster, 'read' | 'listOwned' | 'listAll' | 'unseen' | 'serves' | 'followedMs'>,
-  ages: FactsAges,
+  {facts, missingPods}: Ages,
   signal: AbortSignal,
 ): Promise<Observed> => {
   const regions = await cluster.listAll(region.object, signal);
@@ -33,11 +40,12 @@ export const observeRegion = async (
     observeUnmarked(region, new Children(owned), cluster, signal),
     observeEntrance(region, regions, cluster, signal),
   ]);
-  const children = new Children([...owned, ...unmarked.found]);
+  const objects = [...owned, ...unmarked.found];
+  const children = new Children(objects, missingPods.agesMs(region.object, new Children(objects), regions));
   return {
     region,
     children,
-    factsAgeMs: ages.ageMs(region, children, regions, cluster.followedMs(KINDS.configMap, region.namespace)),
+    factsAgeMs: facts.ageMs(region, children, regions, cluster.followedMs(KINDS.configMap, region.namespace)),
     entrance,
     unread: unmarked.doubt,
   };

@@ -1,5 +1,8 @@
 import {describe, expect, test} from '@jest/globals';
+import {type KubeObject} from '../kube/object.ts';
+import {FakeClock} from '../kube/testing/fake-clock.ts';
 import {Children} from './children.ts';
+import {MissingPods} from './missing-pods.ts';
 import {overdueInMs, problemOf as problemAt} from './problems.ts';
 
 const pod = (status: object, name = 'eu-worker-a') => ({
@@ -189,31 +192,52 @@ test('the first pod by name is the one that is told about', () => {
   expect(problemOf(children, 'worker')?.message).toContain('eu-worker-a');
 });
 
+const statefulSet = (status: object): KubeObject => ({
+  apiVersion: 'apps/v1',
+  kind: 'StatefulSet',
+  metadata: {
+    name: 'eu-pg-0',
+    uid: 'set',
+    resourceVersion: '1',
+    generation: 2,
+    labels: {'app.kubernetes.io/component': 'postgres'},
+  },
+  spec: {replicas: 1},
+  status,
+});
+
 test.each([
   ['whose pod is not made', {observedGeneration: 2, replicas: 0}, true],
   ['whose pod exists', {observedGeneration: 2, replicas: 1}, false],
   ['that its controller has not looked at yet', {observedGeneration: 1, replicas: 0}, false],
 ])('a StatefulSet %s', (_what, status, isProblem) => {
-  const set = {
-    apiVersion: 'apps/v1',
-    kind: 'StatefulSet',
-    metadata: {
-      name: 'eu-pg-0',
-      uid: 'set',
-      resourceVersion: '1',
-      generation: 2,
-      labels: {'app.kubernetes.io/component': 'postgres'},
-    },
-    spec: {replicas: 1},
-    status,
-  };
-  const problem = problemOf(new Children([set]), 'postgres');
+  const problem = problemOf(new Children([statefulSet(status)]), 'postgres');
   expect(problem?.reason).toBe(isProblem ? 'FailedCreate' : undefined);
   expect(problem?.message ?? '').toBe(
     isProblem
       ? '0 of 1 pods exist: the server refuses the rest (a quota, a LimitRange, Pod Security, an admission policy or webhook, a missing PriorityClass); kubectl describe statefulset/eu-pg-0 has its words'
       : '',
   );
+});
+
+test('a StatefulSet whose pod is being replaced is no problem before that has taken too long', () => {
+  const clock = new FakeClock();
+  const missing = new MissingPods(clock);
+  const region = {...statefulSet({}), metadata: {name: 'eu', uid: 'region', resourceVersion: '1'}};
+  const seen = (replicas: number): Children => {
+    const objects = [statefulSet({observedGeneration: 2, replicas})];
+    return new Children(objects, missing.agesMs(region, new Children(objects), [region]));
+  };
+  expect(problemOf(seen(0), 'postgres')).toBeUndefined();
+  clock.freeze(5_000);
+  expect(overdueInMs(seen(0), NOW)).toEqual([10_000]);
+  // The next one, of another restart.
+  expect(overdueInMs(seen(1), NOW)).toEqual([]);
+  clock.freeze(60_000);
+  expect(problemOf(seen(0), 'postgres')).toBeUndefined();
+  clock.freeze(15_000);
+  expect(problemOf(seen(0), 'postgres')?.reason).toBe('FailedCreate');
+  expect(overdueInMs(seen(0), NOW)).toEqual([]);
 });
 
 const job = (status: object) => ({

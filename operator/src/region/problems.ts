@@ -72,6 +72,8 @@ const deploymentSchema = z.object({
 const BENIGN = new Set(['ContainerCreating', 'PodInitializing']);
 /** An image of some hundred megabytes over a slow line takes less, and so does a volume that moves to another node, or a process that ends. */
 const OVERDUE_AFTER_MS = 300_000;
+/** From the end of a StatefulSet's pod to the status that counts the next one takes its controller less, also on a busy machine. */
+const REPLACED_WITHIN_MS = 15_000;
 const PULL_REASONS = new Set(['ErrImagePull', 'ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
 /** One restart happens; a second one before the container was ready is a loop. */
 const LOOP_RESTARTS = 2;
@@ -176,11 +178,14 @@ const patienceWith = (object: KubeObject): Patience | undefined => {
 const overdue = (patience: Patience | undefined, now: Date): Problem | undefined =>
   patience !== undefined && patience.untilMs <= now.getTime() ? patience.problem : undefined;
 
-/** When pods that stay as they are become a problem: nothing changes then, so nobody is told. */
+/** When what stays as it is becomes a problem: nothing changes then, so nobody is told. */
 export const overdueInMs = (children: Children, now: Date): readonly number[] =>
   children.all
-    .flatMap((object) => (object.kind === KINDS.pod.kind ? (patienceWith(object) ?? []) : []))
-    .map(({untilMs}) => untilMs - now.getTime())
+    .flatMap((object) => {
+      if (object.kind === KINDS.pod.kind) return (patienceWith(object)?.untilMs ?? NaN) - now.getTime();
+      if (object.kind !== KINDS.statefulSet.kind) return [];
+      return REPLACED_WITHIN_MS - (children.lacksPodsForMs(object.metadata.name) ?? NaN);
+    })
     .filter((inMs) => inMs > 0);
 
 const ofPod = (object: KubeObject, children: Children, now: Date): Problem | undefined => {
@@ -276,14 +281,13 @@ const conditionOf = (object: KubeObject, isIt: (condition: ChildCondition) => bo
   deploymentSchema.safeParse(object).data?.status.conditions.find(isIt);
 
 /** A StatefulSet has no condition for it: its controller tells only in events why it cannot make a pod. */
-const ofStatefulSet = ({metadata}: KubeObject, children: Children): Problem | undefined => {
-  const live = children.workload(KINDS.statefulSet, metadata.name);
-  if (live === undefined || live.status.observedGeneration < live.metadata.generation) return undefined;
-  const {replicas} = live.spec;
-  if (live.status.replicas >= replicas) return undefined;
+const ofStatefulSet = ({metadata: {name}}: KubeObject, children: Children): Problem | undefined => {
+  const live = children.workload(KINDS.statefulSet, name);
+  const lackingMs = children.lacksPodsForMs(name);
+  if (live === undefined || lackingMs === undefined || lackingMs < REPLACED_WITHIN_MS) return undefined;
   return {
     reason: 'FailedCreate',
-    message: `${live.status.replicas} of ${replicas} pods exist: the server refuses the rest (a quota, a LimitRange, Pod Security, an admission policy or webhook, a missing PriorityClass); kubectl describe statefulset/${metadata.name} has its words`,
+    message: `${live.status.replicas} of ${live.spec.replicas} pods exist: the server refuses the rest (a quota, a LimitRange, Pod Security, an admission policy or webhook, a missing PriorityClass); kubectl describe statefulset/${name} has its words`,
   };
 };
 

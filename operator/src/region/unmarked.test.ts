@@ -5,6 +5,7 @@ import {Children} from './children.ts';
 import {FactsAges} from './facts.ts';
 import {KINDS} from './kinds.ts';
 import {INSTANCE} from './labels.ts';
+import {MissingPods} from './missing-pods.ts';
 import {observeRegion} from './observe.ts';
 import {planRegion} from './plan.ts';
 import {decodeRegion} from './region.ts';
@@ -99,7 +100,9 @@ describe('a child that has lost its labels', () => {
       serves: () => Promise.resolve(false),
       followedMs: () => 0,
     };
-    const observed = await observeRegion(regionOf(spec), cluster, new FactsAges(new FakeClock()), never);
+    const clock = new FakeClock();
+    const ages = {facts: new FactsAges(clock), missingPods: new MissingPods(clock)};
+    const observed = await observeRegion(regionOf(spec), cluster, ages, never);
     return planRegion(observed, new Date('2026-03-01T12:00:00Z'), RELEASE);
   };
 
