@@ -8,7 +8,7 @@ import {fingerprint} from './fingerprint.ts';
 import {type Identity} from './identity.ts';
 import {describeKey, keyOf, type Key, type Kind, type KubeObject, type ObjectRef} from './object.ts';
 import {type ObjectWriter} from './object-writer.ts';
-import {clean} from './reflector.ts';
+import {clean} from './clean.ts';
 
 export interface ApiClusterOptions {
   readonly client: ApiClient;

@@ -7,7 +7,7 @@ import {ApiError, CHANGED_RETRY_MS, isNotFound, Wait} from './errors.ts';
 import {type Identity} from './identity.ts';
 import {type Log} from './log.ts';
 import {describeKey, keyOf, type KubeObject} from './object.ts';
-import {clean} from './reflector.ts';
+import {clean} from './clean.ts';
 import {refusalOf} from './refusal.ts';
 
 export interface ClaimsOptions {

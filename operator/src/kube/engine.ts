@@ -176,6 +176,9 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   const scopes = (): readonly Scope[] =>
     (options.namespaces.length === 0 ? [undefined] : options.namespaces).map((namespace) => ({
       obstacles: obstaclesIn(namespace),
+      remarks: reflectors.flatMap(({label, reflector: {excuse}, namespace: its}) =>
+        excuse === undefined || its !== namespace ? [] : [`${label} counts as not installed: ${excuse}`],
+      ),
     }));
 
   const release = (): void => {

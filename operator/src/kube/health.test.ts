@@ -27,6 +27,12 @@ describe('a process is ready', () => {
     });
   });
 
+  test('without an optional kind that it may not see, which it names', () => {
+    const remarks = ['HTTPRoute in green counts as not installed: forbidden'];
+    expect(readiness([{obstacles: []}, {obstacles: [], remarks}])).toEqual({ok: true, remarks});
+    expect(readiness([{obstacles: [waiting], remarks}]).ok).toBe(false);
+  });
+
   test('not when all is refused', () => {
     expect(readiness([{obstacles: [refused]}]).ok).toBe(false);
   });

@@ -13,6 +13,7 @@ export type Verdict =
 /** What one process looks after: all namespaces together, or each of those that it was given. */
 export interface Scope {
   readonly obstacles: readonly ({readonly label: string} & Pick<Obstacle, 'isRefused' | 'message'>)[];
+  readonly remarks?: readonly string[];
 }
 
 /** Measures how late the event loop runs its timers, and calls `onBeat` once a second for what else grows with time alone. */
@@ -69,7 +70,8 @@ export const readiness = (scopes: readonly Scope[]): Verdict => {
     scopes.every(({obstacles}) => obstacles.length === 0 || obstacles.some(({isRefused}) => isRefused));
   const lines = scopes.flatMap(({obstacles}) => obstacles.map(({label, message}) => `${label}: ${message}`));
   if (!isReady) return {ok: false, problems: lines};
-  return lines.length === 0 ? {ok: true} : {ok: true, remarks: lines};
+  const remarks = [...lines, ...scopes.flatMap((scope) => scope.remarks ?? [])];
+  return remarks.length === 0 ? {ok: true} : {ok: true, remarks};
 };
 
 const verdict = (problems: readonly string[]): Verdict => (problems.length === 0 ? {ok: true} : {ok: false, problems});

@@ -6,7 +6,7 @@ import {ApiError, isNotFound} from './errors.ts';
 import {MANAGED_BY, type Identity} from './identity.ts';
 import {claim, type FieldSet, type ManagedFields} from './managed-fields.ts';
 import {keyOf, type Key, type KubeObject, type Manifest, type ObjectRef, recordOf} from './object.ts';
-import {clean} from './reflector.ts';
+import {clean} from './clean.ts';
 
 export interface ObjectWriterOptions {
   readonly client: ApiClient;

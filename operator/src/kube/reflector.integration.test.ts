@@ -271,11 +271,11 @@ test('a kind that is installed and removed later is noticed and told', async () 
   expect(store.size).toBe(0);
 }, 60_000);
 
-/** A server that takes the right to see away, and ends watches then. */
-const refusing = () => {
+/** A server that takes the right to see away, or answers otherwise that it tells nothing, and ends watches then. */
+const refusing = (status = 403) => {
   let isAllowed = true;
   let cut = new AbortController();
-  const refusal = () => Promise.reject(new ApiError('forbidden', {status: 403}));
+  const refusal = () => Promise.reject(new ApiError('forbidden', {status}));
   const client: Streams = {
     send: (call: ApiRequest) => (isAllowed ? server.client.send(call) : refusal()),
     stream: (call) =>
@@ -319,6 +319,37 @@ test('says why it does not follow the server any more, and lists anew when that 
   await becomes(undefined);
   expect(reflector.followedMs()).toBeLessThanOrEqual(hurried.monotonicMs() - backAtMs);
   expect((await metrics.lists.get()).values[0]?.value).toBe(2);
+});
+
+test.each([
+  ['that may not be seen any more counts as not installed', 403, 'forbidden', undefined],
+  ['of which a server in trouble does not tell counts as not seen', 503, undefined, 'forbidden'],
+])('an optional kind %s', async (_what, status, excuse, obstacle) => {
+  const {client, allow} = refusing(status);
+  await make(`taken-${status}`, {taken: String(status)});
+  const {reflector, store, sees, log} = follow(
+    {optional: true, labelSelector: `taken=${status}`},
+    client,
+    undefined,
+    hurried,
+  );
+  await sees(`added taken-${status}`);
+  const fromMs = hurried.monotonicMs();
+  allow(false);
+  await eventually(
+    () => (hurried.monotonicMs() - fromMs > 120_000 ? true : undefined),
+    () => 'time stands still',
+  );
+  expect([reflector.excuse, reflector.obstacle?.message, store.size]).toEqual([
+    excuse,
+    obstacle,
+    excuse === undefined ? 1 : 0,
+  ]);
+  allow(true);
+  await eventually(
+    () => (reflector.obstacle === undefined && reflector.excuse === undefined && store.size === 1 ? true : undefined),
+    () => log.lines.join('\n'),
+  );
 });
 
 test('rests no longer when it is told that the server can be reached', async () => {

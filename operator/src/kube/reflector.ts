@@ -1,6 +1,7 @@
 import {StringDecoder} from 'node:string_decoder';
 import {type ApiClient} from './api-client.ts';
 import {backoffDelayMs, type BackoffPolicy} from './backoff.ts';
+import {clean} from './clean.ts';
 import {pause, type Clock} from './clock.ts';
 import {type ResourceName, type WatchSpec} from './controller.ts';
 import {type Discovery} from './discovery.ts';
@@ -8,7 +9,6 @@ import {ApiError, isNotFound, messageOf} from './errors.ts';
 import {type Identity} from './identity.ts';
 import {type Log} from './log.ts';
 import {type KubeMetrics} from './metrics.ts';
-import {ownedByOthers, type ManagedFields} from './managed-fields.ts';
 import {type KubeObject} from './object.ts';
 import {compareVersions, type Store} from './store.ts';
 
@@ -61,6 +61,9 @@ const MISSING_KIND_MS = 20_000;
 /** After a shorter gap the watch goes on where it ended, and tells what was missed at once. A leader keeps its lease over that long, so nobody else has led meanwhile. */
 const SHORT_GAP_MS = 10_000;
 
+/** Answers that tell nothing of an optional kind, as if it were not served: others come from a server in trouble. */
+const EXCUSES: ReadonlySet<number> = new Set([403, 404]);
+
 /** Answers that mean no, and not that something is the matter with the server. */
 const REFUSALS: ReadonlySet<number> = new Set([401, 403, 404]);
 
@@ -98,6 +101,8 @@ export class Reflector {
   /** When it ceased to; undefined: it follows. */
   #lostMs: number | undefined = -Infinity;
   #obstacle: Obstacle | undefined;
+  /** Why an optional kind counts as not served, besides that it is not. */
+  #excuse: string | undefined;
   /** What the last failure said. */
   #said = '';
   /** Ends the rest between two attempts. */
@@ -113,6 +118,11 @@ export class Reflector {
   /** Why nobody should go by the store now. It holds what the server had when it last followed it. */
   get obstacle(): Obstacle | undefined {
     return this.#obstacle;
+  }
+
+  /** What keeps it from telling of an optional kind, which is no obstacle. */
+  get excuse(): string | undefined {
+    return this.#excuse;
   }
 
   /** For how long the store has followed the server without a gap: of what was so before nobody knows whether it was so all the time. */
@@ -181,6 +191,7 @@ export class Reflector {
       this.#sinceMs = nowMs;
     this.#lostMs = undefined;
     this.#said = '';
+    this.#excuse = undefined;
     if (this.#obstacle === undefined) return;
     this.#obstacle = undefined;
     this.#options.onClear?.();
@@ -193,14 +204,19 @@ export class Reflector {
     const message = messageOf(error);
     const isNews = message !== this.#said;
     this.#said = message;
-    const isAnswer = error instanceof ApiError;
-    // What is optional keeps nobody waiting whom the server does not tell of it.
-    const isExcused = this.#options.spec.optional === true && isAnswer;
+    const status = error instanceof ApiError ? error.status : 0;
     const before = this.#obstacle;
-    this.#obstacle = isExcused
-      ? undefined
-      : {isRefused: isAnswer && REFUSALS.has(error.status), message, sinceMs: before?.sinceMs ?? nowMs};
-    if (isExcused && before !== undefined) this.#options.onClear?.();
+    // What is optional keeps nobody waiting whom the server does not let see it. What was seen counts until it is plain that this is not over in a moment.
+    if (this.#options.spec.optional === true && EXCUSES.has(status) && nowMs - this.#lostMs > SHORT_GAP_MS) {
+      this.#excuse = message;
+      this.#obstacle = undefined;
+      this.#version = undefined;
+      this.#options.store.clear();
+      if (before !== undefined) this.#options.onClear?.();
+    } else {
+      this.#excuse = undefined;
+      this.#obstacle = {isRefused: REFUSALS.has(status), message, sinceMs: before?.sinceMs ?? nowMs};
+    }
     return isNews;
   }
 
@@ -344,29 +360,6 @@ const reasonOf = (error: unknown): EndReason => {
   if (error instanceof WatchEnded) return error.reason;
   if (error instanceof ApiError) return error.status === 410 ? 'expired' : 'refused';
   return 'cut';
-};
-
-/**
- * Items of a list lack apiVersion and kind, metadata-only ones have others; managedFields are most of an object's size, so of what we have applied or may
- * adopt only what others own is kept, which is nothing most of the time.
- */
-export const clean = (
-  object: KubeObject,
-  kind: {readonly apiVersion: string; readonly kind: string},
-  {manager, appliedAnnotation, adoptAnnotation}: Identity,
-): KubeObject => {
-  const {managedFields = [], ...metadata} = object.metadata as KubeObject['metadata'] & {
-    readonly managedFields?: readonly ManagedFields[];
-  };
-  const {annotations = {}} = metadata;
-  const matters = annotations[appliedAnnotation] !== undefined || annotations[adoptAnnotation] !== undefined;
-  const foreign = matters ? ownedByOthers(managedFields, manager, kind.kind) : undefined;
-  return {
-    ...object,
-    apiVersion: kind.apiVersion,
-    kind: kind.kind,
-    metadata: foreign === undefined ? metadata : {...metadata, foreign},
-  };
 };
 
 async function* linesOf(body: AsyncIterable<Buffer>): AsyncGenerator<string> {
