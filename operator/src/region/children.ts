@@ -117,16 +117,34 @@ const remembered = <T>(schema: z.ZodType<T>): ((object: KubeObject | undefined) 
 const count = z.int().default(0);
 const annotations = z.record(z.string(), z.string()).default({});
 
+/** A time that the server has. Who knows none writes `null` as often as nothing. */
+export const timeSchema = z
+  .string()
+  .nullish()
+  .transform((time) => time ?? undefined);
+
+/** Others add to the lists of a status what they like: an item of an unexpected shape is left out, and takes nothing else along. */
+export const listOf = <T>(item: z.ZodType<T>) =>
+  z
+    .array(z.unknown())
+    .default([])
+    .transform((items): T[] =>
+      items.flatMap((value) => {
+        const found = item.safeParse(value);
+        return found.success ? [found.data] : [];
+      }),
+    );
+
 export const conditionSchema = z.object({
   type: z.string(),
   status: z.string(),
   reason: z.string().default(''),
   message: z.string().default(''),
-  lastTransitionTime: z.string().optional(),
+  lastTransitionTime: timeSchema,
 });
 
 export type ChildCondition = z.output<typeof conditionSchema>;
-export const conditionsSchema = z.array(conditionSchema).default([]);
+export const conditionsSchema = listOf(conditionSchema);
 
 const template = z.record(z.string(), z.unknown()).default({});
 
@@ -160,7 +178,7 @@ const workload = z.object({
 export type Workload = z.output<typeof workload>;
 
 const job = z.object({
-  metadata: z.object({annotations, uid: z.string(), deletionTimestamp: z.string().optional()}),
+  metadata: z.object({annotations, uid: z.string(), deletionTimestamp: timeSchema}),
   spec: z.object({template}).prefault({}),
   status: z.object({conditions: conditionsSchema}).prefault({}),
 });
@@ -179,7 +197,7 @@ const volumeClaim = z.object({
     uid: z.string(),
     labels: z.record(z.string(), z.string()).default({}),
     annotations,
-    deletionTimestamp: z.string().optional(),
+    deletionTimestamp: timeSchema,
   }),
   spec: z.object({
     resources: z.object({requests: z.object({storage: z.string()})}),

@@ -1,6 +1,6 @@
 import {z} from 'zod';
 import {type KubeObject} from '../kube/object.ts';
-import {conditionSchema} from './children.ts';
+import {conditionSchema, listOf} from './children.ts';
 import {gatewayText} from './entrances.ts';
 
 /** What a Gateway says of an HTTPRoute. `silent` also while all that it said was about an earlier route or came from another Gateway. */
@@ -17,7 +17,7 @@ const schema = z.object({
         .array(
           z.object({
             parentRef: z.object({name: z.string(), namespace: z.string().optional()}),
-            conditions: z.array(conditionSchema.extend({observedGeneration: z.int().optional()})).default([]),
+            conditions: listOf(conditionSchema.extend({observedGeneration: z.int().optional()})),
           }),
         )
         .default([]),

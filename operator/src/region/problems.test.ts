@@ -3,7 +3,8 @@ import {type KubeObject} from '../kube/object.ts';
 import {FakeClock} from '../kube/testing/fake-clock.ts';
 import {Children} from './children.ts';
 import {MissingPods} from './missing-pods.ts';
-import {overdueInMs, problemOf as problemAt} from './problems.ts';
+import {KINDS} from './kinds.ts';
+import {overdueInMs, podPart, problemOf as problemAt} from './problems.ts';
 
 const pod = (status: object, name = 'eu-worker-a') => ({
   apiVersion: 'v1',
@@ -117,6 +118,38 @@ test.each([
   });
 });
 
+test.each([
+  [
+    'a condition',
+    {conditions: [{type: 'x.example.com/ready', status: 'True', lastProbeTime: null, lastTransitionTime: null}]},
+    {},
+  ],
+  ['how a container ended', {}, {lastState: {terminated: {exitCode: 137, startedAt: null, finishedAt: null}}}],
+  ['a condition of another shape', {conditions: [{type: 'odd'}]}, {}],
+])('a time that nobody knows, or %s, hides nothing else of its pod', (_what, more, last) => {
+  const status = container({state: {waiting: {reason: 'ImagePullBackOff'}}, ...last});
+  const kept = {...pod({}), ...podPart(pod({...status, ...more}))};
+  expect(problemOf(new Children([kept]), 'worker')?.reason).toBe('ImagePullBackOff');
+});
+
+test('a workload, a Job and a claim are there whatever a condition of theirs lacks', () => {
+  const conditions = [{type: 'Odd', status: 'True', lastTransitionTime: null}, {type: 'Odd'}];
+  const object = (apiVersion: string, kind: string, spec: object) => ({
+    apiVersion,
+    kind,
+    metadata: {name: 'it', uid: 'it', resourceVersion: '1'},
+    spec,
+    status: {conditions},
+  });
+  const children = new Children([
+    object('apps/v1', 'Deployment', {}),
+    object('batch/v1', 'Job', {}),
+    object('v1', 'PersistentVolumeClaim', {resources: {requests: {storage: '1Gi'}}}),
+  ]);
+  const found = [children.workload(KINDS.deployment, 'it')?.status, children.job('it')?.status, children.volume('it')];
+  expect(found.map((one) => one?.conditions.map(({type}) => type))).toEqual([['Odd'], ['Odd'], ['Odd']]);
+});
+
 test('starting is no problem', () => {
   const status = container({state: {waiting: {reason: 'ContainerCreating'}}});
   expect(problemOf(new Children([pod(status)]), 'worker')).toBeUndefined();
@@ -137,6 +170,11 @@ describe('a pod that has a node and does not start there', () => {
   test.each([
     ['is named after five minutes', {...creating, conditions: [scheduled(5)]}, 'ContainerCreating'],
     ['is given them', {...creating, conditions: [scheduled(4)]}, undefined],
+    [
+      'is named although it is not known since when something else is so',
+      {...creating, conditions: [scheduled(5), {type: 'Odd', status: 'True', lastTransitionTime: null}]},
+      'ContainerCreating',
+    ],
     ['is given them again when it gets on', {...creating, conditions: [scheduled(6), sandboxed]}, undefined],
     ['is named while another container runs before', {...initializing, conditions: [scheduled(5)]}, 'PodInitializing'],
     ['is named when the kubelet says nothing of it', {conditions: [scheduled(5)]}, 'ContainerCreating'],

@@ -1,7 +1,7 @@
 import {z} from 'zod';
 import {oneLine} from '../kube/errors.ts';
 import {controllerOf, type KubeObject} from '../kube/object.ts';
-import {type ChildCondition, type Children, conditionsSchema} from './children.ts';
+import {type ChildCondition, type Children, conditionsSchema, listOf, timeSchema} from './children.ts';
 import {KINDS} from './kinds.ts';
 import {COMPONENT} from './labels.ts';
 
@@ -16,8 +16,8 @@ const terminated = z.object({
   reason: z.string().default('Error'),
   exitCode: z.int(),
   message: z.string().default(''),
-  startedAt: z.string().optional(),
-  finishedAt: z.string().optional(),
+  startedAt: timeSchema,
+  finishedAt: timeSchema,
 });
 
 const containerSchema = z.object({
@@ -28,7 +28,7 @@ const containerSchema = z.object({
   state: z
     .object({
       waiting: waiting.optional(),
-      running: z.object({startedAt: z.string().optional()}).optional(),
+      running: z.object({startedAt: timeSchema}).optional(),
       terminated: terminated.optional(),
     })
     .default({}),
@@ -37,14 +37,14 @@ const containerSchema = z.object({
 type ContainerStatus = z.output<typeof containerSchema>;
 
 const podSchema = z.object({
-  metadata: z.object({name: z.string(), deletionTimestamp: z.string().optional()}),
+  metadata: z.object({name: z.string(), deletionTimestamp: timeSchema}),
   status: z
     .object({
       phase: z.string().default('Pending'),
       conditions: conditionsSchema,
       // In the order in which they run: the first that does not keeps the others from it.
-      initContainerStatuses: z.array(containerSchema).default([]),
-      containerStatuses: z.array(containerSchema).default([]),
+      initContainerStatuses: listOf(containerSchema),
+      containerStatuses: listOf(containerSchema),
     })
     .prefault({}),
 });
@@ -55,7 +55,7 @@ const jobSchema = z.object({
   metadata: z.object({name: z.string()}),
   status: z
     .object({
-      startTime: z.string().optional(),
+      startTime: timeSchema,
       active: z.int().default(0),
       succeeded: z.int().default(0),
       failed: z.int().default(0),
@@ -145,7 +145,8 @@ const patienceWithStart = ({metadata: {name}, status}: Pod): Patience | undefine
   // A kubelet that is away says nothing of any container.
   const reason = containerStatuses.length === 0 ? 'ContainerCreating' : waits.find((item) => BENIGN.has(item));
   if (reason === undefined) return undefined;
-  const lastMs = Math.max(...conditions.map(({lastTransitionTime}) => Date.parse(lastTransitionTime ?? '')));
+  const timesMs = conditions.map(({lastTransitionTime}) => Date.parse(lastTransitionTime ?? ''));
+  const lastMs = Math.max(...timesMs.filter((ms) => !Number.isNaN(ms)));
   return {
     untilMs: lastMs + OVERDUE_AFTER_MS,
     problem: {
