@@ -299,8 +299,23 @@ test.each([
     undefined,
   ],
   ['that was not looked at yet, says nothing', {}, undefined],
+  [
+    'whose pod has ended and is not counted yet, says nothing',
+    {startTime: '2026-03-01T12:00:00Z', uncountedTerminatedPods: {failed: ['pod']}},
+    undefined,
+  ],
 ])('a Job %s', (_what, status, reason) => {
   expect(problemOf(new Children([job(status)]), 'migration')?.reason).toBe(reason);
+});
+
+test('a Job that has a pod says nothing, whatever it has counted', () => {
+  const ownerReferences = [{apiVersion: 'batch/v1', kind: 'Job', name: 'eu-migrate-0', uid: 'job', controller: true}];
+  const {metadata, ...rest} = pod({phase: 'Failed'}, 'eu-migrate-0-x');
+  const children = new Children([
+    job({startTime: '2026-03-01T12:00:00Z'}),
+    {...rest, metadata: {...metadata, ownerReferences}},
+  ]);
+  expect(problemOf(children, 'migration')).toBeUndefined();
 });
 
 test('a container that was injected into the pod of a Job and runs on is named', () => {

@@ -59,6 +59,10 @@ const jobSchema = z.object({
       active: z.int().default(0),
       succeeded: z.int().default(0),
       failed: z.int().default(0),
+      // Pods that have ended and are not counted yet.
+      uncountedTerminatedPods: z
+        .object({succeeded: z.array(z.unknown()).default([]), failed: z.array(z.unknown()).default([])})
+        .prefault({}),
       conditions: conditionsSchema,
     })
     .prefault({}),
@@ -224,11 +228,15 @@ const ofSidecar = (containers: readonly ContainerStatus[]): Problem | undefined 
 };
 
 /** A Job has no condition for it: its controller tells only in events why it cannot make a pod. */
-const ofJob = (object: KubeObject): Problem | undefined => {
+const ofJob = (object: KubeObject, children: Children): Problem | undefined => {
   const job = jobSchema.safeParse(object).data;
   if (job === undefined) return undefined;
-  const {startTime, active, succeeded, failed, conditions} = job.status;
+  const {startTime, active, succeeded, failed, uncountedTerminatedPods: uncounted, conditions} = job.status;
   if (startTime === undefined || active + succeeded + failed > 0) return undefined;
+  if (uncounted.succeeded.length + uncounted.failed.length > 0) return undefined;
+  // The counts follow later.
+  const {uid} = object.metadata;
+  if (children.all.some((other) => other.kind === KINDS.pod.kind && controllerOf(other)?.uid === uid)) return undefined;
   if (conditions.some(({status}) => status === 'True')) return undefined;
   return {
     reason: 'FailedCreate',
@@ -302,7 +310,7 @@ export const problemOf = (children: Children, component: string | undefined, now
   return (
     objects.flatMap((object) => {
       if (object.kind === KINDS.pod.kind) return ofPod(object, children, now) ?? [];
-      if (object.kind === KINDS.job.kind) return ofJob(object) ?? [];
+      if (object.kind === KINDS.job.kind) return ofJob(object, children) ?? [];
       if (object.kind === KINDS.statefulSet.kind) return ofStatefulSet(object, children) ?? [];
       return object.kind === KINDS.deployment.kind ? (ofDeployment(object) ?? []) : [];
     })[0] ??
