@@ -4,6 +4,7 @@ import {condition, dropRegion, readyRegion, untilReady, type Condition, type Reg
 import {watchStatus} from './kit/status-watch.ts';
 import {until} from './kit/until.ts';
 import {FAULTS, type Fault} from './walks/faults.ts';
+import {takeBack} from './walks/walk.ts';
 
 /** From a fault to a condition that tells of it: the region tries itself every ten seconds, with a deadline for each attempt. */
 const TOLD_MS = 30_000;
@@ -52,16 +53,17 @@ describe('a condition is turned by a fault, and turned back by its mend', () => 
     );
 
   const turnedAndBack = async (fault: Fault): Promise<string> => {
-    let began = performance.now();
+    const mends = new AsyncDisposableStack();
+    let began: number;
     const tookMs = (): number => Math.round(performance.now() - began);
-    const mend = await fault.begin(region);
     let told: number;
     try {
+      await fault.begin(region, mends);
       began = performance.now();
       await untilTurned(fault);
       told = tookMs();
     } finally {
-      await mend();
+      await mends.disposeAsync();
     }
     began = performance.now();
     await untilTurnedBack(fault.turns);
@@ -71,7 +73,7 @@ describe('a condition is turned by a fault, and turned back by its mend', () => 
   test.each(FAULTS.map((fault) => [fault.what, fault] as const))(
     '%s',
     async (_what, fault) => {
-      await untilReady(region);
+      const {spec} = await untilReady(region);
       const watch = watchStatus(region);
       try {
         const took = await turnedAndBack(fault);
@@ -79,6 +81,8 @@ describe('a condition is turned by a fault, and turned back by its mend', () => 
         process.stdout.write(`    ${fault.what}: ${took}\n`);
       } finally {
         watch.stop();
+        // What a fault asked of the region is not the next one's matter.
+        await takeBack(region, spec);
         process.stdout.write(`      ${watch.story.map((line) => line.slice(0, 200)).join('\n      ')}\n`);
       }
     },

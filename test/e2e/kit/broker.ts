@@ -29,11 +29,11 @@ export const whileShortOfDisk = async <T>(region: Region, work: () => Promise<T>
   }
 };
 
-/** Makes the broker believe that it has no memory, so that it takes nothing. @returns what gives it back */
-export const takeMemory = async (region: Region): Promise<() => Promise<void>> => {
+/** Makes the broker believe that it has no memory, so that it takes nothing. */
+export const takeMemory = async (region: Region, mends: AsyncDisposableStack): Promise<void> => {
   const part = await brokerctl(region, 'eval', 'vm_memory_monitor:get_vm_memory_high_watermark().');
-  await brokerctl(region, 'eval', 'vm_memory_monitor:set_vm_memory_high_watermark(0.0001).');
-  return async () => {
+  mends.defer(async () => {
     await brokerctl(region, 'eval', `vm_memory_monitor:set_vm_memory_high_watermark(${part}).`);
-  };
+  });
+  await brokerctl(region, 'eval', 'vm_memory_monitor:set_vm_memory_high_watermark(0.0001).');
 };

@@ -15,12 +15,12 @@ const redis = ({kubectl, name}: Region, commands: readonly string[]): Promise<st
     `${commands.join('\n')}\n`,
   );
 
-/** Has every write to the cache wait. @returns what lets them go on */
-export const pauseWrites = async (region: Region): Promise<() => Promise<void>> => {
-  await redis(region, ['CLIENT PAUSE 600000 WRITE']);
-  return async () => {
+/** Has every write to the cache wait. */
+export const pauseWrites = async (region: Region, mends: AsyncDisposableStack): Promise<void> => {
+  mends.defer(async () => {
     await redis(region, ['CLIENT UNPAUSE']);
-  };
+  });
+  await redis(region, ['CLIENT PAUSE 600000 WRITE']);
 };
 
 /** The cache's number of keys; with a command also the number right after it. */

@@ -16,8 +16,11 @@ export interface Fault {
   readonly informative?: true;
   /** From a fault to a status that tells of it, where that takes longer than 30 s. */
   readonly toldMs?: number;
-  /** @returns the mend, which is what the runbook says */
-  readonly begin: (region: Region) => Promise<() => Promise<unknown>>;
+  /**
+   * Says before each change what takes it back, as the runbook says, the last one first: that is run whatever happens, also where the change itself failed.
+   * Some of these reach the whole cluster.
+   */
+  readonly begin: (region: Region, mends: AsyncDisposableStack) => Promise<unknown>;
 }
 
 const patchSpec = ({kubectl, name}: Region, spec: unknown): Promise<string> =>
@@ -62,13 +65,13 @@ export const FAULTS: readonly Fault[] = [
     what: 'a shard waits for a standby that does not exist',
     turns: ['DatabaseReady'],
     reason: 'WriteFailed',
-    async begin(region) {
+    async begin(region, mends) {
       const set = async (statement: string): Promise<void> => {
         await shardRows(region, 0, statement, 'postgres');
         await shardRows(region, 0, 'select pg_reload_conf()', 'postgres');
       };
+      mends.defer(() => set('alter system reset synchronous_standby_names'));
       await set("alter system set synchronous_standby_names = 'nobody'");
-      return () => set('alter system reset synchronous_standby_names');
     },
   },
   {
@@ -88,7 +91,11 @@ export const FAULTS: readonly Fault[] = [
     turns: ['DatabaseReady', 'BrokerReady', 'CacheReady'],
     reason: 'KeeperSilent',
     toldMs: 180_000,
-    async begin({name}) {
+    async begin({name}, mends) {
+      mends.defer(async () => {
+        const kinds = 'validatingadmissionpolicy,validatingadmissionpolicybinding';
+        await cluster.ok(['delete', kinds, POLICY, '--ignore-not-found']);
+      });
       await cluster.apply(
         JSON.stringify({
           apiVersion: 'v1',
@@ -121,43 +128,43 @@ export const FAULTS: readonly Fault[] = [
           ],
         }),
       );
-      return () => cluster.ok(['delete', 'validatingadmissionpolicy,validatingadmissionpolicybinding', POLICY]);
     },
   },
   {
     what: 'a quota keeps pods from being replaced, and a migration from running',
     turns: ['KeeperAvailable', 'WorkersAvailable', 'DeviceApiAvailable', 'AdminApiAvailable', 'SchemaMigrated'],
     reason: 'FailedCreate',
-    async begin({kubectl, name}) {
+    async begin({kubectl, name}, mends) {
+      const services = 'app.kubernetes.io/component in (keeper,worker,device-api,admin-api)';
+      const jobs = ['jobs', '-l', `app.kubernetes.io/instance=${name}`, '--wait=false'];
+      mends.defer(async () => {
+        await kubectl.ok(['delete', 'quota', 'none', '--ignore-not-found']);
+        // What was refused Kubernetes tries again after minutes, unless it has a reason to.
+        await kubectl.ok(['rollout', 'restart', 'deployments', '-l', services]);
+        await kubectl.ok(['delete', ...jobs]);
+      });
       await kubectl.ok(['create', 'quota', 'none', '--hard=pods=0']);
       await until('the quota to be in force', async () => {
         const quota = await kubectl.get('quota', 'none');
         return quota?.status?.['hard'] === undefined ? undefined : true;
       });
-      const services = 'app.kubernetes.io/component in (keeper,worker,device-api,admin-api)';
-      const jobs = ['jobs', '-l', `app.kubernetes.io/instance=${name}`, '--wait=false'];
       await kubectl.ok(['delete', 'pods', '-l', services, '--wait=false']);
       await kubectl.ok(['delete', ...jobs]);
-      return async () => {
-        await kubectl.ok(['delete', 'quota', 'none']);
-        // What was refused Kubernetes tries again after minutes, unless it has a reason to.
-        await kubectl.ok(['rollout', 'restart', 'deployments', '-l', services]);
-        await kubectl.ok(['delete', ...jobs]);
-      };
     },
   },
   {
     what: 'the certificate of the route is garbage',
     turns: ['RouteReady'],
     reason: 'CertificateUnfit',
-    async begin(region) {
+    async begin(region, mends) {
       const {kubectl, host, adminHost} = region;
-      await certificateSecret(region, 'served', [host, adminHost]);
+      const certify = (): Promise<void> => certificateSecret(region, 'served', [host, adminHost]);
+      await certify();
       await patchSpec(region, {ingress: {tls: {mode: 'Secret', secretName: 'served'}}});
       await untilReady(region);
       const garbage = Buffer.from('garbage').toString('base64');
+      mends.defer(certify);
       await kubectl.ok(['patch', 'secret', 'served', '--patch', JSON.stringify({data: {'tls.crt': garbage}})]);
-      return () => certificateSecret(region, 'served', [host, adminHost]);
     },
   },
   {
@@ -165,7 +172,7 @@ export const FAULTS: readonly Fault[] = [
     turns: ['AutoscalingActive'],
     reason: 'FailedGetResourceMetric',
     informative: true,
-    async begin(region) {
+    async begin(region, mends) {
       await patchSpec(region, {workers: {autoscaling: {enabled: true}}});
       await until(
         'the autoscaler to be active',
@@ -176,8 +183,8 @@ export const FAULTS: readonly Fault[] = [
         },
         {timeoutMs: 120_000},
       );
-      const served = (port: number): Promise<string> =>
-        cluster.ok([
+      const serve = async (port: number): Promise<void> => {
+        await cluster.ok([
           'patch',
           'apiservice',
           'v1beta1.metrics.k8s.io',
@@ -185,22 +192,25 @@ export const FAULTS: readonly Fault[] = [
           '--patch',
           JSON.stringify({spec: {service: {name: 'metrics-server', namespace: 'kube-system', port}}}),
         ]);
-      await served(444);
-      return () => served(443);
+      };
+      mends.defer(() => serve(443));
+      await serve(444);
     },
   },
   {
     what: 'the API server knows no rules, and a spec breaks one',
     turns: ['SpecValid'],
     reason: 'InvalidSpec',
-    async begin(region) {
+    async begin(region, mends) {
       const definition = await definitionOfRegions();
-      await applyDefinition(withoutRules(definition, 'redis'));
-      await until('the rules to be gone', () => patchSpec(region, {redis: {maxMemory: '1Gi'}}));
-      return async () => {
-        await patchSpec(region, {redis: {maxMemory: '128Mi'}});
+      mends.defer(async () => {
         await applyDefinition(definition);
-      };
+      });
+      await applyDefinition(withoutRules(definition, 'redis'));
+      mends.defer(async () => {
+        await patchSpec(region, {redis: {maxMemory: '128Mi'}});
+      });
+      await until('the rules to be gone', () => patchSpec(region, {redis: {maxMemory: '1Gi'}}));
     },
   },
 ];

@@ -33,7 +33,7 @@ const generationOf = async ({kubectl, name}: Region): Promise<number> =>
   (await kubectl.get('psr', name))?.metadata.generation ?? 0;
 
 /** The region with its spec as it was written first: what a person applies who takes a change back. */
-const takeBack = ({kubectl, name}: Region, spec: unknown): Promise<string> =>
+export const takeBack = ({kubectl, name}: Region, spec: unknown): Promise<string> =>
   kubectl.ok([
     'patch',
     'psr',
