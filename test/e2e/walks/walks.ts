@@ -194,19 +194,21 @@ export const WALKS: readonly Walk[] = [
 const FIXED = 'cannot be changed; admission.e2e.test.ts shows that it is refused';
 const OWNER = 'what is on a volume belongs to the user that wrote it';
 
+export const ONE_VALUE = 'has one value';
+
 /** Fields that no walk changes, and why. */
 export const NOT_WALKED: Readonly<Record<string, string>> = {
   region: FIXED,
-  'postgres.engine': 'has one value',
-  'rabbitmq.engine': 'has one value',
-  'redis.engine': 'has one value',
+  'postgres.engine': ONE_VALUE,
+  'rabbitmq.engine': ONE_VALUE,
+  'redis.engine': ONE_VALUE,
   'postgres.shards': 'a shard that is admitted stays: operator/src/region/growth.test.ts',
   'postgres.storage.size': 'a volume that has grown stays so: faults-growth.e2e.test.ts',
   'rabbitmq.storage.size': 'a volume that has grown stays so: faults-growth.e2e.test.ts',
   'postgres.storage.className': FIXED,
   'rabbitmq.storage.className': FIXED,
   'rabbitmq.partitions': FIXED,
-  'rabbitmq.replicas': 'has one value',
+  'rabbitmq.replicas': ONE_VALUE,
   'common.userIds': `for new regions: ${OWNER}`,
   ...Object.fromEntries(
     ['postgres', 'rabbitmq'].flatMap((tier) =>
