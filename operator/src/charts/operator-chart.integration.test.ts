@@ -91,6 +91,7 @@ test.each([
   ['images.redis=redis@sha256:short', "at '/images/redis'"],
   ['serviceAccount.create=false', 'serviceAccount.name is missing'],
   ['images.service=', 'images.service is missing'],
+  ['extraEnv[0].name=PISYNC_LOG_LEVEL', "at '/extraEnv/0/name'"],
 ])('refuses --set %s and says where it is', async (setting, message) => {
   const args = ['template', 'pisync', OPERATOR_CHART, ...IMAGES, '--set', setting];
   const {ok, output} = await helm.run(...args);

@@ -36,6 +36,13 @@ test('the object has what was said and nothing else', async () => {
   });
 });
 
+test('labels of the chart are not written twice', async () => {
+  const other = 'objectLabels.app\\.kubernetes\\.io/managed-by=somebody';
+  const {ok, output} = await template('region=eu-west', other);
+  expect({ok, output}).toMatchObject({ok: true});
+  expect(parse(output)).toHaveProperty(['metadata', 'labels', 'app.kubernetes.io/managed-by'], 'Helm');
+});
+
 test.each([
   ['postgres.shard=1', "at '/postgres': additional properties 'shard' not allowed"],
   ['postgres.shards=0', "at '/postgres/shards'"],
