@@ -6,9 +6,11 @@ import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {brokerNames} from '@pisync/core/broker/names';
 import {publishSyncRequest} from '@pisync/core/broker/sync-request';
 import type {ConfigOf} from '@pisync/core/config/config';
+import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {findApiToken} from '@pisync/core/devices/tokens';
 import {describeError} from '@pisync/core/errors/app-error';
 import {startHttpServer} from '@pisync/core/http/http-server';
+import {createDoor} from '@pisync/core/limits/door';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
 import {createSecretToken} from '@pisync/core/secrets/secret-token';
@@ -18,7 +20,7 @@ import {createApp} from './app.ts';
 import {adminApiConfig} from './config.ts';
 import {readStaticFiles, type StaticFiles} from './page/static-files.ts';
 import {createFanOut} from './paging/fan-out.ts';
-import {cacheApiTokens, withAdminToken} from './sessions/api-tokens.ts';
+import {withAdminToken} from './sessions/api-tokens.ts';
 import {createAuthenticator} from './sessions/authenticate.ts';
 import {createRateLimiter} from './sessions/rate-limit.ts';
 import {createSigner} from './signing/signer.ts';
@@ -30,13 +32,8 @@ const MAX_CONNECTIONS = 2000;
 const TOKEN_FRESH_MS = 5_000;
 /** How long people who were here go on reading while the control database is away. */
 const TOKEN_STALE_MS = 300_000;
-/** Tokens, addresses: more than a region has people, small enough to forget about. */
-const MAX_REMEMBERED = 10_000;
-/**
- * Bounds what strangers cost the control database. It is no defence against guessing, which 32 random bytes need not; behind a proxy all
- * share its address, so a low bound would let one stranger keep everybody from signing in. Who is known by then is not held up.
- */
-const UNKNOWN_TOKENS_PER_MINUTE = 6000;
+/** More than a region has tokens, small enough to forget about. */
+const MAX_LIMITED_TOKENS = 10_000;
 
 type AdminApi = Service<ConfigOf<typeof adminApiConfig>>;
 
@@ -70,18 +67,19 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     declare: (channel) => assertBrokerTopology(channel, names, partitions),
   });
 
-  const limiter = (callsPerMinute: number) => createRateLimiter({callsPerMinute, now, maxKeys: MAX_REMEMBERED});
   const authenticator = createAuthenticator({
     tokens: withAdminToken(
-      cacheApiTokens(
-        {find: (hash) => findApiToken(shards, Buffer.from(hash, 'hex'))},
-        {now, freshMs: TOKEN_FRESH_MS, staleMs: TOKEN_STALE_MS, maxEntries: MAX_REMEMBERED},
-      ),
+      createTokenCache({
+        find: (hash) => findApiToken(shards, Buffer.from(hash, 'hex')),
+        door: createDoor(),
+        now,
+        freshMs: TOKEN_FRESH_MS,
+        staleMs: TOKEN_STALE_MS,
+      }),
       createSecretToken({secrets, key: 'adminToken', now}),
     ),
     signer,
     now,
-    failures: limiter(UNKNOWN_TOKENS_PER_MINUTE),
   });
   const routes = apiRoutes({
     shards,
@@ -102,7 +100,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   const app = createApp({
     routes,
     authenticator,
-    limiter: limiter(config.callsPerMinute),
+    limiter: createRateLimiter({callsPerMinute: config.callsPerMinute, now, maxKeys: MAX_LIMITED_TOKENS}),
     page: await readPage(service),
     log,
     newRequestId: randomUUID,

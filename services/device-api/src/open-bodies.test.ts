@@ -61,10 +61,10 @@ beforeEach(async () => {
       ...unreached,
       credentials,
       admission,
-      secretToken: {matches: () => Promise.resolve(false), matched: () => false},
+      secretToken: {matches: () => Promise.resolve(false)},
       region: () => 'test',
       fromShard: (answer) => answer,
-      lookUp: unused,
+      controlDoor: unused,
       now,
     }),
     sync: syncRoute({

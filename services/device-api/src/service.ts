@@ -8,9 +8,10 @@ import {createDeviceKeys} from '@pisync/core/devices/device-keys';
 import {touchLastSeen} from '@pisync/core/devices/last-seen';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type HttpServer, startHttpServer} from '@pisync/core/http/http-server';
+import {createDoors} from '@pisync/core/limits/door';
 import type {Lifecycle} from '@pisync/core/lifecycle/lifecycle';
 import type {SecretToken} from '@pisync/core/secrets/secret-token';
-import type {Shards} from '@pisync/core/shards/shards';
+import {CONTROL_SHARD, type Shards} from '@pisync/core/shards/shards';
 import type {Logger} from '@pisync/core/telemetry/logger';
 import type {Tracer} from '@pisync/core/telemetry/tracing';
 import type {Topology} from '@pisync/contract/topology';
@@ -23,7 +24,6 @@ import {createLastSeen} from './heartbeat/last-seen.ts';
 import {httpMetrics} from './http-metrics.ts';
 import {createAdmission} from './limits/admission.ts';
 import {createDeviceQuota} from './limits/device-quota.ts';
-import {createLookUp} from './limits/look-ups.ts';
 import {receiptsRoute} from './receipts/receipts-route.ts';
 import {createOptionalRead} from './optional-reads.ts';
 import {createFromShard} from './shard-fault.ts';
@@ -84,10 +84,10 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
   );
   const fromShard = createFromShard(now);
   const optionalRead = createOptionalRead({shardOf: (slot) => shards.slotMap.shardOf(slot), now});
-  const lookUp = createLookUp();
+  const doors = createDoors();
   const credentials = createCredentialStore({
     cache,
-    load: async (deviceId) => fromShard(lookUp(shards.shardOfDevice(deviceId), () => findCredential(shards, deviceId))),
+    load: async (deviceId) => fromShard(doors(shards.shardOfDevice(deviceId))(() => findCredential(shards, deviceId))),
     loadQuickly: (deviceId) => optionalRead(shards.slotOf(deviceId), () => findCredential(shards, deviceId)),
     now,
   });
@@ -120,7 +120,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       secretToken,
       region: () => topology().region,
       fromShard,
-      lookUp,
+      controlDoor: doors(CONTROL_SHARD),
       admission,
       now,
     }),

@@ -37,8 +37,6 @@ export interface Call<P, Q, B> {
   readonly principal: Principal | undefined;
   /** True when the caller's connection to the region is encrypted. */
   readonly secure: boolean;
-  /** Address of the next hop, for limits on those who have not signed in. */
-  readonly remoteAddress: string;
 }
 
 export interface Reply<S> {

@@ -69,7 +69,6 @@ const serveRoute = async (
   response: Response,
 ): Promise<void> => {
   const {definition} = route;
-  const remoteAddress = request.socket.remoteAddress ?? '';
   let principal: Principal | undefined;
   if (definition.access !== 'anyone') {
     principal = await authenticator.principalOf({
@@ -77,7 +76,6 @@ const serveRoute = async (
       cookie: request.get('cookie'),
       csrfToken: request.get('x-csrf-token'),
       changesSomething: definition.method !== 'get',
-      remoteAddress,
     });
     limit(limiter, principal, response);
     authorize(principal, definition.access);
@@ -92,7 +90,6 @@ const serveRoute = async (
         : parseInput(definition.body, await readJson(request, response), 'body'),
     principal,
     secure: cameOverTls(request),
-    remoteAddress,
   };
   const reply = await route.handle(call);
   for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);

@@ -38,12 +38,12 @@ const parametersOf = (schema: z.ZodObject | undefined, where: 'path' | 'query'):
 
 const PROBLEMS_OF_ALL: Readonly<Record<number, string>> = {
   400: 'The request cannot be used; `errors` points at what is wrong.',
-  429: 'Too many calls; `Retry-After` says when to come back.',
   503: 'Something that the answer needs does not answer; `Retry-After` says when to come back.',
 };
 const PROBLEMS_OF_SIGNED_IN: Readonly<Record<number, string>> = {
   401: 'Not signed in.',
   403: 'The role does not suffice, or the CSRF token is missing.',
+  429: 'Too many calls; `Retry-After` says when to come back.',
 };
 
 const PROBLEMS_OF_BODIES: Readonly<Record<number, string>> = {

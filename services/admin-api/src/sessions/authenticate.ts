@@ -3,7 +3,6 @@ import {AppError} from '@pisync/core/errors/app-error';
 import type {Signer} from '../signing/signer.ts';
 import {type ApiTokens, hashToken} from './api-tokens.ts';
 import type {Principal} from './principal.ts';
-import type {RateLimiter} from './rate-limit.ts';
 import {type Access, rolesFor} from './roles.ts';
 import {readSession} from './session-cookie.ts';
 
@@ -13,53 +12,43 @@ export interface Credentials {
   readonly cookie: string | undefined;
   readonly csrfToken: string | undefined;
   readonly changesSomething: boolean;
-  readonly remoteAddress: string;
 }
 
 export interface Authenticator {
   /** @throws AppError `unauthenticated`, or `forbidden` where a session's change lacks its CSRF token. */
   principalOf(credentials: Credentials): Promise<Principal>;
   /** The principal of a token itself, for sign-in. @throws AppError `unauthenticated`. */
-  principalOfToken(token: string, remoteAddress: string): Promise<Principal>;
+  principalOfToken(token: string): Promise<Principal>;
 }
 
 export interface AuthenticatorOptions {
   readonly tokens: ApiTokens;
   readonly signer: Signer;
   readonly now: () => number;
-  /** Bounds how often one address may present tokens that do not exist. */
-  readonly failures: RateLimiter;
 }
 
 /** Longer than any token that is given out; what is longer is not worth hashing. */
 const MAX_TOKEN_LENGTH = 512;
 
-export const createAuthenticator = ({tokens, signer, now, failures}: AuthenticatorOptions): Authenticator => {
-  const lookUp = async (tokenHash: string, remoteAddress: string, unknown: string): Promise<Principal> => {
-    // Behind a proxy strangers and people share an address: who is known goes on while the others are held back.
-    if (!tokens.remembers(tokenHash)) failures.check(remoteAddress);
+export const createAuthenticator = ({tokens, signer, now}: AuthenticatorOptions): Authenticator => {
+  const lookUp = async (tokenHash: string, unknown: string): Promise<Principal> => {
     const token = await tokens.find(tokenHash);
     if (token !== undefined) return {tokenHash, name: token.name, role: token.role};
-    failures.take(remoteAddress);
     throw new AppError('unauthenticated', unknown);
   };
 
-  const principalOfToken = (token: string, remoteAddress: string): Promise<Principal> =>
-    lookUp(
-      hashToken(token.slice(0, MAX_TOKEN_LENGTH + 1)),
-      remoteAddress,
-      'This API token does not exist or was revoked.',
-    );
+  const principalOfToken = (token: string): Promise<Principal> =>
+    lookUp(hashToken(token.slice(0, MAX_TOKEN_LENGTH + 1)), 'This API token does not exist or was revoked.');
 
   return {
     principalOfToken,
-    async principalOf({authorization, cookie, csrfToken, changesSomething, remoteAddress}) {
+    async principalOf({authorization, cookie, csrfToken, changesSomething}) {
       if (authorization !== undefined) {
         const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
         if (token === undefined) {
           throw new AppError('unauthenticated', 'The Authorization header must read: Bearer <API token>.');
         }
-        return principalOfToken(token, remoteAddress);
+        return principalOfToken(token);
       }
       const session = await readSession(signer, cookie, now());
       if (session === undefined) {
@@ -76,7 +65,6 @@ export const createAuthenticator = ({tokens, signer, now, failures}: Authenticat
       }
       const principal = await lookUp(
         session.tokenHash,
-        remoteAddress,
         'The API token behind this session was revoked; sign in again.',
       );
       return {...principal, session: {csrfToken: session.csrfToken, expiresAtMs: session.expiresAtMs}};

@@ -11,8 +11,6 @@ export interface RateLimitState {
 export interface RateLimiter {
   /** Takes one call. @throws AppError `rate-limited` with the time to wait when none is left. */
   take(key: string): RateLimitState;
-  /** Like take, without taking. */
-  check(key: string): void;
 }
 
 export interface RateLimitOptions {
@@ -48,7 +46,6 @@ export const createRateLimiter = ({callsPerMinute, now, maxKeys}: RateLimitOptio
   };
 
   return {
-    check: (key) => refuseIfEmpty(refilled(key)),
     take(key) {
       const bucket = refilled(key);
       refuseIfEmpty(bucket);

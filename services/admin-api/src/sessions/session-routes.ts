@@ -51,8 +51,8 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
         success: {status: 200, description: 'Signed in; the cookie is set.', schema: sessionSchema},
         problems: {401: 'No such token.'},
       },
-      async ({body, remoteAddress, secure}) => {
-        const principal = await authenticator.principalOfToken(body.token, remoteAddress);
+      async ({body, secure}) => {
+        const principal = await authenticator.principalOfToken(body.token);
         const session = {csrfToken: newCsrfToken(), expiresAtMs: now() + SESSION_MS};
         const cookie = await sessionCookie(signer, {...session, tokenHash: principal.tokenHash}, secure);
         return {body: show({...principal, session}), headers: {'Set-Cookie': cookie}};

@@ -6,8 +6,6 @@ import {type Secrets} from './secrets.ts';
 export interface SecretToken {
   /** By sha256 in hex. False for any while the Secret has none. */
   matches(hash: string): Promise<boolean>;
-  /** The same as of the last look, asking nobody. */
-  matched(hash: string): boolean;
 }
 
 export interface SecretTokenOptions {
@@ -31,7 +29,6 @@ export const createSecretToken = ({secrets, key, now}: SecretTokenOptions): Secr
     lookedAt = now();
   };
   return {
-    matched: (hash) => hash === known,
     async matches(hash) {
       await look();
       return hash === known;

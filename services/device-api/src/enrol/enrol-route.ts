@@ -1,17 +1,17 @@
 import type {IncomingMessage} from 'node:http';
 import type {RequestHandler} from 'express';
-import {createLru} from '@pisync/core/cache/lru';
 import {enrol} from '@pisync/core/devices/enrolment';
 import type {DeviceKeys} from '@pisync/core/devices/device-keys';
+import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {findEnrolmentToken, tokenHash} from '@pisync/core/devices/tokens';
 import {AppError} from '@pisync/core/errors/app-error';
 import {readBody} from '@pisync/core/http/read-body';
+import type {Door} from '@pisync/core/limits/door';
 import type {SecretToken} from '@pisync/core/secrets/secret-token';
-import {CONTROL_SHARD, type Shards} from '@pisync/core/shards/shards';
+import type {Shards} from '@pisync/core/shards/shards';
 import {bearerToken, formatCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission, AdmittedCall} from '../limits/admission.ts';
-import type {LookUp} from '../limits/look-ups.ts';
 import {POLICY} from '../policy.ts';
 import type {FromShard} from '../shard-fault.ts';
 import {formatEpoch} from '../sync/epoch.ts';
@@ -27,7 +27,8 @@ export interface EnrolRouteOptions {
   readonly region: () => string;
   /** Turns a database's error into one that the caller is told. */
   readonly fromShard: FromShard;
-  readonly lookUp: LookUp;
+  /** To the control shard, for tokens that nobody knows. */
+  readonly controlDoor: Door;
   readonly admission: Admission;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -36,7 +37,6 @@ export interface EnrolRouteOptions {
 const BODY_LIMITS = {maxBytes: 16 * 1024, maxInflatedBytes: 16 * 1024, timeoutMs: 10_000} as const;
 /** A fleet enrols with one token; a revoked one works this much longer, an unknown one is not asked for again this long. */
 const TOKEN_TTL_MS = 5_000;
-const MAX_TOKENS = 10_000;
 /** Of devices that enrol with the token of the Secret. */
 const SECRET_TOKEN_GROUP = 'default';
 
@@ -45,20 +45,22 @@ const SECRET_TOKEN_GROUP = 'default';
  * nothing, another one means that the card was re-imaged and gets a new epoch.
  */
 export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
-  const {shards, keys, credentials, secretToken, region, fromShard, lookUp, admission, now} = options;
-  const tokens = createLru<{readonly group: string | undefined}>(MAX_TOKENS, now);
+  const {shards, keys, credentials, secretToken, region, fromShard, controlDoor, admission, now} = options;
+  const tokens = createTokenCache({
+    find: (hash) => findEnrolmentToken(shards, Buffer.from(hash, 'hex')),
+    door: controlDoor,
+    now,
+    freshMs: TOKEN_TTL_MS,
+    staleMs: 0,
+  });
 
   const groupOf = async (token: string): Promise<string> => {
-    const hash = tokenHash(token);
-    const key = hash.toString('hex');
-    if (await secretToken.matches(key)) return SECRET_TOKEN_GROUP;
-    let known = tokens.get(key);
+    const hash = tokenHash(token).toString('hex');
+    if (await secretToken.matches(hash)) return SECRET_TOKEN_GROUP;
+    const known = await fromShard(tokens.find(hash));
     if (known === undefined) {
-      known = {group: (await fromShard(lookUp(CONTROL_SHARD, () => findEnrolmentToken(shards, hash))))?.group};
-      tokens.set(key, known, TOKEN_TTL_MS);
-    }
-    if (known.group === undefined)
       throw new AppError('unauthenticated', 'the enrolment token is unknown, expired or revoked');
+    }
     return known.group;
   };
 

@@ -1,8 +1,9 @@
 import {expect, test} from '@jest/globals';
-import {createLookUp} from './look-ups.ts';
+import {createDoors} from './door.ts';
 
-test('a few are looked up at once, some wait, and the others are told to come back; another shard does not mind', async () => {
-  const lookUp = createLookUp();
+test('a few ask at once, some wait, and the others are told to come back; another shard does not mind', async () => {
+  const doors = createDoors();
+  const door = doors(0);
   const {promise, resolve} = Promise.withResolvers<undefined>();
   const seen = {open: 0, most: 0};
   const ask = async (): Promise<string> => {
@@ -12,15 +13,14 @@ test('a few are looked up at once, some wait, and the others are told to come ba
     seen.open -= 1;
     return 'nobody';
   };
-  const strangers = Array.from({length: 1_000}, () => lookUp(0, ask));
-  const outcomes = Promise.allSettled(strangers);
-  expect(await lookUp(1, () => Promise.resolve('a device'))).toBe('a device');
+  const outcomes = Promise.allSettled(Array.from({length: 1_000}, () => door(ask)));
+  expect(await doors(1)(() => Promise.resolve('a device'))).toBe('a device');
   resolve(undefined);
   const fates = await outcomes;
   expect(seen).toEqual({open: 0, most: 4});
   expect(fates.filter(({status}) => status === 'fulfilled')).toHaveLength(204);
   expect(fates.at(-1)).toMatchObject({reason: {code: 'overloaded', retryAfterSeconds: 5}});
   // Also after one that failed there is room again.
-  await expect(lookUp(0, () => Promise.reject(new Error('away')))).rejects.toThrow('away');
-  expect(await Promise.all(Array.from({length: 204}, () => lookUp(0, ask)))).toHaveLength(204);
+  await expect(door(() => Promise.reject(new Error('away')))).rejects.toThrow('away');
+  expect(await Promise.all(Array.from({length: 204}, () => door(ask)))).toHaveLength(204);
 });

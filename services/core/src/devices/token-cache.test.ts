@@ -1,0 +1,69 @@
+import {describe, expect, test} from '@jest/globals';
+import {createDoor} from '../limits/door.ts';
+import {createTokenCache} from './token-cache.ts';
+
+const setUp = () => {
+  const state = {nowMs: 0, reads: 0, token: 'ann' as string | undefined, down: false};
+  const tokens = createTokenCache({
+    find: () => {
+      state.reads += 1;
+      return state.down ? Promise.reject(new Error('down')) : Promise.resolve(state.token);
+    },
+    door: createDoor(),
+    now: () => state.nowMs,
+    freshMs: 10,
+    staleMs: 100,
+  });
+  return {state, tokens};
+};
+
+describe('cached tokens', () => {
+  test('asks once for calls at the same moment and within the fresh time, known or unknown', async () => {
+    const {state, tokens} = setUp();
+    await Promise.all([tokens.find('a'), tokens.find('a')]);
+    await tokens.find('a');
+    expect(state.reads).toBe(1);
+    state.token = undefined;
+    expect(await tokens.find('b')).toBeUndefined();
+    expect(await tokens.find('b')).toBeUndefined();
+    expect(state.reads).toBe(2);
+  });
+
+  test('notices a revocation after the fresh time', async () => {
+    const {state, tokens} = setUp();
+    await tokens.find('a');
+    state.token = undefined;
+    state.nowMs = 11;
+    expect(await tokens.find('a')).toBeUndefined();
+  });
+
+  test('goes on with a known token while the database is away, but not for ever and not for a stranger', async () => {
+    const {state, tokens} = setUp();
+    await tokens.find('a');
+    state.down = true;
+    state.nowMs = 50;
+    expect(await tokens.find('a')).toBe('ann');
+    await expect(tokens.find('b')).rejects.toThrow('down');
+    state.nowMs = 101;
+    await expect(tokens.find('a')).rejects.toThrow('down');
+  });
+
+  test('is not driven out by those who guess, and does not wait with them', async () => {
+    const state = {nowMs: 0};
+    const {promise: never} = Promise.withResolvers<undefined>();
+    const tokens = createTokenCache({
+      find: (hash) => (hash === 'a' ? Promise.resolve('ann') : state.nowMs === 0 ? Promise.resolve(undefined) : never),
+      door: createDoor(),
+      now: () => state.nowMs,
+      freshMs: 10,
+      staleMs: 100,
+    });
+    await tokens.find('a');
+    for (let guess = 0; guess < 11_000; guess++) await tokens.find(`x${guess}`);
+    state.nowMs = 1000;
+    const late = Array.from({length: 300}, (_, guess) => tokens.find(`y${guess}`));
+    for (const one of late) one.catch(() => undefined);
+    await expect(late.at(-1)).rejects.toMatchObject({code: 'overloaded'});
+    expect(await tokens.find('a')).toBe('ann');
+  });
+});

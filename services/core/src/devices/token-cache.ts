@@ -1,0 +1,65 @@
+import {createLru} from '../cache/lru.ts';
+import {createSingleFlight} from '../cache/single-flight.ts';
+import type {Door} from '../limits/door.ts';
+
+/** Looks tokens up by their hash in hex. */
+export interface Tokens<T> {
+  /** @returns undefined for a token that does not exist or was revoked. @throws when the database does not answer. */
+  find(tokenHash: string): Promise<T | undefined>;
+}
+
+export interface TokenCacheOptions<T> {
+  /** Asks the database. */
+  readonly find: (tokenHash: string) => Promise<T | undefined>;
+  /** Where tokens wait that were never found here. */
+  readonly door: Door;
+  readonly now: () => number;
+  /** A revoked token works for no longer than this. */
+  readonly freshMs: number;
+  /** A token seen this recently goes on working while the database is away. */
+  readonly staleMs: number;
+}
+
+interface Known<T> {
+  readonly token: T;
+  readonly readAtMs: number;
+}
+
+/** More than a region has, small enough to forget about. */
+const MAX_ENTRIES = 10_000;
+
+/** Remembers answers for a moment, unknown tokens too, so that a page's dozen calls ask the database once. Whoever guesses holds up nobody who is known. */
+export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCacheOptions<T>): Tokens<T> => {
+  const known = createLru<Known<T>>(MAX_ENTRIES, now);
+  /** Of their own, so that whoever guesses drives no token out. */
+  const unknown = createLru<true>(MAX_ENTRIES, now);
+  const flight = createSingleFlight<T | undefined>();
+
+  const read = async (hash: string, wasKnown: boolean): Promise<T | undefined> => {
+    const token = wasKnown ? await find(hash) : await door(() => find(hash));
+    if (token === undefined) {
+      known.delete(hash);
+      unknown.set(hash, true, freshMs);
+    } else {
+      // Beyond its time, so that it goes past the door when it is asked for again.
+      known.set(hash, {token, readAtMs: now()}, Infinity);
+      unknown.delete(hash);
+    }
+    return token;
+  };
+
+  return {
+    async find(hash) {
+      const before = known.get(hash);
+      if (before === undefined && unknown.get(hash) !== undefined) return undefined;
+      const ageMs = before === undefined ? Infinity : now() - before.readAtMs;
+      if (before !== undefined && ageMs < freshMs) return before.token;
+      try {
+        return await flight(hash, () => read(hash, before !== undefined));
+      } catch (error) {
+        if (before !== undefined && ageMs < staleMs) return before.token;
+        throw error;
+      }
+    },
+  };
+};

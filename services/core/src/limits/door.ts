@@ -1,0 +1,46 @@
+import {AppError} from '../errors/app-error.ts';
+
+/**
+ * Lets through who asks a database about somebody whom no cache knows: a device or a person whom nobody remembers, or a stranger who guesses. They
+ * cannot be told apart before the answer, nor by their address behind a proxy, so together they have a share of the pool, and who is known has the rest.
+ * @throws AppError `overloaded` when as many wait as may, or what `ask` threw.
+ */
+export type Door = <T>(ask: () => Promise<T>) => Promise<T>;
+
+/** Of the eight connections that a pool may open. An answer takes a millisecond or two, so this is some thousand a second. */
+const AT_ONCE = 4;
+/** Those who come at once after a restart, when nobody is remembered. */
+const WAITING = 200;
+const RETRY_S = 5;
+
+export const createDoor = (): Door => {
+  let busy = 0;
+  const waiting: (() => void)[] = [];
+  return async (ask) => {
+    if (busy < AT_ONCE) busy += 1;
+    else if (waiting.length < WAITING) await new Promise<void>((resolve) => waiting.push(resolve));
+    else {
+      throw new AppError('overloaded', 'too many callers who are not known yet; come back later', {
+        retryAfterSeconds: RETRY_S,
+      });
+    }
+    try {
+      return await ask();
+    } finally {
+      // Whoever is next takes the place over.
+      const next = waiting.shift();
+      if (next === undefined) busy -= 1;
+      else next();
+    }
+  };
+};
+
+/** One for each shard. */
+export const createDoors = (): ((shardId: number) => Door) => {
+  const doors = new Map<number, Door>();
+  return (shardId) => {
+    const door = doors.get(shardId) ?? createDoor();
+    doors.set(shardId, door);
+    return door;
+  };
+};
