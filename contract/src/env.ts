@@ -1,5 +1,5 @@
 /**
- * Environment variables that the operator sets on every pod of a region. None is secret.
+ * Environment variables of a region's services. The operator sets them on pods, but for the two paths, which are for processes elsewhere. None is secret.
  * A service's own `config.ts` documents what else it reads, with defaults.
  */
 export const ENV = {
