@@ -24,7 +24,7 @@ export interface ApiResponse {
 }
 
 /** Answers milliseconds for which writing is still safe; 0 or less forbids it. */
-export type WriteGate = () => number;
+type WriteGate = () => number;
 
 export interface ApiClientOptions {
   readonly credentials: CredentialSource;

@@ -77,7 +77,7 @@ export interface Cluster {
    * those who change it may have been cut off as well.
    */
   followedMs(kind: Kind, namespace: string): number;
-  /** Whether the server has this kind now. Discovery, cached for a minute. */
+  /** Whether the server has this kind now. Discovery, cached: for ten minutes what there is, for 20 s what there is not. */
   serves(kind: Kind, signal: AbortSignal): Promise<boolean>;
   /** Server-side apply, skipped when neither we nor the server changed anything. Throws {@link ApplyRefused} (errors.ts) or ApiError. */
   apply(desired: Desired, owner: ObjectRef, signal: AbortSignal): Promise<Applied>;
@@ -131,19 +131,13 @@ export interface Desired {
    * Values of a Secret's `data` that the engine makes at random, once: a key that exists is never changed again, a missing
    * one is added. A restored or hand-made Secret is therefore respected.
    */
-  readonly generated?: Readonly<Record<string, RandomText>>;
+  readonly generated?: Readonly<Record<string, {readonly bytes: number; readonly encoding: 'base64url' | 'hex'}>>;
   /** Top-level fields (`data`, `spec`) that are written on creation only and then belong to whoever changes them. */
   readonly onceFields?: readonly string[];
   /** Take over a same-named object that is not ours. Without it such an object is left alone and reported as a conflict. */
   readonly adopt?: boolean;
   /** Only what the manifest says is ours, the rest of the object somebody else's. Without it, what others add (besides labels and annotations) is removed. */
   readonly partial?: true;
-}
-
-/** `bytes` of randomness as text. */
-export interface RandomText {
-  readonly bytes: number;
-  readonly encoding: 'base64url' | 'hex';
 }
 
 /** An existing object that should not exist. Deleted only in this life (uid). */

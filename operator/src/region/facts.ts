@@ -36,7 +36,7 @@ export interface RegionFacts {
   readonly standing: 'unwanted' | 'awaited' | 'untimed' | 'fresh' | 'stale';
 }
 
-export const readFacts = (regionName: string, children: Children): Pick<RegionFacts, 'facts' | 'problem'> => {
+const readFacts = (regionName: string, children: Children): Pick<RegionFacts, 'facts' | 'problem'> => {
   const name = namesOf(regionName).facts;
   const text = children.configMap(name)?.[FACTS_KEY];
   if (text === undefined) return {facts: undefined, problem: undefined};

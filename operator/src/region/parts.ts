@@ -29,7 +29,7 @@ import {admissible} from './admission.ts';
 import {shardIds} from './shards.ts';
 
 /** What one builder contributes. */
-export interface Contribution {
+interface Contribution {
   readonly wanted: readonly Wanted[];
   /** To be deleted and made again, because it cannot be changed. */
   readonly surplus?: readonly Surplus[];
@@ -37,7 +37,7 @@ export interface Contribution {
   readonly lookAgainMs?: number;
 }
 
-export interface PartInput {
+interface PartInput {
   readonly context: RegionContext;
   readonly progress: Progress;
   readonly entrance: Entrance;

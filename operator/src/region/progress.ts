@@ -44,7 +44,7 @@ export interface WorkloadProgress {
 }
 
 /** `replaced`: it was complete, but the shard has another volume since, and nobody but a person knows what is on that. */
-export type MigrationState = 'absent' | 'running' | 'failed' | 'complete' | 'replaced';
+type MigrationState = 'absent' | 'running' | 'failed' | 'complete' | 'replaced';
 
 export interface MigrationProgress {
   readonly shardId: number;

@@ -24,7 +24,7 @@ const volumeSize = z
   .optional()
   .describe('Size of its volume, of which no more counts than was asked for. Absent while there is none.');
 
-export const PHASES = [
+const PHASES = [
   'Pending',
   'Provisioning',
   'Migrating',

@@ -112,4 +112,3 @@ export const keeper = z
 
 export type StatelessTier = Omit<z.output<typeof workers>, 'concurrency'>;
 export type Exposure = Pick<z.output<typeof deviceApi>, 'serviceType' | 'serviceAnnotations'>;
-export type Autoscaling = StatelessTier['autoscaling'];

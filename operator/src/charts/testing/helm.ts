@@ -12,7 +12,7 @@ export interface Helm {
   stop(): Promise<void>;
 }
 
-export interface HelmResult {
+interface HelmResult {
   readonly ok: boolean;
   readonly output: string;
 }

@@ -1,7 +1,7 @@
 import {type ConditionInput, type Finding} from './condition.ts';
 
 /** What a Deployment's progressDeadlineSeconds is unless somebody says otherwise. A StatefulSet and a Job have none. */
-export const STUCK_AFTER_MS = 600_000;
+const STUCK_AFTER_MS = 600_000;
 
 /**
  * How long until what keeps a condition from being True has lasted for too long; 0 from then on. The times are those that the operator wrote down itself. A

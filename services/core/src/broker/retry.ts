@@ -3,7 +3,7 @@ import {ATTEMPT_HEADER, type BrokerNames, PARKED_HEADER, RETRY_RUNGS, type Retry
 import type {Publisher} from './publisher.ts';
 
 /** Where a message waits before its next attempt, or undefined when it has been tried on every rung. */
-export const retryRung = (attempt: number): RetryRung | undefined => RETRY_RUNGS[attempt];
+const retryRung = (attempt: number): RetryRung | undefined => RETRY_RUNGS[attempt];
 
 /** A bundle that is sent again: its way back and how often it was tried. */
 export interface Resent {

@@ -2,7 +2,7 @@ import type {Cache} from './cache.ts';
 import {CACHE_TTL_SECONDS, cacheKey} from './cache-keys.ts';
 
 /** A batch that the broker confirmed. */
-export interface AcceptedHint {
+interface AcceptedHint {
   readonly epoch: number;
   readonly batchSeq: number;
   readonly contentHash: string;

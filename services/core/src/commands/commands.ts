@@ -5,8 +5,8 @@ import {type Shards} from '../shards/shards.ts';
 import {withOwnedSlots} from '../shards/slot-transaction.ts';
 
 /** What a device is told to do. `epoch.new`: a batch's number was used twice with other content, so take a new epoch. */
-export type CommandType = 'sync.full' | 'sync.delta' | 'epoch.new';
-export type Priority = 'high' | 'normal';
+type CommandType = 'sync.full' | 'sync.delta' | 'epoch.new';
+type Priority = 'high' | 'normal';
 
 export interface Command {
   readonly commandId: string;

@@ -11,7 +11,7 @@ import {startTracing, type Tracer} from '../telemetry/tracing.ts';
 import {createLifecycle, type Lifecycle} from './lifecycle.ts';
 
 /** How a process ended, for whoever restarts it: 0 stopped as asked, 1 failed, 2 wrongly configured. */
-export const EXIT = {ok: 0, failed: 1, misconfigured: 2} as const;
+const EXIT = {ok: 0, failed: 1, misconfigured: 2} as const;
 
 type SharedVariables = typeof sharedVariables;
 
@@ -30,7 +30,7 @@ export interface Service<C> {
 }
 
 /** The parts of `process` that are needed; a test passes its own. */
-export interface ProcessLike {
+interface ProcessLike {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdout: {write(text: string): unknown};
   readonly stderr: {write(text: string): unknown};

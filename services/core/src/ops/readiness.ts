@@ -2,9 +2,9 @@ import {describeError} from '../errors/app-error.ts';
 import {withTimeout} from '../lifecycle/lifecycle.ts';
 
 /** Rejects with the reason while what it looks at cannot be used. */
-export type ReadinessCheck = () => void | Promise<void>;
+type ReadinessCheck = () => void | Promise<void>;
 
-export interface ReadinessReport {
+interface ReadinessReport {
   readonly ready: boolean;
   /** Per check `ok`, or why not. */
   readonly checks: Readonly<Record<string, string>>;

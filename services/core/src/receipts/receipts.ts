@@ -75,18 +75,3 @@ export const listReceipts = (
     // Without a cursor the page starts at the end: before an epoch that no device reaches.
     values: [device.deviceKey, before?.epoch ?? 2_147_483_647, before?.batchSeq ?? 0, limit],
   });
-
-/** The receipt of one batch, or undefined when it is not applied yet. */
-export const findReceipt = async (
-  shards: Shards,
-  device: DeviceRef,
-  epoch: number,
-  batchSeq: number,
-): Promise<Receipt | undefined> => {
-  const found = await select(shards, 'ingest', device, {
-    name: 'receipt',
-    text: 'select * from receipt where device_key = $2 and epoch = $3 and batch_seq = $4',
-    values: [device.deviceKey, epoch, batchSeq],
-  });
-  return found[0];
-};

@@ -31,7 +31,7 @@ const requestSchema = z.object({
   ),
 });
 
-export type CollectedSpan = z.infer<typeof spanSchema>;
+type CollectedSpan = z.infer<typeof spanSchema>;
 
 /** Takes spans by OTLP over HTTP, in JSON, as a collector would. */
 export interface OtlpCollector {
