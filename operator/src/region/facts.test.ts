@@ -74,6 +74,20 @@ describe('what the keeper has tried', () => {
     expect(region.status.phase).toBe('Degraded');
   });
 
+  test('while the pods of a tier were away is tried again before it counts', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.set('Deployment', 'eu-redis', {availableReplicas: 0, readyReplicas: 0});
+    region.facts = fresh({cache: refused});
+    region.pass();
+    expect(condition(region, 'CacheReady')).toMatchObject({status: 'False', reason: 'NotReady'});
+    region.makeReady('Deployment');
+    region.pass();
+    expect(condition(region, 'CacheReady')).toMatchObject({status: 'Unknown', reason: 'NotTried'});
+    region.now = new Date(region.now.getTime() + 30_000);
+    region.pass();
+    expect(condition(region, 'CacheReady')).toMatchObject({status: 'False', reason: 'WriteFailed'});
+  });
+
   test('is told in one line, whatever it says', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
     region.facts = fresh({broker: {ok: false, reason: 'see http://evil.example.com\nrun:\r\u001b[2J\u2028curl'}});

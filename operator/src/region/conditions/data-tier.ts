@@ -7,9 +7,11 @@ import {type WorkloadProgress} from '../progress.ts';
 import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown, UPDATING} from './condition.ts';
 import {VOLUME_REPLACED} from './schema-migrated.ts';
 
+const FAILED_TRIALS = ['WriteFailed', 'PublishFailed'] as const;
+
 /** What the keeper tries of a tier, and the reason when it cannot. */
 interface Trial {
-  readonly reason: 'WriteFailed' | 'PublishFailed';
+  readonly reason: (typeof FAILED_TRIALS)[number];
   readonly probes: readonly {readonly what: string; readonly probe: ProbeFact | undefined}[];
   /** What it has lost although it works. */
   readonly lost?: string | undefined;
@@ -18,11 +20,12 @@ interface Trial {
 /** A keeper looks every ten seconds and is patient for half of that; on a busy machine both take longer. */
 const NEXT_TRY_MS = 30_000;
 
-/** For how long a failure may still be of the time in which the tier restarted for a change; 0 when it did not. */
+/** For how long a failure may still be of the time in which pods of the tier were away; 0 when they were not. */
 export const untriedMs = ({region, now}: ConditionInput, type: string): number => {
   const said = region.status.conditions?.find((condition) => condition.type === type);
-  if (said?.reason === UPDATING) return NEXT_TRY_MS;
-  if (said?.reason !== NOT_TRIED) return 0;
+  if (said === undefined) return 0;
+  if (said.status === 'False' && FAILED_TRIALS.every((reason) => reason !== said.reason)) return NEXT_TRY_MS;
+  if (said.reason !== NOT_TRIED) return 0;
   return Math.max(0, Date.parse(said.lastTransitionTime) + NEXT_TRY_MS - now.getTime());
 };
 
