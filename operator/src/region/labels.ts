@@ -37,8 +37,10 @@ export const ROLLED_OUT = 'pisync.io/rolled-out';
 export const SERVED = 'pisync.io/served';
 /** Hash of the files a pod reads at its start. In the template, so that a change makes new pods. */
 export const CONFIG_HASH = 'pisync.io/config-hash';
-/** On a migration Job: uid of the claim whose volume was migrated. */
+/** On a migration Job: uid of the claim whose volume it migrates. */
 export const VOLUME = 'pisync.io/volume';
+/** On the bootstrap Secret: uids of the claims whose volumes the shards were migrated on, in their order. */
+export const SHARD_VOLUMES = 'pisync.io/shard-volumes';
 /** On the bootstrap Secret: uids of the claims that the broker's nodes began with, in their order. */
 export const BROKER_VOLUMES = 'pisync.io/broker-volumes';
 /** On the bootstrap Secret: the values that later specs are compared with. */

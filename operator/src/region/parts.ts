@@ -149,9 +149,9 @@ const wantedJob = (context: RegionContext, progress: Progress, migration: Migrat
   return {desired: state === 'failed' ? removedLater(desired) : desired};
 };
 
-/** A complete Job of another image stays until the shard has the schema of this one; one that is at work ends first. */
+/** A complete Job of another image stays until the shard has the schema of this one, if it was on the volume that there is; one that is at work ends first. */
 const otherJobs = ({state, others}: MigrationProgress): readonly Wanted[] =>
-  state === 'complete'
+  state === 'complete' || state === 'replaced'
     ? []
     : others
         .filter(({complete}) => complete)
@@ -168,7 +168,9 @@ export const schema: Part = {
       ...otherJobs(migration),
     ]),
     surplus: progress.migrations.flatMap(({desired, live, written, state}): readonly Surplus[] => {
-      if (live === undefined || written || (state !== 'running' && state !== 'failed')) return [];
+      // What was complete was so on another volume.
+      const isOver = state === 'replaced' || (!written && (state === 'running' || state === 'failed'));
+      if (live === undefined || live.metadata.deletionTimestamp !== undefined || !isOver) return [];
       const ref = {...KINDS.job, namespace: context.namespace, name: desired.manifest.metadata.name};
       return [{ref: {...ref, uid: live.metadata.uid}, propagation: 'Background'}];
     }),

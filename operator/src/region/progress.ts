@@ -6,6 +6,7 @@ import {type RegionContext} from './context.ts';
 import {isWritten} from './template.ts';
 import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
 import {shardStatefulSet} from './engines/postgres-embedded/stateful-set.ts';
+import {replacedVolumes} from './engines/known-volumes.ts';
 import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
 import {rabbitmqStatefulSet} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisConfigMap, redisDeployment} from './engines/redis-embedded/deployment.ts';
@@ -13,7 +14,7 @@ import {KINDS} from './kinds.ts';
 import {REVISION, ROLLED_OUT, SERVED} from './labels.ts';
 import {floorOf} from './manifests/autoscaler.ts';
 import {adminApiDeployment, deviceApiDeployment, keeperDeployment, workerDeployment} from './manifests/deployment.ts';
-import {isVolumeReplaced, migrationJob, otherJobs, recordingJob} from './manifests/migration-job.ts';
+import {migrationJob, otherJobs} from './manifests/migration-job.ts';
 import {neededSecrets} from './manifests/secrets.ts';
 import {topologyConfigMap} from './manifests/topology.ts';
 import {isInForce} from './settings.ts';
@@ -53,8 +54,6 @@ export interface MigrationProgress {
   readonly written: boolean;
   readonly configured: boolean;
   readonly state: MigrationState;
-  /** Name of the Job that tells which volume was migrated. */
-  readonly record: string;
   /** Jobs of other images for this shard. */
   readonly others: readonly {readonly ref: ObjectRef; readonly complete: boolean}[];
 }
@@ -143,12 +142,16 @@ const annotated = (desired: Desired, notes: Readonly<Record<string, string | und
   return {...desired, manifest: {...manifest, metadata: {...manifest.metadata, annotations}}};
 };
 
-const migrationProgress = (context: RegionContext, shardId: number, configured: boolean): MigrationProgress => {
+const migrationProgress = (
+  context: RegionContext,
+  shardId: number,
+  configured: boolean,
+  replaced: readonly number[],
+): MigrationProgress => {
   const desired = migrationJob(context, shardId);
   const live = context.children.job(desired.manifest.metadata.name);
-  const record = recordingJob(context, shardId);
   const state = (): MigrationState => {
-    if (isComplete(context.children.job(record)) && isVolumeReplaced(context, shardId)) return 'replaced';
+    if (replaced.includes(shardId)) return 'replaced';
     if (live === undefined || live.metadata.deletionTimestamp !== undefined) return 'absent';
     if (isComplete(live)) return 'complete';
     return isFailed(live) ? 'failed' : 'running';
@@ -157,13 +160,14 @@ const migrationProgress = (context: RegionContext, shardId: number, configured: 
     const complete = isComplete(context.children.job(object.metadata.name));
     return {ref: refOf(object), complete};
   });
-  return {shardId, desired, live, written: isWritten(desired, live), configured, state: state(), record, others};
+  return {shardId, desired, live, written: isWritten(desired, live), configured, state: state(), others};
 };
 
 export const progressOf = (context: RegionContext): Progress => {
   const {children, names, spec} = context;
   const postgres = postgresConfigMap(context);
   const hasPostgres = isInForce(context, postgres);
+  const replaced = replacedVolumes(context, 'postgres');
   const hasTopology = isInForce(context, topologyConfigMap(context));
   const tier = (desired: Desired, of: StatelessTier): WorkloadProgress =>
     deploymentProgress(context, desired, hasTopology, floorOf(of));
@@ -179,7 +183,7 @@ export const progressOf = (context: RegionContext): Progress => {
     ),
     broker: statefulProgress(context, rabbitmqStatefulSet(context), isInForce(context, rabbitmqConfigMap(context))),
     cache: deploymentProgress(context, redisDeployment(context), isInForce(context, redisConfigMap(context)), 1),
-    migrations: shardIds(context).map((id) => migrationProgress(context, id, hasTopology)),
+    migrations: shardIds(context).map((id) => migrationProgress(context, id, hasTopology, replaced)),
     tiers: {
       deviceApi: tier(deviceApiDeployment(context), spec.deviceApi),
       adminApi: tier(adminApiDeployment(context), spec.adminApi),

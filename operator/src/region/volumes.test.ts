@@ -81,7 +81,48 @@ test('a claim that has no volume yet is not grown', () => {
   expect(requestOf(region)).toContain('"storage":"20Gi"');
 });
 
-test('a shard whose volume was replaced waits for a person and is migrated again when the Job is deleted', () => {
+/** As a person who knows what is on the new volumes of the shards. */
+const accept = (region: SimulatedRegion): void => {
+  const secret = region.find('Secret', 'eu-bootstrap');
+  if (secret === undefined) throw new Error('no Secret');
+  const {'pisync.io/shard-volumes': _, ...annotations} = secret.metadata.annotations ?? {};
+  region.objects.set('v1/Secret/sync/eu-bootstrap', {...secret, metadata: {...secret.metadata, annotations}});
+};
+
+test.each([
+  ['was lost while the region was away waits for a person', 'second', 'VolumeReplaced'],
+  ['is still there goes on', 'first', undefined],
+])('a shard whose volume %s', (_what, uid, reason) => {
+  const before = new SimulatedRegion(MINIMAL).bringUp();
+  setClaim(before, 'first', '10Gi', '10Gi');
+  before.settle();
+  // What deletionPolicy Retain leaves.
+  const region = new SimulatedRegion(MINIMAL);
+  for (const [key, object] of before.objects) if (object.kind === 'Secret') region.objects.set(key, object);
+  setClaim(region, uid, '10Gi', '10Gi');
+  region.bringUp();
+  expect(stalled(region)).toMatchObject(reason === undefined ? {status: 'False'} : {status: 'True', reason});
+  expect(region.names('Job')).toEqual(reason === undefined ? [JOB] : []);
+  accept(region);
+  region.bringUp();
+  expect(region.status.phase).toBe('Ready');
+});
+
+test('the volume that a Job of an earlier operator has migrated is taken over from it', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  setClaim(region, 'first', '10Gi', '10Gi');
+  region.settle();
+  const job = region.find('Job', JOB);
+  if (job === undefined) throw new Error('no Job');
+  const annotations = {...job.metadata.annotations, 'pisync.io/volume': 'first'};
+  region.objects.set(`batch/v1/Job/sync/${JOB}`, {...job, metadata: {...job.metadata, annotations}});
+  accept(region);
+  setClaim(region, 'second', '10Gi', '10Gi');
+  region.settle();
+  expect(stalled(region)).toMatchObject({status: 'True', reason: 'VolumeReplaced'});
+});
+
+test('a shard whose volume was replaced waits for a person and is migrated again when that says so', () => {
   const region = new SimulatedRegion(MINIMAL).bringUp();
   setClaim(region, 'first', '10Gi', '10Gi');
   region.settle();
@@ -90,11 +131,12 @@ test('a shard whose volume was replaced waits for a person and is migrated again
   setClaim(region, 'second', '10Gi', '10Gi');
   region.settle();
   expect(stalled(region)).toMatchObject({status: 'True', reason: 'VolumeReplaced'});
-  expect(stalled(region)?.message).toContain(`kubectl delete job/${JOB}`);
+  expect(stalled(region)?.message).toContain('kubectl annotate secret/eu-bootstrap pisync.io/shard-volumes-');
+  expect(region.names('Job')).toEqual([]);
   expect(region.status).toMatchObject({phase: 'Degraded', shards: [{phase: 'Failed'}]});
   expect(region.events.map(({reason}) => reason)).toContain('Stalled');
 
-  region.objects.delete(`batch/v1/Job/sync/${JOB}`);
+  accept(region);
   region.settle();
   region.completeJobs();
   region.settle();
@@ -184,9 +226,9 @@ test('another image migrates no volume that was replaced', () => {
   setClaim(region, 'second', '10Gi', '10Gi');
   region.change({version: '1.2.4'});
   region.settle();
-  expect(region.names('Job')).toEqual([JOB]);
-  expect(stalled(region)?.message).toContain(`kubectl delete job/${JOB}`);
-  region.objects.delete(`batch/v1/Job/sync/${JOB}`);
+  expect(region.names('Job')).toEqual([]);
+  expect(stalled(region)?.reason).toBe('VolumeReplaced');
+  accept(region);
   region.settle();
   expect(region.names('Job')).toHaveLength(1);
   expect(region.names('Job')).not.toContain(JOB);

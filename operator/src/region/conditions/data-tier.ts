@@ -1,6 +1,6 @@
 import {type ProbeFact} from '@pisync/contract/facts';
 import {FACTS_UNREADABLE, KEEPER_SILENT} from '../facts.ts';
-import {replacedNode} from '../engines/rabbitmq-embedded/known-volumes.ts';
+import {replacedVolumes} from '../engines/known-volumes.ts';
 import {BROKER_VOLUMES, type Component} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type WorkloadProgress} from '../progress.ts';
@@ -101,7 +101,7 @@ export const databaseReady = (input: ConditionInput): Finding => {
 
 /** It works on: services declare their queues anew, and devices have what was lost. But who looks for data should know. */
 const lostQueues = ({context}: ConditionInput): string | undefined => {
-  const node = replacedNode(context);
+  const [node] = replacedVolumes(context, 'rabbitmq');
   return node === undefined
     ? undefined
     : `broker node ${node} has another volume than before: what waited on that has not reached its shard, and devices send it again a day after it was taken. Once that is known: kubectl annotate secret/${context.names.bootstrap} ${BROKER_VOLUMES}-`;

@@ -1,4 +1,5 @@
 import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
+import {SHARD_VOLUMES} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 
@@ -14,13 +15,12 @@ export const schemaMigrated = ({context, now, progress: {migrations}}: Condition
   const complete = migrations.filter(({state}) => state === 'complete').length;
   const counted = `${complete}/${migrations.length} shards at schema version ${SCHEMA_VERSION}`;
   if (complete === migrations.length) return holds(TYPE, 'Migrated', counted);
-  const replaced = migrations.find(({state}) => state === 'replaced');
-  if (replaced !== undefined) {
-    const {shardId, record} = replaced;
+  const replaced = migrations.filter(({state}) => state === 'replaced').map(({shardId}) => shardId);
+  if (replaced.length > 0) {
     return fails(
       TYPE,
       VOLUME_REPLACED,
-      `shard ${shardId} has another volume than the one that was migrated. Restore its data if there is a backup; then, or to begin without any, kubectl delete job/${record}`,
+      `shard ${replaced.join(', ')} has another volume than the one that was migrated. Restore its data if there is a backup; then, or to begin without any, kubectl annotate secret/${context.names.bootstrap} ${SHARD_VOLUMES}-`,
     );
   }
   const failed = migrations.find(({state}) => state === 'failed');

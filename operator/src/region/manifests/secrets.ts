@@ -6,7 +6,7 @@ import {KINDS} from '../kinds.ts';
 import {ACCEPTED, type Component, KEPT, metadataOf} from '../labels.ts';
 import {USER} from '../names.ts';
 import {acceptedText} from '../accepted.ts';
-import {volumeAnnotations} from '../engines/rabbitmq-embedded/known-volumes.ts';
+import {volumeAnnotations} from '../engines/known-volumes.ts';
 import {neededShards, shardIds} from '../shards.ts';
 
 /** 24 random bytes: 192 bits, 32 characters. */
