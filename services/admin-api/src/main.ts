@@ -117,7 +117,6 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
         maxConnections: MAX_CONNECTIONS,
         draining: life.stopping,
         tracer,
-        callerTraces: 'continued',
       }),
     (opened) => opened.stop(),
   );

@@ -4,7 +4,7 @@ import type {Tracer} from '@opentelemetry/api';
 import type {Express} from 'express';
 import {PROBLEM_MEDIA_TYPE} from '../errors/problem.ts';
 import {closeQuietly} from './close-quietly.ts';
-import {type CallerTraces, traceRequests} from './trace-requests.ts';
+import {traceRequests} from './trace-requests.ts';
 
 export interface HttpServer {
   readonly port: number;
@@ -24,8 +24,6 @@ export interface HttpServerOptions {
   readonly draining?: AbortSignal;
   /** Makes a span of each request; nothing is done for one while there is none. */
   readonly tracer?: Tracer | undefined;
-  /** `linked` unless told otherwise. */
-  readonly callerTraces?: CallerTraces;
 }
 
 /** Bounds on what one peer may hold. */
@@ -66,9 +64,8 @@ export const startHttpServer = async ({
   maxConnections,
   draining,
   tracer,
-  callerTraces = 'linked',
 }: HttpServerOptions): Promise<HttpServer> => {
-  const handle = tracer === undefined ? app : traceRequests(app, tracer, callerTraces);
+  const handle = tracer === undefined ? app : traceRequests(app, tracer);
   const open = new Set<ServerResponse>();
   let arrivals = 0;
   const server = createServer(

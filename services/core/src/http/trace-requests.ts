@@ -1,6 +1,6 @@
 import type {IncomingMessage, ServerResponse} from 'node:http';
-import {type Span, SpanKind, SpanStatusCode, type Tracer} from '@opentelemetry/api';
-import {contextBelow, parseTraceparent, withSpan} from '../telemetry/trace-context.ts';
+import {ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, type Tracer} from '@opentelemetry/api';
+import {parseTraceparent, withSpan} from '../telemetry/trace-context.ts';
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => unknown;
 
@@ -18,21 +18,15 @@ const METHODS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What a caller's `traceparent` means. `continued`: the request is part of that trace and is kept when that is. `linked`: it begins a trace of its own, kept
- * by our ratio alone, that names the caller's; for callers who are strangers, because what is kept costs.
- */
-export type CallerTraces = 'continued' | 'linked';
-
-/**
  * A server span for every request of a kept trace, by OpenTelemetry's conventions for HTTP, but without path and address: they name
- * devices and people.
+ * devices and people. Each begins a trace of its own, kept by our ratio alone, that names the caller's: requests are traced before anybody
+ * knows who sends them, and what is kept costs.
  */
 export const traceRequests =
-  (handle: Handle, tracer: Tracer, callerTraces: CallerTraces): Handle =>
+  (handle: Handle, tracer: Tracer): Handle =>
   (request, response) => {
     const known = request.method !== undefined && METHODS.has(request.method) ? request.method : undefined;
     const caller = parseTraceparent(request.headers.traceparent);
-    const isLinked = callerTraces === 'linked' && caller !== undefined;
     const span = tracer.startSpan(
       known ?? 'HTTP',
       {
@@ -41,9 +35,9 @@ export const traceRequests =
           'http.request.method': known ?? '_OTHER',
           'url.scheme': request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http',
         },
-        links: isLinked ? [{context: caller}] : [],
+        links: caller === undefined ? [] : [{context: caller}],
       },
-      contextBelow(isLinked ? undefined : caller),
+      ROOT_CONTEXT,
     );
     if (!span.isRecording()) {
       handle(request, response);

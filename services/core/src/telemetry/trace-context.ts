@@ -39,6 +39,5 @@ export const parseTraceparent = (text: unknown): SpanContext | undefined => {
   return isSpanContextValid(context) ? context : undefined;
 };
 
-/** For the start of a span: below `parent`, or at the root of a new trace. */
-export const contextBelow = (parent: SpanContext | undefined): Context =>
-  parent === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, parent);
+/** For the start of a span below `parent`. */
+export const contextBelow = (parent: SpanContext): Context => trace.setSpanContext(ROOT_CONTEXT, parent);
