@@ -11,6 +11,7 @@ import {openShards, type Shards} from '@pisync/core/shards/shards';
 import {endSession, withinDeadline} from '@pisync/core/shards/write-probe';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {type MuteProxy, openMuteProxy} from '@pisync/core/testing/mute-proxy';
+import {serverAddress} from '@pisync/core/testing/server-address';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
@@ -19,12 +20,6 @@ import {tryBroker, tryCache} from './probes.ts';
 
 // Servers that others also use answer slowly at times; what is waited for has its own, shorter deadline.
 jest.setTimeout(60_000);
-
-const addressOf = (variable: string): URL => {
-  const text = process.env[variable];
-  if (text === undefined || text === '') throw new Error(`${variable} is not set: the address of a server for tests`);
-  return new URL(text);
-};
 
 const log = createLogger({level: 'silent', service: 'keeper', pod: 'test'});
 const fine = {tryBroker: () => Promise.resolve({ok: true}), tryCache: () => Promise.resolve({ok: true})};
@@ -123,7 +118,7 @@ test('a session that has the process id of one that ended is left alone', async 
 });
 
 test('a broker that takes messages and confirms none is found, and so is its return', async () => {
-  const amqp = addressOf('PISYNC_TEST_AMQP_URL');
+  const amqp = serverAddress('PISYNC_TEST_AMQP_URL');
   const before = await openMuteProxy(amqp);
   const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
   const connection = openBrokerConnection({
@@ -167,7 +162,7 @@ test('a broker that takes messages and confirms none is found, and so is its ret
 });
 
 test('a cache that answers is found, also after a moment in which it did not', async () => {
-  const redis = addressOf('PISYNC_TEST_REDIS_URL');
+  const redis = serverAddress('PISYNC_TEST_REDIS_URL');
   const cache = await openCache({
     endpoint: {host: redis.hostname, port: Number(redis.port)},
     password: () => Promise.resolve(undefined),

@@ -11,6 +11,7 @@ import {openBrokerConnection} from '@pisync/core/broker/connection';
 import {brokerNames} from '@pisync/core/broker/names';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {type MuteProxy, openMuteProxy} from '@pisync/core/testing/mute-proxy';
+import {serverAddress} from '@pisync/core/testing/server-address';
 import {freePort, startProcess} from '@pisync/core/testing/service-process';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {until} from '@pisync/core/testing/until';
@@ -21,8 +22,6 @@ jest.setTimeout(120_000);
 
 /** What an operator counts on. */
 const KNOWN_WITHIN_MS = 30_000;
-
-const addressOf = (variable: string): URL => new URL(process.env[variable] ?? `x://${variable}-is-not-set`);
 
 let bench: TestShards;
 let folder: string;
@@ -35,7 +34,7 @@ const prefix = `test-${randomBytes(4).toString('hex')}`;
 beforeAll(async () => {
   bench = await createTestShards({shards: 1});
   folder = await mkdtemp(join(tmpdir(), 'pisync-keeper-'));
-  const [amqp, redis] = [addressOf('PISYNC_TEST_AMQP_URL'), addressOf('PISYNC_TEST_REDIS_URL')];
+  const [amqp, redis] = [serverAddress('PISYNC_TEST_AMQP_URL'), serverAddress('PISYNC_TEST_REDIS_URL')];
   broker = await openMuteProxy(amqp);
   apiServer = createServer((request, response) => {
     void text(request).then((body) => {
@@ -67,7 +66,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  const {hostname, port, username, password} = addressOf('PISYNC_TEST_AMQP_URL');
+  const {hostname, port, username, password} = serverAddress('PISYNC_TEST_AMQP_URL');
   const user = {username: decodeURIComponent(username), password: decodeURIComponent(password)};
   const connection = openBrokerConnection({
     address: () => Promise.resolve({host: hostname, port: Number(port), vhost: '/', ...user}),

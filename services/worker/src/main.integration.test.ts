@@ -5,6 +5,7 @@ import {publishParked} from '@pisync/core/broker/retry';
 import {encodeBundle} from '@pisync/core/broker/bundle';
 import {partitionOf} from '@pisync/core/broker/names';
 import {findPosition} from '@pisync/core/devices/position';
+import {serverAddress} from '@pisync/core/testing/server-address';
 import {freePort, startProcess} from '@pisync/core/testing/service-process';
 import {until} from '@pisync/core/testing/until';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
@@ -25,11 +26,9 @@ afterAll(async () => {
   await rm(folder, {recursive: true});
 });
 
-const addressOf = (variable: string): URL => new URL(process.env[variable] ?? `x://${variable}-is-not-set`);
-
 /** Lists the first shards of the region as admitted. */
 const admit = async (count: number): Promise<void> => {
-  const [amqp, redis] = [addressOf('PISYNC_TEST_AMQP_URL'), addressOf('PISYNC_TEST_REDIS_URL')];
+  const [amqp, redis] = [serverAddress('PISYNC_TEST_AMQP_URL'), serverAddress('PISYNC_TEST_REDIS_URL')];
   const {topology} = bench.shards;
   const text = JSON.stringify({
     ...topology,
@@ -41,7 +40,7 @@ const admit = async (count: number): Promise<void> => {
 };
 
 const mountBroker = async (): Promise<void> => {
-  const {username, password} = addressOf('PISYNC_TEST_AMQP_URL');
+  const {username, password} = serverAddress('PISYNC_TEST_AMQP_URL');
   await mkdir(join(bench.shards.secretsDir, 'rabbitmq'), {recursive: true});
   for (const [key, value] of Object.entries({username, password})) {
     await writeFile(join(bench.shards.secretsDir, 'rabbitmq', key), decodeURIComponent(value));

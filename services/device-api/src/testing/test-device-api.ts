@@ -17,17 +17,12 @@ import {createSecretToken} from '@pisync/core/secrets/secret-token';
 import {openSecrets} from '@pisync/core/secrets/secrets';
 import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {openShards} from '@pisync/core/shards/shards';
+import {serverAddress} from '@pisync/core/testing/server-address';
 import {createTestShards} from '@pisync/core/testing/test-shards';
 import {until} from '@pisync/core/testing/until';
 import {startDeviceApi} from '../service.ts';
 
 const PARTITIONS = 2;
-
-const addressOf = (variable: string): URL => {
-  const text = process.env[variable];
-  if (text === undefined || text === '') throw new Error(`${variable} is not set: the address of a server for tests`);
-  return new URL(text);
-};
 
 export interface TestDeviceApiOptions {
   /** Port of a proxy on this machine that stands between the API and the broker. */
@@ -46,8 +41,8 @@ export interface TestDeviceApiOptions {
 
 /** A device-api with databases, queues and an enrolment token of its own on the test servers. */
 export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => {
-  const amqp = addressOf('PISYNC_TEST_AMQP_URL');
-  const redis = addressOf('PISYNC_TEST_REDIS_URL');
+  const amqp = serverAddress('PISYNC_TEST_AMQP_URL');
+  const redis = serverAddress('PISYNC_TEST_REDIS_URL');
   const log = pino({level: 'silent'});
   const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
   const life = createLifecycle({log, timeoutMs: 20_000, now: () => performance.now()});

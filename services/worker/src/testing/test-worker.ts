@@ -16,6 +16,7 @@ import {sleep} from '@pisync/core/lifecycle/sleep';
 import {openShards} from '@pisync/core/shards/shards';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {type Tracer} from '@pisync/core/telemetry/tracing';
+import {serverAddress} from '@pisync/core/testing/server-address';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
@@ -25,12 +26,6 @@ import {itemOf} from './batches.ts';
 
 export const PARTITIONS = 2;
 const log = createLogger({level: process.env.PISYNC_TEST_LOG ?? 'silent', service: 'worker', pod: 'test'});
-
-const addressOf = (variable: string): URL => {
-  const text = process.env[variable];
-  if (text === undefined || text === '') throw new Error(`${variable} is not set: the address of a server for tests`);
-  return new URL(text);
-};
 
 /** A worker as a process of its own would run it: own pools, own connections. */
 export interface RunningWorker {
@@ -67,8 +62,8 @@ export interface WorkerBench {
 }
 
 export const openWorkerBench = async (): Promise<WorkerBench> => {
-  const amqp = addressOf('PISYNC_TEST_AMQP_URL');
-  const redis = addressOf('PISYNC_TEST_REDIS_URL');
+  const amqp = serverAddress('PISYNC_TEST_AMQP_URL');
+  const redis = serverAddress('PISYNC_TEST_REDIS_URL');
   const shards = await createTestShards({shards: 2});
   const prefix = `test-${randomBytes(4).toString('hex')}`;
   const names = brokerNames(prefix);
