@@ -47,7 +47,7 @@ export const connectionLoad = ({deviceApi, adminApi, workers, postgres}: RegionS
 });
 
 const MAX_CONNECTIONS = 'max_connections';
-const WHOLE = /^[0-9]{1,6}$/;
+const WHOLE = /^[1-9][0-9]{0,5}$/;
 
 const podsInCel = (tier: string): string =>
   `((self.${tier}.autoscaling.enabled ? self.${tier}.autoscaling.maxReplicas : self.${tier}.replicas) + ${MORE_PODS})`;

@@ -14,8 +14,8 @@ const NAME = /^[a-z_][a-z0-9_]{0,62}([.][a-z_][a-z0-9_]*)?$/;
 const MAX_NAME_LENGTH = 63;
 
 const BOOLEAN = /^(on|off|true|false|yes|no|1|0)$/;
-/** PostgreSQL knows these units of memory and of time. */
-const NUMBER = /^[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)? *(B|kB|MB|GB|TB|us|ms|s|min|h|d)?$/;
+/** PostgreSQL knows these units of memory and of time. It reads a whole number that begins with 0 as an octal one. */
+const NUMBER = /^[-+]?((0|[1-9][0-9]*)([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)? *(B|kB|MB|GB|TB|us|ms|s|min|h|d)?$/;
 
 const REFUSED = Object.values(REFUSED_PARAMETERS).flat();
 const KNOWN: ReadonlySet<string> = new Set([
@@ -88,6 +88,6 @@ export const parameterRules: readonly Rule[] = [
   typed(
     NUMBER_PARAMETERS,
     NUMBER,
-    'a setting that is a number has another value; units are B, kB, MB, GB, TB and us, ms, s, min, h, d',
+    'a setting that is a number has another value, or begins with a 0, which PostgreSQL reads as octal; units are B, kB, MB, GB, TB and us, ms, s, min, h, d',
   ),
 ];

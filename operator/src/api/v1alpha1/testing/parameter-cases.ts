@@ -11,9 +11,12 @@ export const BAD_PARAMETERS: readonly BadSpec[] = [
     'statement_timeout',
     'datestyle',
     'search_path',
+    'superuser_reserved_connections',
+    'reserved_connections',
+    'max_locks_per_transaction',
   ].map((name) => ({
     what: `the setting ${name}`,
-    spec: {region, postgres: {parameters: {[name]: 'x'}}},
+    spec: {region, postgres: {parameters: {[name]: '10'}}},
     path: 'spec.postgres.parameters',
   })),
   {
@@ -29,6 +32,16 @@ export const BAD_PARAMETERS: readonly BadSpec[] = [
   {
     what: 'connections in another notation',
     spec: {region, postgres: {parameters: {max_connections: '9e2'}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
+    what: 'connections that PostgreSQL reads as octal',
+    spec: {region, postgres: {parameters: {max_connections: '0900'}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
+    what: 'a number that PostgreSQL reads as octal',
+    spec: {region, postgres: {parameters: {work_mem: '010MB'}}},
     path: 'spec.postgres.parameters',
   },
   {
