@@ -75,7 +75,12 @@ export const deviceApiDeployment = (context: RegionContext): Desired => {
   return scaled(
     context,
     deployment(context, context.names.deviceApi, 'device-api', ROLL, {
-      ...servicePod(context, {command: 'device-api', secrets: ['rabbitmq', 'redis', 'enrolment-token'], ...tier}),
+      ...servicePod(context, {
+        command: 'device-api',
+        secrets: ['rabbitmq', 'redis', 'enrolment-token'],
+        resources: tier.resources,
+        logLevel: tier.logLevel,
+      }),
       ports: [httpPort, opsPort],
     }),
     tier,
@@ -87,7 +92,12 @@ export const adminApiDeployment = (context: RegionContext): Desired => {
   return scaled(
     context,
     deployment(context, context.names.adminApi, 'admin-api', ROLL, {
-      ...servicePod(context, {command: 'admin-api', secrets: ['rabbitmq', 'redis', 'signing', 'admin-token'], ...tier}),
+      ...servicePod(context, {
+        command: 'admin-api',
+        secrets: ['rabbitmq', 'redis', 'signing', 'admin-token'],
+        resources: tier.resources,
+        logLevel: tier.logLevel,
+      }),
       ports: [httpPort, opsPort],
     }),
     tier,
@@ -102,7 +112,8 @@ export const workerDeployment = (context: RegionContext): Desired => {
       ...servicePod(context, {
         command: 'worker',
         secrets: ['rabbitmq', 'redis'],
-        ...tier,
+        resources: tier.resources,
+        logLevel: tier.logLevel,
         env: {[ENV.workerConcurrency]: String(concurrency)},
       }),
       ports: [opsPort],
@@ -116,7 +127,8 @@ export const keeperDeployment = (context: RegionContext): Desired => {
   const pod = servicePod(context, {
     command: 'keeper',
     secrets: ['rabbitmq', 'redis'],
-    ...keeper,
+    resources: keeper.resources,
+    logLevel: keeper.logLevel,
     env: {[ENV.factsConfigMap]: context.names.facts},
   });
   const identity = context.children.find(KINDS.serviceAccount, context.names.keeper)?.metadata.uid;
