@@ -7,7 +7,7 @@ import {AppError} from '@pisync/core/errors/app-error';
 import type {Shards} from '@pisync/core/shards/shards';
 import {type CacheAccess, readCached, writeCached} from '../caching/read-through.ts';
 import type {DeviceView} from './device-schema.ts';
-import {epochText} from './epoch-text.ts';
+import {formatEpoch} from '@pisync/core/devices/epoch';
 
 /**
  * Single devices, read through two cache entries of different lifetimes: `device:<id>` holds what enrolment wrote, `status:<id>` what
@@ -92,7 +92,7 @@ export const createDeviceDirectory = ({shards, cache, now}: DeviceDirectoryOptio
       const {deviceKey: _, epoch, ...shownInfo} = info;
       const {asOf, ...shownStatus} = status;
       return {
-        device: {id, ...shownInfo, ...shownStatus, epoch: epochText(epoch), shard: shards.slotMap.shardOf(info.slot)},
+        device: {id, ...shownInfo, ...shownStatus, epoch: formatEpoch(epoch), shard: shards.slotMap.shardOf(info.slot)},
         asOf,
       };
     },

@@ -7,7 +7,7 @@ import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {pageOf, pageQuery, timestamp} from '../paging/page-schema.ts';
 import type {DeviceDirectory, DeviceInfo} from './device-directory.ts';
-import {epochText} from './epoch-text.ts';
+import {formatEpoch} from '@pisync/core/devices/epoch';
 
 /** What a device has a history of: its syncs, its records, its commands. Each is read newest first, page by page. */
 
@@ -125,7 +125,7 @@ export const deviceHistoryRoutes = (options: DeviceHistoryOptions): readonly Rou
     list: (device, page) => withPeek(page, (limit) => listReceipts(options.shards, device, {...page, limit})),
     placeOf: ({epoch, batchSeq}: Receipt) => ({epoch, batchSeq}),
     show: (receipt) => ({
-      epoch: epochText(receipt.epoch),
+      epoch: formatEpoch(receipt.epoch),
       batchSeq: receipt.batchSeq,
       outcome: receipt.outcome,
       recordCount: receipt.recordCount,
@@ -145,7 +145,7 @@ export const deviceHistoryRoutes = (options: DeviceHistoryOptions): readonly Rou
     list: (device, page) => listRecords(options.shards, device, page),
     placeOf: ({epoch, seq}: StoredRecord) => ({epoch, seq}),
     show: (record) => ({
-      epoch: epochText(record.epoch),
+      epoch: formatEpoch(record.epoch),
       batchSeq: record.batchSeq,
       seq: record.seq,
       kind: record.kind,

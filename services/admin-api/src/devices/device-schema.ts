@@ -2,7 +2,7 @@ import {z} from 'zod';
 import type {DeviceField, ListedDevice} from '@pisync/core/devices/device-reader';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import {AppError} from '@pisync/core/errors/app-error';
-import {epochText} from '../devices/epoch-text.ts';
+import {formatEpoch} from '@pisync/core/devices/epoch';
 import {timestamp} from '../paging/page-schema.ts';
 
 /** A device as the API shows it: names, docs and the repository's field that each is read from. */
@@ -78,7 +78,7 @@ export const viewOf = (
       case 'id':
         return [field, row.deviceId] as const;
       case 'epoch':
-        return [field, row.epoch === undefined ? undefined : epochText(row.epoch)] as const;
+        return [field, row.epoch === undefined ? undefined : formatEpoch(row.epoch)] as const;
       case 'statusSince':
       case 'enrolledAt':
       case 'revokedAt':

@@ -14,7 +14,7 @@ import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission, AdmittedCall} from '../limits/admission.ts';
 import {POLICY} from '../policy.ts';
 import type {FromShard} from '../shard-fault.ts';
-import {formatEpoch} from '../sync/epoch.ts';
+import {formatEpoch} from '@pisync/core/devices/epoch';
 import {deviceIdOf} from './device-id.ts';
 import {parseEnrolBody} from './enrol-body.ts';
 

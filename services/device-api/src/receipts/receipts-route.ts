@@ -8,7 +8,7 @@ import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission} from '../limits/admission.ts';
 import type {DeviceQuota} from '../limits/device-quota.ts';
 import type {FromShard} from '../shard-fault.ts';
-import {formatEpoch, parseEpoch} from '../sync/epoch.ts';
+import {formatEpoch, parseEpoch} from '@pisync/core/devices/epoch';
 import {receiptId} from '../sync/receipt-id.ts';
 
 export interface ReceiptsRouteOptions {

@@ -10,7 +10,7 @@ import type {LastSeen} from '../heartbeat/last-seen.ts';
 import type {OptionalRead} from '../optional-reads.ts';
 import {POLICY} from '../policy.ts';
 import {SHARD_RETRY_S} from '../shard-fault.ts';
-import {parseEpoch} from './epoch.ts';
+import {parseEpoch} from '@pisync/core/devices/epoch';
 import {nextSyncAt, phaseOf, type SyncWindow} from './next-sync.ts';
 import type {KnownPosition, PositionSource} from './position.ts';
 import {receiptId} from './receipt-id.ts';
