@@ -53,16 +53,14 @@ export class ApiCluster implements Cluster {
       : cached;
   }
 
-  async listOwned(owner: ObjectRef, signal: AbortSignal): Promise<readonly KubeObject[]> {
+  async listOwned(owner: KubeObject, signal: AbortSignal): Promise<readonly KubeObject[]> {
     const {caches, writer} = this.#options;
-    const resource = {namespace: owner.namespace ?? '', name: owner.name};
-    await Promise.all(
-      caches.lacking(resource).map(async (part) => {
-        const whole = await writer.read(keyOf(part), signal);
-        if (whole !== undefined) caches.complete(whole);
-      }),
-    );
-    return caches.belongingTo(resource);
+    // One after the other: each may have a megabyte.
+    for (const part of caches.lacking(owner)) {
+      const whole = await writer.read(keyOf(part), signal);
+      if (whole !== undefined) caches.complete(whole);
+    }
+    return caches.belongingTo({namespace: owner.metadata.namespace ?? '', name: owner.metadata.name});
   }
 
   listAll(kind: Kind, _signal: AbortSignal): Promise<readonly KubeObject[]> {

@@ -59,12 +59,13 @@ export class Caches {
     return this.#caches.flatMap(({store}) => store.belongingTo(resource));
   }
 
-  /** Objects of a resource of which only a part is kept, because they came before it did. */
-  lacking(resource: ResourceName): readonly KubeObject[] {
+  /** Objects of a resource of which only a part is kept, because they came before it did, or before it was as it is. */
+  lacking(owner: KubeObject): readonly KubeObject[] {
+    const resource = {namespace: owner.metadata.namespace ?? '', name: owner.metadata.name};
     return this.#caches.flatMap(({spec, store}) =>
       store
         .belongingTo(resource)
-        .filter((object) => object.metadata.partial === true && spec.keep?.isWhole(object, () => true) === true),
+        .filter((object) => object.metadata.partial === true && spec.keep?.isWhole(object, () => owner) === true),
     );
   }
 

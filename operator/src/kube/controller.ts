@@ -50,8 +50,8 @@ export interface WatchSpec extends Kind {
  * resource may need it; one that comes before its resource is read again for it.
  */
 export interface Keep {
-  /** Decides by name, labels and owner, all of which `part` keeps. `isKnown`: whether such a resource exists. */
-  readonly isWhole: (object: KubeObject, isKnown: (resource: ResourceName) => boolean) => boolean;
+  /** Decides by name, labels and owner, all of which `part` keeps, and by the resource, which `find` answers if it exists. */
+  readonly isWhole: (object: KubeObject, find: (resource: ResourceName) => KubeObject | undefined) => boolean;
   /** What is kept of any other object, of a size that has a limit: whose it is, and what else is read of it. */
   readonly part: (object: KubeObject) => KubeObject;
 }
@@ -67,7 +67,7 @@ export interface Cluster {
   /** From the cache where the kind is watched and the object matches its selector; else, if `live`, with a GET. */
   read(key: Key, signal: AbortSignal, mode?: 'cache' | 'live'): Promise<KubeObject | undefined>;
   /** Every cached object that concerns the owner (see {@link WatchSpec.concerns}). Asks only for the rest of those that came before their owner. */
-  listOwned(owner: ObjectRef, signal: AbortSignal): Promise<readonly KubeObject[]>;
+  listOwned(owner: KubeObject, signal: AbortSignal): Promise<readonly KubeObject[]>;
   /** Every cached object of a watched kind, of all resources; no request is made. */
   listAll(kind: Kind, signal: AbortSignal): Promise<readonly KubeObject[]>;
   /** Namespaces that are looked after, and whose objects of a kind the cache does not tell of as they are now: {@link listAll} may lack some. */

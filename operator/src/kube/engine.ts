@@ -126,7 +126,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
       metrics,
       identity,
       log,
-      isKnown: (resource) => findResource(resource.namespace, resource.name) !== undefined,
+      findResource: (resource) => findResource(resource.namespace, resource.name),
       onServedChange: () => wakeAll(),
       onClear: () => {
         resolve(undefined);

@@ -47,7 +47,7 @@ const follow = (
   const metrics = testMetrics();
   let servedChanges = 0;
   const reflector = new Reflector({
-    isKnown: () => true,
+    findResource: () => undefined,
     spec: whole,
     namespace: 'default',
     store,

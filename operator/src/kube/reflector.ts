@@ -24,8 +24,8 @@ export interface ReflectorOptions {
   readonly metrics: KubeMetrics;
   readonly identity: Identity;
   readonly log: Log;
-  /** Whether there is such a resource: of what belongs to none only a part may be kept. */
-  readonly isKnown: (resource: ResourceName) => boolean;
+  /** Of what belongs to no resource that exists only a part may be kept. */
+  readonly findResource: (resource: ResourceName) => KubeObject | undefined;
   /** An optional kind was installed or removed while this runs: what was decided without or with it may be wrong now. */
   readonly onServedChange?: () => void;
   /** The store can be gone by, for the first time or again. */
@@ -334,9 +334,9 @@ export class Reflector {
   }
 
   #kept(object: KubeObject): KubeObject {
-    const {spec, identity, isKnown} = this.#options;
+    const {spec, identity, findResource} = this.#options;
     const {keep, apiVersion, kind} = spec;
-    if (keep === undefined || keep.isWhole(object, isKnown)) return clean(object, spec, identity);
+    if (keep === undefined || keep.isWhole(object, findResource)) return clean(object, spec, identity);
     const part = keep.part(object);
     return {...part, apiVersion, kind, metadata: {...part.metadata, partial: true}};
   }

@@ -26,12 +26,13 @@ export class Children {
     );
   }
 
+  /** Also those of which only a part is kept. */
   labelled({kind}: Kind, label: string, value: string): readonly KubeObject[] {
     const index = `${kind}/${label}`;
     const known = this.#byLabel.get(index);
     if (known !== undefined) return known.get(value) ?? [];
     const found = Map.groupBy(
-      this.#whole.filter((object) => object.kind === kind),
+      this.all.filter((object) => object.kind === kind),
       ({metadata}) => metadata.labels?.[label],
     );
     this.#byLabel.set(index, found);
@@ -59,6 +60,11 @@ export class Children {
 
   job(name: string): Job | undefined {
     return this.#job(this.find(KINDS.job, name));
+  }
+
+  /** What a migration Job has done, also one for another image, of which no more is kept. */
+  doneBy(object: KubeObject): Job | undefined {
+    return this.#job(object);
   }
 
   /** The decoded values of a Secret. */
@@ -183,6 +189,18 @@ const job = z.object({
   status: z.object({conditions: conditionsSchema}).prefault({}),
 });
 export type Job = z.output<typeof job>;
+
+/** Longer ones are not ours. */
+const LONGEST_VOLUME = 64;
+
+/** What is kept of a migration Job for another image: whether it has ended, and the annotation `note`, which names the volume. */
+export const jobPart = (object: KubeObject, metadata: KubeObject['metadata'], note: string): KubeObject => {
+  const live = parsed(job, object);
+  const volume = live?.metadata.annotations[note];
+  const conditions = ['Complete', 'Failed'].flatMap((type) => (jobHas(live, type) ? [{type, status: 'True'}] : []));
+  const annotations = volume !== undefined && volume.length <= LONGEST_VOLUME ? {[note]: volume} : {};
+  return {...KINDS.job, metadata: {...metadata, annotations}, status: {conditions}};
+};
 
 const jobHas = (live: Job | undefined, type: string): boolean =>
   live?.status.conditions.some((condition) => condition.type === type && condition.status === 'True') === true;

@@ -75,6 +75,18 @@ const withRegistry = (image: string, registry: string | undefined): string => {
   return `${registry}/${isHost ? rest.join('/') : image}`;
 };
 
+/** The image of the services. */
+export const serviceImage = (
+  {
+    version,
+    images,
+  }: Pick<RegionSpec, 'version'> & {readonly images: Pick<RegionSpec['images'], 'service' | 'registry'>},
+  release: Release,
+): string => {
+  const tagged = version === undefined ? release.images.service : withTag(release.images.service, version);
+  return images.service ?? withRegistry(tagged, images.registry);
+};
+
 export const contextOf = (
   {name, namespace, status}: Pick<Region, 'name' | 'namespace' | 'status'>,
   spec: RegionSpec,
@@ -83,8 +95,7 @@ export const contextOf = (
   admitted: number,
 ): RegionContext => {
   const {images} = spec;
-  const tagged = spec.version === undefined ? release.images.service : withTag(release.images.service, spec.version);
-  const service = images.service ?? withRegistry(tagged, images.registry);
+  const service = serviceImage(spec, release);
   return {
     name,
     namespace,

@@ -14,13 +14,14 @@ import {decodeRegion, type Region} from './region.ts';
 import {RETAIN_DATA} from './retention.ts';
 import {failedStatus} from './status.ts';
 
-const watches: readonly WatchSpec[] = Object.values(KINDS).map((kind) => ({
-  ...kind,
-  labelSelector: `${MANAGED_BY}=${MANAGER}`,
-  concerns: regionOf,
-  keep: keepOf(kind),
-  ...(OPTIONAL.has(kind.kind) ? {optional: true} : {}),
-}));
+const watchesOf = (release: Release): readonly WatchSpec[] =>
+  Object.values(KINDS).map((kind) => ({
+    ...kind,
+    labelSelector: `${MANAGED_BY}=${MANAGER}`,
+    concerns: regionOf,
+    keep: keepOf(kind, release),
+    ...(OPTIONAL.has(kind.kind) ? {optional: true} : {}),
+  }));
 
 /** Turns PiSyncRegions into what they describe. */
 export const regionController = (
@@ -31,7 +32,7 @@ export const regionController = (
   return {
     resource: {apiVersion: API_VERSION, kind: KIND},
     finalizer: RETAIN_DATA,
-    watches,
+    watches: watchesOf(release),
     decode: decodeRegion,
     observe: (region, cluster, signal) => observeRegion(region, cluster, ages, signal),
     plan: (observed, now) => planRegion(observed, now, release),

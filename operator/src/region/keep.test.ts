@@ -5,7 +5,7 @@ import {keepOf} from './keep.ts';
 import {KINDS} from './kinds.ts';
 import {MANAGED_BY, MANAGER, selectorOf} from './labels.ts';
 import {problemOf} from './problems.ts';
-import {SimulatedRegion} from './testing/simulated-region.ts';
+import {RELEASE, SimulatedRegion} from './testing/simulated-region.ts';
 
 const kindOf = ({kind, apiVersion}: KubeObject) => {
   const found = Object.values(KINDS).find((known) => known.kind === kind && known.apiVersion === apiVersion);
@@ -13,7 +13,15 @@ const kindOf = ({kind, apiVersion}: KubeObject) => {
   return found;
 };
 
-const isWhole = (object: KubeObject, isKnown = true): boolean => keepOf(kindOf(object)).isWhole(object, () => isKnown);
+const REGION: KubeObject = {
+  apiVersion: 'pisync.io/v1alpha1',
+  kind: 'PiSyncRegion',
+  metadata: {name: 'eu', namespace: 'sync', uid: 'region', resourceVersion: '1'},
+  spec: {},
+};
+
+const isWhole = (object: KubeObject, region: KubeObject | undefined = REGION): boolean =>
+  keepOf(kindOf(object), RELEASE).isWhole(object, () => region);
 
 const MEGABYTE = 'x'.repeat(2 ** 20);
 
@@ -55,15 +63,13 @@ test('of what a region makes everything is kept, and nothing of it while there i
   const objects = [...region.objects.values()];
   expect(objects.length).toBeGreaterThan(60);
   expect(objects.filter((object) => !isWhole(object)).map(({metadata}) => metadata.name)).toEqual([]);
-  expect(objects.filter((object) => isWhole(object, false))).toEqual([]);
+  expect(objects.filter((object) => keepOf(kindOf(object), RELEASE).isWhole(object, () => undefined))).toEqual([]);
 });
 
 test.each([
   ['data-eu-pg-11-0', KINDS.volumeClaim],
   ['data-eu-rabbitmq-2', KINDS.volumeClaim],
-  ['eu-migrate-3-v1-000000', KINDS.job],
-  ['eu-migrate-3-v27-abcdef', KINDS.job],
-])('what is made for it by others or by other releases counts, too: %s', (name, kind) => {
+])('what is made for it by others counts, too: %s', (name, kind) => {
   expect(isWhole(huge(kind, name))).toBe(true);
 });
 
@@ -72,10 +78,54 @@ test.each(Object.values(KINDS).map((kind) => [kind.kind, kind] as const))(
   (_name, kind) => {
     const object = huge(kind, 'eu-surprise');
     expect(isWhole(object)).toBe(false);
-    const part = keepOf(kind).part(object);
+    const part = keepOf(kind, RELEASE).part(object);
     expect(JSON.stringify(part).length).toBeLessThan(2_000);
     expect(part).toMatchObject({...kind, metadata: {name: 'eu-surprise', uid: 'theirs', resourceVersion: '1', labels}});
     expect(isWhole(part)).toBe(false);
+  },
+);
+
+/** A simulated region that sees of its objects what is kept of them. */
+const forget = (region: SimulatedRegion): void => {
+  for (const [key, object] of region.objects) {
+    const keep = keepOf(kindOf(object), RELEASE);
+    if (keep.isWhole(object, () => region.object)) continue;
+    const part = keep.part(object);
+    region.objects.set(key, {...part, metadata: {...part.metadata, partial: true}});
+  }
+};
+
+test('of a migration Job for another image little is kept, and what it has done', () => {
+  const region = new SimulatedRegion({region: 'eu-west', postgres: {shards: 2}}).bringUp();
+  const jobs = region.names('Job');
+  region.change({version: '1.2.4'});
+  region.settle();
+  forget(region);
+  const isPartial = (name: string) => region.find('Job', name)?.metadata.partial;
+  expect(jobs.map(isPartial)).toEqual([true, true]);
+  const added = region.names('Job').filter((name) => !jobs.includes(name));
+  expect(added.map(isPartial)).toEqual([undefined, undefined]);
+  region.settle();
+  expect(region.names('Job')).toHaveLength(4);
+  region.completeJobs();
+  region.settle();
+  expect(region.names('Job')).toEqual(added);
+
+  const [name = ''] = jobs;
+  const done = {
+    ...huge(KINDS.job, name),
+    spec: {template: {a: MEGABYTE}},
+    status: {conditions: [{type: 'Complete', status: 'True', message: MEGABYTE}]},
+  };
+  const part = keepOf(KINDS.job, RELEASE).part(done);
+  expect(JSON.stringify(part).length).toBeLessThan(2_000);
+  expect(part).toMatchObject({status: {conditions: [{type: 'Complete', status: 'True'}]}});
+});
+
+test.each(['eu-migrate-0-v1-000000', 'eu-migrate-3-v27-abcdef', 'eu-migrate-x'])(
+  'a Job with a name that a migration for another image may have, %s, is not kept whole',
+  (name) => {
+    expect(isWhole(huge(KINDS.job, name))).toBe(false);
   },
 );
 
@@ -92,7 +142,7 @@ test('what is kept of a pod tells what is the matter with it', () => {
     },
   };
   expect(isWhole(pod)).toBe(false);
-  const part = keepOf(KINDS.pod).part(pod);
+  const part = keepOf(KINDS.pod, RELEASE).part(pod);
   expect(problemOf(new Children([part]), 'postgres', NOW)).toEqual(problemOf(new Children([pod]), 'postgres', NOW));
   expect(problemOf(new Children([part]), 'postgres', NOW)?.reason).toBe('ImagePullBackOff');
 });

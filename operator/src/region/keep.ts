@@ -1,8 +1,11 @@
+import {z} from 'zod';
 import {type Keep} from '../kube/controller.ts';
 import {controllerOf, type Kind, type KubeObject} from '../kube/object.ts';
+import {jobPart} from './children.ts';
+import {type Release, serviceImage} from './context.ts';
 import {KINDS} from './kinds.ts';
-import {INSTANCE, ownLabelsOf} from './labels.ts';
-import {isNameOf} from './names.ts';
+import {INSTANCE, ownLabelsOf, VOLUME} from './labels.ts';
+import {isMigrationOf, isNameOf} from './names.ts';
 import {podPart} from './problems.ts';
 
 /** The region that an object belongs to. Pods, claims and retained Secrets have no ownerReference to it, but its name on them. */
@@ -28,10 +31,31 @@ const identityOf = (object: KubeObject): KubeObject['metadata'] => {
   };
 };
 
-/** What is kept of the objects of a kind: of those that a region makes everything, because they are compared with what they should be; of pods how they are. */
-export const keepOf = (kind: Kind): Keep => ({
-  isWhole: (object, isKnown) =>
+/** Of a spec that need not be valid. */
+const imagesSchema = z.object({
+  version: z.string().optional(),
+  images: z.object({service: z.string().optional(), registry: z.string().optional()}).default({}),
+});
+
+const imageOf = (region: KubeObject, release: Release): string =>
+  serviceImage(imagesSchema.safeParse(region['spec']).data ?? {images: {}}, release);
+
+/**
+ * What is kept of the objects of a kind: of those that a region makes everything, because they are compared with what they should be; of pods how they are; of
+ * migration Jobs for other images what they have done.
+ */
+export const keepOf = (kind: Kind, release: Release): Keep => ({
+  isWhole: (object, find) =>
     kind !== KINDS.pod &&
-    regionOf(object).some((region) => isKnown(region) && isNameOf(region.name, object.metadata.name)),
-  part: (object) => ({...kind, metadata: identityOf(object), ...(kind === KINDS.pod ? podPart(object) : {})}),
+    regionOf(object).some((name) => {
+      const region = find(name);
+      return region !== undefined && isNameOf(name.name, imageOf(region, release), object.metadata.name);
+    }),
+  part: (object) => {
+    const metadata = identityOf(object);
+    if (kind === KINDS.pod) return {...kind, metadata, ...podPart(object)};
+    const isMigration =
+      kind === KINDS.job && regionOf(object).some(({name}) => isMigrationOf(name, object.metadata.name));
+    return isMigration ? jobPart({...object, ...kind}, metadata, VOLUME) : {...kind, metadata};
+  },
 });

@@ -45,13 +45,21 @@ export type Names = ReturnType<typeof namesOf>;
 
 const IDS: readonly number[] = Array.from({length: MAX_SHARDS}, (_, id) => id);
 
-/** Whether a child of the region may have this name, whatever the spec, the image and the schema. */
-export const isNameOf = (region: string, name: string): boolean => {
-  const {shard, shardReadWrite, shardVolume, rabbitmqVolume, migration: _, ...fixed} = namesOf(region);
+/** Whether a migration Job of the region may have this name, whatever the image and the schema. */
+export const isMigrationOf = (region: string, name: string): boolean =>
+  name.startsWith(migrationsOf(region)) &&
+  /^\d{1,2}-v\d{1,6}-[0-9a-f]{6}$/.test(name.slice(migrationsOf(region).length));
+
+/**
+ * Whether a child of the region may have this name, whatever the spec and the schema. `image`: that of the services now; of all that there may be, there are
+ * names of Jobs without number.
+ */
+export const isNameOf = (region: string, image: string, name: string): boolean => {
+  const {shard, shardReadWrite, shardVolume, rabbitmqVolume, migration, ...fixed} = namesOf(region, image);
   const numbered = [shard, shardReadWrite, shardVolume, rabbitmqVolume];
   return (
     Object.values(fixed).includes(name) ||
-    name.startsWith(migrationsOf(region)) ||
+    (isMigrationOf(region, name) && IDS.some((id) => migration(id) === name)) ||
     (name.includes(region) && IDS.some((id) => numbered.some((nameOf) => nameOf(id) === name)))
   );
 };

@@ -1,5 +1,4 @@
 import {type Cluster} from '../kube/controller.ts';
-import {refOf} from '../kube/object.ts';
 import {Children} from './children.ts';
 import {type EntranceSeen, observeEntrance} from './entrance.ts';
 import {type FactsAges} from './facts.ts';
@@ -35,7 +34,7 @@ export const observeRegion = async (
   signal: AbortSignal,
 ): Promise<Observed> => {
   const regions = await cluster.listAll(region.object, signal);
-  const owned = await cluster.listOwned(refOf(region.object), signal);
+  const owned = await cluster.listOwned(region.object, signal);
   const [unmarked, entrance] = await Promise.all([
     observeUnmarked(region, new Children(owned), cluster, signal),
     observeEntrance(region, regions, cluster, signal),

@@ -157,7 +157,7 @@ const migrationProgress = (
     return isFailed(live) ? 'failed' : 'running';
   };
   const others = otherJobs(context, shardId).map((object) => {
-    const complete = isComplete(context.children.job(object.metadata.name));
+    const complete = isComplete(context.children.doneBy(object));
     return {ref: refOf(object), complete};
   });
   return {shardId, desired, live, written: isWritten(desired, live), configured, state: state(), others};

@@ -11,6 +11,7 @@ interface ShopStatus {
 }
 
 interface Shop {
+  readonly object: KubeObject;
   readonly ref: ObjectRef;
   readonly isDeleted: boolean;
   readonly shelves: readonly string[];
@@ -79,12 +80,13 @@ export const shopController = (): Controller<Shop, Observed, ShopStatus> => ({
     // The CRD lets any spec through; tests write this one.
     const spec = object['spec'] as {readonly shelves?: readonly string[]} | undefined;
     return {
+      object,
       ref: refOf(object),
       isDeleted: object.metadata.deletionTimestamp !== undefined,
       shelves: spec?.shelves ?? [],
     };
   },
-  observe: async (shop, cluster, signal) => ({shop, owned: await cluster.listOwned(shop.ref, signal)}),
+  observe: async (shop, cluster, signal) => ({shop, owned: await cluster.listOwned(shop.object, signal)}),
   plan: ({shop, owned}) => {
     const shelves = shop.isDeleted ? [] : shop.shelves;
     const names = shelves.map((shelf) => `${shop.ref.name}-${shelf}`);

@@ -26,7 +26,7 @@ interface KnownVolume {
 /** A shard's counts from when it has its schema, and the complete Job says which it was; the broker's from when it uses it. */
 const firstVolume = (context: RegionContext, {component, id}: DataClaim, now: string | undefined): string => {
   if (component === 'rabbitmq') return now ?? '';
-  const job = migrationJobs(context, id).find(({metadata}) => isComplete(context.children.job(metadata.name)));
+  const job = migrationJobs(context, id).find((object) => isComplete(context.children.doneBy(object)));
   return job === undefined ? '' : (job.metadata.annotations?.[VOLUME] ?? now ?? '');
 };
 

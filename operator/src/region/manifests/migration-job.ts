@@ -3,15 +3,16 @@ import {type KubeObject} from '../../kube/object.ts';
 import {type RegionContext} from '../context.ts';
 import {withRevision} from '../template.ts';
 import {KINDS} from '../kinds.ts';
+import {isMigrationOf} from '../names.ts';
 import {COMPONENT, metadataOf, SHARD, VOLUME} from '../labels.ts';
 import {podTemplate, templateSpec} from './pod.ts';
 import {servicePod} from './service-pod.ts';
 
 /** All Jobs of a shard, also those of other images. */
-export const migrationJobs = ({children}: RegionContext, shardId: number): readonly KubeObject[] =>
+export const migrationJobs = ({children, name}: RegionContext, shardId: number): readonly KubeObject[] =>
   children
     .labelled(KINDS.job, SHARD, String(shardId))
-    .filter(({metadata: {labels}}) => labels?.[COMPONENT] === 'migration');
+    .filter(({metadata}) => metadata.labels?.[COMPONENT] === 'migration' && isMigrationOf(name, metadata.name));
 
 /** Jobs of other images. A complete one stays until the shard has the schema of this one. */
 export const otherJobs = (context: RegionContext, shardId: number): readonly KubeObject[] =>
