@@ -105,6 +105,28 @@ describe('an election', () => {
     expect(server.holders).toEqual(['a', '', 'b']);
   });
 
+  test.each([
+    ['its first write', 0],
+    ['a renewal', 1],
+  ])('a lease is given up also when its holder stops before it knows that %s was taken', async (_what, answered) => {
+    let writes = 0;
+    const a = enter('a', clock, {
+      send: async (call) => {
+        const answer = await server.send(call);
+        if (call.method === 'GET' || writes++ !== answered) return answer;
+        return new Promise((_resolve, reject) =>
+          call.signal.addEventListener('abort', () => reject(new Error('aborted')), {once: true}),
+        );
+      },
+    });
+    await clock.advance(3_000);
+    expect(server.holders).toEqual(['a']);
+    a.stop.abort();
+    await clock.advance(0);
+    await a.ended;
+    expect(server.holders).toEqual(['a', '']);
+  });
+
   test('a leader that cannot renew stops writing 10 s after its last renewal, before anybody can follow it', async () => {
     const a = enter('a');
     await clock.advance(4_000);

@@ -49,6 +49,8 @@ export class Election {
   #seen: {readonly lease: Lease; readonly atMs: number} | undefined;
   /** When the last successful renewal was *sent*; undefined while another one leads. */
   #renewedMs: number | undefined;
+  /** The last write got no answer: the server may have taken it. */
+  #isUnsure = false;
   #failure: Error | undefined;
   #term: {readonly abort: AbortController; readonly ended: Promise<void>} | undefined;
 
@@ -179,7 +181,8 @@ export class Election {
       metadata: old?.metadata ?? {name, namespace},
       spec,
     };
-    const {body} = await client.send({
+    this.#isUnsure = true;
+    const answer = client.send({
       method: old === undefined ? 'POST' : 'PUT',
       path: old === undefined ? this.#collection : this.#path,
       body: lease,
@@ -187,8 +190,15 @@ export class Election {
       // A renewal that takes longer is worth nothing; the next try has to fit into RENEW_WITHIN_MS as well.
       timeoutMs: 5_000,
     });
-    // A successful write answers the object.
-    return body as Lease;
+    try {
+      const {body} = await answer;
+      this.#isUnsure = false;
+      // A successful write answers the object.
+      return body as Lease;
+    } catch (error) {
+      this.#isUnsure = !(error instanceof ApiError) || error.status >= 500;
+      throw error;
+    }
   }
 
   #beginTerm(): void {
@@ -218,14 +228,17 @@ export class Election {
   /** Lets the next one start at once instead of after LEASE_MS. */
   async #release(): Promise<void> {
     const {clock, identity, log} = this.#options;
-    const lease = this.#seen?.lease;
+    const signal = AbortSignal.timeout(5_000);
     this.#renewedMs = undefined;
-    if (lease?.spec?.holderIdentity !== identity) return;
-    const time = microTime(clock.now());
-    const spec = {...lease.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: time, acquireTime: time};
-    await this.#put(lease, spec, AbortSignal.timeout(5_000)).catch((error: unknown) =>
-      log.warn({error: messageOf(error)}, 'could not give the lease up; it expires by itself'),
-    );
+    try {
+      const lease = this.#isUnsure ? await this.#read(signal) : this.#seen?.lease;
+      if (lease?.spec?.holderIdentity !== identity) return;
+      const time = microTime(clock.now());
+      const spec = {...lease.spec, holderIdentity: '', leaseDurationSeconds: 1, renewTime: time, acquireTime: time};
+      await this.#put(lease, spec, signal);
+    } catch (error) {
+      log.warn({error: messageOf(error)}, 'could not give the lease up; it expires by itself');
+    }
   }
 
   get #collection(): string {
