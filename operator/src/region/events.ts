@@ -34,7 +34,7 @@ export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Out
   );
   if (before.observedGeneration === undefined && !WITHOUT_SHARDS.has(after.phase ?? 'Invalid')) {
     events.push({
-      type: 'Warning',
+      type: 'Normal',
       reason: 'NoFailover',
       note: 'spec.postgres.engine is Embedded: a shard restarts by itself, but while its node is down nothing stands in for it',
     });
