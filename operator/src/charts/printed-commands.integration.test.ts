@@ -81,3 +81,22 @@ test('who administers two namespaces installs the operator there with the printe
   for (const namespace of NAMESPACES) expect(await mayPatch(namespace)).toMatchObject({ok: true});
   expect(await mayPatch('default')).toMatchObject({ok: false});
 }, 120_000);
+
+test('the printed command waits until an operator has followed a change of deletionPolicy', async () => {
+  const heading = '### `deletionPolicy` counts once it is followed';
+  const [printedWait = ''] = await printed('runbook.md', heading, 'sh');
+  const wait = printedWait.replace('--timeout=2m', '--timeout=2s');
+  await succeeds('kubectl apply --server-side -f crds/pisync.io_pisyncregions.yaml');
+  await succeeds('kubectl wait --for=condition=Established crd/pisyncregions.pisync.io');
+  await succeeds('helm template eu charts/pisync-region --set region=eu | kubectl create -f -');
+  const follow = (generation: number): Promise<string> =>
+    succeeds(
+      `kubectl patch psr eu --subresource=status --type=merge -p '{"status":{"observedGeneration":${generation}}}'`,
+    );
+  await follow(1);
+  await succeeds(wait);
+  await succeeds(`kubectl patch psr eu --type=merge -p '{"spec":{"deletionPolicy":"Delete"}}'`);
+  expect(await helm.sh(wait)).toMatchObject({ok: false, output: expect.stringContaining('timed out')});
+  await follow(2);
+  await succeeds(wait);
+}, 60_000);
