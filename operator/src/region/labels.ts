@@ -37,6 +37,8 @@ export const ROLLED_OUT = 'pisync.io/rolled-out';
 export const SERVED = 'pisync.io/served';
 /** Hash of the files a pod reads at its start. In the template, so that a change makes new pods. */
 export const CONFIG_HASH = 'pisync.io/config-hash';
+/** On a shard's template: the connections for which its server has room. */
+export const MAX_CONNECTIONS = 'pisync.io/max-connections';
 /** On a migration Job: uid of the claim whose volume it migrates. */
 export const VOLUME = 'pisync.io/volume';
 /** On the bootstrap Secret: uids of the claims whose volumes the shards were migrated on, in their order. */

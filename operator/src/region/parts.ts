@@ -190,7 +190,7 @@ export const deviceApi: Part = {
         ...withTarget(
           context,
           progress.tiers.deviceApi,
-          autoscaler(context, names.deviceApi, 'device-api', spec.deviceApi),
+          autoscaler(context, names.deviceApi, 'device-api', progress.scale.deviceApi),
         ),
       ],
     };
@@ -210,7 +210,7 @@ export const adminApi: Part = {
         ...withTarget(
           context,
           progress.tiers.adminApi,
-          autoscaler(context, names.adminApi, 'admin-api', spec.adminApi),
+          autoscaler(context, names.adminApi, 'admin-api', progress.scale.adminApi),
         ),
       ],
     };
@@ -226,7 +226,11 @@ export const worker: Part = {
         ...now(servicePolicy(context, names.worker, 'worker', {servesTraffic: false})),
         ...now(disruptionBudget(context, names.worker, 'worker', spec.workers)),
         held(progress.tiers.workers, serviceHold(context, progress, progress.tiers.workers)),
-        ...withTarget(context, progress.tiers.workers, autoscaler(context, names.worker, 'worker', spec.workers)),
+        ...withTarget(
+          context,
+          progress.tiers.workers,
+          autoscaler(context, names.worker, 'worker', progress.scale.workers),
+        ),
       ],
     };
   },

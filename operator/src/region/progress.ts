@@ -4,6 +4,7 @@ import {type ObjectRef, refOf} from '../kube/object.ts';
 import {isComplete, isFailed, type Job, type Workload} from './children.ts';
 import {type RegionContext} from './context.ts';
 import {isWritten} from './template.ts';
+import {type ScaledTiers, tiersWithin} from './connection-room.ts';
 import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
 import {shardStatefulSet} from './engines/postgres-embedded/stateful-set.ts';
 import {replacedVolumes} from './engines/known-volumes.ts';
@@ -68,6 +69,8 @@ export interface Progress {
   readonly broker: WorkloadProgress;
   readonly cache: WorkloadProgress;
   readonly migrations: readonly MigrationProgress[];
+  /** The spec's tiers, with no more pods than the shards have room for now. */
+  readonly scale: ScaledTiers;
   readonly tiers: {
     readonly deviceApi: WorkloadProgress;
     readonly adminApi: WorkloadProgress;
@@ -171,23 +174,28 @@ export const progressOf = (context: RegionContext): Progress => {
   const hasTopology = isInForce(context, topologyConfigMap(context));
   const tier = (desired: Desired, of: StatelessTier): WorkloadProgress =>
     deploymentProgress(context, desired, hasTopology, floorOf(of));
+  const needed = neededShards(context);
+  const shards = shardIds(context).map((id) =>
+    statefulProgress(context, shardStatefulSet(context, id, postgres), hasPostgres),
+  );
+  const scale = tiersWithin(context, shards.slice(0, needed));
+  const scaled = {...context, spec: {...spec, ...scale}};
   return {
     prepared:
       neededSecrets(context).every((name) => children.secret(name) !== undefined) &&
       [names.topology, names.postgres, names.rabbitmq, names.redis].every(
         (name) => children.configMap(name) !== undefined,
       ),
-    needed: neededShards(context),
-    shards: shardIds(context).map((id) =>
-      statefulProgress(context, shardStatefulSet(context, id, postgres), hasPostgres),
-    ),
+    needed,
+    shards,
     broker: statefulProgress(context, rabbitmqStatefulSet(context), isInForce(context, rabbitmqConfigMap(context))),
     cache: deploymentProgress(context, redisDeployment(context), isInForce(context, redisConfigMap(context)), 1),
     migrations: shardIds(context).map((id) => migrationProgress(context, id, hasTopology, replaced)),
+    scale,
     tiers: {
-      deviceApi: tier(deviceApiDeployment(context), spec.deviceApi),
-      adminApi: tier(adminApiDeployment(context), spec.adminApi),
-      workers: tier(workerDeployment(context), spec.workers),
+      deviceApi: tier(deviceApiDeployment(scaled), scale.deviceApi),
+      adminApi: tier(adminApiDeployment(scaled), scale.adminApi),
+      workers: tier(workerDeployment(scaled), scale.workers),
       keeper: deploymentProgress(context, keeperDeployment(context), hasTopology, 1),
     },
   };

@@ -30,6 +30,7 @@ import {dataSettled, migrated, type Progress, type WorkloadProgress} from './pro
 import {type Region} from './region.ts';
 import {topologyOf} from './manifests/topology.ts';
 import {joining} from './admission.ts';
+import {waitingForRoom} from './connection-room.ts';
 import {auxiliaryFailures, pendingOf, rewrittenOf} from './outcomes.ts';
 import {type StandingRoute} from './standing-routes.ts';
 
@@ -206,6 +207,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     pendingChanges: pendingChanges([
       ...held,
       ...joining(context, progress).map(({id, reason}) => ({component: `shard-${id}`, reason})),
+      ...waitingForRoom(context, progress.scale),
       ...unfulfilled(context, outcome),
       ...[...auxiliaryFailures(outcome), ...rewrittenOf(outcome)].map(pendingOf),
       ...(unread === undefined ? [] : [{component: 'volumes', reason: unread}]),

@@ -31,7 +31,7 @@ export const deviceApiAvailable = (input: ConditionInput): Finding =>
     'DeviceApiAvailable',
     'device-api',
     input.progress.tiers.deviceApi,
-    floorOf(input.context.spec.deviceApi),
+    floorOf(input.progress.scale.deviceApi),
   );
 
 export const adminApiAvailable = (input: ConditionInput): Finding =>
@@ -40,11 +40,17 @@ export const adminApiAvailable = (input: ConditionInput): Finding =>
     'AdminApiAvailable',
     'admin-api',
     input.progress.tiers.adminApi,
-    floorOf(input.context.spec.adminApi),
+    floorOf(input.progress.scale.adminApi),
   );
 
 export const workersAvailable = (input: ConditionInput): Finding =>
-  tierAvailable(input, 'WorkersAvailable', 'worker', input.progress.tiers.workers, floorOf(input.context.spec.workers));
+  tierAvailable(
+    input,
+    'WorkersAvailable',
+    'worker',
+    input.progress.tiers.workers,
+    floorOf(input.progress.scale.workers),
+  );
 
 export const keeperAvailable = (input: ConditionInput): Finding =>
   tierAvailable(input, 'KeeperAvailable', 'keeper', input.progress.tiers.keeper, 1);

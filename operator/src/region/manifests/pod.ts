@@ -24,6 +24,8 @@ export interface PodShape {
   readonly volumes: readonly PodVolume[];
   /** Hash of what the pod reads when it starts: another hash, new pods. */
   readonly configHash?: string;
+  /** Notes of the operator. */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** Only who speaks to the API server gets a token. Absent: none. */
   readonly serviceAccountName?: string;
   readonly restartPolicy?: 'Always' | 'Never' | 'OnFailure';
@@ -84,6 +86,7 @@ export const podTemplate = (context: RegionContext, shape: PodShape): object => 
   const annotations = {
     ...common.annotations,
     ...own.annotations,
+    ...shape.annotations,
     ...(shape.configHash === undefined ? {} : {[CONFIG_HASH]: shape.configHash}),
   };
   return {

@@ -31,7 +31,7 @@ const LEAST_LOCKS_PER_TRANSACTION = 64;
 
 const serverConf = (context: RegionContext): string => {
   const {spec} = context;
-  const connections = Number(spec.postgres.parameters['max_connections'] ?? maxConnections(context));
+  const connections = maxConnections(context);
   const memoryMiB = Math.floor(quantityBytes(spec.postgres.resources.limits.memory) / MIB);
   const defaults = {
     listen_addresses: '*',

@@ -16,7 +16,7 @@ const workerTemplate = z.object({
 });
 
 /** Of the workers that run: they may be those of an earlier spec. */
-const runningConcurrency = (template: unknown): number => {
+export const runningConcurrency = (template: unknown): number => {
   const found = workerTemplate.safeParse(template);
   const variables = found.success ? found.data.spec.containers.flatMap(({env}) => env) : [];
   return Number(variables.find(({name}) => name === ENV.workerConcurrency)?.value ?? 0);
@@ -27,18 +27,20 @@ const roomFor = (load: ConnectionLoad): number =>
   SMALLEST * 2 ** Math.max(0, Math.ceil(Math.log2(connectionsNeeded(load) / SMALLEST)));
 
 /** What the shards have room for by the settings that are written; none while there are no settings. */
-const roomNow = ({children, names}: RegionContext): number => {
+export const writtenConnections = ({children, names}: RegionContext): number => {
   const conf = children.configMap(names.postgres)?.['postgresql.conf'] ?? '';
   return Number(/^max_connections = '(\d+)'$/m.exec(conf)?.[1] ?? 0);
 };
 
 /**
- * Room for what the services may open by the spec. What they still run with from an earlier spec keeps the room that there is: so shards get more before
- * workers with a larger concurrency start, and less only after those have ended. It makes no more room, because a number of pods that no spec
- * has asked for (`kubectl scale deployment/...`) must not restart the shards.
+ * The spec's own number, or room for what the services may open by the spec. What they still run with from an earlier spec keeps the room that there is: so
+ * shards get more before workers with a larger concurrency start, and less only after those have ended. It makes no more room, because a number of pods
+ * that no spec has asked for (`kubectl scale deployment/...`) must not restart the shards.
  */
 export const maxConnections = (context: RegionContext): number => {
   const {spec, children, names} = context;
+  const own = spec.postgres.parameters['max_connections'];
+  if (own !== undefined) return Number(own);
   const wished = connectionLoad(spec);
   const pods = (name: string): number => children.workload(KINDS.deployment, name)?.spec.replicas ?? 0;
   const worker = children.workload(KINDS.deployment, names.worker);
@@ -49,5 +51,5 @@ export const maxConnections = (context: RegionContext): number => {
     concurrency: Math.max(wished.concurrency, runningConcurrency(worker?.spec.template)),
     shards: wished.shards,
   });
-  return Math.max(roomFor(wished), Math.min(running, roomNow(context)));
+  return Math.max(roomFor(wished), Math.min(running, writtenConnections(context)));
 };

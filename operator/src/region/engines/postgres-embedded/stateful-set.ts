@@ -4,7 +4,7 @@ import {type Desired} from '../../../kube/controller.ts';
 import {type RegionContext} from '../../context.ts';
 import {hashOf} from '../../hash.ts';
 import {KINDS} from '../../kinds.ts';
-import {metadataOf, selectorOf} from '../../labels.ts';
+import {MAX_CONNECTIONS, metadataOf, selectorOf} from '../../labels.ts';
 import {DATA_VOLUME} from '../../names.ts';
 import {configMapVolume, emptyDir, podTemplate, templateSpec} from '../../manifests/pod.ts';
 import {headlessService, service} from '../../manifests/service.ts';
@@ -24,6 +24,7 @@ export const shardStatefulSet = (context: RegionContext, id: number, settings: D
   const live = children.workload(KINDS.statefulSet, names.shard(id));
   const {postgres} = spec;
   const {resources, parameters} = postgres;
+  const connections = maxConnections(context);
   const desired: Desired = {
     manifest: {
       ...KINDS.statefulSet,
@@ -46,6 +47,7 @@ export const shardStatefulSet = (context: RegionContext, id: number, settings: D
             settings.manifest['data'],
             children.secretValues(names.shard(id), Object.values(SECRET_KEYS.shard)),
           ]),
+          annotations: {[MAX_CONNECTIONS]: String(connections)},
           probes: {
             // Recovery after a crash may take long; it is not a reason to kill the server: 1 h.
             startupProbe: {
@@ -89,7 +91,7 @@ export const shardStatefulSet = (context: RegionContext, id: number, settings: D
     image: spec.images.postgres,
     resources,
     parameters,
-    connections: maxConnections(context),
+    connections,
   });
   return withRevision(desired, {spec: origin, steady: {live}});
 };
