@@ -1,5 +1,6 @@
 import {type Phase, type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type EventDraft, type Outcome} from '../kube/controller.ts';
+import {ADDRESS_LOST} from './conditions/route-ready.ts';
 import {describeKey} from '../kube/object.ts';
 import {auxiliaryFailures, pendingOf, reasonOf as reasonOfFailure, REWRITTEN, rewrittenOf} from './outcomes.ts';
 
@@ -50,11 +51,9 @@ export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Out
     const note = messageOf(after, 'Ready');
     events.push(wished ? {type: 'Normal', reason: 'Updating', note} : {type: 'Warning', reason: 'NotReady', note});
   }
-  if (
-    reasonOf(after, 'RouteReady') === 'CertificateExpires' &&
-    reasonOf(before, 'RouteReady') !== 'CertificateExpires'
-  ) {
-    events.push({type: 'Warning', reason: 'CertificateExpires', note: messageOf(after, 'RouteReady')});
+  const route = reasonOf(after, 'RouteReady');
+  if ((route === 'CertificateExpires' || route === ADDRESS_LOST) && reasonOf(before, 'RouteReady') !== route) {
+    events.push({type: 'Warning', reason: route, note: messageOf(after, 'RouteReady')});
   }
   const waiting = [
     ...auxiliaryFailures(outcome).map((failure) => ({reason: reasonOfFailure(failure), pending: pendingOf(failure)})),

@@ -12,7 +12,7 @@ const addressSchema = z.object({
 export const hasAddress = (ingress: KubeObject | undefined): boolean => addressSchema.safeParse(ingress).success;
 
 /** Many ingress controllers never give an Ingress an address. Those that make a load balancer for each take some minutes. */
-const PATIENCE_MS = 600_000;
+export const PATIENCE_MS = 600_000;
 
 /**
  * A route of the other kind that is there stays until the wanted one has taken over, so that a Gateway or a class that does not exist costs nothing that works:

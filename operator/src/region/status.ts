@@ -16,6 +16,7 @@ import {
   summaryOf,
   suspendedSummary,
 } from './conditions/summary.ts';
+import {addressOverdueInMs} from './conditions/route-ready.ts';
 import {type RegionContext, type Release} from './context.ts';
 import {unfulfilled} from './engines/volume-growth.ts';
 import {claimsOf} from './engines/volume-claims.ts';
@@ -178,8 +179,8 @@ const pendingChanges = (held: Pass['held']): NonNullable<RegionStatus['pendingCh
   ].toReversed();
 
 export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
-  const {region, context, progress, told, entrance, outcome, now, release, held, unread, next} = pass;
-  const input = {region, now, context, progress, told, entrance, outcome};
+  const {region, context, progress, told, entrance, outcome, routes, now, release, held, unread, next} = pass;
+  const input = {region, now, context, progress, told, entrance, outcome, routes};
   const weighed = findAll(input);
   const findings = [holds('SpecValid', 'Valid', 'the spec keeps all rules'), ...weighed.map(({finding}) => finding)];
   const state = stateOf(input, weighed);
@@ -214,7 +215,8 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     ]),
   };
   const again = state.kind === 'moving' ? sooner(next, state.lookAgainMs) : next;
-  return concluded(region, status, outcome, again);
+  const route = status.conditions?.find(({type}) => type === 'RouteReady');
+  return concluded(region, status, outcome, sooner(again, addressOverdueInMs(route, now)));
 };
 
 /** What was known about the parts stays as it was said, for the generation it was said about. */

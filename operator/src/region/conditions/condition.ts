@@ -4,6 +4,7 @@ import {type Entrance} from '../entrance.ts';
 import {type RegionFacts} from '../facts.ts';
 import {type Progress} from '../progress.ts';
 import {type Region} from '../region.ts';
+import {type StandingRoute} from '../standing-routes.ts';
 
 /** What a condition is made from. */
 export interface ConditionInput {
@@ -15,6 +16,8 @@ export interface ConditionInput {
   readonly told: RegionFacts;
   readonly entrance: Entrance;
   readonly outcome: Outcome;
+  /** The routes that there are after the pass. */
+  readonly routes: readonly StandingRoute[];
 }
 
 /** A condition before it gets its times. Three-valued: Unknown while there is nothing to judge yet. */

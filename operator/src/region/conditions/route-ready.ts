@@ -1,40 +1,96 @@
+import {type Condition} from '../../api/v1alpha1/status.ts';
 import {type KubeObject} from '../../kube/object.ts';
 import {classNameOf} from '../entrances.ts';
 import {gatewayVerdict} from '../gateway-verdict.ts';
-import {hasAddress} from '../handover.ts';
+import {hasAddress, PATIENCE_MS} from '../handover.ts';
 import {KINDS} from '../kinds.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 
 const TYPE = 'RouteReady';
 
-const ofIngresses = (routes: readonly (KubeObject | undefined)[]): Finding => {
-  const silent = routes.find((route) => !hasAddress(route));
-  if (silent === undefined) return holds(TYPE, 'AddressAssigned', 'every Ingress has an address');
-  const className = classNameOf(silent);
+/** The reason when an Ingress that had an address has none; by it the next pass knows that there was one. */
+export const ADDRESS_LOST = 'AddressLost';
+const ASSIGNED = 'AddressAssigned';
+const EXPIRES = 'CertificateExpires';
+
+const ENDPOINT_OF = {deviceApi: 'device', adminApi: 'admin'} as const;
+
+interface Route {
+  readonly tier: keyof typeof ENDPOINT_OF;
+  readonly name: string;
+  /** As it was seen; absent if it is not there after the pass. */
+  readonly live: KubeObject | undefined;
+}
+
+/** How long until the loss of an address counts as a failure; undefined where none is lost, or it counts by now. */
+export const addressOverdueInMs = (said: Condition | undefined, now: Date): number | undefined =>
+  said?.reason === ADDRESS_LOST && said.status === 'Unknown'
+    ? Math.max(0, Date.parse(said.lastTransitionTime) + PATIENCE_MS - now.getTime())
+    : undefined;
+
+/**
+ * How long until an Ingress without an address counts as served by nobody, which it does only where the region's had one before: then its controller is one
+ * that gives them. Undefined where it may never get one.
+ */
+const patienceMs = ({region: {status}, now}: ConditionInput, tier: Route['tier']): number | undefined => {
+  const said = status.conditions?.find(({type}) => type === TYPE);
+  if (said?.reason === ADDRESS_LOST) return addressOverdueInMs(said, now) ?? 0;
+  const had = said?.status === 'True' && (said.reason === ASSIGNED || said.reason === EXPIRES);
+  return had && status.endpoints?.[ENDPOINT_OF[tier]] !== undefined ? PATIENCE_MS : undefined;
+};
+
+const silence = (ingress: KubeObject): string => {
+  const className = classNameOf(ingress);
   const whose = className === undefined ? 'it has no class, and the cluster no default one' : `class ${className}`;
-  return unknown(
-    TYPE,
-    'NoAddress',
-    `no ingress controller has given Ingress ${silent.metadata.name} an address (${whose}; see kubectl get ingressclass)`,
-  );
+  return `no ingress controller has given Ingress ${ingress.metadata.name} an address (${whose}; see kubectl get ingressclass)`;
+};
+
+const lostAddress = (input: ConditionInput, routes: readonly Route[]): Finding | undefined => {
+  const [first] = routes
+    .filter(({live}) => !hasAddress(live))
+    .flatMap(({tier, name, live}) => {
+      const leftMs = patienceMs(input, tier);
+      return leftMs === undefined ? [] : [{name, live, leftMs}];
+    });
+  if (first === undefined) return undefined;
+  const {name, live, leftMs} = first;
+  const message =
+    live === undefined
+      ? `Ingress ${name} is made again, and has no address yet`
+      : `${silence(live)}, and there was one`;
+  return (leftMs > 0 ? unknown : fails)(TYPE, ADDRESS_LOST, message);
+};
+
+const ofIngresses = (routes: readonly (KubeObject | undefined)[]): Finding => {
+  const silent = routes.find((route) => route !== undefined && !hasAddress(route));
+  return silent === undefined
+    ? holds(TYPE, ASSIGNED, 'every Ingress has an address')
+    : unknown(TYPE, 'NoAddress', silence(silent));
 };
 
 /**
  * Whether somebody routes the hosts. Many ingress controllers never say so in an Ingress's status, so silence is Unknown
- * and does not keep the region from being ready; a Gateway's refusal does.
+ * and does not keep the region from being ready; a Gateway's refusal does, and silence for ten minutes where an Ingress had an address.
  */
-export const routeReady = ({context, entrance}: ConditionInput): Finding => {
+export const routeReady = (input: ConditionInput): Finding => {
+  const {context, entrance} = input;
   const {spec, names, children} = context;
   const {enabled, host, adminHost, gatewayRef} = spec.ingress;
   const hosted = [
-    ...(host === undefined ? [] : [names.deviceApi]),
-    ...(adminHost === undefined ? [] : [names.adminApi]),
+    ...(host === undefined ? [] : [{tier: 'deviceApi', name: names.deviceApi} as const]),
+    ...(adminHost === undefined ? [] : [{tier: 'adminApi', name: names.adminApi} as const]),
   ];
   if (!enabled || hosted.length === 0) return holds(TYPE, 'NoHosts', 'no host is to be routed');
   const kind = gatewayRef === undefined ? KINDS.ingress : KINDS.httpRoute;
-  const routes = hosted.map((name) => children.find(kind, name));
+  const standing = hosted.map(({tier, name}) => {
+    const stands = input.routes.some(({manifest}) => manifest.kind === kind.kind && manifest.metadata.name === name);
+    return {tier, name, live: stands ? children.find(kind, name) : undefined};
+  });
+  const routes = standing.map(({live}) => live);
   const {problem, doubt, warning} = entrance;
   if (problem !== undefined) return fails(TYPE, problem.reason, problem.message);
+  const lost = gatewayRef === undefined ? lostAddress(input, standing) : undefined;
+  if (lost !== undefined) return lost;
   if (routes.some((route) => route === undefined)) return unknown(TYPE, 'NotCreated', 'routes not created yet');
   if (doubt !== undefined) return unknown(TYPE, 'NotReadable', `the API server does not tell of ${doubt}`);
   if (gatewayRef === undefined) {
@@ -52,6 +108,6 @@ export const routeReady = ({context, entrance}: ConditionInput): Finding => {
     : unknown(
         TYPE,
         'NotAccepted',
-        `Gateway ${gatewayRef.name} has not accepted every route yet; see kubectl describe httproute/${hosted[0]}`,
+        `Gateway ${gatewayRef.name} has not accepted every route yet; see kubectl describe httproute/${hosted[0]?.name}`,
       );
 };
