@@ -56,10 +56,10 @@ const SCALED = {
 const TIERS_RESTART = /HTTP 503/;
 
 /** While the only region has none, Contour does not even listen. */
-const NO_ROUTE = /HTTP 404|ECONNREFUSED/;
+const NO_ROUTE = /HTTP 404|ECONNREFUSED|ECONNRESET/;
 
 /** A route that is new stands before its proxy knows the pods behind it. */
-const NEW_ROUTE = /HTTP 404|HTTP 503|ECONNREFUSED/;
+const NEW_ROUTE = /HTTP 404|HTTP 503|ECONNREFUSED|ECONNRESET/;
 
 /** One of each kind of field, for those who have no half hour. */
 export const SHORT_WALK: Walk = {
