@@ -1,3 +1,4 @@
+import {type ScaledTiers} from '../connection-room.ts';
 import {floorOf} from '../manifests/autoscaler.ts';
 import {type Component} from '../labels.ts';
 import {problemOf} from '../problems.ts';
@@ -25,32 +26,17 @@ const tierAvailable = (
   );
 };
 
-export const deviceApiAvailable = (input: ConditionInput): Finding =>
-  tierAvailable(
-    input,
-    'DeviceApiAvailable',
-    'device-api',
-    input.progress.tiers.deviceApi,
-    floorOf(input.progress.scale.deviceApi),
-  );
+/** Of a tier whose number of pods is in the spec. */
+const scaledTier =
+  (type: string, component: Component, tier: keyof ScaledTiers) =>
+  (input: ConditionInput): Finding => {
+    const {tiers, scale} = input.progress;
+    return tierAvailable(input, type, component, tiers[tier], floorOf(scale[tier]));
+  };
 
-export const adminApiAvailable = (input: ConditionInput): Finding =>
-  tierAvailable(
-    input,
-    'AdminApiAvailable',
-    'admin-api',
-    input.progress.tiers.adminApi,
-    floorOf(input.progress.scale.adminApi),
-  );
-
-export const workersAvailable = (input: ConditionInput): Finding =>
-  tierAvailable(
-    input,
-    'WorkersAvailable',
-    'worker',
-    input.progress.tiers.workers,
-    floorOf(input.progress.scale.workers),
-  );
+export const deviceApiAvailable = scaledTier('DeviceApiAvailable', 'device-api', 'deviceApi');
+export const adminApiAvailable = scaledTier('AdminApiAvailable', 'admin-api', 'adminApi');
+export const workersAvailable = scaledTier('WorkersAvailable', 'worker', 'workers');
 
 export const keeperAvailable = (input: ConditionInput): Finding =>
   tierAvailable(input, 'KeeperAvailable', 'keeper', input.progress.tiers.keeper, 1);
