@@ -107,14 +107,18 @@ export class FactsAges {
     const sinceMs = known === undefined && hadGivenUp(region) ? -Infinity : nowMs;
     const seen = known?.sign === sign ? known : {sign, sinceMs};
     this.#seen.set(uid, seen);
-    if (this.#seen.size > regions.length + 1) {
-      const live = new Set(regions.map(({metadata}) => metadata.uid));
-      for (const gone of [...this.#seen.keys()].filter((key) => key !== uid && !live.has(key))) this.#seen.delete(gone);
-    }
+    forgetGone(this.#seen, uid, regions);
     const ageMs = nowMs - seen.sinceMs;
     return hadGivenUp(region) ? ageMs : Math.min(ageMs, followedMs);
   }
 }
+
+/** Forgets, of what is remembered by a region's uid, all but that of `own` and of `regions`, which are all that there are. */
+export const forgetGone = (memory: Map<string, unknown>, own: string, regions: readonly KubeObject[]): void => {
+  if (memory.size <= regions.length + 1) return;
+  const live = new Set(regions.map(({metadata}) => metadata.uid));
+  for (const uid of memory.keys()) if (uid !== own && !live.has(uid)) memory.delete(uid);
+};
 
 const hadGivenUp = ({status}: Region): boolean =>
   status.conditions?.some(({reason}) => isWithoutFacts(reason)) === true;

@@ -1,6 +1,7 @@
 import {type Clock} from '../kube/clock.ts';
 import {type KubeObject} from '../kube/object.ts';
 import {type Children} from './children.ts';
+import {forgetGone} from './facts.ts';
 import {KINDS} from './kinds.ts';
 
 /**
@@ -29,11 +30,9 @@ export class MissingPods {
         .filter(({kind, metadata}) => kind === KINDS.statefulSet.kind && children.lacksPods(metadata.name))
         .map(({metadata: {name}}) => [name, known?.get(name) ?? nowMs]),
     );
-    this.#since.set(uid, since);
-    const live = new Set(regions.map(({metadata}) => metadata.uid));
-    for (const [other, {size}] of this.#since) {
-      if (size === 0 || (other !== uid && !live.has(other))) this.#since.delete(other);
-    }
+    if (since.size === 0) this.#since.delete(uid);
+    else this.#since.set(uid, since);
+    forgetGone(this.#since, uid, regions);
     return new Map([...since].map(([name, ms]) => [name, nowMs - ms]));
   }
 }

@@ -183,15 +183,19 @@ const patienceWith = (object: KubeObject): Patience | undefined => {
 const overdue = (patience: Patience | undefined, now: Date): Problem | undefined =>
   patience !== undefined && patience.untilMs <= now.getTime() ? patience.problem : undefined;
 
+/** How long until something becomes a problem if it stays as it is. */
+const patienceLeftMs = (object: KubeObject, children: Children, now: Date): number | undefined => {
+  if (object.kind === KINDS.statefulSet.kind) {
+    const lackingMs = children.lacksPodsForMs(object.metadata.name);
+    return lackingMs === undefined ? undefined : REPLACED_WITHIN_MS - lackingMs;
+  }
+  const patience = object.kind === KINDS.pod.kind ? patienceWith(object) : undefined;
+  return patience && patience.untilMs - now.getTime();
+};
+
 /** When what stays as it is becomes a problem: nothing changes then, so nobody is told. */
 export const overdueInMs = (children: Children, now: Date): readonly number[] =>
-  children.all
-    .flatMap((object) => {
-      if (object.kind === KINDS.pod.kind) return (patienceWith(object)?.untilMs ?? NaN) - now.getTime();
-      if (object.kind !== KINDS.statefulSet.kind) return [];
-      return REPLACED_WITHIN_MS - (children.lacksPodsForMs(object.metadata.name) ?? NaN);
-    })
-    .filter((inMs) => inMs > 0);
+  children.all.flatMap((object) => patienceLeftMs(object, children, now) ?? []).filter((inMs) => inMs > 0);
 
 const ofPod = (object: KubeObject, children: Children, now: Date): Problem | undefined => {
   const pod = podSchema.safeParse(object).data;
