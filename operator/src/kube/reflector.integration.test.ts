@@ -1,73 +1,33 @@
 import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
-import {type ApiClient, type ApiRequest} from './api-client.ts';
+import {type ApiRequest} from './api-client.ts';
 import {systemClock, type Clock} from './clock.ts';
-import {type WatchSpec} from './controller.ts';
-import {Discovery} from './discovery.ts';
 import {ApiError} from './errors.ts';
-import {Reflector} from './reflector.ts';
-import {Store, type Change} from './store.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
 import {installKind, installShops, SHOP, shopPath} from './testing/shop.ts';
-import {eventually, forever, identity, testLog, testMetrics} from './testing/fixtures.ts';
+import {eventually, forever} from './testing/fixtures.ts';
+import {reflect, type Streams} from './testing/reflecting.ts';
+
+type OmitFirst<T extends readonly unknown[]> = T extends [unknown, ...infer Rest] ? Rest : never;
 
 const COLLECTION = '/api/v1/namespaces/default/configmaps';
 
 let server: TestApiServer;
-let stop = new AbortController();
-let ended: Promise<void> = Promise.resolve();
+let end = (): Promise<void> => Promise.resolve();
 
 beforeAll(async () => {
   server = await startApiServer();
 }, 90_000);
 
-afterEach(async () => {
-  stop.abort();
-  await ended;
-});
+afterEach(() => end());
 
 afterAll(async () => {
   await server.stop();
 }, 30_000);
 
-type Streams = Pick<ApiClient, 'send' | 'stream'>;
-
-const follow = (
-  spec: Partial<WatchSpec>,
-  client: Streams = server.client,
-  onChange: (change: Change) => void = () => undefined,
-  clock: Clock = systemClock,
-) => {
-  const whole = {apiVersion: 'v1', kind: 'ConfigMap', ...spec};
-  const changes: string[] = [];
-  const store = new Store(whole, (change) => {
-    changes.push(`${change.kind} ${change.object.metadata.name}`);
-    onChange(change);
-  });
-  const log = testLog();
-  const metrics = testMetrics();
-  let servedChanges = 0;
-  const reflector = new Reflector({
-    findResource: () => undefined,
-    spec: whole,
-    namespace: 'default',
-    store,
-    client,
-    discovery: new Discovery(server.client, clock),
-    clock,
-    random: Math.random,
-    metrics,
-    identity,
-    log,
-    onServedChange: () => servedChanges++,
-  });
-  stop = new AbortController();
-  ended = reflector.run(stop.signal);
-  const sees = (change: string): Promise<true> =>
-    eventually(
-      () => (changes.includes(change) ? true : undefined),
-      () => `${change} is not among ${changes.join(', ')}; log:\n${log.lines.join('\n')}`,
-    );
-  return {reflector, store, changes, log, metrics, sees, servedChanges: () => servedChanges};
+const follow = (...options: OmitFirst<Parameters<typeof reflect>>) => {
+  const followed = reflect(server.client, ...options);
+  end = followed.end;
+  return followed;
 };
 
 const make = (name: string, labels: Record<string, string> = {}): Promise<unknown> =>
@@ -321,6 +281,56 @@ test('says why it does not follow the server any more, and lists anew when that 
   expect((await metrics.lists.get()).values[0]?.value).toBe(2);
 });
 
+test('can be gone by again when what was missed has been read, and not before', async () => {
+  const {client, allow} = refusing();
+  await make('missed', {short: 'yes'});
+  const {reflector, cleared, sees, metrics, log} = follow({labelSelector: 'short=yes'}, client);
+  const becomes = (isFollowed: boolean): Promise<true> =>
+    eventually(
+      () => ((reflector.obstacle === undefined) === isFollowed ? true : undefined),
+      () => log.lines.join('\n'),
+    );
+  await sees('added missed');
+  await becomes(true);
+  allow(false);
+  await becomes(false);
+  await server.client.send({method: 'DELETE', path: `${COLLECTION}/missed`, signal: forever});
+  allow(true);
+  await becomes(true);
+  expect(cleared).toEqual([['missed'], []]);
+  expect((await metrics.lists.get()).values[0]?.value).toBe(1);
+});
+
+test('a watch that is not answered for long is an obstacle, and what it is late for is listed', async () => {
+  const answer = Promise.withResolvers<undefined>();
+  let watches = 0;
+  const client: Streams = {
+    send: (call: ApiRequest) => server.client.send(call),
+    stream: async (call) => {
+      watches++;
+      if (watches === 2) await answer.promise;
+      return server.client.stream(watches === 1 ? {...call, query: {...call.query, timeoutSeconds: '1'}} : call);
+    },
+  };
+  await make('late', {late: 'yes'});
+  const {reflector, sees, metrics, log} = follow({labelSelector: 'late=yes'}, client, undefined, hurried);
+  await sees('added late');
+  await eventually(
+    () => (reflector.obstacle?.message === 'its watch is not answered yet' ? true : undefined),
+    () => `${watches} watches; log:\n${log.lines.join('\n')}`,
+  );
+  const knownMs = reflector.followedMs();
+  await server.client.send({method: 'DELETE', path: `${COLLECTION}/late`, signal: forever});
+  expect(reflector.followedMs()).toBe(knownMs);
+  answer.resolve(undefined);
+  await sees('deleted late');
+  await eventually(
+    () => (reflector.obstacle === undefined ? true : undefined),
+    () => log.lines.join('\n'),
+  );
+  expect((await metrics.lists.get()).values[0]?.value).toBe(2);
+});
+
 test.each([
   ['that may not be seen any more counts as not installed', 403, 'forbidden', undefined],
   ['of which a server in trouble does not tell counts as not seen', 503, undefined, 'forbidden'],
@@ -353,10 +363,11 @@ test.each([
 });
 
 test('rests no longer when it is told that the server can be reached', async () => {
-  /** Rests never end by themselves. */
+  /** Rests, of 400 ms and more, never end by themselves. */
   const still: Clock = {
     ...systemClock,
-    schedule: (delayMs, run) => (delayMs < 60_000 ? () => undefined : systemClock.schedule(delayMs, run)),
+    schedule: (delayMs, run) =>
+      delayMs >= 400 && delayMs < 60_000 ? () => undefined : systemClock.schedule(delayMs, run),
   };
   const {client, allow} = refusing();
   const {reflector, log} = follow({labelSelector: 'rest=yes'}, client, undefined, still);

@@ -1,4 +1,3 @@
-import {StringDecoder} from 'node:string_decoder';
 import {type ApiClient} from './api-client.ts';
 import {backoffDelayMs, type BackoffPolicy} from './backoff.ts';
 import {clean} from './clean.ts';
@@ -7,6 +6,7 @@ import {type ResourceName, type WatchSpec} from './controller.ts';
 import {type Discovery} from './discovery.ts';
 import {ApiError, isNotFound, messageOf} from './errors.ts';
 import {type Identity} from './identity.ts';
+import {linesOf} from './lines.ts';
 import {type Log} from './log.ts';
 import {type KubeMetrics} from './metrics.ts';
 import {type KubeObject} from './object.ts';
@@ -60,6 +60,8 @@ const RELIST_MS = {least: 45 * 60_000, spread: 30 * 60_000};
 const MISSING_KIND_MS = 20_000;
 /** After a shorter gap the watch goes on where it ended, and tells what was missed at once. A leader keeps its lease over that long, so nobody else has led meanwhile. */
 const SHORT_GAP_MS = 10_000;
+/** A watch that is open tells at once what was missed before it: after this it has. */
+const CATCH_UP_MS = 200;
 
 /** Answers that tell nothing of an optional kind, as if it were not served: others come from a server in trouble. */
 const EXCUSES: ReadonlySet<number> = new Set([403, 404]);
@@ -68,7 +70,13 @@ const EXCUSES: ReadonlySet<number> = new Set([403, 404]);
 const REFUSALS: ReadonlySet<number> = new Set([401, 403, 404]);
 
 /** Why a watch ended. */
-type EndReason = 'expired' | 'error-event' | 'closed' | 'short' | 'idle' | 'cut' | 'refused';
+type EndReason = 'expired' | 'error-event' | 'closed' | 'late' | 'short' | 'idle' | 'cut' | 'refused';
+
+/** Ends after which no watch goes on from where the last one was. */
+const LISTS_AFTER: ReadonlySet<EndReason> = new Set<EndReason>(['expired', 'late', 'error-event', 'idle']);
+
+/** Ends that say nothing against the server. */
+const AT_ONCE: ReadonlySet<EndReason> = new Set<EndReason>(['expired', 'late']);
 
 class WatchEnded extends Error {
   readonly reason: EndReason;
@@ -98,7 +106,7 @@ export class Reflector {
   #relistMs = 0;
   /** Since when the store has followed the server without a gap; undefined: it has not begun to. */
   #sinceMs: number | undefined;
-  /** When it ceased to; undefined: it follows. */
+  /** When it ceased to, which it does between two watches, too; undefined: it follows. */
   #lostMs: number | undefined = -Infinity;
   #obstacle: Obstacle | undefined;
   /** Why an optional kind counts as not served, besides that it is not. */
@@ -117,7 +125,8 @@ export class Reflector {
 
   /** Why nobody should go by the store now. It holds what the server had when it last followed it. */
   get obstacle(): Obstacle | undefined {
-    return this.#obstacle;
+    if (this.#obstacle !== undefined || this.#excuse !== undefined || !this.#isLong()) return this.#obstacle;
+    return {isRefused: false, message: 'its watch is not answered yet', sinceMs: this.#lostMs ?? 0};
   }
 
   /** What keeps it from telling of an optional kind, which is no obstacle. */
@@ -149,16 +158,19 @@ export class Reflector {
           await pause(clock, MISSING_KIND_MS, signal);
           continue;
         }
+        let version = this.#version;
+        let isListed = false;
         if (
-          this.#version === undefined ||
+          version === undefined ||
           this.#mustList() ||
-          (failures > 0 && (await this.#isRolledBack(this.#version, signal)))
+          (failures > 0 && (await this.#isRolledBack(version, signal)))
         ) {
-          this.#version = await this.#list(signal);
+          version = this.#version = await this.#list(signal);
+          isListed = true;
           this.#follow();
         }
         this.#know(true);
-        await this.#watch(this.#version, signal, () => (failures = 0));
+        await this.#watch(version, isListed, signal, () => (failures = 0));
         failures = 0;
       } catch (error) {
         if (isAborted(signal)) return;
@@ -166,9 +178,9 @@ export class Reflector {
         this.#options.metrics.watchRestarts.inc({kind: spec.kind, reason});
         // The kind may be gone, or have come back after the last look.
         if (isNotFound(error)) this.#options.discovery.forget(spec);
-        if (reason === 'expired' || reason === 'error-event' || reason === 'idle') this.#version = undefined;
+        if (LISTS_AFTER.has(reason)) this.#version = undefined;
         failures++;
-        const delayMs = reason === 'expired' && failures === 1 ? 0 : backoffDelayMs(BACKOFF, failures, random());
+        const delayMs = AT_ONCE.has(reason) && failures === 1 ? 0 : backoffDelayMs(BACKOFF, failures, random());
         const isNews = this.#lose(error);
         const {kind} = spec;
         const fields = {kind, namespace: this.#options.namespace, reason, delayMs, error: messageOf(error)};
@@ -180,21 +192,23 @@ export class Reflector {
   }
 
   #mustList(): boolean {
-    const nowMs = this.#options.clock.monotonicMs();
-    return nowMs >= this.#relistMs || (this.#lostMs !== undefined && nowMs - this.#lostMs > SHORT_GAP_MS);
+    return this.#options.clock.monotonicMs() >= this.#relistMs || this.#isLong();
+  }
+
+  /** Whether the store has not followed the server for longer than a watch may bridge. */
+  #isLong(): boolean {
+    return this.#lostMs !== undefined && this.#options.clock.monotonicMs() - this.#lostMs > SHORT_GAP_MS;
   }
 
   /** From now on the store is what the server has. */
   #follow(): void {
-    const nowMs = this.#options.clock.monotonicMs();
-    if (this.#sinceMs === undefined || (this.#lostMs !== undefined && nowMs - this.#lostMs > SHORT_GAP_MS))
-      this.#sinceMs = nowMs;
+    const before = this.obstacle;
+    if (this.#sinceMs === undefined || this.#isLong()) this.#sinceMs = this.#options.clock.monotonicMs();
     this.#lostMs = undefined;
     this.#said = '';
     this.#excuse = undefined;
-    if (this.#obstacle === undefined) return;
     this.#obstacle = undefined;
-    this.#options.onClear?.();
+    if (before !== undefined) this.#options.onClear?.();
   }
 
   /** From now on the server knows more than the store. Answers whether what is in the way is something new. */
@@ -205,9 +219,9 @@ export class Reflector {
     const isNews = message !== this.#said;
     this.#said = message;
     const status = error instanceof ApiError ? error.status : 0;
-    const before = this.#obstacle;
+    const before = this.obstacle;
     // What is optional keeps nobody waiting whom the server does not let see it. What was seen counts until it is plain that this is not over in a moment.
-    if (this.#options.spec.optional === true && EXCUSES.has(status) && nowMs - this.#lostMs > SHORT_GAP_MS) {
+    if (this.#options.spec.optional === true && EXCUSES.has(status) && this.#isLong()) {
       this.#excuse = message;
       this.#obstacle = undefined;
       this.#version = undefined;
@@ -268,14 +282,16 @@ export class Reflector {
     throw signal.reason;
   }
 
-  /** Returns when the server closed the watch as agreed. */
-  async #watch(version: string, signal: AbortSignal, onAlive: () => void): Promise<void> {
+  /** Returns when the server closed the watch as agreed. `isListed`: its version is as new as the server can tell. */
+  async #watch(version: string, isListed: boolean, signal: AbortSignal, onAlive: () => void): Promise<void> {
     const {spec, namespace, client, discovery, clock, random, metrics} = this.#options;
     const path = await discovery.collectionPath(spec, namespace, signal);
     const startedMs = clock.monotonicMs();
     const idle = new AbortController();
     let cancelIdle = clock.schedule(IDLE_MS, () => idle.abort());
+    let cancelFollow = (): void => undefined;
     let events = 0;
+    this.#lostMs ??= startedMs;
     try {
       const body = await client.stream({
         path,
@@ -289,7 +305,12 @@ export class Reflector {
         accept: this.#accept(''),
         signal: AbortSignal.any([signal, idle.signal]),
       });
-      this.#follow();
+      if (!isListed && this.#isLong()) {
+        // Nobody reads on, so its end is nobody's error.
+        body.on('error', () => undefined).destroy();
+        throw new WatchEnded('late', 'the server took too long to open the watch');
+      }
+      cancelFollow = clock.schedule(CATCH_UP_MS, () => this.#follow());
       for await (const line of linesOf(body)) {
         cancelIdle();
         cancelIdle = clock.schedule(IDLE_MS, () => idle.abort());
@@ -303,6 +324,8 @@ export class Reflector {
       throw error;
     } finally {
       cancelIdle();
+      cancelFollow();
+      this.#lostMs ??= clock.monotonicMs();
     }
     if (events === 0 && clock.monotonicMs() - startedMs < SHORTEST_WATCH_MS) {
       throw new WatchEnded('short', 'the server ended the watch at once');
@@ -361,18 +384,3 @@ const reasonOf = (error: unknown): EndReason => {
   if (error instanceof ApiError) return error.status === 410 ? 'expired' : 'refused';
   return 'cut';
 };
-
-async function* linesOf(body: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  const decoder = new StringDecoder('utf8');
-  let parts: string[] = [];
-  for await (const chunk of body) {
-    const pieces = decoder.write(chunk).split('\n');
-    const last = pieces.pop() ?? '';
-    for (const piece of pieces) {
-      const line = parts.join('') + piece;
-      parts = [];
-      if (line !== '') yield line;
-    }
-    if (last !== '') parts.push(last);
-  }
-}
