@@ -18,7 +18,8 @@ import {type KubeMetrics} from './metrics.ts';
 import {keyOf, refOf, type Kind, type KubeObject} from './object.ts';
 import {ObjectWriter} from './object-writer.ts';
 import {runPass, sayFailed, type PassOptions, type PassResult} from './pass.ts';
-import {type Obstacle, Reflector} from './reflector.ts';
+import {patienceWith, type Unseen} from './patience.ts';
+import {Reflector} from './reflector.ts';
 import {type Change} from './store.ts';
 import {WorkQueue, type Priority} from './work-queue.ts';
 
@@ -57,11 +58,6 @@ const unclaimed = (problem: string): EventDraft => ({
   reason: 'NotClaimed',
   note: `nothing is done until it is known which operator looks after it: ${problem}`,
 });
-
-/** For how long something of a namespace may be out of sight before it is said of the resources there. A refusal ends by itself less often. */
-const UNSEEN_MS = {refused: 20_000, unanswered: 120_000};
-
-type Unseen = Obstacle & {readonly label: string};
 
 /** Wires the engine's parts around one controller. */
 export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Observed, Status>): Engine => {
@@ -297,22 +293,16 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   /** It is not worked on until all of its namespace is seen; what was said of it must not be believed until then if that takes long. */
   const hold = async (object: KubeObject, obstacles: readonly Unseen[], signal: AbortSignal): Promise<PassResult> => {
     const result = {kind: 'unseen', retryAfterMs: 0} as const;
-    const patient = obstacles.map(({isRefused, sinceMs, label, message}) => ({
-      leftMs: sinceMs + (isRefused ? UNSEEN_MS.refused : UNSEEN_MS.unanswered) - clock.monotonicMs(),
-      problem: `${label} is not seen: ${message}`,
-    }));
-    const problems = patient.flatMap(({leftMs, problem}) => (leftMs > 0 ? [] : [problem]));
+    const {problems, againMs} = patienceWith(obstacles, clock.monotonicMs());
+    const next = {kind: 'after', delayMs: againMs} as const;
     const [problem] = problems;
     const holder = claims.holderOf(object);
-    if (problem === undefined || holder === 'another') {
-      const delayMs = problem === undefined ? Math.min(...patient.map(({leftMs}) => leftMs)) : UNSEEN_MS.unanswered;
-      return {...result, next: {kind: 'after', delayMs}, problems: []};
-    }
+    if (problem === undefined || holder === 'another') return {...result, next, problems: []};
     const note = `nothing is done until all of its namespace is seen: ${problem}`;
     await events.report(refOf(object), [{type: 'Warning', reason: 'NotSeen', note}], signal);
     // The server may refuse that as well. The metrics have it.
     if (holder === 'us') await sayFailed(object, problem, passOptions, signal).catch(() => undefined);
-    return {...result, next: {kind: 'after', delayMs: UNSEEN_MS.unanswered}, problems};
+    return {...result, next, problems};
   };
 
   const pass = async (key: string, deadline: AbortSignal, signal: AbortSignal): Promise<PassResult | undefined> => {
