@@ -79,7 +79,7 @@ const VARIABLES = {
   ),
   apiHost: variable('KUBERNETES_SERVICE_HOST', 'Set by Kubernetes in every pod.', z.string().optional()),
   apiPort: variable('KUBERNETES_SERVICE_PORT', 'Set by Kubernetes in every pod.', z.string().default('443')),
-  version: variable('PISYNC_VERSION', 'Version of this release, for labels and status.', z.string().default('dev')),
+  version: variable('PISYNC_VERSION', 'Version of the operator, for the status.', z.string().default('dev')),
   serviceImage: variable('PISYNC_IMAGE_SERVICE', "Image of PiSync's services.", image),
   postgresImage: variable(
     'PISYNC_IMAGE_POSTGRES',

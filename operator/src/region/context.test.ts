@@ -42,9 +42,10 @@ test('an image that is named is not moved to another registry', () => {
 });
 
 describe('the version', () => {
-  test('is that of the release, unless the spec says another', () => {
-    expect(contextWith({}).version).toBe('1.2.3');
-    expect(contextWith({version: '2.0.0'}).version).toBe('2.0.0');
+  test("is that of the operator's image of the services, unless the spec says another", () => {
+    const service = 'registry.example.com/pisync:9.9.9';
+    expect(contextWith({}, service).version).toBe('9.9.9');
+    expect(contextWith({version: '2.0.0'}, service).version).toBe('2.0.0');
   });
 
   const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;

@@ -107,7 +107,7 @@ export const contextOf = (
       rabbitmq: images.rabbitmq ?? withRegistry(release.images.rabbitmq, images.registry),
       redis: images.redis ?? withRegistry(release.images.redis, images.registry),
     },
-    version: images.service === undefined ? (spec.version ?? release.version) : versionOf(images.service),
+    version: versionOf(service),
     children,
     admitted,
     hasWorked: status.version?.current !== undefined,

@@ -30,7 +30,7 @@ export const specSchema = z
       .regex(/^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/)
       .optional()
       .describe(
-        "Tag of the image of PiSync's services. Default: the release that the operator belongs to. Without effect where `images.service` is set.",
+        "Tag of the image of PiSync's services. Default: that of the operator's value `images.service`. Without effect where `images.service` is set.",
       ),
     images,
     capacity,
