@@ -131,6 +131,9 @@ const ofContainer = (pod: string, status: ContainerStatus, unreadySince: string 
   return {reason: state.waiting.reason, message: state.waiting.message};
 };
 
+/** Phases of a pod that never runs again: evicted, cut off by a shutdown of its node, or done. */
+const ENDED = new Set(['Failed', 'Succeeded']);
+
 /** What is a problem of a pod once it has lasted: the kubelet tells only in events what it waits for. */
 interface Patience {
   readonly untilMs: number;
@@ -144,7 +147,7 @@ interface Patience {
 const patienceWithStart = ({metadata: {name}, status}: Pod): Patience | undefined => {
   const {phase, conditions, initContainerStatuses, containerStatuses} = status;
   const hasNode = conditions.some(({type, status: is}) => type === 'PodScheduled' && is === 'True');
-  if (!hasNode || phase === 'Failed' || phase === 'Succeeded') return undefined;
+  if (!hasNode || ENDED.has(phase)) return undefined;
   const waits = [...initContainerStatuses, ...containerStatuses].flatMap(({state}) => state.waiting?.reason ?? []);
   // A kubelet that is away says nothing of any container.
   const reason = containerStatuses.length === 0 ? 'ContainerCreating' : waits.find((item) => BENIGN.has(item));
@@ -200,6 +203,9 @@ export const overdueInMs = (children: Children, now: Date): readonly number[] =>
 const ofPod = (object: KubeObject, children: Children, now: Date): Problem | undefined => {
   const pod = podSchema.safeParse(object).data;
   if (pod === undefined) return undefined;
+  const isOfJob = controllerOf(object)?.kind === KINDS.job.kind;
+  // Only a Job waits for what its pods come to. Elsewhere one that has ended may lie there for weeks, and another one has its place.
+  if (ENDED.has(pod.status.phase) && !isOfJob) return undefined;
   const {name} = pod.metadata;
   const unscheduled = pod.status.conditions.find(
     ({type, status, reason}) => type === 'PodScheduled' && status === 'False' && reason === 'Unschedulable',
@@ -212,8 +218,7 @@ const ofPod = (object: KubeObject, children: Children, now: Date): Problem | und
   const problem = [...pod.status.initContainerStatuses, ...pod.status.containerStatuses].flatMap(
     (status) => ofContainer(name, status, unreadySince) ?? [],
   )[0];
-  const found =
-    problem ?? (controllerOf(object)?.kind === KINDS.job.kind ? ofSidecar(pod.status.containerStatuses) : undefined);
+  const found = problem ?? (isOfJob ? ofSidecar(pod.status.containerStatuses) : undefined);
   return found === undefined
     ? overdue(patienceWithStart(pod), now)
     : {...found, message: `pod ${name}: ${found.message}`};

@@ -22,8 +22,13 @@ const lawsOf = (region: SimulatedRegion) =>
     brokenLaws(status, generation, region.statuses[index - 1]?.status),
   );
 
-const putPod = (region: SimulatedRegion, component: string, container: object, conditions: object[] = []): void => {
-  const name = `eu-${component}-x`;
+const putPod = (
+  region: SimulatedRegion,
+  component: string,
+  container: object,
+  conditions: object[] = [],
+  {name = `eu-${component}-x`, ...status}: {readonly name?: string; readonly phase?: string} = {},
+): void => {
   region.objects.set(`v1/Pod/sync/${name}`, {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -34,7 +39,7 @@ const putPod = (region: SimulatedRegion, component: string, container: object, c
       resourceVersion: '1',
       labels: {'app.kubernetes.io/component': component},
     },
-    status: {conditions, containerStatuses: [{name: 'main', image: 'a:1', ...container}]},
+    status: {...status, conditions, containerStatuses: [{name: 'main', image: 'a:1', ...container}]},
   });
 };
 
@@ -80,6 +85,23 @@ describe('a change that takes its time', () => {
     region.makeReady('StatefulSet');
     region.settle();
     expect(region.status.phase).toBe('Updating');
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  test('a pod that was evicted long ago and is still there says nothing of it', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const cutOff = {state: {terminated: {exitCode: 137, reason: 'ContainerStatusUnknown'}}};
+    putPod(region, 'device-api', cutOff, [], {name: 'eu-device-api-a', phase: 'Failed'});
+    region.change({deviceApi: {logLevel: 'debug'}});
+    region.settle();
+    const pods = {observedGeneration: 1_000, replicas: 3, readyReplicas: 2, updatedReplicas: 1, availableReplicas: 2};
+    region.set('Deployment', 'eu-device-api', pods);
+    region.settle();
+    expect(summary(region)).toBe('Updating, False Updating, True Updating, False Progressing');
+    // Nor does it hide what is really in the way.
+    putPod(region, 'device-api', IMAGE_LACKS);
+    region.settle();
+    expect(summary(region)).toBe('Degraded, False ImagePullBackOff, True ImagePullBackOff, False Progressing');
     expect(lawsOf(region)).toEqual([]);
   });
 
