@@ -67,7 +67,9 @@ export const eventsOf = (before: RegionStatus, after: RegionStatus, outcome: Out
   if (before.phase === 'Updating' && after.phase === 'Degraded' && !becomes('Stalled', 'True')) {
     events.push({type: 'Warning', reason: reasonOf(after, 'Ready') ?? 'NotReady', note: messageOf(after, 'Ready')});
   }
-  if (becomes('Stalled', 'True')) events.push({type: 'Warning', reason: 'Stalled', note: messageOf(after, 'Stalled')});
+  if (becomes('Stalled', 'True')) {
+    events.push({type: 'Warning', reason: reasonOf(after, 'Stalled') ?? 'Stalled', note: messageOf(after, 'Stalled')});
+  }
   if (before.phase !== after.phase && after.phase === 'Suspended') {
     events.push({type: 'Normal', reason: 'Suspended', note: messageOf(after, 'Ready')});
   }

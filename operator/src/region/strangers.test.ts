@@ -30,6 +30,7 @@ test.each<[string, string[], object]>([
     status: 'True',
     reason: 'Conflict',
   });
+  expect(region.events).toContainEqual(expect.objectContaining({type: 'Warning', reason: 'Conflict'}));
   region.failures.clear();
   region.bringUp();
   const all = [...region.objects.values()].map(({kind, metadata}) => `${kind}/${metadata.name}`);

@@ -163,7 +163,8 @@ describe('a change that gets stuck', () => {
       region.settle();
     }
     expect(region.status.phase).toBe('Ready');
-    expect(region.events.filter(({reason}) => reason === 'Stalled')).toHaveLength(1);
+    // At once, and when a person must act.
+    expect(region.events.filter(({reason}) => reason === 'CrashLoopBackOff')).toHaveLength(2);
     expect(lawsOf(region)).toEqual([]);
   });
 

@@ -134,7 +134,7 @@ test('a shard whose volume was replaced waits for a person and is migrated again
   expect(stalled(region)?.message).toContain('kubectl annotate secret/eu-bootstrap pisync.io/shard-volumes-');
   expect(region.names('Job')).toEqual([]);
   expect(region.status).toMatchObject({phase: 'Degraded', shards: [{phase: 'Failed'}]});
-  expect(region.events.map(({reason}) => reason)).toContain('Stalled');
+  expect(region.events.map(({reason}) => reason)).toContain('VolumeReplaced');
 
   accept(region);
   region.settle();
