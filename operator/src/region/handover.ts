@@ -4,6 +4,7 @@ import {type RegionContext} from './context.ts';
 import {gatewayVerdict} from './gateway-verdict.ts';
 import {KINDS} from './kinds.ts';
 import {isOfOtherClass} from './manifests/route.ts';
+import {isLeaving} from './standing-routes.ts';
 
 const addressSchema = z.object({
   status: z.object({loadBalancer: z.object({ingress: z.array(z.unknown()).min(1)})}),
@@ -29,7 +30,10 @@ export interface Handover {
 export const handoverOf = (context: RegionContext, name: string, now: Date): Handover | undefined => {
   const {children, spec} = context;
   const {gatewayRef} = spec.ingress;
-  const [ingress, httpRoute] = [children.find(KINDS.ingress, name), children.find(KINDS.httpRoute, name)];
+  const [ingress, httpRoute] = [KINDS.ingress, KINDS.httpRoute].map((kind) => {
+    const live = children.find(kind, name);
+    return live === undefined || isLeaving(live) ? undefined : live;
+  });
   if (gatewayRef !== undefined) {
     return ingress === undefined || gatewayVerdict(httpRoute, gatewayRef).kind === 'accepted'
       ? undefined

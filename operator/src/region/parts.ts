@@ -27,6 +27,7 @@ import {SERVICE_PORT} from './names.ts';
 import {type MigrationProgress, type Progress, type WorkloadProgress} from './progress.ts';
 import {admissible} from './admission.ts';
 import {shardIds} from './shards.ts';
+import {isLeaving, leavingText} from './standing-routes.ts';
 
 /** What one builder contributes. */
 interface Contribution {
@@ -257,7 +258,7 @@ export const keeper: Part = {
 
 /**
  * A host of another region gets no route here. A route that there was stays as it was, unless it leads to that very host at that very entrance. An Ingress of
- * another class goes, and the next pass makes the one that takes its place.
+ * another class goes, and what takes its place is made when it is gone.
  */
 const wantedRoute = (
   context: RegionContext,
@@ -269,6 +270,7 @@ const wantedRoute = (
   const live = context.children.find(desired.manifest, wanted.name);
   const taker = taken.find(({name}) => name === wanted.name);
   if (taker === undefined) {
+    if (live !== undefined && isLeaving(live)) return [{desired, hold: leavingText(live)}];
     if (live !== undefined && isOfOtherClass(context, live)) return [];
     return [
       onceOurs(context, missing === undefined ? {desired} : {desired, hold: missing}, {

@@ -1,13 +1,21 @@
 import {type Desired, type Outcome} from '../kube/controller.ts';
-import {type Manifest} from '../kube/object.ts';
+import {type KubeObject, type Manifest} from '../kube/object.ts';
 import {type RegionContext} from './context.ts';
 import {KINDS} from './kinds.ts';
 
-/** A route that there is after a pass. */
+/** It is being deleted, and leads here until whoever has a finalizer on it lets it go. */
+export const isLeaving = ({metadata}: KubeObject): boolean => metadata.deletionTimestamp !== undefined;
+
+export const leavingText = ({kind, metadata: {name, finalizers = []}}: KubeObject): string =>
+  `${kind} ${name} waits until the former one is gone${finalizers.length === 0 ? '' : ` (finalizer ${finalizers.join(', ')})`}`;
+
+/** A route that there is after a pass, as far as is known. */
 export interface StandingRoute {
   readonly manifest: Manifest;
   /** It is as the pass wanted it. What stays untouched may have been changed by whoever may write in the namespace. */
   readonly isWritten: boolean;
+  /** It is no route to rely on any more. Whether it is gone by now is seen when it is looked at again. */
+  readonly isLeaving: boolean;
 }
 
 export const standingRoutes = (
@@ -19,13 +27,14 @@ export const standingRoutes = (
   return [names.deviceApi, names.adminApi].flatMap((name) =>
     [KINDS.ingress, KINDS.httpRoute].flatMap((kind): readonly StandingRoute[] => {
       const end = outcomes.find(({key}) => key.kind === kind.kind && key.name === name)?.kind;
-      if (end === 'deleted' || end === 'gone') return [];
       if (end === 'created' || end === 'configured' || end === 'unchanged') {
         const written = desired.find(({manifest}) => manifest.kind === kind.kind && manifest.metadata.name === name);
-        return written === undefined ? [] : [{manifest: written.manifest, isWritten: true}];
+        return written === undefined ? [] : [{manifest: written.manifest, isWritten: true, isLeaving: false}];
       }
       const live = children.find(kind, name);
-      return live === undefined ? [] : [{manifest: live, isWritten: false}];
+      return live === undefined
+        ? []
+        : [{manifest: live, isWritten: false, isLeaving: end === 'deleted' || end === 'gone' || isLeaving(live)}];
     }),
   );
 };

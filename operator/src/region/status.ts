@@ -142,7 +142,7 @@ const endpoints = (
   const urlOf = (name: string, before: string | undefined): string | undefined => {
     const wanted = wantedHosts(context).find((one) => one.name === name)?.at;
     const led = routes
-      .filter(({manifest}) => manifest.metadata.name === name)
+      .filter(({manifest, isLeaving}) => manifest.metadata.name === name && !isLeaving)
       .flatMap(({manifest}) => ledBy(manifest))
       .filter((at) => hosts.some((has) => isSame(has, at)));
     const reached = led.find((at) => wanted !== undefined && covers(wanted, at));

@@ -4,6 +4,7 @@ import {classNameOf} from '../entrances.ts';
 import {gatewayVerdict} from '../gateway-verdict.ts';
 import {hasAddress, PATIENCE_MS} from '../handover.ts';
 import {KINDS} from '../kinds.ts';
+import {isLeaving, leavingText} from '../standing-routes.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 
 const TYPE = 'RouteReady';
@@ -18,8 +19,10 @@ const ENDPOINT_OF = {deviceApi: 'device', adminApi: 'admin'} as const;
 interface Route {
   readonly tier: keyof typeof ENDPOINT_OF;
   readonly name: string;
-  /** As it was seen; absent if it is not there after the pass. */
+  /** As it was seen; absent if it is not there after the pass, or not for long. */
   readonly live: KubeObject | undefined;
+  /** What is still there and has to go first. */
+  readonly former: KubeObject | undefined;
 }
 
 /** How long until the loss of an address counts as a failure; undefined where none is lost, or it counts by now. */
@@ -48,16 +51,14 @@ const silence = (ingress: KubeObject): string => {
 const lostAddress = (input: ConditionInput, routes: readonly Route[]): Finding | undefined => {
   const [first] = routes
     .filter(({live}) => !hasAddress(live))
-    .flatMap(({tier, name, live}) => {
-      const leftMs = patienceMs(input, tier);
-      return leftMs === undefined ? [] : [{name, live, leftMs}];
+    .flatMap((route) => {
+      const leftMs = patienceMs(input, route.tier);
+      return leftMs === undefined ? [] : [{...route, leftMs}];
     });
   if (first === undefined) return undefined;
-  const {name, live, leftMs} = first;
-  const message =
-    live === undefined
-      ? `Ingress ${name} is made again, and has no address yet`
-      : `${silence(live)}, and there was one`;
+  const {name, live, former, leftMs} = first;
+  const missing = former === undefined ? `Ingress ${name} is made again, and has no address yet` : leavingText(former);
+  const message = live === undefined ? missing : `${silence(live)}, and there was one`;
   return (leftMs > 0 ? unknown : fails)(TYPE, ADDRESS_LOST, message);
 };
 
@@ -83,14 +84,24 @@ export const routeReady = (input: ConditionInput): Finding => {
   if (!enabled || hosted.length === 0) return holds(TYPE, 'NoHosts', 'no host is to be routed');
   const kind = gatewayRef === undefined ? KINDS.ingress : KINDS.httpRoute;
   const standing = hosted.map(({tier, name}) => {
-    const stands = input.routes.some(({manifest}) => manifest.kind === kind.kind && manifest.metadata.name === name);
-    return {tier, name, live: stands ? children.find(kind, name) : undefined};
+    const seen = children.find(kind, name);
+    const stands = input.routes.some(
+      ({manifest, isLeaving: leaves}) => !leaves && manifest.kind === kind.kind && manifest.metadata.name === name,
+    );
+    return {
+      tier,
+      name,
+      live: stands ? seen : undefined,
+      former: seen !== undefined && isLeaving(seen) ? seen : undefined,
+    };
   });
   const routes = standing.map(({live}) => live);
   const {problem, doubt, warning} = entrance;
   if (problem !== undefined) return fails(TYPE, problem.reason, problem.message);
   const lost = gatewayRef === undefined ? lostAddress(input, standing) : undefined;
   if (lost !== undefined) return lost;
+  const [former] = standing.flatMap((route) => route.former ?? []);
+  if (former !== undefined) return fails(TYPE, 'Terminating', leavingText(former));
   if (routes.some((route) => route === undefined)) return unknown(TYPE, 'NotCreated', 'routes not created yet');
   if (doubt !== undefined) return unknown(TYPE, 'NotReadable', `the API server does not tell of ${doubt}`);
   if (gatewayRef === undefined) {

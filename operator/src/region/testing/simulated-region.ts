@@ -145,6 +145,17 @@ export class SimulatedRegion {
     return [...this.objects.values()].filter((object) => object.kind === kind).map(({metadata}) => metadata.name);
   }
 
+  /** As a controller that has a finalizer on it holds a deletion up, or none does any more. */
+  hold(kind: string, name: string, ...finalizers: readonly string[]): void {
+    const object = this.find(kind, name);
+    if (object === undefined) throw new Error(`no ${kind} ${name}`);
+    const {finalizers: _, ...metadata} = object.metadata;
+    const key = keyText(keyOf(object));
+    if (finalizers.length > 0) this.objects.set(key, {...object, metadata: {...metadata, finalizers}});
+    else if (metadata.deletionTimestamp === undefined) this.objects.set(key, {...object, metadata});
+    else this.objects.delete(key);
+  }
+
   /** As the cluster's controllers would report it. */
   set(kind: string, name: string, status: Record<string, unknown>): void {
     const object = this.find(kind, name);
@@ -193,7 +204,14 @@ export class SimulatedRegion {
     return surplus.map(({ref, unchanged = []}): ObjectOutcome => {
       if (unchanged.some(({key}) => this.changed.has(`${key.kind}/${key.name}`)))
         return {kind: 'failed', key: ref, message: `${ref.kind} ${ref.name} stays`};
-      this.objects.delete(keyText(ref));
+      const key = keyText(ref);
+      const object = this.objects.get(key);
+      if (object?.metadata.finalizers === undefined) this.objects.delete(key);
+      else
+        this.objects.set(key, {
+          ...object,
+          metadata: {...object.metadata, deletionTimestamp: this.now.toISOString()},
+        });
       return {kind: 'deleted', key: ref, repaired: false};
     });
   }
@@ -205,6 +223,8 @@ export class SimulatedRegion {
     if (failure === 'immutable') return {kind: failure, key, message: `${key.kind} ${key.name}: immutable`, fields: []};
     if (failure !== undefined) return {kind: failure, key, message: `${key.kind} ${key.name}: ${failure}`};
     const before = this.objects.get(keyText(key));
+    if (before?.metadata.deletionTimestamp !== undefined)
+      return {kind: 'failed', key, message: `${key.kind} ${key.name} is still being deleted`};
     const sent = this.#made(desired, before);
     const kept = this.webhook(sent);
     const after = {...kept, metadata: {...kept.metadata, generation: generationOf(before, kept)}};
@@ -221,6 +241,7 @@ export class SimulatedRegion {
   #made(desired: Desired, before: KubeObject | undefined): KubeObject {
     const {generated, ownership, onceFields} = desired;
     const manifest = scaled(desired, before);
+    const finalizers = before?.metadata.finalizers;
     const owner = {apiVersion: 'pisync.io/v1alpha1', kind: 'PiSyncRegion', name: 'eu', uid: UID, controller: true};
     const made: KubeObject = {
       ...manifest,
@@ -230,6 +251,7 @@ export class SimulatedRegion {
         uid: before?.metadata.uid ?? `uid-${this.#uids++}`,
         resourceVersion: '1',
         creationTimestamp: before?.metadata.creationTimestamp ?? this.now.toISOString(),
+        ...(finalizers === undefined ? {} : {finalizers}),
       },
       ...(before?.['status'] === undefined ? {} : {status: before['status']}),
     };
