@@ -1,6 +1,6 @@
 import {type Identity} from './identity.ts';
 import {ownedByOthers, type ManagedFields} from './managed-fields.ts';
-import {type KubeObject} from './object.ts';
+import {type Kind, type KubeObject} from './object.ts';
 
 /**
  * Items of a list lack apiVersion and kind, metadata-only ones have others; managedFields are most of an object's size, so of what we have applied or may
@@ -8,7 +8,7 @@ import {type KubeObject} from './object.ts';
  */
 export const clean = (
   object: KubeObject,
-  kind: {readonly apiVersion: string; readonly kind: string},
+  kind: Kind,
   {manager, appliedAnnotation, adoptAnnotation}: Identity,
 ): KubeObject => {
   const {managedFields = [], ...metadata} = object.metadata as KubeObject['metadata'] & {
@@ -22,5 +22,23 @@ export const clean = (
     apiVersion: kind.apiVersion,
     kind: kind.kind,
     metadata: foreign === undefined ? metadata : {...metadata, foreign},
+  };
+};
+
+/** Of an object that cannot be read: whose it is. */
+export const unread = ({metadata}: KubeObject, {apiVersion, kind}: Kind): KubeObject => {
+  const {name, namespace, uid, resourceVersion, labels, ownerReferences} = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : {namespace}),
+      uid,
+      resourceVersion,
+      ...(labels === undefined ? {} : {labels}),
+      ...(ownerReferences === undefined ? {} : {ownerReferences}),
+      partial: true,
+    },
   };
 };

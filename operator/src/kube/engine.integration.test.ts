@@ -1,8 +1,8 @@
 import {afterAll, afterEach, beforeAll, describe, expect, test} from '@jest/globals';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type KubeObject} from './object.ts';
-import {eventually} from './testing/fixtures.ts';
-import {shopPath} from './testing/shop.ts';
+import {eventually, identity} from './testing/fixtures.ts';
+import {SHOP, shopPath} from './testing/shop.ts';
 import {shelfPath, Shops} from './testing/shops.ts';
 
 let shops: Shops;
@@ -83,6 +83,33 @@ describe('an engine', () => {
     expect(status.problems).toEqual([expect.stringContaining('ConfigMap default/south-a: exists')]);
     expect((await shops.find(shelfPath('south-b')))?.['data']).toEqual({on: 'south-b'});
     expect((await shops.find(shelfPath('south-a')))?.['data']).toEqual({theirs: 'yes'});
+  }, 60_000);
+
+  test('is held up by no object, whatever fields somebody says he owns of it', async () => {
+    let fields: object = {};
+    for (let depth = 0; depth < 4_000; depth++) fields = {'f:a': fields};
+    const byMany = (name: string) => ({
+      name,
+      labels: {'app.kubernetes.io/managed-by': identity.manager},
+      annotations: {[identity.appliedAnnotation]: 'x'},
+      managedFields: [
+        {manager: 'deep', fieldsV1: {'f:spec': fields, 'f:data': fields}},
+        ...Array.from({length: 4_000}, (_, index) => ({
+          manager: `m${index}`,
+          fieldsV1: {'f:data': {[`f:k${index}`]: {}}},
+        })),
+      ].map((entry) => ({...entry, operation: 'Apply', apiVersion: 'v1', fieldsType: 'FieldsV1'})),
+    });
+    await shops.send('POST', '/api/v1/namespaces/default/configmaps', {metadata: byMany('deep')});
+    await shops.send('POST', shopPath(), {...SHOP, metadata: byMany('deep')});
+    const stored = (await shops.find(shelfPath('deep')))?.metadata as {readonly managedFields?: readonly object[]};
+    expect(stored.managedFields?.length).toBeGreaterThan(4_000);
+    const {log} = shops.start('steady');
+    await shops.open('west', ['a']);
+    await shops.statusBecomes('west', {problems: [], shelves: 1}, log);
+    await shops.statusBecomes('deep', {problems: [], shelves: 0}, log);
+    await shops.send('DELETE', shelfPath('deep'));
+    await shops.send('DELETE', shopPath('deep'));
   }, 60_000);
 
   test('tells statuses for metrics, and takes them back when it leads no more', async () => {

@@ -1,4 +1,3 @@
-import {isDeepStrictEqual} from 'node:util';
 import {covers, QUANTITIES} from './fingerprint.ts';
 
 /**
@@ -37,23 +36,34 @@ const isOthers = ({manager, subresource}: ManagedFields, ours: string): boolean 
   // Through a subresource come statuses and what an autoscaler or `kubectl scale` sets.
   subresource === undefined && manager !== NOBODY && manager !== ours && manager !== `${ours}-scale`;
 
+/**
+ * No field of a kind that we write lies deeper (a label selector of a volume of a pod template has 13 steps). Whoever may write an object may record that he
+ * owns any field, at a depth at which nothing that calls itself comes back.
+ */
+const DEEPEST = 32;
+
 /** What others than `ours` own of an object, apart from bookkeeping; undefined when that is nothing. */
 export const ownedByOthers = (entries: readonly ManagedFields[], ours: string, kind: string): FieldSet | undefined => {
-  const all = entries
-    .filter((entry) => isOthers(entry, ours))
-    .map(({fieldsV1}) => withoutBookkeeping(fieldsV1 ?? {}, OTHERS[kind] ?? []))
-    .reduce((set, other) => union(set, other), {});
+  const all: Fields = {};
+  for (const entry of entries) if (isOthers(entry, ours)) addFields(all, entry.fieldsV1 ?? {}, OTHERS[kind] ?? []);
   return isEmpty(all) ? undefined : all;
 };
 
-const withoutBookkeeping = (set: FieldSet, more: readonly string[] = []): FieldSet =>
-  Object.fromEntries(
-    Object.entries(set)
-      .filter(([step]) => !BOOKKEEPING.has(step) && !more.includes(step))
-      .map(([step, below]) => [step, isEmpty(below) ? below : withoutBookkeeping(below)] as const)
-      // A field of which only bookkeeping was owned.
-      .filter(([step, below]) => !isEmpty(below) || isEmpty(set[step] ?? {})),
-  );
+interface Fields {
+  [step: string]: Fields;
+}
+
+/** Adds to a set in place: an object may have been written by ten thousand. */
+const addFields = (all: Fields, set: FieldSet, more: readonly string[] = [], depth = 1): void => {
+  for (const [step, below] of Object.entries(set)) {
+    if (BOOKKEEPING.has(step) || more.includes(step)) continue;
+    const known = all[step];
+    const found = known ?? {};
+    if (depth < DEEPEST) addFields(found, below, [], depth + 1);
+    // Not a field of which only bookkeeping was owned.
+    if (known === undefined && (isEmpty(below) || depth === DEEPEST || !isEmpty(found))) all[step] = found;
+  }
+};
 
 /** What somebody else's fields do to an object of ours. */
 export interface Strays {
@@ -64,7 +74,13 @@ export interface Strays {
 }
 
 /**
- * Compares the fields that others own with what is wanted. `free` are paths (`f:data`) that we have no opinion on.
+ * Two lists of five hundred items, all of them looked for. Whoever may write an object may put so many into a list, and record so many others, that to look for each
+ * takes minutes in which nothing else is done.
+ */
+const MOST_COMPARISONS = 250_000;
+
+/**
+ * Compares the fields that others own with what is wanted. `free` are paths (`f:data`) that we have no opinion on. Throws if it takes too long.
  */
 export const straysOf = (
   others: FieldSet | undefined,
@@ -74,11 +90,16 @@ export const straysOf = (
 ): Strays => {
   const claimed = free.reduce((set, other) => subtract(set, other), others ?? {});
   let replaced = false;
+  let compared = 0;
+  const isSame = (a: unknown, b: unknown): boolean => {
+    if (compared++ >= MOST_COMPARISONS) throw new Error('others record too many fields of it to be compared');
+    return a === b;
+  };
   const walk = (set: FieldSet, here: unknown, wanted: unknown, isQuantity: boolean): FieldSet =>
     Object.fromEntries(
       Object.entries(set).flatMap(([step, below]): [string, FieldSet][] => {
         if (step === '.') return [];
-        const [is, shall] = [memberAt(here, step), memberAt(wanted, step)];
+        const [is, shall] = [memberAt(here, step, isSame), memberAt(wanted, step, isSame)];
         if (is === undefined) return [];
         if (shall === undefined) return [[step, below]];
         const quantity = isQuantity || QUANTITIES.has(step.slice(2));
@@ -95,22 +116,22 @@ export const straysOf = (
 };
 
 /** What a step of a path leads to: `f:name` in a map, `k:{"name":"x"}`, `v:"x"` or `i:0` in a list. */
-const memberAt = (value: unknown, step: string): unknown => {
+const memberAt = (value: unknown, step: string, isSame: (a: unknown, b: unknown) => boolean): unknown => {
   const [how, what] = [step.slice(0, 2), step.slice(2)];
   if (how === 'f:') return isMap(value) ? value[what] : undefined;
   if (!Array.isArray(value)) return undefined;
   if (how === 'i:') return value[Number(what)];
   const wanted: unknown = JSON.parse(what);
-  return value.find((item: unknown) =>
-    how === 'k:'
-      ? isMap(item) && isMap(wanted) && Object.entries(wanted).every(([key, text]) => hasKey(item, key, text))
-      : isDeepStrictEqual(item, wanted),
+  if (how !== 'k:') return value.find((item: unknown) => isSame(item, wanted));
+  const keys = isMap(wanted) ? Object.entries(wanted) : [];
+  return value.find(
+    (item: unknown) =>
+      keys.length > 0 &&
+      isMap(item) &&
+      // A part of a key may be a default that the manifest leaves out, such as the protocol of a port.
+      keys.every(([key, text]) => isSame(item[key] ?? text, text)),
   );
 };
-
-/** A part of a key may be a default that the manifest leaves out, such as the protocol of a port. */
-const hasKey = (item: Readonly<Record<string, unknown>>, key: string, value: unknown): boolean =>
-  item[key] === undefined || item[key] === value;
 
 /**
  * The records as if we had applied `added` ourselves: the next apply, which does not have these fields, then removes them, with everything that the server

@@ -2,6 +2,7 @@ import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
 import {type ApiRequest} from './api-client.ts';
 import {systemClock, type Clock} from './clock.ts';
 import {ApiError} from './errors.ts';
+import {type KubeObject} from './object.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
 import {installKind, installShops, SHOP, shopPath} from './testing/shop.ts';
 import {eventually, forever} from './testing/fixtures.ts';
@@ -56,6 +57,21 @@ test('follows what a selector selects; losing the label is a deletion', async ()
   expect(changes).not.toContain('added other');
   expect(store.get('default', 'before')).toMatchObject({apiVersion: 'v1', kind: 'ConfigMap', data: {key: 'value'}});
   expect(store.get('default', 'before')?.metadata).not.toHaveProperty('managedFields');
+});
+
+test('goes on after an object that cannot be read, of which it keeps whose it is', async () => {
+  const part = (object: KubeObject): KubeObject => {
+    if (object.metadata.name === 'even') return object;
+    throw new RangeError('too deep');
+  };
+  await make('odd-listed', {odd: 'yes'});
+  const {sees, store, log} = follow({labelSelector: 'odd=yes', keep: {isWhole: () => false, part}});
+  await sees('added odd-listed');
+  await make('odd-watched', {odd: 'yes'});
+  await make('even', {odd: 'yes'});
+  await sees('added even');
+  expect(store.get('default', 'odd-watched')?.metadata).toMatchObject({labels: {odd: 'yes'}, partial: true});
+  expect(log.lines.join('\n')).toContain('"namespace":"default","object":"odd-listed","error":"too deep"');
 });
 
 test('reads a long list in pages and keeps metadata only if asked to', async () => {

@@ -1,6 +1,6 @@
 import {type ApiClient} from './api-client.ts';
 import {backoffDelayMs, type BackoffPolicy} from './backoff.ts';
-import {clean} from './clean.ts';
+import {clean, unread} from './clean.ts';
 import {pause, type Clock} from './clock.ts';
 import {type ResourceName, type WatchSpec} from './controller.ts';
 import {type Discovery} from './discovery.ts';
@@ -356,7 +356,19 @@ export class Reflector {
     this.#version = resourceVersion;
   }
 
+  /** What anybody has written into an object ends no watch. */
   #kept(object: KubeObject): KubeObject {
+    const {spec, log} = this.#options;
+    try {
+      return this.#read(object);
+    } catch (error) {
+      const {namespace, name} = object.metadata;
+      log.error({kind: spec.kind, namespace, object: name, error: messageOf(error)}, 'object not read');
+      return unread(object, spec);
+    }
+  }
+
+  #read(object: KubeObject): KubeObject {
     const {spec, identity, findResource} = this.#options;
     const {keep, apiVersion, kind} = spec;
     if (keep === undefined || keep.isWhole(object, findResource)) return clean(object, spec, identity);
