@@ -203,3 +203,65 @@ test('an object that cannot be claimed says so in an event', async () => {
   await server.client.send({method: 'DELETE', path: `${webhooks}/away`, signal: forever});
   await settles('barred', 1, 'blue', [blue]);
 }, 60_000);
+
+test('an object whose claim the server refuses is worked on, which is told once', async () => {
+  const policies = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies';
+  const bindings = '/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings';
+  const send = (method: 'POST' | 'DELETE', path: string, body?: object) =>
+    server.client.send({method, path, ...(body === undefined ? {} : {body}), signal: forever});
+  await send('POST', policies, {
+    metadata: {name: 'plain-shops'},
+    spec: {
+      matchConstraints: {
+        resourceRules: [
+          {apiGroups: ['example.org'], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['shops']},
+        ],
+      },
+      validations: [{expression: '!has(object.metadata.annotations)', message: 'shops are plain here'}],
+    },
+  });
+  await send('POST', bindings, {
+    metadata: {name: 'plain-shops'},
+    spec: {policyName: 'plain-shops', validationActions: ['Deny']},
+  });
+  await openShop('plain');
+  await eventually(
+    () =>
+      patchShop('plain', {metadata: {annotations: {any: 'thing'}}})
+        .then(() => patchShop('plain', {metadata: {annotations: null}}))
+        .then(() => undefined)
+        .catch(() => true),
+    () => 'the policy does not count',
+  );
+  const blue = start('blue');
+  const shelf = '/api/v1/namespaces/default/configmaps/plain-a';
+  const stands = (uid = '') =>
+    eventually(
+      () =>
+        find(shelf)
+          .then(({metadata}) => (metadata.uid === uid ? undefined : metadata.uid))
+          .catch(() => undefined),
+      () => blue.log.lines.slice(-20).join('\n'),
+    );
+  const first = await stands();
+  await send('DELETE', shelf);
+  await stands(first);
+
+  const told = await eventually(
+    async () => {
+      const {items} = await find('/apis/events.k8s.io/v1/namespaces/default/events');
+      const all = (items as readonly KubeObject[]).filter(
+        ({reason, regarding}) => reason === 'NotClaimed' && (regarding as {readonly name: string}).name === 'plain',
+      );
+      return all.length === 0 ? undefined : all;
+    },
+    () => blue.log.lines.slice(-20).join('\n'),
+  );
+  expect(told).toMatchObject([{type: 'Warning', note: expect.stringMatching(/worked on all the same.*plain here/)}]);
+  expect(told[0]).not.toHaveProperty('series');
+  await says(blue, 'plain here');
+  await send('DELETE', `${bindings}/plain-shops`);
+  await send('DELETE', `${policies}/plain-shops`);
+  await settles('plain', 1, 'blue', [blue]);
+  expect(blue.log.lines.filter((line) => line.includes('plain here'))).toHaveLength(1);
+}, 60_000);

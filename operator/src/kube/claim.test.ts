@@ -58,7 +58,7 @@ const setUp = () => {
     }
     return seen;
   };
-  return {server, clock, log, take, looks};
+  return {server, clock, log, claims, take, looks};
 };
 
 describe('an object', () => {
@@ -87,9 +87,12 @@ describe('an object', () => {
   });
 
   test.each([403, 422])('of nobody is worked on although claiming it is refused with %i', async (status) => {
-    const {server, take} = setUp();
+    const {server, claims} = setUp();
     server.patch = status;
-    expect(await take(heldBy(undefined))).toBe('ours');
+    expect(await claims.take(heldBy(undefined), forever)).toMatchObject({
+      kind: 'ours',
+      refusal: expect.stringContaining('answered'),
+    });
   });
 
   test('stays with a holder that renews its Lease', async () => {

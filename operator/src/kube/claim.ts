@@ -23,7 +23,8 @@ export interface ClaimsOptions {
 
 /** Whose an object is. */
 export type Claim =
-  | {readonly kind: 'ours'; readonly object: KubeObject}
+  /** `refusal`: nobody holds it, and the server did not let that be written down. */
+  | {readonly kind: 'ours'; readonly object: KubeObject; readonly refusal?: string}
   | {readonly kind: 'theirs'; readonly message: string}
   | {readonly kind: 'gone'};
 
@@ -97,13 +98,15 @@ export class Claims {
         const message = `${describeKey(keyOf(object))} is looked after by another operator, ${holder}, ${why}: this one (${this.#us}) leaves it alone`;
         return {kind: 'theirs', message};
       }
-      log.info({object: object.metadata.name, namespace: object.metadata.namespace, from: holder}, 'taking over');
     }
-    return this.#write(object, signal);
+    const claim = await this.#write(object, signal);
+    if (lease !== undefined && claim.kind === 'ours' && claim.refusal === undefined)
+      log.info({object: object.metadata.name, namespace: object.metadata.namespace, from: holder}, 'taken over');
+    return claim;
   }
 
   async #write(object: KubeObject, signal: AbortSignal): Promise<Claim> {
-    const {client, discovery, caches, identity, log} = this.#options;
+    const {client, discovery, caches, identity} = this.#options;
     const key = keyOf(object);
     const {resourceVersion} = object.metadata;
     try {
@@ -128,8 +131,7 @@ export class Claims {
       const refusal = refusalOf(error, key);
       if (refusal === undefined) throw error;
       // A right that is missing, a webhook: no reason to let down an object that nobody else looks after.
-      log.warn({error: refusal.message}, 'working on an object that could not be claimed');
-      return {kind: 'ours', object};
+      return {kind: 'ours', object, refusal: refusal.message};
     }
   }
 

@@ -53,11 +53,7 @@ export interface Engine {
   isLeader(): boolean;
 }
 
-const unclaimed = (problem: string): EventDraft => ({
-  type: 'Warning',
-  reason: 'NotClaimed',
-  note: `nothing is done until it is known which operator looks after it: ${problem}`,
-});
+const unclaimed = (note: string): EventDraft => ({type: 'Warning', reason: 'NotClaimed', note});
 
 /** Wires the engine's parts around one controller. */
 export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Observed, Status>): Engine => {
@@ -317,18 +313,27 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     const claim = await claims.take(found, deadline).catch(async (error: unknown) => {
       // Its status may be another operator's, so an event has to do.
       if (!(error instanceof Wait || error instanceof NotLeader || signal.aborted))
-        await events.report(refOf(found), [unclaimed(messageOf(error))], signal);
+        await events.report(
+          refOf(found),
+          [unclaimed(`nothing is done until it is known which operator looks after it: ${messageOf(error)}`)],
+          signal,
+        );
       throw error;
     });
     if (claim.kind === 'gone') return undefined;
     if (claim.kind === 'theirs') return leave(found, claim.message, signal);
-    const {object} = claim;
-    const result = await runPass(object, passOptions, deadline, signal).finally(() => {
+    const {object, refusal} = claim;
+    const note = `worked on all the same: that this operator looks after it could not be written down: ${refusal}`;
+    const unwritten = refusal === undefined ? [] : [note];
+    const report: EventRecorder['report'] = (regarding, drafts, ends) =>
+      events.report(regarding, [...drafts, ...unwritten.map(unclaimed)], ends);
+    const result = await runPass(object, {...passOptions, events: {report}}, deadline, signal).finally(() => {
       // Deleted during the pass, which has remembered and told something of it after the deletion was seen.
       if (findResource(namespace, resource)?.metadata.uid !== object.metadata.uid) forget(object);
     });
     log.debug({key: keyOf(object), result: result.kind}, 'pass');
-    return result;
+    const kind = result.kind === 'quiet' && refusal !== undefined ? 'refused' : result.kind;
+    return {...result, kind, problems: [...result.problems, ...unwritten]};
   };
 
   return {
