@@ -48,7 +48,7 @@ export const BROKER_VOLUMES = 'pisync.io/broker-volumes';
 /** On the bootstrap Secret: the values that later specs are compared with. */
 export const ACCEPTED = 'pisync.io/accepted';
 
-/** On an Ingress: the class that the spec named when it was made; empty for the cluster's default. */
+/** On an Ingress: the class that the spec names; empty for the cluster's default when it was made. */
 export const NAMED_CLASS = 'pisync.io/named-class';
 /** On a region that is being deleted: let it go although its data is not safe yet. */
 export const FORCE_DELETE = 'pisync.io/force-delete';

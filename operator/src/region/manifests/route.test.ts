@@ -35,6 +35,22 @@ test('a route of another class is another route, and one without a class has the
   expect(third.uid).not.toBe(second.uid);
 });
 
+test('a route stays when the spec names the class that it was given, and is another one when the name goes', () => {
+  const region = new SimulatedRegion({region: 'eu-west', ingress}).bringUp();
+  settleWithDefault(region);
+  const before = seen(region);
+  region.set('Ingress', 'eu-device-api', {loadBalancer: {ingress: [{ip: '192.0.2.1'}]}});
+  region.settle();
+  region.change({ingress: {...ingress, className: 'contour'}});
+  region.settle();
+  expect(seen(region)).toEqual(before);
+  expect(region.status).toMatchObject({phase: 'Ready', hosts: [{...ingress, className: 'contour'}]});
+  expect(region.events.map(({reason}) => reason)).not.toContain('AddressLost');
+  region.change({ingress});
+  region.settle();
+  expect(seen(region).uid).not.toBe(before.uid);
+});
+
 test('a route keeps the default class that it was given, also when it changes', () => {
   const region = new SimulatedRegion({region: 'eu-west', ingress}).bringUp();
   settleWithDefault(region);

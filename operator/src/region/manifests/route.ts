@@ -16,9 +16,12 @@ const namedClass = ({spec}: RegionContext): string => spec.ingress.className ?? 
  * Another class is another Ingress. The API server gives one the default class when it is made, and never again; and a controller that does not serve it
  * any more leaves its address on it, by which it would seem to be served.
  */
-export const isOfOtherClass = (context: RegionContext, {kind, metadata}: KubeObject): boolean => {
-  const made = metadata.annotations?.[NAMED_CLASS];
-  return kind === KINDS.ingress.kind && made !== undefined && made !== namedClass(context);
+export const isOfOtherClass = (context: RegionContext, live: KubeObject): boolean => {
+  const made = live.metadata.annotations?.[NAMED_CLASS];
+  const named = namedClass(context);
+  if (live.kind !== KINDS.ingress.kind || made === undefined || made === named) return false;
+  // The default class, by its name.
+  return made !== '' || classNameOf(live) !== named;
 };
 
 /** The class of the wanted Ingress, as far as it is known. The default class stays what it was when the Ingress was made. */
