@@ -110,10 +110,14 @@ export const podTemplate = (tier: string) =>
     .object({
       labels: labels()
         .optional()
-        .describe('Labels for the pods. The keys that `common.labels` may not have are reserved.'),
+        .describe(
+          'Labels for the pods, also in place of those of `common`. The keys that `common.labels` may not have are reserved.',
+        ),
       annotations: annotations()
         .optional()
-        .describe('Annotations for the pods. The keys that `common.annotations` may not have are reserved.'),
+        .describe(
+          'Annotations for the pods, also in place of those of `common`. The keys that `common.annotations` may not have are reserved.',
+        ),
       nodeSelector: labels().optional().describe('Labels that nodes must have, besides those of `scheduling`.'),
       tolerations: tolerations().optional().describe('Taints that the pods tolerate, besides those of `scheduling`.'),
       priorityClassName: dnsName.optional().describe('PriorityClass of the pods, instead of that of `scheduling`.'),

@@ -11,11 +11,11 @@ const template = (region: SimulatedRegion, kind: string, name: string) =>
 describe('podTemplate', () => {
   const region = regionOf({
     scheduling: {nodeSelector: {disk: 'ssd'}, tolerations: [{key: 'a', operator: 'Exists'}], priorityClassName: 'low'},
-    common: {labels: {team: 'green', cost: '1'}},
+    common: {labels: {team: 'green', cost: '1'}, annotations: {'example.com/team': 'green', 'example.com/cost': '1'}},
     workers: {
       podTemplate: {
         labels: {team: 'blue'},
-        annotations: {'example.com/a': 'b'},
+        annotations: {'example.com/team': 'blue'},
         nodeSelector: {arch: 'arm64'},
         tolerations: [{key: 'b', operator: 'Exists'}],
         priorityClassName: 'high',
@@ -28,11 +28,11 @@ describe('podTemplate', () => {
     },
   });
 
-  test('adds to the pods of its tier, and leaves what the operator gives them', () => {
+  test('adds to the pods of its tier, goes before what all children have, and leaves what the operator gives them', () => {
     expect(template(region, 'Deployment', 'eu-worker')).toMatchObject({
       metadata: {
-        labels: {team: 'green', cost: '1', 'app.kubernetes.io/component': 'worker'},
-        annotations: {'example.com/a': 'b'},
+        labels: {team: 'blue', cost: '1', 'app.kubernetes.io/component': 'worker'},
+        annotations: {'example.com/team': 'blue', 'example.com/cost': '1'},
       },
       spec: {
         nodeSelector: {disk: 'ssd', arch: 'arm64'},

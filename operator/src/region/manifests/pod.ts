@@ -90,7 +90,8 @@ export const podTemplate = (context: RegionContext, shape: PodShape): object => 
     ...(shape.configHash === undefined ? {} : {[CONFIG_HASH]: shape.configHash}),
   };
   return {
-    metadata: {labels: {...own.labels, ...labelsOf(context, shape.component, shape.shardId)}, annotations},
+    // Keys of the operator's labels are reserved.
+    metadata: {labels: {...labelsOf(context, shape.component, shape.shardId), ...own.labels}, annotations},
     spec: {
       automountServiceAccountToken: shape.serviceAccountName !== undefined,
       ...(shape.serviceAccountName === undefined ? {} : {serviceAccountName: shape.serviceAccountName}),
