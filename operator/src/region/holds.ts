@@ -1,3 +1,4 @@
+import {z} from 'zod';
 import {type Desired} from '../kube/controller.ts';
 import {type Key} from '../kube/object.ts';
 import {withLiveTemplate} from './template.ts';
@@ -52,14 +53,26 @@ export const dataHold = (progress: Progress, own: WorkloadProgress): string | un
   return busy === undefined ? undefined : `waits until ${busy.name} has restarted`;
 };
 
-/** Services start on data tiers that are there and on a schema that they know, and change while neither is changing. */
+const templateImages = z.object({spec: z.object({containers: z.array(z.object({image: z.string().optional()}))})});
+
+/** Whether some service was given this image, which was when every shard had its schema: schemas only go up. */
+const isLetIn = ({images}: RegionContext, {tiers}: Progress): boolean =>
+  Object.values(tiers).some(({live}) =>
+    templateImages.safeParse(live?.spec.template).data?.spec.containers.some(({image}) => image === images.service),
+  );
+
+/**
+ * Services start on data tiers that are there, and change while none of them is changing; but what was deleted comes back as it can, and a change that does
+ * not get on may be replaced. None starts on a schema that it does not know.
+ */
 export const serviceHold = (context: RegionContext, progress: Progress, own: WorkloadProgress): string | undefined => {
   const lacking = unprepared(progress, own);
   if (lacking !== undefined) return lacking;
-  // What was deleted comes back as it can, and a change that does not get on may be replaced.
-  if (own.live === undefined ? context.hasWorked : own.disturbed) return undefined;
-  if (!dataSettled(progress)) return 'waits until shards, broker and cache are ready';
-  return migrated(progress) ? undefined : 'waits until every shard has the schema of this release';
+  const isUrgent = own.live === undefined ? context.hasWorked : own.disturbed;
+  if (!isUrgent && !dataSettled(progress)) return 'waits until shards, broker and cache are ready';
+  return migrated(progress) || (isUrgent && isLetIn(context, progress))
+    ? undefined
+    : 'waits until every shard has the schema of this release';
 };
 
 /** The keeper's pods are tied to one life of its account, so that comes first. */

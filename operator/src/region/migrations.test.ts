@@ -1,4 +1,4 @@
-import {expect, test} from '@jest/globals';
+import {describe, expect, test} from '@jest/globals';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 
 const MINIMAL = {region: 'eu-west'};
@@ -46,10 +46,11 @@ test.each([
   region.settle();
   region.completeJobs();
   region.settle();
-  expect(region.names('Job')).toEqual(added);
+  expect(region.names('Job').toSorted()).toEqual([...jobs, ...added].toSorted());
   expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).toContain(image);
   region.makeReady('Deployment');
   region.settle();
+  expect(region.names('Job')).toEqual(added);
   expect(region.status.phase).toBe('Ready');
 });
 
@@ -65,4 +66,80 @@ test('a migration that runs is ended before one with another image is made', () 
   region.settle();
   expect(region.names('Job')).toHaveLength(2);
   expect(region.names('Job').some((name) => jobs.includes(name))).toBe(false);
+});
+
+const SERVICES = ['eu-device-api', 'eu-admin-api', 'eu-worker', 'eu-keeper'];
+
+/** The services whose pods are from this version. */
+const withVersion = (region: SimulatedRegion, version: string): readonly string[] =>
+  SERVICES.filter((name) =>
+    JSON.stringify(region.find('Deployment', name)?.['spec'] ?? {}).includes(`pisync:${version}`),
+  );
+
+const report = (region: SimulatedRegion, pods: object): void => {
+  for (const name of SERVICES) region.set('Deployment', name, {observedGeneration: 1_000, ...pods});
+};
+const MID_ROLL = {replicas: 3, readyReplicas: 2, updatedReplicas: 1, availableReplicas: 2};
+const PODLESS = {replicas: 2, updatedReplicas: 2};
+
+const shardDown = (region: SimulatedRegion): void =>
+  region.set('StatefulSet', 'eu-pg-1', {observedGeneration: 1_000, replicas: 1, readyReplicas: 0, updatedReplicas: 1});
+
+const removeAll = (region: SimulatedRegion, kind: string, names = region.names(kind)): void => {
+  for (const [key, object] of region.objects)
+    if (object.kind === kind && names.includes(object.metadata.name)) region.objects.delete(key);
+};
+
+describe('a service', () => {
+  test.each([
+    ['whose last change still rolls out', (region: SimulatedRegion) => report(region, MID_ROLL)],
+    ['that has no pod', (region: SimulatedRegion) => report(region, PODLESS)],
+    ['that was deleted', (region: SimulatedRegion) => removeAll(region, 'Deployment', SERVICES)],
+  ])('%s gets another image when every shard has the schema of that, and not before', (_what, disturb) => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({deviceApi: {logLevel: 'debug'}});
+    region.settle();
+    disturb(region);
+    region.change({version: '1.2.4'});
+    region.settle();
+    expect(withVersion(region, '1.2.4')).toEqual([]);
+    region.completeJobs();
+    region.settle();
+    expect(withVersion(region, '1.2.4')).toEqual(SERVICES);
+  });
+
+  test.each([
+    ['rolls out', MID_ROLL],
+    ['ends again and again', PODLESS],
+  ])('goes back to the image before while another one %s, also while a shard is down', (_what, pods) => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({version: '1.2.4'});
+    region.settle();
+    region.completeJobs();
+    region.settle();
+    expect(withVersion(region, '1.2.4')).toEqual(SERVICES);
+    report(region, pods);
+    shardDown(region);
+    region.settle();
+    region.change({version: undefined});
+    region.settle();
+    expect(withVersion(region, '1.2.3')).toEqual(SERVICES);
+    region.makeReady('Deployment');
+    region.makeReady('StatefulSet');
+    region.settle();
+    expect(region.status.phase).toBe('Ready');
+    expect(region.names('Job')).toHaveLength(2);
+  });
+
+  test('that is deleted or does not get on waits for no Job of the image that serves, while a shard is down', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    report(region, MID_ROLL);
+    shardDown(region);
+    removeAll(region, 'Job');
+    removeAll(region, 'Deployment', ['eu-worker']);
+    region.change({deviceApi: {logLevel: 'debug'}});
+    region.settle();
+    expect(withVersion(region, '1.2.3')).toEqual(SERVICES);
+    expect(JSON.stringify(region.find('Deployment', 'eu-device-api'))).toContain('debug');
+  });
 });

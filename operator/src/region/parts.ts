@@ -150,15 +150,18 @@ const wantedJob = (context: RegionContext, progress: Progress, migration: Migrat
   return {desired: state === 'failed' ? removedLater(desired) : desired};
 };
 
-/** A complete Job of another image stays until the shard has the schema of this one, if it was on the volume that there is; one that is at work ends first. */
-const otherJobs = ({state, others}: MigrationProgress): readonly Wanted[] =>
-  state === 'complete' || state === 'replaced'
+/**
+ * Complete Jobs of another image stay until every service runs with this one, so that the way back waits for nothing: that image may know none of the
+ * newer schema, and its migration would fail. One that is at work ends first; one that was complete was so on a volume that is gone.
+ */
+const otherJobs = ({tiers}: Progress, {state, others}: MigrationProgress): readonly Wanted[] =>
+  state === 'replaced' || (state === 'complete' && Object.values(tiers).every(({settled}) => settled))
     ? []
     : others
         .filter(({complete}) => complete)
         .map(({ref: {uid: _, name, namespace, ...kind}}) => ({
           desired: {manifest: {...kind, metadata: {name, ...(namespace === undefined ? {} : {namespace})}}},
-          hold: `${name} stays until the shard has the schema of this release`,
+          hold: `${name} stays until every service runs with the image that is wished for`,
         }));
 
 export const schema: Part = {
@@ -166,7 +169,7 @@ export const schema: Part = {
   build: ({context, progress}) => ({
     wanted: progress.migrations.flatMap((migration) => [
       wantedJob(context, progress, migration),
-      ...otherJobs(migration),
+      ...otherJobs(progress, migration),
     ]),
     surplus: progress.migrations.flatMap(({desired, live, written, state}): readonly Surplus[] => {
       // What was complete was so on another volume.

@@ -14,7 +14,7 @@ export const migrationJobs = ({children, name}: RegionContext, shardId: number):
     .labelled(KINDS.job, SHARD, String(shardId))
     .filter(({metadata}) => metadata.labels?.[COMPONENT] === 'migration' && isMigrationOf(name, metadata.name));
 
-/** Jobs of other images. A complete one stays until the shard has the schema of this one. */
+/** Jobs of other images. */
 export const otherJobs = (context: RegionContext, shardId: number): readonly KubeObject[] =>
   migrationJobs(context, shardId).filter(({metadata}) => metadata.name !== context.names.migration(shardId));
 
