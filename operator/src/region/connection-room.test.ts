@@ -83,3 +83,22 @@ test('as many pods as there is room for wait for no shard, whether it is down or
   region.settle();
   expect({pods: podsOf(region, 'eu-worker'), waits: waits(region)}).toEqual({pods: 3, waits: []});
 });
+
+test.each([
+  ['whose last change still rolls out', {replicas: 3, updatedReplicas: 1, availableReplicas: 2}],
+  ['without a pod', {replicas: 2, updatedReplicas: 2}],
+])('workers %s get a larger concurrency when the last shard has restarted with room for it', (_what, pods) => {
+  const region = regionOf({workers: fixed(2)});
+  const concurrency = () =>
+    /"name":"PISYNC_WORKER_CONCURRENCY","value":"(\d+)"/.exec(
+      JSON.stringify(region.find('Deployment', 'eu-worker')),
+    )?.[1];
+  const before = concurrency();
+  region.set('Deployment', 'eu-worker', {observedGeneration: 1_000, ...pods});
+  region.change({workers: {...fixed(2), concurrency: 32}});
+  region.settle();
+  restarted(region, 'eu-pg-0');
+  expect(concurrency()).toBe(before);
+  restarted(region, 'eu-pg-1');
+  expect(concurrency()).toBe('32');
+});

@@ -86,11 +86,23 @@ const atMost = <T extends StatelessTier>(tier: T, pods: number): T => {
   };
 };
 
+const roomOf = (context: RegionContext, shards: readonly Shard[]): number =>
+  Math.min(writtenConnections(context), ...shards.map(startedWith));
+
+/** Whether workers with a larger concurrency may start beside everything that may run now. `shards`: those that services use. */
+export const fitsConcurrency = (context: RegionContext, shards: readonly Shard[]): boolean => {
+  const wished = connectionLoad(context.spec);
+  const now = loadNow(context, wished);
+  const room = roomOf(context, shards);
+  const {concurrency} = wished;
+  return concurrency <= now.concurrency || connectionsNeeded({...loadWithin(now, wished, room), concurrency}) <= room;
+};
+
 /** `shards`: those that services use. */
 export const tiersWithin = (context: RegionContext, shards: readonly Shard[]): ScaledTiers => {
   const {deviceApi, adminApi, workers} = context.spec;
   const wished = connectionLoad(context.spec);
-  const room = Math.min(writtenConnections(context), ...shards.map(startedWith));
+  const room = roomOf(context, shards);
   if (connectionsNeeded(wished) <= room) return {deviceApi, adminApi, workers};
   const most = loadWithin(loadNow(context, wished), wished, room);
   return {

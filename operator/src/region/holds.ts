@@ -2,6 +2,7 @@ import {z} from 'zod';
 import {type Desired} from '../kube/controller.ts';
 import {type Key} from '../kube/object.ts';
 import {withLiveTemplate} from './template.ts';
+import {fitsConcurrency} from './connection-room.ts';
 import {isChild, type RegionContext} from './context.ts';
 import {KINDS} from './kinds.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
@@ -63,13 +64,15 @@ const isLetIn = ({images}: RegionContext, {tiers}: Progress): boolean =>
 
 /**
  * Services start on data tiers that are there, and change while none of them is changing; but what was deleted comes back as it can, and a change that does
- * not get on may be replaced. None starts on a schema that it does not know.
+ * not get on may be replaced, unless by workers that open more connections than there is room for. None starts on a schema that it does not know.
  */
 export const serviceHold = (context: RegionContext, progress: Progress, own: WorkloadProgress): string | undefined => {
   const lacking = unprepared(progress, own);
   if (lacking !== undefined) return lacking;
+  const {shards, needed, tiers} = progress;
   const isUrgent = own.live === undefined ? context.hasWorked : own.disturbed;
-  if (!isUrgent && !dataSettled(progress)) return 'waits until shards, broker and cache are ready';
+  const hasRoom = own !== tiers.workers || fitsConcurrency(context, shards.slice(0, needed));
+  if (!(isUrgent && hasRoom) && !dataSettled(progress)) return 'waits until shards, broker and cache are ready';
   return migrated(progress) || (isUrgent && isLetIn(context, progress))
     ? undefined
     : 'waits until every shard has the schema of this release';
