@@ -22,17 +22,18 @@ const setSchema = z.object({
 const isExpiring = (set: KubeObject): boolean =>
   setSchema.safeParse(set).data?.spec.persistentVolumeClaimRetentionPolicy.whenDeleted === 'Delete';
 
+/** Whether its data is to outlive the region. */
+export const isRetained = ({object: {metadata}, spec}: Pick<Region, 'object' | 'spec'>): boolean =>
+  policySchema.safeParse(spec).data?.deletionPolicy === 'Retain' &&
+  (metadata.annotations?.[FORCE_DELETE] === undefined || metadata.deletionTimestamp === undefined);
+
 /**
  * What the garbage collector would take with the region although its spec says Retain: Secrets and StatefulSets to be changed, and claims that their
  * StatefulSet's controller has not let go of yet. What is being deleted already is out of reach.
  */
-export const perishable = (
-  {object, spec}: Pick<Region, 'object' | 'spec'>,
-  children: Children,
-): readonly KubeObject[] => {
-  if (policySchema.safeParse(spec).data?.deletionPolicy !== 'Retain') return [];
-  if (object.metadata.annotations?.[FORCE_DELETE] !== undefined && object.metadata.deletionTimestamp !== undefined)
-    return [];
+export const perishable = (region: Pick<Region, 'object' | 'spec'>, children: Children): readonly KubeObject[] => {
+  if (!isRetained(region)) return [];
+  const {object} = region;
   const lasting = children.all.filter(({metadata}) => metadata.deletionTimestamp === undefined);
   const owned = lasting.filter((child) => controllerOf(child)?.uid === object.metadata.uid);
   const sets = owned.filter(({kind}) => kind === KINDS.statefulSet.kind);

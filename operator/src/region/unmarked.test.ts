@@ -54,25 +54,39 @@ test('only what is missing is read', async () => {
   const region = regionOf({postgres: {shards: 2}});
   const [first, second] = ['data-eu-pg-0-0', 'data-eu-pg-1-0'];
   const sets = ['eu-pg-0', 'eu-pg-1', 'eu-rabbitmq'];
-  expect(await asked(region, [])).toEqual([first, second, BROKER, ...sets, BOOTSTRAP]);
+  const secrets = [BOOTSTRAP, 'eu-signing', 'eu-redis', ...sets];
+  expect(await asked(region, [])).toEqual([first, second, BROKER, ...sets, ...secrets]);
   const others = [
     ...sets.map((name) => ({...KINDS.statefulSet, metadata: bare(name)})),
-    {...KINDS.secret, metadata: bare(BOOTSTRAP)},
+    ...secrets.map((name) => ({...KINDS.secret, metadata: bare(name)})),
   ];
   expect(await asked(region, [claim(BROKER), claim(first), ...others])).toEqual([second]);
   expect(await asked(region, [...[first, second, BROKER].map(claim), ...others])).toEqual([]);
 });
 
+const DELETED = {deletionTimestamp: '2026-03-01T12:00:00Z'};
+
 test.each<[string, unknown, object]>([
-  ['that is suspended', {suspend: true}, {}],
-  ['that is being deleted', {}, {deletionTimestamp: '2026-03-01T12:00:00Z'}],
-])('of a region %s nothing is read', async (_what, spec, metadata) => {
+  ['suspended', {suspend: true, deletionPolicy: 'Delete'}, {}],
+  ['deleted', {deletionPolicy: 'Delete'}, DELETED],
+  ['deleted by force', {}, {...DELETED, annotations: {'pisync.io/force-delete': 'yes'}}],
+])('of a region that is %s and retains nothing, nothing is read', async (_what, spec, metadata) => {
   expect(await asked(regionOf(spec, metadata), [])).toEqual([]);
 });
 
+test.each<[string, unknown, object]>([
+  ['suspended', {suspend: true}, {}],
+  ['deleted', {}, DELETED],
+])('a region that is %s does not count as retained while it is unknown what it has', async (_what, spec, metadata) => {
+  const read = ({kind}: Key): Promise<undefined> =>
+    kind === 'StatefulSet' ? Promise.reject(new Error('forbidden')) : Promise.resolve(undefined);
+  const observed = observeUnmarked(regionOf(spec, metadata), new Children([]), {read}, never);
+  await expect(observed).rejects.toThrow('StatefulSet eu-pg-0 cannot be read: forbidden');
+});
+
 test('one that cannot be read hides no other', async () => {
-  const read = ({name}: Key): Promise<KubeObject | undefined> => {
-    if (name === BOOTSTRAP) return Promise.resolve(undefined);
+  const read = ({kind, name}: Key): Promise<KubeObject | undefined> => {
+    if (kind === 'Secret') return Promise.resolve(undefined);
     return name === BROKER ? Promise.resolve(claim(name)) : Promise.reject(new Error('forbidden'));
   };
   expect(await observeUnmarked(regionOf({postgres: {shards: 1}}), new Children([]), {read}, never)).toEqual({
@@ -90,7 +104,7 @@ test('nothing is planned while it is unknown what the data was made with', async
 
 describe('a child that has lost its labels', () => {
   /** What a pass makes of these objects, of which those with labels are watched. */
-  const planOf = async (spec: unknown, objects: readonly KubeObject[]) => {
+  const planOf = async (spec: unknown, objects: readonly KubeObject[], metadata: object = {}) => {
     const cluster = {
       listAll: () => Promise.resolve([]),
       unseen: () => [],
@@ -102,7 +116,7 @@ describe('a child that has lost its labels', () => {
     };
     const clock = new FakeClock();
     const ages = {facts: new FactsAges(clock), missingPods: new MissingPods(clock)};
-    const observed = await observeRegion(regionOf(spec), cluster, ages, never);
+    const observed = await observeRegion(regionOf(spec, metadata), cluster, ages, never);
     return planRegion(observed, new Date('2026-03-01T12:00:00Z'), RELEASE);
   };
 
@@ -139,6 +153,25 @@ describe('a child that has lost its labels', () => {
       expect(smaller.conclude(new Map()).status).toMatchObject({phase: 'Invalid'});
     },
   );
+
+  test.each<[string, object, object]>([
+    ['suspended', {suspend: true}, {}],
+    ['deleted', {}, DELETED],
+    ['invalid', {region: 'us-east'}, {}],
+  ])('is retained in a region that is %s', async (_what, spec, metadata) => {
+    const region = new SimulatedRegion({region: 'eu-west', postgres: {shards: 1}, deletionPolicy: 'Delete'}).bringUp();
+    region.change({...spec, deletionPolicy: 'Retain'});
+    for (const [kind, name, written] of [
+      ['StatefulSet', 'eu-pg-0', '"whenDeleted":"Retain"'],
+      ['StatefulSet', 'eu-rabbitmq', '"whenDeleted":"Retain"'],
+      ['Secret', 'eu-pg-0', '"ownership":"none"'],
+      ['Secret', 'eu-redis', '"ownership":"none"'],
+    ] as const) {
+      const plan = await planOf(region.spec, without(region, kind, name), metadata);
+      expect(desired(plan, kind, name)).toContain(written);
+      expect(plan.finalizer).toBe('keep');
+    }
+  });
 
   test('a StatefulSet of a stranger, which never had them, is none', async () => {
     const region = new SimulatedRegion({region: 'eu-west', postgres: {shards: 1}}).bringUp();

@@ -8,6 +8,7 @@ import {IDENTITY} from './labels.ts';
 import {namesOf} from './names.ts';
 import {attempt} from './reading.ts';
 import {type Region} from './region.ts';
+import {isRetained} from './retention.ts';
 
 /** Objects that are not watched, because they do not bear our labels. */
 export interface Unmarked {
@@ -29,7 +30,8 @@ const belongsTo = ({name, object}: Region, {metadata, ...found}: KubeObject): bo
 /**
  * Children are seen by their labels and written by their names. Of those in which something lies that cannot be made again, a volume, the size that a set
  * was made with, what later specs are compared with, one that is not seen would be planned as if there were none, and written so. Therefore those are looked
- * for by name. They get their labels in the same pass and are watched from then on: only while one is missing anything is read.
+ * for by name. They get their labels in the same pass and are watched from then on: only while one is missing anything is read. A region that is suspended or
+ * deleted writes none, and looks only for what may go with it against its `deletionPolicy`.
  */
 export const observeUnmarked = async (
   region: Region,
@@ -38,7 +40,8 @@ export const observeUnmarked = async (
   signal: AbortSignal,
 ): Promise<Unmarked> => {
   const {name, namespace, deleting, spec} = region;
-  if (deleting || suspended.safeParse(spec).success) return {found: [], doubt: undefined};
+  const isLeftAlone = deleting || suspended.safeParse(spec).success;
+  if (isLeftAlone && !isRetained(region)) return {found: [], doubt: undefined};
   const missing = (kind: Kind, names: readonly string[]): readonly Key[] =>
     names.filter((of) => children.find(kind, of) === undefined).map((of) => ({...kind, namespace, name: of}));
   const claims = dataClaims(name, spec);
@@ -46,25 +49,28 @@ export const observeUnmarked = async (
     KINDS.volumeClaim,
     claims.map((claim) => claim.name),
   );
-  const sets = missing(KINDS.statefulSet, [...new Set(claims.map(({set}) => set))]);
+  const setNames = [...new Set(claims.map(({set}) => set))];
+  const sets = missing(KINDS.statefulSet, setNames);
   const readings = await Promise.all(
     [...volumes, ...sets].map(async (key) => ({
       key,
       reading: await attempt(() => cluster.read(key, signal, 'live'), signal),
     })),
   );
-  // Without it a region is taken for a new one, so there is no pass as long as it cannot be read.
+  const {bootstrap, signing, redis} = namesOf(name);
+  // Without them a region is taken for a new one, so there is no pass as long as one cannot be read.
   const secrets = await Promise.all(
-    missing(KINDS.secret, [namesOf(name).bootstrap]).map((key) => cluster.read(key, signal, 'live')),
+    // Those of shards and broker have the names of their StatefulSets.
+    missing(KINDS.secret, [bootstrap, signing, redis, ...setNames]).map((key) => cluster.read(key, signal, 'live')),
   );
   const found = [
     ...readings.flatMap(({reading}) => (reading.kind === 'known' ? (reading.value ?? []) : [])),
     ...secrets.flatMap((secret) => secret ?? []),
   ];
-  return {
-    found: found.filter((object) => belongsTo(region, object)),
-    doubt: readings.flatMap(({key, reading}) =>
-      reading.kind === 'unknown' ? [`${key.kind} ${key.name} cannot be read: ${reading.why}`] : [],
-    )[0],
-  };
+  const doubt = readings.flatMap(({key, reading}) =>
+    reading.kind === 'unknown' ? [`${key.kind} ${key.name} cannot be read: ${reading.why}`] : [],
+  )[0];
+  // Nothing else would be done in that pass, and what it says of Retain is relied on.
+  if (isLeftAlone && doubt !== undefined) throw new Error(doubt);
+  return {found: found.filter((object) => belongsTo(region, object)), doubt};
 };
