@@ -134,33 +134,40 @@ export class Applier {
       remembered === undefined
         ? live?.metadata.annotations?.[identity.appliedAnnotation] === hash
         : remembered.hash === hash && remembered.replicas === desired.replicas;
+    let isPaid = !isSameWish;
+    /** Whatever of it somebody else has changed: one pass is one repair, and a write that is not taken is none. */
+    const repairing = async (write: () => Promise<KubeObject>): Promise<KubeObject> => {
+      const bucket = isPaid ? undefined : this.#repairsOf(key, owner);
+      const written = await write();
+      bucket?.take(this.#options.clock.monotonicMs());
+      isPaid = true;
+      return written;
+    };
     if (live === undefined) {
-      if (isSameWish) this.#takeRepair(key, owner);
-      if (isOnce) await writer.create(desired, owner, signal);
-      const created = await writer.apply(manifest, identity.manager, signal);
+      const created = await repairing(async () => {
+        if (isOnce) await writer.create(desired, owner, signal);
+        return writer.apply(manifest, identity.manager, signal);
+      });
       const judged = this.#judge(this.#memoryOf(hash, created, wish), created, manifest, remembered);
       memory.set(keyText(key), judged);
       await this.#scale(desired, created, signal);
       return {kind: 'created', repaired: isSameWish, ...this.#rewrittenOf(judged)};
     }
-    let isPaid = !isSameWish;
-    /** Whatever of it somebody else has changed: one pass is one repair. */
-    const payRepair = (): void => {
-      if (!isPaid) this.#takeRepair(key, owner);
-      isPaid = true;
-    };
-    if (lacking(desired, recordOf(live['data'])).length > 0) payRepair();
-    let current = await writer.fill(desired, live, signal);
+    const isLacking = lacking(desired, recordOf(live['data'])).length > 0;
+    let current = isLacking ? await repairing(() => writer.fill(desired, live, signal)) : live;
     let now = this.#memoryOf(hash, current, wish);
     const strays =
       desired.partial === true ? NO_STRAYS : straysOf(current.metadata.foreign, current, manifest, freeOf(desired));
     const isDone = this.#isDone(remembered, now, strays, current, manifest);
+    // What an admission webhook made of it is no repair.
+    const isRetry = !isDone && remembered?.rewritten !== undefined;
     if (!isDone) {
-      // What an admission webhook made of it is no repair.
-      if (remembered?.rewritten === undefined) payRepair();
-      try {
+      const write = async (): Promise<KubeObject> => {
         if (Object.keys(strays.added).length > 0) await writer.claim(current, strays.added, signal);
-        current = await writer.apply(manifest, identity.manager, signal);
+        return writer.apply(manifest, identity.manager, signal);
+      };
+      try {
+        current = await (isRetry ? write() : repairing(write));
       } catch (error) {
         const refusal = refusalOf(error, key);
         if (refusal?.kind === 'immutable') {
@@ -174,8 +181,7 @@ export class Applier {
       now = {...now, rewritten: remembered.rewritten};
     }
     memory.set(keyText(key), now);
-    if (isScaledOtherwise(desired, current)) payRepair();
-    current = await this.#scale(desired, current, signal);
+    if (isScaledOtherwise(desired, current)) current = await repairing(() => this.#scale(desired, current, signal));
     const kind: ApplyResult =
       current.metadata.resourceVersion === live.metadata.resourceVersion ? 'unchanged' : 'configured';
     // Of the wish before a restart the number of replicas is not known; and what an admission webhook goes on to rewrite is nothing that was repaired.
@@ -188,11 +194,9 @@ export class Applier {
 
   /** Whether nothing is to be sent. Throws a refusal again while nothing changed that could lift it. */
   #isDone(remembered: Memory | undefined, now: Memory, strays: Strays, live: KubeObject, manifest: Manifest): boolean {
-    const isClean = !strays.replaced && Object.keys(strays.added).length === 0;
     // After a restart nothing is remembered: the annotation says that this very wish was applied, the object that nothing of it was undone.
-    if (remembered === undefined) return isClean && covers(live, manifest);
-    if (!isClean || remembered.uid !== now.uid || remembered.hash !== now.hash || remembered.live !== now.live)
-      return false;
+    if (remembered === undefined) return isClean(strays) && covers(live, manifest);
+    if (!isClean(strays) || !isAsBefore(remembered, now)) return false;
     const nowMs = this.#options.clock.monotonicMs();
     if (remembered.refused !== undefined) {
       if (nowMs < remembered.refused.dueMs) throw remembered.refused.refusal;
@@ -220,13 +224,14 @@ export class Applier {
     return {rewritten: {fields, againMs: Math.max(0, dueMs - this.#options.clock.monotonicMs())}};
   }
 
-  #takeRepair(key: Key, owner: ObjectRef): void {
+  /** What is left of repairs of an object. */
+  #repairsOf(key: Key, owner: ObjectRef): TokenBucket {
     const nowMs = this.#options.clock.monotonicMs();
     const buckets = this.#repairs.get(owner.uid) ?? new Map<string, TokenBucket>();
     this.#repairs.set(owner.uid, buckets);
     const bucket = buckets.get(keyText(key)) ?? new TokenBucket(REPAIRS, nowMs);
     buckets.set(keyText(key), bucket);
-    if (bucket.take(nowMs)) return;
+    if (bucket.has(nowMs)) return bucket;
     throw new ApplyRefused(
       'contested',
       key,
@@ -268,8 +273,10 @@ const NO_STRAYS: Strays = {added: {}, replaced: false};
 const isScaledOtherwise = ({replicas}: Desired, live: KubeObject): boolean =>
   typeof replicas === 'number' && recordOf(live['spec'])['replicas'] !== replicas;
 
+const isClean = ({added, replaced}: Strays): boolean => !replaced && Object.keys(added).length === 0;
+
 const isAsBefore = (before: Memory | undefined, now: Memory): boolean =>
-  before?.hash === now.hash && before.live === now.live;
+  before?.uid === now.uid && before.hash === now.hash && before.live === now.live;
 
 /** Fields of an object of ours that are not ours alone. */
 const freeOf = ({onceFields, generated, replicas}: Desired): readonly FieldSet[] => [

@@ -12,14 +12,19 @@ export class TokenBucket {
     this.#filledMs = nowMs;
   }
 
-  /** False while there is none left. `nowMs` never goes backwards. */
-  take(nowMs: number): boolean {
+  /** Whether one is left. `nowMs` never goes backwards. */
+  has(nowMs: number): boolean {
     const refilled = Math.floor((nowMs - this.#filledMs) / this.#refillMs);
     if (refilled > 0) {
       this.#tokens = Math.min(this.#burst, this.#tokens + refilled);
       this.#filledMs += refilled * this.#refillMs;
     }
-    if (this.#tokens <= 0) return false;
+    return this.#tokens > 0;
+  }
+
+  /** False while there is none left. */
+  take(nowMs: number): boolean {
+    if (!this.has(nowMs)) return false;
     this.#tokens--;
     return true;
   }
