@@ -84,6 +84,17 @@ const disturb = (server: ReturnType<typeof scene>['server']): void => {
   server.live = {...live, spec: {template}, metadata: {...live.metadata, resourceVersion: `0${server.writes}`}};
 };
 
+test('where a webhook rewrites it, too, whoever changes it as often as it is put right is given in to', async () => {
+  const {server, applier} = scene();
+  await applier.apply(desired, owner, forever);
+  for (let round = 0; round < 20; round++) {
+    disturb(server);
+    expect(await applier.apply(desired, owner, forever)).toMatchObject({repaired: true});
+  }
+  disturb(server);
+  await expect(applier.apply(desired, owner, forever)).rejects.toMatchObject({kind: 'contested'});
+});
+
 test('what the server does not let us put right stays refused, however often it is tried', async () => {
   const {clock, server, applier} = scene();
   server.webhook = false;

@@ -159,8 +159,8 @@ export class Applier {
     const strays =
       desired.partial === true ? NO_STRAYS : straysOf(current.metadata.foreign, current, manifest, freeOf(desired));
     const isDone = this.#isDone(remembered, now, strays, current, manifest);
-    // What an admission webhook made of it is no repair.
-    const isRetry = !isDone && remembered?.rewritten !== undefined;
+    // What an admission webhook made of it is no repair, as long as nobody has changed anything besides.
+    const isRetry = !isDone && remembered?.rewritten !== undefined && isClean(strays) && isAsBefore(remembered, now);
     if (!isDone) {
       const write = async (): Promise<KubeObject> => {
         if (Object.keys(strays.added).length > 0) await writer.claim(current, strays.added, signal);
@@ -185,10 +185,7 @@ export class Applier {
     const kind: ApplyResult =
       current.metadata.resourceVersion === live.metadata.resourceVersion ? 'unchanged' : 'configured';
     // Of the wish before a restart the number of replicas is not known; and what an admission webhook goes on to rewrite is nothing that was repaired.
-    const isRepair =
-      isSameWish &&
-      (remembered !== undefined || !isDone) &&
-      (remembered?.rewritten === undefined || now.rewritten === undefined);
+    const isRepair = isSameWish && (remembered !== undefined || !isDone) && (!isRetry || now.rewritten === undefined);
     return {kind, repaired: kind === 'configured' && isRepair, ...this.#rewrittenOf(now)};
   }
 
