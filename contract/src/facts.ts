@@ -1,16 +1,15 @@
 import {z} from 'zod';
 import {atMost} from './at-most.ts';
+import {MAX_SHARDS} from './limits.ts';
 
 /** Characters of a reason. */
 export const MOST_REASON = 512;
-/** As many as a region can declare. */
-const MOST_SHARDS = 64;
 
 /**
- * Characters of the whole. Somebody else than the keeper may have written the text, so its length is looked at first: 64 shards, broker and cache with a
+ * Characters of the whole. Somebody else than the keeper may have written the text, so its length is looked at first: all shards, broker and cache with a
  * reason each, which JSON writes with up to twice the characters, and less than 200 for everything else of each.
  */
-export const MOST_FACTS = (MOST_SHARDS + 2) * (2 * MOST_REASON + 200);
+export const MOST_FACTS = (MAX_SHARDS + 2) * (2 * MOST_REASON + 200);
 
 /** What came of trying something for real, a moment before `checkedAt`. `reason` says why not, in one line for people, without numbers that count up. */
 const probe = z.object({ok: z.boolean(), reason: z.string().max(MOST_REASON).optional()});
@@ -24,7 +23,7 @@ export const factsSchema = z.object({
   checkedAt: z.iso.datetime().optional(),
   /** Those of the topology. Of one that did not answer nothing is known but that. */
   shards: atMost(
-    MOST_SHARDS,
+    MAX_SHARDS,
     z.object({
       id: z.int().min(0),
       /** Slots that it owns. */

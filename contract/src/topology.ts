@@ -1,4 +1,5 @@
 import {z} from 'zod';
+import {MAX_BROKER_NODES, MAX_PARTITIONS, MAX_SHARDS} from './limits.ts';
 
 /**
  * What a region looks like from inside: written by the operator into the ConfigMap `<region>-topology`, read by every service.
@@ -7,7 +8,10 @@ import {z} from 'zod';
 const endpoint = z.object({host: z.string().min(1), port: z.int().min(1).max(65535)});
 
 const shard = z.object({
-  id: z.int().min(0).max(63),
+  id: z
+    .int()
+    .min(0)
+    .max(MAX_SHARDS - 1),
   rw: endpoint,
   ro: endpoint.optional(),
   database: z.string().min(1),
@@ -22,13 +26,16 @@ export const topologySchema = z.object({
    * The admitted ones, in id order: up, migrated, and their credentials mounted where they are needed. Shard 0 holds the control schema and is always
    * among them.
    */
-  shards: z.array(shard).min(1).max(64),
+  shards: z.array(shard).min(1).max(MAX_SHARDS),
   /** Declared and not admitted yet: only their migration looks at them. */
-  joining: z.array(shard).max(63).default([]),
+  joining: z
+    .array(shard)
+    .max(MAX_SHARDS - 1)
+    .default([]),
   broker: endpoint.extend({
     vhost: z.string().min(1),
-    partitions: z.int().min(1).max(64),
-    replicas: z.int().min(1).max(5),
+    partitions: z.int().min(1).max(MAX_PARTITIONS),
+    replicas: z.int().min(1).max(MAX_BROKER_NODES),
   }),
   redis: endpoint,
   capacity: z.object({

@@ -1,7 +1,7 @@
+import {MAX_SHARDS} from '@pisync/contract/limits';
 import {KINDS} from './kinds.ts';
 import {type Basis, type Surplus} from '../kube/controller.ts';
 import {controllerOf, keyOf, refOf} from '../kube/object.ts';
-import {MAX_SHARDS} from '../api/v1alpha1/postgres.ts';
 import {type RegionContext} from './context.ts';
 import {type Progress} from './progress.ts';
 import {type Region} from './region.ts';

@@ -1,5 +1,5 @@
+import {MAX_BROKER_NODES, MAX_SHARDS} from '@pisync/contract/limits';
 import {z} from 'zod';
-import {MAX_SHARDS} from '../api/v1alpha1/postgres.ts';
 import {namesOf} from './names.ts';
 
 /** A volume claim that a region should have: its StatefulSets make it, or take one of that name which is there already. */
@@ -15,7 +15,7 @@ export interface DataClaim {
 /** Of a spec that need not be valid. */
 const schema = z.object({
   postgres: z.object({shards: z.int().min(1).max(MAX_SHARDS).default(2)}).prefault({}),
-  rabbitmq: z.object({replicas: z.int().min(1).max(MAX_SHARDS).default(1)}).prefault({}),
+  rabbitmq: z.object({replicas: z.int().min(1).max(MAX_BROKER_NODES).default(1)}).prefault({}),
 });
 
 const below = (count: number): readonly number[] => Array.from({length: count}, (_, id) => id);

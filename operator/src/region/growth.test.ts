@@ -1,5 +1,7 @@
+import {MAX_SHARDS} from '@pisync/contract/limits';
 import {topologySchema} from '@pisync/contract/topology';
 import {expect, test} from '@jest/globals';
+import {statusSchema} from '../api/v1alpha1/status.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
 
@@ -214,4 +216,14 @@ test('admitted shards stay so when the Secret that says it was made anew', () =>
   region.settle();
   expect(topology(region)).toEqual({used: [0, 1], joining: []});
   expect(accepted(region)?.['pisync.io/accepted']).toContain('"shards":2');
+});
+
+test('as many shards as a region may declare are known to its services, its keeper and its status', () => {
+  const region = new SimulatedRegion({...SPEC, ...shards(MAX_SHARDS)});
+  const ids = Array.from({length: MAX_SHARDS}, (_, id) => id);
+  region.facts = {checkedAt: '2026-03-01T12:00:00Z', shards: ids.map((id) => ({id, write: {ok: true}}))};
+  region.bringUp();
+  expect(topology(region)).toEqual({used: ids, joining: []});
+  expect(region.status.phase).toBe('Ready');
+  expect(statusSchema.shape.shards.parse(region.status.shards)).toHaveLength(MAX_SHARDS);
 });

@@ -1,5 +1,5 @@
+import {MAX_SHARDS} from '@pisync/contract/limits';
 import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
-import {MAX_SHARDS} from '../api/v1alpha1/postgres.ts';
 import {hashOf} from './hash.ts';
 
 /** Name and user of every shard's database, and user of the broker. */

@@ -1,9 +1,8 @@
+import {MAX_SHARDS} from '@pisync/contract/limits';
 import {z} from 'zod';
 import {podTemplate} from './pod-template.ts';
 import {resources} from './quantity.ts';
 import {storage} from './storage.ts';
-
-export const MAX_SHARDS = 64;
 
 export const postgres = z
   .object({

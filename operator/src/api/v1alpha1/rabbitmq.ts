@@ -1,3 +1,4 @@
+import {MAX_PARTITIONS} from '@pisync/contract/limits';
 import {z} from 'zod';
 import {podTemplate} from './pod-template.ts';
 import {resources} from './quantity.ts';
@@ -10,7 +11,7 @@ export const rabbitmq = z
     partitions: z
       .int()
       .min(1)
-      .max(64)
+      .max(MAX_PARTITIONS)
       .default(8)
       .describe('Queues that batches are spread over by device, each with two priorities. It cannot be changed later.'),
     storage: storage('every broker node', '5Gi'),

@@ -1,3 +1,4 @@
+import {MAX_BROKER_NODES, MAX_SHARDS} from '@pisync/contract/limits';
 import {z} from 'zod';
 
 /** What the operator says about a region. Nothing in it changes unless the region does. */
@@ -93,12 +94,12 @@ export const statusSchema = z
           secretName: z.string().describe("Secret with its user's name and password."),
         }),
       )
-      .max(64)
+      .max(MAX_SHARDS)
       .meta({'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['id']})
       .describe('One entry a shard.'),
     brokerNodes: z
       .array(z.object({id: z.int().describe('Number of the broker node, from 0.'), storage: volumeSize}))
-      .max(16)
+      .max(MAX_BROKER_NODES)
       .meta({'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['id']})
       .describe('One entry a broker node.'),
     endpoints: z
