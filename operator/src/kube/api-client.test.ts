@@ -2,13 +2,15 @@ import {afterEach, beforeEach, expect, test} from '@jest/globals';
 import {createServer, type IncomingMessage, type Server} from 'node:http';
 import {ApiClient, type ApiClientOptions} from './api-client.ts';
 import {systemClock} from './clock.ts';
+import {messageOf} from './errors.ts';
 import {FakeClock} from './testing/fake-clock.ts';
-import {forever} from './testing/fixtures.ts';
+import {eventually, forever} from './testing/fixtures.ts';
 
 interface Answer {
   readonly status: number;
   readonly headers?: Record<string, string>;
   readonly body?: unknown;
+  readonly after?: Promise<unknown>;
 }
 
 let server: Server;
@@ -22,9 +24,11 @@ beforeEach(async () => {
   requests = [];
   server = createServer((request, response) => {
     requests.push(request);
-    const {status, headers, body} = answers.shift() ?? {status: 200};
-    response.writeHead(status, {'content-type': 'application/json', ...headers});
-    response.end(JSON.stringify(body ?? {}));
+    const {status, headers, body, after} = answers.shift() ?? {status: 200};
+    void Promise.resolve(after).then(() => {
+      response.writeHead(status, {'content-type': 'application/json', ...headers});
+      response.end(JSON.stringify(body ?? {}));
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -81,6 +85,39 @@ test('a write without a lease is never sent; reads are', async () => {
   leftMs = 5_000;
   await client.send(write);
   expect(requests).toHaveLength(2);
+});
+
+test('a write goes on for as long as the lease is renewed, and no longer', async () => {
+  const clock = new FakeClock();
+  let leftMs = 10_000;
+  const client = clientWith({clock, mayWriteForMs: () => leftMs});
+  const begin = async (): Promise<{answer: () => void; end: Promise<unknown>}> => {
+    const {promise, resolve} = Promise.withResolvers<undefined>();
+    answers = [{status: 200, after: promise}];
+    const sent = requests.length;
+    const end = client.send(write).then(({status}) => status, messageOf);
+    await eventually(
+      () => (requests.length > sent ? true : undefined),
+      () => 'nothing was sent',
+    );
+    return {answer: () => resolve(undefined), end};
+  };
+  // As slow as a webhook that does not answer and is ignored then.
+  const slow = await begin();
+  await clock.advance(10_000);
+  slow.answer();
+  expect(await slow.end).toBe(200);
+
+  const late = await begin();
+  for (const _beat of [1, 2, 3]) await clock.advance(10_000);
+  expect(await late.end).toBe('PATCH /api/v1/things/a: no answer in 30 s');
+  late.answer();
+
+  const lost = await begin();
+  leftMs = 0;
+  await clock.advance(10_000);
+  expect(await lost.end).toBe('PATCH /api/v1/things/a was ended: the lease was not renewed in time');
+  lost.answer();
 });
 
 test('reads credentials again after a minute, and at once when they are refused', async () => {

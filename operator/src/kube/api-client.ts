@@ -101,24 +101,41 @@ export class ApiClient {
 
   async #sendOnce(call: ApiRequest, again: boolean): Promise<ApiResponse> {
     const session = await this.#current(again);
-    let timeoutMs = call.timeoutMs ?? TIMEOUT_MS;
-    if (call.method !== 'GET' && this.#options.mayWriteForMs !== undefined) {
-      const leftMs = this.#options.mayWriteForMs();
-      if (leftMs <= 0)
-        throw new NotLeader(`${call.method} ${call.path} was not sent: the lease was not renewed in time`);
-      timeoutMs = Math.min(timeoutMs, leftMs);
-    }
+    const bound = this.#bound(call);
     const startedMs = this.#options.clock.monotonicMs();
     let status = 0;
     try {
-      const signal = AbortSignal.any([call.signal, AbortSignal.timeout(Math.ceil(timeoutMs))]);
-      const response = await this.#dispatch(session, session.requests, call, signal);
+      const response = await this.#dispatch(session, session.requests, call, bound.signal);
       status = response.statusCode;
       if (status >= 400) throw await toApiError(response, `${call.method} ${call.path}`);
       return {status, body: await response.body.json()};
     } finally {
+      bound.cancel();
       this.#options.onRequest?.(call.method, status, this.#options.clock.monotonicMs() - startedMs);
     }
+  }
+
+  /**
+   * Ends a request with its caller, after its time, and a write also when this process may not write any more. A lease is good for a few seconds, and an
+   * admission webhook may take all of ten: while it is renewed, the write goes on.
+   */
+  #bound({method, path, signal, timeoutMs = TIMEOUT_MS}: ApiRequest): {signal: AbortSignal; cancel: () => void} {
+    const {clock, mayWriteForMs} = this.#options;
+    const leftMs = (): number => (method === 'GET' ? Infinity : (mayWriteForMs?.() ?? Infinity));
+    if (leftMs() <= 0) throw new NotLeader(`${method} ${path} was not sent: the lease was not renewed in time`);
+    const endsMs = clock.monotonicMs() + timeoutMs;
+    const own = new AbortController();
+    let cancel = (): void => undefined;
+    const look = (): void => {
+      const untilEndMs = endsMs - clock.monotonicMs();
+      const untilLeaseMs = leftMs();
+      if (untilEndMs <= 0) own.abort(new Error(`${method} ${path}: no answer in ${timeoutMs / 1000} s`));
+      else if (untilLeaseMs <= 0)
+        own.abort(new NotLeader(`${method} ${path} was ended: the lease was not renewed in time`));
+      else cancel = clock.schedule(Math.ceil(Math.min(untilEndMs, untilLeaseMs)), look);
+    };
+    look();
+    return {signal: AbortSignal.any([signal, own.signal]), cancel: () => cancel()};
   }
 
   #dispatch(
