@@ -69,6 +69,16 @@ test('a finalizer is set and released once; those of others stay', async () => {
   expect((await get('final')).metadata.finalizers).toEqual(['example.org/other']);
 });
 
+test('a pass over one life of a name goes on in no other', async () => {
+  const {cluster, caches} = writingParts(server.client, [SHOP]);
+  const first = await open('again');
+  await server.client.send({method: 'DELETE', path: shopPath('again'), signal: forever});
+  caches.assume(await open('again'));
+  expect(await cluster.setFinalizer(first, 'example.org/cleanup', false, forever)).toBeUndefined();
+  expect(await cluster.setFinalizer(first, 'example.org/cleanup', true, forever)).toBeUndefined();
+  expect((await get('again')).metadata.finalizers).toBeUndefined();
+});
+
 test('nothing is deleted on the word of what has changed, appeared or gone', async () => {
   const {cluster} = writingParts(server.client);
   const target = await open('target');

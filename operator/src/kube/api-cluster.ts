@@ -135,7 +135,7 @@ export class ApiCluster implements Cluster {
     }
   }
 
-  /** Sets or removes one finalizer of an object; answers the object as it is then, or undefined when it is gone. */
+  /** Sets or removes one finalizer of an object; answers the object as it is then, or undefined when it is gone, another one of its name included. */
   async setFinalizer(
     object: KubeObject,
     finalizer: string,
@@ -145,6 +145,7 @@ export class ApiCluster implements Cluster {
     const {client, discovery, caches, identity} = this.#options;
     const key = keyOf(object);
     const current = caches.getWhole(key) ?? object;
+    if (current.metadata.uid !== object.metadata.uid) return undefined;
     const existing = current.metadata.finalizers ?? [];
     if (existing.includes(finalizer) === isKept) return current;
     const finalizers = isKept ? [...existing, finalizer] : existing.filter((name) => name !== finalizer);
