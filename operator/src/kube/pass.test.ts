@@ -36,6 +36,7 @@ const pass = async (
   finalizer?: 'keep' | 'release',
   surplus: readonly Surplus[] = [],
   look = (): void => undefined,
+  report: (notes: readonly string[]) => void = () => undefined,
 ): Promise<{readonly result: PassResult; readonly outcome: Outcome | undefined}> => {
   let outcome: Outcome | undefined;
   const result = await runPass(
@@ -43,7 +44,12 @@ const pass = async (
     {
       cluster,
       clock: systemClock,
-      events: {report: () => Promise.resolve()},
+      events: {
+        report: (_, drafts) => {
+          report(drafts.map(({note}) => note));
+          return Promise.resolve();
+        },
+      },
       controller: {
         resource: {apiVersion: 'v1', kind: 'ConfigMap'},
         watches: [],
@@ -61,7 +67,7 @@ const pass = async (
           surplus,
           conclude: (ended) => {
             outcome = ended;
-            return {status, events: [], next: {kind: 'on-change'}};
+            return {status, events: [{type: 'Normal', reason: 'Repaired', note: 'a'}], next: {kind: 'on-change'}};
           },
         }),
       },
@@ -125,6 +131,23 @@ describe('a pass', () => {
     const cluster: PassCluster = {...clusterOf(() => Promise.resolve('unchanged')), applyStatus: refused};
     const {result} = await pass(cluster, [component('one', 'a')], {message: 'no'});
     expect(result).toMatchObject({kind: 'refused', problems: [expect.stringContaining('the least')]});
+  });
+
+  test('whose status could not be written tells what happened all the same, if it may write at all', async () => {
+    const told: (readonly string[])[] = [];
+    const ends = (error: Error) =>
+      pass(
+        {...clusterOf(() => Promise.resolve('unchanged')), applyStatus: () => Promise.reject(error)},
+        [],
+        {message: 'a'},
+        undefined,
+        [],
+        undefined,
+        (notes) => told.push(notes),
+      );
+    await expect(ends(new Wait('changed meanwhile', 200))).rejects.toThrow('changed');
+    await expect(ends(new NotLeader('late'))).rejects.toThrow('late');
+    expect(told).toEqual([['a']]);
   });
 
   test('that throws says so, and ends with its error', async () => {

@@ -93,9 +93,14 @@ const attempt = async <R, Observed, Status>(
   const {surplus = []} = plan;
   const outcome = surplus.length === 0 ? written : new Map([...written, [SURPLUS, await prune(surplus, writing)]]);
   const conclusion = plan.conclude(outcome);
-  const unsaid = await writeStatus(current, conclusion.status, options, signal);
+  const report = (): Promise<void> => events.report(owner, conclusion.events, signal);
+  const unsaid = await writeStatus(current, conclusion.status, options, signal).catch(async (error: unknown) => {
+    // What happened is seen by no later pass.
+    if (!(error instanceof NotLeader || signal.aborted)) await report();
+    throw error;
+  });
   if (conclusion.status !== undefined) options.onStatus?.(current, conclusion.status);
-  await events.report(owner, conclusion.events, signal);
+  await report();
   const all = [...outcome.values()].flat();
   const problems = all.flatMap((result) => ('message' in result ? result.message : (result.rewritten?.message ?? [])));
   const verdict = verdictOf(all);
