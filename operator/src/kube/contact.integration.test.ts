@@ -1,5 +1,7 @@
 /** What an engine does while it does not see all, or nothing at all. */
 import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
+import {once} from 'node:events';
+import {createServer, type AddressInfo} from 'node:net';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type Clock, systemClock} from './clock.ts';
 import {type CredentialSource} from './connection.ts';
@@ -216,3 +218,52 @@ test('of a resource that is left alone for long, because a kind of its namespace
     await proxy.stop();
   }
 }, 90_000);
+
+test('nothing is told any more of a resource that is deleted while it is held', async () => {
+  await shops.open('ghost', ['a']);
+  await shops.statusBecomes('ghost', {problems: [], shelves: 1}, shops.start('alive').log);
+  await shops.endEngines();
+  const webhooks = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
+  // It never answers, so an event takes as long as the engine waits for it.
+  const hole = createServer();
+  hole.listen(0, '127.0.0.1');
+  await once(hole, 'listening');
+  await shops.send('POST', webhooks, {
+    metadata: {name: 'hole'},
+    webhooks: [
+      {
+        name: 'hole.example.org',
+        clientConfig: {url: `https://127.0.0.1:${(hole.address() as AddressInfo).port}/`},
+        rules: [{apiGroups: ['events.k8s.io'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['events']}],
+        failurePolicy: 'Ignore',
+        sideEffects: 'None',
+        admissionReviewVersions: ['v1'],
+      },
+    ],
+  });
+  const controller = shopController();
+  const {log, told} = shops.start('haunted', shops.server.credentials, {
+    clock: fastClock,
+    controller: {
+      ...controller,
+      // Nobody serves it.
+      watches: [...controller.watches, {apiVersion: 'gadgets.example.org/v1', kind: 'Gadget'}],
+      failedStatus: (_shop, problem) => ({problems: [problem], shelves: -1}),
+    },
+  });
+  try {
+    const [asked] = (await once(hole, 'connection', {signal: AbortSignal.timeout(30_000)})) as [{destroy: () => void}];
+    await shops.send('DELETE', shopPath('ghost'));
+    await shops.send('PATCH', shopPath('ghost'), {metadata: {finalizers: null}});
+    await eventually(
+      () => (log.lines.some((line) => line.startsWith('not worked on')) ? true : undefined),
+      () => log.lines.slice(-20).join('\n'),
+    );
+    expect(told.get('ghost')).toBeUndefined();
+    asked.destroy();
+  } finally {
+    await shops.endEngines();
+    await shops.send('DELETE', `${webhooks}/hole`);
+    hole.close();
+  }
+}, 60_000);

@@ -304,12 +304,22 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   const pass = async (key: string, deadline: AbortSignal, signal: AbortSignal): Promise<PassResult | undefined> => {
     const [namespace = '', resource = ''] = key.split('/');
     const obstacles = obstaclesIn(namespace);
+    if (obstacles.length > 0) held.add(key);
     const found = findResource(namespace, resource);
-    if (obstacles.length > 0) {
-      held.add(key);
-      return found && hold(found, obstacles, signal);
-    }
     if (found === undefined) return undefined;
+    try {
+      return await (obstacles.length > 0 ? hold(found, obstacles, signal) : reconcile(found, deadline, signal));
+    } finally {
+      // Deleted meanwhile: something may have been remembered and told of it after the deletion was seen.
+      if (findResource(namespace, resource)?.metadata.uid !== found.metadata.uid) forget(found);
+    }
+  };
+
+  const reconcile = async (
+    found: KubeObject,
+    deadline: AbortSignal,
+    signal: AbortSignal,
+  ): Promise<PassResult | undefined> => {
     const claim = await claims.take(found, deadline).catch(async (error: unknown) => {
       // Its status may be another operator's, so an event has to do.
       if (!(error instanceof Wait || error instanceof NotLeader || signal.aborted))
@@ -327,10 +337,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     const unwritten = refusal === undefined ? [] : [note];
     const report: EventRecorder['report'] = (regarding, drafts, ends) =>
       events.report(regarding, [...drafts, ...unwritten.map(unclaimed)], ends);
-    const result = await runPass(object, {...passOptions, events: {report}}, deadline, signal).finally(() => {
-      // Deleted during the pass, which has remembered and told something of it after the deletion was seen.
-      if (findResource(namespace, resource)?.metadata.uid !== object.metadata.uid) forget(object);
-    });
+    const result = await runPass(object, {...passOptions, events: {report}}, deadline, signal);
     log.debug({key: keyOf(object), result: result.kind}, 'pass');
     const kind = result.kind === 'quiet' && refusal !== undefined ? 'refused' : result.kind;
     return {...result, kind, problems: [...result.problems, ...unwritten]};
