@@ -4,7 +4,7 @@ import {setImmediate as turn, setTimeout as delay} from 'node:timers/promises';
 
 export interface ClosingServer {
   readonly server: Server;
-  readonly sockets: ReadonlySet<Socket>;
+  readonly sockets: ReadonlyMap<Socket, unknown>;
   /** How many connections and requests have come so far. */
   readonly arrivals: () => number;
   /** For all of it. */
@@ -47,8 +47,8 @@ export const closeQuietly = async ({server, sockets, arrivals, graceMs}: Closing
   });
 };
 
-const closeUnused = (server: Server, sockets: ReadonlySet<Socket>): void => {
+const closeUnused = (server: Server, sockets: ReadonlyMap<Socket, unknown>): void => {
   server.closeIdleConnections();
   // To node, a connection is idle once it carried a request; one that never did is not.
-  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  for (const socket of sockets.keys()) if (socket.bytesRead === 0) socket.destroy();
 };

@@ -11,16 +11,23 @@ afterEach(async () => {
   await Promise.all(cleanups.splice(0).map((cleanup) => cleanup()));
 });
 
-const serve = async (answerMs: () => number, maxConnections = 1000) => {
+/** More than the kernel takes for a peer that does not read. */
+const LONG = Buffer.alloc(12 * 1024 * 1024);
+
+const serve = async (answerMs: () => number, maxConnections = 1000, maxUnreadBytes = Infinity) => {
   const app = express();
   const received = new EventEmitter();
   app.all('/refused', (_request, response) => response.end('no'));
+  app.all('/long', (_request, response) => {
+    response.end(LONG);
+    received.emit('request');
+  });
   app.use((_request, response) => {
     setTimeout(() => response.end('done'), answerMs());
     received.emit('request');
   });
   const draining = new AbortController();
-  const server = await startHttpServer({app, port: 0, maxConnections, draining: draining.signal});
+  const server = await startHttpServer({app, port: 0, maxConnections, maxUnreadBytes, draining: draining.signal});
   cleanups.push(() => server.stop(0));
   return {server, draining, received};
 };
@@ -46,6 +53,7 @@ const open = async (server: HttpServer): Promise<Socket> => {
   await once(socket, 'connect');
   return socket;
 };
+const GET_LONG = 'GET /long HTTP/1.1\r\nHost: x\r\n\r\n';
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 const POST = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n';
 
@@ -147,6 +155,9 @@ test.each([
   ['say nothing', ''],
   ['never finish what they ask', GET.slice(0, -4)],
   ['never send the body that they announce', POST],
+  ['never read their answer', GET_LONG],
+  ['never read their answer and begin another request', `${GET_LONG}GET / HT`],
+  ['read their answer and never finish another request', `${GET}GET / HT`],
 ])('connections that %s make room for whoever sends something', async (_what, text) => {
   const {server} = await serve(() => 0, 20);
   const held = await Promise.all(Array.from({length: 20}, () => open(server)));
@@ -164,6 +175,44 @@ test.each([
     await open(server);
     expect(await forward(agent, server.port)).toBe(200);
   }
+});
+
+test.each([
+  ['before the last is answered', GET, ''],
+  ['before the last is answered, of those that expect something', GET, 'Expect: something\r\n'],
+  ['before the last is read', GET_LONG, ''],
+])('a connection that brings more requests %s is cut and has one of them served', async (_what, get, header) => {
+  const {server, received} = await serve(() => 60_000);
+  let count = 0;
+  received.on('request', () => (count += 1));
+  const socket = await open(server);
+  socket.write(get.replace('\r\n\r\n', `\r\n${header}\r\n`).repeat(500));
+  await once(socket.resume(), 'close', {signal: AbortSignal.timeout(5_000)});
+  expect(count).toBe(1);
+});
+
+test('answers that nobody reads take no more than their bound: who waits longest to read is cut', async () => {
+  const {server, received} = await serve(() => 0, 1000, 3.5 * LONG.length);
+  const slow: Socket[] = [];
+  for (let n = 0; n < 8; n++) {
+    const socket = await open(server);
+    const asked = once(received, 'request');
+    socket.write(GET_LONG);
+    await asked;
+    slow.push(socket);
+  }
+  // It is only told so when it reads.
+  const bytesOf = async (socket: Socket): Promise<number> => {
+    let bytes = 0;
+    socket.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > LONG.length) socket.destroy();
+    });
+    await once(socket, 'close', {signal: AbortSignal.timeout(5_000)});
+    return bytes;
+  };
+  const whole = await Promise.all(slow.map(async (socket) => (await bytesOf(socket)) > LONG.length));
+  expect(whole).toEqual([false, false, false, false, false, true, true, true]);
 });
 
 describe('a request that is answered before it came', () => {

@@ -1,10 +1,11 @@
-import {createServer, IncomingMessage, type Server, ServerResponse} from 'node:http';
+import {createServer, IncomingMessage, ServerResponse} from 'node:http';
 import type {AddressInfo, Socket} from 'node:net';
 import type {Tracer} from '@opentelemetry/api';
 import type {Express} from 'express';
 import {PROBLEM_MEDIA_TYPE} from '../errors/problem.ts';
 import {closeQuietly} from './close-quietly.ts';
 import {traceRequests} from './trace-requests.ts';
+import {trackSockets} from './track-sockets.ts';
 
 export interface HttpServer {
   readonly port: number;
@@ -17,6 +18,7 @@ export interface HttpServerOptions {
   /** 0 picks a free one. */
   readonly port: number;
   readonly maxConnections: number;
+  readonly maxUnreadBytes?: number;
   /**
    * Once aborted, every answer asks its peer to use another connection, those to requests that are under way included. Whoever keeps
    * connections open then leaves by itself, between two requests, and few are left to close when the server stops.
@@ -42,8 +44,8 @@ const LIMITS = {
 /** From this share of the connections on, those make room that serve nobody. */
 const CROWDED = 0.9;
 
-/** Whoever opens a connection sends its request at once, and whoever began one sends all of it. */
-const PATIENCE_MS = 1_000;
+/** Of answers that nobody reads: sixteen of the longest, and an eighth of the heap that a pod has by default. */
+const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 
 /**
  * For the rest of a request that was answered before it came, as it is when its headers suffice to refuse it. To close at once would reset the
@@ -62,31 +64,33 @@ export const startHttpServer = async ({
   app,
   port,
   maxConnections,
+  maxUnreadBytes = MAX_UNREAD_BYTES,
   draining,
   tracer,
 }: HttpServerOptions): Promise<HttpServer> => {
   const handle = tracer === undefined ? app : traceRequests(app, tracer);
   const open = new Set<ServerResponse>();
   let arrivals = 0;
-  const server = createServer(
-    {
-      ...LIMITS,
-      IncomingMessage: withPrototype<typeof IncomingMessage>(IncomingMessage, app.request),
-      ServerResponse: withPrototype<typeof ServerResponse>(ServerResponse, app.response),
-    },
-    (request, response) => {
-      arrivals += 1;
-      sockets.hears(request);
-      if (draining?.aborted === true) response.setHeader('Connection', 'close');
-      else open.add(response);
-      response.once('close', () => {
-        open.delete(response);
-        if (request.complete) sockets.forget(request);
-        else awaitRest(request);
-      });
-      handle(request, response);
-    },
-  );
+  const server = createServer({
+    ...LIMITS,
+    IncomingMessage: withPrototype<typeof IncomingMessage>(IncomingMessage, app.request),
+    ServerResponse: withPrototype<typeof ServerResponse>(ServerResponse, app.response),
+  });
+  const sockets = trackSockets(server, {crowded: maxConnections * CROWDED, maxUnreadBytes});
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    arrivals += 1;
+    if (!sockets.hears(request, response)) return;
+    if (draining?.aborted === true) response.setHeader('Connection', 'close');
+    else open.add(response);
+    response.once('close', () => {
+      open.delete(response);
+      if (!request.complete) awaitRest(request);
+    });
+    handle(request, response);
+  };
+  // Else node answers it by itself, and as often as it is asked.
+  server.on('request', serve);
+  server.on('checkExpectation', serve);
   draining?.addEventListener('abort', () => {
     for (const response of open) if (!response.headersSent) response.setHeader('Connection', 'close');
     open.clear();
@@ -94,7 +98,6 @@ export const startHttpServer = async ({
   server.maxConnections = maxConnections;
   server.maxHeadersCount = 64;
   server.on('clientError', refuse);
-  const sockets = trackSockets(server, maxConnections * CROWDED);
   server.on('connection', () => {
     arrivals += 1;
   });
@@ -117,58 +120,6 @@ const awaitRest = (request: IncomingMessage): void => {
   setTimeout(() => {
     if (!request.complete) request.socket.destroy();
   }, REST_MS).unref();
-};
-
-interface Sockets {
-  readonly open: ReadonlySet<Socket>;
-  /** The headers of a request have come. */
-  hears(request: IncomingMessage): void;
-  /** All of it has come and was answered. */
-  forget(request: IncomingMessage): void;
-}
-
-/**
- * The open sockets. When there are more than `crowded`, one whose peer keeps us waiting makes room for each new one, the oldest first: anybody can open as
- * many as he likes, ask for nothing, or for half of something. Where there is none, those are closed that a proxy keeps and does not use.
- */
-const trackSockets = (server: Server, crowded: number): Sockets => {
-  const open = new Set<Socket>();
-  /** What each last heard of, if of anything, and since when; oldest first. */
-  const awaited = new Map<Socket, {readonly since: number; readonly request?: IncomingMessage}>();
-  const makeRoom = (): void => {
-    if (open.size < crowded) return;
-    for (const [socket, {since, request}] of awaited) {
-      if (performance.now() - since < PATIENCE_MS) break;
-      awaited.delete(socket);
-      if (request?.complete === true) continue;
-      socket.destroy();
-      return;
-    }
-    server.closeIdleConnections();
-  };
-  server.on('connection', (socket: Socket) => {
-    makeRoom();
-    open.add(socket);
-    awaited.set(socket, {since: performance.now()});
-    socket.once('close', () => {
-      open.delete(socket);
-      awaited.delete(socket);
-    });
-  });
-  // Nobody hears of a connection that was one too many, but room is made for the next.
-  server.on('drop', makeRoom);
-  return {
-    open,
-    hears(request) {
-      // To the end of the map.
-      awaited.delete(request.socket);
-      awaited.set(request.socket, {since: performance.now(), request});
-    },
-    forget(request) {
-      // The next one may have come already.
-      if (awaited.get(request.socket)?.request === request) awaited.delete(request.socket);
-    },
-  };
 };
 
 /** `Base`, whose instances have `prototype`. A class statement cannot say this: the prototype of a class is fixed. */
