@@ -81,10 +81,35 @@ describe('a change that takes its time', () => {
     expect(summary(region)).toBe('Updating, False Updating, True Updating, False Progressing');
     later(region, TEN_MINUTES_MS);
     region.settle();
-    expect(summary(region)).toBe('Degraded, False Updating, True Updating, False Progressing');
+    expect(summary(region)).toBe('Degraded, False NotReady, False Stalled, True NotReady');
+    // The next pass says the same, and what another tier is late with has its own time.
+    region.settle();
+    expect(summary(region)).toBe('Degraded, False NotReady, False Stalled, True NotReady');
+    region.set('StatefulSet', 'eu-rabbitmq', RESTARTS);
+    region.settle();
+    region.settle();
+    expect(condition(region, 'BrokerReady')).toBe('False Updating');
     region.makeReady('StatefulSet');
     region.settle();
     expect(region.status.phase).toBe('Updating');
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  test.each([
+    ['of a new region', undefined, 'eu-pg-0', 'Provisioning'],
+    ['that joins', 3, 'eu-pg-2', 'Updating'],
+  ])('a shard %s that runs and does not get ready waits for a person in the end', (_what, shards, name, phase) => {
+    const region = new SimulatedRegion(MINIMAL);
+    if (shards !== undefined) region.bringUp().change({postgres: {shards}});
+    region.settle();
+    region.set('StatefulSet', name, {observedGeneration: 1_000, replicas: 1, updatedReplicas: 1});
+    region.settle();
+    expect(summary(region)).toBe(`${phase}, False Updating, True Updating, False Progressing`);
+    expect(region.next).toMatchObject({kind: 'after'});
+    later(region, TEN_MINUTES_MS);
+    region.settle();
+    expect(summary(region)).toBe('Degraded, False NotReady, False Stalled, True NotReady');
+    expect(condition(region, 'DatabaseReady')).toBe('False NotReady');
     expect(lawsOf(region)).toEqual([]);
   });
 

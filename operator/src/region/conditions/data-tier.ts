@@ -4,8 +4,9 @@ import {replacedVolumes} from '../engines/known-volumes.ts';
 import {BROKER_VOLUMES, type Component} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type WorkloadProgress} from '../progress.ts';
-import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown, UPDATING} from './condition.ts';
+import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown} from './condition.ts';
 import {VOLUME_REPLACED} from './schema-migrated.ts';
+import {unlessUpdating} from './stuck.ts';
 
 const FAILED_TRIALS = ['WriteFailed', 'PublishFailed'] as const;
 
@@ -75,10 +76,10 @@ const dataTier = (
   if (ready === members.length && trial.lost !== undefined) return fails(type, VOLUME_REPLACED, trial.lost);
   if (ready === members.length) return refuted(input, type, counted, trial) ?? holds(type, 'Ready', counted);
   const problem = problemOf(context.children, component, now);
+  if (problem !== undefined) return fails(type, problem.reason, `${counted}: ${problem.message}`);
   const isExpected = members.every((member) => member.available || mayBeAway(member));
-  return problem === undefined
-    ? fails(type, isExpected ? UPDATING : 'NotReady', counted)
-    : fails(type, problem.reason, `${counted}: ${problem.message}`);
+  const lacking = fails(type, 'NotReady', counted);
+  return isExpected ? unlessUpdating(lacking, input) : lacking;
 };
 
 export const databaseReady = (input: ConditionInput): Finding => {

@@ -74,9 +74,8 @@ const lackingState = (finding: Finding, input: ConditionInput): State => {
   if (reason === MIGRATING || reason === NOT_MIGRATED) return updating(message, reason);
   if (status !== 'False') return moving(reason, message);
   const inMs = stuckInMs(finding, input);
-  const isUpdate = reason === UPDATING && inMs > 0;
-  if (inMs === 0) return reason === UPDATING ? moving(reason, message) : stalled(reason, message);
-  return {kind: 'moving', reason, message, isUpdate, lookAgainMs: inMs};
+  if (inMs === 0) return stalled(reason, message);
+  return {kind: 'moving', reason, message, isUpdate: reason === UPDATING, lookAgainMs: inMs};
 };
 
 /** Enough serve, but not all of them from the template that is wished for. Kubernetes itself says when that takes too long. */

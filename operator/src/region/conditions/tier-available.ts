@@ -4,20 +4,25 @@ import {type Component} from '../labels.ts';
 import {problemOf} from '../problems.ts';
 import {type WorkloadProgress} from '../progress.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown, UPDATING} from './condition.ts';
+import {unlessUpdating} from './stuck.ts';
 
 /** Whether as many pods of a stateless tier serve as its spec wants at least. */
 const tierAvailable = (
-  {context, now}: ConditionInput,
+  input: ConditionInput,
   type: string,
   component: Component,
   {live, available, isGrowing, settled}: WorkloadProgress,
   floor: number,
 ): Finding => {
   if (live === undefined) return unknown(type, 'NotCreated', `${component} waits for data tiers and schema`);
+  const {context, now} = input;
   const problem = problemOf(context.children, component, now);
   const tail = problem === undefined ? '' : `: ${problem.message}`;
   const counted = `${live.status.availableReplicas}/${floor} pods available`;
-  if (!available) return fails(type, problem?.reason ?? (isGrowing ? UPDATING : 'NotAvailable'), `${counted}${tail}`);
+  if (!available) {
+    const lacking = fails(type, problem?.reason ?? 'NotAvailable', `${counted}${tail}`);
+    return problem === undefined && isGrowing ? unlessUpdating(lacking, input) : lacking;
+  }
   // More may serve than are needed, and their number is the autoscaler's: a message that followed it would never rest.
   return holds(
     type,
