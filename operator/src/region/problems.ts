@@ -3,7 +3,7 @@ import {oneLine} from '../kube/errors.ts';
 import {controllerOf, type KubeObject} from '../kube/object.ts';
 import {type ChildCondition, type Children, conditionsSchema, listOf, timeSchema} from './children.ts';
 import {KINDS} from './kinds.ts';
-import {COMPONENT} from './labels.ts';
+import {type Component, COMPONENT} from './labels.ts';
 
 /** Why pods do not run, in the words of Kubernetes: what a person would look up first. */
 export interface Problem {
@@ -163,10 +163,14 @@ const patienceWithStart = ({metadata: {name}, status}: Pod): Patience | undefine
   };
 };
 
-/** Of a pod that does not end: a StatefulSet makes no other one before, where other controllers do. */
+/** Who makes no other pod before this one has ended: a StatefulSet, and with its strategy Recreate the Deployment of the cache. */
+const isWaitedFor = (pod: KubeObject): boolean =>
+  controllerOf(pod)?.kind === KINDS.statefulSet.kind ||
+  pod.metadata.labels?.[COMPONENT] === ('redis' satisfies Component);
+
 const patienceWithEnd = (object: KubeObject): Patience | undefined => {
   const {name, deletionTimestamp} = object.metadata;
-  if (deletionTimestamp === undefined || controllerOf(object)?.kind !== KINDS.statefulSet.kind) return undefined;
+  if (deletionTimestamp === undefined || !isWaitedFor(object)) return undefined;
   return {
     // A deletionTimestamp is the end of the time that the pod was given.
     untilMs: Date.parse(deletionTimestamp) + OVERDUE_AFTER_MS,

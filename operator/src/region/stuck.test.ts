@@ -22,12 +22,18 @@ const lawsOf = (region: SimulatedRegion) =>
     brokenLaws(status, generation, region.statuses[index - 1]?.status),
   );
 
+interface PodFields {
+  readonly name?: string;
+  readonly phase?: string;
+  readonly metadata?: object;
+}
+
 const putPod = (
   region: SimulatedRegion,
   component: string,
   container: object,
   conditions: object[] = [],
-  {name = `eu-${component}-x`, ...status}: {readonly name?: string; readonly phase?: string} = {},
+  {name = `eu-${component}-x`, metadata = {}, ...status}: PodFields = {},
 ): void => {
   region.objects.set(`v1/Pod/sync/${name}`, {
     apiVersion: 'v1',
@@ -38,6 +44,7 @@ const putPod = (
       uid: name,
       resourceVersion: '1',
       labels: {'app.kubernetes.io/component': component},
+      ...metadata,
     },
     status: {...status, conditions, containerStatuses: [{name: 'main', image: 'a:1', ...container}]},
   });
@@ -49,6 +56,7 @@ const CREATED = {state: {waiting: {reason: 'ContainerCreating'}}};
 const scheduled = ({now}: SimulatedRegion) => [
   {type: 'PodScheduled', status: 'True', lastTransitionTime: now.toISOString()},
 ];
+const REPLICA_SET = [{apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'set', uid: 'set', controller: true}];
 const RESTARTS = {observedGeneration: 1_000, replicas: 1, currentRevision: 'one', updateRevision: 'two'};
 
 describe('a change that takes its time', () => {
@@ -243,6 +251,26 @@ describe('a change that gets stuck', () => {
       region.settle();
     }
     expect(region.status.phase).toBe('Ready');
+    expect(lawsOf(region)).toEqual([]);
+  });
+
+  test('names the pod of the cache that does not end, for which a restart waits', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({redis: {resources: {limits: {memory: '512Mi'}}}});
+    region.settle();
+    region.set('Deployment', 'eu-redis', {observedGeneration: 1_000});
+    const ended = {deletionTimestamp: region.now.toISOString(), ownerReferences: REPLICA_SET};
+    putPod(region, 'redis', {state: {running: {}}}, [], {metadata: ended});
+    region.settle();
+    expect(condition(region, 'CacheReady')).toBe('False Updating');
+    expect(region.next).toMatchObject({kind: 'after'});
+    later(region, TEN_MINUTES_MS / 2);
+    region.settle();
+    expect(condition(region, 'CacheReady')).toBe('False Terminating');
+    later(region, TEN_MINUTES_MS / 2);
+    region.settle();
+    expect(summary(region)).toBe('Degraded, False Terminating, False Stalled, True Terminating');
+    expect(region.status.message).toContain('kubectl describe pod/eu-redis-x');
     expect(lawsOf(region)).toEqual([]);
   });
 
