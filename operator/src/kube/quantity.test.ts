@@ -27,12 +27,18 @@ test.each([
   expect(quantityNanos(text)).toBe(expected);
 });
 
-test.each(['', '-1', 'm', '1 Gi', '1gi', '1KiB', '1ki', '0x10', undefined, null, 'Infinity', '1e', '.'])(
+test.each(['', '-1', 'm', '1 Gi', '1gi', '1KiB', '1ki', '0x10', undefined, null, {toString: 1}, 'Infinity', '1e', '.'])(
   'refuses %s',
   (text) => {
     expect(quantityNanos(text)).toBeUndefined();
   },
 );
+
+test.each(['1'.repeat(1_000_000), `${'1'.repeat(30_000)}x`])('refuses a long text at once (%#)', (text) => {
+  const fromMs = performance.now();
+  expect(quantityNanos(text)).toBeUndefined();
+  expect(performance.now() - fromMs).toBeLessThan(500);
+});
 
 test('every number of thousandths is the same, however it is written', () => {
   const differ = Array.from({length: 3_000}, (_, millis) => millis).filter(

@@ -3,7 +3,10 @@ const DECIMAL: Readonly<Record<string, number>> = {n: -9, u: -6, m: -3, '': 0, k
 /** Powers of two by suffix. */
 const BINARY: Readonly<Record<string, bigint>> = {Ki: 10n, Mi: 20n, Gi: 30n, Ti: 40n, Pi: 50n, Ei: 60n};
 
-const QUANTITY = /^\+?(\d+\.?\d*|\.\d+)(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,2}))?$/;
+const QUANTITY = /^\+?(\d+(?:\.\d*)?|\.\d+)(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,2}))?$/;
+
+/** More than anybody writes, and far less than what takes a moment to be made a number of. */
+const LONGEST = 64;
 
 /** Billionths, below which Kubernetes counts nothing. */
 const UNIT = 9;
@@ -15,7 +18,8 @@ const UNIT = 9;
  * https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
  */
 export const quantityNanos = (quantity: unknown): bigint | undefined => {
-  const match = QUANTITY.exec(String(quantity));
+  const text = typeof quantity === 'number' ? String(quantity) : quantity;
+  const match = typeof text === 'string' && text.length <= LONGEST ? QUANTITY.exec(text) : undefined;
   if (match?.[1] === undefined) return undefined;
   const [whole = '', fraction = ''] = match[1].split('.');
   const exponent = Number(match[3] ?? DECIMAL[match[2] ?? ''] ?? 0) + UNIT - fraction.length;

@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {type Accepted, type Before} from '../api/v1alpha1/rule.ts';
 import {oneLine} from '../kube/errors.ts';
+import {quantityNanos} from '../kube/quantity.ts';
 import {type Children} from './children.ts';
 import {type DataClaim, dataClaims} from './data-claims.ts';
 import {KINDS} from './kinds.ts';
@@ -17,7 +18,8 @@ import {type Region} from './region.ts';
  */
 const VERSION = 2;
 
-const storage = z.object({size: z.string(), className: z.string().optional()});
+const size = z.string().refine((text) => quantityNanos(text) !== undefined);
+const storage = z.object({size, className: z.string().optional()});
 const schema = z.object({
   version: z.literal(VERSION).optional(),
   region: z.string(),

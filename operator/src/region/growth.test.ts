@@ -209,6 +209,19 @@ test.each(['{"version":3,"region":"eu-west"}', 'yes\n\u001b[2J', '{"region":"eu-
   },
 );
 
+test('a size of any length that was written down keeps nobody busy', () => {
+  const region = new SimulatedRegion(SPEC).bringUp();
+  annotate(
+    region,
+    accepted(region)?.['pisync.io/accepted']?.replace(/"size":"[^"]*"/, `"size":"${'1'.repeat(30_000)}x"`),
+  );
+  const fromMs = performance.now();
+  region.change(shards(3));
+  expect(region.pass()).toEqual([]);
+  expect(condition(region, 'Stalled')?.reason).toBe('AcceptedUnreadable');
+  expect(performance.now() - fromMs).toBeLessThan(2_000);
+});
+
 test('admitted shards stay so when the Secret that says it was made anew', () => {
   const region = new SimulatedRegion(SPEC).bringUp();
   annotate(region, undefined);
