@@ -1,3 +1,4 @@
+import {generateKeyPairSync} from 'node:crypto';
 import {expect, test} from '@jest/globals';
 import {type KubeObject} from '../kube/object.ts';
 import {judgeCertificate} from './certificate.ts';
@@ -39,6 +40,50 @@ test.each<[string, KubeObject | undefined, string | undefined, string]>([
   const {problem} = judgeCertificate('cert', secret, [HOST, 'eu.admin.example.com'], NOW);
   expect(problem?.reason).toBe(reason);
   expect(problem?.message ?? '').toContain(words);
+});
+
+const rsa = generateKeyPairSync('rsa', {modulusLength: 2_048}).privateKey;
+const ec = generateKeyPairSync('ec', {namedCurve: 'P-384'}).privateKey;
+
+test.each([
+  ['RSA', rsa.export({type: 'pkcs8', format: 'pem'})],
+  ['RSA, as pkcs1', rsa.export({type: 'pkcs1', format: 'pem'})],
+  ['an elliptic curve', ec.export({type: 'pkcs8', format: 'pem'})],
+  ['an elliptic curve, as sec1', ec.export({type: 'sec1', format: 'pem'})],
+  ['Ed25519', generateKeyPairSync('ed25519').privateKey.export({type: 'pkcs8', format: 'pem'})],
+  [
+    'a curve that is named before it',
+    `-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n${OTHER_KEY}`,
+  ],
+])('a key of %s is read', (_what, key) => {
+  const secret = secretOf({'tls.crt': CERTIFICATE, 'tls.key': String(key)});
+  expect(judgeCertificate('cert', secret, [HOST], NOW).problem?.message).toContain('not that of its certificate');
+});
+
+/** In DER: an integer of so many bytes, and what lies in a sequence. */
+const encoded = (tag: number, ...parts: readonly Buffer[]): Buffer => {
+  const body = Buffer.concat(parts);
+  const head = Buffer.from([tag, 0x82, 0, 0]);
+  head.writeUInt16BE(body.length, 2);
+  return Buffer.concat([head, body]);
+};
+const number = (bytes: number): Buffer => encoded(0x02, Buffer.alloc(bytes, 0x7f));
+
+test('a key that takes hours to be read is not read', () => {
+  const algorithm = encoded(
+    0x30,
+    Buffer.from('06072a8648ce380401', 'hex'),
+    encoded(0x30, number(3_000), number(32), number(2_999)),
+  );
+  const der = encoded(0x30, Buffer.from('020100', 'hex'), algorithm, encoded(0x04, number(2_998)));
+  const pem = (label: string): string =>
+    `-----BEGIN ${label}-----\n${der.toString('base64').replaceAll(/.{64}/g, '$&\n')}\n-----END ${label}-----\n`;
+  const fromMs = performance.now();
+  for (const label of ['PRIVATE KEY', 'RSA PRIVATE KEY', 'EC PRIVATE KEY', 'DSA PRIVATE KEY']) {
+    const secret = secretOf({'tls.crt': CERTIFICATE, 'tls.key': pem(label)});
+    expect(judgeCertificate('cert', secret, [HOST], NOW).problem?.message).toContain('tls.key cannot be read');
+  }
+  expect(performance.now() - fromMs).toBeLessThan(2_000);
 });
 
 test('a certificate for other hosts is named with those that it lacks and those that it has', () => {

@@ -1,4 +1,4 @@
-import {createPrivateKey, X509Certificate} from 'node:crypto';
+import {createPrivateKey, type KeyObject, X509Certificate} from 'node:crypto';
 import {z} from 'zod';
 import {type KubeObject} from '../kube/object.ts';
 import {type Problem} from './problems.ts';
@@ -41,7 +41,7 @@ export const judgeCertificate = (
   const [certificate, key] = KEYS.map((part) => Buffer.from(data[part] ?? '', 'base64'));
   const leaf = parsed(() => new X509Certificate(certificate ?? ''));
   if (leaf === undefined) return unfit('is no certificate: tls.crt cannot be read as PEM');
-  const privateKey = parsed(() => createPrivateKey(key ?? ''));
+  const privateKey = parsed(() => privateKeyOf(String(key)));
   if (privateKey === undefined)
     return unfit('is no certificate: tls.key cannot be read as a PEM key without a password');
   if (!leaf.checkPrivateKey(privateKey))
@@ -56,6 +56,30 @@ export const judgeCertificate = (
   return to.getTime() - now.getTime() > soonMs(to.getTime() - from.getTime())
     ? {}
     : {warning: {reason: 'CertificateExpires', message: `the certificate in ${named} ends at ${to.toISOString()}`}};
+};
+
+const PEM = /-----BEGIN (?<label>RSA |EC |)PRIVATE KEY-----(?<text>[A-Za-z0-9+/=\s]*)-----END/;
+/** By the label of the PEM. */
+const TYPES = {'RSA ': 'pkcs1', 'EC ': 'sec1', '': 'pkcs8'} as const;
+/** Four times what an RSA key of 4,096 bits has. */
+const LONGEST_KEY = 16_384;
+
+/**
+ * How DER begins (in hex): a sequence of a version and what follows in a key of RSA, in one of an elliptic curve, and in PKCS #8 the algorithm, which is RSA,
+ * RSA-PSS, an elliptic curve, Ed25519 or Ed448.
+ */
+const KEY_OF_TLS =
+  /^30(?:[0-7].|81..|82.{4})(?:02010002|02010104|02010[01]30..06(?:092a864886f70d01010[1a]|072a8648ce3d0201|032b657[01]))/;
+
+/**
+ * Throws if it is none. Keys that no server takes are not even parsed: of a DSA key the public half is calculated, which takes hours for one that fits into a
+ * Secret, and meanwhile nothing else is done.
+ */
+const privateKeyOf = (pem: string): KeyObject => {
+  const {label = '', text = ''} = PEM.exec(pem)?.groups ?? {};
+  const key = Buffer.from(text, 'base64');
+  if (text.length > LONGEST_KEY || !KEY_OF_TLS.test(key.toString('hex'))) throw new Error('no private key for TLS');
+  return createPrivateKey({key, format: 'der', type: TYPES[label as keyof typeof TYPES]});
 };
 
 const parsed = <T>(parse: () => T): T | undefined => {
