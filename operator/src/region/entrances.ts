@@ -58,8 +58,8 @@ export const classNameOf = (ingress: unknown): string | undefined =>
 /** The hosts that a route leads somewhere, at each of its entrances. */
 export const ledBy = (route: Kind & {readonly metadata: ObjectMeta}): readonly HostAt[] => {
   if (route.kind === KINDS.ingress.kind) {
-    const rules = ingressSchema.safeParse(route).data?.spec.rules ?? [];
-    return rules.flatMap(({host}) => (host === undefined ? [] : [hostAtClass(host, classNameOf(route))]));
+    const {ingressClassName, rules = []} = ingressSchema.safeParse(route).data?.spec ?? {};
+    return rules.flatMap(({host}) => (host === undefined ? [] : [hostAtClass(host, ingressClassName)]));
   }
   const {parentRefs = [], hostnames = []} = httpRouteSchema.safeParse(route).data?.spec ?? {};
   const {namespace = ''} = route.metadata;
