@@ -3,6 +3,7 @@ export interface JestReport {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
   readonly numPendingTests: number;
+  readonly numTodoTests: number;
   readonly numRuntimeErrorTestSuites: number;
   readonly testResults: readonly {
     readonly name: string;
@@ -21,10 +22,10 @@ export interface Tally {
   readonly failed: number;
 }
 
-/** A test file that could not even be loaded ran no test, so it counts as one failure; so does a skipped test, which proves nothing. */
+/** A test file that could not even be loaded ran no test, so it counts as one failure; so does one that is skipped or only planned, which proves nothing. */
 export const tallyOf = (report: JestReport): Tally => ({
   passed: report.numPassedTests,
-  failed: report.numFailedTests + report.numRuntimeErrorTestSuites + report.numPendingTests,
+  failed: report.numFailedTests + report.numRuntimeErrorTestSuites + report.numPendingTests + report.numTodoTests,
 });
 
 export const sum = (tallies: readonly Tally[]): Tally => ({
