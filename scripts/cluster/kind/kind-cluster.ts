@@ -33,7 +33,7 @@ export function kindCluster(settings: Settings, env: NodeJS.ProcessEnv, say: (te
 
   const requirePrograms = async (): Promise<void> => {
     const missing = [];
-    for (const program of ['kind', 'kubectl', 'helm'])
+    for (const program of ['kind', 'kubectl', 'helm', 'openssl'])
       if (
         !(await succeeds([
           program,
