@@ -1,6 +1,6 @@
 /**
  * Three kinds of tests, told apart by their file's name:
- * `x.test.ts` needs nothing, `x.integration.test.ts` needs Postgres, RabbitMQ, Redis or an API server (addresses in PISYNC_TEST_*),
+ * `x.test.ts` needs nothing, `x.integration.test.ts` needs Postgres, RabbitMQ, Redis, an API server or a shard's image (named in PISYNC_TEST_*),
  * `x.e2e.test.ts` needs the local cluster. `make test` runs them in that order.
  */
 const shared = {

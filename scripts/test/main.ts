@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import {parseArgs} from 'node:util';
 import {BROWSER, ensureHostPackages} from '../cluster/host-packages.ts';
 import {chosenSuites, type Suite} from './choice.ts';
+import {withPostgresTree} from './postgres-tree.ts';
 import {out, readOut, runShown} from './programs.ts';
 import {closingLine, scenariosOf, sum, tallyOf, type JestReport, type Tally} from './results.ts';
 import {withServers} from './servers-up.ts';
@@ -102,7 +103,9 @@ async function testServers(): Promise<{readonly PISYNC_TEST_KUBE_BIN: string}> {
 async function integration(cluster: ClusterFile, match: readonly string[]): Promise<Tally> {
   const kube = await testServers();
   return withServers(cluster.exec, 'fast', (servers) =>
-    jest('integration', cluster, {...servers, ...kube}, ['--maxWorkers=3', ...match]),
+    withPostgresTree((postgres) =>
+      jest('integration', cluster, {...servers, ...kube, ...postgres}, ['--maxWorkers=3', ...match]),
+    ),
   );
 }
 

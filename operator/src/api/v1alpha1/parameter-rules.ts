@@ -1,8 +1,8 @@
 import {
+  ALL_PARAMETERS,
   BOOLEAN_PARAMETERS,
   NUMBER_PARAMETERS,
   REFUSED_PARAMETERS,
-  TEXT_PARAMETERS,
   WORD_PARAMETERS,
 } from './parameters.ts';
 import {always, celList, type Rule} from './rule.ts';
@@ -17,15 +17,7 @@ const BOOLEAN = /^(on|off|true|false|yes|no|1|0)$/;
 /** PostgreSQL knows these units of memory and of time. It reads a whole number that begins with 0 as an octal one. */
 const NUMBER = /^[-+]?((0|[1-9][0-9]*)([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)? *(B|kB|MB|GB|TB|us|ms|s|min|h|d)?$/;
 
-const REFUSED = Object.values(REFUSED_PARAMETERS).flat();
-const KNOWN: ReadonlySet<string> = new Set([
-  ...BOOLEAN_PARAMETERS,
-  ...NUMBER_PARAMETERS,
-  ...Object.keys(WORD_PARAMETERS),
-  ...TEXT_PARAMETERS,
-  // Told apart by the rules about them.
-  ...REFUSED,
-]);
+const KNOWN: ReadonlySet<string> = new Set(ALL_PARAMETERS);
 
 /** As a literal of CEL. */
 const WORDS = `{${Object.entries(WORD_PARAMETERS)

@@ -106,6 +106,15 @@ export const WORD_PARAMETERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** A text, which only the server can judge. */
-export const TEXT_PARAMETERS = words(`
+const TEXT_PARAMETERS = words(`
   log_connections log_line_prefix log_timezone ssl_ciphers ssl_ecdh_curve ssl_groups ssl_max_protocol_version ssl_min_protocol_version ssl_tls13_ciphers
 `);
+
+/** Those that are refused, too: they are told apart by the rules about them. */
+export const ALL_PARAMETERS: readonly string[] = [
+  ...BOOLEAN_PARAMETERS,
+  ...NUMBER_PARAMETERS,
+  ...Object.keys(WORD_PARAMETERS),
+  ...TEXT_PARAMETERS,
+  ...Object.values(REFUSED_PARAMETERS).flat(),
+];

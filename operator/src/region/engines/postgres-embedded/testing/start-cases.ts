@@ -1,20 +1,20 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
-import {type ChildProcess, spawn, spawnSync} from 'node:child_process';
-import {existsSync, globSync} from 'node:fs';
+import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
+import {existsSync} from 'node:fs';
 import {chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
-import {tmpdir} from 'node:os';
-import {type Readable} from 'node:stream';
 import {join} from 'node:path';
+import {asUser, inPostgresImage, type User} from '../../../../testing/postgres-image.ts';
 import {USER_ENTRY} from '../../../manifests/user-entry.ts';
+import {PATHS} from '../config.ts';
 import {type ShardPaths, startScript} from '../scripts.ts';
 
 /** PostgreSQL refuses to run as root; this user exists everywhere. */
-const NOBODY = 65_534;
-const IS_ROOT = process.getuid?.() === 0;
+const NOBODY: User = {uid: 65_534, gid: 65_534};
 /** A user that is in no /etc/passwd, as OpenShift assigns them. */
-const STRANGER = 1_000_680_000;
-const HAS_NAMESPACES = IS_ROOT && spawnSync('unshare', ['--mount', 'true']).status === 0;
-export const REAL_PROGRAMS = '/usr/lib/postgresql/*/bin';
+const STRANGER: User = {uid: 1_000_680_000, gid: 0};
+
+/** Stand-ins for PostgreSQL's programs, which run as whoever runs the tests, or those of the image that shards run from, which only root may enter. */
+type Programs = 'stubs' | 'image';
 
 /** Programs that leave behind what the real ones would, and say what they were asked. */
 const STUBS: Readonly<Record<string, string>> = {
@@ -26,12 +26,15 @@ const STUBS: Readonly<Record<string, string>> = {
   esac`,
 };
 
+let programs: Programs;
 let root: string;
 let paths: ShardPaths;
 let running: ChildProcess | undefined;
 
-const setUp = async (programs: 'stubs' | 'real'): Promise<void> => {
-  root = await mkdtemp(join(tmpdir(), 'pisync-shard-'));
+const setUp = async (which: Programs): Promise<void> => {
+  programs = which;
+  // The image's tree has this machine's /tmp.
+  root = await mkdtemp('/tmp/pisync-shard-');
   paths = {
     volume: join(root, 'volume'),
     data: join(root, 'volume/pgdata'),
@@ -39,7 +42,7 @@ const setUp = async (programs: 'stubs' | 'real'): Promise<void> => {
     config: join(root, 'config'),
     secret: join(root, 'secret'),
     lastWords: join(root, 'last-words'),
-    programs: programs === 'real' ? REAL_PROGRAMS : join(root, 'bin'),
+    programs: programs === 'image' ? PATHS.programs : join(root, 'bin'),
   };
   for (const folder of ['volume', 'socket', 'config', 'secret', 'bin']) await mkdir(join(root, folder));
   for (const [name, text] of Object.entries(STUBS)) {
@@ -50,10 +53,13 @@ const setUp = async (programs: 'stubs' | 'real'): Promise<void> => {
   await writeFile(join(paths.config, 'pg_hba.conf'), 'local all all trust\n');
   await writeFile(join(paths.secret, 'password'), 'secret');
   await writeFile(paths.lastWords, '');
-  if (IS_ROOT)
-    for (const path of [root, paths.volume, paths.socket, paths.lastWords]) await chown(path, NOBODY, NOBODY);
+  await giveTo(NOBODY, paths.volume, paths.socket, paths.lastWords);
   await chmod(root, 0o755);
-  await chmod(paths.lastWords, 0o666);
+};
+
+/** To the user that the start runs as. */
+const giveTo = async ({uid, gid}: User, ...files: readonly string[]): Promise<void> => {
+  if (programs === 'image') for (const file of files) await chown(file, uid, gid);
 };
 
 const configure = (line = ''): Promise<void> =>
@@ -63,24 +69,22 @@ const configure = (line = ''): Promise<void> =>
   );
 
 /** Ends with `ready` when the server serves, else with what was left for the status, or at least in the log. */
-const start = async (): Promise<string> =>
-  answerOf(
-    spawn('sh', [join(paths.config, 'start.sh')], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      ...(IS_ROOT ? {uid: NOBODY, gid: NOBODY} : {}),
-    }),
-  );
+const start = (): Promise<string> => {
+  const command = ['sh', join(paths.config, 'start.sh')] as const;
+  return answerOf(programs === 'image' ? inPostgresImage(NOBODY, command) : command);
+};
 
 /** As in a pod that the platform gave a user of its own: what the container before it wrote is this one's /etc/passwd. */
 const startAsStranger = async (): Promise<string> => {
-  const asStranger = `setpriv --reuid=${STRANGER} --regid=0 --clear-groups`;
-  const script = `mount -t tmpfs tmpfs /run && mkdir -m 777 ${USER_ENTRY.folder} && ${asStranger} sh -c "$1" &&
-    mount --bind ${USER_ENTRY.folder}/passwd /etc/passwd && exec ${asStranger} sh "$2"`;
-  const args = ['--mount', 'sh', '-c', script, 'sh', USER_ENTRY.script, join(paths.config, 'start.sh')];
-  return answerOf(spawn('unshare', args, {stdio: ['ignore', 'ignore', 'pipe']}));
+  await writeFile(join(paths.config, 'user-entry.sh'), USER_ENTRY.script);
+  const folder = `"$tree"${USER_ENTRY.folder}`;
+  const before = `mount -t tmpfs tmpfs "$tree/run"; mkdir -m 777 ${folder}
+    ${asUser(STRANGER)} sh ${paths.config}/user-entry.sh; mount --bind ${folder}/passwd "$tree/etc/passwd"`;
+  return answerOf(inPostgresImage(STRANGER, ['sh', join(paths.config, 'start.sh')], before));
 };
 
-const answerOf = async (child: ChildProcess & {readonly stderr: Readable}): Promise<string> => {
+const answerOf = async ([program, ...args]: readonly [string, ...string[]]): Promise<string> => {
+  const child = spawn(program, args, {stdio: ['ignore', 'ignore', 'pipe']});
   running = child;
   let log = '';
   const answer = await new Promise<string | undefined>((resolve) => {
@@ -103,15 +107,12 @@ const stop = async (): Promise<void> => {
   await ended;
 };
 
-/** Of the server that the script takes. */
-const realFolder = (): string => globSync(REAL_PROGRAMS).toSorted().at(-1) ?? '';
-
 const readStamp = (): Promise<string> => readFile(join(paths.volume, 'password.stamp'), 'utf8');
 
 /** What must be true of a start with stand-ins for PostgreSQL's programs, and with these themselves. */
-export const describeStarts = (programs: 'stubs' | 'real'): void =>
+export const describeStarts = (which: Programs): void =>
   describe('the start of a shard', () => {
-    beforeEach(() => setUp(programs));
+    beforeEach(() => setUp(which));
 
     afterEach(async () => {
       await stop();
@@ -130,8 +131,7 @@ export const describeStarts = (programs: 'stubs' | 'real'): void =>
     test('begins anew after a first start that was interrupted', async () => {
       await mkdir(`${paths.data}.new/base`, {recursive: true});
       await mkdir(paths.data);
-      if (IS_ROOT) for (const path of [`${paths.data}.new`, paths.data]) await chown(path, NOBODY, NOBODY);
-      if (IS_ROOT) await chown(`${paths.data}.new/base`, NOBODY, NOBODY);
+      await giveTo(NOBODY, `${paths.data}.new/base`, `${paths.data}.new`, paths.data);
       expect(await start()).toBe('ready');
     });
 
@@ -153,13 +153,6 @@ export const describeStarts = (programs: 'stubs' | 'real'): void =>
       expect(existsSync(paths.data)).toBe(false);
     });
 
-    (HAS_NAMESPACES ? test : test.skip)('runs as a user that the image does not know', async () => {
-      for (const path of [paths.volume, paths.socket, paths.lastWords]) await chown(path, STRANGER, 0);
-      expect(await startAsStranger()).toBe('ready');
-      await stop();
-      expect(await start()).toContain('belongs to another user');
-    });
-
     test('says which setting is wrong, and starts when it is right again', async () => {
       await configure("worrk_mem = '8MB'");
       expect(await start()).toContain('the settings are wrong: unrecognized configuration parameter "worrk_mem"');
@@ -167,16 +160,24 @@ export const describeStarts = (programs: 'stubs' | 'real'): void =>
       expect(await start()).toBe('ready');
     });
 
-    if (programs === 'real') describeFailures();
+    if (which === 'image') describeImage();
   });
 
-/** An error of SQL, which PostgreSQL's single-user mode passes over unless it is told otherwise. */
-const describeFailures = (): void => {
+/** What stand-ins know nothing of: users, and an error of SQL, which PostgreSQL's single-user mode passes over unless it is told otherwise. */
+const describeImage = (): void => {
+  test('runs as a user that the image does not know', async () => {
+    await giveTo(STRANGER, paths.volume, paths.socket, paths.lastWords);
+    expect(await startAsStranger()).toBe('ready');
+    await stop();
+    await giveTo(NOBODY, paths.lastWords);
+    expect(await start()).toContain('belongs to another user');
+  });
+
   test('takes no database into use that could not be made', async () => {
     const folder = join(root, 'wrapped');
     await mkdir(folder);
-    const spoil = `printf 'create role pisync;\\n\\n' | ${realFolder()}/postgres --single -j -D "\${1#--pgdata=}" postgres`;
-    await writeFile(join(folder, 'initdb'), `#!/bin/sh\n${realFolder()}/initdb "$@" && ${spoil}\n`, {mode: 0o755});
+    const spoil = `printf 'create role pisync;\\n\\n' | ${PATHS.programs}/postgres --single -j -D "\${1#--pgdata=}" postgres`;
+    await writeFile(join(folder, 'initdb'), `#!/bin/sh\n${PATHS.programs}/initdb "$@" && ${spoil}\n`, {mode: 0o755});
     await writeFile(join(paths.config, 'start.sh'), startScript({...paths, programs: `${paths.programs} ${folder}`}));
     expect(await start()).toContain('role "pisync" already exists');
     expect(existsSync(paths.data)).toBe(false);
@@ -185,12 +186,12 @@ const describeFailures = (): void => {
   test('does not take a password for set that could not be', async () => {
     expect(await start()).toBe('ready');
     await stop();
-    const [stamp, owner] = [await readStamp(), IS_ROOT ? {uid: NOBODY, gid: NOBODY} : {}];
-    const single = (sql: string) =>
-      spawnSync(join(realFolder(), 'postgres'), ['--single', '-j', '-D', paths.data, 'postgres'], {
-        input: `${sql};\n\n`,
-        ...owner,
-      });
+    const stamp = await readStamp();
+    const single = (sql: string): void => {
+      const script = `exec ${PATHS.programs}/postgres --single -j -D ${paths.data} postgres`;
+      const [program, ...args] = inPostgresImage(NOBODY, ['sh', '-c', script]);
+      execFileSync(program, args, {input: `${sql};\n\n`, stdio: 'pipe'});
+    };
     single('alter role pisync rename to somebody');
     await writeFile(join(paths.secret, 'password'), 'another');
     expect(await start()).toContain('role "pisync" does not exist');
