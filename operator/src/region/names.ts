@@ -36,6 +36,8 @@ export const namesOf = (name: string, image = '') => ({
   rabbitmqNodes: `${name}-rabbitmq-nodes`,
   rabbitmqVolume: (node: number) => `${DATA_VOLUME}-${name}-rabbitmq-${node}`,
   redis: `${name}-redis`,
+  /** NetworkPolicy of all migrations together. */
+  migrations: `${name}-migrate`,
   migration: (shardId: number) =>
     // At most 63 characters: six digits are left for the hash.
     `${migrationsOf(name)}${shardId}-v${SCHEMA_VERSION}-${hashOf(image).slice(0, 6)}`,

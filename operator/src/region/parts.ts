@@ -18,7 +18,13 @@ import {KINDS} from './kinds.ts';
 import {autoscaler} from './manifests/autoscaler.ts';
 import {disruptionBudget} from './manifests/disruption-budget.ts';
 import {keeperAccess} from './manifests/keeper-access.ts';
-import {postgresPolicy, rabbitmqPolicy, redisPolicy, servicePolicy} from './manifests/network-policy.ts';
+import {
+  migrationPolicy,
+  postgresPolicy,
+  rabbitmqPolicy,
+  redisPolicy,
+  servicePolicy,
+} from './manifests/network-policy.ts';
 import {isOfOtherClass, route} from './manifests/route.ts';
 import {secrets} from './manifests/secrets.ts';
 import {service} from './manifests/service.ts';
@@ -167,10 +173,13 @@ const otherJobs = ({tiers}: Progress, {state, others}: MigrationProgress): reado
 export const schema: Part = {
   name: 'schema',
   build: ({context, progress}) => ({
-    wanted: progress.migrations.flatMap((migration) => [
-      wantedJob(context, progress, migration),
-      ...otherJobs(progress, migration),
-    ]),
+    wanted: [
+      ...now(migrationPolicy(context)),
+      ...progress.migrations.flatMap((migration) => [
+        wantedJob(context, progress, migration),
+        ...otherJobs(progress, migration),
+      ]),
+    ],
     surplus: progress.migrations.flatMap(({desired, live, written, state}): readonly Surplus[] => {
       // What was complete was so on another volume.
       const isOver = state === 'replaced' || (!written && (state === 'running' || state === 'failed'));

@@ -96,3 +96,7 @@ export const servicePolicy = (
     ],
     egress: [{}],
   });
+
+/** Nobody calls a migration. What it calls is what a service does, also in a namespace that admits nothing by default. */
+export const migrationPolicy = (context: RegionContext): readonly Desired[] =>
+  policy(context, context.names.migrations, 'migration', {policyTypes: ['Ingress', 'Egress'], egress: [{}]});
