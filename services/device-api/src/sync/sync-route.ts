@@ -25,6 +25,7 @@ export interface SyncRouteOptions {
 export const syncRoute = ({credentials, quota, admission, service}: SyncRouteOptions): RequestHandler => {
   const take = async (request: IncomingMessage, device: Credential, call: AdmittedCall) => {
     const payload = await readBody(request, BODY_LIMITS, call);
+    quota.spend(device.deviceId, payload.length);
     const body = parseSyncBody(payload);
     return {body, answer: await service.sync(device, body, payload)};
   };
