@@ -29,7 +29,7 @@ export interface RegionContext {
   readonly children: Children;
   /** How many shards services use, as written down; 0 for a new region. */
   readonly admitted: number;
-  /** It was ready once: what is missing has been lost, and is not waited for in the order of a beginning. */
+  /** Its services ran once: what is missing has been lost, and is not waited for in the order of a beginning. */
   readonly hasWorked: boolean;
 }
 

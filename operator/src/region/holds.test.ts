@@ -150,6 +150,17 @@ describe('while a shard is down', () => {
     return region;
   };
 
+  test('a Deployment that is deleted comes back, also in a region that serves and was never ready', () => {
+    const region = new SimulatedRegion(MINIMAL);
+    region.others = [{region: 'b/other', uid: 'other', age: '', hosts: [{host: MINIMAL.ingress.host}]}];
+    region.bringUp();
+    expect(region.status).toMatchObject({phase: 'Degraded', version: {current: RELEASE.version}});
+    down(region, 'StatefulSet', 'eu-pg-1');
+    region.objects.delete('apps/v1/Deployment/sync/eu-worker');
+    region.settle();
+    expect(region.names('Deployment')).toContain('eu-worker');
+  });
+
   test('a Deployment that is deleted comes back', () => {
     const region = broken();
     for (const [, name] of SERVICES) region.objects.delete(`apps/v1/Deployment/sync/${name}`);

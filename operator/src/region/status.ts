@@ -167,6 +167,10 @@ const phaseOf = ({progress, context}: Pass, state: State): Phase => {
   return dataSettled(progress) && !migrated(progress) ? 'Migrating' : 'Provisioning';
 };
 
+/** Whether the services of this version run and the keeper has looked, whatever keeps the region from being Ready: a route, for instance. */
+const serves = ({progress, told}: Pass): boolean =>
+  migrated(progress) && Object.values(progress.tiers).every(({settled}) => settled) && told.facts !== undefined;
+
 const sooner = (next: Next, delayMs: number | undefined): Next =>
   delayMs === undefined || (next.kind === 'after' && next.delayMs <= delayMs) ? next : {kind: 'after', delayMs};
 
@@ -187,7 +191,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
   const [ready, reconciling, stalled] = summaryOf(state);
   const works = state.kind === 'works';
   const hosts = hostsAfter(pass);
-  const current = works ? context.version : region.status.version?.current;
+  const current = works || serves(pass) ? context.version : region.status.version?.current;
   const slotMoves = told.facts?.slotMoves;
   const {deviceApi, adminApi, workers} = progress.tiers;
   const status: RegionStatus = {
