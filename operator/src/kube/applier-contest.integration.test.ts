@@ -1,7 +1,7 @@
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {type ApiClient} from './api-client.ts';
 import {type Desired} from './controller.ts';
-import {type KubeObject, type ObjectRef} from './object.ts';
+import {type KubeObject, type ObjectRef, recordOf} from './object.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
 import {FakeClock} from './testing/fake-clock.ts';
 import {eventually, forever, writingParts} from './testing/fixtures.ts';
@@ -142,4 +142,28 @@ test('a policy that forbids a change for now is not taken for a field that canno
     async () => ((await outcome('lifted')) === 'configured' ? true : undefined),
     () => String(last),
   );
+});
+
+test('makes nothing of what it was told from a life that has ended', async () => {
+  const {applier} = writingParts(client);
+  const job: Desired = {
+    manifest: {
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: {name: 'done', namespace: 'default'},
+      spec: {template: {spec: {restartPolicy: 'Never', containers: [{name: 'a', image: 'a:1'}]}}},
+    },
+  };
+  const at = '/apis/batch/v1/namespaces/default/jobs/done';
+  await applier.apply(job, owner, forever);
+  const live = await get(at);
+  const same: Desired = {
+    manifest: {...job.manifest, spec: {template: recordOf(live['spec'])['template']}},
+    life: live.metadata.uid,
+  };
+  expect((await applier.apply(same, owner, forever)).kind).toBe('configured');
+  await client.send({method: 'DELETE', path: at, query: {propagationPolicy: 'Background'}, signal: forever});
+  expect(await applier.apply(same, owner, forever)).toEqual({kind: 'unchanged', repaired: false});
+  expect((await applier.apply(job, owner, forever)).kind).toBe('created');
+  expect(await applier.apply(same, owner, forever)).toEqual({kind: 'unchanged', repaired: false});
 });

@@ -116,6 +116,7 @@ export class Applier {
     const {identity, caches, writer} = this.#options;
     refuseReplicas(desired);
     const live = caches.getWhole(key) ?? (await writer.read(key, signal));
+    if (desired.life !== undefined && live?.metadata.uid !== desired.life) return {kind: 'unchanged', repaired: false};
     if (live !== undefined) {
       const stranger = strangerOf(live, desired, owner, identity);
       if (stranger !== undefined) throw new ApplyRefused('conflict', key, stranger);

@@ -138,6 +138,8 @@ export interface Desired {
   readonly adopt?: boolean;
   /** Only what the manifest says is ours, the rest of the object somebody else's. Without it, what others add (besides labels and annotations) is removed. */
   readonly partial?: true;
+  /** The uid of the object that it was made from. When that is gone by then, nothing is made in its place: the next pass decides anew. */
+  readonly life?: string;
 }
 
 /** An existing object that should not exist. Deleted only in this life (uid). */

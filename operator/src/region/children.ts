@@ -155,7 +155,7 @@ export const conditionsSchema = listOf(conditionSchema);
 const template = z.record(z.string(), z.unknown()).default({});
 
 const workload = z.object({
-  metadata: z.object({generation: z.int().default(0), annotations}),
+  metadata: z.object({uid: z.string(), generation: z.int().default(0), annotations}),
   spec: z.object({
     template,
     replicas: z.int().default(1),

@@ -1,4 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
+import {recordOf} from '../kube/object.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 
 const MINIMAL = {region: 'eu-west'};
@@ -67,6 +68,38 @@ test('a migration that runs is ended before one with another image is made', () 
   expect(region.names('Job')).toHaveLength(2);
   expect(region.names('Job').some((name) => jobs.includes(name))).toBe(false);
 });
+
+test.each([
+  ['the same as it would be', {}],
+  ['another than it would be', {keeper: {logLevel: 'debug'}}],
+])(
+  'a complete Job, %s, that goes while a pass is at work is made again without what is of its own life',
+  (_what, change) => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const jobs = region.names('Job');
+    const labelled = (): readonly string[] =>
+      jobs.filter((name) => JSON.stringify(region.find('Job', name) ?? {}).includes('controller-uid'));
+    // As the server makes them.
+    for (const [key, {spec, ...job}] of region.objects) {
+      if (job.kind !== 'Job') continue;
+      const template = recordOf(recordOf(spec)['template']);
+      const {labels, ...metadata} = recordOf(template['metadata']);
+      const own = {...recordOf(labels), 'batch.kubernetes.io/controller-uid': job.metadata.uid};
+      const made = {...recordOf(spec), template: {...template, metadata: {...metadata, labels: own}}};
+      region.objects.set(key, {...job, spec: made});
+    }
+    region.change(change);
+    region.settle();
+    expect(labelled()).toEqual(jobs);
+    region.meanwhile = () => removeAll(region, 'Job');
+    region.pass();
+    expect(region.names('Job')).toEqual([]);
+    region.meanwhile = () => undefined;
+    region.settle();
+    expect(region.names('Job').toSorted()).toEqual(jobs.toSorted());
+    expect(labelled()).toEqual([]);
+  },
+);
 
 const SERVICES = ['eu-device-api', 'eu-admin-api', 'eu-worker', 'eu-keeper'];
 

@@ -23,11 +23,18 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const templateOf = ({manifest}: Desired): Fields => recordOf(recordOf(manifest['spec'])['template']);
 
-const withTemplate = (desired: Desired, template: Fields, annotations: Readonly<Record<string, string>>): Desired => {
+/** `life`: of what is there, if the template has anything of it. A Job's has labels of its controller, with which no other one can be made. */
+const withTemplate = (
+  desired: Desired,
+  template: Fields,
+  annotations: Readonly<Record<string, string>>,
+  life: string | undefined,
+): Desired => {
   const {manifest} = desired;
   const {metadata} = manifest;
   return {
     ...desired,
+    ...(life === undefined ? {} : {life}),
     manifest: {
       ...manifest,
       metadata: {...metadata, annotations: {...metadata.annotations, ...annotations}},
@@ -44,12 +51,13 @@ export const withRevision = (desired: Desired, {spec, steady}: Origin): Desired 
     steady === undefined ? metadata : recordOf(recordOf(metadata)['annotations'])[CONFIG_HASH],
   ]);
   const live = steady?.live;
-  const isSame = live?.metadata.annotations[REVISION] === revision;
-  const kept = isSame ? live.spec.template['metadata'] : undefined;
+  const same = live?.metadata.annotations[REVISION] === revision ? live : undefined;
+  const kept = same?.spec.template['metadata'];
   return withTemplate(
     desired,
     {metadata: kept === undefined ? metadata : withOwnLabels(recordOf(kept), recordOf(metadata)), ...pod},
     {[REVISION]: revision, [SPEC_REVISION]: hashOf(spec)},
+    same?.metadata.uid,
   );
 };
 
@@ -71,10 +79,10 @@ export const isWritten = (desired: Desired, live: Annotated | undefined): boolea
 
 /** As desired, but with the template that the server has: nothing restarts. */
 export const withLiveTemplate = (desired: Desired, {metadata, spec}: Workload | Job): Desired => {
-  const {annotations} = metadata;
+  const {annotations, uid} = metadata;
   const known = [REVISION, SPEC_REVISION].flatMap((name) => {
     const value = annotations[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  return withTemplate(desired, spec.template, {[REVISION]: '', ...Object.fromEntries(known)});
+  return withTemplate(desired, spec.template, {[REVISION]: '', ...Object.fromEntries(known)}, uid);
 };

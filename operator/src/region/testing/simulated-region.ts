@@ -58,6 +58,8 @@ export class SimulatedRegion {
   readonly failures = new Map<string, 'conflict' | 'contested' | 'refused' | 'failed' | 'immutable'>();
   /** What the API server makes of an object that is written. */
   webhook = (sent: KubeObject): KubeObject => sent;
+  /** What somebody does while a pass is at work. */
+  meanwhile = (): void => undefined;
   /** What the server has in another version than a pass sees, by kind and name. */
   readonly changed = new Set<string>();
   #uids = 1;
@@ -109,6 +111,7 @@ export class SimulatedRegion {
       unread: this.unread,
     };
     const plan = planRegion(observed, this.now, this.release);
+    this.meanwhile();
     this.finalizer = plan.finalizer;
     const outcome = new Map<string, readonly ObjectOutcome[]>(
       plan.components.map(({name, desired, prune}) => {
@@ -223,6 +226,8 @@ export class SimulatedRegion {
     if (failure === 'immutable') return {kind: failure, key, message: `${key.kind} ${key.name}: immutable`, fields: []};
     if (failure !== undefined) return {kind: failure, key, message: `${key.kind} ${key.name}: ${failure}`};
     const before = this.objects.get(keyText(key));
+    if (desired.life !== undefined && before?.metadata.uid !== desired.life)
+      return {kind: 'unchanged', key, repaired: false};
     if (before?.metadata.deletionTimestamp !== undefined)
       return {kind: 'failed', key, message: `${key.kind} ${key.name} is still being deleted`};
     const sent = this.#made(desired, before);
