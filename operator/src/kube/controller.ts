@@ -19,7 +19,7 @@ export interface Controller<R, Observed, Status> {
   readonly finalizer?: string;
   /** From the server's JSON to the controller's type. Must not throw on a bad spec: that is for `plan` to say in the status. */
   decode(object: KubeObject): R;
-  /** Reads only. Throws {@link Stalled} or {@link Wait} (errors.ts) or anything else, which is retried with backoff. */
+  /** Reads only. Throws {@link Wait} (errors.ts) or anything else, which is retried with backoff. */
   observe(resource: R, cluster: Cluster, signal: AbortSignal): Promise<Observed>;
   /** Pure. `undefined` where the object needs nothing, not even a status (for example while it is suspended). */
   plan(observed: Observed, now: Date): Plan<Status> | undefined;
@@ -41,8 +41,6 @@ export interface WatchSpec extends Kind {
   readonly optional?: boolean;
   /** The resources that `object` belongs to; `listOwned` gives it to them and its changes wake them. Default: its controller ownerReference. */
   readonly concerns?: (object: KubeObject) => readonly ResourceName[];
-  /** For objects that resources only point at (a user's Secret): whether a change of `object` wakes `resource` of the same namespace. */
-  readonly referencedBy?: (object: KubeObject, resource: KubeObject) => boolean;
 }
 
 /**
@@ -89,8 +87,6 @@ export interface Cluster {
 
 export interface DeletePrecondition {
   readonly uid: string;
-  /** Default Background: dependents are collected by the garbage collector afterwards. */
-  readonly propagation?: 'Background' | 'Foreground' | 'Orphan';
   /** What it was decided by: nothing is deleted unless the server still has all of it in this version. For what cannot be made again; caches may be late. */
   readonly unchanged?: readonly Basis[];
 }
@@ -145,7 +141,6 @@ export interface Desired {
 /** An existing object that should not exist. Deleted only in this life (uid). */
 export interface Surplus {
   readonly ref: ObjectRef;
-  readonly propagation?: DeletePrecondition['propagation'];
   readonly unchanged?: DeletePrecondition['unchanged'];
 }
 

@@ -48,11 +48,6 @@ export class Discovery {
     this.#groups.delete(apiVersion);
   }
 
-  /** Whether the kind lives in namespaces. Throws {@link ApiError} 404 for a kind the server does not have. */
-  async isNamespaced(kind: Kind, signal: AbortSignal): Promise<boolean> {
-    return (await this.#get(kind, signal)).namespaced;
-  }
-
   async objectPath(key: Key, signal: AbortSignal): Promise<string> {
     return `${await this.collectionPath(key, key.namespace, signal)}/${pathPart(key.name)}`;
   }

@@ -228,11 +228,6 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
         wake(concerned.namespace, concerned.name, 'normal');
       }
     }
-    const {referencedBy} = cache.spec;
-    if (referencedBy === undefined) return;
-    for (const resource of primaries.flatMap(({store}) => store.list(namespace))) {
-      if (referencedBy(object, resource)) wake(namespace, resource.metadata.name, 'normal');
-    }
   };
 
   const sizeOf = (kind: string): number =>

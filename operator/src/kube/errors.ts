@@ -31,11 +31,6 @@ export class ApiError extends Error {
   }
 }
 
-/** A human must act: the object is not looked at again until something changes (and at the rare resync). */
-export class Stalled extends Error {
-  override readonly name = 'Stalled';
-}
-
 /** How long a {@link Wait} for an object that somebody has just changed lasts: by then the watch has shown the change. */
 export const CHANGED_RETRY_MS = 200;
 

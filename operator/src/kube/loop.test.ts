@@ -1,5 +1,5 @@
 import {beforeEach, describe, expect, test} from '@jest/globals';
-import {ApiError, NotLeader, Stalled, Wait} from './errors.ts';
+import {ApiError, NotLeader, Wait} from './errors.ts';
 import {runLoop} from './loop.ts';
 import {type PassResult} from './pass.ts';
 import {FakeClock} from './testing/fake-clock.ts';
@@ -125,7 +125,6 @@ describe('after a pass', () => {
   test.each<[string, Error, readonly number[]]>([
     ['a bug', new TypeError('bug'), [0, 5, 15, 35, 75]],
     ['an overloaded server', new ApiError('busy', {status: 429, retryAfterMs: 60}), [0, 60]],
-    ['a stall', new Stalled('no password'), [0]],
     ['a wait', new Wait('not yet', 40), [0, 40, 80]],
   ])('that threw %s, the schedule is that of its kind', async (_, error, expected) => {
     expect(await passTimes([error], 100)).toEqual(expected);

@@ -1,5 +1,5 @@
 import {type Clock} from './clock.ts';
-import {ApiError, messageOf, NotLeader, Stalled, Wait} from './errors.ts';
+import {ApiError, messageOf, NotLeader, Wait} from './errors.ts';
 import {type Log} from './log.ts';
 import {type KubeMetrics} from './metrics.ts';
 import {type PassResult} from './pass.ts';
@@ -89,11 +89,7 @@ const work = async (key: string, options: LoopOptions, refusals: Refusals, signa
     result = signal.aborted || error instanceof NotLeader ? 'cancelled' : resultOf(error);
     if (signal.aborted) return;
     const retryAfterMs = error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS) : 0;
-    if (error instanceof Stalled) {
-      queue.forget(key);
-      queue.addAfter(key, resyncMs, 'low');
-      log.warn({key, error: messageOf(error)}, 'stalled: waiting for somebody to act');
-    } else if (error instanceof Wait) {
+    if (error instanceof Wait) {
       queue.forget(key);
       queue.addAfter(key, error.delayMs, 'normal');
     } else if (error instanceof NotLeader) {
@@ -161,5 +157,4 @@ const RESULTS: Readonly<Record<PassResult['kind'], string>> = {
   unseen: 'unseen',
 };
 
-const resultOf = (error: unknown): string =>
-  error instanceof Stalled ? 'stalled' : error instanceof Wait ? 'requeue_after' : 'error';
+const resultOf = (error: unknown): string => (error instanceof Wait ? 'requeue_after' : 'error');

@@ -42,7 +42,7 @@ export class ObjectWriter {
         body: {
           kind: 'DeleteOptions',
           apiVersion: 'v1',
-          propagationPolicy: precondition.propagation ?? 'Background',
+          propagationPolicy: 'Background',
           preconditions: {uid: precondition.uid},
         },
         signal,

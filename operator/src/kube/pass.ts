@@ -214,11 +214,11 @@ const rewrittenMessage = (key: Key, fields: readonly string[]): string => {
 
 const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promise<readonly ObjectOutcome[]> => {
   const results: ObjectOutcome[] = [];
-  for (const {ref, propagation = 'Background', unchanged = []} of surplus) {
+  for (const {ref, unchanged = []} of surplus) {
     const {uid, ...key} = ref;
     results.push(
       await settle(key, writing, async () => {
-        const kind = await writing.cluster.delete(key, {uid, propagation, unchanged}, writing.deadline);
+        const kind = await writing.cluster.delete(key, {uid, unchanged}, writing.deadline);
         return {kind, key, repaired: false};
       }),
     );

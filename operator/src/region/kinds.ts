@@ -32,7 +32,7 @@ export const FOREIGN = named(KINDS.pod, KINDS.volumeClaim);
  * Never removed for not being wanted: what opens data, what holds it, and what Kubernetes ties it to. A StatefulSet takes its claims with it, so only a shard
  * that was never used loses its own (admission.ts).
  */
-export const KEPT = named(KINDS.secret, KINDS.volumeClaim, KINDS.statefulSet, KINDS.pod);
+export const NEVER_SURPLUS = named(KINDS.secret, KINDS.volumeClaim, KINDS.statefulSet, KINDS.pod);
 
 /**
  * What a region works without: its pods serve, only their number does not follow the load, or a drain takes more of them than one. Any other kind is critical,

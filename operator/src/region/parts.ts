@@ -185,7 +185,7 @@ export const schema: Part = {
       const isOver = state === 'replaced' || (!written && (state === 'running' || state === 'failed'));
       if (live === undefined || live.metadata.deletionTimestamp !== undefined || !isOver) return [];
       const ref = {...KINDS.job, namespace: context.namespace, name: desired.manifest.metadata.name};
-      return [{ref: {...ref, uid: live.metadata.uid}, propagation: 'Background'}];
+      return [{ref: {...ref, uid: live.metadata.uid}}];
     }),
   }),
 };

@@ -1,7 +1,7 @@
 import {type Desired, type Surplus} from '../kube/controller.ts';
 import {controllerOf, keyOf, keyText, type KubeObject, refOf} from '../kube/object.ts';
 import {type RegionContext} from './context.ts';
-import {KEPT} from './kinds.ts';
+import {NEVER_SURPLUS} from './kinds.ts';
 import {type Observed} from './observe.ts';
 
 /** What is the region's and no longer wanted; also what an earlier region of this name has left (`kubectl delete --cascade=orphan`), as far as it bears one of our names. */
@@ -20,7 +20,7 @@ export const surplusOf = (
   return children.all
     .filter(
       (object) =>
-        !KEPT.has(object.kind) &&
+        !NEVER_SURPLUS.has(object.kind) &&
         mayGo(object) &&
         object.metadata.deletionTimestamp === undefined &&
         !keep.has(keyText(keyOf(object))),
