@@ -1,16 +1,20 @@
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {parse} from 'yaml';
+import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts';
 import {REGION_CHART, startHelm, type Helm} from './testing/helm.ts';
 
+let server: TestApiServer;
 let helm: Helm;
 
 beforeAll(async () => {
-  helm = await startHelm();
-});
+  server = await startApiServer();
+  helm = await startHelm(server);
+}, 90_000);
 
 afterAll(async () => {
   await helm.stop();
-});
+  await server.stop();
+}, 30_000);
 
 const template = (...settings: readonly string[]) =>
   helm.run('template', 'eu', REGION_CHART, ...settings.flatMap((setting) => ['--set', setting]));
@@ -51,3 +55,21 @@ test.each([
   const {ok, output} = await template('region=eu-west', setting);
   expect({ok, output}).toEqual({ok: false, output: expect.stringContaining(message)});
 });
+
+test('helm install --wait waits also for a region that no operator has looked at yet', async () => {
+  const succeeds = async (script: string): Promise<void> => expect(await helm.sh(script)).toMatchObject({ok: true});
+  await succeeds('kubectl apply --server-side -f crds/pisync.io_pisyncregions.yaml');
+  await succeeds('kubectl wait --for=condition=Established crd/pisyncregions.pisync.io');
+  const settings = [REGION_CHART, '--set', 'region=eu', '--wait', '--timeout'];
+  expect(await helm.run('install', 'eu', ...settings, '3s')).toEqual({
+    ok: false,
+    output: expect.stringContaining('PiSyncRegion/default/eu not ready. status: InProgress'),
+  });
+  const ready = {type: 'Ready', status: 'True', reason: 'Ready', message: 'it works'};
+  const status = {
+    observedGeneration: 1,
+    conditions: [{...ready, observedGeneration: 1, lastTransitionTime: '2026-03-01T12:00:00Z'}],
+  };
+  await succeeds(`kubectl patch psr eu --subresource=status --type=merge -p '${JSON.stringify({status})}'`);
+  expect(await helm.run('upgrade', 'eu', ...settings, '30s')).toMatchObject({ok: true});
+}, 60_000);

@@ -1,4 +1,5 @@
 import {expect, test} from '@jest/globals';
+import {UNSEEN} from '../api/v1alpha1/status.ts';
 import {decodeRegion} from './region.ts';
 
 const decode = (status: unknown) =>
@@ -31,6 +32,9 @@ test('of a status that somebody else has written, what can be read counts', () =
   ).toEqual({observedGeneration: 3, version, conditions: [good]});
 });
 
-test.each([[undefined], [null], ['x'], [[]]])('a status that is %p counts as none', (status) => {
-  expect(decode(status)).toEqual({});
-});
+test.each([[undefined], [null], ['x'], [[]], [{observedGeneration: UNSEEN}]])(
+  'a status that is %p counts as none',
+  (status) => {
+    expect(decode(status)).toEqual({});
+  },
+);

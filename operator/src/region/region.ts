@@ -1,4 +1,4 @@
-import {type RegionStatus, statusSchema} from '../api/v1alpha1/status.ts';
+import {type RegionStatus, statusSchema, UNSEEN} from '../api/v1alpha1/status.ts';
 import {type KubeObject} from '../kube/object.ts';
 
 /** A PiSyncRegion as the server has it; whether its spec is valid is for the plan to say. */
@@ -27,6 +27,7 @@ export const decodeRegion = (object: KubeObject): Region => ({
 const readable = (value: unknown): RegionStatus => {
   const found =
     typeof value === 'object' && value !== null ? new Map(Object.entries(value)) : new Map<string, unknown>();
+  if (found.get('observedGeneration') === UNSEEN) found.delete('observedGeneration');
   const parts = Object.entries(statusSchema.shape).map(([name, schema]) => {
     const part: unknown = found.get(name);
     const kept = Array.isArray(part) ? part.filter((item: unknown) => schema.safeParse([item]).success) : part;

@@ -39,12 +39,13 @@ export function watchStatus(region: Region): StatusWatch {
   const read = (line: string): void => {
     // kubectl prints the whole object, a line each
     const {metadata, status} = JSON.parse(line) as KubeObject & {readonly status?: RegionStatus};
-    if (status === undefined) return;
+    // No operator has looked at it yet.
+    if (status?.conditions === undefined) return;
     // An edit shows beside the status of the generation before, which is what that status is about.
     seen = status.observedGeneration ?? 0;
     const laws = brokenLaws(status, Math.min(seen, metadata.generation ?? 0), withoutHasty(before, status));
     broken.push(...laws.map((law) => `${law}: ${JSON.stringify(status)}`));
-    const ready = status.conditions?.find(({type}) => type === 'Ready');
+    const ready = status.conditions.find(({type}) => type === 'Ready');
     const told = `${status.phase ?? 'no phase'} ${ready?.reason ?? ''}: ${ready?.message ?? ''}`;
     if (told !== story.at(-1)) story.push(told);
     before = status;

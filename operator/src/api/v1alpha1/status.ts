@@ -52,9 +52,17 @@ export const PART_NAMES = [
   'routes',
 ] as const;
 
+/**
+ * The observedGeneration of a region that no operator has looked at yet. The definition's default says it, since kstatus, and so Helm and Flux, take an
+ * object without a status for one that is as it should be.
+ */
+export const UNSEEN = -1;
+
 export const statusSchema = z
   .object({
-    observedGeneration: z.int().describe('Generation of the object that this status is about.'),
+    observedGeneration: z
+      .int()
+      .describe(`Generation of the object that this status is about; ${UNSEEN} until an operator has looked at it.`),
     phase: z.enum(PHASES).describe('A summary of the conditions in one word.'),
     message: z.string().describe('A summary of the conditions in one sentence.'),
     conditions: z
@@ -147,6 +155,7 @@ export const statusSchema = z
       .describe('Changes that wait, and objects that are not as they should be, and why. Absent while there are none.'),
   })
   .partial()
+  .meta({default: {observedGeneration: UNSEEN}})
   .describe('The region as it is. Written by the operator alone.');
 
 export type RegionStatus = z.output<typeof statusSchema>;

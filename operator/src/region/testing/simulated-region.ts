@@ -1,5 +1,5 @@
 import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
-import {type RegionStatus} from '../../api/v1alpha1/status.ts';
+import {type RegionStatus, UNSEEN} from '../../api/v1alpha1/status.ts';
 import {type Desired, type EventDraft, type Next, type ObjectOutcome, type Surplus} from '../../kube/controller.ts';
 import {keyOf, keyText, type KubeObject, type Manifest} from '../../kube/object.ts';
 import {uncovered} from '../../kube/fingerprint.ts';
@@ -35,7 +35,7 @@ export class SimulatedRegion {
   readonly events: EventDraft[] = [];
   spec: Record<string, unknown>;
   generation = 1;
-  status: RegionStatus = {};
+  status: RegionStatus = {observedGeneration: UNSEEN};
   gatewayApi: Reading<boolean> = known(true);
   gateway: Reading<KubeObject | undefined> = known(undefined);
   certificate: Reading<KubeObject | undefined> = known(undefined);
