@@ -58,7 +58,7 @@ const CACHE_KEY_SECONDS = 60;
 
 /** @param sleep resolves after so many milliseconds */
 export const tryCache = async (
-  cache: Pick<Cache, 'use'>,
+  cache: Pick<Cache, 'use' | 'trouble'>,
   name: string,
   sleep: (ms: number) => Promise<void>,
 ): Promise<ProbeFact> => {
@@ -72,5 +72,5 @@ export const tryCache = async (
     if (found === value) return {ok: true};
     if (attempt < CACHE_TRIES) await sleep(CACHE_PAUSE_MS);
   }
-  return probeFailed(new AppError('unavailable', 'a key that was written could not be read back'));
+  return probeFailed(new AppError('unavailable', cache.trouble() ?? 'a key that was written could not be read back'));
 };

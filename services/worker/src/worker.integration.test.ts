@@ -146,6 +146,7 @@ test('a worker that loses its channel between commit and ack applies nothing twi
         if (cuts++ === 0) await (await worker.connection.ready()).close();
         return undefined;
       },
+      trouble: () => undefined,
       subscribe: () => undefined,
       close: () => Promise.resolve(),
     },

@@ -75,11 +75,11 @@ const openGuardedServer = async (state: ServerState) => {
   };
 };
 
-const openAgainst = async (state: ServerState) => {
+const openAgainst = async (state: ServerState, password = (): string => state.password) => {
   const server = await openGuardedServer(state);
   const cache = await openCache({
     endpoint: {host: '127.0.0.1', port: server.port},
-    password: () => Promise.resolve(state.password),
+    password: () => Promise.resolve(password()),
     log: pino({level: 'silent'}),
     registry: new Registry(),
     now: () => performance.now(),
@@ -103,6 +103,23 @@ test('after its password was replaced Redis is used again, also by those that li
   server.cut();
   await until('an answer under the new password', isAnswered);
   await until('the subscription under the new password', () => state.subscriptions > 0);
+});
+
+test('why a use is not answered is told, and no more once one is', async () => {
+  const state: ServerState = {password: 'first', subscriptions: 0};
+  let known = 'first';
+  const {server, cache} = await openAgainst(state, () => known);
+  const ask = async (): Promise<string | undefined> => {
+    await cache.use((redis) => redis.get('any'));
+    return cache.trouble();
+  };
+  await until('an answer', ask, (trouble) => trouble === undefined);
+  state.password = 'second';
+  server.cut();
+  const refused = 'WRONGPASS invalid username-password pair or user is disabled.';
+  await until('the refusal', ask, (trouble) => trouble === refused);
+  known = 'second';
+  await until('an answer', ask, (trouble) => trouble === undefined);
 });
 
 test('a SUBSCRIBE that was refused is tried again', async () => {

@@ -10,6 +10,8 @@ import {withLoopTimeout} from './loop-timeout.ts';
 export interface Cache {
   /** The result of `work`, or undefined when Redis is down, slow or refused. Commands of one turn share a pipeline. */
   use<T>(work: (redis: Redis) => Promise<T>): Promise<T | undefined>;
+  /** Why the last use that was made was not answered, or undefined. */
+  trouble(): string | undefined;
   /** Calls `listener` for each message, as long as the process lives. Messages sent while the connection is down are missed. */
   subscribe(channel: string, listener: (message: string) => void): void;
   close(): Promise<void>;
@@ -68,6 +70,10 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
     });
   };
 
+  /** Why there is no connection for commands; empty while there is one. */
+  let lastReason = '';
+  let trouble: string | undefined;
+
   const open = (first: string | undefined): Redis => {
     const redis = new Redis({
       host: endpoint.host,
@@ -83,7 +89,6 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
       retryStrategy: (attempt) => Math.min(100 * attempt, 2000),
       lazyConnect: true,
     });
-    let lastReason = '';
     redis.on('error', (error: unknown) => {
       const reason = describeError(error);
       // Once a reason, not once an attempt.
@@ -140,14 +145,18 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
       try {
         const result = await withLoopTimeout(work(commands), {ms: COMMAND_TIMEOUT_MS, now});
         attempt.succeeded();
+        trouble = undefined;
         outcomes.inc({outcome: 'ok'});
         return result;
-      } catch {
+      } catch (error) {
         attempt.failed();
+        // Without a connection every command fails in the same words, which do not say why there is none.
+        trouble = lastReason === '' ? describeError(error) : lastReason;
         outcomes.inc({outcome: 'failed'});
         return undefined;
       }
     },
+    trouble: () => trouble,
     subscribe(channel, listener) {
       listeners.set(channel, [...(listeners.get(channel) ?? []), listener]);
       if (subscriber === undefined) {
