@@ -9,6 +9,8 @@ let helm: Helm;
 beforeAll(async () => {
   server = await startApiServer();
   helm = await startHelm(server);
+  await succeeds('kubectl apply --server-side -f crds/pisync.io_pisyncregions.yaml');
+  await succeeds('kubectl wait --for=condition=Established crd/pisyncregions.pisync.io');
 }, 90_000);
 
 afterAll(async () => {
@@ -56,10 +58,13 @@ test.each([
   expect({ok, output}).toEqual({ok: false, output: expect.stringContaining(message)});
 });
 
+const succeeds = async (script: string): Promise<string> => {
+  const {ok, output} = await helm.sh(script);
+  if (!ok) throw new Error(`${script}\n${output}`);
+  return output;
+};
+
 test('helm install --wait waits also for a region that no operator has looked at yet', async () => {
-  const succeeds = async (script: string): Promise<void> => expect(await helm.sh(script)).toMatchObject({ok: true});
-  await succeeds('kubectl apply --server-side -f crds/pisync.io_pisyncregions.yaml');
-  await succeeds('kubectl wait --for=condition=Established crd/pisyncregions.pisync.io');
   const settings = [REGION_CHART, '--set', 'region=eu', '--wait', '--timeout'];
   expect(await helm.run('install', 'eu', ...settings, '3s')).toEqual({
     ok: false,
@@ -72,4 +77,24 @@ test('helm install --wait waits also for a region that no operator has looked at
   };
   await succeeds(`kubectl patch psr eu --subresource=status --type=merge -p '${JSON.stringify({status})}'`);
   expect(await helm.run('upgrade', 'eu', ...settings, '30s')).toMatchObject({ok: true});
+}, 60_000);
+
+test('what a person has patched stays theirs in an upgrade and in a rollback, until a forced upgrade', async () => {
+  const upgrade = (...more: readonly string[]) =>
+    helm.run('upgrade', 'us', REGION_CHART, '--install', '--set', 'region=us-east', ...more);
+  const level = (): Promise<string> => succeeds(`kubectl get psr us -o jsonpath='{.spec.deviceApi.logLevel}'`);
+  expect(await upgrade()).toMatchObject({ok: true});
+  await succeeds(`kubectl patch psr us --type=merge -p '{"spec":{"deviceApi":{"logLevel":"debug"}}}'`);
+  const warn = ['--set', 'deviceApi.logLevel=warn'];
+  expect(await upgrade(...warn)).toEqual({
+    ok: false,
+    output: expect.stringMatching(/conflict with "kubectl-patch".*\.spec\.deviceApi\.logLevel/s),
+  });
+  // The first revision says nothing about it.
+  expect(await helm.run('rollback', 'us', '1')).toMatchObject({ok: true});
+  expect(await level()).toBe('debug');
+  expect(await upgrade(...warn, '--force-conflicts')).toMatchObject({ok: true});
+  expect(await level()).toBe('warn');
+  expect(await upgrade('--set', 'deviceApi.logLevel=error')).toMatchObject({ok: true});
+  expect(await level()).toBe('error');
 }, 60_000);
