@@ -20,9 +20,10 @@ const GROW = {
   ],
 };
 
-const utilization = (name: string, averageUtilization: number) => ({
-  type: 'Resource',
-  resource: {name, target: {type: 'Utilization', averageUtilization}},
+/** Of the tier's own container: one that a service mesh injects, for instance, may have no request that its use could be compared with. */
+const utilization = (container: Component, name: string, averageUtilization: number) => ({
+  type: 'ContainerResource',
+  containerResource: {container, name, target: {type: 'Utilization', averageUtilization}},
 });
 
 /** Empty where the tier has a fixed size. */
@@ -44,8 +45,8 @@ export const autoscaler = (
           minReplicas: floorOf(tier),
           maxReplicas,
           metrics: [
-            utilization('cpu', targetCPU),
-            ...(targetMemory === undefined ? [] : [utilization('memory', targetMemory)]),
+            utilization(component, 'cpu', targetCPU),
+            ...(targetMemory === undefined ? [] : [utilization(component, 'memory', targetMemory)]),
           ],
           behavior: {scaleUp: GROW},
         },
