@@ -24,6 +24,24 @@ test('the cluster removes a failed migration a minute later, by its own clock, a
   expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'Migrating'});
 });
 
+test('a migration that the server does not let be made says so, and does not wait for shards that are ready', () => {
+  const region = new SimulatedRegion(MINIMAL);
+  region.settle();
+  region.failures.set('Job/eu-migrate-0-v1-92a6c1', 'refused');
+  region.makeReady('StatefulSet');
+  region.makeReady('Deployment');
+  region.settle();
+  expect(condition(region, 'SchemaMigrated')).toMatchObject({
+    status: 'False',
+    reason: 'Refused',
+    message: '0/2 shards at schema version 1: Job eu-migrate-0-v1-92a6c1: refused',
+  });
+  expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'Refused'});
+  region.failures.clear();
+  region.settle();
+  expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'Migrating'});
+});
+
 test.each([
   ['another version', {version: '1.2.4'}],
   ['an older version', {version: '1.0.0'}],

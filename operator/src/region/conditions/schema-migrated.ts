@@ -1,5 +1,7 @@
 import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
+import {KINDS} from '../kinds.ts';
 import {SHARD_VOLUMES} from '../labels.ts';
+import {criticalFailures, reasonOf} from '../outcomes.ts';
 import {problemOf} from '../problems.ts';
 import {type ConditionInput, fails, type Finding, holds, unknown} from './condition.ts';
 
@@ -11,7 +13,7 @@ export const NOT_MIGRATED = 'NotStarted';
 export const VOLUME_REPLACED = 'VolumeReplaced';
 
 /** Whether every shard has the schema of this release. */
-export const schemaMigrated = ({context, now, progress: {migrations}}: ConditionInput): Finding => {
+export const schemaMigrated = ({context, now, outcome, progress: {migrations}}: ConditionInput): Finding => {
   const complete = migrations.filter(({state}) => state === 'complete').length;
   const counted = `${complete}/${migrations.length} shards at schema version ${SCHEMA_VERSION}`;
   if (complete === migrations.length) return holds(TYPE, 'Migrated', counted);
@@ -28,6 +30,8 @@ export const schemaMigrated = ({context, now, progress: {migrations}}: Condition
     const job = failed.desired.manifest.metadata.name;
     return fails(TYPE, 'MigrationFailed', `${counted}: Job ${job} failed and is repeated; see kubectl logs job/${job}`);
   }
+  const refused = criticalFailures(outcome).find(({key}) => key.kind === KINDS.job.kind);
+  if (refused !== undefined) return fails(TYPE, reasonOf(refused), `${counted}: ${refused.message}`);
   if (migrations.every(({state}) => state === 'absent')) return unknown(TYPE, NOT_MIGRATED, 'waits for the shards');
   const problem = problemOf(context.children, 'migration', now);
   return problem === undefined
