@@ -39,12 +39,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
 {{- define "pisync.labels" -}}
-{{ merge (dict "app.kubernetes.io/name" "pisync-operator") (include "pisync.chartLabels" . | fromYaml) .Values.commonLabels | toYaml }}
+{{ merge (dict "app.kubernetes.io/name" "pisync-operator") (include "pisync.chartLabels" . | fromYaml) (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
 {{- /* Labels of the pod of `helm test`, which no selector of the operator's may find. */ -}}
 {{- define "pisync.testLabels" -}}
-{{ merge (dict "app.kubernetes.io/name" "pisync-operator-test") (include "pisync.chartLabels" . | fromYaml) .Values.commonLabels | toYaml }}
+{{ merge (dict "app.kubernetes.io/name" "pisync-operator-test") (include "pisync.chartLabels" . | fromYaml) (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
 {{- define "pisync.operatorImage" -}}

@@ -91,11 +91,19 @@ test.each([
   ['images.redis=redis@sha256:short', "at '/images/redis'"],
   ['serviceAccount.create=false', 'serviceAccount.name is missing'],
   ['images.service=', 'images.service is missing'],
+  ['crds=null', "at '': missing property 'crds'"],
+  ['networkPolicy.apiServer=null', "at '/networkPolicy': missing property 'apiServer'"],
   ['extraEnv[0].name=PISYNC_LOG_LEVEL', "at '/extraEnv/0/name'"],
 ])('refuses --set %s and says where it is', async (setting, message) => {
   const args = ['template', 'pisync', OPERATOR_CHART, ...IMAGES, '--set', setting];
   const {ok, output} = await helm.run(...args);
   expect({ok, output}).toEqual({ok: false, output: expect.stringContaining(message)});
+});
+
+test.each(['namespaces', 'commonLabels', 'podLabels'])('%s=null is the same as none', async (name) => {
+  expect(await helm.run('install', 'pisync', OPERATOR_CHART, ...IMAGES, '--dry-run=client', '--set', `${name}=null`))
+    // With the notes, which `helm template` does not render.
+    .toMatchObject({ok: true, output: expect.stringContaining('The PiSync operator')});
 });
 
 const install = (namespace: string, ...args: readonly string[]) =>

@@ -49,6 +49,10 @@ test('labels of the chart are not written twice', async () => {
   expect(parse(output)).toHaveProperty(['metadata', 'labels', 'app.kubernetes.io/managed-by'], 'Helm');
 });
 
+test('no labels may be said as null', async () => {
+  expect(await template('region=eu-west', 'objectLabels=null')).toMatchObject({ok: true});
+});
+
 test.each([
   ['postgres.shard=1', "at '/postgres': additional properties 'shard' not allowed"],
   ['postgres.shards=0', "at '/postgres/shards'"],
