@@ -26,7 +26,7 @@ const THEIRS = [
   ...['ContainerCreating', 'PodInitializing', 'CrashLoopBackOff', 'RunContainerError'],
   ...['CreateContainerConfigError', 'CreateContainerError'],
   // Controllers of Deployments and autoscalers
-  ...['ProgressDeadlineExceeded', 'FailedGetResourceMetric'],
+  ...['ProgressDeadlineExceeded', 'FailedGetContainerResourceMetric'],
   // Gateway API: apis/v1/httproute_types.go
   ...['NotAllowedByListeners', 'NoMatchingListenerHostname', 'NoMatchingParent', 'BackendNotFound', 'RefNotPermitted'],
 ];
