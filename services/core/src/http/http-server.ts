@@ -77,15 +77,17 @@ export const startHttpServer = async ({
     ServerResponse: withPrototype<typeof ServerResponse>(ServerResponse, app.response),
   });
   const sockets = trackSockets(server, {crowded: maxConnections * CROWDED, maxUnreadBytes});
+  const ended = function (this: ServerResponse): void {
+    open.delete(this);
+    sockets.ends(this);
+    if (!this.req.complete) awaitRest(this.req);
+  };
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     arrivals += 1;
-    if (!sockets.hears(request, response)) return;
+    if (!sockets.hears(response)) return;
     if (draining?.aborted === true) response.setHeader('Connection', 'close');
     else open.add(response);
-    response.once('close', () => {
-      open.delete(response);
-      if (!request.complete) awaitRest(request);
-    });
+    response.on('close', ended);
     handle(request, response);
   };
   // Else node answers it by itself, and as often as it is asked.

@@ -1,4 +1,4 @@
-import type {IncomingMessage, Server, ServerResponse} from 'node:http';
+import type {Server, ServerResponse} from 'node:http';
 import type {Socket} from 'node:net';
 
 /** The open sockets, and a bound on what their peers make us hold: one request each, and together no more than `limits`. */
@@ -8,7 +8,9 @@ export interface Sockets {
    * The headers of a request have come. False where that of the same connection before it has no answer yet, or one that was not read: whoever
    * sends several at once could make us keep any number, and loses the connection. RFC 9112, 9.3.2, has clients expect that.
    */
-  hears(request: IncomingMessage, response: ServerResponse): boolean;
+  hears(response: ServerResponse): boolean;
+  /** The response has closed. */
+  ends(response: ServerResponse): void;
 }
 
 export interface SocketLimits {
@@ -24,14 +26,15 @@ const PATIENCE_MS = 1_000;
 /** What it does, and since when. */
 interface Held {
   readonly since: number;
-  /** Undefined until the headers of a request have come. */
-  readonly call?: {readonly request: IncomingMessage; readonly response: ServerResponse};
+  /**
+   * To the request whose headers have come, or `none` until then. Once all of it came and was answered the connection is `unused`: there may be
+   * thousands of those, so they keep nothing of their last request.
+   */
+  readonly response: ServerResponse | 'none' | 'unused';
 }
 
-/** Its request came and was answered, and it may bring another one. */
-const isUnused = ({call}: Held): boolean => call?.response.closed === true && call.request.complete;
-
-const isAtWork = ({call}: Held): boolean => call?.request.complete === true && !call.response.writableEnded;
+const isAtWork = ({response}: Held): boolean =>
+  typeof response === 'object' && response.req.complete && !response.writableEnded;
 
 /**
  * Where there are too many sockets, the oldest goes whose peer keeps us waiting: anybody can open as many as he likes, ask for nothing, or for
@@ -40,24 +43,24 @@ const isAtWork = ({call}: Held): boolean => call?.request.complete === true && !
 export const trackSockets = (server: Server, {crowded, maxUnreadBytes}: SocketLimits): Sockets => {
   /** The one that does the same for longest first. */
   const open = new Map<Socket, Held>();
-  const put = (socket: Socket, call?: Held['call']): void => {
+  const put = (socket: Socket, response: Held['response']): void => {
     if (socket.destroyed) return;
     // To the end of the map.
     open.delete(socket);
-    open.set(socket, {since: performance.now(), ...(call === undefined ? {} : {call})});
+    open.set(socket, {since: performance.now(), response});
   };
   const makeRoom = (): void => {
     if (open.size < crowded) return;
     const patientSince = performance.now() - PATIENCE_MS;
     for (const [socket, held] of open) {
       if (held.since > patientSince) break;
-      if (isUnused(held) || isAtWork(held)) continue;
+      if (held.response === 'unused' || isAtWork(held)) continue;
       socket.destroy();
       return;
     }
     server.closeIdleConnections();
     // Those that this spares have begun another request, which is to come in time as the first one.
-    for (const [socket, held] of open) if (isUnused(held)) put(socket);
+    for (const [socket, {response}] of open) if (response === 'unused') put(socket, 'none');
   };
   const unread = new Map<Socket, number>();
   let unreadBytes = 0;
@@ -79,32 +82,36 @@ export const trackSockets = (server: Server, {crowded, maxUnreadBytes}: SocketLi
   };
   server.on('connection', (socket: Socket) => {
     makeRoom();
-    put(socket);
+    put(socket, 'none');
     socket.once('close', () => open.delete(socket));
   });
   // Nobody hears of a connection that was one too many, but room is made for the next.
   server.on('drop', makeRoom);
+  // Of the response itself, so that a request makes no function of its own: this is the hot path.
+  const answered = function (this: ServerResponse): void {
+    const {socket} = this.req;
+    put(socket, this);
+    keep(socket);
+  };
   return {
     open,
-    hears(request, response) {
-      const {socket} = request;
-      if (open.get(socket)?.call?.response.closed === false) {
+    hears(response) {
+      const {socket} = response.req;
+      const last = open.get(socket)?.response;
+      if (typeof last === 'object' && !last.closed) {
         socket.destroy();
         return false;
       }
-      const call = {request, response};
-      put(socket, call);
+      put(socket, response);
       // All of the answer is written, though not yet sent.
-      response.once('prefinish', () => {
-        put(socket, call);
-        keep(socket);
-      });
-      response.once('close', () => {
-        forget(socket);
-        // Else the rest of it is still awaited.
-        if (request.complete) put(socket, call);
-      });
+      response.on('prefinish', answered);
       return true;
+    },
+    ends(response) {
+      const {req} = response;
+      forget(req.socket);
+      // Else the rest of it is still awaited.
+      if (req.complete) put(req.socket, 'unused');
     },
   };
 };
