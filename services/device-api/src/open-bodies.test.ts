@@ -110,3 +110,40 @@ test.each([
     for (const socket of sockets) socket.destroy();
   }
 });
+
+test('bodies of strangers that stop half-way make room for those that come', async () => {
+  const sockets = Array.from({length: 600}, () => connect(server.port, '127.0.0.1'));
+  try {
+    // A share of 8 MiB is full after 512 of them.
+    for (const socket of sockets) {
+      socket.on('error', () => undefined);
+      socket.write(`POST /v1/enroll HTTP/1.1\r\nHost: x\r\nContent-Length: 16384\r\n\r\n${' '.repeat(16_380)}`);
+    }
+    await Promise.any(sockets.map((socket) => once(socket, 'data')));
+    const enrol = async (): Promise<number> =>
+      (await fetch(`http://127.0.0.1:${server.port}/v1/enroll`, {method: 'POST', body: '{}'})).status;
+    const deadline = performance.now() + 5_000;
+    let status = await enrol();
+    while (status === 503 && performance.now() < deadline) status = await enrol();
+    // It was read: what it lacks was seen.
+    expect(status).toBe(400);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+}, 20_000);
+
+test('one stranger who sends bytes one by one keeps nobody out', async () => {
+  const socket = connect(server.port, '127.0.0.1');
+  try {
+    socket.write(
+      `POST /v1/enroll HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${'1\r\n \r\n'.repeat(16_384)}`,
+    );
+    const until = performance.now() + 500;
+    while (performance.now() < until) {
+      const {status} = await fetch(`http://127.0.0.1:${server.port}/v1/enroll`, {method: 'POST', body: '{}'});
+      expect(status).toBe(400);
+    }
+  } finally {
+    socket.destroy();
+  }
+});

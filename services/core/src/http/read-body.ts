@@ -14,6 +14,8 @@ export interface BodyLimits {
 
 /** Is told what a body takes while it comes; what it throws refuses the body. */
 export interface BodyAccount {
+  /** It begins to come, and may be refused from outside until all of it has. */
+  arrives(refuse: (reason: AppError) => void): void;
   /** The memory that the body takes as of now: what has come of it, what it is expected to inflate to, and in the end what it did inflate to. */
   holds(bytes: number): void;
   /** All of it has come; what follows is work. */
@@ -24,9 +26,6 @@ const gunzipAsync = promisify(gunzip);
 
 /** How much a batch usually inflates by. */
 const GZIP_RATIO = 8;
-
-/** What node keeps for a piece of a body besides its bytes; whoever sends them one by one pays for it. Measured: 210 of heap, the rest is malloc's. */
-const CHUNK_OVERHEAD_BYTES = 512;
 
 /** Below it, handing the work to another thread costs more than doing it; the output is bounded either way. */
 const SYNC_GUNZIP_BYTES = 16 * 1024;
@@ -84,7 +83,8 @@ const inflate = async (
 
 const collect = (request: IncomingMessage, limits: BodyLimits, account: BodyAccount): Promise<Buffer> =>
   new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    /** What came, and room for as much again: whoever sends bytes one by one makes us keep bytes, not pieces. */
+    let body: Buffer = Buffer.alloc(0);
     let bytes = 0;
     const finish = (outcome: () => void): void => {
       clearTimeout(timer);
@@ -97,19 +97,26 @@ const collect = (request: IncomingMessage, limits: BodyLimits, account: BodyAcco
       request.resume();
     };
     const onData = (chunk: Buffer): void => {
-      bytes += chunk.length;
+      const needed = bytes + chunk.length;
       try {
-        if (bytes > limits.maxBytes) throw tooLarge(limits);
-        chunks.push(chunk);
-        account.holds(bytes + chunks.length * CHUNK_OVERHEAD_BYTES);
+        if (needed > limits.maxBytes) throw tooLarge(limits);
+        if (bytes === 0) body = chunk;
+        else if (needed <= body.length) chunk.copy(body, bytes);
+        else {
+          const grown = Buffer.allocUnsafe(Math.min(limits.maxBytes, 2 * needed));
+          body.copy(grown, 0, 0, bytes);
+          chunk.copy(grown, bytes);
+          body = grown;
+        }
+        bytes = needed;
+        account.holds(body.length);
       } catch (error) {
         // An AppError, as readBody says.
         refuse(error as AppError);
       }
     };
     const onEnd = (): void => {
-      const [first] = chunks;
-      finish(() => resolve(first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)));
+      finish(() => resolve(body.subarray(0, bytes)));
     };
     const onBroken = (): void => {
       finish(() => reject(new AppError('bad-request', 'the connection ended within the body')));
@@ -117,5 +124,6 @@ const collect = (request: IncomingMessage, limits: BodyLimits, account: BodyAcco
     const timer = setTimeout(() => {
       refuse(new AppError('request-timeout', `the body did not arrive within ${limits.timeoutMs} ms`));
     }, limits.timeoutMs);
+    account.arrives(refuse);
     request.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken);
   });

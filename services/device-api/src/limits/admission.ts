@@ -1,6 +1,6 @@
 import {Gauge, type Registry} from 'prom-client';
 import {AppError} from '@pisync/core/errors/app-error';
-import type {BodyAccount} from '@pisync/core/http/read-body';
+import {createBodyRoom, type HeldBody} from '@pisync/core/http/body-room';
 
 /** The calls that this process has taken on, and whether it takes one more. */
 export interface Admission {
@@ -18,11 +18,8 @@ export interface CallNeeds {
   readonly stranger: boolean;
 }
 
-/** Both methods of the account throw an AppError `overloaded` when there is no room. */
-export interface AdmittedCall extends BodyAccount {
-  /** To be called once, when the call is answered. */
-  leave(): void;
-}
+/** `holds` and `arrived` throw an AppError `overloaded` when there is no room. */
+export type AdmittedCall = HeldBody;
 
 export interface AdmissionOptions {
   /** Why the broker would refuse at once, or undefined. */
@@ -48,12 +45,23 @@ const OVERLOAD_RETRY_S = 5;
 
 /** Of the bytes. An enrolment takes some hundred, so this is room for thousands of them. */
 const STRANGERS_SHARE = 1 / 8;
+/** An enrolment fits one segment. A device's body may be long and its link slow, so it keeps its place until its time is up. */
+const STRANGERS_PATIENCE_MS = 1_000;
 
 export const createAdmission = ({brokerTrouble, lagMs, limits, registry}: AdmissionOptions): Admission => {
   let open = 0;
-  const devices = {bytes: 0, maxBytes: limits.maxOpenBytes * (1 - STRANGERS_SHARE)};
-  const strangers = {bytes: 0, maxBytes: limits.maxOpenBytes * STRANGERS_SHARE};
-  const openBytes = (): number => devices.bytes + strangers.bytes;
+  const overloaded = (): AppError =>
+    new AppError('overloaded', 'too many devices at once; come back later', {
+      retryAfterSeconds: OVERLOAD_RETRY_S,
+      cause: `${open} calls and ${openBytes()} bytes under way, lag ${Math.round(lagMs())} ms`,
+    });
+  const devices = createBodyRoom({maxBytes: limits.maxOpenBytes * (1 - STRANGERS_SHARE), overloaded});
+  const strangers = createBodyRoom({
+    maxBytes: limits.maxOpenBytes * STRANGERS_SHARE,
+    patienceMs: STRANGERS_PATIENCE_MS,
+    overloaded,
+  });
+  const openBytes = (): number => devices.bytes() + strangers.bytes();
   new Gauge({
     name: 'pisync_device_api_open_calls',
     help: 'Calls under way, from when their body has come to their answer',
@@ -70,11 +78,6 @@ export const createAdmission = ({brokerTrouble, lagMs, limits, registry}: Admiss
       this.set(openBytes());
     },
   });
-  const overloaded = (): AppError =>
-    new AppError('overloaded', 'too many devices at once; come back later', {
-      retryAfterSeconds: OVERLOAD_RETRY_S,
-      cause: `${open} calls and ${openBytes()} bytes under way, lag ${Math.round(lagMs())} ms`,
-    });
   return {
     enter({broker, stranger}) {
       const trouble = broker ? brokerTrouble() : undefined;
@@ -84,26 +87,20 @@ export const createAdmission = ({brokerTrouble, lagMs, limits, registry}: Admiss
           cause: trouble,
         });
       }
-      const share = stranger ? strangers : devices;
-      if (open >= limits.maxOpenBatches || share.bytes >= share.maxBytes || lagMs() > limits.maxLagMs)
-        throw overloaded();
-      let bytes = 0;
+      const room = stranger ? strangers : devices;
+      if (open >= limits.maxOpenBatches || room.isFull() || lagMs() > limits.maxLagMs) throw overloaded();
+      const body = room.enter();
       let places = 0;
       return {
-        holds(now) {
-          const others = share.bytes - bytes;
-          // A single call is never too much.
-          if (now > bytes && others > 0 && others + now > share.maxBytes) throw overloaded();
-          share.bytes = others + now;
-          bytes = now;
-        },
+        ...body,
         arrived() {
           if (open >= limits.maxOpenBatches) throw overloaded();
+          body.arrived();
           places = 1;
           open += places;
         },
         leave() {
-          share.bytes -= bytes;
+          body.leave();
           open -= places;
         },
       };
