@@ -49,6 +49,8 @@ const get = (target: string, headers: readonly string[]): Promise<string> =>
 
 test.each<readonly [what: string, target: string, status: number, headers: readonly string[]]>([
   ['an absolute target whose host is none', 'http://[/api/v1/devices', 404, []],
+  ['an absolute target whose port is none', 'http://a:99999/api/v1/openapi.json', 200, []],
+  ['an absolute target whose address is none', 'http://1.2.3.4.5.6.256/api/v1/devices?limit=1', 200, []],
   ['an absolute target', 'http://elsewhere.example/api/v1/devices?limit=1', 200, []],
   ['a target that begins with two slashes', '//elsewhere.example/api/v1/devices', 404, []],
   ['a broken escape in the path', '/api/v1/devices/%', 400, []],

@@ -1,5 +1,7 @@
 import {AppError} from '@pisync/core/errors/app-error';
-import express, {type Request, type RequestHandler, type Response, Router} from 'express';
+import {type BodyRoom, createBodyRoom} from '@pisync/core/http/body-room';
+import {readBody} from '@pisync/core/http/read-body';
+import {type Request, type Response, Router} from 'express';
 import {authorize, type Authenticator} from '../sessions/authenticate.ts';
 import type {Principal} from '../sessions/principal.ts';
 import type {RateLimiter} from '../sessions/rate-limit.ts';
@@ -15,17 +17,23 @@ export interface ServeOptions {
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
-const TOO_LARGE = `The body is larger than ${MAX_BODY_BYTES} bytes, counted without its compression.`;
+const BODY_LIMITS = {maxBytes: MAX_BODY_BYTES, maxInflatedBytes: MAX_BODY_BYTES, timeoutMs: 10_000} as const;
+/** For those of all calls: a sign-in has some hundred bytes and may come from anybody, so one that stops half-way makes room. */
+const BODIES = {maxBytes: 8 * 1024 * 1024, patienceMs: 1_000} as const;
 
 /** Serves the routes; every fault is thrown for the error handler behind it. */
 export const serveRoutes = (routes: readonly Route[], options: ServeOptions): Router => {
   const router = Router();
+  const bodies = createBodyRoom({
+    ...BODIES,
+    overloaded: () => new AppError('overloaded', 'Too many bodies at once; come back later.'),
+  });
   const methodsByPath = new Map<string, string[]>();
   for (const route of routes) {
     const {method, path} = route.definition;
     const pattern = path.replace(/\{(\w+)\}/g, ':$1');
     router[method](pattern, async (request, response) => {
-      await serveRoute(route, options, request, response);
+      await serveRoute(route, options, bodies, request, response);
     });
     // Express answers HEAD as it answers GET, without the body.
     const names = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()];
@@ -43,28 +51,34 @@ export const serveRoutes = (routes: readonly Route[], options: ServeOptions): Ro
   return router;
 };
 
-const parseJson: RequestHandler = express.json({limit: MAX_BODY_BYTES, strict: false});
-
 /** The body as JSON, not yet checked against a schema. */
-const readJson = async (request: Request, response: Response): Promise<unknown> => {
+const readJson = async (request: Request, bodies: BodyRoom): Promise<unknown> => {
   // Without this a form of another site could send a body that parses as JSON.
   if (request.is('application/json') === false) {
     throw new AppError('unsupported-media-type', 'The body must be sent as Content-Type: application/json.');
   }
-  const fault = await new Promise<unknown>((resolve) => {
-    parseJson(request, response, resolve);
-  });
-  if (fault instanceof Error) {
-    throw isTooLarge(fault) ? new AppError('payload-too-large', TOO_LARGE, {cause: fault}) : fault;
+  const held = bodies.enter();
+  try {
+    const body = await readBody(request, BODY_LIMITS, held);
+    return body.length === 0 ? undefined : parseJson(body);
+  } finally {
+    // What is left of it is what its schema takes.
+    held.leave();
   }
-  return request.body;
 };
 
-const isTooLarge = (fault: Error): boolean => 'status' in fault && fault.status === 413;
+const parseJson = (body: Buffer): unknown => {
+  try {
+    return JSON.parse(body.toString()) as unknown;
+  } catch (error) {
+    throw new AppError('malformed-json', 'The body is no JSON.', {cause: error});
+  }
+};
 
 const serveRoute = async (
   route: Route,
   {authenticator, limiter}: ServeOptions,
+  bodies: BodyRoom,
   request: Request,
   response: Response,
 ): Promise<void> => {
@@ -80,20 +94,26 @@ const serveRoute = async (
     limit(limiter, principal, response);
     authorize(principal, definition.access);
   }
-  const url = new URL(request.originalUrl, 'http://host.invalid');
   const call: Call<unknown, unknown, unknown> = {
     params: definition.params === undefined ? {} : parseInput(definition.params, request.params, 'path'),
-    query: definition.query === undefined ? {} : parseInput(definition.query, parseQueryString(url.search), 'query'),
+    query:
+      definition.query === undefined
+        ? {}
+        : parseInput(definition.query, parseQueryString(queryOf(request.url)), 'query'),
     body:
-      definition.body === undefined
-        ? undefined
-        : parseInput(definition.body, await readJson(request, response), 'body'),
+      definition.body === undefined ? undefined : parseInput(definition.body, await readJson(request, bodies), 'body'),
     principal,
     secure: cameOverTls(request),
   };
   const reply = await route.handle(call);
   for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
   send(definition.success.status, reply.body, definition.etag === true, request, response);
+};
+
+/** Whatever stands before it: the target may name a host that no URL can have. */
+const queryOf = (target: string): string => {
+  const begin = target.indexOf('?');
+  return begin === -1 ? '' : target.slice(begin);
 };
 
 const limit = (limiter: RateLimiter, principal: Principal, response: Response): void => {

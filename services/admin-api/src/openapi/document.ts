@@ -47,6 +47,7 @@ const PROBLEMS_OF_SIGNED_IN: Readonly<Record<number, string>> = {
 };
 
 const PROBLEMS_OF_BODIES: Readonly<Record<number, string>> = {
+  408: 'The body did not arrive in time.',
   413: 'The body is larger than 64 KiB.',
   415: 'The body is not sent as application/json.',
 };

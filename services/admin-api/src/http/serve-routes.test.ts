@@ -1,0 +1,88 @@
+import {once} from 'node:events';
+import {connect} from 'node:net';
+import {afterEach, beforeEach, expect, test} from '@jest/globals';
+import {type HttpServer, startHttpServer} from '@pisync/core/http/http-server';
+import {z} from 'zod';
+import {createApp} from '../app.ts';
+import {silentLog} from '../testing/silent-log.ts';
+import {route} from './route.ts';
+
+const PATH = '/api/v1/echo';
+const access = 'anyone';
+const success = {status: 200, description: 'What was sent.', schema: z.unknown()} as const;
+
+let server: HttpServer;
+beforeEach(async () => {
+  const unused = () => Promise.reject(new Error('not for this test'));
+  const app = createApp({
+    routes: [
+      route(
+        {method: 'get', path: PATH, operationId: 'ask', summary: '', access, query: z.object({a: z.string()}), success},
+        ({query}) => Promise.resolve({body: query}),
+      ),
+      route(
+        {method: 'post', path: PATH, operationId: 'echo', summary: '', access, body: z.unknown(), success},
+        ({body}) => Promise.resolve({body}),
+      ),
+    ],
+    authenticator: {principalOf: unused, principalOfToken: unused},
+    limiter: {take: () => ({limit: 1, remaining: 1, resetSeconds: 1})},
+    page: undefined,
+    log: silentLog,
+    newRequestId: () => 'request',
+    random: () => 0,
+  });
+  server = await startHttpServer({app, port: 0, maxConnections: 1000});
+});
+afterEach(() => server.stop(0));
+
+const answerTo = async (text: string): Promise<string> => {
+  const socket = connect(server.port, '127.0.0.1');
+  try {
+    socket.write(text);
+    const [bytes] = (await once(socket, 'data')) as [Buffer];
+    return bytes.toString();
+  } finally {
+    socket.destroy();
+  }
+};
+
+const post = (body: string) =>
+  fetch(`http://127.0.0.1:${server.port}${PATH}`, {
+    method: 'POST',
+    headers: {'content-type': 'application/json'},
+    body,
+  });
+
+test('bodies of strangers that stop half-way make room for those that come', async () => {
+  const sockets = Array.from({length: 200}, () => connect(server.port, '127.0.0.1'));
+  try {
+    for (const socket of sockets) {
+      socket.on('error', () => undefined);
+      socket.write(
+        `POST ${PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 65536\r\n\r\n${' '.repeat(65_000)}`,
+      );
+    }
+    // Not all of them fit.
+    const signal = AbortSignal.timeout(5_000);
+    const [refusal] = (await Promise.any(sockets.map((socket) => once(socket, 'data', {signal})))) as [Buffer];
+    expect(refusal.toString()).toMatch(/^HTTP\/1\.1 503 /);
+    const deadline = performance.now() + 5_000;
+    let answer = await post('{"a":1}');
+    while (answer.status === 503 && performance.now() < deadline) answer = await post('{"a":1}');
+    expect(await answer.json()).toEqual({a: 1});
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+}, 20_000);
+
+test.each(['http://a:99999', 'http://1.2.3.4.5.6.256', ''])(
+  'the query of a target at "%s" is what stands behind its question mark',
+  async (host) => {
+    expect(await answerTo(`GET ${host}${PATH}?a=b HTTP/1.1\r\nHost: x\r\n\r\n`)).toMatch(/^HTTP\/1\.1 200 [^]*"a":"b"/);
+  },
+);
+
+test('a body that is no JSON is refused', async () => {
+  expect((await post('{')).status).toBe(400);
+});
