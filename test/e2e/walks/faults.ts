@@ -170,7 +170,7 @@ export const FAULTS: readonly Fault[] = [
   {
     what: 'nobody serves the figures that autoscalers decide on',
     turns: ['AutoscalingActive'],
-    reason: 'FailedGetResourceMetric',
+    reason: 'FailedGetContainerResourceMetric',
     informative: true,
     async begin(region, mends) {
       await patchSpec(region, {workers: {autoscaling: {enabled: true}}});
