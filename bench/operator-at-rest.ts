@@ -80,14 +80,14 @@ const startOperator = async (server: TestApiServer, folder: string, opsPort: num
     'current-context': 'bench',
   };
   writeFileSync(kubeconfig, JSON.stringify(config));
-  // What the image sets, so that what is measured is what runs.
-  const nodeOptions = /NODE_OPTIONS=(\S+)/.exec(readFileSync(join(ROOT, OPERATOR.dockerfile), 'utf8'))?.[1] ?? '';
-  return spawn(process.execPath, [join(folder, 'main.mjs')], {
+  // What the image starts, so that what is measured is what runs.
+  const entrypoint = /^ENTRYPOINT (.+)$/m.exec(readFileSync(join(ROOT, OPERATOR.dockerfile), 'utf8'))?.[1] ?? '[]';
+  const options = (JSON.parse(entrypoint) as readonly string[]).slice(1, -1);
+  return spawn(process.execPath, [...options, join(folder, 'main.mjs')], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: {
       PATH: process.env['PATH'],
       NODE_ENV: 'production',
-      NODE_OPTIONS: nodeOptions,
       KUBECONFIG: kubeconfig,
       PISYNC_IMAGE_SERVICE: 'registry.example.com/pisync:1',
       PISYNC_OPS_PORT: String(opsPort),
