@@ -27,6 +27,9 @@ const gunzipAsync = promisify(gunzip);
 /** How much a batch usually inflates by. */
 const GZIP_RATIO = 8;
 
+/** What node keeps for a piece of a body besides its bytes. Measured: 210 of heap, the rest is malloc's. */
+const CHUNK_OVERHEAD_BYTES = 512;
+
 /** Below it, handing the work to another thread costs more than doing it; the output is bounded either way. */
 const SYNC_GUNZIP_BYTES = 16 * 1024;
 
@@ -83,8 +86,7 @@ const inflate = async (
 
 const collect = (request: IncomingMessage, limits: BodyLimits, account: BodyAccount): Promise<Buffer> =>
   new Promise((resolve, reject) => {
-    /** What came, and room for as much again: whoever sends bytes one by one makes us keep bytes, not pieces. */
-    let body: Buffer = Buffer.alloc(0);
+    let chunks: Buffer[] = [];
     let bytes = 0;
     const finish = (outcome: () => void): void => {
       clearTimeout(timer);
@@ -97,26 +99,21 @@ const collect = (request: IncomingMessage, limits: BodyLimits, account: BodyAcco
       request.resume();
     };
     const onData = (chunk: Buffer): void => {
-      const needed = bytes + chunk.length;
+      bytes += chunk.length;
       try {
-        if (needed > limits.maxBytes) throw tooLarge(limits);
-        if (bytes === 0) body = chunk;
-        else if (needed <= body.length) chunk.copy(body, bytes);
-        else {
-          const grown = Buffer.allocUnsafe(Math.min(limits.maxBytes, 2 * needed));
-          body.copy(grown, 0, 0, bytes);
-          chunk.copy(grown, bytes);
-          body = grown;
-        }
-        bytes = needed;
-        account.holds(body.length);
+        if (bytes > limits.maxBytes) throw tooLarge(limits);
+        chunks.push(chunk);
+        // Whoever sends bytes one by one makes us keep bytes, not pieces.
+        if (chunks.length > 1 && chunks.length * CHUNK_OVERHEAD_BYTES > bytes) chunks = [Buffer.concat(chunks)];
+        account.holds(bytes + chunks.length * CHUNK_OVERHEAD_BYTES);
       } catch (error) {
         // An AppError, as readBody says.
         refuse(error as AppError);
       }
     };
     const onEnd = (): void => {
-      finish(() => resolve(body.subarray(0, bytes)));
+      const [first] = chunks;
+      finish(() => resolve(first !== undefined && chunks.length === 1 ? first : Buffer.concat(chunks)));
     };
     const onBroken = (): void => {
       finish(() => reject(new AppError('bad-request', 'the connection ended within the body')));
