@@ -107,8 +107,7 @@ test('of a migration Job for another image little is kept, and what it has done'
   expect(added.map(isPartial)).toEqual([undefined, undefined]);
   region.settle();
   expect(region.names('Job')).toHaveLength(4);
-  region.completeJobs();
-  region.settle();
+  region.bringUp();
   expect(region.names('Job')).toEqual(added);
 
   const [name = ''] = jobs;
