@@ -3,7 +3,8 @@ import {keyOf, keyText} from '../kube/object.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 
 const HOST = 'eu.sync.example.com';
-const atIngress = {region: 'eu-west', ingress: {host: HOST}};
+const CLASS = 'nginx';
+const atIngress = {region: 'eu-west', ingress: {host: HOST, className: CLASS}};
 const atGateway = (name: string, more: object = {}) => ({
   ...atIngress,
   ingress: {host: HOST, gatewayRef: {name, ...more}},
@@ -40,7 +41,10 @@ describe('an HTTPRoute stays beside the Ingress in its place', () => {
     expect(routes(region)).toEqual(['HTTPRoute', 'Ingress']);
     expect(region.status).toMatchObject({
       phase: 'Ready',
-      hosts: [{host: HOST}, {host: HOST, gateway: 'sync/g'}],
+      hosts: [
+        {host: HOST, className: CLASS},
+        {host: HOST, gateway: 'sync/g'},
+      ],
       pendingChanges: [
         {
           component: 'routes',
@@ -51,7 +55,7 @@ describe('an HTTPRoute stays beside the Ingress in its place', () => {
     region.set('Ingress', 'eu-device-api', {loadBalancer: {ingress: [{ip: '192.0.2.1'}]}});
     region.settle();
     expect(routes(region)).toEqual(['Ingress']);
-    expect(region.status.hosts).toEqual([{host: HOST}]);
+    expect(region.status.hosts).toEqual([{host: HOST, className: CLASS}]);
     expect(region.status.pendingChanges).toBeUndefined();
   });
 
@@ -65,6 +69,30 @@ describe('an HTTPRoute stays beside the Ingress in its place', () => {
     if (next.kind !== 'after') throw new Error('nobody looks again');
     expect(next.delayMs).toBeLessThan(10_000);
     region.now = new Date(region.now.getTime() + next.delayMs);
+    region.settle();
+    expect(routes(region)).toEqual(['Ingress']);
+  });
+
+  test('for as long as that has neither an address nor a class', () => {
+    const region = moved();
+    region.change({ingress: {host: HOST}});
+    region.settle();
+    region.now = new Date(region.now.getTime() + 700_000);
+    region.settle();
+    expect(routes(region)).toEqual(['HTTPRoute', 'Ingress']);
+    expect(region.status).toMatchObject({
+      phase: 'Ready',
+      pendingChanges: [
+        {
+          reason:
+            'HTTPRoute eu-device-api stays until the Ingress has an address, which may never come without a class: name one in ingress.className',
+        },
+      ],
+    });
+    region.change(atIngress);
+    region.settle();
+    expect(region.find('Ingress', 'eu-device-api')).toMatchObject({spec: {ingressClassName: CLASS}});
+    region.now = new Date(region.now.getTime() + 700_000);
     region.settle();
     expect(routes(region)).toEqual(['Ingress']);
   });

@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {type KubeObject} from '../kube/object.ts';
 import {type RegionContext} from './context.ts';
+import {classNameOf} from './entrances.ts';
 import {gatewayVerdict} from './gateway-verdict.ts';
 import {KINDS} from './kinds.ts';
 import {isOfOtherClass} from './manifests/route.ts';
@@ -17,7 +18,8 @@ export const PATIENCE_MS = 600_000;
 
 /**
  * A route of the other kind that is there stays until the wanted one has taken over, so that a Gateway or a class that does not exist costs nothing that works:
- * until the Gateway has accepted the HTTPRoute, or the Ingress has an address or is old enough.
+ * until the Gateway has accepted the HTTPRoute, or the Ingress has an address or is old enough. One that the API server had no class to give to may be served by
+ * nobody however old it is.
  */
 export interface Handover {
   /** The route that stays. */
@@ -42,6 +44,12 @@ export const handoverOf = (context: RegionContext, name: string, now: Date): Han
   if (httpRoute === undefined) return undefined;
   const stays = {former: httpRoute, reason: 'stays until the Ingress has an address, or is ten minutes old'};
   if (ingress === undefined || isOfOtherClass(context, ingress)) return stays;
+  if (classNameOf(ingress) === undefined && !hasAddress(ingress))
+    return {
+      former: httpRoute,
+      reason:
+        'stays until the Ingress has an address, which may never come without a class: name one in ingress.className',
+    };
   const leftMs = Date.parse(ingress.metadata.creationTimestamp ?? '') + PATIENCE_MS - now.getTime();
   return hasAddress(ingress) || !(leftMs > 0) ? undefined : {...stays, lookAgainMs: leftMs};
 };

@@ -44,7 +44,10 @@ const patienceMs = ({region: {status}, now}: ConditionInput, tier: Route['tier']
 
 const silence = (ingress: KubeObject): string => {
   const className = classNameOf(ingress);
-  const whose = className === undefined ? 'it has no class, and the cluster no default one' : `class ${className}`;
+  const whose =
+    className === undefined
+      ? 'the cluster had no default class when it was made, and it gets none by itself: name one in ingress.className'
+      : `class ${className}`;
   return `no ingress controller has given Ingress ${ingress.metadata.name} an address (${whose}; see kubectl get ingressclass)`;
 };
 

@@ -59,3 +59,17 @@ test('a route keeps the default class that it was given, also when it changes', 
   region.settle();
   expect(seen(region)).toEqual({className: 'contour', uid});
 });
+
+test('a route that was made when the cluster had no default class says that it gets none, and has the one that is named', () => {
+  const region = new SimulatedRegion({region: 'eu-west', ingress}).bringUp();
+  const before = seen(region);
+  expect(region.status.conditions?.find(({type}) => type === 'RouteReady')).toMatchObject({
+    reason: 'NoAddress',
+    message:
+      'no ingress controller has given Ingress eu-device-api an address (the cluster had no default class when it was made, and it gets none by itself: name one in ingress.className; see kubectl get ingressclass)',
+  });
+  region.change({ingress: {...ingress, className: 'contour'}});
+  region.settle();
+  expect(seen(region).className).toBe('contour');
+  expect(seen(region).uid).not.toBe(before.uid);
+});
