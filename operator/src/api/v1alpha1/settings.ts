@@ -144,7 +144,11 @@ export const images = z
       .describe(
         "Image of PiSync's services, instead of the operator's default and of the tag in `version`. The version that the status and labels tell is its tag then, or the beginning of its digest.",
       ),
-    postgres: image.optional().describe("Image of PostgreSQL 15 or later, instead of the operator's default."),
+    postgres: image
+      .optional()
+      .describe(
+        "Image of PostgreSQL 15 or later, instead of the operator's default. Data is never upgraded: where there is some, the image must be of the major version that made it, or the shard does not start.",
+      ),
     rabbitmq: image.optional().describe("Image of RabbitMQ 3.10 or later, instead of the operator's default."),
     redis: image.optional().describe("Image of Redis 7 or later, instead of the operator's default."),
   })

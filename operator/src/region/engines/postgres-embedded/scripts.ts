@@ -67,6 +67,11 @@ SQL
 fi
 
 # The server itself says so too, but only in its log.
+made=$(cat "$data/PG_VERSION")
+version=$(postgres --version | sed 's/^[^0-9]*\\([0-9]*\\).*/\\1/')
+if [ "$made" != "$version" ]; then
+  refuse "the data is of PostgreSQL $made, the image has $version; name an image of PostgreSQL $made"
+fi
 if ! said=$(postgres -D "$data" -C config_file -c config_file="$conf" 2>&1); then
   refuse "the settings are wrong: $(printf '%s' "$said" | sed -n 's/^.*LOG:  *//p' | grep -v '^skipping' | head -n 3 | tr '\\n' ';')"
 fi

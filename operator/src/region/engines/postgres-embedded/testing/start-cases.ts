@@ -20,6 +20,7 @@ type Programs = 'stubs' | 'image';
 const STUBS: Readonly<Record<string, string>> = {
   initdb: 'dir=${1#--pgdata=}; mkdir -p "$dir/base" && printf 15 > "$dir/PG_VERSION"',
   postgres: `case " $* " in
+    *' --version '*) echo 'postgres (PostgreSQL) 15.14 (Debian 15.14-1.pgdg13+1)' ;;
     *' -C '*) ! grep -q worrk_mem "\${6#config_file=}" || { echo '1 LOG:  unrecognized configuration parameter "worrk_mem"' >&2; exit 1; } ;;
     *' --single '*) cat ;;
     *) echo "database system is ready to accept connections" >&2; exec sleep 60 ;;
@@ -145,6 +146,18 @@ export const describeStarts = (which: Programs): void =>
       const before = await readdir(join(paths.data, 'base'));
       expect(await start()).toContain('nothing was touched. Restore the volume completely');
       expect(await readdir(join(paths.data, 'base'))).toEqual(before);
+    });
+
+    test('says that the data is of another major version, and starts when it is of the same again', async () => {
+      expect(await start()).toBe('ready');
+      await stop();
+      const file = join(paths.data, 'PG_VERSION');
+      const version = await readFile(file, 'utf8');
+      await writeFile(file, '14\n');
+      const image = `the image has ${version.trim()}; name an image of PostgreSQL 14`;
+      expect(await start()).toBe(`the data is of PostgreSQL 14, ${image}`);
+      await writeFile(file, version);
+      expect(await start()).toBe('ready');
     });
 
     test.each(['password.stamp', 'base'])('makes no database on a volume that has only %s left', async (rest) => {
