@@ -36,7 +36,14 @@ export type Answer =
       readonly retryAfterMs: number | undefined;
     }
   | {readonly kind: 'gap'; readonly status: 409; readonly error: string; readonly expected: number | undefined}
-  | {readonly kind: 'too-large'; readonly status: 413; readonly error: string; readonly maxRecords: number | undefined}
+  | {
+      readonly kind: 'too-large';
+      readonly status: 413;
+      readonly error: string;
+      readonly maxRecords: number | undefined;
+      /** The region itself says so, and not somebody in between. */
+      readonly byRegion: boolean;
+    }
   | {readonly kind: 'wrong-region'; readonly status: 421; readonly error: string; readonly home: string | undefined}
   | {
       readonly kind: 'enrol-again';
@@ -98,9 +105,10 @@ export const classifySync = (reply: HttpReply, batchSeq: number | undefined): An
   }
   const problem = problemSchema.safeParse(json).data ?? {};
   const error = describe(status, problem);
+  const byRegion = problem.type?.startsWith(PROBLEM_TYPE) === true;
   // A proxy's limit on bodies is as good a reason for smaller batches as the region's own.
-  if (status === 413) return {kind: 'too-large', status, error, maxRecords: problem.maxRecords};
-  if (problem.type?.startsWith(PROBLEM_TYPE) !== true) return {kind: 'later', status, error, retryAfterMs};
+  if (status === 413) return {kind: 'too-large', status, error, maxRecords: problem.maxRecords, byRegion};
+  if (!byRegion) return {kind: 'later', status, error, retryAfterMs};
   switch (status) {
     case 401:
     case 403:

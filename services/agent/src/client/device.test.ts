@@ -170,11 +170,24 @@ describe('a device', () => {
     expect(device.outbox.dropped).toBe(0);
   });
 
-  test('gives up what is refused three times in a row, and counts it as dropped', async () => {
+  test('sends less when somebody in between finds a batch too large, and gives up none of it', async () => {
+    let calls = 0;
+    region.trouble = (path) => (path === '/v1/sync' && calls++ < 12 ? {...PROXY, status: 413} : undefined);
+    const device = makeDevice();
+    await device.record(readings(4));
+    await until(device, () => calls === 12, 'twelve foreign answers');
+    // Of 4, of 2, and ten of 1.
+    expect(device.session.failures).toBe(10);
+    await until(device, () => drained(device), 'applied');
+    expect(taken()).toEqual(['e1:1 1', 'e1:2 2,3', 'e1:3 4']);
+    expect(device.outbox.dropped).toBe(0);
+  });
+
+  test.each([400, 413])('gives up what is refused with %d three times in a row, and counts it', async (status) => {
     let refused = 0;
     region.trouble = (path, body) =>
       path === '/v1/sync' && JSON.stringify(body.records).includes('poison')
-        ? {kind: 'status', status: ++refused === 3 ? 503 : 400}
+        ? {kind: 'status', status: ++refused === 3 ? 503 : status}
         : undefined;
     const device = makeDevice();
     await device.record([{k: 'poison', t: 0, d: {}}]);

@@ -203,6 +203,18 @@ const accepted = (
   return {session: next, entries};
 };
 
+/** Content that the region does not take: it is given up once it was refused often enough. */
+const refused = (session: Session, batch: Batch | undefined, error: string, chance: Chance): Step => {
+  const refusals = session.refusals + 1;
+  if (batch === undefined || batch.records.length === 0 || refusals < REFUSALS_BEFORE_GIVING_UP) {
+    return {session: {...failed(session, error, undefined, chance), refusals}, entries: []};
+  }
+  return {
+    session: {...session, lastError: error, refusals: 0},
+    entries: [{op: 'withdraw', epoch: batch.epoch, batchSeq: batch.batchSeq}],
+  };
+};
+
 /** What a device that got this answer does next. `sent` is the batch, or the epoch that a heartbeat asked for. */
 export const afterSync = (
   session: Session,
@@ -250,30 +262,20 @@ export const afterSync = (
       return {session: {...next, newSecretWanted: true}, entries: [{op: 'reopen'}]};
     }
     case 'too-large': {
-      if (batch === undefined || batch.records.length === 0) {
-        return {session: failed(session, answer.error, undefined, chance), entries: []};
-      }
-      if (batch.records.length === 1) {
-        return {session, entries: [{op: 'withdraw', epoch: batch.epoch, batchSeq: batch.batchSeq}]};
-      }
+      const isSmallest = batch === undefined || batch.records.length <= 1;
+      if (isSmallest && answer.byRegion) return refused(session, batch, answer.error, chance);
+      if (isSmallest) return {session: failed(session, answer.error, undefined, chance), entries: []};
       // Behind it are batches that were taken once and are sent again: numbered anew, their records would be there twice.
       if (outbox.batches.some(({accepted: taken, batchSeq}) => !taken && batchSeq !== batch.batchSeq)) {
         return {session: failed(session, answer.error, undefined, chance), entries: []};
       }
       const half = Math.floor(batch.records.length / 2);
       const recordLimit = Math.max(1, Math.min(half, answer.maxRecords ?? half));
-      return {session: {...session, recordLimit, dueMs: chance.nowMs}, entries: [{op: 'reopen'}]};
+      // At once: between two batches that are taken there are no more of these than halves.
+      return {session: {...session, recordLimit, dueMs: chance.nowMs, refusals: 0}, entries: [{op: 'reopen'}]};
     }
-    case 'refused': {
-      const refusals = session.refusals + 1;
-      if (batch === undefined || batch.records.length === 0 || refusals < REFUSALS_BEFORE_GIVING_UP) {
-        return {session: {...failed(session, answer.error, undefined, chance), refusals}, entries: []};
-      }
-      return {
-        session: {...session, lastError: answer.error, refusals: 0},
-        entries: [{op: 'withdraw', epoch: batch.epoch, batchSeq: batch.batchSeq}],
-      };
-    }
+    case 'refused':
+      return refused(session, batch, answer.error, chance);
   }
 };
 
