@@ -25,11 +25,11 @@ export const userOf = (
   {spec}: RegionContext,
   {securityContext: {runAsUser, runAsGroup, fsGroup} = {}}: PodTemplate,
   imageUser: number,
-): {readonly isKnown: boolean; readonly ids: object} => {
-  if (spec.common.userIds === 'Platform' && runAsUser === undefined) return {isKnown: false, ids: {}};
+): {readonly isOfImage: boolean; readonly ids: object} => {
+  if (spec.common.userIds === 'Platform' && runAsUser === undefined) return {isOfImage: false, ids: {}};
   const user = runAsUser ?? imageUser;
   return {
-    isKnown: user === imageUser,
+    isOfImage: user === imageUser,
     ids: {runAsUser: user, runAsGroup: runAsGroup ?? user, fsGroup: fsGroup ?? user},
   };
 };

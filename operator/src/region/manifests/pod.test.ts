@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {SimulatedRegion} from '../testing/simulated-region.ts';
+import {RELEASE, SimulatedRegion} from '../testing/simulated-region.ts';
 
 const regionOf = (spec: Record<string, unknown>): SimulatedRegion =>
   new SimulatedRegion({region: 'eu-west', ...spec}).bringUp();
@@ -92,6 +92,23 @@ describe('the user of a pod', () => {
       containers: [{volumeMounts: expect.arrayContaining([expect.objectContaining({mountPath: '/etc/passwd'})])}],
     });
     expect(template(region, 'StatefulSet', 'eu-rabbitmq').spec).toMatchObject({securityContext: {runAsUser: 999}});
+  });
+
+  test.each([
+    ['docker.io/library/postgres:17-alpine', true],
+    ['registry.example.com/hardened/postgres:17', true],
+    ['registry.example.com/postgres@sha256:0', true],
+    ['docker.io/library/postgres:17', false],
+    ['mirror.example.com/library/postgres:17.6@sha256:0', false],
+    ['postgres:17', false],
+  ])('has a name for PostgreSQL in any image: in %s, given by us: %s', (image, isGiven) => {
+    const release = new SimulatedRegion({region: 'eu-west'});
+    release.release = {...RELEASE, images: {...RELEASE.images, postgres: image}};
+    for (const region of [regionOf({images: {postgres: image}}), release.bringUp()]) {
+      const {spec} = template(region, 'StatefulSet', 'eu-pg-0');
+      expect(spec).toMatchObject({securityContext: {runAsUser: 999}});
+      expect('initContainers' in spec).toBe(isGiven);
+    }
   });
 
   test.each([

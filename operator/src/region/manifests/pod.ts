@@ -19,8 +19,8 @@ export interface PodShape {
   readonly gracePeriodSeconds: number;
   /** User and group of the image, as which the process runs unless the spec says otherwise; volumes belong to the group. */
   readonly userId: number;
-  /** Whether its programs look up what their user is called. */
-  readonly needsUserName?: boolean;
+  /** For programs that look up what their user is called: whether the image has a name for `userId`. Absent: they do not look it up. */
+  readonly hasUserName?: boolean;
   readonly volumes: readonly PodVolume[];
   /** Hash of what the pod reads when it starts: another hash, new pods. */
   readonly configHash?: string;
@@ -78,7 +78,8 @@ export const podTemplate = (context: RegionContext, shape: PodShape): object => 
       capabilities: {drop: ['ALL']},
     },
   };
-  const entry = shape.needsUserName === true && !user.isKnown ? userEntry(container) : undefined;
+  const isNameless = shape.hasUserName !== undefined && !(shape.hasUserName && user.isOfImage);
+  const entry = isNameless ? userEntry(container) : undefined;
   const nodeSelector = {...scheduling.nodeSelector, ...own.nodeSelector};
   const tolerations = [...scheduling.tolerations, ...(own.tolerations ?? [])].map(withoutBlank);
   const priorityClassName = own.priorityClassName ?? scheduling.priorityClassName;

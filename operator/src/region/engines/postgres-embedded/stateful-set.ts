@@ -13,8 +13,10 @@ import {claims} from '../volume-claims.ts';
 import {PATHS} from './config.ts';
 import {maxConnections} from './max-connections.ts';
 
-/** The user that runs the server in the official image. */
+/** The user that runs the server in the official image for Debian. */
 const POSTGRES_UID = 999;
+/** That image, from whichever registry. Others have other users: that for Alpine, 70. */
+const OFFICIAL_IMAGE = /^(.+\/library\/)?postgres:[\d.]+(@|$)/;
 
 const script = (name: string): readonly string[] => ['/bin/sh', `${PATHS.config}/${name}`];
 
@@ -67,7 +69,7 @@ export const shardStatefulSet = (context: RegionContext, id: number, settings: D
           preStop: {exec: {command: script('stop.sh')}},
           gracePeriodSeconds: 120,
           userId: POSTGRES_UID,
-          needsUserName: true,
+          hasUserName: OFFICIAL_IMAGE.test(images.postgres),
           volumes: [
             {name: DATA_VOLUME, mountPath: PATHS.volume},
             configMapVolume('config', PATHS.config, names.postgres),
