@@ -9,7 +9,7 @@ import {dataSettled, migrated, type Progress, type WorkloadProgress} from './pro
 
 /**
  * Why a workload is not made, or not given another template, for now. Only templates wait: everything else of an object is written at once. What is wrong
- * with a workload itself never keeps it from being changed, or a bad change could not be taken back.
+ * with a workload itself never keeps it from being changed, or a bad change could not be taken back; but for a claim that was deleted, which goes with its pod.
  */
 
 /** A manifest that should exist. */
@@ -44,6 +44,8 @@ const members = ({cache, shards, needed, broker}: Progress): readonly {name: str
 
 /** Data tiers are made beside each other, and changed one member after the other, each while all others serve. */
 export const dataHold = (progress: Progress, own: WorkloadProgress): string | undefined => {
+  const deleted = progress.deletedClaims.find(({set}) => set === own.desired.manifest.metadata.name);
+  if (deleted !== undefined) return `waits because claim ${deleted.name} was deleted and goes when its pod ends`;
   const lacking = unprepared(progress, own);
   if (lacking !== undefined || own.live === undefined || own.disturbed) return lacking;
   const existing = members(progress).filter(({member}) => member.live !== undefined);

@@ -7,10 +7,12 @@ import {isWritten} from './template.ts';
 import {type ScaledTiers, tiersWithin} from './connection-room.ts';
 import {postgresConfigMap} from './engines/postgres-embedded/config.ts';
 import {shardStatefulSet} from './engines/postgres-embedded/stateful-set.ts';
+import {type DataClaim} from './data-claims.ts';
 import {replacedVolumes} from './engines/known-volumes.ts';
 import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
 import {rabbitmqStatefulSet} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisConfigMap, redisDeployment} from './engines/redis-embedded/deployment.ts';
+import {deletedClaims} from './engines/volume-claims.ts';
 import {KINDS} from './kinds.ts';
 import {REVISION, ROLLED_OUT, SERVED} from './labels.ts';
 import {floorOf} from './manifests/autoscaler.ts';
@@ -68,6 +70,8 @@ export interface Progress {
   readonly shards: readonly WorkloadProgress[];
   readonly broker: WorkloadProgress;
   readonly cache: WorkloadProgress;
+  /** Volume claims that go when their pods end. */
+  readonly deletedClaims: readonly DataClaim[];
   readonly migrations: readonly MigrationProgress[];
   /** The spec's tiers, with no more pods than the shards have room for now. */
   readonly scale: ScaledTiers;
@@ -190,6 +194,7 @@ export const progressOf = (context: RegionContext): Progress => {
     shards,
     broker: statefulProgress(context, rabbitmqStatefulSet(context), isInForce(context, rabbitmqConfigMap(context))),
     cache: deploymentProgress(context, redisDeployment(context), isInForce(context, redisConfigMap(context)), 1),
+    deletedClaims: deletedClaims(context),
     migrations: shardIds(context).map((id) => migrationProgress(context, id, hasTopology, replaced)),
     scale,
     tiers: {

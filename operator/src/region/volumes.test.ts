@@ -1,35 +1,10 @@
 import {expect, test} from '@jest/globals';
-import {MANAGED_BY, MANAGER, selectorOf} from './labels.ts';
 import {SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
+import {CLAIM, labelsOf, setClaim} from './testing/volume-claims.ts';
 
 const MINIMAL = {region: 'eu-west', postgres: {shards: 1}};
-const CLAIM = 'data-eu-pg-0-0';
 const JOB = 'eu-migrate-0-v1-92a6c1';
-
-/** Those of the StatefulSet's template. */
-const labelsOf = (claim: string): Readonly<Record<string, string>> => ({
-  ...(claim.includes('-pg-') ? selectorOf('eu', 'postgres', 0) : selectorOf('eu', 'rabbitmq')),
-  [MANAGED_BY]: MANAGER,
-});
-
-/** As the StatefulSet's controller makes it; `capacity` once a volume is bound to it. */
-const setClaim = (
-  region: SimulatedRegion,
-  uid: string,
-  requested: string,
-  capacity?: string,
-  claim = CLAIM,
-  more: object = {},
-): void => {
-  region.objects.set(`v1/PersistentVolumeClaim/sync/${claim}`, {
-    apiVersion: 'v1',
-    kind: 'PersistentVolumeClaim',
-    metadata: {name: claim, namespace: 'sync', uid, resourceVersion: '1', labels: labelsOf(claim)},
-    spec: {resources: {requests: {storage: requested}}},
-    status: capacity === undefined ? {phase: 'Pending'} : {phase: 'Bound', capacity: {storage: capacity}, ...more},
-  });
-};
 
 const requestOf = (region: SimulatedRegion): string => JSON.stringify(region.find('PersistentVolumeClaim', CLAIM));
 

@@ -8,6 +8,9 @@ import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown} fro
 import {VOLUME_REPLACED} from './schema-migrated.ts';
 import {unlessUpdating} from './stuck.ts';
 
+/** A reason for which nothing goes on by itself. */
+export const CLAIM_DELETED = 'ClaimDeleted';
+
 const FAILED_TRIALS = ['WriteFailed', 'PublishFailed'] as const;
 
 /** What the keeper tries of a tier, and the reason when it cannot. */
@@ -56,6 +59,9 @@ const refuted = (
   return failed && fails(type, reason, `${counted}, but ${failed.what}: ${failed.probe?.reason ?? 'no reason told'}`);
 };
 
+const deletedText = (claims: readonly string[]): string =>
+  `claim ${claims.join(', ')} was deleted, and goes when its pod ends, with all data unless its volume has the reclaim policy Retain. The operator does not end that pod. Keep the volume: kubectl get pvc/${claims[0]} names it, kubectl patch pv/NAME -p '{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}'`;
+
 /** Of shards, broker or cache: whether all of them accept connections, and do what they are there for. */
 const dataTier = (
   input: ConditionInput,
@@ -69,6 +75,8 @@ const dataTier = (
 ): Finding => {
   const {context, progress, now} = input;
   if (members.every(({live}) => live === undefined)) return unknown(type, 'NotCreated', `${what} not created yet`);
+  const deleted = progress.deletedClaims.filter((claim) => claim.component === component);
+  if (deleted.length > 0) return fails(type, CLAIM_DELETED, deletedText(deleted.map(({name}) => name)));
   // What runs goes on without them, but nothing could start anew.
   if (!progress.prepared) return unknown(type, 'NotPrepared', 'a Secret or ConfigMap that it starts with is missing');
   const ready = members.filter(({available}) => available).length;

@@ -8,7 +8,7 @@ import {joining} from '../admission.ts';
 import {criticalFailures, reasonOf, REWRITTEN, type Rewritten, rewrittenOf} from '../outcomes.ts';
 import {problemOf} from '../problems.ts';
 import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown, UPDATING} from './condition.ts';
-import {untriedMs} from './data-tier.ts';
+import {CLAIM_DELETED, untriedMs} from './data-tier.ts';
 import {isLacking, type WeighedFinding} from './conditions.ts';
 import {MIGRATING, NOT_MIGRATED, VOLUME_REPLACED} from './schema-migrated.ts';
 import {stuckInMs} from './stuck.ts';
@@ -19,6 +19,9 @@ const workloadsOf = ({shards, broker, cache, tiers}: Progress): readonly Workloa
   cache,
   ...Object.values(tiers),
 ];
+
+/** What is about data that may be lost waits for a person from the beginning. */
+const AT_ONCE: ReadonlySet<string> = new Set([CLAIM_DELETED, VOLUME_REPLACED]);
 
 /** Workloads that this pass has changed: what was seen of them before says nothing about them any more. */
 const changed = (outcome: Outcome): readonly string[] =>
@@ -100,8 +103,8 @@ export const stateOf = (input: ConditionInput, weighed: readonly WeighedFinding[
   const failures = criticalFailures(outcome);
   const refused = failures.find(({kind}) => kind !== 'failed');
   if (refused !== undefined) return stalled(reasonOf(refused), refused.message);
-  const replaced = weighed.find(({finding}) => finding.reason === VOLUME_REPLACED)?.finding;
-  if (replaced !== undefined) return stalled(replaced.reason, replaced.message);
+  const endangered = weighed.find(({finding}) => AT_ONCE.has(finding.reason))?.finding;
+  if (endangered !== undefined) return stalled(endangered.reason, endangered.message);
   const settings = awaitedSettings(progress, outcome);
   if (settings !== undefined) return stalled(REWRITTEN, settings.message);
   const failed = failures[0];

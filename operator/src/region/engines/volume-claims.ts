@@ -64,6 +64,12 @@ const shardOf = ({component, id}: DataClaim): number | undefined => (component =
 export const isSetOurs = (context: RegionContext, {set}: DataClaim): boolean =>
   isChild(context, {...KINDS.statefulSet, name: set});
 
+/** Claims that were deleted. Each stays, with what is on its volume, until the pod that uses it ends. */
+export const deletedClaims = (context: RegionContext): readonly DataClaim[] =>
+  dataClaims(context.name, context.spec).filter(
+    (claim) => context.children.volume(claim.name)?.deleting === true && isSetOurs(context, claim),
+  );
+
 /** What is to be changed of the claims of one tier, which others make. One that is there before its StatefulSet waits for it. */
 export const volumeClaims = (context: RegionContext, component: DataClaim['component']): readonly Desired[] =>
   claimsOf(context, component).flatMap((claim): readonly Desired[] => {
