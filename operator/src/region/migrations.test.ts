@@ -24,6 +24,44 @@ test('the cluster removes a failed migration a minute later, by its own clock, a
   expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'Migrating'});
 });
 
+test('an attempt that failed is no problem once its Job is complete, whatever is migrated after it', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  const jobs = region.names('Job');
+  const fail = (job: string): void => {
+    const {metadata} = region.find('Job', job) ?? {};
+    if (metadata === undefined) throw new Error('no Job');
+    const {uid, labels = {}} = metadata;
+    const name = `${job}-abcde`;
+    const owner = {apiVersion: 'batch/v1', kind: 'Job', name: job, uid, controller: true};
+    const terminated = {exitCode: 1, reason: 'Error'};
+    region.objects.set(`v1/Pod/sync/${name}`, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {name, namespace: 'sync', uid: name, resourceVersion: '1', labels, ownerReferences: [owner]},
+      status: {phase: 'Failed', containerStatuses: [{name: 'migration', image: 'pisync:1', state: {terminated}}]},
+    });
+  };
+  // Its Job was complete with the next one.
+  for (const job of jobs) fail(job);
+  region.change({version: '1.2.4'});
+  region.settle();
+  const added = region.names('Job').filter((name) => !jobs.includes(name));
+  expect(added).toHaveLength(2);
+  expect(region.status.phase).toBe('Updating');
+  expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'Migrating'});
+
+  // Shard 0 is migrated at the second attempt, shard 1 fails.
+  fail(added[0] ?? '');
+  region.settle();
+  expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'PodFailed'});
+  region.set('Job', added[0] ?? '', {conditions: [{type: 'Complete', status: 'True'}]});
+  region.settle();
+  expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'Migrating'});
+  fail(added[1] ?? '');
+  region.settle();
+  expect(condition(region, 'SchemaMigrated')?.message).toContain(added[1]);
+});
+
 test('a migration that the server does not let be made says so, and does not wait for shards that are ready', () => {
   const region = new SimulatedRegion(MINIMAL);
   region.settle();

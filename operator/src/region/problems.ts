@@ -1,7 +1,7 @@
 import {z} from 'zod';
 import {oneLine} from '../kube/errors.ts';
 import {controllerOf, type KubeObject} from '../kube/object.ts';
-import {type ChildCondition, type Children, conditionsSchema, listOf, timeSchema} from './children.ts';
+import {type ChildCondition, type Children, conditionsSchema, isComplete, listOf, timeSchema} from './children.ts';
 import {KINDS} from './kinds.ts';
 import {type Component, COMPONENT} from './labels.ts';
 
@@ -207,9 +207,10 @@ export const overdueInMs = (children: Children, now: Date): readonly number[] =>
 const ofPod = (object: KubeObject, children: Children, now: Date): Problem | undefined => {
   const pod = podSchema.safeParse(object).data;
   if (pod === undefined) return undefined;
-  const isOfJob = controllerOf(object)?.kind === KINDS.job.kind;
-  // Only a Job waits for what its pods come to. Elsewhere one that has ended may lie there for weeks, and another one has its place.
-  if (ENDED.has(pod.status.phase) && !isOfJob) return undefined;
+  const owner = controllerOf(object);
+  const isOfJob = owner?.kind === KINDS.job.kind;
+  // Only a Job waits for what its pods come to, until it is complete. Elsewhere one that has ended may lie there for weeks, and another one has its place.
+  if (ENDED.has(pod.status.phase) && (!isOfJob || isOver(owner.uid, children))) return undefined;
   const {name} = pod.metadata;
   const unscheduled = pod.status.conditions.find(
     ({type, status, reason}) => type === 'PodScheduled' && status === 'False' && reason === 'Unschedulable',
@@ -227,6 +228,10 @@ const ofPod = (object: KubeObject, children: Children, now: Date): Problem | und
     ? overdue(patienceWithStart(pod), now)
     : {...found, message: `pod ${name}: ${found.message}`};
 };
+
+/** Whether an attempt has succeeded: those before it lie there as long as their Job. */
+const isOver = (jobUid: string, children: Children): boolean =>
+  children.all.some((object) => object.metadata.uid === jobUid && isComplete(children.doneBy(object)));
 
 /** What was injected into a Job's pod and does not end with its work keeps the Job from ever being complete. */
 const ofSidecar = (containers: readonly ContainerStatus[]): Problem | undefined => {
