@@ -19,10 +19,11 @@ const NUMBER = /^[-+]?((0|[1-9][0-9]*)([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)? 
 
 const KNOWN: ReadonlySet<string> = new Set(ALL_PARAMETERS);
 
+/** An object would also know `constructor`, and whatever else every object has. */
+const WORDS_OF: ReadonlyMap<string, readonly string[]> = new Map(Object.entries(WORD_PARAMETERS));
+
 /** As a literal of CEL. */
-const WORDS = `{${Object.entries(WORD_PARAMETERS)
-  .map(([name, words]) => `'${name}': ${celList(words)}`)
-  .join(', ')}}`;
+const WORDS = `{${[...WORDS_OF].map(([name, words]) => `'${name}': ${celList(words)}`).join(', ')}}`;
 
 const refused = ([effect, names]: readonly [string, readonly string[]]): Rule =>
   always({
@@ -69,13 +70,11 @@ export const parameterRules: readonly Rule[] = [
     at: AT,
     field: '',
     cel: `self.all(name, !(name in ${WORDS}) || self[name] in ${WORDS}[name])`,
-    message: `a setting that is one of a few words has another value: ${Object.entries(WORD_PARAMETERS)
+    message: `a setting that is one of a few words has another value: ${[...WORDS_OF]
       .map(([name, words]) => `${name} is ${words.join(', ')}`)
       .join('; ')}`,
     holds: ({spec}) =>
-      Object.entries(spec.postgres.parameters).every(
-        ([name, value]) => WORD_PARAMETERS[name]?.includes(value) !== false,
-      ),
+      Object.entries(spec.postgres.parameters).every(([name, value]) => WORDS_OF.get(name)?.includes(value) !== false),
   }),
   typed(
     NUMBER_PARAMETERS,

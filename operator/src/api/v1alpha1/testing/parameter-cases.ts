@@ -50,6 +50,11 @@ export const BAD_PARAMETERS: readonly BadSpec[] = [
     path: 'spec.postgres.parameters',
   },
   {
+    what: 'a setting that is called as what every object has',
+    spec: {region, postgres: {parameters: {constructor: '1'}}},
+    path: 'spec.postgres.parameters',
+  },
+  {
     what: 'a setting with a name of 64 characters',
     spec: {region, postgres: {parameters: {[`a.${'b'.repeat(62)}`]: '1'}}},
     path: 'spec.postgres.parameters',
