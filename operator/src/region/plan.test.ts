@@ -221,6 +221,13 @@ describe('while a region runs', () => {
     expect([0, 1, 9].map(scaleTo)).toEqual([2, 1, 9]);
   });
 
+  test('a Deployment that was deleted comes back with its fewest pods, also where an autoscaler sets their number', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.objects.delete('apps/v1/Deployment/sync/eu-device-api');
+    region.settle();
+    expect(region.find('Deployment', 'eu-device-api')).toMatchObject({spec: {replicas: 2}});
+  });
+
   test('an update is Updating, and Degraded while something is in its way, which it names', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
     region.change({workers: {logLevel: 'debug'}});

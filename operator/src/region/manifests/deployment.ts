@@ -51,15 +51,15 @@ const deployment = (
 const ROLL = {type: 'RollingUpdate', rollingUpdate: {maxUnavailable: 0, maxSurge: 1}};
 
 /**
- * While an autoscaler sets the number, the operator has no opinion about it; until there is one, as few pods run as it would let. An autoscaler takes
- * none for switched off and leaves it so (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#implicit-maintenance-mode-deactivation).
+ * While an autoscaler sets the number, the operator has no opinion about it; until it does, as few pods run as it would let: also of a Deployment that is made
+ * anew, which the server would give one. An autoscaler takes none for switched off and leaves it so (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#implicit-maintenance-mode-deactivation).
  */
 const replicasOf = ({children}: RegionContext, name: string, tier: StatelessTier): NonNullable<Desired['replicas']> => {
   const floor = floorOf(tier);
   if (!tier.autoscaling.enabled) return floor;
-  const live = children.workload(KINDS.deployment, name)?.spec.replicas;
-  const isScaled = children.find(KINDS.autoscaler, name) !== undefined && live !== 0;
-  return isScaled || (live ?? 0) >= floor ? 'released' : floor;
+  const live = children.workload(KINDS.deployment, name)?.spec.replicas ?? 0;
+  const isScaled = children.find(KINDS.autoscaler, name) !== undefined && live > 0;
+  return isScaled || live >= floor ? 'released' : floor;
 };
 
 const scaled = (context: RegionContext, desired: Desired, tier: StatelessTier): Desired => {
