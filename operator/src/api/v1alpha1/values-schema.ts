@@ -46,6 +46,7 @@ export const regionChartValuesSchema = () => {
         objectAnnotations: texts('Annotations of the PiSyncRegion.'),
         // Any object: Helm gives it to every chart.
         global: {type: 'object', description: 'For umbrella charts.'},
+        enabled: {type: 'boolean', description: 'For the `condition` of an umbrella chart.'},
       },
     }),
   };
