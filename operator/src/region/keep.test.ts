@@ -1,4 +1,5 @@
 import {expect, test} from '@jest/globals';
+import {MAX_SHARDS} from '@pisync/contract/limits';
 import {type KubeObject} from '../kube/object.ts';
 import {Children} from './children.ts';
 import {keepOf} from './keep.ts';
@@ -57,7 +58,7 @@ test('of what a region makes everything is kept, and nothing of it while there i
   const host = {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'};
   const region = new SimulatedRegion({
     region: 'eu-west',
-    postgres: {shards: 12},
+    postgres: {shards: MAX_SHARDS},
     ingress: host,
   }).bringUp();
   const objects = [...region.objects.values()];

@@ -80,6 +80,17 @@ test('a migration that the server does not let be made says so, and does not wai
   expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'Migrating'});
 });
 
+test('what a migration waits for is told, and not that former ones stay', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  shardDown(region);
+  region.change({version: '1.2.4'});
+  region.settle();
+  const [, ours] = region.names('Job').filter((name) => name.startsWith('eu-migrate-0'));
+  region.set('Job', ours ?? '', {conditions: [{type: 'Complete', status: 'True'}]});
+  region.settle();
+  expect(region.status.pendingChanges).toContainEqual({component: 'schema', reason: 'waits until its shard is ready'});
+});
+
 test.each([
   ['another version', {version: '1.2.4'}],
   ['an older version', {version: '1.0.0'}],
@@ -218,6 +229,27 @@ describe('a service', () => {
     region.settle();
     expect(region.status.phase).toBe('Ready');
     expect(region.names('Job')).toHaveLength(2);
+  });
+
+  test('has a bounded number of ways back, however many images do not get on', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const jobs = region.names('Job');
+    for (const version of ['1.2.4', '1.2.5', '1.2.6', '1.2.7']) {
+      region.change({version});
+      region.settle();
+      region.completeJobs();
+      region.settle();
+      expect(withVersion(region, version)).toEqual(SERVICES);
+      report(region, MID_ROLL);
+      region.settle();
+      expect(region.names('Job')).toEqual(expect.arrayContaining([...jobs]));
+    }
+    expect(region.names('Job')).toHaveLength(6);
+    shardDown(region);
+    region.settle();
+    region.change({version: undefined});
+    region.settle();
+    expect(withVersion(region, '1.2.3')).toEqual(SERVICES);
   });
 
   test('that is deleted or does not get on waits for no Job of the image that serves, while a shard is down', () => {

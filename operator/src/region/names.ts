@@ -50,7 +50,7 @@ const IDS: readonly number[] = Array.from({length: MAX_SHARDS}, (_, id) => id);
 /** Whether a migration Job of the region may have this name, whatever the image and the schema. */
 export const isMigrationOf = (region: string, name: string): boolean =>
   name.startsWith(migrationsOf(region)) &&
-  /^\d{1,2}-v\d{1,6}-[0-9a-f]{6}$/.test(name.slice(migrationsOf(region).length));
+  /^\d{1,5}-v\d{1,6}-[0-9a-f]{6}$/.test(name.slice(migrationsOf(region).length));
 
 /**
  * Whether a child of the region may have this name, whatever the spec and the schema. `image`: that of the services now; of all that there may be, there are

@@ -158,13 +158,15 @@ const wantedJob = (context: RegionContext, progress: Progress, migration: Migrat
 
 /**
  * Complete Jobs of another image stay until every service runs with this one, so that the way back waits for nothing: that image may know none of the
- * newer schema, and its migration would fail. One that is at work ends first; one that was complete was so on a volume that is gone.
+ * newer schema, and its migration would fail. Of several there are two ways back: the last that every service ran with, which is the oldest, and the newest.
+ * One that is at work ends first; one that was complete was so on a volume that is gone.
  */
 const otherJobs = ({tiers}: Progress, {state, others}: MigrationProgress): readonly Wanted[] =>
   state === 'replaced' || (state === 'complete' && Object.values(tiers).every(({settled}) => settled))
     ? []
     : others
         .filter(({complete}) => complete)
+        .filter((_, index, {length}) => index === 0 || index === length - 1)
         .map(({ref: {uid: _, name, namespace, ...kind}}) => ({
           desired: {manifest: {...kind, metadata: {name, ...(namespace === undefined ? {} : {namespace})}}},
           hold: `${name} stays until every service runs with the image that is wished for`,
@@ -175,10 +177,9 @@ export const schema: Part = {
   build: ({context, progress}) => ({
     wanted: [
       ...now(migrationPolicy(context)),
-      ...progress.migrations.flatMap((migration) => [
-        wantedJob(context, progress, migration),
-        ...otherJobs(progress, migration),
-      ]),
+      ...progress.migrations.map((migration) => wantedJob(context, progress, migration)),
+      // Last, as the first that waits is the one that is told.
+      ...progress.migrations.flatMap((migration) => otherJobs(progress, migration)),
     ],
     surplus: progress.migrations.flatMap(({desired, live, written, state}): readonly Surplus[] => {
       // What was complete was so on another volume.

@@ -57,7 +57,7 @@ export interface MigrationProgress {
   readonly written: boolean;
   readonly configured: boolean;
   readonly state: MigrationState;
-  /** Jobs of other images for this shard. */
+  /** Jobs of other images for this shard, the oldest first. */
   readonly others: readonly {readonly ref: ObjectRef; readonly complete: boolean}[];
 }
 

@@ -14,9 +14,13 @@ export const migrationJobs = ({children, name}: RegionContext, shardId: number):
     .labelled(KINDS.job, SHARD, String(shardId))
     .filter(({metadata}) => metadata.labels?.[COMPONENT] === 'migration' && isMigrationOf(name, metadata.name));
 
-/** Jobs of other images. */
+/** Jobs of other images, the oldest first. */
 export const otherJobs = (context: RegionContext, shardId: number): readonly KubeObject[] =>
-  migrationJobs(context, shardId).filter(({metadata}) => metadata.name !== context.names.migration(shardId));
+  migrationJobs(context, shardId)
+    .filter(({metadata}) => metadata.name !== context.names.migration(shardId))
+    .toSorted(
+      ({metadata: a}, {metadata: b}) => Date.parse(a.creationTimestamp ?? '') - Date.parse(b.creationTimestamp ?? ''),
+    );
 
 /** Brings one shard to the schema that the image of the services needs. */
 export const migrationJob = (context: RegionContext, shardId: number): Desired => {
