@@ -9,7 +9,6 @@ const page = readFileSync(join(SOURCES, '../../docs/runbook.md'), 'utf8');
 const SAID = [
   /\breason: '([A-Z]\w+)'/g,
   /\b(?:fails(?!\('(?:Reconciling|Stalled)')|unknown|stalledBy|reconciling)\((?:\s*(?:type|TYPE|'\w+'),)?\s*'(\w+)'/g,
-  /\bUPDATING : '(\w+)'/g,
   /\breason \?\? '(\w+)'/g,
   /^export const [A-Z_]+ = '([A-Z]\w+)'/gm,
   /^const FAILED_TRIALS = \['(\w+)', '(\w+)'\]/gm,

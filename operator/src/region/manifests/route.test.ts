@@ -35,6 +35,18 @@ test('a route of another class is another route, and one without a class has the
   expect(third.uid).not.toBe(second.uid);
 });
 
+test('each Ingress names both hosts for the Secret of both, for whoever makes that for one of them', () => {
+  const hosts = {...ingress, adminHost: 'eu.admin.example.com'};
+  const region = new SimulatedRegion({
+    region: 'eu-west',
+    ingress: {...hosts, tls: {mode: 'Secret', secretName: 'cert'}},
+  }).bringUp();
+  for (const name of ['eu-device-api', 'eu-admin-api'])
+    expect(region.find('Ingress', name)).toMatchObject({
+      spec: {tls: [{hosts: [hosts.host, hosts.adminHost], secretName: 'cert'}]},
+    });
+});
+
 test('a route stays when the spec names the class that it was given, and is another one when the name goes', () => {
   const region = new SimulatedRegion({region: 'eu-west', ingress}).bringUp();
   settleWithDefault(region);

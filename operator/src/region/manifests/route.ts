@@ -32,7 +32,9 @@ export const classOf = (context: RegionContext, name: string): string | undefine
 };
 
 const ingress = (context: RegionContext, {name, component, at: {host, className}}: WantedHost): Desired => {
-  const {annotations, tls} = context.spec.ingress;
+  const {annotations, tls, host: deviceHost, adminHost} = context.spec.ingress;
+  // One Secret is for both hosts. Who makes it, as cert-manager does, makes it for one of the Ingresses that name it, and must find both there.
+  const hosts = [...new Set([deviceHost, adminHost].filter((name) => name !== undefined))];
   return {
     manifest: {
       ...KINDS.ingress,
@@ -41,7 +43,7 @@ const ingress = (context: RegionContext, {name, component, at: {host, className}
       }),
       spec: {
         ...(className === undefined ? {} : {ingressClassName: className}),
-        ...(tls.mode === 'Secret' ? {tls: [{hosts: [host], secretName: tls.secretName}]} : {}),
+        ...(tls.mode === 'Secret' ? {tls: [{hosts, secretName: tls.secretName}]} : {}),
         rules: [
           {
             host,

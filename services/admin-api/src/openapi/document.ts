@@ -38,7 +38,7 @@ const parametersOf = (schema: z.ZodObject | undefined, where: 'path' | 'query'):
 
 const PROBLEMS_OF_ALL: Readonly<Record<number, string>> = {
   400: 'The request cannot be used; `errors` points at what is wrong.',
-  503: 'Something that the answer needs does not answer; `Retry-After` says when to come back.',
+  503: 'Something that the answer needs does not answer, or too many bodies come at once; `Retry-After` says when to come back.',
 };
 const PROBLEMS_OF_SIGNED_IN: Readonly<Record<number, string>> = {
   401: 'Not signed in.',
@@ -49,7 +49,7 @@ const PROBLEMS_OF_SIGNED_IN: Readonly<Record<number, string>> = {
 const PROBLEMS_OF_BODIES: Readonly<Record<number, string>> = {
   408: 'The body did not arrive in time.',
   413: 'The body is larger than 64 KiB.',
-  415: 'The body is not sent as application/json.',
+  415: 'The body is not sent as application/json, or in a Content-Encoding other than gzip.',
 };
 
 const operationOf = (definition: RouteDefinition): object => {

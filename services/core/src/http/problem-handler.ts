@@ -1,5 +1,5 @@
 import type {ErrorRequestHandler, RequestHandler} from 'express';
-import {AppError, describeError, type ErrorCode} from '../errors/app-error.ts';
+import {AppError, describeError} from '../errors/app-error.ts';
 import {PROBLEM_MEDIA_TYPE, problemOf} from '../errors/problem.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import {requestIdOf} from './request-id.ts';
@@ -43,19 +43,9 @@ export const notFoundHandler: RequestHandler = (request) => {
   throw new AppError('not-found', `there is no ${request.method} ${request.path}`);
 };
 
-const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
-  400: 'bad-request',
-  404: 'not-found',
-  408: 'request-timeout',
-  413: 'payload-too-large',
-  415: 'unsupported-media-type',
-};
-
-/** Express, its router and its body parsers throw errors with a `status`; a client's fault must not become a 500. */
+/** Express and its router throw errors with a `status`; a client's fault must not become a 500. */
 const fromLibrary = (thrown: unknown): unknown => {
   if (thrown instanceof AppError || !(thrown instanceof Error) || !('status' in thrown)) return thrown;
   if (typeof thrown.status !== 'number' || thrown.status < 400 || thrown.status >= 500) return thrown;
-  const type = 'type' in thrown ? thrown.type : undefined;
-  const code = type === 'entity.parse.failed' ? 'malformed-json' : (CODE_OF_STATUS[thrown.status] ?? 'bad-request');
-  return new AppError(code, thrown.message, {cause: thrown});
+  return new AppError(thrown.status === 404 ? 'not-found' : 'bad-request', thrown.message, {cause: thrown});
 };
