@@ -86,7 +86,11 @@ const VARIABLES = {
     'Image of PostgreSQL.',
     image.default('docker.io/library/postgres:17'),
   ),
-  rabbitmqImage: variable('PISYNC_IMAGE_RABBITMQ', 'Image of RabbitMQ.', image.default('docker.io/library/rabbitmq:4')),
+  rabbitmqImage: variable(
+    'PISYNC_IMAGE_RABBITMQ',
+    'Image of RabbitMQ.',
+    image.default('docker.io/library/rabbitmq:4.2'),
+  ),
   redisImage: variable('PISYNC_IMAGE_REDIS', 'Image of Redis.', image.default('docker.io/library/redis:8')),
 } as const;
 

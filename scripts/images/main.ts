@@ -17,7 +17,7 @@ Uses Docker where it answers (PISYNC_CLUSTER=bare: never), and otherwise buildah
 /** Real servers from their makers, for clusters that can pull them. */
 const OFFICIAL = {
   postgres: 'docker.io/library/postgres:17',
-  rabbitmq: 'docker.io/library/rabbitmq:4',
+  rabbitmq: 'docker.io/library/rabbitmq:4.2',
   redis: 'docker.io/library/redis:8',
 } as const;
 

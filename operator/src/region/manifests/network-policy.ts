@@ -44,6 +44,12 @@ const SERVERS_OF: Readonly<Record<PodComponent, readonly DataTier[]>> = {
 const clientsOf = (tier: DataTier): readonly PodComponent[] =>
   POD_COMPONENTS.filter((component) => SERVERS_OF[component].includes(tier));
 
+/** The pods of OpenShift's DNS listen on another port than its Service, and a policy may see either. */
+const DNS = [53, 5353].flatMap((port) => [
+  {port, protocol: 'UDP'},
+  {port, protocol: 'TCP'},
+]);
+
 /** A data tier: only the region's own services get in, and it calls nobody but, in a cluster, its own peers. */
 const dataTier = (
   context: RegionContext,
@@ -58,15 +64,7 @@ const dataTier = (
       {from: [podsOf(context, clientsOf(component))], ports: tcp(port)},
       ...peers.map((from) => ({from: [from]})),
     ],
-    egress: [
-      ...peers.map((to) => ({to: [to]})),
-      {
-        ports: [
-          {port: 53, protocol: 'UDP'},
-          {port: 53, protocol: 'TCP'},
-        ],
-      },
-    ],
+    egress: [...peers.map((to) => ({to: [to]})), {ports: DNS}],
   });
 
 export const postgresPolicy = (context: RegionContext): readonly Desired[] =>

@@ -15,7 +15,7 @@ export const RELEASE: Release = {
   images: {
     service: 'registry.example.com/pisync:1.2.3',
     postgres: 'docker.io/library/postgres:17',
-    rabbitmq: 'docker.io/library/rabbitmq:4',
+    rabbitmq: 'docker.io/library/rabbitmq:4.2',
     redis: 'docker.io/library/redis:8',
   },
 };
