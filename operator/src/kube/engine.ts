@@ -130,6 +130,8 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   });
   /** Exists while this process leads; the caches are kept warm without it. */
   let queue: WorkQueue | undefined;
+  /** When the term began. */
+  let askedMs = 0;
   /** Keys whose turn came while something of their namespace was not seen. */
   const held = new Set<string>();
   const probe = new LagProbe(clock, () => {
@@ -253,6 +255,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   const lead = async (signal: AbortSignal): Promise<void> => {
     const term = new WorkQueue(name, clock, metrics);
     queue = term;
+    askedMs = clock.monotonicMs();
     // Whoever led before may have changed anything since a connection broke. The server answers again, so nobody rests until it is asked.
     for (const {reflector} of reflectors) reflector.hurry();
     wakeAll();
@@ -284,7 +287,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   /** It is not worked on until all of its namespace is seen; what was said of it must not be believed until then if that takes long. */
   const hold = async (object: KubeObject, obstacles: readonly Unseen[], signal: AbortSignal): Promise<PassResult> => {
     const result = {kind: 'unseen', retryAfterMs: 0} as const;
-    const {problems, againMs} = patienceWith(obstacles, clock.monotonicMs());
+    const {problems, againMs} = patienceWith(obstacles, askedMs, clock.monotonicMs());
     const next = {kind: 'after', delayMs: againMs} as const;
     const [problem] = problems;
     const holder = claims.holderOf(object);

@@ -23,6 +23,13 @@ describe('strays', () => {
   const wish = {spec: {selector: {a: '1'}, list: [{name: 'x', image: 'i'}], limits: {cpu: '1000m'}}};
   test.each<[string, FieldSet, object, FieldSet, boolean]>([
     ['a field that is not wanted', {'f:other': {}}, {other: 1}, {'f:spec': {'f:other': {}}}, false],
+    [
+      'a field called like what every object has',
+      {'f:constructor': {}},
+      {constructor: 1},
+      {'f:spec': {'f:constructor': {}}},
+      false,
+    ],
     ['a map that is owned whole', {'f:selector': {}}, {selector: {a: '1', b: '2'}}, {}, true],
     ['the wanted value, spelt otherwise', {'f:limits': {'f:cpu': {}}}, {limits: {cpu: '1'}}, {}, false],
     [

@@ -115,10 +115,14 @@ export const straysOf = (
   return {added, replaced};
 };
 
+/** Not what every object has, such as `constructor`: people name keys as they like. */
+const ownMember = (map: Readonly<Record<string, unknown>>, name: string): unknown =>
+  Object.hasOwn(map, name) ? map[name] : undefined;
+
 /** What a step of a path leads to: `f:name` in a map, `k:{"name":"x"}`, `v:"x"` or `i:0` in a list. */
 const memberAt = (value: unknown, step: string, isSame: (a: unknown, b: unknown) => boolean): unknown => {
   const [how, what] = [step.slice(0, 2), step.slice(2)];
-  if (how === 'f:') return isMap(value) ? value[what] : undefined;
+  if (how === 'f:') return isMap(value) ? ownMember(value, what) : undefined;
   if (!Array.isArray(value)) return undefined;
   if (how === 'i:') return value[Number(what)];
   const wanted: unknown = JSON.parse(what);
@@ -129,7 +133,7 @@ const memberAt = (value: unknown, step: string, isSame: (a: unknown, b: unknown)
       keys.length > 0 &&
       isMap(item) &&
       // A part of a key may be a default that the manifest leaves out, such as the protocol of a port.
-      keys.every(([key, text]) => isSame(item[key] ?? text, text)),
+      keys.every(([key, text]) => isSame(ownMember(item, key) ?? text, text)),
   );
 };
 

@@ -13,9 +13,10 @@ export interface Patience {
   readonly againMs: number;
 }
 
-export const patienceWith = (obstacles: readonly Unseen[], nowMs: number): Patience => {
+/** `askedMs`: since when the server can be asked again, by this process as the leader. While nobody could be, nothing was in the way of anything. */
+export const patienceWith = (obstacles: readonly Unseen[], askedMs: number, nowMs: number): Patience => {
   const patient = obstacles.map(({isRefused, sinceMs, label, message}) => ({
-    leftMs: sinceMs + (isRefused ? UNSEEN_MS.refused : UNSEEN_MS.unanswered) - nowMs,
+    leftMs: Math.max(sinceMs, askedMs) + (isRefused ? UNSEEN_MS.refused : UNSEEN_MS.unanswered) - nowMs,
     problem: `${label} is not seen: ${message}`,
   }));
   const problems = patient.flatMap(({leftMs, problem}) => (leftMs > 0 ? [] : [problem]));

@@ -11,6 +11,7 @@ import {type Log} from './log.ts';
 import {type KubeMetrics} from './metrics.ts';
 import {type KubeObject} from './object.ts';
 import {compareVersions, type Store} from './store.ts';
+import {AT_ONCE, LISTS_AFTER, reasonOf, WatchEnded} from './watch-ended.ts';
 
 export interface ReflectorOptions {
   readonly spec: WatchSpec;
@@ -69,24 +70,6 @@ const EXCUSES: ReadonlySet<number> = new Set([403, 404]);
 /** Answers that mean no, and not that something is the matter with the server. */
 const REFUSALS: ReadonlySet<number> = new Set([401, 403, 404]);
 
-/** Why a watch ended. */
-type EndReason = 'expired' | 'error-event' | 'closed' | 'late' | 'short' | 'idle' | 'cut' | 'refused';
-
-/** Ends after which no watch goes on from where the last one was. */
-const LISTS_AFTER: ReadonlySet<EndReason> = new Set<EndReason>(['expired', 'late', 'error-event', 'idle']);
-
-/** Ends that say nothing against the server. */
-const AT_ONCE: ReadonlySet<EndReason> = new Set<EndReason>(['expired', 'late']);
-
-class WatchEnded extends Error {
-  readonly reason: EndReason;
-
-  constructor(reason: EndReason, message: string, cause?: unknown) {
-    super(message, {cause});
-    this.reason = reason;
-  }
-}
-
 interface WatchEvent {
   readonly type: string;
   readonly object: KubeObject & {readonly code?: number; readonly message?: string};
@@ -113,6 +96,8 @@ export class Reflector {
   #excuse: string | undefined;
   /** What the last failure said. */
   #said = '';
+  /** In a row. */
+  #failures = 0;
   /** Ends the rest between two attempts. */
   #wake = new AbortController();
   /** Whether the server has the kind; undefined until that is known. */
@@ -139,15 +124,15 @@ export class Reflector {
     return this.#sinceMs === undefined ? 0 : (this.#lostMs ?? this.#options.clock.monotonicMs()) - this.#sinceMs;
   }
 
-  /** The server can be reached again: asks it now if the store does not follow it. */
+  /** The server can be reached again: asks it now if the store does not follow it, and soon again if it does not answer at once. */
   hurry(): void {
+    this.#failures = 0;
     this.#wake.abort();
   }
 
   /** Runs until the signal aborts; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const {spec, clock, random, log} = this.#options;
-    let failures = 0;
     while (!signal.aborted) {
       try {
         if (spec.optional === true && !(await this.#options.discovery.serves(spec, signal))) {
@@ -163,15 +148,15 @@ export class Reflector {
         if (
           version === undefined ||
           this.#mustList() ||
-          (failures > 0 && (await this.#isRolledBack(version, signal)))
+          (this.#failures > 0 && (await this.#isRolledBack(version, signal)))
         ) {
           version = this.#version = await this.#list(signal);
           isListed = true;
           this.#follow();
         }
         this.#know(true);
-        await this.#watch(version, isListed, signal, () => (failures = 0));
-        failures = 0;
+        await this.#watch(version, isListed, signal, () => (this.#failures = 0));
+        this.#failures = 0;
       } catch (error) {
         if (isAborted(signal)) return;
         const reason = reasonOf(error);
@@ -179,8 +164,9 @@ export class Reflector {
         // The kind may be gone, or have come back after the last look.
         if (isNotFound(error)) this.#options.discovery.forget(spec);
         if (LISTS_AFTER.has(reason)) this.#version = undefined;
-        failures++;
-        const delayMs = AT_ONCE.has(reason) && failures === 1 ? 0 : backoffDelayMs(BACKOFF, failures, random());
+        this.#failures++;
+        const delayMs =
+          AT_ONCE.has(reason) && this.#failures === 1 ? 0 : backoffDelayMs(BACKOFF, this.#failures, random());
         const isNews = this.#lose(error);
         const {kind} = spec;
         const fields = {kind, namespace: this.#options.namespace, reason, delayMs, error: messageOf(error)};
@@ -229,7 +215,10 @@ export class Reflector {
       if (before !== undefined) this.#options.onClear?.();
     } else {
       this.#excuse = undefined;
-      this.#obstacle = {isRefused: REFUSALS.has(status), message, sinceMs: before?.sinceMs ?? nowMs};
+      const isRefused = REFUSALS.has(status);
+      // A refusal begins with itself, and not while nobody answered.
+      const isSame = before !== undefined && (before.isRefused || !isRefused);
+      this.#obstacle = {isRefused, message, sinceMs: isSame ? before.sinceMs : nowMs};
     }
     return isNews;
   }
@@ -390,9 +379,3 @@ export class Reflector {
 
 /** The signal changes behind the compiler's back. */
 const isAborted = (signal: AbortSignal): boolean => signal.aborted;
-
-const reasonOf = (error: unknown): EndReason => {
-  if (error instanceof WatchEnded) return error.reason;
-  if (error instanceof ApiError) return error.status === 410 ? 'expired' : 'refused';
-  return 'cut';
-};
