@@ -107,7 +107,7 @@ export const common = z
       .enum(['Fixed', 'Platform'])
       .default('Fixed')
       .describe(
-        'Who says which user the pods run as. Fixed: the users of the images that the operator brings, or those of `podTemplate.securityContext`. Platform: no user and group is set, because the platform assigns them and refuses others (OpenShift). What is on a volume belongs to the user that wrote it, so choose before there is data.',
+        'Who says which user the pods run as. Fixed: the users of the images that the operator brings, or those of `podTemplate.securityContext`. Platform: no user and group is set but those of `podTemplate.securityContext`, because the platform assigns them and refuses others (OpenShift). What is on a volume belongs to the user that wrote it, so choose before there is data.',
       ),
   })
   .prefault({})

@@ -26,11 +26,12 @@ export const userOf = (
   {securityContext: {runAsUser, runAsGroup, fsGroup} = {}}: PodTemplate,
   imageUser: number,
 ): {readonly isOfImage: boolean; readonly ids: object} => {
-  if (spec.common.userIds === 'Platform' && runAsUser === undefined) return {isOfImage: false, ids: {}};
+  const groups = {...(runAsGroup === undefined ? {} : {runAsGroup}), ...(fsGroup === undefined ? {} : {fsGroup})};
+  if (spec.common.userIds === 'Platform' && runAsUser === undefined) return {isOfImage: false, ids: groups};
   const user = runAsUser ?? imageUser;
   return {
     isOfImage: user === imageUser,
-    ids: {runAsUser: user, runAsGroup: runAsGroup ?? user, fsGroup: fsGroup ?? user},
+    ids: {runAsUser: user, runAsGroup: user, fsGroup: user, ...groups},
   };
 };
 

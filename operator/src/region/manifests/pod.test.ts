@@ -1,4 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
+import {recordOf} from '../../kube/object.ts';
 import {RELEASE, SimulatedRegion} from '../testing/simulated-region.ts';
 
 const regionOf = (spec: Record<string, unknown>): SimulatedRegion =>
@@ -122,6 +123,18 @@ describe('the user of a pod', () => {
     expect(spec).toMatchObject({securityContext: {runAsNonRoot: true, seccompProfile: {type: 'RuntimeDefault'}}});
     expect(JSON.stringify(spec)).not.toMatch(/runAsUser|runAsGroup|fsGroup"/);
   });
+
+  test.each([{fsGroup: 2_000}, {runAsGroup: 0}, {runAsGroup: 0, fsGroup: 2_000}])(
+    'is left to the platform beside %j',
+    (ids) => {
+      const region = regionOf({
+        common: {userIds: 'Platform'},
+        postgres: {podTemplate: {securityContext: ids}},
+      });
+      const given = recordOf(template(region, 'StatefulSet', 'eu-pg-0').spec['securityContext']);
+      expect(Object.fromEntries(Object.entries(given).filter(([, value]) => typeof value === 'number'))).toEqual(ids);
+    },
+  );
 });
 
 test('a Service is opened to the outside where the spec says so', () => {
