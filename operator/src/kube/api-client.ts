@@ -12,7 +12,6 @@ export interface ApiRequest {
   readonly body?: unknown;
   /** Default application/json. */
   readonly contentType?: string;
-  readonly accept?: string;
   readonly signal: AbortSignal;
   /** Default 30 s. */
   readonly timeoutMs?: number;
@@ -81,9 +80,7 @@ export class ApiClient {
   }
 
   /** Opens a stream (watch). The caller reads and ends it; the signal aborts it. Throws {@link ApiError} for an answer >= 400. */
-  async stream(
-    call: Pick<ApiRequest, 'path' | 'query' | 'accept' | 'signal'>,
-  ): Promise<Dispatcher.ResponseData['body']> {
+  async stream(call: Pick<ApiRequest, 'path' | 'query' | 'signal'>): Promise<Dispatcher.ResponseData['body']> {
     const session = await this.#current(false);
     const response = await this.#dispatch(session, session.watches, {...call, method: 'GET'}, call.signal);
     if (response.statusCode >= 400) {
@@ -141,7 +138,7 @@ export class ApiClient {
   #dispatch(
     session: Session,
     dispatcher: Agent,
-    call: Pick<ApiRequest, 'method' | 'path' | 'query' | 'accept' | 'body' | 'contentType'>,
+    call: Pick<ApiRequest, 'method' | 'path' | 'query' | 'body' | 'contentType'>,
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
     const query = new URLSearchParams(call.query).toString();
@@ -150,7 +147,7 @@ export class ApiClient {
       method: call.method,
       signal,
       headers: {
-        accept: call.accept ?? 'application/json',
+        accept: 'application/json',
         'user-agent': this.#options.userAgent,
         ...(call.body === undefined ? {} : {'content-type': call.contentType ?? 'application/json'}),
         ...session.credentials.headers,

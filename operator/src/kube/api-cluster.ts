@@ -46,11 +46,9 @@ export class ApiCluster implements Cluster {
     this.#options = options;
   }
 
-  async read(key: Key, signal: AbortSignal, mode: 'cache' | 'live' = 'cache'): Promise<KubeObject | undefined> {
-    const cached = this.#options.caches.get(key);
-    return (cached === undefined || cached.metadata.partial === true) && mode === 'live'
-      ? this.#options.writer.read(key, signal)
-      : cached;
+  async read(key: Key, signal: AbortSignal): Promise<KubeObject | undefined> {
+    const {caches, writer} = this.#options;
+    return caches.getWhole(key) ?? writer.read(key, signal);
   }
 
   async listOwned(owner: KubeObject, signal: AbortSignal): Promise<readonly KubeObject[]> {

@@ -33,7 +33,6 @@ export class Caches {
     return this.#caches[Symbol.iterator]();
   }
 
-  /** Whole objects are preferred to metadata-only ones where a kind is watched in both ways. */
   get(key: Key): KubeObject | undefined {
     return this.#of(key)
       .find(({store}) => store.get(key.namespace, key.name) !== undefined)
@@ -42,11 +41,9 @@ export class Caches {
 
   /** The whole object, never one without its body or of which a part is kept. */
   getWhole(key: Key): KubeObject | undefined {
-    for (const {spec, store} of this.#of(key)) {
-      if (spec.metadataOnly !== true) {
-        const object = store.get(key.namespace, key.name);
-        if (object !== undefined && object.metadata.partial !== true) return object;
-      }
+    for (const {store} of this.#of(key)) {
+      const object = store.get(key.namespace, key.name);
+      if (object !== undefined && object.metadata.partial !== true) return object;
     }
     return undefined;
   }
@@ -79,8 +76,7 @@ export class Caches {
   /** Our own write; see {@link Store.assume}. */
   assume(object: KubeObject): void {
     for (const {spec, namespace, store} of this.#of(object)) {
-      if (spec.metadataOnly === true || (namespace ?? object.metadata.namespace) !== object.metadata.namespace)
-        continue;
+      if ((namespace ?? object.metadata.namespace) !== object.metadata.namespace) continue;
       const isKnown = store.get(object.metadata.namespace, object.metadata.name) !== undefined;
       if (isKnown || selects(spec.labelSelector, object)) store.assume(object);
     }
@@ -91,9 +87,7 @@ export class Caches {
   }
 
   #of(kind: Kind): readonly Cache[] {
-    return this.#caches
-      .filter(({spec}) => spec.kind === kind.kind && spec.apiVersion === kind.apiVersion)
-      .sort((a, b) => Number(a.spec.metadataOnly ?? false) - Number(b.spec.metadataOnly ?? false));
+    return this.#caches.filter(({spec}) => spec.kind === kind.kind && spec.apiVersion === kind.apiVersion);
   }
 }
 

@@ -33,8 +33,6 @@ export interface Controller<R, Observed, Status> {
 export interface WatchSpec extends Kind {
   /** Limits what is kept in memory, e.g. `app.kubernetes.io/managed-by=shop-operator`. */
   readonly labelSelector?: string;
-  /** Keep metadata only (no `data` of Secrets). `read` then returns objects without their body. */
-  readonly metadataOnly?: boolean;
   /** What is kept in memory. Absent: everything that the selector lets in. */
   readonly keep?: Keep;
   /** The API may be missing (a delegate operator that is not installed): looked for again every now and then. */
@@ -62,8 +60,8 @@ export interface ResourceName {
 
 /** The only port to Kubernetes. */
 export interface Cluster {
-  /** From the cache where the kind is watched and the object matches its selector; else, if `live`, with a GET. */
-  read(key: Key, signal: AbortSignal, mode?: 'cache' | 'live'): Promise<KubeObject | undefined>;
+  /** From the cache where all of the object is kept there; else with a GET. */
+  read(key: Key, signal: AbortSignal): Promise<KubeObject | undefined>;
   /** Every cached object that concerns the owner (see {@link WatchSpec.concerns}). Asks only for the rest of those that came before their owner. */
   listOwned(owner: KubeObject, signal: AbortSignal): Promise<readonly KubeObject[]>;
   /** Every cached object of a watched kind, of all resources; no request is made. */

@@ -248,7 +248,7 @@ export class Reflector {
     const {spec, namespace, client, discovery} = this.#options;
     const path = await discovery.collectionPath(spec, namespace, signal);
     const query = {...this.#selector(), limit, ...(token === '' ? {} : {continue: token})};
-    const {body} = await client.send({method: 'GET', path, query, accept: this.#accept('List'), signal});
+    const {body} = await client.send({method: 'GET', path, query, signal});
     return body as Page;
   }
 
@@ -291,7 +291,6 @@ export class Reflector {
           resourceVersion: version,
           timeoutSeconds: String(Math.round(WATCH_SECONDS.least + WATCH_SECONDS.spread * random())),
         },
-        accept: this.#accept(''),
         signal: AbortSignal.any([signal, idle.signal]),
       });
       if (!isListed && this.#isLong()) {
@@ -368,12 +367,6 @@ export class Reflector {
   #selector(): Record<string, string> {
     const {labelSelector} = this.#options.spec;
     return labelSelector === undefined ? {} : {labelSelector};
-  }
-
-  #accept(suffix: 'List' | ''): string {
-    return this.#options.spec.metadataOnly === true
-      ? `application/json;as=PartialObjectMetadata${suffix};g=meta.k8s.io;v=v1`
-      : 'application/json';
   }
 }
 

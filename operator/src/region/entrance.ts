@@ -54,17 +54,12 @@ export const observeEntrance = async (
     gatewayRef === undefined
       ? known(undefined)
       : attempt(
-          () =>
-            cluster.read(
-              {...GATEWAY, name: gatewayRef.name, namespace: gatewayRef.namespace ?? namespace},
-              signal,
-              'live',
-            ),
+          () => cluster.read({...GATEWAY, name: gatewayRef.name, namespace: gatewayRef.namespace ?? namespace}, signal),
           signal,
         ),
     secretName === undefined
       ? known(undefined)
-      : attempt(() => cluster.read({...KINDS.secret, namespace, name: secretName}, signal, 'live'), signal),
+      : attempt(() => cluster.read({...KINDS.secret, namespace, name: secretName}, signal), signal),
   ]);
   const own = holderOf(region.object);
   const others = regions.map(holderOf).filter(({uid}) => uid !== own.uid);

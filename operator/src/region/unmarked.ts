@@ -54,14 +54,14 @@ export const observeUnmarked = async (
   const readings = await Promise.all(
     [...volumes, ...sets].map(async (key) => ({
       key,
-      reading: await attempt(() => cluster.read(key, signal, 'live'), signal),
+      reading: await attempt(() => cluster.read(key, signal), signal),
     })),
   );
   const {bootstrap, signing, redis} = namesOf(name);
   // Without them a region is taken for a new one, so there is no pass as long as one cannot be read.
   const secrets = await Promise.all(
     // Those of shards and broker have the names of their StatefulSets.
-    missing(KINDS.secret, [bootstrap, signing, redis, ...setNames]).map((key) => cluster.read(key, signal, 'live')),
+    missing(KINDS.secret, [bootstrap, signing, redis, ...setNames]).map((key) => cluster.read(key, signal)),
   );
   const found = [
     ...readings.flatMap(({reading}) => (reading.kind === 'known' ? (reading.value ?? []) : [])),
