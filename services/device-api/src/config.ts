@@ -22,7 +22,7 @@ export const deviceApiConfig = defineConfig({
     ),
     maxOpenBatches: variable(
       'PISYNC_MAX_OPEN_BATCHES',
-      'Calls whose bodies have come and that may be under way in this process; above it devices are told to come back.',
+      'Calls whose bodies have come and that may be under way in this process; above it devices are told to come back. Enrolments have a quarter of them.',
       integer(1, 100_000).default(2_000),
     ),
     maxOpenBytes: variable(

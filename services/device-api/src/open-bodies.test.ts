@@ -64,7 +64,7 @@ beforeEach(async () => {
       secretToken: {matches: () => Promise.resolve(false)},
       region: () => 'test',
       fromShard: (answer) => answer,
-      controlDoor: unused,
+      controlDoor: () => new Promise(() => undefined),
       now,
     }),
     sync: syncRoute({
@@ -132,6 +132,22 @@ test('bodies of strangers that stop half-way make room for those that come', asy
     for (const socket of sockets) socket.destroy();
   }
 }, 20_000);
+
+test('strangers who wait for a database that hangs keep no device out', async () => {
+  const body = JSON.stringify({hardwareId: 'x', secret: 'B'.repeat(43), enrolmentToken: 'bogus'});
+  const sockets = Array.from({length: 200}, () => connect(server.port, '127.0.0.1'));
+  try {
+    for (const socket of sockets) {
+      socket.on('error', () => undefined);
+      socket.write(`POST /v1/enroll HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+    }
+    // Not all of them may wait.
+    await Promise.any(sockets.map((socket) => once(socket, 'data')));
+    expect((await sync()).status).toBe(200);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+});
 
 test('one stranger who sends bytes one by one keeps nobody out', async () => {
   const socket = connect(server.port, '127.0.0.1');

@@ -48,7 +48,10 @@ describe('cached tokens', () => {
     await expect(tokens.find('a')).rejects.toThrow('down');
   });
 
-  test('is not driven out by those who guess, and does not wait with them', async () => {
+  test.each<[string, (guess: number) => string]>([
+    ['another', (guess) => `y${guess}`],
+    ['the same', () => 'y'],
+  ])('is not driven out by those who guess, each %s, and does not wait with them', async (_which, late) => {
     const state = {nowMs: 0};
     const {promise: never} = Promise.withResolvers<undefined>();
     const tokens = createTokenCache({
@@ -61,9 +64,9 @@ describe('cached tokens', () => {
     await tokens.find('a');
     for (let guess = 0; guess < 11_000; guess++) await tokens.find(`x${guess}`);
     state.nowMs = 1000;
-    const late = Array.from({length: 300}, (_, guess) => tokens.find(`y${guess}`));
-    for (const one of late) one.catch(() => undefined);
-    await expect(late.at(-1)).rejects.toMatchObject({code: 'overloaded'});
+    const guesses = Array.from({length: 300}, (_, guess) => tokens.find(late(guess)));
+    for (const one of guesses) one.catch(() => undefined);
+    await expect(guesses.at(-1)).rejects.toMatchObject({code: 'overloaded'});
     expect(await tokens.find('a')).toBe('ann');
   });
 });

@@ -1,6 +1,6 @@
 import {createLru} from '../cache/lru.ts';
 import {createSingleFlight} from '../cache/single-flight.ts';
-import type {Door} from '../limits/door.ts';
+import {type Door, MAX_WAITING} from '../limits/door.ts';
 
 /** Looks tokens up by their hash in hex. */
 export interface Tokens<T> {
@@ -34,9 +34,10 @@ export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCa
   /** Of their own, so that whoever guesses drives no token out. */
   const unknown = createLru<true>(MAX_ENTRIES, now);
   const flight = createSingleFlight<T | undefined>();
+  const strangers = createSingleFlight<T | undefined>(MAX_WAITING);
 
-  const read = async (hash: string, wasKnown: boolean): Promise<T | undefined> => {
-    const token = wasKnown ? await find(hash) : await door(() => find(hash));
+  const read = async (hash: string): Promise<T | undefined> => {
+    const token = await find(hash);
     if (token === undefined) {
       known.delete(hash);
       unknown.set(hash, true, freshMs);
@@ -54,10 +55,11 @@ export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCa
       if (before === undefined && unknown.get(hash) !== undefined) return undefined;
       const ageMs = before === undefined ? Infinity : now() - before.readAtMs;
       if (before !== undefined && ageMs < freshMs) return before.token;
+      if (before === undefined) return strangers(hash, () => door(() => read(hash)));
       try {
-        return await flight(hash, () => read(hash, before !== undefined));
+        return await flight(hash, () => read(hash));
       } catch (error) {
-        if (before !== undefined && ageMs < staleMs) return before.token;
+        if (ageMs < staleMs) return before.token;
         throw error;
       }
     },

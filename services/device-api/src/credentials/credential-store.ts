@@ -5,13 +5,14 @@ import {createLru} from '@pisync/core/cache/lru';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import type {Credential} from '@pisync/core/devices/credentials';
 import {AppError} from '@pisync/core/errors/app-error';
+import {MAX_WAITING} from '@pisync/core/limits/door';
 
 /** Where credentials are looked up: this process, else Redis, else the device's shard. */
 export interface CredentialStore {
   /**
    * Undefined when no such device is enrolled; that is remembered too, so that guessing costs a shard nothing. While the device's
    * shard is away it is what the shard last said, at most two days ago.
-   * @throws AppError `shard-unavailable` when the shard is away and nobody remembers the device.
+   * @throws AppError `shard-unavailable` when the shard is away and nobody remembers the device, `overloaded` when too many wait for one answer.
    */
   find(deviceId: string): Promise<Credential | undefined>;
   /** From the shard, past every cache; at most once a second and device, otherwise what is cached. */
@@ -88,7 +89,8 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
   };
   /** Devices that the shard was asked for within the last second. */
   const freshened = createLru<true>(MAX_ENTRIES, now);
-  const flight = createSingleFlight<Credential | undefined>();
+  /** Anybody may name a device, and all at once the same. */
+  const flight = createSingleFlight<Credential | undefined>(MAX_WAITING);
 
   /** By device, which invalidation was its last; a read keeps its result only when there was none since it began. */
   const invalidations = createLru<number>(MAX_ENTRIES, now);

@@ -32,6 +32,18 @@ test('counts a call from when its body has come to its answer', () => {
   expect(() => admission.enter(DEVICE).arrived()).not.toThrow();
 });
 
+test('strangers who wait for an answer leave most places to devices', () => {
+  const {admission} = create(100);
+  const waiting = Array.from({length: 25}, () => admission.enter(STRANGER));
+  const late = admission.enter(STRANGER);
+  for (const call of waiting) call.arrived();
+  expect(() => late.arrived()).toThrow(OVERLOADED);
+  expect(() => admission.enter(STRANGER)).toThrow(OVERLOADED);
+  for (let device = 0; device < 75; device++) admission.enter(DEVICE).arrived();
+  for (const call of waiting) call.leave();
+  expect(() => admission.enter(STRANGER).arrived()).not.toThrow();
+});
+
 test('what strangers send takes no room from devices', () => {
   const {admission} = create();
   const full = Array.from({length: 8}, () => admission.enter(STRANGER));

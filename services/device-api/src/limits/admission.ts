@@ -14,7 +14,7 @@ export interface Admission {
 
 export interface CallNeeds {
   readonly broker: boolean;
-  /** What the caller shows is looked at only after its body came. Together such callers hold no bytes that devices need. */
+  /** What the caller shows is looked at only after its body came. Together such callers hold no bytes and no places that devices need. */
   readonly stranger: boolean;
 }
 
@@ -45,11 +45,15 @@ const OVERLOAD_RETRY_S = 5;
 
 /** Of the bytes. An enrolment takes some hundred, so this is room for thousands of them. */
 const STRANGERS_SHARE = 1 / 8;
+/** Of the places: more than may wait for a database that hangs. */
+const STRANGERS_PLACES = 1 / 4;
 /** An enrolment fits one segment. A device's body may be long and its link slow, so it keeps its place until its time is up. */
 const STRANGERS_PATIENCE_MS = 1_000;
 
 export const createAdmission = ({brokerTrouble, lagMs, limits, registry}: AdmissionOptions): Admission => {
   let open = 0;
+  let openStrangers = 0;
+  const maxOpenStrangers = Math.ceil(limits.maxOpenBatches * STRANGERS_PLACES);
   const overloaded = (): AppError =>
     new AppError('overloaded', 'too many devices at once; come back later', {
       retryAfterSeconds: OVERLOAD_RETRY_S,
@@ -88,20 +92,23 @@ export const createAdmission = ({brokerTrouble, lagMs, limits, registry}: Admiss
         });
       }
       const room = stranger ? strangers : devices;
-      if (open >= limits.maxOpenBatches || room.isFull() || lagMs() > limits.maxLagMs) throw overloaded();
+      const isTaken = (): boolean => open >= limits.maxOpenBatches || (stranger && openStrangers >= maxOpenStrangers);
+      if (isTaken() || room.isFull() || lagMs() > limits.maxLagMs) throw overloaded();
       const body = room.enter();
       let places = 0;
       return {
         ...body,
         arrived() {
-          if (open >= limits.maxOpenBatches) throw overloaded();
+          if (isTaken()) throw overloaded();
           body.arrived();
           places = 1;
           open += places;
+          if (stranger) openStrangers += places;
         },
         leave() {
           body.leave();
           open -= places;
+          if (stranger) openStrangers -= places;
         },
       };
     },
