@@ -48,6 +48,36 @@ describe('cached tokens', () => {
     await expect(tokens.find('a')).rejects.toThrow('down');
   });
 
+  test('waits a second for a database that hangs, and then leaves it alone for one', async () => {
+    const state = {nowMs: 0, reads: 0, answer: Promise.resolve<string | undefined>('ann')};
+    const tokens = createTokenCache({
+      find: () => {
+        state.reads += 1;
+        return state.answer;
+      },
+      door: createDoor(),
+      now: () => state.nowMs,
+      freshMs: 10,
+      staleMs: 10_000,
+    });
+    await tokens.find('a');
+    const hung = Promise.withResolvers<string | undefined>();
+    state.answer = hung.promise;
+    state.nowMs = 50;
+    const began = performance.now();
+    expect(await tokens.find('a')).toBe('ann');
+    const waitedMs = performance.now() - began;
+    expect(waitedMs).toBeGreaterThan(990);
+    for (let call = 0; call < 20; call++) expect(await tokens.find('a')).toBe('ann');
+    expect(performance.now() - began - waitedMs).toBeLessThan(900);
+    expect(state.reads).toBe(2);
+    // What it says at last counts.
+    hung.resolve(undefined);
+    await hung.promise;
+    state.nowMs = 1_100;
+    expect(await tokens.find('a')).toBeUndefined();
+  }, 30_000);
+
   test.each<[string, (guess: number) => string]>([
     ['another', (guess) => `y${guess}`],
     ['the same', () => 'y'],

@@ -1,3 +1,5 @@
+import {createBreaker} from '../cache/breaker.ts';
+import {withLoopTimeout} from '../cache/loop-timeout.ts';
 import {createLru} from '../cache/lru.ts';
 import {createSingleFlight} from '../cache/single-flight.ts';
 import {type Door, MAX_WAITING} from '../limits/door.ts';
@@ -13,8 +15,9 @@ export interface TokenCacheOptions<T> {
   readonly find: (tokenHash: string) => Promise<T | undefined>;
   /** Where tokens wait that were never found here. */
   readonly door: Door;
+  /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** A revoked token works for no longer than this. */
+  /** A revoked token works for no longer than this, while the database answers. */
   readonly freshMs: number;
   /** A token seen this recently goes on working while the database is away. */
   readonly staleMs: number;
@@ -25,6 +28,8 @@ interface Known<T> {
   readonly readAtMs: number;
 }
 
+/** So long whoever is known waits to hear whether he still is; some hundred times what it takes. Then it is not asked again for as long. */
+const PATIENCE_MS = 1_000;
 /** More than a region has, small enough to forget about. */
 const MAX_ENTRIES = 10_000;
 
@@ -34,6 +39,7 @@ export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCa
   /** Of their own, so that whoever guesses drives no token out. */
   const unknown = createLru<true>(MAX_ENTRIES, now);
   const flight = createSingleFlight<T | undefined>();
+  const breaker = createBreaker({threshold: 1, pauseMs: PATIENCE_MS, now});
   const strangers = createSingleFlight<T | undefined>(MAX_WAITING);
 
   const read = async (hash: string): Promise<T | undefined> => {
@@ -49,6 +55,23 @@ export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCa
     return token;
   };
 
+  /** What the database says now, or what it said `before` while it does not answer. An answer that comes late is remembered all the same. */
+  const refreshed = async (hash: string, before: Known<T>): Promise<T | undefined> => {
+    const attempt = breaker.begin();
+    if (attempt === undefined) return before.token;
+    try {
+      const token = await withLoopTimeout(
+        flight(hash, () => read(hash)),
+        {ms: PATIENCE_MS, now},
+      );
+      attempt.succeeded();
+      return token;
+    } catch {
+      attempt.failed();
+      return before.token;
+    }
+  };
+
   return {
     async find(hash) {
       const before = known.get(hash);
@@ -56,12 +79,7 @@ export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCa
       const ageMs = before === undefined ? Infinity : now() - before.readAtMs;
       if (before !== undefined && ageMs < freshMs) return before.token;
       if (before === undefined) return strangers(hash, () => door(() => read(hash)));
-      try {
-        return await flight(hash, () => read(hash));
-      } catch (error) {
-        if (ageMs < staleMs) return before.token;
-        throw error;
-      }
+      return ageMs < staleMs ? refreshed(hash, before) : flight(hash, () => read(hash));
     },
   };
 };
