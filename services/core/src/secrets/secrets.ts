@@ -8,7 +8,7 @@ export interface Secrets {
   /**
    * The value as it is on disk now, without a trailing newline. Callers read it whenever they open a connection, so a rotated
    * password is used from the next connection on without a restart.
-   * @throws AppError `unavailable` that names the file, never its content.
+   * @throws AppError `unavailable`, with a cause for the log that names the file, never its content: whoever asks may be a stranger.
    */
   read(folder: string, key: string): Promise<string>;
   /** The same for callers that cannot wait; a Secret is mounted from memory. */
@@ -16,11 +16,13 @@ export interface Secrets {
 }
 
 export const openSecrets = (dir: string): Secrets => {
+  const unusable = (reason: string, cause?: unknown): AppError =>
+    new AppError('unavailable', 'a Secret cannot be used at the moment', {cause: new Error(reason, {cause})});
   const missing = (path: string, cause: unknown): AppError =>
-    new AppError('unavailable', `cannot read the secret ${path}; is the Secret mounted?`, {cause});
+    unusable(`cannot read the secret ${path}; is the Secret mounted?`, cause);
   const valueOf = (path: string, text: string): string => {
     const value = text.replace(/\r?\n$/, '');
-    if (value === '') throw new AppError('unavailable', `the secret ${path} is empty`);
+    if (value === '') throw unusable(`the secret ${path} is empty`);
     return value;
   };
   return {

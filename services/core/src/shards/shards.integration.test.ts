@@ -55,7 +55,7 @@ test('a shard whose Secret is not mounted yet stops no start, hides no other sha
     sizes: {ingest: 1, dashboard: 1, job: 1},
   });
   try {
-    expect(() => late.pool(0, 'ingest')).toThrow(/shard 0 cannot be used: cannot read the secret/);
+    expect(() => late.pool(0, 'ingest')).toThrow('shard 0 cannot be used at the moment');
     expect((await late.pool(1, 'ingest').query('select 1')).rowCount).toBe(1);
     await mount('shard-0');
     expect((await late.pool(0, 'ingest').query('select 1')).rowCount).toBe(1);

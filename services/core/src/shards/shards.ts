@@ -88,9 +88,7 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
     try {
       return secrets.readNow(shardSecretFolder(shardId), SECRET_KEYS.shard[key]);
     } catch (error) {
-      throw new AppError('shard-unavailable', `shard ${shardId} cannot be used: ${describeError(error)}`, {
-        cause: error,
-      });
+      throw new AppError('shard-unavailable', `shard ${shardId} cannot be used at the moment`, {cause: error});
     }
   };
 
