@@ -76,7 +76,7 @@ test('bodies of strangers that stop half-way make room for those that come', asy
   }
 }, 20_000);
 
-test.each(['http://a:99999', 'http://1.2.3.4.5.6.256', ''])(
+test.each(['http://a:99999', 'http://1.2.3.4.5.6.256', 'http://[', ''])(
   'the query of a target at "%s" is what stands behind its question mark',
   async (host) => {
     expect(await answerTo(`GET ${host}${PATH}?a=b HTTP/1.1\r\nHost: x\r\n\r\n`)).toMatch(/^HTTP\/1\.1 200 [^]*"a":"b"/);

@@ -110,7 +110,7 @@ const serveRoute = async (
   send(definition.success.status, reply.body, definition.etag === true, request, response);
 };
 
-/** Whatever stands before it: the target may name a host that no URL can have. */
+/** Not by way of a URL: a path may be one that no URL can have. */
 const queryOf = (target: string): string => {
   const begin = target.indexOf('?');
   return begin === -1 ? '' : target.slice(begin);

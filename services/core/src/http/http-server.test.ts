@@ -62,6 +62,21 @@ const next = async (socket: Socket): Promise<string> => {
   return bytes.toString();
 };
 
+test.each([
+  ['http://[::1/refused', 'no'],
+  ['http://a%zz/refused?a=b', 'no'],
+  ['http://a:99999', 'done'],
+  ['http://a?a=b', 'done'],
+  ['HTTPS://a/refused', 'no'],
+  ['/refused', 'no'],
+  ['*', 'done'],
+])('the application is asked for the path of %s, whatever host it names', async (target, answer) => {
+  const {server} = await serve(() => 0);
+  const socket = await open(server);
+  socket.write(`OPTIONS ${target} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  expect(await next(socket)).toMatch(new RegExp(`^HTTP/1\\.1 200 [^]*\r\n${answer}$`));
+});
+
 test('a server that is replaced under load answers every request that a proxy with kept connections sends', async () => {
   const [old, fresh] = await Promise.all([serve(() => Math.random() * 60), serve(() => Math.random() * 60)]);
   const agent = new Agent({keepAlive: true, maxFreeSockets: 100});

@@ -88,6 +88,7 @@ export const startHttpServer = async ({
     if (draining?.aborted === true) response.setHeader('Connection', 'close');
     else open.add(response);
     response.on('close', ended);
+    request.url = pathOf(request.url ?? '');
     handle(request, response);
   };
   // Else node answers it by itself, and as often as it is asked.
@@ -116,6 +117,16 @@ export const startHttpServer = async ({
     stop: (graceMs = DEFAULT_GRACE_MS) =>
       closeQuietly({server, sockets: sockets.open, arrivals: () => arrivals, graceMs}),
   };
+};
+
+/**
+ * An absolute target (RFC 9112, 3.2.2) without its host, which says nothing here: express answers one whose host it cannot read past everything that the
+ * application has.
+ */
+const pathOf = (target: string): string => {
+  if (target.startsWith('/')) return target;
+  const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
+  return path.startsWith('/') || path === '*' ? path : `/${path}`;
 };
 
 const awaitRest = (request: IncomingMessage): void => {
