@@ -102,29 +102,3 @@ test.each([
   restarted(region, 'eu-pg-1');
   expect(concurrency()).toBe('32');
 });
-
-test('more workers of a smaller concurrency come when the last one of the larger has ended', () => {
-  const region = regionOf({workers: {...fixed(16), concurrency: 32}});
-  const report = (replicas: number, updatedReplicas: number): void => {
-    const observedGeneration = region.find('Deployment', 'eu-worker')?.metadata.generation;
-    region.set('Deployment', 'eu-worker', {observedGeneration, replicas, updatedReplicas, availableReplicas: 16});
-    region.settle();
-  };
-  report(16, 16);
-  region.change({workers: {...fixed(60), concurrency: 8}});
-  region.settle();
-  const before = podsOf(region, 'eu-worker');
-  expect(before).toBeLessThan(30);
-  report(17, 1);
-  expect({pods: podsOf(region, 'eu-worker'), pending: region.status.pendingChanges}).toEqual({
-    pods: before,
-    pending: [
-      {
-        component: 'worker',
-        reason: `gets more pods (${String(before)} of 60 until then) when the workers with the former concurrency have ended, and every shard has restarted with room for their connections`,
-      },
-    ],
-  });
-  report(20, 20);
-  expect({pods: podsOf(region, 'eu-worker'), waits: waits(region)}).toEqual({pods: 60, waits: []});
-});

@@ -5,10 +5,9 @@ import {type PartName} from '../api/v1alpha1/status.ts';
 import {type StatelessTier} from '../api/v1alpha1/tiers.ts';
 import {type Workload} from './children.ts';
 import {type RegionContext} from './context.ts';
-import {writtenConnections} from './engines/postgres-embedded/max-connections.ts';
+import {runningConcurrency, writtenConnections} from './engines/postgres-embedded/max-connections.ts';
 import {KINDS} from './kinds.ts';
 import {MAX_CONNECTIONS} from './labels.ts';
-import {runningConcurrency} from './running-services.ts';
 
 /** Shards get room for more connections by a restart. Until the last has had its own, no more pods may run than there is room for. */
 
@@ -44,8 +43,8 @@ const startedWith = ({live, written, rolling}: Shard): number => {
 const autoscalerSchema = z.object({spec: z.object({maxReplicas: z.int()})});
 
 /** What may run now, whatever the spec says. */
-const loadNow = (context: RegionContext, wished: ConnectionLoad): ConnectionLoad => {
-  const {children, names} = context;
+const loadNow = ({children, names}: RegionContext, wished: ConnectionLoad): ConnectionLoad => {
+  const worker = children.workload(KINDS.deployment, names.worker);
   const pods = (name: string): number =>
     Math.max(
       children.workload(KINDS.deployment, name)?.spec.replicas ?? 0,
@@ -55,7 +54,7 @@ const loadNow = (context: RegionContext, wished: ConnectionLoad): ConnectionLoad
     deviceApi: pods(names.deviceApi),
     adminApi: pods(names.adminApi),
     workers: pods(names.worker),
-    concurrency: runningConcurrency(context) ?? wished.concurrency,
+    concurrency: worker === undefined ? wished.concurrency : runningConcurrency(worker.spec.template),
     shards: wished.shards,
   };
 };
@@ -104,10 +103,8 @@ export const tiersWithin = (context: RegionContext, shards: readonly Shard[]): S
   const {deviceApi, adminApi, workers} = context.spec;
   const wished = connectionLoad(context.spec);
   const room = roomOf(context, shards);
-  const now = loadNow(context, wished);
-  const concurrency = Math.max(wished.concurrency, now.concurrency);
-  if (connectionsNeeded({...wished, concurrency}) <= room) return {deviceApi, adminApi, workers};
-  const most = loadWithin(now, wished, room);
+  if (connectionsNeeded(wished) <= room) return {deviceApi, adminApi, workers};
+  const most = loadWithin(loadNow(context, wished), wished, room);
   return {
     deviceApi: atMost(deviceApi, most.deviceApi),
     adminApi: atMost(adminApi, most.adminApi),
@@ -117,16 +114,13 @@ export const tiersWithin = (context: RegionContext, shards: readonly Shard[]): S
 
 /** Of a region that works: in a new one, services wait for the shards in any case. */
 export const waitingForRoom = (
-  context: RegionContext,
+  {spec, hasWorked}: RegionContext,
   scale: ScaledTiers,
 ): readonly {readonly component: PartName; readonly reason: string}[] => {
-  const {spec, hasWorked} = context;
   if (!hasWorked) return [];
-  const isLowered = (runningConcurrency(context) ?? 0) > spec.workers.concurrency;
-  const until = isLowered ? 'the workers with the former concurrency have ended, and ' : '';
   const [wished, now] = [connectionLoad(spec), connectionLoad({...spec, ...scale})];
   return TIERS.filter((tier) => now[tier] < wished[tier]).map((tier) => ({
     component: PART_OF[tier],
-    reason: `gets more pods (${now[tier]} of ${wished[tier]} until then) when ${until}every shard has restarted with room for their connections`,
+    reason: `gets more pods (${now[tier]} of ${wished[tier]} until then) when every shard has restarted with room for their connections`,
   }));
 };

@@ -14,7 +14,7 @@ export interface ConnectionLoad {
 }
 
 /** While a tier is updated: the new one that comes first, and the old one that has not ended yet. */
-export const MORE_PODS = 2;
+const MORE_PODS = 2;
 /** PostgreSQL's own for a superuser (superuser_reserved_connections), and some for people and for backups. */
 const OTHERS = 3 + 10;
 

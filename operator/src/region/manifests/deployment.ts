@@ -5,8 +5,7 @@ import {type RegionContext} from '../context.ts';
 import {withRevision} from '../template.ts';
 import {hashOf} from '../hash.ts';
 import {KINDS} from '../kinds.ts';
-import {FORMER_CONCURRENCY, metadataOf, type PodComponent, selectorOf} from '../labels.ts';
-import {runningConcurrency} from '../running-services.ts';
+import {metadataOf, type PodComponent, selectorOf} from '../labels.ts';
 import {floorOf} from './autoscaler.ts';
 import {podTemplate, type PodShape, templateSpec} from './pod.ts';
 import {httpPort, opsPort, servicePod, serviceProbes} from './service-pod.ts';
@@ -30,11 +29,10 @@ const deployment = (
   component: PodComponent,
   strategy: object,
   shape: Omit<PodShape, 'component' | 'probes' | 'gracePeriodSeconds'>,
-  annotations: Readonly<Record<string, string>> = {},
 ): Desired => ({
   manifest: {
     ...KINDS.deployment,
-    metadata: metadataOf(context, name, component, {annotations}),
+    metadata: metadataOf(context, name, component),
     spec: {
       strategy,
       revisionHistoryLimit: 3,
@@ -108,26 +106,18 @@ export const adminApiDeployment = (context: RegionContext): Desired => {
 
 export const workerDeployment = (context: RegionContext): Desired => {
   const {concurrency, ...tier} = context.spec.workers;
-  const running = runningConcurrency(context) ?? 0;
   return scaled(
     context,
-    deployment(
-      context,
-      context.names.worker,
-      'worker',
-      ROLL,
-      {
-        ...servicePod(context, {
-          command: 'worker',
-          secrets: ['rabbitmq', 'redis'],
-          resources: tier.resources,
-          logLevel: tier.logLevel,
-          env: {[ENV.workerConcurrency]: String(concurrency)},
-        }),
-        ports: [opsPort],
-      },
-      running > concurrency ? {[FORMER_CONCURRENCY]: String(running)} : {},
-    ),
+    deployment(context, context.names.worker, 'worker', ROLL, {
+      ...servicePod(context, {
+        command: 'worker',
+        secrets: ['rabbitmq', 'redis'],
+        resources: tier.resources,
+        logLevel: tier.logLevel,
+        env: {[ENV.workerConcurrency]: String(concurrency)},
+      }),
+      ports: [opsPort],
+    }),
     context.spec.workers,
   );
 };

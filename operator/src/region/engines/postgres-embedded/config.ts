@@ -32,7 +32,6 @@ const LEAST_LOCKS_PER_TRANSACTION = 64;
 const serverConf = (context: RegionContext): string => {
   const {spec} = context;
   const connections = maxConnections(context);
-  const room = {max_connections: String(connections)};
   const memoryMiB = Math.floor(quantityBytes(spec.postgres.resources.limits.memory) / MIB);
   const defaults = {
     listen_addresses: '*',
@@ -42,7 +41,7 @@ const serverConf = (context: RegionContext): string => {
     // PostgreSQL's own advice: a quarter of the memory; the rest is the page cache's and the connections'.
     shared_buffers: `${Math.max(32, Math.floor(memoryMiB / 4))}MB`,
     effective_cache_size: `${Math.max(64, Math.floor((memoryMiB * 3) / 4))}MB`,
-    ...room,
+    max_connections: String(connections),
     // Shared by all connections. The server keeps memory for them, so they do not grow with the connections.
     max_locks_per_transaction: String(Math.max(LEAST_LOCKS_PER_TRANSACTION, Math.ceil(LOCKS / connections))),
     wal_level: 'replica',
@@ -66,8 +65,7 @@ const serverConf = (context: RegionContext): string => {
     timezone: 'UTC',
     log_timezone: 'UTC',
   };
-  // Room that running pods use outlasts the spec's own wish for less. It keeps its line: another order would be another file, which restarts the shards.
-  return `${Object.entries({...defaults, ...spec.postgres.parameters, ...room})
+  return `${Object.entries({...defaults, ...spec.postgres.parameters})
     .map(line)
     .join('\n')}\n`;
 };

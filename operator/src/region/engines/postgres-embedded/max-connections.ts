@@ -1,9 +1,26 @@
+import {ENV} from '@pisync/contract/env';
+import {z} from 'zod';
 import {type ConnectionLoad, connectionLoad, connectionsNeeded} from '../../../api/v1alpha1/connections.ts';
 import {type RegionContext} from '../../context.ts';
-import {isShardDown, runningConcurrency, runningPods} from '../../running-services.ts';
+import {KINDS} from '../../kinds.ts';
 
 /** The least: enough for three pods of each tier. */
 const SMALLEST = 300;
+
+const workerTemplate = z.object({
+  spec: z.object({
+    containers: z.array(
+      z.object({env: z.array(z.object({name: z.string(), value: z.string().optional()})).default([])}),
+    ),
+  }),
+});
+
+/** Of the workers that run: they may be those of an earlier spec. */
+export const runningConcurrency = (template: unknown): number => {
+  const found = workerTemplate.safeParse(template);
+  const variables = found.success ? found.data.spec.containers.flatMap(({env}) => env) : [];
+  return Number(variables.find(({name}) => name === ENV.workerConcurrency)?.value ?? 0);
+};
 
 /** It doubles, because each other number restarts the shards: a few more pods are no reason for that. */
 const roomFor = (load: ConnectionLoad): number =>
@@ -17,22 +34,23 @@ export const writtenConnections = ({children, names}: RegionContext): number => 
 
 /**
  * The spec's own number, or room for what the services may open by the spec. What they still run with from an earlier spec keeps the room that there is: so
- * shards get more before workers with a larger concurrency start, and less only after those have ended. It makes no more room, because a number of pods
- * that no spec has asked for (`kubectl scale deployment/...`) must not restart the shards. A number of the spec's own with which a shard does not start can be
- * taken back at once.
+ * shards get more before workers with a larger concurrency start, and less only when no Deployment asks for it any more. Its last pods may meet a full server
+ * until they have ended, which their clients wait out. It makes no more room, because a number of pods
+ * that no spec has asked for (`kubectl scale deployment/...`) must not restart the shards.
  */
 export const maxConnections = (context: RegionContext): number => {
-  const {spec, names} = context;
+  const {spec, children, names} = context;
   const own = spec.postgres.parameters['max_connections'];
+  if (own !== undefined) return Number(own);
   const wished = connectionLoad(spec);
-  const least = own === undefined ? roomFor(wished) : Number(own);
-  if (own !== undefined && isShardDown(context)) return least;
-  const running = connectionsNeeded({
-    deviceApi: Math.max(wished.deviceApi, runningPods(context, names.deviceApi, 'device-api')),
-    adminApi: Math.max(wished.adminApi, runningPods(context, names.adminApi, 'admin-api')),
-    workers: Math.max(wished.workers, runningPods(context, names.worker, 'worker')),
-    concurrency: Math.max(wished.concurrency, runningConcurrency(context) ?? 0),
+  const pods = (name: string): number => children.workload(KINDS.deployment, name)?.spec.replicas ?? 0;
+  const worker = children.workload(KINDS.deployment, names.worker);
+  const running = roomFor({
+    deviceApi: Math.max(wished.deviceApi, pods(names.deviceApi)),
+    adminApi: Math.max(wished.adminApi, pods(names.adminApi)),
+    workers: Math.max(wished.workers, pods(names.worker)),
+    concurrency: Math.max(wished.concurrency, runningConcurrency(worker?.spec.template)),
     shards: wished.shards,
   });
-  return running > least ? Math.max(least, writtenConnections(context)) : least;
+  return Math.max(roomFor(wished), Math.min(running, writtenConnections(context)));
 };
