@@ -1,5 +1,5 @@
 import {expect, test} from '@jest/globals';
-import {keyOf, keyText} from '../../kube/object.ts';
+import {keyOf, keyText, recordOf} from '../../kube/object.ts';
 import {SimulatedRegion} from '../testing/simulated-region.ts';
 
 const ingress = {host: 'eu.sync.example.com'};
@@ -35,16 +35,16 @@ test('a route of another class is another route, and one without a class has the
   expect(third.uid).not.toBe(second.uid);
 });
 
-test('each Ingress names both hosts for the Secret of both, for whoever makes that for one of them', () => {
-  const hosts = {...ingress, adminHost: 'eu.admin.example.com'};
-  const region = new SimulatedRegion({
-    region: 'eu-west',
-    ingress: {...hosts, tls: {mode: 'Secret', secretName: 'cert'}},
-  }).bringUp();
-  for (const name of ['eu-device-api', 'eu-admin-api'])
-    expect(region.find('Ingress', name)).toMatchObject({
-      spec: {tls: [{hosts: [hosts.host, hosts.adminHost], secretName: 'cert'}]},
-    });
+test('each Ingress names its own host for the Secret of both, and both for cert-manager, which makes that for one of them', () => {
+  const hosts = {...ingress, adminHost: 'eu.admin.example.com', tls: {mode: 'Secret', secretName: 'cert'}};
+  const region = new SimulatedRegion({region: 'eu-west', ingress: hosts}).bringUp();
+  const named = () =>
+    ['eu-device-api', 'eu-admin-api'].map((name) => recordOf(region.find('Ingress', name)?.['spec'])['tls']);
+  expect(named()).toEqual([hosts.host, hosts.adminHost].map((host) => [{hosts: [host], secretName: 'cert'}]));
+  region.change({ingress: {...hosts, annotations: {'cert-manager.io/cluster-issuer': 'letsencrypt'}}});
+  region.settle();
+  const both = [{hosts: [hosts.host, hosts.adminHost], secretName: 'cert'}];
+  expect(named()).toEqual([both, both]);
 });
 
 test('a route stays when the spec names the class that it was given, and is another one when the name goes', () => {

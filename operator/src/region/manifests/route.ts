@@ -33,8 +33,10 @@ export const classOf = (context: RegionContext, name: string): string | undefine
 
 const ingress = (context: RegionContext, {name, component, at: {host, className}}: WantedHost): Desired => {
   const {annotations, tls, host: deviceHost, adminHost} = context.spec.ingress;
-  // One Secret is for both hosts. Who makes it, as cert-manager does, makes it for one of the Ingresses that name it, and must find both there.
-  const hosts = [...new Set([deviceHost, adminHost].filter((name) => name !== undefined))];
+  // One Secret is for both hosts. cert-manager makes it for one of the Ingresses that name it, and must find both there. For others a host here is one that
+  // leads here: external-dns gives it this Ingress's address.
+  const both = [...new Set([deviceHost, adminHost].filter((name) => name !== undefined))];
+  const hosts = Object.keys(annotations).some((name) => MAKES_CERTIFICATES.test(name)) ? both : [host];
   return {
     manifest: {
       ...KINDS.ingress,
@@ -56,6 +58,9 @@ const ingress = (context: RegionContext, {name, component, at: {host, className}
     },
   };
 };
+
+/** What makes cert-manager look at an Ingress. */
+const MAKES_CERTIFICATES = /^(?:cert-manager\.io\/|kubernetes\.io\/tls-acme$)/;
 
 type GatewayRef = NonNullable<RegionContext['spec']['ingress']['gatewayRef']>;
 
