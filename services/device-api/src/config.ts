@@ -37,12 +37,12 @@ export const deviceApiConfig = defineConfig({
     ),
     deviceBurst: variable(
       'PISYNC_DEVICE_BURST',
-      'Calls that a device may make at once; each 128 KiB of a body count as one more.',
+      'Calls that a device may make at once; each 256 KiB of a body count as one more.',
       integer(1, 10_000).default(30),
     ),
     deviceRate: variable(
       'PISYNC_DEVICE_RATE',
-      'Calls per second that a device may keep up; each 128 KiB of a body count as one more.',
+      'Calls per second that a device may keep up; each 256 KiB of a body count as one more.',
       decimal(0.01, 10_000).default(2),
     ),
     drainMs: variable(

@@ -12,8 +12,8 @@ export interface DeviceQuota {
   spend(deviceId: string, bytes: number): void;
 }
 
-/** A megabyte can take a third of a second to read, and a batch of common size has less than this. */
-export const BYTES_A_TOKEN = 128 * 1024;
+/** A megabyte can take a third of a second to read, and a full batch of common records, some 200 KB, has less than this. */
+export const BYTES_A_TOKEN = 256 * 1024;
 
 export interface DeviceQuotaOptions {
   readonly burst: number;
