@@ -47,7 +47,7 @@ const answerTo = async (text: string): Promise<string> => {
   }
 };
 
-const post = (body: string) =>
+const post = (body: string | Uint8Array<ArrayBuffer>) =>
   fetch(`http://127.0.0.1:${server.port}${PATH}`, {
     method: 'POST',
     headers: {'content-type': 'application/json'},
@@ -83,6 +83,11 @@ test.each(['http://a:99999', 'http://1.2.3.4.5.6.256', 'http://[', ''])(
   },
 );
 
-test('a body that is no JSON is refused', async () => {
+test('a body that is no JSON, or no UTF-8, is refused', async () => {
   expect((await post('{')).status).toBe(400);
+  expect((await post(new Uint8Array([0x22, 0xe9, 0x22]))).status).toBe(400);
+});
+
+test('a body may begin with a byte order mark', async () => {
+  expect(await (await post('\ufeff{"a":"é"}')).json()).toEqual({a: 'é'});
 });

@@ -67,9 +67,12 @@ const readJson = async (request: Request, bodies: BodyRoom): Promise<unknown> =>
   }
 };
 
+/** What is no UTF-8 is refused, and not stored with replaced characters. */
+const utf8 = new TextDecoder('utf-8', {fatal: true});
+
 const parseJson = (body: Buffer): unknown => {
   try {
-    return JSON.parse(body.toString()) as unknown;
+    return JSON.parse(utf8.decode(body)) as unknown;
   } catch (error) {
     throw new AppError('malformed-json', 'The body is no JSON.', {cause: error});
   }

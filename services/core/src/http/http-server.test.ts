@@ -69,6 +69,7 @@ test.each([
   ['http://a?a=b', 'done'],
   ['HTTPS://a/refused', 'no'],
   ['/refused', 'no'],
+  ['//u@[::1/v1/time#x', 'done'],
   ['*', 'done'],
 ])('the application is asked for the path of %s, whatever host it names', async (target, answer) => {
   const {server} = await serve(() => 0);

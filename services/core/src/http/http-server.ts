@@ -123,7 +123,9 @@ export const startHttpServer = async ({
  * An absolute target (RFC 9112, 3.2.2) without its host, which says nothing here: express answers one whose host it cannot read past everything that the
  * application has.
  */
-const pathOf = (target: string): string => {
+const pathOf = (whole: string): string => {
+  // A target has no fragment (RFC 9112, 3.2). One that has is read in another way, which may end in the same place.
+  const [target = ''] = whole.split('#', 1);
   if (target.startsWith('/')) return target;
   const path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
   return path.startsWith('/') || path === '*' ? path : `/${path}`;

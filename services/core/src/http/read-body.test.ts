@@ -29,7 +29,7 @@ test('a body is counted as it comes, then as what it may inflate to, then as wha
   const sent = gzipSync(body);
   const account = createAccount();
   const pieces = [sent.subarray(0, 20), sent.subarray(20)];
-  expect(await readBody(requestOf(pieces, {'content-encoding': 'gzip'}), LIMITS, account)).toEqual(body);
+  expect(await readBody(requestOf(pieces, {'content-encoding': 'GZIP'}), LIMITS, account)).toEqual(body);
   expect(account.seen).toEqual([20 + 512, sent.length + 512, 'arrived', sent.length * 9, 50_000]);
 });
 

@@ -40,12 +40,15 @@ const tooLarge = ({maxBytes, maxInflatedBytes}: BodyLimits, cause?: unknown): Ap
     {cause, extra: {maxBytes, maxInflatedBytes}},
   );
 
+/** Content codings are compared without case (RFC 9110, 8.4.1). */
+const encodingOf = (request: IncomingMessage): string =>
+  (request.headers['content-encoding'] ?? 'identity').toLowerCase();
+
 /** Refuses by the headers alone what would be refused later, before a byte of the body is read. */
 export const checkBodyHeaders = (request: IncomingMessage, limits: BodyLimits): void => {
   const length = request.headers['content-length'];
   if (length !== undefined && Number(length) > limits.maxBytes) throw tooLarge(limits);
-  const encoding = request.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'gzip' && encoding !== 'identity') {
+  if (!['gzip', 'identity'].includes(encodingOf(request))) {
     throw new AppError('unsupported-media-type', 'Content-Encoding must be gzip or absent');
   }
 };
@@ -69,7 +72,7 @@ const inflate = async (
   limits: BodyLimits,
   account: BodyAccount,
 ): Promise<Buffer> => {
-  if (request.headers['content-encoding'] !== 'gzip') {
+  if (encodingOf(request) !== 'gzip') {
     if (raw.length > limits.maxInflatedBytes) throw tooLarge(limits);
     return raw;
   }
