@@ -5,7 +5,7 @@ import {BROWSER, ensureHostPackages} from '../cluster/host-packages.ts';
 import {chosenSuites, type Suite} from './choice.ts';
 import {withPostgresTree} from './postgres-tree.ts';
 import {out, readOut, runShown} from './programs.ts';
-import {closingLine, scenariosOf, sum, tallyOf, type JestReport, type Tally} from './results.ts';
+import {closingLine, oneTally, scenariosOf, sum, tallyOf, type JestReport, type Tally} from './results.ts';
 import {withServers} from './servers-up.ts';
 
 /** `make test`: check and unit tests, then integration tests against real servers, then end-to-end tests, all but the first on the local cluster. */
@@ -50,7 +50,7 @@ async function bringUp(): Promise<ClusterFile> {
 /** A cache that is full hides a lock that nobody else can install from. */
 async function installAfresh(): Promise<Tally> {
   const code = await runShown([process.execPath, 'scripts/lock/main.ts', 'try']);
-  return code === 0 ? {passed: 1, failed: 0} : {passed: 0, failed: 1};
+  return oneTally(code === 0, 'install on a fresh machine');
 }
 
 async function jest(
@@ -82,7 +82,9 @@ async function jest(
   if (suite === 'e2e')
     writeFileSync(join(out, 'e2e.json'), `${JSON.stringify({scenarios: scenariosOf(report)}, undefined, 2)}\n`);
   const tally = tallyOf(report);
-  return code !== 0 && tally.failed === 0 ? {...tally, failed: 1} : tally;
+  return code !== 0 && tally.failed === 0
+    ? sum([tally, oneTally(false, `jest of the ${suite} tests ended with ${code}`)])
+    : tally;
 }
 
 /** The browser is the one thing that only tests need, so it is installed only here. */
@@ -154,10 +156,9 @@ async function main(): Promise<number> {
       const file = join(results, 'unit.json');
       rmSync(file, {force: true});
       const code = await runShown(['make', '--no-print-directory', 'check', `JEST_JSON=${file}`]);
-      const unit = existsSync(file)
-        ? tallyOf(JSON.parse(readFileSync(file, 'utf8')) as JestReport)
-        : {passed: 0, failed: 0};
-      tallies.push(code !== 0 && unit.failed === 0 ? {...unit, failed: 1} : unit);
+      const unit = existsSync(file) ? tallyOf(JSON.parse(readFileSync(file, 'utf8')) as JestReport) : undefined;
+      if (unit !== undefined) tallies.push(unit);
+      if (code !== 0 && (unit?.failed ?? 0) === 0) tallies.push(oneTally(false, `make check ended with ${code}`));
     }
     const afresh = suites.includes('check') ? installAfresh() : undefined;
     if (needsCluster) cluster = await bringUp();
@@ -176,13 +177,17 @@ async function main(): Promise<number> {
       );
     }
   } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    tallies.push({passed: 0, failed: 1});
+    tallies.push(oneTally(false, error instanceof Error ? error.message : String(error)));
   } finally {
     // One that came up only half has to go too.
     if (values.down && needsCluster) await runShown([process.execPath, 'scripts/cluster/main.ts', 'down']);
   }
   const total = sum(tallies);
+  if (total.failures.length > 0) {
+    // Once more, because what a test printed may be thousands of lines above.
+    heading('what failed');
+    for (const failure of total.failures) console.log(`\n${failure}`);
+  }
   console.log(`\n${Math.round((performance.now() - started) / 1000)} s; results in out/test and out/e2e.json`);
   console.log(closingLine(total));
   return total.failed === 0 && total.passed > 0 ? 0 : 1;
