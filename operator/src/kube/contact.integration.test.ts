@@ -220,8 +220,11 @@ test('of a resource that is left alone for long, because a kind of its namespace
 }, 90_000);
 
 test('nothing is told any more of a resource that is deleted while it is held', async () => {
-  await shops.open('ghost', ['a']);
-  await shops.statusBecomes('ghost', {problems: [], shelves: 1}, shops.start('alive').log);
+  // Alone in its namespace, so that whatever the engine does is about it.
+  await shops.send('POST', '/api/v1/namespaces', {metadata: {name: 'grey'}});
+  await shops.open('ghost', ['a'], 'grey');
+  const {log: alive} = shops.start('alive', shops.server.credentials, {namespaces: ['grey']});
+  await shops.statusBecomes('ghost', {problems: [], shelves: 1}, alive, 'grey');
   await shops.endEngines();
   const webhooks = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
   // It never answers, so an event takes as long as the engine waits for it.
@@ -243,6 +246,7 @@ test('nothing is told any more of a resource that is deleted while it is held', 
   });
   const controller = shopController();
   const {log, told} = shops.start('haunted', shops.server.credentials, {
+    namespaces: ['grey'],
     clock: fastClock,
     controller: {
       ...controller,
@@ -253,8 +257,8 @@ test('nothing is told any more of a resource that is deleted while it is held', 
   });
   try {
     const [asked] = (await once(hole, 'connection', {signal: AbortSignal.timeout(30_000)})) as [{destroy: () => void}];
-    await shops.send('DELETE', shopPath('ghost'));
-    await shops.send('PATCH', shopPath('ghost'), {metadata: {finalizers: null}});
+    await shops.send('DELETE', shopPath('ghost', 'grey'));
+    await shops.send('PATCH', shopPath('ghost', 'grey'), {metadata: {finalizers: null}});
     await eventually(
       () => (log.lines.some((line) => line.startsWith('not worked on')) ? true : undefined),
       () => log.lines.slice(-20).join('\n'),
