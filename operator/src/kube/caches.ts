@@ -39,7 +39,7 @@ export class Caches {
       ?.store.get(key.namespace, key.name);
   }
 
-  /** The whole object, never one without its body or of which a part is kept. */
+  /** The whole object, never one of which a part is kept. */
   getWhole(key: Key): KubeObject | undefined {
     for (const {store} of this.#of(key)) {
       const object = store.get(key.namespace, key.name);
