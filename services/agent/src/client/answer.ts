@@ -35,6 +35,8 @@ export type Answer =
       readonly error: string;
       readonly retryAfterMs: number | undefined;
     }
+  /** The region lives, and says when the device's own quota has room. */
+  | {readonly kind: 'over-quota'; readonly status: 429; readonly error: string; readonly retryAfterMs: number}
   | {readonly kind: 'gap'; readonly status: 409; readonly error: string; readonly expected: number | undefined}
   | {
       readonly kind: 'too-large';
@@ -77,6 +79,9 @@ const parseRetryAfterMs = (value: string | undefined): number | undefined => {
   const seconds = value === undefined || value.trim() === '' ? Number.NaN : Number(value);
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
 };
+
+/** Of a wait for the quota: less, or none, would be no pause. */
+const SHORTEST_QUOTA_MS = 1000;
 
 const describe = (status: number, problem: Problem): string =>
   [`HTTP ${status}`, problem.title, problem.detail].filter((part) => part !== undefined && part !== '').join(': ');
@@ -127,8 +132,12 @@ export const classifySync = (reply: HttpReply, batchSeq: number | undefined): An
     case 400:
     case 415:
       return {kind: 'refused', status, error};
+    case 429:
+      return retryAfterMs === undefined || retryAfterMs < SHORTEST_QUOTA_MS
+        ? {kind: 'later', status, error, retryAfterMs}
+        : {kind: 'over-quota', status, error, retryAfterMs};
     default:
-      // 408, 425, 429, 5xx, a proxy's 404 while a route is being made, redirects: nothing that says anything about this batch.
+      // 408, 425, 5xx, a proxy's 404 while a route is being made, redirects: nothing that says anything about this batch.
       return {kind: 'later', status, error, retryAfterMs};
   }
 };

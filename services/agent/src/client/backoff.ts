@@ -1,4 +1,4 @@
-/** How long a device waits after a failure, so that a fleet that failed together does not come back together. */
+/** How long a device waits after a failure, so that a fleet that failed together does not come back together, and for its quota. */
 import type {Policy} from './wire.ts';
 
 /** "Tries at least once a day whatever happens." */
@@ -25,3 +25,10 @@ export const waitAfterFailureMs = (failure: Failure, backoff: Policy['backoff'],
   const waitMs = Math.max(random * ceilingS * 1000, failure.retryAfterMs ?? 0);
   return Math.min(waitMs, LONGEST_WAIT_MS);
 };
+
+/** Of Retry-After: so little more that nobody is at the very edge of his quota again, whose clock runs a little fast for instance. */
+const QUOTA_JITTER = 0.1;
+
+/** Milliseconds to wait for the device's own quota. Nobody else waits for it, and the region has spread its Retry-After already. */
+export const waitForQuotaMs = (retryAfterMs: number, random: number): number =>
+  Math.min(retryAfterMs * (1 + QUOTA_JITTER * random), LONGEST_WAIT_MS);

@@ -351,6 +351,21 @@ describe('a device', () => {
     expect(await device.step()).toBe(device.session.notBeforeMs);
   });
 
+  test('waits for its quota as long as the region says, and takes that for no failure', async () => {
+    let calls = 0;
+    region.trouble = (path) =>
+      path === '/v1/sync' && calls++ === 0 ? {kind: 'status', status: 429, headers: {'retry-after': '1'}} : undefined;
+    const device = makeDevice();
+    await device.record(readings(1));
+    await until(device, () => device.session.attempt === 2, 'over quota once');
+    const {failures, notBeforeMs} = device.session;
+    expect(failures).toBe(0);
+    expect(notBeforeMs - performance.now()).toBeGreaterThan(500);
+    await until(device, () => drained(device), 'applied');
+    expect(performance.now()).toBeGreaterThanOrEqual(notBeforeMs);
+    expect(region.seen.at(-1)?.body).toMatchObject({reason: 'retry', stats: {attempt: 2}});
+  });
+
   test('goes on after a power cut from its journal', async () => {
     region.applied = () => 0;
     const device = makeDevice();

@@ -1,7 +1,8 @@
-import {expect, test} from '@jest/globals';
-import {afterSync, startSession} from './machine.ts';
+import {describe, expect, test} from '@jest/globals';
+import {classifySync} from './answer.ts';
+import {afterSync, startSession, type Session} from './machine.ts';
 import {Outbox} from './outbox.ts';
-import {syncAnswerSchema} from './wire.ts';
+import {PROBLEM_TYPE, syncAnswerSchema} from './wire.ts';
 
 const HOUR_MS = 3600_000;
 
@@ -44,4 +45,50 @@ test('a hurried device waits the same share of every step, however often it fail
     });
   };
   expect(waits(0.01)).toEqual(waits(1).map((ms) => expect.closeTo(ms / 100, 6)));
+});
+
+describe('a device that is told 429', () => {
+  const HOME = 'https://home.example.com';
+  const failing: Session = {...startSession(true, false, 0), failures: 2, refusals: 2, home: HOME};
+  const hear = (
+    session: Session,
+    retryAfter: string | undefined,
+    random: number,
+    type = `${PROBLEM_TYPE}rate-limited`,
+  ) =>
+    afterSync(
+      session,
+      {epoch: 'e1'},
+      classifySync({kind: 'reply', status: 429, retryAfter, body: JSON.stringify({type})}, undefined),
+      new Outbox(),
+      {nowMs: 0, random},
+    ).session;
+
+  test.each([
+    ['1', 1, 1.1],
+    ['30', 30, 33],
+    ['999999', 24 * 3600, 24 * 3600],
+  ])('waits the %s s that its quota needs, little more, and a day at most', (retryAfter, leastS, mostS) => {
+    for (const session of [startSession(true, false, 0), failing]) {
+      expect(hear(session, retryAfter, 0).notBeforeMs).toBe(leastS * 1000);
+      expect(hear(session, retryAfter, 0.999).notBeforeMs).toBeLessThanOrEqual(mostS * 1000);
+    }
+  });
+
+  test('neither fails nor recovers by it, however often', () => {
+    let session = failing;
+    for (let n = 0; n < 10; n++) session = hear(session, '30', 0.5);
+    expect(session).toMatchObject({failures: 2, refusals: 2, home: HOME, attempt: 11, phase: 'sync'});
+    expect(session.lastError).toMatch(/^HTTP 429/);
+  });
+
+  test.each([
+    ['without a pause', undefined, undefined],
+    ['with a pause of nothing', '0', undefined],
+    ['by somebody in between', '30', 'about:blank'],
+  ])('takes it for an outage %s', (_what, retryAfter, type) => {
+    const session = hear({...failing, failures: 0}, retryAfter, 0.5, type);
+    expect(session).toMatchObject({failures: 1, notBeforeMs: 60_000});
+    expect(hear(failing, retryAfter, 0.5, type)).toMatchObject({failures: 3, home: undefined});
+  });
 });

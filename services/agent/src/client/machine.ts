@@ -3,7 +3,7 @@
  * {@link afterSync} or {@link afterEnrol}. Times are milliseconds of a monotonic clock; a device's wall clock decides nothing.
  */
 import type {Answer, EnrolOutcome} from './answer.ts';
-import {LONGEST_WAIT_MS, waitAfterFailureMs} from './backoff.ts';
+import {LONGEST_WAIT_MS, waitAfterFailureMs, waitForQuotaMs} from './backoff.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
 import {DEFAULT_POLICY, type Policy, type Reason, type SyncAnswer} from './wire.ts';
 
@@ -229,6 +229,14 @@ export const afterSync = (
       return accepted(session, sent, answer.sync, outbox, chance.nowMs);
     case 'later':
       return {session: failed(session, answer.error, answer.retryAfterMs, chance), entries: []};
+    case 'over-quota': {
+      // Neither a failure nor a success: it says nothing of the region, nor of the batch.
+      const notBeforeMs = chance.nowMs + waitForQuotaMs(answer.retryAfterMs, chance.random);
+      return {
+        session: {...session, lastError: answer.error, attempt: session.attempt + 1, notBeforeMs},
+        entries: [],
+      };
+    }
     case 'enrol-again': {
       const next = failed(session, answer.error, undefined, chance);
       if (answer.epochUnknown) {

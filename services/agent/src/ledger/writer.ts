@@ -40,7 +40,7 @@ export const openLedger = async (path: string): Promise<LedgerWriter> => {
 
 const verdictOf = (answer: Answer): 'acked' | 'unknown' | 'rejected' => {
   if (answer.kind === 'accepted') return 'acked';
-  return answer.kind === 'later' ? 'unknown' : 'rejected';
+  return answer.kind === 'later' || answer.kind === 'over-quota' ? 'unknown' : 'rejected';
 };
 
 /** What a device does to keep a ledger. `wallMs` stamps lines and decides nothing. */

@@ -32,12 +32,12 @@ export const measure = async ({device, limits, collect, drop, hasRoom}: AgentLoo
   }
 };
 
-/** Does the next thing, and tells how long a failure makes the device wait. */
+/** Does the next thing, and tells how long the device waits where it has to try again. */
 const step = async ({device, nowMs, signal, tell}: AgentLoop): Promise<number> => {
-  const {failures} = device.session;
+  const {attempt} = device.session;
   const nextMs = await device.step();
   const waitMs = device.session.notBeforeMs - nowMs();
-  if (device.session.failures > failures && waitMs >= 1000 && !signal.aborted) {
+  if (device.session.attempt > attempt && waitMs >= 1000 && !signal.aborted) {
     tell(`the next try is in ${Math.round(waitMs / 1000)} s`);
   }
   return nextMs;
