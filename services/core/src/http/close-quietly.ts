@@ -1,10 +1,10 @@
 import type {Server} from 'node:http';
-import type {Socket} from 'node:net';
 import {setImmediate as turn, setTimeout as delay} from 'node:timers/promises';
+import type {Sockets} from './track-sockets.ts';
 
 export interface ClosingServer {
   readonly server: Server;
-  readonly sockets: ReadonlyMap<Socket, unknown>;
+  readonly sockets: Pick<Sockets, 'closeUnused'>;
   /** How many connections and requests have come so far. */
   readonly arrivals: () => number;
   /** For all of it. */
@@ -24,7 +24,7 @@ const SWEEP_MS = 50;
 /**
  * Closes a server so that no peer loses a request. To close a listening socket or an idle connection resets whatever arrives on it at
  * that moment, so both are closed only after a quiet time, however late the peers learn that they should go elsewhere; a peer that never
- * learns it can hold up the close for half of `graceMs`. Requests that are under way finish. What is left after `graceMs` is cut.
+ * learns it can hold up the close for half of `graceMs`. Requests that are under way finish, and answers are sent. What is left after `graceMs` is cut.
  */
 export const closeQuietly = async ({server, sockets, arrivals, graceMs}: ClosingServer): Promise<void> => {
   const quietMs = Math.min(QUIET_MS, graceMs / 4);
@@ -35,20 +35,15 @@ export const closeQuietly = async ({server, sockets, arrivals, graceMs}: Closing
     // A process that got no CPU in that time has heard nothing either: timers run before sockets are read.
     for (let n = 0; n < TURNS; n++) await turn();
   }
+  // Which close() calls. Node's own cuts answers that are written and not yet sent, and spares connections that never carried a request.
+  server.closeIdleConnections = () => sockets.closeUnused();
   await new Promise<void>((resolve) => {
-    const sweep = setInterval(() => closeUnused(server, sockets), SWEEP_MS);
+    const sweep = setInterval(() => sockets.closeUnused(), SWEEP_MS);
     const cut = setTimeout(() => server.closeAllConnections(), graceMs / 2);
     server.close(() => {
       clearInterval(sweep);
       clearTimeout(cut);
       resolve();
     });
-    closeUnused(server, sockets);
   });
-};
-
-const closeUnused = (server: Server, sockets: ReadonlyMap<Socket, unknown>): void => {
-  server.closeIdleConnections();
-  // To node, a connection is idle once it carried a request; one that never did is not.
-  for (const socket of sockets.keys()) if (socket.bytesRead === 0) socket.destroy();
 };

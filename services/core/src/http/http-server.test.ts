@@ -56,10 +56,22 @@ const open = async (server: HttpServer): Promise<Socket> => {
 const GET_LONG = 'GET /long HTTP/1.1\r\nHost: x\r\n\r\n';
 const GET = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n';
 const POST = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n';
+const REFUSED = POST.replace('/', '/refused');
 
 const next = async (socket: Socket): Promise<string> => {
   const [bytes] = (await once(socket, 'data')) as [Buffer];
   return bytes.toString();
+};
+
+/** Reads the answer to {@link GET_LONG} until all of it came or its connection is cut, which a peer is only told when it reads. */
+const longOf = async (socket: Socket): Promise<'whole' | 'cut'> => {
+  let bytes = 0;
+  socket.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > LONG.length) socket.destroy();
+  });
+  await once(socket, 'close', {signal: AbortSignal.timeout(5_000)});
+  return bytes > LONG.length ? 'whole' : 'cut';
 };
 
 test.each([
@@ -123,18 +135,44 @@ test('an answer that is under way when the drain begins asks its peer to leave, 
 test('a stop waits for what is under way and not for connections that carry nothing', async () => {
   let answerMs = 0;
   const {server, draining, received} = await serve(() => answerMs);
-  const [used, unused, busy] = await Promise.all([open(server), open(server), open(server)]);
+  const [used, unused, refused, busy] = await Promise.all([open(server), open(server), open(server), open(server)]);
   used.write(GET);
   await next(used);
+  refused.write(REFUSED);
+  await next(refused);
+  refused.write('rest');
   answerMs = 800;
   busy.write(GET);
   await once(received, 'request');
   draining.abort();
   const began = performance.now();
-  const [answer] = await Promise.all([next(busy), server.stop(10_000), once(unused, 'close'), once(used, 'close')]);
+  const [answer] = await Promise.all([
+    next(busy),
+    server.stop(10_000),
+    ...[unused, used, refused].map((socket) => once(socket, 'close')),
+  ]);
   expect(answer).toMatch(/^HTTP\/1\.1 200/);
   // A second of quiet, and far from the cut.
   expect(performance.now() - began).toBeLessThan(4000);
+});
+
+test('a stop cuts neither an answer that is still being read nor a request that has begun', async () => {
+  const {server, draining, received} = await serve(() => 0);
+  const [slow, begun, used] = await Promise.all([open(server), open(server), open(server)]);
+  slow.write(GET_LONG);
+  await once(received, 'request');
+  for (const socket of [begun, used]) {
+    socket.write(GET);
+    await next(socket);
+  }
+  draining.abort();
+  const stopped = server.stop(20_000);
+  begun.write('GET / HT');
+  await once(used, 'close');
+  begun.write('TP/1.1\r\nHost: x\r\n\r\n');
+  expect(await next(begun)).toMatch(/^HTTP\/1\.1 200/);
+  expect(await longOf(slow)).toBe('whole');
+  await stopped;
 });
 
 test('a peer that does not stop sending cannot keep the server from stopping', async () => {
@@ -165,6 +203,31 @@ test('idle connections make room for new ones when there are many', async () => 
     socket.write(GET);
     expect(await next(socket)).toMatch(/^HTTP\/1\.1 200/);
   }
+});
+
+test('where idle connections make room, no answer is cut that is still being read, nor a request that has begun', async () => {
+  const {server, received} = await serve(() => 0, 10);
+  const idle: Socket[] = [];
+  for (let n = 0; n < 7; n++) {
+    const socket = await open(server);
+    socket.write(GET);
+    await next(socket);
+    idle.push(socket);
+  }
+  const [begun, used] = idle as [Socket, Socket];
+  begun.write('GET / HT');
+  // Whatever is answered after it was written was read after it, or in the same turn.
+  for (let n = 0; n < 2; n++) {
+    used.write(GET);
+    await next(used);
+  }
+  const slow = await open(server);
+  slow.write(GET_LONG);
+  await once(received, 'request');
+  await Promise.all([open(server), open(server), once(used, 'close')]);
+  begun.write('TP/1.1\r\nHost: x\r\n\r\n');
+  expect(await next(begun)).toMatch(/^HTTP\/1\.1 200/);
+  expect(await longOf(slow)).toBe('whole');
 });
 
 test.each([
@@ -217,22 +280,10 @@ test('answers that nobody reads take no more than their bound: who waits longest
     await asked;
     slow.push(socket);
   }
-  // It is only told so when it reads.
-  const bytesOf = async (socket: Socket): Promise<number> => {
-    let bytes = 0;
-    socket.on('data', (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes > LONG.length) socket.destroy();
-    });
-    await once(socket, 'close', {signal: AbortSignal.timeout(5_000)});
-    return bytes;
-  };
-  const whole = await Promise.all(slow.map(async (socket) => (await bytesOf(socket)) > LONG.length));
-  expect(whole).toEqual([false, false, false, false, false, true, true, true]);
+  expect(await Promise.all(slow.map(longOf))).toEqual(['cut', 'cut', 'cut', 'cut', 'cut', 'whole', 'whole', 'whole']);
 });
 
 describe('a request that is answered before it came', () => {
-  const REFUSED = POST.replace('/', '/refused');
   const answered = async (): Promise<Socket> => {
     const {server} = await serve(() => 0);
     const socket = await open(server);

@@ -114,8 +114,7 @@ export const startHttpServer = async ({
   return {
     // A server that listens on TCP has an AddressInfo.
     port: (server.address() as AddressInfo).port,
-    stop: (graceMs = DEFAULT_GRACE_MS) =>
-      closeQuietly({server, sockets: sockets.open, arrivals: () => arrivals, graceMs}),
+    stop: (graceMs = DEFAULT_GRACE_MS) => closeQuietly({server, sockets, arrivals: () => arrivals, graceMs}),
   };
 };
 

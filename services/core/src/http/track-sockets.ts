@@ -1,9 +1,8 @@
-import type {Server, ServerResponse} from 'node:http';
+import type {IncomingMessage, Server, ServerResponse} from 'node:http';
 import type {Socket} from 'node:net';
 
 /** The open sockets, and a bound on what their peers make us hold: one request each, and together no more than `limits`. */
 export interface Sockets {
-  readonly open: ReadonlyMap<Socket, unknown>;
   /**
    * The headers of a request have come. False where that of the same connection before it has no answer yet, or one that was not read: whoever
    * sends several at once could make us keep any number, and loses the connection. RFC 9112, 9.3.2, has clients expect that.
@@ -11,6 +10,8 @@ export interface Sockets {
   hears(response: ServerResponse): boolean;
   /** The response has closed. */
   ends(response: ServerResponse): void;
+  /** Closes those that carry nothing, also such as never did. One that has begun another request is spared, and one whose answer is not yet sent. */
+  closeUnused(): void;
 }
 
 export interface SocketLimits {
@@ -31,6 +32,8 @@ interface Held {
    * thousands of those, so they keep nothing of their last request.
    */
   readonly response: ServerResponse | 'none' | 'unused';
+  /** What had come of it when it became unused, and 0 until then: with more than that it has begun a request. */
+  readonly bytesRead: number;
 }
 
 const isAtWork = ({response}: Held): boolean =>
@@ -47,7 +50,15 @@ export const trackSockets = (server: Server, {crowded, maxUnreadBytes}: SocketLi
     if (socket.destroyed) return;
     // To the end of the map.
     open.delete(socket);
-    open.set(socket, {since: performance.now(), response});
+    open.set(socket, {since: performance.now(), response, bytesRead: response === 'unused' ? socket.bytesRead : 0});
+  };
+  const closeUnused = (response: 'none' | 'unused'): void => {
+    for (const [socket, held] of open) {
+      if (held.response !== response) continue;
+      if (socket.bytesRead === held.bytesRead) socket.destroy();
+      // Another request, which is to come in time as the first one.
+      else if (response === 'unused') put(socket, 'none');
+    }
   };
   const makeRoom = (): void => {
     if (open.size < crowded) return;
@@ -58,9 +69,8 @@ export const trackSockets = (server: Server, {crowded, maxUnreadBytes}: SocketLi
       socket.destroy();
       return;
     }
-    server.closeIdleConnections();
-    // Those that this spares have begun another request, which is to come in time as the first one.
-    for (const [socket, {response}] of open) if (response === 'unused') put(socket, 'none');
+    // Not node's closeIdleConnections(): to that, an answer that is written is over, though it is not yet sent.
+    closeUnused('unused');
   };
   const unread = new Map<Socket, number>();
   let unreadBytes = 0;
@@ -93,8 +103,11 @@ export const trackSockets = (server: Server, {crowded, maxUnreadBytes}: SocketLi
     put(socket, this);
     keep(socket);
   };
+  const came = function (this: IncomingMessage): void {
+    const response = open.get(this.socket)?.response;
+    if (typeof response === 'object' && response.req === this) put(this.socket, 'unused');
+  };
   return {
-    open,
     hears(response) {
       const {socket} = response.req;
       const last = open.get(socket)?.response;
@@ -110,8 +123,13 @@ export const trackSockets = (server: Server, {crowded, maxUnreadBytes}: SocketLi
     ends(response) {
       const {req} = response;
       forget(req.socket);
-      // Else the rest of it is still awaited.
       if (req.complete) put(req.socket, 'unused');
+      // The rest of it is still awaited.
+      else req.once('end', came);
+    },
+    closeUnused() {
+      closeUnused('unused');
+      closeUnused('none');
     },
   };
 };
