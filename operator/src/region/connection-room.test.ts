@@ -84,21 +84,74 @@ test('as many pods as there is room for wait for no shard, whether it is down or
   expect({pods: podsOf(region, 'eu-worker'), waits: waits(region)}).toEqual({pods: 3, waits: []});
 });
 
+const concurrencyOf = (region: SimulatedRegion) =>
+  /"name":"PISYNC_WORKER_CONCURRENCY","value":"(\d+)"/.exec(
+    JSON.stringify(region.find('Deployment', 'eu-worker')),
+  )?.[1];
+
 test.each([
   ['whose last change still rolls out', {replicas: 3, updatedReplicas: 1, availableReplicas: 2}],
   ['without a pod', {replicas: 2, updatedReplicas: 2}],
 ])('workers %s get a larger concurrency when the last shard has restarted with room for it', (_what, pods) => {
   const region = regionOf({workers: fixed(2)});
-  const concurrency = () =>
-    /"name":"PISYNC_WORKER_CONCURRENCY","value":"(\d+)"/.exec(
-      JSON.stringify(region.find('Deployment', 'eu-worker')),
-    )?.[1];
-  const before = concurrency();
+  const before = concurrencyOf(region);
   region.set('Deployment', 'eu-worker', {observedGeneration: 1_000, ...pods});
   region.change({workers: {...fixed(2), concurrency: 32}});
   region.settle();
   restarted(region, 'eu-pg-0');
-  expect(concurrency()).toBe(before);
+  expect(concurrencyOf(region)).toBe(before);
   restarted(region, 'eu-pg-1');
-  expect(concurrency()).toBe('32');
+  expect(concurrencyOf(region)).toBe('32');
+});
+
+describe.each([
+  ['a number', fixed, podsOf],
+  ['an autoscaler', (count: number) => scaled(2, count), mostPodsOf],
+] as const)('more workers of a smaller concurrency, by %s,', (_what, of, countOf) => {
+  /** Beside the other tiers, when shards have 600 connections: 120 + 44 + 39 + (8 + 2) * 38. */
+  const FIT_OF_32 = 8;
+  const live = () => regionOf({workers: {...of(2), concurrency: 32}});
+  const state = (region: SimulatedRegion) => [countOf(region, 'eu-worker'), concurrencyOf(region)];
+  const report = (region: SimulatedRegion, replicas: number, updatedReplicas: number): void => {
+    const observedGeneration = region.find('Deployment', 'eu-worker')?.metadata.generation;
+    region.set('Deployment', 'eu-worker', {observedGeneration, replicas, updatedReplicas, availableReplicas: replicas});
+    region.settle();
+  };
+  const comeWhenReplaced = (region: SimulatedRegion): void => {
+    // What it reports is still of the template before.
+    expect(state(region)).toEqual([FIT_OF_32, '4']);
+    report(region, FIT_OF_32 + 1, 1);
+    expect(state(region)).toEqual([FIT_OF_32, '4']);
+    expect(region.status.pendingChanges).toEqual([
+      {
+        component: 'worker',
+        reason: 'gets more pods (8 of 24 until then) when no worker has the former, larger concurrency any more',
+      },
+    ]);
+    report(region, FIT_OF_32, FIT_OF_32);
+    expect(state(region)).toEqual([24, '4']);
+    expect(JSON.stringify(region.find('Deployment', 'eu-worker'))).not.toContain('former-concurrency');
+    report(region, 24, 24);
+    expect(region.status.phase).toBe('Ready');
+    expect(region.status.pendingChanges).toBeUndefined();
+  };
+
+  test('come when no worker has the larger one any more', () => {
+    const region = live();
+    region.change({workers: {...of(24), concurrency: 4}});
+    region.settle();
+    comeWhenReplaced(region);
+  });
+
+  test('are as many as there is room for of the larger one while the smaller waits for a shard', () => {
+    const region = live();
+    region.set('StatefulSet', 'eu-pg-1', {observedGeneration: 1_000, replicas: 1, readyReplicas: 0});
+    region.change({workers: {...of(2), concurrency: 4}});
+    region.settle();
+    region.change({workers: {...of(24), concurrency: 4}});
+    region.settle();
+    expect(state(region)).toEqual([FIT_OF_32, '32']);
+    restarted(region, 'eu-pg-1');
+    comeWhenReplaced(region);
+  });
 });

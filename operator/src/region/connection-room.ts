@@ -7,7 +7,7 @@ import {type Workload} from './children.ts';
 import {type RegionContext} from './context.ts';
 import {runningConcurrency, writtenConnections} from './engines/postgres-embedded/max-connections.ts';
 import {KINDS} from './kinds.ts';
-import {MAX_CONNECTIONS} from './labels.ts';
+import {FORMER_CONCURRENCY, MAX_CONNECTIONS} from './labels.ts';
 
 /** Shards get room for more connections by a restart. Until the last has had its own, no more pods may run than there is room for. */
 
@@ -59,6 +59,19 @@ const loadNow = ({children, names}: RegionContext, wished: ConnectionLoad): Conn
   };
 };
 
+/**
+ * The largest concurrency of all templates that workers run from; 0 where there are none. Kubernetes gives another number of pods to the templates that there
+ * are, so until the last pod of the former one has been replaced, more pods may be of that.
+ */
+export const largestConcurrency = ({children, names}: RegionContext): number => {
+  const live = children.workload(KINDS.deployment, names.worker);
+  if (live === undefined) return 0;
+  const {metadata, spec, status} = live;
+  const current = runningConcurrency(spec.template);
+  const isReplaced = status.observedGeneration >= metadata.generation && status.updatedReplicas >= status.replicas;
+  return isReplaced ? current : Math.max(current, Number(metadata.annotations[FORMER_CONCURRENCY] ?? 0) || 0);
+};
+
 /** The most pods of each tier: those that there are, and in the order of the tiers as many more as there is room for. */
 const loadWithin = (now: ConnectionLoad, wished: ConnectionLoad, room: number): ConnectionLoad =>
   TIERS.reduce((load, tier) => {
@@ -103,8 +116,11 @@ export const tiersWithin = (context: RegionContext, shards: readonly Shard[]): S
   const {deviceApi, adminApi, workers} = context.spec;
   const wished = connectionLoad(context.spec);
   const room = roomOf(context, shards);
-  if (connectionsNeeded(wished) <= room) return {deviceApi, adminApi, workers};
-  const most = loadWithin(loadNow(context, wished), wished, room);
+  const largest = largestConcurrency(context);
+  if (connectionsNeeded({...wished, concurrency: Math.max(wished.concurrency, largest)}) <= room)
+    return {deviceApi, adminApi, workers};
+  const now = loadNow(context, wished);
+  const most = loadWithin({...now, concurrency: Math.max(now.concurrency, largest)}, wished, room);
   return {
     deviceApi: atMost(deviceApi, most.deviceApi),
     adminApi: atMost(adminApi, most.adminApi),
@@ -114,13 +130,19 @@ export const tiersWithin = (context: RegionContext, shards: readonly Shard[]): S
 
 /** Of a region that works: in a new one, services wait for the shards in any case. */
 export const waitingForRoom = (
-  {spec, hasWorked}: RegionContext,
+  context: RegionContext,
   scale: ScaledTiers,
+  shards: readonly Shard[],
 ): readonly {readonly component: PartName; readonly reason: string}[] => {
+  const {spec, hasWorked} = context;
   if (!hasWorked) return [];
   const [wished, now] = [connectionLoad(spec), connectionLoad({...spec, ...scale})];
+  const until =
+    connectionsNeeded(wished) <= roomOf(context, shards)
+      ? 'no worker has the former, larger concurrency any more'
+      : 'every shard has restarted with room for their connections';
   return TIERS.filter((tier) => now[tier] < wished[tier]).map((tier) => ({
     component: PART_OF[tier],
-    reason: `gets more pods (${now[tier]} of ${wished[tier]} until then) when every shard has restarted with room for their connections`,
+    reason: `gets more pods (${now[tier]} of ${wished[tier]} until then) when ${until}`,
   }));
 };

@@ -35,6 +35,8 @@ export const SPEC_REVISION = 'pisync.io/spec-revision';
 export const ROLLED_OUT = 'pisync.io/rolled-out';
 /** On a Deployment: how many pods were wished for when that many served last. */
 export const SERVED = 'pisync.io/served';
+/** On the worker Deployment: the larger concurrency of an earlier template, as long as pods of that run. */
+export const FORMER_CONCURRENCY = 'pisync.io/former-concurrency';
 /** Hash of the files a pod reads at its start. In the template, so that a change makes new pods. */
 export const CONFIG_HASH = 'pisync.io/config-hash';
 /** On a shard's template: the connections for which its server has room. */

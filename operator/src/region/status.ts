@@ -212,7 +212,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
     pendingChanges: pendingChanges([
       ...held,
       ...joining(context, progress).map(({id, reason}) => ({component: `shard-${id}`, reason})),
-      ...waitingForRoom(context, progress.scale),
+      ...waitingForRoom(context, progress.scale, progress.shards.slice(0, progress.needed)),
       ...unfulfilled(context, outcome),
       ...[...auxiliaryFailures(outcome), ...rewrittenOf(outcome)].map(pendingOf),
       ...(unread === undefined ? [] : [{component: 'volumes', reason: unread}]),

@@ -1,11 +1,12 @@
 import {ENV} from '@pisync/contract/env';
 import {type StatelessTier} from '../../api/v1alpha1/tiers.ts';
 import {type Desired} from '../../kube/controller.ts';
+import {largestConcurrency} from '../connection-room.ts';
 import {type RegionContext} from '../context.ts';
 import {withRevision} from '../template.ts';
 import {hashOf} from '../hash.ts';
 import {KINDS} from '../kinds.ts';
-import {metadataOf, type PodComponent, selectorOf} from '../labels.ts';
+import {FORMER_CONCURRENCY, metadataOf, type PodComponent, selectorOf} from '../labels.ts';
 import {floorOf} from './autoscaler.ts';
 import {podTemplate, type PodShape, templateSpec} from './pod.ts';
 import {httpPort, opsPort, servicePod, serviceProbes} from './service-pod.ts';
@@ -29,10 +30,11 @@ const deployment = (
   component: PodComponent,
   strategy: object,
   shape: Omit<PodShape, 'component' | 'probes' | 'gracePeriodSeconds'>,
+  annotations: Readonly<Record<string, string>> = {},
 ): Desired => ({
   manifest: {
     ...KINDS.deployment,
-    metadata: metadataOf(context, name, component),
+    metadata: metadataOf(context, name, component, {annotations}),
     spec: {
       strategy,
       revisionHistoryLimit: 3,
@@ -106,18 +108,26 @@ export const adminApiDeployment = (context: RegionContext): Desired => {
 
 export const workerDeployment = (context: RegionContext): Desired => {
   const {concurrency, ...tier} = context.spec.workers;
+  const largest = largestConcurrency(context);
   return scaled(
     context,
-    deployment(context, context.names.worker, 'worker', ROLL, {
-      ...servicePod(context, {
-        command: 'worker',
-        secrets: ['rabbitmq', 'redis'],
-        resources: tier.resources,
-        logLevel: tier.logLevel,
-        env: {[ENV.workerConcurrency]: String(concurrency)},
-      }),
-      ports: [opsPort],
-    }),
+    deployment(
+      context,
+      context.names.worker,
+      'worker',
+      ROLL,
+      {
+        ...servicePod(context, {
+          command: 'worker',
+          secrets: ['rabbitmq', 'redis'],
+          resources: tier.resources,
+          logLevel: tier.logLevel,
+          env: {[ENV.workerConcurrency]: String(concurrency)},
+        }),
+        ports: [opsPort],
+      },
+      largest > concurrency ? {[FORMER_CONCURRENCY]: String(largest)} : {},
+    ),
     context.spec.workers,
   );
 };
