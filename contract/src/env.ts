@@ -21,6 +21,8 @@ export const ENV = {
   factsConfigMap: 'PISYNC_FACTS_CONFIGMAP',
   /** worker only: how many windows of batches are applied to each shard at once. */
   workerConcurrency: 'PISYNC_WORKER_CONCURRENCY',
+  /** migrate of shard 0 only: among how many shards the slots of a region that has none yet are shared out. */
+  firstShards: 'PISYNC_FIRST_SHARDS',
 } as const;
 
 /** Bounds of {@link ENV.workerConcurrency}: what a spec may ask for is what a worker takes. */

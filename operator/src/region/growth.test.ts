@@ -175,6 +175,25 @@ test('a new region shares its slots out when all its shards are up, and until th
   expect(topology(region)).toEqual({used: [0, 1], joining: []});
 });
 
+test('the slots of a new region are shared among the shards that are admitted, whatever is wished for before they are', () => {
+  const region = new SimulatedRegion(SPEC);
+  region.settle();
+  region.makeReady('StatefulSet');
+  region.settle();
+  const job = () => region.find('Job', 'eu-migrate-0-v1-92a6c1');
+  const first = job();
+  expect(JSON.stringify(first)).toContain('{"name":"PISYNC_FIRST_SHARDS","value":"2"}');
+  // Its image cannot be pulled yet.
+  region.change(shards(4));
+  region.settle();
+  expect(topology(region)).toEqual({used: [0, 1], joining: [2, 3]});
+  expect(job()).toEqual(first);
+  region.change(shards(2));
+  region.bringUp();
+  expect(region.status).toMatchObject({phase: 'Ready', readyShards: '2/2'});
+  expect(job()?.metadata.uid).toBe(first?.metadata.uid);
+});
+
 const annotate = (region: SimulatedRegion, value: string | undefined): void => {
   const key = 'v1/Secret/sync/eu-bootstrap';
   const secret = region.objects.get(key);

@@ -77,6 +77,17 @@ describe('what an admission webhook makes something else of', () => {
     expect(lawsOf(region)).toEqual([]);
   });
 
+  test('keeps no region that has grown from being ready: its first migration is over', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    region.change({postgres: {shards: 3}});
+    region.bringUp();
+    expect(region.status).toMatchObject({phase: 'Ready', readyShards: '3/3'});
+    region.webhook = replacing('ConfigMap', 'eu-topology', 'data', {'topology.json': '{}'});
+    region.pass();
+    region.pass();
+    expect(region.status.phase).toBe('Ready');
+  });
+
   const settings = replacing('ConfigMap', 'eu-postgres', 'data', {'postgresql.conf': '# mine'});
 
   test('is why a new region does not come up, when it waits for that', () => {

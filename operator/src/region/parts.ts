@@ -133,7 +133,7 @@ const removedLater = (desired: Desired): Desired => {
   return {...desired, manifest: {...manifest, spec: typeof spec === 'object' ? {...spec, ...ttl} : ttl}};
 };
 
-/** The first migration shares the slots out among the shards that its topology has as admitted, for good. */
+/** The first migration shares the slots out among the shards that are admitted, for good. */
 const undecided = (context: RegionContext): string | undefined => {
   if (context.admitted === 0) return 'waits until all shards of the new region are up';
   return isTopologyWritten(context) ? undefined : 'waits until the topology is written';

@@ -29,6 +29,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       const topology = await followTopology(service);
       await runMigration({
         shardId: shardOf(argv),
+        firstShards: service.config.firstShards,
         topology: topology.current,
         secrets: openSecrets(service.config.secretsDir),
         log: service.log,

@@ -1,9 +1,10 @@
+import {type Topology} from '@pisync/contract/topology';
 import {findEnrolmentToken, tokenHash} from '@pisync/core/devices/tokens';
 import {openSecrets} from '@pisync/core/secrets/secrets';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
-import {runMigration} from './migrate.ts';
+import {type MigrationJob, runMigration} from './migrate.ts';
 
 // Servers that others also use answer slowly at times.
 jest.setTimeout(60_000);
@@ -16,10 +17,17 @@ afterAll(() => bench.close());
 
 const control = () => bench.shards.control('job');
 
-const migrate = (): Promise<void> =>
+const shardOf = ({shards}: Topology): Topology['shards'][number] => {
+  const [shard] = shards;
+  if (shard === undefined) throw new Error('no shard');
+  return shard;
+};
+
+const migrate = (job: Partial<MigrationJob> = {}): Promise<void> =>
   runMigration({
     shardId: 0,
     topology: () => bench.topology,
+    ...job,
     secrets: openSecrets(bench.secretsDir),
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
     now: Date.now,
@@ -52,3 +60,20 @@ test('the enrolment token that an earlier release copied ends, and those that so
     {group: 'default', hours: null},
   ]);
 });
+
+test.each<[string, number, Partial<MigrationJob>]>([
+  ['as many as it is told', 2, {firstShards: 2}],
+  ['those that are admitted', 1, {}],
+])(
+  'slots are shared out among %s, and none is given to a shard that joins and may be taken back',
+  async (_what, count, job) => {
+    const {topology} = bench;
+    const declared = {...topology, joining: [1, 2].map((id) => ({...shardOf(topology), id}))};
+    await control().query('delete from control.slot_map');
+    await migrate({...job, topology: () => declared});
+    const found = await control().query<{count: number}>(
+      'select count(distinct shard)::float8 as count from control.slot_map',
+    );
+    expect(found.rows).toEqual([{count}]);
+  },
+);

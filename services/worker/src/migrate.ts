@@ -14,6 +14,8 @@ import pg from 'pg';
 
 export interface MigrationJob {
   readonly shardId: number;
+  /** Among how many shards the slots are shared out if they are not yet; by default those that the topology has as admitted. */
+  readonly firstShards?: number | undefined;
   /** As the file has it now. */
   readonly topology: () => Topology;
   readonly secrets: Secrets;
@@ -47,8 +49,8 @@ export const runMigration = async (job: MigrationJob): Promise<void> => {
     const created = await ensurePartitions(pool, daysAround(now(), PARTITION_DAYS.from, PARTITION_DAYS.to));
     log.info({shard: shardId, created}, 'partitions are there');
     if (shardId === 0) {
-      // Of a new region those that join are the first shards as well: only their migration makes them more.
-      await seedSlotMap(pool, declaredShards(topology).length);
+      // A shard that joins may be taken back, and would take its slots along.
+      await seedSlotMap(pool, job.firstShards ?? topology.shards.length);
       await endSeededToken(pool);
     }
     const map = await retry(job, giveUpAt, 'the slot map in shard 0', () => requireSlotMap(control));

@@ -92,7 +92,9 @@ const rollingState = ({desired, live, isOverdue}: WorkloadProgress, {context, no
 
 /** Settings that the API server keeps otherwise than they were sent, while something waits until it has them (settings.ts). */
 const awaitedSettings = (progress: Progress, outcome: Outcome): Rewritten | undefined =>
-  [...workloadsOf(progress), ...progress.migrations].some(({configured, written}) => !configured && !written)
+  [...workloadsOf(progress), ...progress.migrations.filter(({state}) => state !== 'complete')].some(
+    ({configured, written}) => !configured && !written,
+  )
     ? rewrittenOf(outcome).find(
         ({key, fields}) => key.kind === KINDS.configMap.kind && fields.some((field) => field.startsWith('data')),
       )

@@ -1,3 +1,4 @@
+import {ENV} from '@pisync/contract/env';
 import {type Desired} from '../../kube/controller.ts';
 import {type KubeObject} from '../../kube/object.ts';
 import {type RegionContext} from '../context.ts';
@@ -50,6 +51,8 @@ export const migrationJob = (context: RegionContext, shardId: number): Desired =
             secrets: [],
             // Shard 0 has the slot map.
             shards: [...new Set([0, shardId])],
+            // Said here, because the file with the topology may be another one by the time that the pod reads it.
+            ...(shardId === 0 ? {env: {[ENV.firstShards]: String(context.admitted)}} : {}),
             resources: keeper.resources,
             logLevel: keeper.logLevel,
           }),
