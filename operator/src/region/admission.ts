@@ -7,7 +7,13 @@ import {type Progress} from './progress.ts';
 import {type Region} from './region.ts';
 
 /** Why a declared shard is not admitted yet; undefined when nothing is in its way. */
-const obstacle = ({shards, migrations, tiers}: Progress, id: number): string | undefined => {
+const obstacle = (
+  {children, names}: RegionContext,
+  {shards, migrations, tiers}: Progress,
+  id: number,
+): string | undefined => {
+  const claim = names.shardVolume(id);
+  if (children.volume(claim)?.deleting === true) return `claim ${claim}, which was deleted, is gone`;
   if (shards[id]?.settled !== true) return 'its database is up';
   if (migrations[id]?.state !== 'complete') return 'it has its schema';
   return Object.values(tiers).every(({settled}) => settled) ? undefined : 'every service has its credentials';
@@ -17,19 +23,22 @@ const obstacle = ({shards, migrations, tiers}: Progress, id: number): string | u
  * How many shards are admitted from now on. It is written down before anybody acts on it: the topology lists a shard when a later pass reads it there
  * (accepted.ts), so a pass that dies in between has promised nothing.
  */
-export const admissible = ({admitted}: Pick<RegionContext, 'admitted'>, progress: Progress): number => {
+export const admissible = (context: RegionContext, progress: Progress): number => {
+  const {admitted} = context;
   const {shards} = progress;
   if (admitted === 0) return shards.every(({settled}) => settled) ? shards.length : 0;
-  const waits = shards.findIndex((_, id) => id >= admitted && obstacle(progress, id) !== undefined);
+  const waits = shards.findIndex((_, id) => id >= admitted && obstacle(context, progress, id) !== undefined);
   return waits === -1 ? Math.max(shards.length, admitted) : waits;
 };
 
 /** What declared shards of a region that works still wait for. */
-export const joining = ({admitted}: RegionContext, progress: Progress): readonly {id: number; reason: string}[] =>
-  admitted === 0
+export const joining = (context: RegionContext, progress: Progress): readonly {id: number; reason: string}[] =>
+  context.admitted === 0
     ? []
     : progress.shards.flatMap((_, id) =>
-        id < admitted ? [] : [{id, reason: `joins when ${obstacle(progress, id) ?? 'that is written down'}`}],
+        id < context.admitted
+          ? []
+          : [{id, reason: `joins when ${obstacle(context, progress, id) ?? 'that is written down'}`}],
       );
 
 /**

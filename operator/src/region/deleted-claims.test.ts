@@ -71,3 +71,66 @@ describe.each([
     expect(stalled(region)?.reason).toBe('VolumeReplaced');
   });
 });
+
+describe('the claim of a joining shard that was deleted', () => {
+  const joinings = 'data-eu-pg-2-0';
+  const grown = (): SimulatedRegion => {
+    const region = new SimulatedRegion({region: 'eu-west', deletionPolicy: 'Delete', postgres: {shards: 2}}).bringUp();
+    region.change({postgres: {shards: 3}});
+    region.settle();
+    setClaim(region, 'first', '10Gi', '10Gi', joinings);
+    return region;
+  };
+  const migrated = (region: SimulatedRegion): void => {
+    region.makeReady('StatefulSet');
+    region.settle();
+    region.completeJobs();
+    region.settle();
+  };
+  const joins = (region: SimulatedRegion): void => {
+    migrated(region);
+    region.makeReady('Deployment');
+    region.settle();
+  };
+
+  test.each([
+    ['before it had its schema', () => undefined],
+    ['after it had its schema', migrated],
+  ])('is no alarm where a growth was taken back %s and is made again', (_when, before) => {
+    const region = grown();
+    before(region);
+    region.change({postgres: {shards: 2}});
+    region.settle();
+    region.makeReady('Deployment');
+    region.settle();
+    // With its StatefulSet, while the pod of that still ends.
+    deleteClaim(region, joinings);
+    region.statuses.length = 0;
+    region.events.length = 0;
+    region.change({postgres: {shards: 3}});
+    region.settle();
+    expect(region.names('StatefulSet')).toContain('eu-pg-2');
+    expect(region.status.phase).toBe('Updating');
+    expect(region.status.pendingChanges).toContainEqual({
+      component: 'shard-2',
+      reason: `joins when claim ${joinings}, which was deleted, is gone`,
+    });
+    setClaim(region, 'second', '10Gi', '10Gi', joinings);
+    joins(region);
+    expect(region.status).toMatchObject({phase: 'Ready', readyShards: '3/3'});
+    expect(region.statuses.filter(({status}) => status.phase !== 'Updating' && status.phase !== 'Ready')).toEqual([]);
+    expect(region.events.filter(({type}) => type === 'Warning')).toEqual([]);
+  });
+
+  test('keeps no change from its pod, but the shard from being used', () => {
+    const region = grown();
+    deleteClaim(region, joinings);
+    const before = JSON.stringify(region.find('StatefulSet', 'eu-pg-2')?.['spec']);
+    region.change({postgres: {shards: 3, parameters: {work_mem: '8MB'}}});
+    region.settle();
+    expect(JSON.stringify(region.find('StatefulSet', 'eu-pg-2')?.['spec'])).not.toBe(before);
+    for (let member = 0; member < 4; member++) joins(region);
+    expect(region.status.shards?.[2]).toMatchObject({admitted: false, phase: 'Joining'});
+    expect(region.status.phase).toBe('Updating');
+  });
+});

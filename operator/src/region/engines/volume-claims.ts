@@ -7,6 +7,7 @@ import {type DataClaim, dataClaims} from '../data-claims.ts';
 import {KINDS} from '../kinds.ts';
 import {KEPT, MANAGED_BY, MANAGER, selectorOf} from '../labels.ts';
 import {DATA_VOLUME} from '../names.ts';
+import {neededShards} from '../shards.ts';
 
 /** The volume claim template, and what becomes of claims when the set or a replica goes away. */
 export const claims = (context: RegionContext, storage: Storage, selector: object, live: Workload | undefined) => {
@@ -64,10 +65,16 @@ const shardOf = ({component, id}: DataClaim): number | undefined => (component =
 export const isSetOurs = (context: RegionContext, {set}: DataClaim): boolean =>
   isChild(context, {...KINDS.statefulSet, name: set});
 
-/** Claims that were deleted. Each stays, with what is on its volume, until the pod that uses it ends. */
+/**
+ * Claims that were deleted. Each stays, with what is on its volume, until the pod that uses it ends. On that of a joining shard there is no data, and it may be left of
+ * a growth that was taken back.
+ */
 export const deletedClaims = (context: RegionContext): readonly DataClaim[] =>
   dataClaims(context.name, context.spec).filter(
-    (claim) => context.children.volume(claim.name)?.deleting === true && isSetOurs(context, claim),
+    (claim) =>
+      (shardOf(claim) ?? 0) < neededShards(context) &&
+      context.children.volume(claim.name)?.deleting === true &&
+      isSetOurs(context, claim),
   );
 
 /** What is to be changed of the claims of one tier, which others make. One that is there before its StatefulSet waits for it. */
