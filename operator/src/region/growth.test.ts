@@ -2,7 +2,7 @@ import {MAX_SHARDS} from '@pisync/contract/limits';
 import {topologySchema} from '@pisync/contract/topology';
 import {expect, test} from '@jest/globals';
 import {statusSchema} from '../api/v1alpha1/status.ts';
-import {SimulatedRegion} from './testing/simulated-region.ts';
+import {NAMES, SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
 
 const shards = (count: number) => ({postgres: {shards: count}});
@@ -77,7 +77,7 @@ test('services get the credentials first; the topology lists the shard when ever
   expect(templates(region).join()).not.toContain('eu-pg-2');
 
   for (const name of SERVICES) region.set('Deployment', name, rolling);
-  region.set('Job', 'eu-migrate-2-v1-92a6c1', {conditions: [{type: 'Complete', status: 'True'}]});
+  region.set('Job', NAMES.migration(2), {conditions: [{type: 'Complete', status: 'True'}]});
   region.settle();
   for (const template of templates(region)) expect(template).toContain('"shard-2/password"');
   for (const name of SERVICES.slice(1)) region.set('Deployment', name, ready);
@@ -106,14 +106,14 @@ test.each(['Retain', 'Delete'])('a growth is taken back under %s, and made again
   region.settle();
   region.set('StatefulSet', 'eu-pg-2', shardReady);
   region.settle();
-  expect(region.names('Job')).toContain('eu-migrate-2-v1-92a6c1');
+  expect(region.names('Job')).toContain(NAMES.migration(2));
 
   region.change(shards(2));
   region.settle();
   expect(region.status).toMatchObject({phase: 'Ready', readyShards: '2/2'});
   expect(region.status.shards).toHaveLength(2);
   expect(region.names('StatefulSet')).toEqual(['eu-pg-0', 'eu-pg-1', 'eu-rabbitmq']);
-  expect(region.names('Job')).toEqual(['eu-migrate-0-v1-92a6c1', 'eu-migrate-1-v1-92a6c1']);
+  expect(region.names('Job')).toEqual([NAMES.migration(0), NAMES.migration(1)]);
   expect(region.names('Service').filter((name) => name.startsWith('eu-pg-'))).toEqual([
     'eu-pg-0',
     'eu-pg-0-rw',
@@ -164,7 +164,7 @@ test('a new region shares its slots out when all its shards are up, and until th
   for (const [key, object] of region.objects) smaller.objects.set(key, object);
   smaller.change(shards(1));
   smaller.settle();
-  expect(smaller.names('Job')).toEqual(['eu-migrate-0-v1-92a6c1']);
+  expect(smaller.names('Job')).toEqual([NAMES.migration(0)]);
 
   region.set('StatefulSet', 'eu-pg-1', shardReady);
   while (region.names('Job').length === 0) {

@@ -77,7 +77,7 @@ export const serviceHold = (context: RegionContext, progress: Progress, own: Wor
   if (!(isUrgent && hasRoom) && !dataSettled(progress)) return 'waits until shards, broker and cache are ready';
   return migrated(progress) || (isUrgent && isLetIn(context, progress))
     ? undefined
-    : 'waits until every shard has the schema of this release';
+    : 'waits until every shard has the schema of its image';
 };
 
 /** The keeper's pods are tied to one life of its account, so that comes first. */

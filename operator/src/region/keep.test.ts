@@ -122,7 +122,7 @@ test('of a migration Job for another image little is kept, and what it has done'
   expect(part).toMatchObject({status: {conditions: [{type: 'Complete', status: 'True'}]}});
 });
 
-test.each(['eu-migrate-0-v1-000000', 'eu-migrate-3-v27-abcdef', 'eu-migrate-x'])(
+test.each(['eu-migrate-0-000000', 'eu-migrate-3-abcdef', 'eu-migrate-x'])(
   'a Job with a name that a migration for another image may have, %s, is not kept whole',
   (name) => {
     expect(isWhole(huge(KINDS.job, name))).toBe(false);

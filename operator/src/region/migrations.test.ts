@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {recordOf} from '../kube/object.ts';
-import {SimulatedRegion} from './testing/simulated-region.ts';
+import {NAMES, SimulatedRegion} from './testing/simulated-region.ts';
 
 const MINIMAL = {region: 'eu-west'};
 
@@ -12,7 +12,7 @@ test('the cluster removes a failed migration a minute later, by its own clock, a
   region.settle();
   region.makeReady('StatefulSet');
   region.settle();
-  const job = 'eu-migrate-0-v1-92a6c1';
+  const job = NAMES.migration(0);
   region.set('Job', job, {conditions: [{type: 'Failed', status: 'True'}]});
   region.settle();
   expect(region.find('Job', job)).toMatchObject({spec: {ttlSecondsAfterFinished: 60}});
@@ -65,19 +65,44 @@ test('an attempt that failed is no problem once its Job is complete, whatever is
 test('a migration that the server does not let be made says so, and does not wait for shards that are ready', () => {
   const region = new SimulatedRegion(MINIMAL);
   region.settle();
-  region.failures.set('Job/eu-migrate-0-v1-92a6c1', 'refused');
+  region.failures.set(`Job/${NAMES.migration(0)}`, 'refused');
   region.makeReady('StatefulSet');
   region.makeReady('Deployment');
   region.settle();
   expect(condition(region, 'SchemaMigrated')).toMatchObject({
     status: 'False',
     reason: 'Refused',
-    message: '0/2 shards at schema version 1: Job eu-migrate-0-v1-92a6c1: refused',
+    message: `0/2 shards migrated to the schema of version 1.2.3: Job ${NAMES.migration(0)}: refused`,
   });
   expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'Refused'});
   region.failures.clear();
   region.settle();
   expect(condition(region, 'SchemaMigrated')).toMatchObject({status: 'False', reason: 'Migrating'});
+});
+
+test.each([
+  ['the tag of its image', {images: {service: 'mirror.example.com/sync:1.0.4'}}, '1.0.4'],
+  ['its version', {version: '1.2.4'}, '1.2.4'],
+  ['the version of the operator', {}, '1.2.3'],
+])('the schema that a region has is called after %s', (_, spec, version) => {
+  const region = new SimulatedRegion({...MINIMAL, ...spec}).bringUp();
+  expect(condition(region, 'SchemaMigrated')).toMatchObject({
+    status: 'True',
+    message: `2/2 shards migrated to the schema of version ${version}`,
+  });
+  expect(region.status.version?.current).toBe(version);
+});
+
+test('a Job that an operator before this one gave another name goes away', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  const jobs = region.names('Job');
+  const job = region.find('Job', NAMES.migration(0));
+  if (job === undefined) throw new Error('no Job');
+  const name = 'eu-migrate-0-v1-92a6c1';
+  region.objects.set(`batch/v1/Job/sync/${name}`, {...job, metadata: {...job.metadata, name, uid: 'former'}});
+  region.settle();
+  expect(region.names('Job')).toEqual(jobs);
+  expect(region.status.phase).toBe('Ready');
 });
 
 test('what a migration waits for is told, and not that former ones stay', () => {

@@ -1,5 +1,4 @@
 import {MAX_SHARDS} from '@pisync/contract/limits';
-import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
 import {hashOf} from './hash.ts';
 
 /** Name and user of every shard's database, and user of the broker. */
@@ -38,22 +37,20 @@ export const namesOf = (name: string, image = '') => ({
   redis: `${name}-redis`,
   /** NetworkPolicy of all migrations together. */
   migrations: `${name}-migrate`,
-  migration: (shardId: number) =>
-    // At most 63 characters: six digits are left for the hash.
-    `${migrationsOf(name)}${shardId}-v${SCHEMA_VERSION}-${hashOf(image).slice(0, 6)}`,
+  /** A name may have 63 characters, which leaves some for the hash. */
+  migration: (shardId: number) => `${migrationsOf(name)}${shardId}-${hashOf(image).slice(0, 6)}`,
 });
 
 export type Names = ReturnType<typeof namesOf>;
 
 const IDS: readonly number[] = Array.from({length: MAX_SHARDS}, (_, id) => id);
 
-/** Whether a migration Job of the region may have this name, whatever the image and the schema. */
+/** Whether a migration Job of the region may have this name, whatever the image. */
 export const isMigrationOf = (region: string, name: string): boolean =>
-  name.startsWith(migrationsOf(region)) &&
-  /^\d{1,5}-v\d{1,6}-[0-9a-f]{6}$/.test(name.slice(migrationsOf(region).length));
+  name.startsWith(migrationsOf(region)) && /^\d{1,5}-[0-9a-f]{6}$/.test(name.slice(migrationsOf(region).length));
 
 /**
- * Whether a child of the region may have this name, whatever the spec and the schema. `image`: that of the services now; of all that there may be, there are
+ * Whether a child of the region may have this name, whatever the spec. `image`: that of the services now; of all that there may be, there are
  * names of Jobs without number.
  */
 export const isNameOf = (region: string, image: string, name: string): boolean => {

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {stringify} from 'yaml';
 import {type KubeObject, recordOf} from '../kube/object.ts';
 import {known} from './reading.ts';
-import {SimulatedRegion} from './testing/simulated-region.ts';
+import {NAMES, SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
 
 const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
@@ -64,7 +64,7 @@ describe('a minimal region', () => {
 
     region.makeReady('StatefulSet');
     region.settle();
-    expect(region.names('Job')).toEqual(['eu-migrate-0-v1-92a6c1', 'eu-migrate-1-v1-92a6c1']);
+    expect(region.names('Job')).toEqual([NAMES.migration(0), NAMES.migration(1)]);
     expect(region.names('Deployment')).toEqual(['eu-redis']);
 
     region.makeReady('Deployment');
@@ -140,7 +140,7 @@ describe('while a region runs', () => {
     region.settle();
     region.makeReady('StatefulSet');
     region.settle();
-    expect(region.names('Job')).toContain('eu-migrate-2-v1-92a6c1');
+    expect(region.names('Job')).toContain(NAMES.migration(2));
     region.completeJobs();
     region.settle();
     region.makeReady('Deployment');

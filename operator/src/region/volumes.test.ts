@@ -1,10 +1,10 @@
 import {expect, test} from '@jest/globals';
-import {SimulatedRegion} from './testing/simulated-region.ts';
+import {NAMES, SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
 import {CLAIM, labelsOf, setClaim} from './testing/volume-claims.ts';
 
 const MINIMAL = {region: 'eu-west', postgres: {shards: 1}};
-const JOB = 'eu-migrate-0-v1-92a6c1';
+const JOB = NAMES.migration(0);
 
 const requestOf = (region: SimulatedRegion): string => JSON.stringify(region.find('PersistentVolumeClaim', CLAIM));
 

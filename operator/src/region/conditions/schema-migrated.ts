@@ -1,4 +1,3 @@
-import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
 import {KINDS} from '../kinds.ts';
 import {SHARD_VOLUMES} from '../labels.ts';
 import {criticalFailures, reasonOf} from '../outcomes.ts';
@@ -12,10 +11,10 @@ export const NOT_MIGRATED = 'NotStarted';
 /** A reason for which nothing goes on by itself. */
 export const VOLUME_REPLACED = 'VolumeReplaced';
 
-/** Whether every shard has the schema of this release. */
+/** Whether every shard has the schema of the services' image. Which that is only the image knows, so it is called as the status calls the image. */
 export const schemaMigrated = ({context, now, outcome, progress: {migrations}}: ConditionInput): Finding => {
   const complete = migrations.filter(({state}) => state === 'complete').length;
-  const counted = `${complete}/${migrations.length} shards at schema version ${SCHEMA_VERSION}`;
+  const counted = `${complete}/${migrations.length} shards migrated to the schema of version ${context.version}`;
   if (complete === migrations.length) return holds(TYPE, 'Migrated', counted);
   const replaced = migrations.filter(({state}) => state === 'replaced').map(({shardId}) => shardId);
   if (replaced.length > 0) {

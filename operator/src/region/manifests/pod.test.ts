@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {recordOf} from '../../kube/object.ts';
-import {RELEASE, SimulatedRegion} from '../testing/simulated-region.ts';
+import {NAMES, RELEASE, SimulatedRegion} from '../testing/simulated-region.ts';
 
 const regionOf = (spec: Record<string, unknown>): SimulatedRegion =>
   new SimulatedRegion({region: 'eu-west', ...spec}).bringUp();
@@ -117,7 +117,7 @@ describe('the user of a pod', () => {
     ['StatefulSet', 'eu-rabbitmq'],
     ['Deployment', 'eu-redis'],
     ['Deployment', 'eu-device-api'],
-    ['Job', 'eu-migrate-0-v1-92a6c1'],
+    ['Job', NAMES.migration(0)],
   ])('is left to the platform, in %s %s', (kind, name) => {
     const {spec} = template(regionOf({common: {userIds: 'Platform'}}), kind, name);
     expect(spec).toMatchObject({securityContext: {runAsNonRoot: true, seccompProfile: {type: 'RuntimeDefault'}}});

@@ -5,6 +5,7 @@ import {keyOf, keyText, type KubeObject, type Manifest} from '../../kube/object.
 import {uncovered} from '../../kube/fingerprint.ts';
 import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
+import {namesOf} from '../names.ts';
 import {planRegion} from '../plan.ts';
 import {holderOf, type HostHolder} from '../host-taken.ts';
 import {known, type Reading} from '../reading.ts';
@@ -19,6 +20,9 @@ export const RELEASE: Release = {
     redis: 'docker.io/library/redis:8',
   },
 };
+
+/** What belongs to the region as long as its image is that of the release. */
+export const NAMES = namesOf('eu', RELEASE.images.service);
 
 /** When the region was made. */
 const CREATED = '2026-03-01T00:00:00Z';

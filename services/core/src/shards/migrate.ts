@@ -30,10 +30,13 @@ interface Migration {
   readonly sql: (shardId: number) => string;
 }
 
-/** In order; the number of entries is the schema version that contract names. Never edit one that was released: add the next. */
+/** In order. Never edit one that was released: add the next. */
 export const MIGRATIONS: readonly Migration[] = [
   {name: '0001-first', sql: (shardId) => (shardId === 0 ? SHARD_TABLES + CONTROL_TABLES : SHARD_TABLES)},
 ];
+
+/** The version of the database schema that this release needs: services are not ready on a shard that has an older one. */
+export const SCHEMA_VERSION = MIGRATIONS.length;
 
 const TABLE = 'schema_migration';
 /** Session lock of whoever migrates a database ("PM" in ASCII). */

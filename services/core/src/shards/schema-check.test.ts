@@ -1,6 +1,6 @@
 import {expect, test} from '@jest/globals';
-import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
 import {AppError} from '../errors/app-error.ts';
+import {SCHEMA_VERSION} from './migrate.ts';
 import {createSchemaCheck} from './schema-check.ts';
 import {type Shards} from './shards.ts';
 

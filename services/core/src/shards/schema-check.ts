@@ -1,7 +1,6 @@
-import {SCHEMA_VERSION} from '@pisync/contract/schema-version';
 import {AppError, describeError} from '../errors/app-error.ts';
 import {withTimeout} from '../lifecycle/lifecycle.ts';
-import {schemaVersion} from './migrate.ts';
+import {SCHEMA_VERSION, schemaVersion} from './migrate.ts';
 import {type Shards} from './shards.ts';
 
 /** Below what a readiness check may take. A shard that answers later is looked at by the next one. */
