@@ -1,6 +1,6 @@
 /**
- * Where the operator mounts what a service reads. Everything is a file that is read again when it changes: nothing secret
- * is passed in the environment, where `kubectl describe` and crash reports would show it.
+ * Where the operator mounts what a service reads. Everything is a file, which is read whenever it is needed: nothing secret is passed in the environment, where
+ * `kubectl describe` and crash reports would show it.
  */
 export const FILES = {
   /** JSON, see topology.ts. */

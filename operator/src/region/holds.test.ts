@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {z} from 'zod';
-import {keyOf, keyText} from '../kube/object.ts';
+import {keyOf, keyText, recordOf} from '../kube/object.ts';
 import {RELEASE, SimulatedRegion} from './testing/simulated-region.ts';
 
 const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
@@ -215,6 +215,20 @@ describe('what does not restart pods', () => {
       const data = {...(secret['data'] as object), note: Buffer.from('rotate in May').toString('base64')};
       region.objects.set(keyText(keyOf(secret)), {...secret, data});
     }
+    expect(region.pass()).toEqual([]);
+  });
+
+  test.each([
+    ['eu-bootstrap', 'admin-token'],
+    ['eu-bootstrap', 'enrolment-token'],
+    ['eu-signing', 'key'],
+  ])('another value in Secret %s, key %s, restarts nobody', (name, key) => {
+    const region = new SimulatedRegion({region: 'eu-west'}).bringUp();
+    const secret = region.find('Secret', name);
+    if (secret === undefined) throw new Error(`no Secret ${name}`);
+    const data = {...recordOf(secret['data']), [key]: Buffer.from('another').toString('base64')};
+    expect(recordOf(secret['data'])[key]).not.toBe(data[key]);
+    region.objects.set(keyText(keyOf(secret)), {...secret, data});
     expect(region.pass()).toEqual([]);
   });
 

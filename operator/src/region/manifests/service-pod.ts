@@ -31,7 +31,10 @@ interface SecretSource {
   readonly name: string;
   readonly folder: string;
   readonly keys: readonly string[];
-  /** Read again while the process runs. */
+  /**
+   * Read at each use, and nobody else has to agree with it, so another value is no reason for a restart. A password has to be the one that the server takes since its own
+   * restart, and what is mounted in a running pod is up to a minute and a half behind: a new pod has it at once.
+   */
   readonly followed?: true;
   /** A pod may start without it. */
   readonly optional?: true;
@@ -47,10 +50,10 @@ const secretSources = (
     // Not the cookie: with it one could run code in the broker.
     rabbitmq: {name: names.rabbitmq, folder: 'rabbitmq', keys: [rabbitmq.username, rabbitmq.password]},
     redis: {name: names.redis, folder: 'redis', keys: [redis.password]},
-    // Each service the token that it compares with; both are followed, so another one is no reason for a restart.
+    // Each service the token that it compares with.
     'admin-token': {name: names.bootstrap, folder: 'bootstrap', keys: [bootstrap.adminToken], followed: true},
     'enrolment-token': {name: names.bootstrap, folder: 'bootstrap', keys: [bootstrap.enrolmentToken], followed: true},
-    signing: {name: names.signing, folder: 'signing', keys: [signing.key]},
+    signing: {name: names.signing, folder: 'signing', keys: [signing.key], followed: true},
   };
   return [
     ...(required ?? mountedShardIds(context)).map((id) => ({

@@ -6,8 +6,8 @@ import {AppError} from '../errors/app-error.ts';
 /** Mounted Secrets: one folder each, one file a key. */
 export interface Secrets {
   /**
-   * The value as it is on disk now, without a trailing newline. Callers read it whenever they open a connection, so a rotated
-   * password is used from the next connection on without a restart.
+   * The value as it is on disk now, without a trailing newline. Callers read it at each use: a token or key counts from when it is mounted. Pods are restarted
+   * for a new password, because the mount is behind, but not all at once, and those that still run use it from the next connection on.
    * @throws AppError `unavailable`, with a cause for the log that names the file, never its content: whoever asks may be a stranger.
    */
   read(folder: string, key: string): Promise<string>;

@@ -101,7 +101,7 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       port,
       database: shard.database,
       user,
-      // Read at each connect, so that a rotated password needs no restart.
+      // Read at each connect: a new one may be mounted, and count, before this process is restarted for it.
       password: () => credential(shard.id, 'password'),
       options: SESSION_OPTIONS,
       application_name: `${options.applicationName}/${use}`,
