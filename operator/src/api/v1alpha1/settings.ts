@@ -73,7 +73,9 @@ export const monitoring = z
       .describe('Where traces go.'),
   })
   .prefault({})
-  .describe('What the region tells about itself. Metrics are always served, on port 9090 of every pod.');
+  .describe(
+    'What the region tells about itself. The pods of its services always serve metrics, on port 9090; those of databases, broker and cache serve none.',
+  );
 
 export const networkPolicy = z
   .object({
@@ -96,24 +98,22 @@ export const common = z
     labels: labels()
       .default({})
       .describe(
-        'Labels for every child but volume claims. Keys of `kubernetes.io`, `k8s.io`, `pisync.io`, `helm.sh`, `argoproj.io` and `fluxcd.io` are reserved.',
+        'Labels for every child but volume claims. Pods of databases, broker and cache are not restarted for them: they get them with the next change that restarts them. Keys of `kubernetes.io`, `k8s.io`, `pisync.io`, `helm.sh`, `argoproj.io` and `fluxcd.io` are reserved.',
       ),
     annotations: annotations()
       .default({})
       .describe(
-        'Annotations for every child but volume claims. Reserved are the same keys, but for those of `cluster-autoscaler.kubernetes.io`.',
+        'Annotations for every child but volume claims. Pods of databases, broker and cache get them as they get labels. Reserved are the same keys, but for those of `cluster-autoscaler.kubernetes.io`.',
       ),
     userIds: z
       .enum(['Fixed', 'Platform'])
       .default('Fixed')
       .describe(
-        'Who says which user the pods run as. Fixed: the users of the images that the operator brings, or those of `podTemplate.securityContext`. Platform: no user and group is set but those of `podTemplate.securityContext`, because the platform assigns them and refuses others (OpenShift). What is on a volume belongs to the user that wrote it, so choose before there is data.',
+        'Who says which user the pods run as. Fixed: the users of the images that the operator brings, or those of `podTemplate.securityContext`. Platform: no user and group is set but those of `podTemplate.securityContext`, because the platform assigns them and refuses others (OpenShift). A change restarts every pod. What is on a volume belongs to the user that wrote it, so choose before there is data.',
       ),
   })
   .prefault({})
-  .describe(
-    'What all children have in common. Pods of databases, broker and cache are not restarted for it: they get it with the next change that restarts them.',
-  );
+  .describe('What all children have in common.');
 
 const image = z
   .string()
