@@ -16,6 +16,6 @@ describe('a live region is changed and changed back', () => {
     await removeGivens(region);
   }, 90_000);
 
-  // What a walk is about and how it goes: walks/walks.ts. That every field is in one: walks/walks.test.ts.
+  // What a walk is about and how it goes: walks/walks.ts. That every field is in one, or why it is not: walks/walks.test.ts.
   test.each(WALKS.map((each) => [each.name, each] as const))('%s', (_name, each) => walk(region, each), 600_000);
 });

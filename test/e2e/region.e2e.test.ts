@@ -132,7 +132,7 @@ describe('a region', () => {
     await untilReady(region);
   }, 120_000);
 
-  // Every field: faults-fields.e2e.test.ts.
+  // More fields: faults-fields.e2e.test.ts.
   test('is changed and changed back while devices sync', () => walk(region, SHORT_WALK), 300_000);
 
   test('keeps its Secrets when one is labelled by hand', async () => {
