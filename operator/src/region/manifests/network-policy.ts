@@ -78,7 +78,8 @@ export const redisPolicy = (context: RegionContext): readonly Desired[] =>
 
 /**
  * A service: its port for traffic is open (an ingress controller's pods may be anywhere, also on the nodes' network), metrics are open inside the cluster. It may
- * call out: to the data tiers, to DNS, to the tracing endpoint, the keeper to the API server.
+ * call anything: a policy can name no hosts, and the tracing endpoint, the API server (for the keeper) and the DNS of a node are at addresses that the operator does not
+ * know. That it may is said, so that it can also where another policy of the namespace admits nothing.
  */
 export const servicePolicy = (
   context: RegionContext,
@@ -95,6 +96,6 @@ export const servicePolicy = (
     egress: [{}],
   });
 
-/** Nobody calls a migration. What it calls is what a service does, also in a namespace that admits nothing by default. */
+/** Nobody calls a migration. It may call anything, like a service. */
 export const migrationPolicy = (context: RegionContext): readonly Desired[] =>
   policy(context, context.names.migrations, 'migration', {policyTypes: ['Ingress', 'Egress'], egress: [{}]});
