@@ -19,7 +19,9 @@ const probe = z.object({ok: z.boolean(), reason: z.string().max(MOST_REASON).opt
  * status of it. All but the shards' ids may be missing, because keeper and operator need not be of one version.
  */
 export const factsSchema = z.object({
-  /** When these were found, in whole minutes (ISO 8601, UTC): facts that are older than two minutes are no facts any more. */
+  /**
+   * When these were found, in whole minutes (ISO 8601, UTC). The operator compares it with no clock: facts count until it has not seen this change for two minutes.
+   */
   checkedAt: z.iso.datetime().optional(),
   /** Those of the topology. Of one that did not answer nothing is known but that. */
   shards: atMost(

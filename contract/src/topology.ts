@@ -2,7 +2,7 @@ import {z} from 'zod';
 import {MAX_BROKER_NODES, MAX_PARTITIONS, MAX_SHARDS} from './limits.ts';
 
 /**
- * What a region looks like from inside: written by the operator into the ConfigMap `<region>-topology`, read by every service.
+ * What a region looks like from inside: written by the operator into the ConfigMap `<name>-topology`, read by every service.
  * It holds intent, never facts (which slot lives where is the slot map's business) and nothing secret.
  */
 const endpoint = z.object({host: z.string().min(1), port: z.int().min(1).max(65535)});

@@ -51,7 +51,8 @@ export const SignInPage = ({ended}: {readonly ended: boolean}): ReactNode => {
           </p>
         ) : (
           <p id="sign-in-hint" className="faint hint">
-            The first one is in the region’s Secret <code>&lt;region&gt;-bootstrap</code>, key <code>admin-token</code>.
+            The first one is in Secret <code>&lt;name&gt;-bootstrap</code>, key <code>admin-token</code>; the name is
+            that of the PiSyncRegion object.
           </p>
         )}
         <button type="submit" className="button button-primary" disabled={signIn.isPending}>
