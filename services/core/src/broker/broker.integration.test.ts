@@ -127,7 +127,6 @@ describe('batches', () => {
     await consumer.close();
     expect(seen.toSorted((a, b) => a - b)).toEqual(numbers);
     expect(messages).toBeLessThan(20);
-    expect(open.bundler.open()).toBe(0);
   });
 
   test('come back from a rung of the retry ladder to their own queue with one attempt more', async () => {

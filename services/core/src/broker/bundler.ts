@@ -17,8 +17,6 @@ import type {Publisher} from './publisher.ts';
 export interface Bundler {
   /** Resolves when the bundle that carries the item is confirmed. @throws what {@link Publisher}.publish throws. Whoever calls bounds what waits. */
   add(item: BundleItem, priority: QueuePriority): Promise<void>;
-  /** Batches not yet confirmed, waiting or sent. */
-  readonly open: () => number;
 }
 
 export interface BundlerOptions {
@@ -51,7 +49,6 @@ export const DEFAULT_BUNDLER_LIMITS: BundlerLimits = {...DEFAULT_BUNDLE_LIMITS, 
 
 export const createBundler = ({publisher, names, partitions, limits, registry}: BundlerOptions): Bundler => {
   const lanes = new Map<string, Lane>();
-  let open = 0;
   const sizes = new Histogram({
     name: 'pisync_bundle_items',
     help: 'Batches in one broker message',
@@ -104,23 +101,17 @@ export const createBundler = ({publisher, names, partitions, limits, registry}: 
   return {
     async add(item, priority) {
       const lane = laneOf(names.batches.routingKey(partitionOf(item.meta.slot, partitions), priority));
-      open += 1;
-      try {
-        await new Promise<void>((resolve, reject) => {
-          lane.waiting.push({item, resolve, reject});
-          // After the requests that are ready in this turn of the event loop, so that they share a bundle.
-          if (lane.scheduled) return;
-          lane.scheduled = true;
-          setImmediate(() => {
-            lane.scheduled = false;
-            flush(lane);
-          });
+      await new Promise<void>((resolve, reject) => {
+        lane.waiting.push({item, resolve, reject});
+        // After the requests that are ready in this turn of the event loop, so that they share a bundle.
+        if (lane.scheduled) return;
+        lane.scheduled = true;
+        setImmediate(() => {
+          lane.scheduled = false;
+          flush(lane);
         });
-      } finally {
-        open -= 1;
-      }
+      });
     },
-    open: () => open,
   };
 };
 
