@@ -1,5 +1,5 @@
 import {type Agent, request, type Dispatcher} from 'undici';
-import {requestAgent, urgentAgent, watchAgent} from './agents.ts';
+import {requestAgent, SILENCE_MS, silenceError, urgentAgent, watchAgent} from './agents.ts';
 import {pause, type Clock} from './clock.ts';
 import {type Credentials, type CredentialSource} from './connection.ts';
 import {ApiError, NotLeader} from './errors.ts';
@@ -48,6 +48,7 @@ interface Session {
   readonly credentials: Credentials;
   readonly tlsText: string;
   readonly requests: Agent;
+  readonly requestsSinceMs: number;
   readonly watches: Agent;
   readonly readAtMs: number;
 }
@@ -186,12 +187,22 @@ export class ApiClient {
       tlsText,
       readAtMs,
       requests: this.#options.isUrgent === true ? urgentAgent(credentials) : requestAgent(credentials),
-      watches: watchAgent(credentials),
+      requestsSinceMs: readAtMs,
+      watches: watchAgent(credentials, () => this.#reconnect()),
     };
     // Requests that are under way finish on the old connections; watches end by themselves within ten minutes.
     void old?.requests.close();
     void old?.watches.close();
     return this.#session;
+  }
+
+  /** A watch's connection was found dead. Those of requests are as old, and would be found out by one request after the other. */
+  #reconnect(): void {
+    const session = this.#session;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (session === undefined || nowMs - session.requestsSinceMs < SILENCE_MS) return;
+    this.#session = {...session, requests: requestAgent(session.credentials), requestsSinceMs: nowMs};
+    void session.requests.destroy(silenceError());
   }
 }
 

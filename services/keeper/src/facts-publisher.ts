@@ -34,6 +34,8 @@ export const createFactsPublisher = async (
   const secure = apiServer.startsWith('https:');
   const ca = secure ? await readFile(join(serviceAccountDir, 'ca.crt'), 'utf8') : undefined;
   const agent = new Agent({
+    // A write that is given up before its body was sent makes node's HTTP/2 frame nothing for ever, until the memory is used up.
+    allowH2: false,
     headersTimeout: TIMEOUT_MS,
     bodyTimeout: TIMEOUT_MS,
     connect: {timeout: TIMEOUT_MS, ...(ca === undefined ? {} : {ca})},

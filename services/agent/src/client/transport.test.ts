@@ -63,3 +63,24 @@ test.each<[string, (socket: Socket) => void]>([
   for (const socket of sockets.splice(0)) socket.destroy();
   await close();
 });
+
+test('offers no HTTP/2, where a call that is given up in the middle of its body may never end', async () => {
+  const hello = Promise.withResolvers<Buffer>();
+  const baseUrl = await serve(
+    (socket) => void socket.once('data', (bytes) => (hello.resolve(bytes), socket.destroy())),
+  );
+  const {transport, close} = createTransport({
+    connections: 1,
+    host: undefined,
+    timeoutMs: 300,
+    caFile: undefined,
+    insecure: true,
+  });
+  const url = baseUrl.replace('http:', 'https:');
+  await transport({method: 'POST', baseUrl: url, path: '/v1/sync', headers: {}, body: Buffer.from('{}')});
+  // The TLS extension ALPN (RFC 7301) is not encrypted.
+  const offers = (await hello.promise).toString('latin1');
+  expect(offers).toContain('\x08http/1.1');
+  expect(offers).not.toContain('\x02h2');
+  await close();
+});

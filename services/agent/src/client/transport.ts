@@ -57,6 +57,8 @@ export const createTransport = (options: TransportOptions): {transport: Transpor
   const agent: Dispatcher = new Agent({
     connections: options.connections,
     pipelining: 1,
+    // A call that is given up in the middle of its body makes node's HTTP/2 frame nothing for ever, until the memory is used up.
+    allowH2: false,
     headersTimeout: options.timeoutMs,
     bodyTimeout: options.timeoutMs,
     // Shorter than the 60 s and more of proxies, so that a reused socket is rarely one that the other side is closing.
