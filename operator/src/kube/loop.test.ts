@@ -93,6 +93,13 @@ describe('after a pass', () => {
     expect(log.lines).toEqual([line, line]);
   });
 
+  test('that met any number of problems, the first are logged and how many there are', async () => {
+    const problems = Array.from({length: 500}, (_, index) => `p${index}`);
+    await passTimes([result('failed', {problems}), result('refused', {problems}), result('quiet')], 20_000);
+    const told = '"problems":["p0","p1","p2","p3","p4","p5","p6","p7","p8","p9"],"more":490}';
+    expect(log.lines).toEqual([`pass incomplete {"key":"a",${told}`, `refused {"key":"a",${told}`]);
+  });
+
   test('that failed, it is tried again with backoff, and not before the server allows it', async () => {
     const busy = result('failed', {retryAfterMs: 3_000});
     expect(await passTimes([busy, busy, result('quiet')], 10_000)).toEqual([0, 3_000, 6_000]);

@@ -122,7 +122,7 @@ const settle = (
       queue.forget(key);
       queue.addAfter(key, nextMs, 'low');
       if (passed.problems.length === 0) refusals.over(key);
-      else if (refusals.news(key, passed.problems)) log.warn({key, problems: passed.problems}, 'not as it was sent');
+      else if (refusals.news(key, passed.problems)) log.warn({key, ...told(passed.problems)}, 'not as it was sent');
       return;
     case 'changed':
       // Again, to see the effect; with backoff, in case every pass finds something to write.
@@ -132,20 +132,28 @@ const settle = (
     case 'refused':
       queue.forget(key);
       queue.addAfter(key, Math.min(nextMs, REFUSED_RETRY_MS), 'low');
-      if (refusals.news(key, passed.problems)) log.warn({key, problems: passed.problems}, 'refused');
+      if (refusals.news(key, passed.problems)) log.warn({key, ...told(passed.problems)}, 'refused');
       return;
     case 'unseen':
       queue.forget(key);
       queue.addAfter(key, nextMs, 'low');
       if (passed.problems.length > 0 && refusals.news(key, passed.problems))
-        log.warn({key, problems: passed.problems}, 'not worked on');
+        log.warn({key, ...told(passed.problems)}, 'not worked on');
       return;
     case 'failed':
       queue.addWithBackoff(key, 'normal', Math.min(passed.retryAfterMs, LONGEST_RETRY_AFTER_MS));
       queue.addAfter(key, nextMs, 'normal');
-      log.warn({key, problems: passed.problems}, 'pass incomplete');
+      log.warn({key, ...told(passed.problems)}, 'pass incomplete');
       return;
   }
+};
+
+/** More are seldom of another kind. */
+const PROBLEMS_TOLD = 10;
+
+const told = (problems: readonly string[]): {readonly problems: readonly string[]; readonly more?: number} => {
+  const more = problems.length - PROBLEMS_TOLD;
+  return {problems: problems.slice(0, PROBLEMS_TOLD), ...(more > 0 ? {more} : {})};
 };
 
 /** Those of controller-runtime, and one of our own: no such pass may look like one that went well. */
