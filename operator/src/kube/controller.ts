@@ -136,7 +136,7 @@ export interface Desired {
   readonly life?: string;
 }
 
-/** An existing object that should not exist. Deleted only in this life (uid). */
+/** An existing object that should not exist. Deleted only in this life (uid); of a long list the first, and the rest in passes that follow. */
 export interface Surplus {
   readonly ref: ObjectRef;
   readonly unchanged?: DeletePrecondition['unchanged'];

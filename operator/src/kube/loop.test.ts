@@ -1,10 +1,15 @@
 import {beforeEach, describe, expect, test} from '@jest/globals';
 import {ApiError, NotLeader, Wait} from './errors.ts';
+import {pause} from './clock.ts';
+import {type Controller, type Surplus} from './controller.ts';
 import {runLoop} from './loop.ts';
-import {type PassResult} from './pass.ts';
+import {type KubeObject} from './object.ts';
+import {runPass, type PassCluster, type PassResult} from './pass.ts';
 import {FakeClock} from './testing/fake-clock.ts';
-import {testLog, testMetrics} from './testing/fixtures.ts';
+import {forever, liveObject, testLog, testMetrics} from './testing/fixtures.ts';
 import {WorkQueue} from './work-queue.ts';
+
+const CONFIG_MAP = {apiVersion: 'v1', kind: 'ConfigMap'};
 
 let clock: FakeClock;
 let queue: WorkQueue;
@@ -136,4 +141,66 @@ describe('after a pass', () => {
   ])('that threw %s, the schedule is that of its kind', async (_, error, expected) => {
     expect(await passTimes([error], 100)).toEqual(expected);
   });
+});
+
+test('whoever has left any number of objects is rid of them, and keeps nobody else waiting meanwhile', async () => {
+  const litter = new Set(Array.from({length: 2_000}, (_, index) => `litter-${index}`));
+  const cluster: PassCluster = {
+    read: () => Promise.resolve(undefined),
+    listOwned: () => Promise.resolve([]),
+    listAll: () => Promise.resolve([]),
+    unseen: () => [],
+    followedMs: () => 0,
+    serves: () => Promise.resolve(true),
+    apply: () => Promise.resolve({kind: 'unchanged', repaired: false}),
+    // Nobody is told of it, so the loop has to come again by itself.
+    delete: async ({name}) => {
+      await pause(clock, 30, forever);
+      return litter.delete(name) ? 'deleted' : 'gone';
+    },
+    applyStatus: () => Promise.resolve('unchanged'),
+    setFinalizer: (object) => Promise.resolve(object),
+  };
+  const surplusOf = (key: string): readonly Surplus[] =>
+    key === 'neat' ? [] : [...litter].map((name) => ({ref: {...CONFIG_MAP, namespace: 'default', name, uid: name}}));
+  const passMs = new Map<string, number>();
+  const stop = new AbortController();
+  const ended = runLoop(
+    {
+      name: 'shop',
+      queue,
+      workers: 1,
+      clock,
+      random: () => 0.5,
+      metrics: testMetrics(),
+      log,
+      pass: async (key, deadline, signal) => {
+        const controller: Controller<KubeObject, KubeObject, never> = {
+          resource: CONFIG_MAP,
+          watches: [],
+          decode: (object) => object,
+          observe: (object) => Promise.resolve(object),
+          plan: () => ({
+            components: [],
+            surplus: surplusOf(key),
+            conclude: () => ({status: undefined, events: [], next: {kind: 'on-change'}}),
+          }),
+        };
+        const events = {report: () => Promise.resolve()};
+        const passed = await runPass(liveObject(key, '1'), {controller, cluster, events, clock}, deadline, signal);
+        passMs.set(key, clock.monotonicMs());
+        return passed;
+      },
+    },
+    stop.signal,
+  );
+  queue.add('littered', 'normal');
+  await clock.advance(200);
+  queue.add('neat', 'normal');
+  await clock.advance(2_000);
+  expect(passMs.get('neat')).toBeLessThan(2_000);
+  await clock.advance(180_000);
+  expect(litter.size).toBe(0);
+  stop.abort();
+  await ended;
 });

@@ -37,6 +37,7 @@ const pass = async (
   surplus: readonly Surplus[] = [],
   look = (): void => undefined,
   report: (notes: readonly string[]) => void = () => undefined,
+  deadline: AbortSignal = forever,
 ): Promise<{readonly result: PassResult; readonly outcome: Outcome | undefined}> => {
   let outcome: Outcome | undefined;
   const result = await runPass(
@@ -72,7 +73,7 @@ const pass = async (
         }),
       },
     },
-    forever,
+    deadline,
     forever,
   );
   return {result, outcome};
@@ -218,6 +219,41 @@ describe('a pass', () => {
     const {outcome} = await ended;
     expect(order).toEqual(['new', 'old deleted']);
     expect(outcome?.get('surplus')).toMatchObject([{kind: 'deleted', key: {name: 'old'}}]);
+  });
+
+  const litter = Array.from({length: 120}, (_, index): Surplus => ({
+    ref: {apiVersion: 'v1', kind: 'ConfigMap', namespace: 'default', name: `old-${index}`, uid: `old-${index}`},
+  }));
+
+  test.each([
+    ['deletes some of any number and comes again for the rest', 'deleted', 'changed', {kind: 'after', delayMs: 1_000}],
+    ['comes again for the rest also when others were faster', 'gone', 'quiet', {kind: 'after', delayMs: 1_000}],
+    ['that may delete none comes again no sooner than after any refusal', 'refused', 'refused', {kind: 'on-change'}],
+  ] as const)('%s', async (_what, end, kind, next) => {
+    const cluster: PassCluster = {
+      ...clusterOf(() => Promise.resolve('unchanged')),
+      delete: (key) =>
+        end === 'refused' ? Promise.reject(new ApplyRefused('refused', key, 'no')) : Promise.resolve(end),
+    };
+    const {result, outcome} = await pass(cluster, [], undefined, undefined, litter);
+    expect(outcome?.get('surplus')).toHaveLength(50);
+    expect(result).toMatchObject({kind, next});
+  });
+
+  test('that has run out of time says once how many it has not deleted', async () => {
+    const late = AbortSignal.abort();
+    const {result} = await pass(
+      clusterOf(() => Promise.resolve('unchanged')),
+      [],
+      undefined,
+      undefined,
+      litter,
+      undefined,
+      undefined,
+      late,
+    );
+    const problems = ['ConfigMap default/old-0: the pass ran out of time with 120 left to delete'];
+    expect(result).toMatchObject({kind: 'failed', problems});
   });
 
   test('that may not write any more ends only when every component has stopped', async () => {

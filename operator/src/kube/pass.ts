@@ -212,10 +212,20 @@ const rewrittenMessage = (key: Key, fields: readonly string[]): string => {
   return `${describeKey(key)}: an admission webhook or policy makes something else of it (${fields.slice(0, FIELDS_TOLD).join(', ')}${more})`;
 };
 
+/** Of a list, in one pass: there may be any number, each takes a request of its own, and others wait for the worker meanwhile. */
+export const MOST_PRUNED = 50;
+/** After this the rest of it follows. */
+const PRUNE_AGAIN_MS = 1_000;
+
 const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promise<readonly ObjectOutcome[]> => {
   const results: ObjectOutcome[] = [];
-  for (const {ref, unchanged = []} of surplus) {
+  for (const {ref, unchanged = []} of surplus.slice(0, MOST_PRUNED)) {
     const {uid, ...key} = ref;
+    if (writing.deadline.aborted && !writing.signal.aborted) {
+      const left = surplus.length - results.length;
+      const message = `${describeKey(key)}: the pass ran out of time with ${left} left to delete`;
+      return [...results, {kind: 'failed', key, message}];
+    }
     results.push(
       await settle(key, writing, async () => {
         const kind = await writing.cluster.delete(key, {uid, unchanged}, writing.deadline);
@@ -223,6 +233,9 @@ const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promis
       }),
     );
   }
+  // What the server does not let go is tried again like everything that it refuses.
+  const isLess = results.some(({kind}) => kind === 'deleted' || kind === 'gone');
+  if (surplus.length > results.length && isLess) writing.againMs = Math.min(writing.againMs, PRUNE_AGAIN_MS);
   return results;
 };
 

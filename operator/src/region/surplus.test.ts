@@ -1,4 +1,5 @@
 import {expect, test} from '@jest/globals';
+import {keyOf, keyText} from '../kube/object.ts';
 import {SimulatedRegion, UID} from './testing/simulated-region.ts';
 
 const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
@@ -25,4 +26,27 @@ test('nothing of it outlives its being wanted, whatever its kind, but what holds
   expect(left.map(({kind}) => kind)).toEqual(['Secret', 'StatefulSet']);
   const others = [...region.objects.values()].filter(({metadata}) => /-of-a(-person|nother)$/.test(metadata.name));
   expect(others).toHaveLength(18);
+});
+
+test('what has its place taken goes before what bears none of its names, of which there may be any number', () => {
+  const ingress = {host: 'eu.sync.example.com', className: 'alb'};
+  const region = new SimulatedRegion({region: 'eu-west', ingress}).bringUp();
+  const own = [...region.objects];
+  region.objects.clear();
+  const owner = {apiVersion: 'pisync.io/v1alpha1', kind: 'PiSyncRegion', name: 'eu', uid: UID, controller: true};
+  for (let index = 0; index < 200; index++) {
+    const name = `litter-${index}`;
+    const metadata = {name, namespace: 'sync', uid: name, resourceVersion: '1', ownerReferences: [owner]};
+    const litter = {apiVersion: 'v1', kind: 'ConfigMap', metadata: {...metadata, partial: true as const}};
+    region.objects.set(keyText(keyOf(litter)), litter);
+  }
+  for (const [key, object] of own) region.objects.set(key, object);
+  const left = () => region.names('ConfigMap').filter((name) => name.startsWith('litter-')).length;
+  region.change({ingress: {...ingress, className: 'nginx'}});
+  region.pass();
+  region.pass();
+  expect(region.find('Ingress', 'eu-device-api')).toMatchObject({spec: {ingressClassName: 'nginx'}});
+  expect(left()).toBe(101);
+  region.settle();
+  expect(left()).toBe(0);
 });

@@ -4,7 +4,10 @@ import {type RegionContext} from './context.ts';
 import {NEVER_SURPLUS} from './kinds.ts';
 import {type Observed} from './observe.ts';
 
-/** What is the region's and no longer wanted; also what an earlier region of this name has left (`kubectl delete --cascade=orphan`), as far as it bears one of our names. */
+/**
+ * What is the region's and no longer wanted; also what an earlier region of this name has left (`kubectl delete --cascade=orphan`), as far as it bears one of our names.
+ * What has our names comes first: what takes its place may wait for it, and of everything else there can be any number.
+ */
 export const surplusOf = (
   {region, children}: Observed,
   {namespace, names}: RegionContext,
@@ -25,5 +28,6 @@ export const surplusOf = (
         object.metadata.deletionTimestamp === undefined &&
         !keep.has(keyText(keyOf(object))),
     )
+    .toSorted((a, b) => Number(a.metadata.partial === true) - Number(b.metadata.partial === true))
     .map((object) => ({ref: refOf(object)}));
 };

@@ -3,6 +3,7 @@ import {type RegionStatus, UNSEEN} from '../../api/v1alpha1/status.ts';
 import {type Desired, type EventDraft, type Next, type ObjectOutcome, type Surplus} from '../../kube/controller.ts';
 import {keyOf, keyText, type KubeObject, type Manifest} from '../../kube/object.ts';
 import {uncovered} from '../../kube/fingerprint.ts';
+import {MOST_PRUNED} from '../../kube/pass.ts';
 import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
 import {namesOf} from '../names.ts';
@@ -208,7 +209,7 @@ export class SimulatedRegion {
   }
 
   #prune(surplus: readonly Surplus[] = []): readonly ObjectOutcome[] {
-    return surplus.map(({ref, unchanged = []}): ObjectOutcome => {
+    return surplus.slice(0, MOST_PRUNED).map(({ref, unchanged = []}): ObjectOutcome => {
       if (unchanged.some(({key}) => this.changed.has(`${key.kind}/${key.name}`)))
         return {kind: 'failed', key: ref, message: `${ref.kind} ${ref.name} stays`};
       const key = keyText(ref);
