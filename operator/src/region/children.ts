@@ -1,6 +1,6 @@
 import {z} from 'zod';
 import {quantityBytes} from '../api/v1alpha1/quantity.ts';
-import {type Kind, type KubeObject} from '../kube/object.ts';
+import {controllerOf, type Kind, type KubeObject} from '../kube/object.ts';
 import {KINDS} from './kinds.ts';
 
 /** What exists of a region, by kind and name, each kind in the few fields that decisions are made from. */
@@ -12,6 +12,8 @@ export class Children {
   readonly #byName: ReadonlyMap<string, KubeObject>;
   /** By kind and label, then by its value; made when it is asked for. */
   readonly #byLabel = new Map<string, ReadonlyMap<string | undefined, readonly KubeObject[]>>();
+  #byUid: ReadonlyMap<string, KubeObject> | undefined;
+  #withPods: ReadonlySet<string | undefined> | undefined;
   readonly #workload = remembered(workload);
   readonly #job = remembered(job);
   readonly #volumeClaim = remembered(volumeClaim);
@@ -43,6 +45,20 @@ export class Children {
     return this.#byName.get(`${kind.apiVersion}/${kind.kind}/${name}`);
   }
 
+  /** Also one of which only a part is kept. */
+  withUid(uid: string): KubeObject | undefined {
+    this.#byUid ??= new Map(this.all.map((object) => [object.metadata.uid, object]));
+    return this.#byUid.get(uid);
+  }
+
+  /** Whether there are pods that it controls. */
+  hasPods(uid: string): boolean {
+    this.#withPods ??= new Set(
+      this.all.filter(({kind}) => kind === KINDS.pod.kind).map((pod) => controllerOf(pod)?.uid),
+    );
+    return this.#withPods.has(uid);
+  }
+
   workload(kind: Kind, name: string): Workload | undefined {
     return this.#workload(this.find(kind, name));
   }
@@ -63,7 +79,7 @@ export class Children {
   }
 
   /** What a migration Job has done, also one for another image, of which no more is kept. */
-  doneBy(object: KubeObject): Job | undefined {
+  doneBy(object: KubeObject | undefined): Job | undefined {
     return this.#job(object);
   }
 

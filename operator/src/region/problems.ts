@@ -230,8 +230,7 @@ const ofPod = (object: KubeObject, children: Children, now: Date): Problem | und
 };
 
 /** Whether an attempt has succeeded: those before it lie there as long as their Job. */
-const isOver = (jobUid: string, children: Children): boolean =>
-  children.all.some((object) => object.metadata.uid === jobUid && isComplete(children.doneBy(object)));
+const isOver = (jobUid: string, children: Children): boolean => isComplete(children.doneBy(children.withUid(jobUid)));
 
 /** What was injected into a Job's pod and does not end with its work keeps the Job from ever being complete. */
 const ofSidecar = (containers: readonly ContainerStatus[]): Problem | undefined => {
@@ -253,8 +252,7 @@ const ofJob = (object: KubeObject, children: Children): Problem | undefined => {
   if (startTime === undefined || active + succeeded + failed > 0) return undefined;
   if (uncounted.succeeded.length + uncounted.failed.length > 0) return undefined;
   // The counts follow later.
-  const {uid} = object.metadata;
-  if (children.all.some((other) => other.kind === KINDS.pod.kind && controllerOf(other)?.uid === uid)) return undefined;
+  if (children.hasPods(object.metadata.uid)) return undefined;
   if (conditions.some(({status}) => status === 'True')) return undefined;
   return {
     reason: 'FailedCreate',
@@ -326,13 +324,25 @@ export const problemOf = (children: Children, component: string | undefined, now
   const objects = all.filter(({metadata}) => metadata.deletionTimestamp === undefined);
   const deployments = objects.filter(({kind}) => kind === KINDS.deployment.kind);
   return (
-    objects.flatMap((object) => {
-      if (object.kind === KINDS.pod.kind) return ofPod(object, children, now) ?? [];
-      if (object.kind === KINDS.job.kind) return ofJob(object, children) ?? [];
-      if (object.kind === KINDS.statefulSet.kind) return ofStatefulSet(object, children) ?? [];
-      return object.kind === KINDS.deployment.kind ? (ofDeployment(object) ?? []) : [];
-    })[0] ??
-    all.flatMap((object) => (object.kind === KINDS.pod.kind ? (overdue(patienceWithEnd(object), now) ?? []) : []))[0] ??
-    deployments.flatMap((object) => ofRollout(object) ?? [])[0]
+    firstOf(objects, (object) => {
+      if (object.kind === KINDS.pod.kind) return ofPod(object, children, now);
+      if (object.kind === KINDS.job.kind) return ofJob(object, children);
+      if (object.kind === KINDS.statefulSet.kind) return ofStatefulSet(object, children);
+      return object.kind === KINDS.deployment.kind ? ofDeployment(object) : undefined;
+    }) ??
+    firstOf(all, (object) => (object.kind === KINDS.pod.kind ? overdue(patienceWithEnd(object), now) : undefined)) ??
+    firstOf(deployments, ofRollout)
   );
+};
+
+/** Nothing behind it is looked at. */
+const firstOf = (
+  objects: readonly KubeObject[],
+  judge: (object: KubeObject) => Problem | undefined,
+): Problem | undefined => {
+  for (const object of objects) {
+    const problem = judge(object);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
 };

@@ -15,20 +15,16 @@ const tierAvailable = (
   floor: number,
 ): Finding => {
   if (live === undefined) return unknown(type, 'NotCreated', `${component} waits for data tiers and schema`);
+  // More may serve than are needed, and their number is the autoscaler's: a message that followed it would never rest.
+  const enough = `at least ${floor} pods available`;
+  if (available && settled) return holds(type, 'Available', enough);
   const {context, now} = input;
   const problem = problemOf(context.children, component, now);
   const tail = problem === undefined ? '' : `: ${problem.message}`;
+  if (available) return holds(type, UPDATING, `${enough} while new ones start${tail}`);
   const counted = `${live.status.availableReplicas}/${floor} pods available`;
-  if (!available) {
-    const lacking = fails(type, problem?.reason ?? 'NotAvailable', `${counted}${tail}`);
-    return problem === undefined && isGrowing ? unlessUpdating(lacking, input) : lacking;
-  }
-  // More may serve than are needed, and their number is the autoscaler's: a message that followed it would never rest.
-  return holds(
-    type,
-    settled ? 'Available' : UPDATING,
-    settled ? `at least ${floor} pods available` : `at least ${floor} pods available while new ones start${tail}`,
-  );
+  const lacking = fails(type, problem?.reason ?? 'NotAvailable', `${counted}${tail}`);
+  return problem === undefined && isGrowing ? unlessUpdating(lacking, input) : lacking;
 };
 
 /** Of a tier whose number of pods is in the spec. */
