@@ -1,4 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
+import {z} from 'zod';
 import {regionSchema, type SchemaNode} from './crd.ts';
 import {specSchema} from './spec.ts';
 
@@ -7,6 +8,18 @@ const fields = (node: SchemaNode, path: string): readonly (readonly [path: strin
   ...Object.entries(node.properties ?? {}).flatMap(([name, field]) => fields(field, `${path}.${name}`)),
   ...(node.items === undefined ? [] : fields(node.items, `${path}[]`)),
 ];
+
+/** How every text is bounded; also one that may be a number instead. */
+const texts = (node: SchemaNode, path: string): readonly (readonly [path: string, bounds: unknown])[] => {
+  const text = [node, ...(node.anyOf ?? [])].find(({type}) => type === 'string');
+  const {minLength, maxLength, pattern} = {...node, ...text};
+  return [
+    ...(text === undefined ? [] : [[path, {minLength, maxLength, pattern}] as const]),
+    ...Object.entries(node.properties ?? {}).flatMap(([name, field]) => texts(field, `${path}.${name}`)),
+    ...(node.items === undefined ? [] : texts(node.items, `${path}[]`)),
+    ...(node.additionalProperties === undefined ? [] : texts(node.additionalProperties, `${path}{}`)),
+  ];
+};
 
 const all = Object.entries(regionSchema().properties ?? {})
   .filter(([name]) => name === 'spec' || name === 'status')
@@ -27,6 +40,13 @@ describe('the schema', () => {
         (node.additionalProperties !== undefined && node.maxProperties === undefined),
     );
     expect(unbounded.map(([path]) => path)).toEqual([]);
+  });
+
+  test('bounds every text as the operator does', () => {
+    const theirs = regionSchema().properties?.['spec'] ?? {};
+    // zod's type of a JSON Schema is wider than SchemaNode.
+    const ours = z.toJSONSchema(specSchema, {target: 'openapi-3.0', io: 'input'}) as SchemaNode;
+    expect(texts(theirs, 'spec')).toEqual(texts(ours, 'spec'));
   });
 
   test('has the same defaults as the operator', () => {

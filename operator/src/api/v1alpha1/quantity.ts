@@ -22,14 +22,19 @@ export const byteSize = z
   .max(16)
   .regex(/^[1-9]([0-9]{0,9}(M|Mi)|[0-9]{0,6}(G|Gi)|[0-9]{0,3}(T|Ti))$/);
 
+/** In characters. */
+const LONGEST_AMOUNT = 16;
+
 /**
  * What Kubernetes accepts as an amount of CPU or memory. Marked so that the generator writes `x-kubernetes-int-or-string`, the one union that structural
  * schemas allow.
  */
 const amount = (pattern: RegExp) =>
-  z.union([z.int().min(0), z.string().max(16).regex(pattern)]).meta({
+  z.union([z.int().min(0), z.string().max(LONGEST_AMOUNT).regex(pattern)]).meta({
     'x-kubernetes-int-or-string': true,
+    // Of a union's members the generator keeps nothing.
     pattern: pattern.source,
+    maxLength: LONGEST_AMOUNT,
   });
 
 const cpu = amount(/^[0-9]{1,6}(\.[0-9]{1,3})?m?$/);
