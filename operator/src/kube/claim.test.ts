@@ -116,6 +116,42 @@ describe('an object', () => {
     expect(await looks(1)).toEqual(['ours']);
   });
 
+  test.each(['pod', ''])(
+    'stays ours although its claim is refused, until something is heard of its holder (%j)',
+    async (holder) => {
+      const {server, clock, claims, take, looks} = setUp();
+      const object = heldBy('theirs/blue');
+      server.lease = {version: '1', holder};
+      server.patch = 403;
+      expect((await looks(4)).at(-1)).toBe('ours');
+      // A pass that was refused something comes again later than it is looked at a Lease.
+      for (let time = 0; time < 3; time++) {
+        clock.freeze(2 * LOOK_AGAIN_MS);
+        expect(await claims.take(object, forever)).toMatchObject({
+          kind: 'ours',
+          refusal: expect.stringContaining('answered 403'),
+        });
+        expect(await claims.holderOf(object, forever)).toBe('us');
+      }
+      server.lease = {version: '2', holder: 'pod'};
+      clock.freeze(LOOK_AGAIN_MS);
+      expect(await claims.holderOf(object, forever)).toBe('another');
+      expect(await take(object)).toBe('theirs');
+    },
+  );
+
+  test('of nobody is ours while its claim is refused, and until somebody else claims it or it is gone', async () => {
+    const {server, claims, take} = setUp();
+    expect(await claims.holderOf(heldBy(undefined), forever)).toBe('nobody');
+    server.patch = 403;
+    await take(heldBy(undefined));
+    expect(await claims.holderOf(heldBy(undefined), forever)).toBe('us');
+    server.lease = {version: '1', holder: 'pod'};
+    expect(await claims.holderOf(heldBy('theirs/blue'), forever)).toBe('another');
+    claims.forget(heldBy(undefined).metadata.uid);
+    expect(await claims.holderOf(heldBy(undefined), forever)).toBe('nobody');
+  });
+
   test.each(['pod', ''])('is not taken for what was not seen of its holder (%j)', async (holder) => {
     const {server, clock, looks} = setUp();
     server.lease = {version: '1', holder};

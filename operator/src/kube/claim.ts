@@ -65,6 +65,25 @@ interface Sight {
   readonly lookedMs: number;
 }
 
+/** Why the holder counts as alive; undefined: it does not. */
+const lives = ({state, sinceMs, lookedMs}: Sight): string | undefined => {
+  const unchangedMs = lookedMs - sinceMs;
+  switch (state) {
+    case 'missing':
+      return undefined;
+    case 'forbidden':
+      return 'whose Lease this one may not read';
+    case 'released':
+      return unchangedMs >= RELEASED_FOR_MS ? undefined : 'which has just given its Lease up';
+    case 'held':
+      return unchangedMs >= SILENT_FOR_MS ? undefined : 'which renews its Lease';
+  }
+};
+
+/** The same for as long as nothing is heard of a holder. */
+const asSeen = (holder: string, sight: Sight | undefined): string =>
+  sight === undefined ? holder : `${holder} ${sight.state} ${sight.version}`;
+
 /**
  * Keeps operators with different Leases from working on the same objects: an election decides within one operator only. Whoever comes first writes its Lease's
  * name onto the object; another one leaves that object alone until the Lease is gone, given up or silent, as seen by its own clock.
@@ -73,36 +92,59 @@ export class Claims {
   readonly #options: ClaimsOptions;
   readonly #us: string;
   readonly #sights = new Map<string, Sight>();
+  /** By uid: what was taken though the server did not let that be written down, and from whom, as it was then. Nothing else says that it is ours. */
+  readonly #unwritten = new Map<string, string>();
 
   constructor(options: ClaimsOptions) {
     this.#options = options;
     this.#us = `${options.lease.namespace}/${options.lease.name}`;
   }
 
-  /** Whose an object was when it was seen last, by what is written on it. */
-  holderOf({metadata}: KubeObject): 'us' | 'nobody' | 'another' {
-    const holder = metadata.annotations?.[this.#options.identity.holderAnnotation] ?? '';
+  /** Whose an object was when it was seen last, by what is written on it or was to be written. */
+  async holderOf(object: KubeObject, signal: AbortSignal): Promise<'us' | 'nobody' | 'another'> {
+    const holder = this.#holderOn(object);
     if (holder === this.#us) return 'us';
-    return leaseOf(holder) === undefined ? 'nobody' : 'another';
+    const lease = leaseOf(holder);
+    const taken = this.#unwritten.get(object.metadata.uid);
+    if (taken !== undefined) {
+      const sight = lease && (await this.#look(lease, signal).catch(() => undefined));
+      if (taken === asSeen(holder, sight)) return 'us';
+    }
+    return lease === undefined ? 'nobody' : 'another';
   }
 
   /** Claims an object that nobody holds. Throws {@link Wait} if it changed meanwhile. */
   async take(object: KubeObject, signal: AbortSignal): Promise<Claim> {
-    const {identity, log} = this.#options;
-    const holder = object.metadata.annotations?.[identity.holderAnnotation] ?? '';
-    if (holder === this.#us) return {kind: 'ours', object};
+    const {uid, name, namespace} = object.metadata;
+    const holder = this.#holderOn(object);
+    if (holder === this.#us) {
+      this.#unwritten.delete(uid);
+      return {kind: 'ours', object};
+    }
     const lease = leaseOf(holder);
-    if (lease !== undefined) {
-      const why = await this.#lives(lease, signal);
+    const sight = lease && (await this.#look(lease, signal));
+    const from = asSeen(holder, sight);
+    if (this.#unwritten.get(uid) !== from) {
+      this.#unwritten.delete(uid);
+      const why = sight && lives(sight);
       if (why !== undefined) {
         const message = `${describeKey(keyOf(object))} is looked after by another operator, ${holder}, ${why}: this one (${this.#us}) leaves it alone`;
         return {kind: 'theirs', message};
       }
     }
     const claim = await this.#write(object, signal);
-    if (lease !== undefined && claim.kind === 'ours' && claim.refusal === undefined)
-      log.info({object: object.metadata.name, namespace: object.metadata.namespace, from: holder}, 'taken over');
+    if (claim.kind === 'ours' && claim.refusal !== undefined) this.#unwritten.set(uid, from);
+    else if (claim.kind === 'ours' && lease !== undefined)
+      this.#options.log.info({object: name, namespace, from: holder}, 'taken over');
     return claim;
+  }
+
+  forget(uid: string): void {
+    this.#unwritten.delete(uid);
+  }
+
+  #holderOn({metadata}: KubeObject): string {
+    return metadata.annotations?.[this.#options.identity.holderAnnotation] ?? '';
   }
 
   async #write(object: KubeObject, signal: AbortSignal): Promise<Claim> {
@@ -132,22 +174,6 @@ export class Claims {
       if (refusal === undefined) throw error;
       // A right that is missing, a webhook: no reason to let down an object that nobody else looks after.
       return {kind: 'ours', object, refusal: refusal.message};
-    }
-  }
-
-  /** Why the holder counts as alive; undefined: it does not. */
-  async #lives(lease: LeaseName, signal: AbortSignal): Promise<string | undefined> {
-    const {state, sinceMs, lookedMs} = await this.#look(lease, signal);
-    const unchangedMs = lookedMs - sinceMs;
-    switch (state) {
-      case 'missing':
-        return undefined;
-      case 'forbidden':
-        return 'whose Lease this one may not read';
-      case 'released':
-        return unchangedMs >= RELEASED_FOR_MS ? undefined : 'which has just given its Lease up';
-      case 'held':
-        return unchangedMs >= SILENT_FOR_MS ? undefined : 'which renews its Lease';
     }
   }
 

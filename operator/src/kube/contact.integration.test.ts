@@ -163,6 +163,8 @@ test('a namespace that the server refuses stops nothing in the others, and is lo
   }
 }, 90_000);
 
+const ADMISSION = '/apis/admissionregistration.k8s.io/v1';
+
 test('of a resource that is left alone for long, because a kind of its namespace is not seen, it is said', async () => {
   await shops.send('POST', '/api/v1/namespaces', {metadata: {name: 'yellow'}});
   const bindings = (namespace: string): string =>
@@ -186,26 +188,54 @@ test('of a resource that is left alone for long, because a kind of its namespace
     return {...credentials, headers: {...credentials.headers, 'impersonate-user': 'partial'}};
   };
   await shops.open('blind', ['a'], 'yellow');
+  // That it is looked after cannot be written onto this one.
+  await shops.send('POST', `${ADMISSION}/validatingadmissionpolicies`, {
+    metadata: {name: 'plain'},
+    spec: {
+      matchConstraints: {
+        resourceRules: [
+          {apiGroups: ['example.org'], apiVersions: ['v1'], operations: ['UPDATE'], resources: ['shops']},
+        ],
+      },
+      validations: [{expression: "object.metadata.name != 'plain' || !has(object.metadata.annotations)"}],
+    },
+  });
+  await shops.send('POST', `${ADMISSION}/validatingadmissionpolicybindings`, {
+    metadata: {name: 'plain'},
+    spec: {policyName: 'plain', validationActions: ['Deny']},
+  });
+  await shops.open('plain', ['a'], 'yellow');
+  await eventually(
+    () =>
+      shops
+        .send('PATCH', shopPath('plain', 'yellow'), {metadata: {annotations: {any: 'thing'}}})
+        .then(() => shops.send('PATCH', shopPath('plain', 'yellow'), {metadata: {annotations: null}}))
+        .then(() => undefined)
+        .catch(() => true),
+    () => 'the policy does not count',
+  );
   const {log, told} = shops.start('partial', partial, {
     namespaces: ['yellow'],
     clock: fastClock,
     controller: {...shopController(), failedStatus: (_shop, problem) => ({problems: [problem], shelves: -1})},
   });
   try {
-    await shops.statusBecomes('blind', {problems: [], shelves: 1}, log, 'yellow');
+    for (const shop of ['blind', 'plain']) await shops.statusBecomes(shop, {problems: [], shelves: 1}, log, 'yellow');
     await shops.send('DELETE', `${bindings('yellow')}/cluster-admin`);
     proxy.cut();
-    await shops.send('PATCH', shopPath('blind', 'yellow'), {spec: {shelves: ['a', 'b']}});
     const notSeen = expect.stringMatching(/ConfigMap in yellow is not seen: .*forbidden/);
-    const status = await eventually(
-      async () => {
-        const is = (await shops.find(shopPath('blind', 'yellow')))?.['status'] as {shelves: number} | undefined;
-        return is?.shelves === -1 ? is : undefined;
-      },
-      () => log.lines.slice(-20).join('\n'),
-    );
-    expect(status).toEqual({shelves: -1, problems: [notSeen]});
-    expect(told.get('blind')).toEqual(status);
+    for (const shop of ['blind', 'plain']) {
+      await shops.send('PATCH', shopPath(shop, 'yellow'), {spec: {shelves: ['a', 'b']}});
+      const status = await eventually(
+        async () => {
+          const is = (await shops.find(shopPath(shop, 'yellow')))?.['status'] as {shelves: number} | undefined;
+          return is?.shelves === -1 ? is : undefined;
+        },
+        () => `${shop}: ${log.lines.slice(-20).join('\n')}`,
+      );
+      expect(status).toEqual({shelves: -1, problems: [notSeen]});
+      expect(told.get(shop)).toEqual(status);
+    }
     const {items} = (await shops.find('/apis/events.k8s.io/v1/namespaces/yellow/events')) as unknown as {
       readonly items: readonly KubeObject[];
     };

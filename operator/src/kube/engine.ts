@@ -196,6 +196,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
   /** Nothing is remembered or told any more of an object that is gone. */
   const forget = (object: KubeObject): void => {
     cluster.forget(object.metadata.uid);
+    claims.forget(object.metadata.uid);
     events.forget(object.metadata.uid);
     options.onStatus?.(object, undefined);
   };
@@ -290,8 +291,9 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     const {problems, againMs} = patienceWith(obstacles, askedMs, clock.monotonicMs());
     const next = {kind: 'after', delayMs: againMs} as const;
     const [problem] = problems;
-    const holder = claims.holderOf(object);
-    if (problem === undefined || holder === 'another') return {...result, next, problems: []};
+    if (problem === undefined) return {...result, next, problems: []};
+    const holder = await claims.holderOf(object, signal);
+    if (holder === 'another') return {...result, next, problems: []};
     const note = `nothing is done until all of its namespace is seen: ${problem}`;
     await events.report(refOf(object), [{type: 'Warning', reason: 'NotSeen', note}], signal);
     // The server may refuse that as well. The metrics have it.
