@@ -3,7 +3,7 @@ import {type Applier} from './applier.ts';
 import {type Caches} from './caches.ts';
 import {type Applied, type Cluster, type DeletePrecondition, type Desired} from './controller.ts';
 import {type Discovery} from './discovery.ts';
-import {ApiError, CHANGED_RETRY_MS, isNotFound, Wait} from './errors.ts';
+import {CHANGED_RETRY_MS, isConflict, isNotFound, Wait} from './errors.ts';
 import {fingerprint} from './fingerprint.ts';
 import {type Identity} from './identity.ts';
 import {describeKey, keyOf, type Key, type Kind, type KubeObject, type ObjectRef} from './object.ts';
@@ -126,7 +126,7 @@ export class ApiCluster implements Cluster {
       return 'configured';
     } catch (error) {
       if (isNotFound(error)) return 'unchanged';
-      if (error instanceof ApiError && error.status === 409) {
+      if (isConflict(error)) {
         throw new Wait(`${describeKey(key)} changed during the pass: its status is decided anew`, CHANGED_RETRY_MS);
       }
       throw error;
@@ -164,7 +164,7 @@ export class ApiCluster implements Cluster {
       return isGone ? undefined : written;
     } catch (error) {
       if (isNotFound(error)) return undefined;
-      if (error instanceof ApiError && error.status === 409) {
+      if (isConflict(error)) {
         throw new Wait(`${describeKey(key)} changed before its finalizer could`, CHANGED_RETRY_MS);
       }
       throw error;

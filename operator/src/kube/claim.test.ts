@@ -13,6 +13,11 @@ const OPERATOR = identity.holderAnnotation;
 class Server {
   lease: {readonly version: string; readonly holder: string} | number = 404;
   patch: 'accept' | number = 'accept';
+  /** Of a patch that is answered with 409. */
+  said = {
+    reason: 'Conflict',
+    said: 'Operation cannot be fulfilled on configmaps "north": the object has been modified',
+  };
   readonly patches: unknown[] = [];
   reads = 0;
 
@@ -24,6 +29,8 @@ class Server {
       const lease = {metadata: {resourceVersion: version}, spec: {holderIdentity: holder}};
       return Promise.resolve({status: 200, body: lease});
     }
+    if (this.patch === 409)
+      return Promise.reject(new ApiError(`answered 409 ${this.said.said}`, {status: 409, ...this.said}));
     if (this.patch !== 'accept') return fail(this.patch);
     this.patches.push(body);
     return Promise.resolve({status: 200, body: heldBy('ours/green', '2')});
@@ -78,6 +85,16 @@ describe('an object', () => {
     const {server, take} = setUp();
     server.patch = 409;
     await expect(take(heldBy(undefined))).rejects.toThrow(Wait);
+  });
+
+  test('that a webhook lets nobody change is worked on, whatever status it says so with', async () => {
+    const {server, claims} = setUp();
+    server.patch = 409;
+    server.said = {reason: 'Conflict', said: 'admission webhook "w.example.com" denied the request: in use'};
+    expect(await claims.take(heldBy(undefined), forever)).toMatchObject({
+      kind: 'ours',
+      refusal: expect.stringContaining('in use'),
+    });
   });
 
   test('that is gone meanwhile is nobody’s', async () => {

@@ -3,7 +3,7 @@ import {type Caches} from './caches.ts';
 import {type Clock} from './clock.ts';
 import {type Discovery} from './discovery.ts';
 import {LEASE_MS, type Lease} from './election.ts';
-import {ApiError, CHANGED_RETRY_MS, isNotFound, Wait} from './errors.ts';
+import {ApiError, CHANGED_RETRY_MS, isConflict, isNotFound, Wait} from './errors.ts';
 import {type Identity} from './identity.ts';
 import {type Log} from './log.ts';
 import {describeKey, keyOf, type KubeObject} from './object.ts';
@@ -167,7 +167,7 @@ export class Claims {
       return {kind: 'ours', object: caches.getWhole(key) ?? written};
     } catch (error) {
       if (isNotFound(error)) return {kind: 'gone'};
-      if (error instanceof ApiError && error.status === 409) {
+      if (isConflict(error)) {
         throw new Wait(`${describeKey(key)} changed before it was claimed`, CHANGED_RETRY_MS);
       }
       const refusal = refusalOf(error, key);

@@ -73,6 +73,18 @@ export class ApplyRefused extends Error {
 
 export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
 
+/**
+ * The server puts these words before a webhook's own, whose status and reason may be any (apiserver/pkg/admission/plugin/webhook/errors/statuserror.go). An admission
+ * policy has a few reasons to choose from, of which none is a conflict.
+ */
+const DENIED = /admission webhook "[^"]*" denied the request/;
+
+export const isDenied = (error: unknown): boolean => error instanceof ApiError && DENIED.test(error.said);
+
+/** The object is not as the write took it to be: its version is another one, or its life. */
+export const isConflict = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 409 && error.reason === 'Conflict' && !isDenied(error);
+
 const LONGEST_LINE = 700;
 
 /** Some texts have many lines, or signs that move a terminal's cursor; in a condition or a table's column that is unreadable. */

@@ -53,9 +53,12 @@ export class ObjectWriter {
       else if (known?.metadata.uid === precondition.uid) caches.assumeGone(known);
       return 'deleted';
     } catch (error) {
-      // 409: the name belongs to another life now.
-      if (isNotFound(error) || (error instanceof ApiError && error.status === 409)) return 'gone';
-      throw error;
+      if (isNotFound(error)) return 'gone';
+      if (!(error instanceof ApiError) || error.status !== 409) throw error;
+      // The name may belong to another life now; or somebody will not have this one deleted.
+      const left = await this.#readRaw(key, signal);
+      if (left?.metadata.uid === precondition.uid) throw error;
+      return 'gone';
     }
   }
 

@@ -1,0 +1,89 @@
+/** An admission webhook may say no with the status that the API server has for an object that has changed meanwhile. */
+import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
+import {ApiError} from './errors.ts';
+import {eventually} from './testing/fixtures.ts';
+import {shopController, shopPath} from './testing/shop.ts';
+import {shelfPath, Shops} from './testing/shops.ts';
+import {startWebhook, type Webhook} from './testing/webhook.ts';
+
+let shops: Shops;
+let webhook: Webhook;
+
+const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
+
+/** Has the webhook asked about these, and waits until it is: `probe` is then denied. */
+const deny = async (
+  operation: 'UPDATE' | 'DELETE',
+  apiGroup: string,
+  resource: string,
+  probe: () => Promise<void>,
+): Promise<void> => {
+  const rule = {apiGroups: [apiGroup], apiVersions: ['v1'], operations: [operation], resources: [resource]};
+  const {clientConfig} = webhook;
+  await shops.send('POST', CONFIGURATIONS, {
+    metadata: {name: 'backup'},
+    webhooks: [
+      {name: 'backup.example.org', clientConfig, rules: [rule], sideEffects: 'None', admissionReviewVersions: ['v1']},
+    ],
+  });
+  await eventually(
+    () =>
+      probe()
+        .then(() => undefined)
+        .catch((error: unknown) => (error instanceof ApiError && error.status === 409 ? true : undefined)),
+    () => 'the webhook is not asked',
+  );
+};
+
+beforeAll(async () => {
+  shops = await Shops.onAServer();
+  webhook = await startWebhook({code: 409, reason: 'Conflict', message: 'in use by a backup'});
+}, 90_000);
+
+afterEach(async () => {
+  await shops.endEngines();
+  await shops.send('DELETE', `${CONFIGURATIONS}/backup`).catch(() => undefined);
+}, 30_000);
+
+afterAll(async () => {
+  await shops.stop();
+  await webhook.stop();
+}, 30_000);
+
+/** The last status as soon as it has such a problem. */
+const problemOf = (name: string, expected: string, lines: readonly string[]): Promise<string> =>
+  eventually(
+    async () => {
+      const status = (await shops.find(shopPath(name)))?.['status'] as {readonly problems?: string[]} | undefined;
+      return status?.problems?.find((problem) => problem.includes(expected));
+    },
+    () => lines.slice(-20).join('\n'),
+  );
+
+const controller = {
+  ...shopController(),
+  failedStatus: (_shop: unknown, problem: string) => ({shelves: -1, problems: [problem]}),
+};
+
+test('a resource that it lets nobody change says so, and is not tried again without end', async () => {
+  await shops.open('closed', ['a']);
+  await deny('UPDATE', 'example.org', 'shops', () =>
+    shops.send('PATCH', shopPath('closed'), {metadata: {labels: {a: 'b'}}}),
+  );
+  const {log} = shops.start('denied', shops.server.credentials, {controller});
+  expect(await problemOf('closed', 'in use by a backup', log.lines)).toContain('denied the request');
+  await eventually(
+    () => (log.lines.some((line) => /^pass failed .*"delayMs":\d{3,}.*in use by/.test(line)) ? true : undefined),
+    () => log.lines.slice(-20).join('\n'),
+  );
+});
+
+test('an object that it does not let go is told as refused, and is not taken for gone', async () => {
+  const {log} = shops.start('keeping');
+  await shops.open('stocked', ['a', 'b']);
+  await shops.statusBecomes('stocked', {problems: [], shelves: 2}, log);
+  await deny('DELETE', '', 'configmaps', () => shops.send('DELETE', `${shelfPath('stocked-b')}?dryRun=All`));
+  await shops.send('PATCH', shopPath('stocked'), {spec: {shelves: ['a']}});
+  expect(await problemOf('stocked', 'in use by a backup', log.lines)).toContain('ConfigMap default/stocked-b');
+  expect(await shops.find(shelfPath('stocked-b'))).toBeDefined();
+});
