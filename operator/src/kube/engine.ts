@@ -13,7 +13,7 @@ import {EventRecorder} from './event-recorder.ts';
 import {LagProbe, liveness, readiness, type Scope, type Verdict} from './health.ts';
 import {type Identity} from './identity.ts';
 import {type Log} from './log.ts';
-import {PASS_DEADLINE_MS, runLoop} from './loop.ts';
+import {type LoopOptions, PASS_DEADLINE_MS, runLoop} from './loop.ts';
 import {type KubeMetrics} from './metrics.ts';
 import {keyOf, refOf, type Kind, type KubeObject} from './object.ts';
 import {ObjectWriter} from './object-writer.ts';
@@ -301,7 +301,16 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     return {...result, next, problems};
   };
 
-  const pass = async (key: string, deadline: AbortSignal, signal: AbortSignal): Promise<PassResult | undefined> => {
+  /** For as long as the server knows it otherwise than this process sees it. */
+  const sayOverdue = async (object: KubeObject, {message}: Wait, signal: AbortSignal): Promise<void> => {
+    const problem = `again and again: ${message}`;
+    if ((await claims.holderOf(object, signal)) !== 'us')
+      await events.report(refOf(object), [unclaimed(`nothing is done: ${problem}`)], signal);
+    // The server may not take that either. The metrics have it.
+    else await sayFailed(object, problem, passOptions, signal).catch(() => undefined);
+  };
+
+  const pass: LoopOptions['pass'] = async (key, deadline, signal, isOverdue) => {
     const [namespace = '', resource = ''] = key.split('/');
     const obstacles = obstaclesIn(namespace);
     if (obstacles.length > 0) held.add(key);
@@ -309,6 +318,9 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     if (found === undefined) return undefined;
     try {
       return await (obstacles.length > 0 ? hold(found, obstacles, signal) : reconcile(found, deadline, signal));
+    } catch (error) {
+      if (error instanceof Wait && isOverdue) await sayOverdue(found, error, signal);
+      throw error;
     } finally {
       // Deleted meanwhile: something may have been remembered and told of it after the deletion was seen.
       if (findResource(namespace, resource)?.metadata.uid !== found.metadata.uid) forget(found);

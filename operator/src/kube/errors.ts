@@ -34,7 +34,7 @@ export class ApiError extends Error {
 /** How long a {@link Wait} for an object that somebody has just changed lasts: by then the watch has shown the change. */
 export const CHANGED_RETRY_MS = 200;
 
-/** Not now, but at a known time: looked at again after `delayMs` without counting as a failure. */
+/** Not now, but soon: looked at again after `delayMs`, later each time it comes again, and without counting as a failure. */
 export class Wait extends Error {
   override readonly name = 'Wait';
   readonly delayMs: number;

@@ -14,12 +14,15 @@ const CONFIG_MAP = {apiVersion: 'v1', kind: 'ConfigMap'};
 let clock: FakeClock;
 let queue: WorkQueue;
 let startedMs: number[];
+/** Whether each pass was to say that it waits again. */
+let overdue: boolean[];
 let log: ReturnType<typeof testLog>;
 
 beforeEach(() => {
   clock = new FakeClock();
   queue = new WorkQueue('shop', clock, testMetrics());
   startedMs = [];
+  overdue = [];
   log = testLog();
 });
 
@@ -35,7 +38,8 @@ const passTimes = async (answers: readonly (PassResult | Error)[], forMs: number
       random: () => 0.5,
       metrics: testMetrics(),
       log,
-      pass: () => {
+      pass: (_key, _deadline, _signal, isOverdue) => {
+        overdue.push(isOverdue);
         const answer = answers[Math.min(startedMs.length, answers.length - 1)];
         startedMs.push(clock.monotonicMs());
         return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
@@ -134,10 +138,27 @@ describe('after a pass', () => {
     expect(log.lines).toEqual([]);
   });
 
+  test('that had to wait, it is tried again ever more slowly, and from the fifth in a row on that is to be said', async () => {
+    const wait = new Wait('it changed', 200);
+    const times = await passTimes([wait], 60_000);
+    expect(times.slice(0, 6)).toEqual([0, 200, 600, 1_400, 3_000, 6_200]);
+    expect(times.slice(-2)).toEqual([25_400, 45_400]);
+    expect(overdue).toEqual(times.map((_time, index) => index >= 4));
+    expect(log.lines).toEqual(['waits again and again {"key":"a","problems":["it changed"]}']);
+  });
+
+  test('that had to wait, any other end begins that anew', async () => {
+    const wait = new Wait('it changed', 200);
+    const next = {kind: 'after', delayMs: 1_000} as const;
+    await passTimes([wait, wait, wait, wait, result('quiet', {next}), wait, wait, result('quiet')], 30_000);
+    expect(overdue).toEqual([false, false, false, false, true, false, false, false]);
+    expect(log.lines).toEqual([]);
+  });
+
   test.each<[string, Error, readonly number[]]>([
     ['a bug', new TypeError('bug'), [0, 5, 15, 35, 75]],
     ['an overloaded server', new ApiError('busy', {status: 429, retryAfterMs: 60}), [0, 60]],
-    ['a wait', new Wait('not yet', 40), [0, 40, 80]],
+    ['a wait', new Wait('not yet', 20), [0, 20, 60]],
   ])('that threw %s, the schedule is that of its kind', async (_, error, expected) => {
     expect(await passTimes([error], 100)).toEqual(expected);
   });

@@ -1,3 +1,4 @@
+import {backoffDelayMs} from './backoff.ts';
 import {type Clock} from './clock.ts';
 import {ApiError, messageOf, NotLeader, Wait} from './errors.ts';
 import {type Log} from './log.ts';
@@ -13,8 +14,13 @@ export interface LoopOptions {
   readonly random: () => number;
   readonly metrics: KubeMetrics;
   readonly log: Log;
-  /** Looks at one key; undefined when there is nothing to be done about it until it is added again. */
-  readonly pass: (key: string, deadline: AbortSignal, signal: AbortSignal) => Promise<PassResult | undefined>;
+  /** Looks at one key; undefined when there is nothing to be done about it until it is added again. `isOverdue`: should it end in a {@link Wait} once more, that is to be said. */
+  readonly pass: (
+    key: string,
+    deadline: AbortSignal,
+    signal: AbortSignal,
+    isOverdue: boolean,
+  ) => Promise<PassResult | undefined>;
 }
 
 /** After this the writes of a pass are given up and its status is written. */
@@ -23,6 +29,10 @@ export const PASS_DEADLINE_MS = 120_000;
 const RESYNC_MS = 600_000;
 /** A refusal (quota, conflict) is often lifted by somebody who waits for us to notice. */
 const REFUSED_RETRY_MS = 20_000;
+/** A {@link Wait} that follows upon another one doubles up to here: a watch that shows what is waited for wakes the key anyway. */
+const LONGEST_WAIT_MS = REFUSED_RETRY_MS;
+/** So many in a row are nothing to tell of. With CHANGED_RETRY_MS they last for three seconds, and no watch that works is that far behind. */
+const WAITS_UNTOLD = 4;
 /** What an overloaded server (or whoever answers for it) asks for is heeded up to here. */
 const LONGEST_RETRY_AFTER_MS = 60_000;
 /** A renewal is tried every two seconds. */
@@ -31,12 +41,12 @@ const UNRENEWED_RETRY_MS = 1_000;
 /** Runs workers until the signal aborts, then waits for the passes under way. */
 export const runLoop = async (options: LoopOptions, signal: AbortSignal): Promise<void> => {
   const {queue, workers, metrics, name} = options;
-  const refusals = new Refusals();
+  const known: Known = {refusals: new Refusals(), waits: new Map()};
   metrics.maxWorkers.set({controller: name}, workers);
   const running = Array.from({length: workers}, async () => {
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
       try {
-        await work(key, options, refusals, signal);
+        await work(key, options, known, signal);
       } finally {
         queue.done(key);
       }
@@ -65,7 +75,16 @@ class Refusals {
   }
 }
 
-const work = async (key: string, options: LoopOptions, refusals: Refusals, signal: AbortSignal): Promise<void> => {
+interface Known {
+  readonly refusals: Refusals;
+  /** By key: how many passes in a row ended in a {@link Wait}. */
+  readonly waits: Map<string, number>;
+}
+
+const work = async (key: string, options: LoopOptions, known: Known, signal: AbortSignal): Promise<void> => {
+  const {refusals, waits} = known;
+  const waited = waits.get(key) ?? 0;
+  waits.delete(key);
   const {queue, clock, metrics, log, name, random} = options;
   const labels = {controller: name};
   const startedMs = clock.monotonicMs();
@@ -76,7 +95,8 @@ const work = async (key: string, options: LoopOptions, refusals: Refusals, signa
   const resyncMs = RESYNC_MS * (0.8 + 0.4 * random());
   let result = 'success';
   try {
-    const passed = await options.pass(key, AbortSignal.any([deadline.signal, signal]), signal);
+    const ends = AbortSignal.any([deadline.signal, signal]);
+    const passed = await options.pass(key, ends, signal, waited >= WAITS_UNTOLD);
     if (passed === undefined) {
       queue.forget(key);
       refusals.over(key);
@@ -90,8 +110,11 @@ const work = async (key: string, options: LoopOptions, refusals: Refusals, signa
     if (signal.aborted) return;
     const retryAfterMs = error instanceof ApiError ? Math.min(error.retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS) : 0;
     if (error instanceof Wait) {
-      queue.forget(key);
-      queue.addAfter(key, error.delayMs, 'normal');
+      waits.set(key, waited + 1);
+      const policy = {firstMs: error.delayMs, longestMs: Math.max(error.delayMs, LONGEST_WAIT_MS), jitter: 0};
+      queue.addAfter(key, backoffDelayMs(policy, waited + 1, 0), 'normal');
+      const problems = [error.message];
+      if (waited >= WAITS_UNTOLD && refusals.news(key, problems)) log.warn({key, problems}, 'waits again and again');
     } else if (error instanceof NotLeader) {
       // One slow renewal of the lease: the term may go on, and if it does not, the queue is closed with it.
       queue.addAfter(key, UNRENEWED_RETRY_MS, 'normal');

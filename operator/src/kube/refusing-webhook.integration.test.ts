@@ -1,6 +1,6 @@
 /** An admission webhook may say no with the status that the API server has for an object that has changed meanwhile. */
 import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
-import {ApiError} from './errors.ts';
+import {ApiError, Wait} from './errors.ts';
 import {eventually} from './testing/fixtures.ts';
 import {shopController, shopPath} from './testing/shop.ts';
 import {shelfPath, Shops} from './testing/shops.ts';
@@ -86,4 +86,12 @@ test('an object that it does not let go is told as refused, and is not taken for
   await shops.send('PATCH', shopPath('stocked'), {spec: {shelves: ['a']}});
   expect(await problemOf('stocked', 'in use by a backup', log.lines)).toContain('ConfigMap default/stocked-b');
   expect(await shops.find(shelfPath('stocked-b'))).toBeDefined();
+});
+
+test('a resource whose passes end in a wait again and again says so', async () => {
+  const observe = () => Promise.reject(new Wait('the till is open', 20));
+  const {log} = shops.start('waiting', shops.server.credentials, {controller: {...controller, observe}});
+  await shops.open('patient', ['a']);
+  expect(await problemOf('patient', 'the till is open', log.lines)).toBe('again and again: the till is open');
+  expect(log.lines.filter((line) => /^waits again and again .*patient/.test(line))).toHaveLength(1);
 });
