@@ -1,6 +1,6 @@
 import {type Identity} from './identity.ts';
 import {ownedByOthers, type ManagedFields} from './managed-fields.ts';
-import {type Kind, type KubeObject} from './object.ts';
+import {type Kind, type KubeObject, namedControllerOf, type ServerMeta} from './object.ts';
 
 /**
  * Items of a list lack apiVersion and kind, metadata-only ones have others; managedFields are most of an object's size, so of what we have applied or may
@@ -25,20 +25,28 @@ export const clean = (
   };
 };
 
-/** Of an object that cannot be read: whose it is. */
-export const unread = ({metadata}: KubeObject, {apiVersion, kind}: Kind): KubeObject => {
-  const {name, namespace, uid, resourceVersion, labels, ownerReferences} = metadata;
+/**
+ * Whose an object is, which is all that it takes to delete it, of a size that has a limit: labels and owners can be any number, and what owners are called of
+ * any length. `kept`: names of labels.
+ */
+export const identityOf = (object: KubeObject, kept: readonly string[]): ServerMeta => {
+  const {name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, labels = {}} = object.metadata;
+  const controller = namedControllerOf(object);
   return {
-    apiVersion,
-    kind,
-    metadata: {
-      name,
-      ...(namespace === undefined ? {} : {namespace}),
-      uid,
-      resourceVersion,
-      ...(labels === undefined ? {} : {labels}),
-      ...(ownerReferences === undefined ? {} : {ownerReferences}),
-      partial: true,
-    },
+    name,
+    uid,
+    resourceVersion,
+    labels: Object.fromEntries(Object.entries(labels).filter(([label]) => kept.includes(label))),
+    ...(namespace === undefined ? {} : {namespace}),
+    ...(creationTimestamp === undefined ? {} : {creationTimestamp}),
+    ...(deletionTimestamp === undefined ? {} : {deletionTimestamp}),
+    ...(controller === undefined ? {} : {ownerReferences: [controller]}),
   };
 };
+
+/** Of an object that cannot be read: whose it is. */
+export const unread = (object: KubeObject, {apiVersion, kind}: Kind, {resourceLabel}: Identity): KubeObject => ({
+  apiVersion,
+  kind,
+  metadata: {...identityOf(object, [resourceLabel]), partial: true},
+});

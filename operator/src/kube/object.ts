@@ -84,6 +84,20 @@ export const describeKey = (key: Key): string =>
 export const controllerOf = (object: {readonly metadata: ObjectMeta}): OwnerReference | undefined =>
   object.metadata.ownerReferences?.find((reference) => reference.controller === true);
 
+/** Of an object; kinds, versions and uids are shorter. */
+const LONGEST_NAME = 253;
+
+/** Whether anything can be called so. The server takes references of any length, also to what cannot exist. */
+export const isName = (text: string): boolean => text.length <= LONGEST_NAME;
+
+/** {@link controllerOf}, if there can be such an owner, and no more of the reference than who it is. */
+export const namedControllerOf = (object: {readonly metadata: ObjectMeta}): OwnerReference | undefined => {
+  const controller = controllerOf(object);
+  if (controller === undefined) return undefined;
+  const {apiVersion, kind, name, uid} = controller;
+  return [apiVersion, kind, name, uid].every(isName) ? {apiVersion, kind, name, uid, controller: true} : undefined;
+};
+
 /** The fields of a part of an object, whatever it is; none of what is not a map. */
 export const recordOf = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null ? {...value} : {};

@@ -5,7 +5,7 @@ import {ApiError} from './errors.ts';
 import {type KubeObject} from './object.ts';
 import {startApiServer, type TestApiServer} from './testing/api-server.ts';
 import {installKind, installShops, SHOP, shopPath} from './testing/shop.ts';
-import {eventually, forever} from './testing/fixtures.ts';
+import {eventually, forever, identity} from './testing/fixtures.ts';
 import {reflect, type Streams} from './testing/reflecting.ts';
 
 type OmitFirst<T extends readonly unknown[]> = T extends [unknown, ...infer Rest] ? Rest : never;
@@ -67,10 +67,11 @@ test('goes on after an object that cannot be read, of which it keeps whose it is
   await make('odd-listed', {odd: 'yes'});
   const {sees, store, log} = follow({labelSelector: 'odd=yes', keep: {isWhole: () => false, part}});
   await sees('added odd-listed');
-  await make('odd-watched', {odd: 'yes'});
+  await make('odd-watched', {odd: 'yes', [identity.resourceLabel]: 'corner'});
   await make('even', {odd: 'yes'});
   await sees('added even');
-  expect(store.get('default', 'odd-watched')?.metadata).toMatchObject({labels: {odd: 'yes'}, partial: true});
+  const {metadata} = store.get('default', 'odd-watched') ?? {};
+  expect(metadata).toMatchObject({labels: {[identity.resourceLabel]: 'corner'}, partial: true});
   expect(log.lines.join('\n')).toContain('"namespace":"default","object":"odd-listed","error":"too deep"');
 });
 

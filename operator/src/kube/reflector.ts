@@ -346,13 +346,13 @@ export class Reflector {
 
   /** What anybody has written into an object ends no watch. */
   #kept(object: KubeObject): KubeObject {
-    const {spec, log} = this.#options;
+    const {spec, identity, log} = this.#options;
     try {
       return this.#read(object);
     } catch (error) {
       const {namespace, name} = object.metadata;
       log.error({kind: spec.kind, namespace, object: name, error: messageOf(error)}, 'object not read');
-      return unread(object, spec);
+      return unread(object, spec, identity);
     }
   }
 

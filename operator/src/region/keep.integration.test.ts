@@ -16,6 +16,7 @@ let log: ReturnType<typeof regionEngine>['log'];
 const stop = new AbortController();
 const REGIONS = `/apis/${API_VERSION}/namespaces/default/${PLURAL}`;
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
+const PODS = '/api/v1/namespaces/default/pods';
 const SECRETS = '/api/v1/namespaces/default/secrets';
 const COUNT = 120;
 
@@ -31,13 +32,31 @@ const createRegion = (name: string, region: string): Promise<unknown> =>
 
 const labels = (instance: string) => ({[MANAGED_BY]: MANAGER, [INSTANCE]: instance});
 
-/** 900 KiB each, for a region that does not exist and for one that does. */
+const SIZE = 900 * 1024;
+
+/** What anybody may create, of 900 KiB each: for a region that does not exist and for one that does, of an owner with such a name, of a claim with such a name. */
+const FOREIGN: readonly ((name: string, text: string) => Promise<unknown>)[] = [
+  (name, a) => post(CONFIG_MAPS, {metadata: {name, labels: labels('nobody')}, data: {a}}),
+  (name, a) => post(CONFIG_MAPS, {metadata: {name, labels: labels('eu')}, data: {a}}),
+  (name, owner) => {
+    const ownerReferences = [{apiVersion: 'a/v1', kind: 'Nope', name: owner, uid: 'z', controller: true}];
+    return post(CONFIG_MAPS, {metadata: {name, labels: {[MANAGED_BY]: MANAGER}, ownerReferences}});
+  },
+  (name, claimName) =>
+    post(PODS, {
+      metadata: {name, labels: labels('eu')},
+      spec: {
+        automountServiceAccountToken: false,
+        containers: [{name: 'c', image: 'x'}],
+        volumes: [{name: 'v', persistentVolumeClaim: {claimName}}],
+      },
+    }),
+];
+
 const createForeign = async (prefix: string): Promise<void> => {
   for (let number = 0; number < COUNT; number++) {
-    await post(CONFIG_MAPS, {
-      metadata: {name: `${prefix}-${number}`, labels: labels(number % 2 === 0 ? 'nobody' : 'eu')},
-      data: {a: String(number % 10).repeat(900 * 1024)},
-    });
+    const text = String(number % 10).repeat(SIZE);
+    await FOREIGN[number % FOREIGN.length]?.(`${prefix}-${number}`, text);
   }
 };
 
@@ -73,6 +92,8 @@ const statusOf = async (name: string, says: string): Promise<unknown> => {
 beforeAll(async () => {
   server = await startApiServer();
   await post('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', customResourceDefinition());
+  // No controllers run that would make it, and without it there are no pods.
+  await post('/api/v1/namespaces/default/serviceaccounts', {metadata: {name: 'default'}});
 }, 90_000);
 
 afterAll(async () => {

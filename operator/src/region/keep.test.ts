@@ -2,9 +2,10 @@ import {expect, test} from '@jest/globals';
 import {MAX_SHARDS} from '@pisync/contract/limits';
 import {type KubeObject} from '../kube/object.ts';
 import {Children} from './children.ts';
-import {keepOf} from './keep.ts';
+import {keepOf, regionOf} from './keep.ts';
 import {KINDS} from './kinds.ts';
-import {MANAGED_BY, MANAGER, selectorOf} from './labels.ts';
+import {MANAGED_BY, MANAGER, selectorOf, VOLUME} from './labels.ts';
+import {namesOf} from './names.ts';
 import {problemOf} from './problems.ts';
 import {RELEASE, SimulatedRegion} from './testing/simulated-region.ts';
 
@@ -86,6 +87,85 @@ test.each(Object.values(KINDS).map((kind) => [kind.kind, kind] as const))(
   },
 );
 
+const LONG_STATE = {
+  waiting: {reason: MEGABYTE, message: MEGABYTE},
+  running: {startedAt: MEGABYTE},
+  terminated: {exitCode: 1, reason: MEGABYTE, message: MEGABYTE, startedAt: MEGABYTE, finishedAt: MEGABYTE},
+};
+const LONG_CONDITION = {
+  type: MEGABYTE,
+  status: MEGABYTE,
+  reason: MEGABYTE,
+  message: MEGABYTE,
+  lastTransitionTime: MEGABYTE,
+};
+const LONG_CONTAINER = {name: MEGABYTE, image: MEGABYTE, state: LONG_STATE, lastState: LONG_STATE};
+const LONG_VOLUME = {name: MEGABYTE, persistentVolumeClaim: {claimName: MEGABYTE}};
+const SHORT = {
+  condition: {type: 'Complete', status: 'True'},
+  container: {name: 'c'},
+  volume: {name: 'v', persistentVolumeClaim: {claimName: 'data-eu-pg-0-0'}},
+};
+
+/** All that metadata, a pod and a Job say, but for what the server itself holds to a length: names, versions, times and the values of labels. */
+const endless = (
+  kind: {readonly apiVersion: string; readonly kind: string},
+  {condition, container, volume}: {condition: object; container: object; volume: object},
+  items: number,
+  owner: object,
+): KubeObject => {
+  const many = <T>(item: T): T[] => Array.from({length: items}, () => item);
+  const reference = {apiVersion: 'v1', kind: 'Nope', name: 'n', uid: 'z', controller: true, ...owner};
+  return {
+    ...kind,
+    metadata: {
+      name: namesOf('eu', 'another image').migration(0),
+      namespace: 'sync',
+      uid: 'theirs',
+      resourceVersion: '1',
+      labels,
+      finalizers: [MEGABYTE],
+      annotations: {[VOLUME]: MEGABYTE, [MEGABYTE]: MEGABYTE},
+      ownerReferences: [reference, reference],
+      ...{generateName: MEGABYTE, selfLink: MEGABYTE, managedFields: [{manager: MEGABYTE}]},
+    },
+    status: {
+      phase: MEGABYTE,
+      message: MEGABYTE,
+      conditions: many(condition),
+      initContainerStatuses: many(container),
+      containerStatuses: many(container),
+    },
+    spec: {volumes: many(volume), template: MEGABYTE, nodeName: MEGABYTE},
+  };
+};
+
+const LONG = {condition: LONG_CONDITION, container: LONG_CONTAINER, volume: LONG_VOLUME};
+
+test.each(Object.values(KINDS).map((kind) => [kind.kind, kind] as const))(
+  'what is kept of a %s has a limit, however long its texts and lists are',
+  (_name, kind) => {
+    const owners = ['apiVersion', 'kind', 'name', 'uid'].map((field) => ({[field]: MEGABYTE}));
+    const objects = [
+      ...owners.map((owner) => endless(kind, SHORT, 1, owner)),
+      endless(kind, LONG, 1, {}),
+      endless(kind, LONG, 5, {}),
+      endless(kind, SHORT, 2_000, {}),
+    ];
+    for (const object of objects) {
+      expect(isWhole(object)).toBe(false);
+      const part = keepOf(kind, RELEASE).part(object);
+      expect(JSON.stringify(part).length).toBeLessThan(kind === KINDS.pod ? 50_000 : 2_000);
+      expect(regionOf(part)).toEqual(regionOf(object));
+    }
+  },
+);
+
+test('who is called by a megabyte is no region', () => {
+  const {metadata, ...rest} = endless(KINDS.configMap, SHORT, 1, {name: MEGABYTE});
+  expect(regionOf({...rest, metadata: {...metadata, labels: {[MANAGED_BY]: MANAGER}}})).toEqual([]);
+});
+
 /** A simulated region that sees of its objects what is kept of them. */
 const forget = (region: SimulatedRegion): void => {
   for (const [key, object] of region.objects) {
@@ -145,6 +225,21 @@ test('what is kept of a pod tells what is the matter with it', () => {
   const part = keepOf(KINDS.pod, RELEASE).part(pod);
   expect(problemOf(new Children([part]), 'postgres', NOW)).toEqual(problemOf(new Children([pod]), 'postgres', NOW));
   expect(problemOf(new Children([part]), 'postgres', NOW)?.reason).toBe('ImagePullBackOff');
+});
+
+test('an image that is called by a megabyte is told of, cut', () => {
+  const pod: KubeObject = {
+    ...huge(KINDS.pod, 'eu-pg-0-0'),
+    status: {
+      containerStatuses: [
+        {image: MEGABYTE, state: {waiting: {reason: 'ErrImagePull', message: MEGABYTE}}},
+        {image: MEGABYTE, state: {waiting: {reason: 'ErrImagePull', message: MEGABYTE}}},
+      ],
+    },
+  };
+  const problem = problemOf(new Children([keepOf(KINDS.pod, RELEASE).part(pod)]), 'postgres', NOW);
+  expect(problem).toMatchObject({reason: 'ImagePullBackOff'});
+  expect(problem?.message).toMatch(/^pod eu-pg-0-0: image x{1000,}\.\.\. cannot be pulled$/);
 });
 
 test('no decision is made from an object of which only a part is kept', () => {

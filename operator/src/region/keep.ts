@@ -1,34 +1,19 @@
 import {z} from 'zod';
+import {identityOf} from '../kube/clean.ts';
 import {type Keep} from '../kube/controller.ts';
-import {controllerOf, type Kind, type KubeObject} from '../kube/object.ts';
+import {type Kind, type KubeObject, namedControllerOf} from '../kube/object.ts';
 import {jobPart} from './children.ts';
 import {type Release, serviceImage} from './context.ts';
 import {KINDS} from './kinds.ts';
-import {INSTANCE, ownLabelsOf, VOLUME} from './labels.ts';
+import {INSTANCE, OWN_LABELS, VOLUME} from './labels.ts';
 import {isMigrationOf, isNameOf} from './names.ts';
 import {podPart} from './problems.ts';
 
 /** The region that an object belongs to. Pods, claims and retained Secrets have no ownerReference to it, but its name on them. */
 export const regionOf = (object: KubeObject) => {
-  const name = object.metadata.labels?.[INSTANCE] ?? controllerOf(object)?.name;
+  const name = object.metadata.labels?.[INSTANCE] ?? namedControllerOf(object)?.name;
   const {namespace} = object.metadata;
   return name === undefined || namespace === undefined ? [] : [{namespace, name}];
-};
-
-/** Whose an object is, which is all that it takes to delete it. Labels and owners can be any number, and most are nobody's here. */
-const identityOf = (object: KubeObject): KubeObject['metadata'] => {
-  const {name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, labels = {}} = object.metadata;
-  const controller = controllerOf(object);
-  return {
-    name,
-    uid,
-    resourceVersion,
-    labels: ownLabelsOf(labels),
-    ...(namespace === undefined ? {} : {namespace}),
-    ...(creationTimestamp === undefined ? {} : {creationTimestamp}),
-    ...(deletionTimestamp === undefined ? {} : {deletionTimestamp}),
-    ...(controller === undefined ? {} : {ownerReferences: [controller]}),
-  };
 };
 
 /** Of a spec that need not be valid. */
@@ -52,7 +37,7 @@ export const keepOf = (kind: Kind, release: Release): Keep => ({
       return region !== undefined && isNameOf(name.name, imageOf(region, release), object.metadata.name);
     }),
   part: (object) => {
-    const metadata = identityOf(object);
+    const metadata = identityOf(object, OWN_LABELS);
     if (kind === KINDS.pod) return {...kind, metadata, ...podPart(object)};
     const isMigration =
       kind === KINDS.job && regionOf(object).some(({name}) => isMigrationOf(name, object.metadata.name));

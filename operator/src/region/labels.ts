@@ -91,7 +91,7 @@ export const selectorText = (labels: Labels): string =>
     .join(',');
 
 /** Labels of pods that are always ours, whatever else they are given. */
-const OWN_LABELS: readonly string[] = [
+export const OWN_LABELS: readonly string[] = [
   INSTANCE,
   COMPONENT,
   SHARD,

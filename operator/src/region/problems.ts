@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {oneLine} from '../kube/errors.ts';
-import {controllerOf, type KubeObject} from '../kube/object.ts';
+import {controllerOf, isName, type KubeObject} from '../kube/object.ts';
+import {cutText} from '../kube/text.ts';
 import {type ChildCondition, type Children, conditionsSchema, isComplete, listOf, timeSchema} from './children.ts';
 import {KINDS} from './kinds.ts';
 import {type Component, COMPONENT} from './labels.ts';
@@ -267,14 +268,27 @@ const podVolumes = z.object({
   }),
 });
 
+/** Bytes of an image, a reason or a message. Each can be as long as an object. */
+const LONGEST_TEXT = 1024;
+/** Characters as JSON. The containers of a pod have 12 KiB for what they say at their end, and two ends of each are told. */
+const LARGEST_STATUS = 32_768;
 /** More than a pod of a region has. */
 const MOST_VOLUMES = 64;
 
-/** What is read here of a pod; most of one is how its containers are made. */
-export const podPart = (pod: KubeObject): object => ({
-  status: podSchema.safeParse(pod).data?.status,
-  spec: {volumes: podVolumes.safeParse(pod).data?.spec.volumes.slice(0, MOST_VOLUMES) ?? []},
-});
+const statusPart = (pod: KubeObject): unknown => {
+  const text = JSON.stringify(podSchema.safeParse(pod).data?.status ?? {}, (_, value: unknown) =>
+    typeof value === 'string' ? cutText(value.slice(0, LONGEST_TEXT + 1), LONGEST_TEXT) : value,
+  );
+  return text.length > LARGEST_STATUS ? {} : JSON.parse(text);
+};
+
+/** What is read here of a pod, of a size that has a limit; most of one is how its containers are made. */
+export const podPart = (pod: KubeObject): object => {
+  const claims = (podVolumes.safeParse(pod).data?.spec.volumes ?? []).filter(
+    ({persistentVolumeClaim: claim}) => claim !== undefined && isName(claim.claimName),
+  );
+  return {status: statusPart(pod), spec: {volumes: claims.slice(0, MOST_VOLUMES)}};
+};
 
 /** The scheduler names neither the claim nor the class that a pod lacks. */
 const waitingClaim = (object: KubeObject, children: Children): string => {
