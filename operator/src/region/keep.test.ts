@@ -1,5 +1,5 @@
 import {expect, test} from '@jest/globals';
-import {MAX_SHARDS} from '@pisync/contract/limits';
+import {MAX_BROKER_NODES, MAX_SHARDS} from '@pisync/contract/limits';
 import {type KubeObject} from '../kube/object.ts';
 import {Children} from './children.ts';
 import {keepOf, regionOf} from './keep.ts';
@@ -29,6 +29,11 @@ const MEGABYTE = 'x'.repeat(2 ** 20);
 
 const labels = {...selectorOf('eu', 'postgres', 0), [MANAGED_BY]: MANAGER};
 
+const object = (kind: {readonly apiVersion: string; readonly kind: string}, name: string): KubeObject => ({
+  ...kind,
+  metadata: {name, namespace: 'sync', uid: 'theirs', resourceVersion: '1', labels},
+});
+
 const huge = (kind: {readonly apiVersion: string; readonly kind: string}, name: string): KubeObject => ({
   ...kind,
   metadata: {
@@ -55,17 +60,29 @@ const huge = (kind: {readonly apiVersion: string; readonly kind: string}, name: 
   },
 });
 
-test('of what a region makes everything is kept, and nothing of it while there is no such region', () => {
+const below = (count: number): readonly number[] => Array.from({length: count}, (_, id) => id);
+
+test('of what a region makes everything is kept, of nothing else, and of nothing while there is no such region', () => {
   const host = {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'};
-  const region = new SimulatedRegion({
-    region: 'eu-west',
-    postgres: {shards: MAX_SHARDS},
-    ingress: host,
-  }).bringUp();
-  const objects = [...region.objects.values()];
-  expect(objects.length).toBeGreaterThan(60);
-  expect(objects.filter((object) => !isWhole(object)).map(({metadata}) => metadata.name)).toEqual([]);
+  const objects = [
+    {postgres: {shards: MAX_SHARDS}, ingress: host},
+    {postgres: {shards: 1}, ingress: {...host, gatewayRef: {name: 'g'}}, adminApi: {autoscaling: {enabled: true}}},
+  ].flatMap((spec) => [...new SimulatedRegion({region: 'eu-west', ...spec}).bringUp().objects.values()]);
   expect(objects.filter((object) => keepOf(kindOf(object), RELEASE).isWhole(object, () => undefined))).toEqual([]);
+
+  const names = namesOf('eu', RELEASE.images.service);
+  const claims = [...below(MAX_SHARDS).map(names.shardVolume), ...below(MAX_BROKER_NODES).map(names.rabbitmqVolume)];
+  const made = new Set([
+    ...objects.map(({kind, metadata: {name}}) => `${kind}/${name}`),
+    ...claims.map((name) => `${KINDS.volumeClaim.kind}/${name}`),
+  ]);
+  const all = Object.values(names).flatMap((name) => (typeof name === 'string' ? name : below(100).map(name)));
+  const kept = Object.values(KINDS).flatMap((kind) =>
+    all.filter((name) => isWhole(object(kind, name))).map((name) => `${kind.kind}/${name}`),
+  );
+  expect(kept.toSorted()).toEqual([...made].toSorted());
+  // docs/architecture.md says how many.
+  expect(kept).toHaveLength(430);
 });
 
 test.each([

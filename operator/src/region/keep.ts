@@ -1,10 +1,10 @@
 import {z} from 'zod';
 import {identityOf} from '../kube/clean.ts';
 import {type Keep} from '../kube/controller.ts';
-import {type Kind, type KubeObject, namedControllerOf} from '../kube/object.ts';
+import {type KubeObject, namedControllerOf} from '../kube/object.ts';
 import {jobPart} from './children.ts';
 import {type Release, serviceImage} from './context.ts';
-import {KINDS} from './kinds.ts';
+import {type ChildKind, KINDS} from './kinds.ts';
 import {INSTANCE, OWN_LABELS, VOLUME} from './labels.ts';
 import {isMigrationOf, isNameOf} from './names.ts';
 import {podPart} from './problems.ts';
@@ -29,12 +29,11 @@ const imageOf = (region: KubeObject, release: Release): string =>
  * What is kept of the objects of a kind: of those that a region makes everything, because they are compared with what they should be; of pods how they are; of
  * migration Jobs for other images what they have done.
  */
-export const keepOf = (kind: Kind, release: Release): Keep => ({
+export const keepOf = (kind: ChildKind, release: Release): Keep => ({
   isWhole: (object, find) =>
-    kind !== KINDS.pod &&
     regionOf(object).some((name) => {
       const region = find(name);
-      return region !== undefined && isNameOf(name.name, imageOf(region, release), object.metadata.name);
+      return region !== undefined && isNameOf(name.name, imageOf(region, release), kind, object.metadata.name);
     }),
   part: (object) => {
     const metadata = identityOf(object, OWN_LABELS);

@@ -20,6 +20,8 @@ export const KINDS = {
   roleBinding: {apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'RoleBinding'},
 } as const satisfies Record<string, Kind>;
 
+export type ChildKind = (typeof KINDS)[keyof typeof KINDS];
+
 const named = (...kinds: readonly Kind[]): ReadonlySet<string> => new Set(kinds.map(({kind}) => kind));
 
 /** What a cluster may be without. */

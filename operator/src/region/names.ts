@@ -1,5 +1,6 @@
-import {MAX_SHARDS} from '@pisync/contract/limits';
+import {MAX_BROKER_NODES, MAX_SHARDS} from '@pisync/contract/limits';
 import {hashOf} from './hash.ts';
+import {type ChildKind} from './kinds.ts';
 
 /** Name and user of every shard's database, and user of the broker. */
 export const DATABASE = 'pisync';
@@ -43,24 +44,62 @@ export const namesOf = (name: string, image = '') => ({
 
 export type Names = ReturnType<typeof namesOf>;
 
-const IDS: readonly number[] = Array.from({length: MAX_SHARDS}, (_, id) => id);
-
 /** Whether a migration Job of the region may have this name, whatever the image. */
 export const isMigrationOf = (region: string, name: string): boolean =>
   name.startsWith(migrationsOf(region)) && /^\d{1,5}-[0-9a-f]{6}$/.test(name.slice(migrationsOf(region).length));
 
+const apis = ({deviceApi, adminApi}: Names) => [deviceApi, adminApi];
+const scaled = (names: Names) => [...apis(names), names.worker];
+const dataTiers = ({postgres, rabbitmq, redis}: Names) => [postgres, rabbitmq, redis];
+const keeper = (names: Names) => [names.keeper];
+const isNode = (id: number): boolean => id < MAX_BROKER_NODES;
+
+/** `ids`: of shards, or of nodes of the broker. */
+type NamesOfKind = (names: Names, ids: readonly number[]) => readonly string[];
+
+/** The names under which a region has objects of a kind, whatever its spec and in whichever state it is. */
+const NAMES_BY_KIND: Readonly<Record<ChildKind['kind'], NamesOfKind>> = {
+  ConfigMap: (names) => [names.topology, names.facts, ...dataTiers(names)],
+  Secret: ({shard, rabbitmq, redis, signing, bootstrap}, ids) => [
+    ...ids.map(shard),
+    rabbitmq,
+    redis,
+    signing,
+    bootstrap,
+  ],
+  Service: (names, ids) => [
+    ...ids.flatMap((id) => [names.shard(id), names.shardReadWrite(id)]),
+    ...apis(names),
+    names.rabbitmq,
+    names.rabbitmqNodes,
+    names.redis,
+  ],
+  ServiceAccount: keeper,
+  // Nobody knows what they are called.
+  Pod: () => [],
+  PersistentVolumeClaim: ({shardVolume, rabbitmqVolume}, ids) => [
+    ...ids.map(shardVolume),
+    ...ids.filter(isNode).map(rabbitmqVolume),
+  ],
+  Deployment: (names) => [...scaled(names), names.keeper, names.redis],
+  StatefulSet: ({shard, rabbitmq}, ids) => [...ids.map(shard), rabbitmq],
+  Job: ({migration}, ids) => ids.map(migration),
+  HorizontalPodAutoscaler: scaled,
+  PodDisruptionBudget: scaled,
+  NetworkPolicy: (names) => [...scaled(names), names.keeper, names.migrations, ...dataTiers(names)],
+  Ingress: apis,
+  HTTPRoute: apis,
+  Role: keeper,
+  RoleBinding: keeper,
+};
+
 /**
- * Whether a child of the region may have this name, whatever the spec. `image`: that of the services now; of all that there may be, there are
- * names of Jobs without number.
+ * Whether a child of this kind may have this name, whatever the spec: of all shards that there may be, as those that it does not name any more are still known.
+ * `image`: that of the services now; of all that there may be, there are names of Jobs without number.
  */
-export const isNameOf = (region: string, image: string, name: string): boolean => {
-  const {shard, shardReadWrite, shardVolume, rabbitmqVolume, migration, ...fixed} = namesOf(region, image);
-  const numbered = [shard, shardReadWrite, shardVolume, rabbitmqVolume];
-  return (
-    Object.values(fixed).includes(name) ||
-    (isMigrationOf(region, name) && IDS.some((id) => migration(id) === name)) ||
-    (name.includes(region) && IDS.some((id) => numbered.some((nameOf) => nameOf(id) === name)))
-  );
+export const isNameOf = (region: string, image: string, kind: ChildKind, name: string): boolean => {
+  const ids = (name.match(/\d+/g) ?? []).map(Number).filter((id) => id < MAX_SHARDS);
+  return NAMES_BY_KIND[kind.kind](namesOf(region, image), ids).includes(name);
 };
 
 /** Name of the volume claim template of data tiers. */
