@@ -85,7 +85,10 @@ export interface Cluster {
 
 export interface DeletePrecondition {
   readonly uid: string;
-  /** What it was decided by: nothing is deleted unless the server still has all of it in this version. For what cannot be made again; caches may be late. */
+  /**
+   * What it was decided by: nothing is deleted unless the server still has all of it in this version. For what cannot be made again; caches may be late. A pass that
+   * has written some of it itself leaves the deletion to the next.
+   */
   readonly unchanged?: readonly Basis[];
 }
 

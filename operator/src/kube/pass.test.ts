@@ -256,6 +256,20 @@ describe('a pass', () => {
     expect(result).toMatchObject({kind: 'failed', problems});
   });
 
+  test('leaves to the next what it would delete on the word of an object that it has written itself', async () => {
+    const cluster = (kind: 'created' | 'unchanged'): PassCluster => clusterOf(() => Promise.resolve(kind));
+    const {manifest} = shelf('basis');
+    const unchanged = [{key: keyOf(manifest), version: '1'}];
+    const surplus: Surplus[] = [
+      {ref: {apiVersion: 'v1', kind: 'ConfigMap', namespace: 'default', name: 'old', uid: 'old'}, unchanged},
+    ];
+    const first = await pass(cluster('created'), [component('one', 'basis')], undefined, undefined, surplus);
+    expect(first.outcome?.get('surplus')).toBeUndefined();
+    expect(first.result).toMatchObject({kind: 'changed', problems: []});
+    const second = await pass(cluster('unchanged'), [component('one', 'basis')], undefined, undefined, surplus);
+    expect(second.outcome?.get('surplus')).toMatchObject([{kind: 'deleted', key: {name: 'old'}}]);
+  });
+
   test('that may not write any more ends only when every component has stopped', async () => {
     const {promise: released, resolve: release} = Promise.withResolvers<'unchanged'>();
     const applied: string[] = [];

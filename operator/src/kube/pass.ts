@@ -11,7 +11,7 @@ import {
 } from './controller.ts';
 import {ApiError, ApplyRefused, messageOf, NotLeader, Wait} from './errors.ts';
 import {type EventRecorder} from './event-recorder.ts';
-import {describeKey, keyOf, refOf, type Key, type KubeObject, type ObjectRef, recordOf} from './object.ts';
+import {describeKey, keyOf, keyText, refOf, type Key, type KubeObject, type ObjectRef, recordOf} from './object.ts';
 import {refusalOf} from './refusal.ts';
 
 /** What a pass does to the cluster: what a controller may, and the finalizer of the resource itself. */
@@ -90,7 +90,7 @@ const attempt = async <R, Observed, Status>(
   const owner = refOf(current);
   const writing: Writing = {cluster, owner, deadline, signal, retryAfterMs: 0, againMs: Infinity};
   const written = await runComponents(plan.components, writing);
-  const {surplus = []} = plan;
+  const surplus = stillDecided(plan.surplus, written);
   const outcome = surplus.length === 0 ? written : new Map([...written, [SURPLUS, await prune(surplus, writing)]]);
   const conclusion = plan.conclude(outcome);
   const report = (): Promise<void> => events.report(owner, conclusion.events, signal);
@@ -160,6 +160,14 @@ const sooner = (next: Next, againMs: number): Next =>
 
 /** Name of the outcomes of what is deleted at the end. */
 const SURPLUS = 'surplus';
+
+const WRITTEN: ReadonlySet<ObjectOutcome['kind']> = new Set(['created', 'configured']);
+
+/** Without what was decided by an object that the pass itself has written since: the next pass, which follows at once, decides by what it is now. */
+export const stillDecided = (surplus: readonly Surplus[] = [], outcome: Outcome): readonly Surplus[] => {
+  const own = new Set([...outcome.values()].flat().flatMap(({kind, key}) => (WRITTEN.has(kind) ? [keyText(key)] : [])));
+  return surplus.filter(({unchanged = []}) => !unchanged.some(({key}) => own.has(keyText(key))));
+};
 
 interface Writing {
   readonly cluster: PassCluster;

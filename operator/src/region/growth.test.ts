@@ -4,6 +4,7 @@ import {expect, test} from '@jest/globals';
 import {statusSchema} from '../api/v1alpha1/status.ts';
 import {NAMES, SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
+import {setClaim} from './testing/volume-claims.ts';
 
 const shards = (count: number) => ({postgres: {shards: count}});
 const SPEC = {region: 'eu-west', ...shards(2)};
@@ -150,6 +151,33 @@ test.each(['PiSyncRegion/eu', 'Secret/eu-bootstrap'])('no shard goes on the word
   region.changed.clear();
   region.settle();
   expect(region.names('StatefulSet')).not.toContain('eu-pg-2');
+});
+
+test.each([
+  ['alone', {}],
+  ['with a larger volume', {postgres: {shards: 2, storage: {size: '20Gi'}}}],
+  ['with another label', {common: {labels: {team: 'one'}}}],
+  ['with another policy', {deletionPolicy: 'Delete'}],
+])('a growth that has its schema is taken back (%s) and nothing fails', (_what, more) => {
+  const region = new SimulatedRegion(SPEC).bringUp();
+  region.change(shards(3));
+  region.settle();
+  setClaim(region, 'third', '10Gi', '10Gi', 'data-eu-pg-2-0');
+  region.set('StatefulSet', 'eu-pg-2', shardReady);
+  region.settle();
+  region.completeJobs();
+  for (const name of SERVICES) region.set('Deployment', name, rolling);
+  region.settle();
+  expect(accepted(region)?.['pisync.io/shard-volumes']).toContain('third');
+
+  region.statuses.length = 0;
+  region.events.length = 0;
+  region.change({...shards(2), ...more});
+  region.settle();
+  expect(region.names('StatefulSet')).not.toContain('eu-pg-2');
+  expect(accepted(region)?.['pisync.io/shard-volumes']).toBeUndefined();
+  expect(region.statuses.map(({status}) => status.phase)).not.toContain('Degraded');
+  expect(region.events.filter(({type}) => type === 'Warning')).toEqual([]);
 });
 
 test('a new region shares its slots out when all its shards are up, and until then may have fewer', () => {

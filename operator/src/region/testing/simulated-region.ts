@@ -1,9 +1,16 @@
 import {FACTS_KEY, type Facts} from '@pisync/contract/facts';
 import {type RegionStatus, UNSEEN} from '../../api/v1alpha1/status.ts';
-import {type Desired, type EventDraft, type Next, type ObjectOutcome, type Surplus} from '../../kube/controller.ts';
+import {
+  type Basis,
+  type Desired,
+  type EventDraft,
+  type Next,
+  type ObjectOutcome,
+  type Surplus,
+} from '../../kube/controller.ts';
 import {keyOf, keyText, type KubeObject, type Manifest} from '../../kube/object.ts';
 import {uncovered} from '../../kube/fingerprint.ts';
-import {MOST_PRUNED} from '../../kube/pass.ts';
+import {MOST_PRUNED, stillDecided} from '../../kube/pass.ts';
 import {Children} from '../children.ts';
 import {type Release} from '../context.ts';
 import {namesOf} from '../names.ts';
@@ -124,7 +131,7 @@ export class SimulatedRegion {
         return [name, [...applied, ...this.#prune(prune)]] as const;
       }),
     );
-    outcome.set('surplus', this.#prune(plan.surplus));
+    outcome.set('surplus', this.#prune(stillDecided(plan.surplus, outcome)));
     const written = [...outcome.values()]
       .flat()
       .filter(({kind}) => ['created', 'configured', 'deleted'].includes(kind))
@@ -210,7 +217,7 @@ export class SimulatedRegion {
 
   #prune(surplus: readonly Surplus[] = []): readonly ObjectOutcome[] {
     return surplus.slice(0, MOST_PRUNED).map(({ref, unchanged = []}): ObjectOutcome => {
-      if (unchanged.some(({key}) => this.changed.has(`${key.kind}/${key.name}`)))
+      if (!unchanged.every((basis) => this.#isUnchanged(basis)))
         return {kind: 'failed', key: ref, message: `${ref.kind} ${ref.name} stays`};
       const key = keyText(ref);
       const object = this.objects.get(key);
@@ -222,6 +229,12 @@ export class SimulatedRegion {
         });
       return {kind: 'deleted', key: ref, repaired: false};
     });
+  }
+
+  #isUnchanged({key, version}: Basis): boolean {
+    if (this.changed.has(`${key.kind}/${key.name}`)) return false;
+    const live = key.kind === this.object.kind ? this.object : this.objects.get(keyText(key));
+    return live?.metadata.resourceVersion === version;
   }
 
   #apply(desired: Desired): ObjectOutcome {
@@ -244,7 +257,8 @@ export class SimulatedRegion {
     if (before !== undefined && JSON.stringify(before) === JSON.stringify(after)) {
       return {kind: 'unchanged', key, repaired: false, ...rewritten};
     }
-    this.objects.set(keyText(key), after);
+    const resourceVersion = String(Number(before?.metadata.resourceVersion ?? 0) + 1);
+    this.objects.set(keyText(key), {...after, metadata: {...after.metadata, resourceVersion}});
     return {kind: before === undefined ? 'created' : 'configured', key, repaired: false, ...rewritten};
   }
 
@@ -259,7 +273,7 @@ export class SimulatedRegion {
         ...manifest.metadata,
         ...(ownership === 'none' ? {} : {ownerReferences: [owner]}),
         uid: before?.metadata.uid ?? `uid-${this.#uids++}`,
-        resourceVersion: '1',
+        resourceVersion: before?.metadata.resourceVersion ?? '1',
         creationTimestamp: before?.metadata.creationTimestamp ?? this.now.toISOString(),
         ...(finalizers === undefined ? {} : {finalizers}),
       },
