@@ -1,6 +1,6 @@
 import {MAX_SHARDS} from '@pisync/contract/limits';
 import {topologySchema} from '@pisync/contract/topology';
-import {expect, test} from '@jest/globals';
+import {describe, expect, test} from '@jest/globals';
 import {statusSchema} from '../api/v1alpha1/status.ts';
 import {NAMES, SimulatedRegion} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
@@ -138,6 +138,76 @@ test.each(['Retain', 'Delete'])('a growth is taken back under %s, and made again
   expect(region.pass()).toEqual([]);
   expect(condition(region, 'Stalled')).toMatchObject({status: 'True', reason: 'InvalidSpec'});
   expectLaws(region);
+});
+
+describe('what a growth leaves that was taken back under Retain', () => {
+  const CLAIM = 'data-eu-pg-2-0';
+  const owners = (region: SimulatedRegion, kind: string, name: string) =>
+    region.find(kind, name)?.metadata.ownerReferences?.map((owner) => owner.kind);
+
+  const takenBack = (): SimulatedRegion => {
+    const region = new SimulatedRegion(SPEC).bringUp();
+    region.change(shards(3));
+    region.settle();
+    setClaim(region, 'u2', '10Gi', '10Gi', CLAIM);
+    region.change(shards(2));
+    region.settle();
+    return region;
+  };
+
+  test('goes with the region under Delete, and stays when that is taken back as well', () => {
+    const region = takenBack();
+    expect(owners(region, 'PersistentVolumeClaim', CLAIM)).toBeUndefined();
+    region.change({deletionPolicy: 'Delete'});
+    region.settle();
+    expect(owners(region, 'PersistentVolumeClaim', CLAIM)).toEqual(['PiSyncRegion']);
+    expect(owners(region, 'Secret', 'eu-pg-2')).toEqual(['PiSyncRegion']);
+    expect(region.find('Secret', 'eu-pg-2')?.metadata.annotations).toEqual(
+      region.find('Secret', 'eu-pg-1')?.metadata.annotations,
+    );
+
+    region.change({deletionPolicy: 'Retain', suspend: true});
+    region.pass();
+    expect(region.finalizer).toBe('keep');
+    region.settle();
+    expect(region.finalizer).toBe('release');
+    expect(owners(region, 'PersistentVolumeClaim', CLAIM)).toBeUndefined();
+    expect(owners(region, 'Secret', 'eu-pg-2')).toBeUndefined();
+  });
+
+  test("is taken up by the next growth, and is its StatefulSet's again", () => {
+    const region = takenBack();
+    region.change({deletionPolicy: 'Delete'});
+    region.settle();
+    region.change(shards(3));
+    region.bringUp();
+    expect(region.status).toMatchObject({phase: 'Ready', readyShards: '3/3'});
+    expect(owners(region, 'PersistentVolumeClaim', CLAIM)).toBeUndefined();
+  });
+
+  test.each([
+    ['nobody', {labels: {}}],
+    [
+      'another region',
+      {labels: {'app.kubernetes.io/instance': 'us', 'app.kubernetes.io/managed-by': 'pisync-operator'}},
+    ],
+    [
+      "somebody else's StatefulSet",
+      {ownerReferences: [{apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'eu-pg-2', uid: 'x'}]},
+    ],
+  ])('is not taken for what is marked as of %s', (_whose, marks) => {
+    const region = takenBack();
+    for (const [key, object] of region.objects)
+      if ([CLAIM, 'eu-pg-2'].includes(object.metadata.name))
+        region.objects.set(key, {...object, metadata: {...object.metadata, ...marks}});
+    const before = [region.find('PersistentVolumeClaim', CLAIM), region.find('Secret', 'eu-pg-2')];
+    region.change({deletionPolicy: 'Delete'});
+    region.settle();
+    expect([region.find('PersistentVolumeClaim', CLAIM), region.find('Secret', 'eu-pg-2')]).toEqual(before);
+    region.makeReady('StatefulSet');
+    region.settle();
+    expect(region.status.phase).toBe('Ready');
+  });
 });
 
 test.each(['PiSyncRegion/eu', 'Secret/eu-bootstrap'])('no shard goes on the word of a %s that has changed', (which) => {

@@ -8,7 +8,7 @@ import {rabbitmqConfigMap} from './engines/rabbitmq-embedded/config.ts';
 import {rabbitmqServices} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisConfigMap, redisService} from './engines/redis-embedded/deployment.ts';
 import {withLiveTemplate} from './template.ts';
-import {volumeClaims} from './engines/volume-claims.ts';
+import {leftClaims, volumeClaims} from './engines/volume-claims.ts';
 import {type Entrance} from './entrance.ts';
 import {entranceText, leadsTo, type WantedHost} from './entrances.ts';
 import {handoverOf} from './handover.ts';
@@ -89,6 +89,7 @@ export const database: Part = {
       ...now(postgresPolicy(context)),
       ...now(shardIds(context).flatMap((id) => shardServices(context, id))),
       ...now(volumeClaims(context, 'postgres')),
+      ...now(leftClaims(context)),
       ...progress.shards.map((shard, id) =>
         onceOurs(context, held(shard, dataHold(progress, shard)), ...named(shardServices(context, id))),
       ),

@@ -1,4 +1,5 @@
 import {z} from 'zod';
+import {KIND} from '../api/v1alpha1/group.ts';
 import {specSchema} from '../api/v1alpha1/spec.ts';
 import {type Desired} from '../kube/controller.ts';
 import {controllerOf, type KubeObject, type Manifest, recordOf} from '../kube/object.ts';
@@ -19,6 +20,9 @@ const setSchema = z.object({
   spec: z.object({persistentVolumeClaimRetentionPolicy: z.object({whenDeleted: z.string()})}),
 });
 
+/** What the region itself may control: credentials, and claims of shards that were taken back. */
+const RELEASED: ReadonlySet<string> = new Set([KINDS.secret.kind, KINDS.volumeClaim.kind]);
+
 const isExpiring = (set: KubeObject): boolean =>
   setSchema.safeParse(set).data?.spec.persistentVolumeClaimRetentionPolicy.whenDeleted === 'Delete';
 
@@ -28,8 +32,8 @@ export const isRetained = ({object: {metadata}, spec}: Pick<Region, 'object' | '
   (metadata.annotations?.[FORCE_DELETE] === undefined || metadata.deletionTimestamp === undefined);
 
 /**
- * What the garbage collector would take with the region although its spec says Retain: Secrets and StatefulSets to be changed, and claims that their
- * StatefulSet's controller has not let go of yet. What is being deleted already is out of reach.
+ * What the garbage collector would take with the region although its spec says Retain: Secrets, StatefulSets and claims without one to be changed, and claims
+ * that their StatefulSet's controller has not let go of yet. What is being deleted already is out of reach.
  */
 export const perishable = (region: Pick<Region, 'object' | 'spec'>, children: Children): readonly KubeObject[] => {
   if (!isRetained(region)) return [];
@@ -39,7 +43,7 @@ export const perishable = (region: Pick<Region, 'object' | 'spec'>, children: Ch
   const sets = owned.filter(({kind}) => kind === KINDS.statefulSet.kind);
   const setUids = new Set(sets.map(({metadata}) => metadata.uid));
   return [
-    ...owned.filter(({kind, metadata}) => kind === KINDS.secret.kind && metadata.partial !== true),
+    ...owned.filter(({kind, metadata}) => RELEASED.has(kind) && metadata.partial !== true),
     ...sets.filter(isExpiring),
     ...lasting.filter(
       ({kind, metadata}) =>
@@ -52,6 +56,12 @@ export const perishable = (region: Pick<Region, 'object' | 'spec'>, children: Ch
 export const preserved = (objects: readonly KubeObject[]): readonly Desired[] =>
   objects.flatMap((object): readonly Desired[] => {
     if (object.kind === KINDS.statefulSet.kind) return [{manifest: withRetain(object)}];
+    if (object.kind === KINDS.volumeClaim.kind) {
+      const {resources} = recordOf(object['spec']);
+      return controllerOf(object)?.kind === KIND
+        ? [{manifest: {...bare(object, KEPT), spec: {resources}}, ownership: 'none', partial: true}]
+        : [];
+    }
     // What was generated stays with the writer that made it, and is not ours to apply.
     return object.kind === KINDS.secret.kind
       ? [{manifest: {...bare(object, KEPT), ...usernameOf(object)}, generated: {}, ownership: 'none'}]

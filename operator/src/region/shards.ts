@@ -1,5 +1,9 @@
+import {MAX_SHARDS} from '@pisync/contract/limits';
+import {KIND} from '../api/v1alpha1/group.ts';
+import {type Kind} from '../kube/object.ts';
 import {isComplete} from './children.ts';
 import {type RegionContext} from './context.ts';
+import {INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
 
 /**
  * A shard is declared, comes up, gets its schema, and is then admitted: only now services use it, and only now it has come to stay. Shards are admitted in
@@ -24,3 +28,25 @@ export const mountedShardIds = (context: RegionContext): readonly number[] => {
   const missing = shardIds(context).find((id) => id >= needed && !isMigrated(id));
   return below(missing ?? context.spec.postgres.shards);
 };
+
+/**
+ * Shards of growths that were taken back of which there is still an object of this kind and name, if it has to go with the region: under `Delete`. It bears
+ * the region's marks and goes with nobody else: a claim of a StatefulSet that has just gone would stay if it had another owner.
+ */
+export const takenBack = (
+  {children, name, spec}: RegionContext,
+  kind: Kind,
+  nameOf: (id: number) => string,
+): readonly number[] =>
+  spec.deletionPolicy === 'Retain'
+    ? []
+    : below(MAX_SHARDS).filter((id) => {
+        const found = id < spec.postgres.shards ? undefined : children.find(kind, nameOf(id));
+        if (found === undefined || found.metadata.deletionTimestamp !== undefined) return false;
+        const {labels, ownerReferences = []} = found.metadata;
+        return (
+          labels?.[INSTANCE] === name &&
+          labels[MANAGED_BY] === MANAGER &&
+          ownerReferences.every((owner) => owner.kind === KIND && owner.name === name)
+        );
+      });

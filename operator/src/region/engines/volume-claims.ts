@@ -1,13 +1,14 @@
 import {quantityBytes} from '../../api/v1alpha1/quantity.ts';
 import {type Storage} from '../../api/v1alpha1/storage.ts';
 import {type Desired} from '../../kube/controller.ts';
+import {type Manifest} from '../../kube/object.ts';
 import {type Volume, type Workload} from '../children.ts';
 import {isChild, type RegionContext} from '../context.ts';
 import {type DataClaim, dataClaims} from '../data-claims.ts';
 import {KINDS} from '../kinds.ts';
 import {KEPT, MANAGED_BY, MANAGER, selectorOf} from '../labels.ts';
 import {DATA_VOLUME} from '../names.ts';
-import {neededShards} from '../shards.ts';
+import {neededShards, takenBack} from '../shards.ts';
 
 /** The volume claim template, and what becomes of claims when the set or a replica goes away. */
 export const claims = (context: RegionContext, storage: Storage, selector: object, live: Workload | undefined) => {
@@ -59,7 +60,8 @@ const isMarked = ({labels, annotations}: Volume, wanted: Readonly<Record<string,
   Object.entries(wanted).every(([key, value]) => labels[key] === value) &&
   Object.entries(KEPT).every(([key, value]) => annotations[key] === value);
 
-const shardOf = ({component, id}: DataClaim): number | undefined => (component === 'postgres' ? id : undefined);
+const shardOf = ({component, id}: Pick<DataClaim, 'component' | 'id'>): number | undefined =>
+  component === 'postgres' ? id : undefined;
 
 /** A claim is what its StatefulSet uses, so it is ours when that is: a stranger's of that name has a claim of that name, too. */
 export const isSetOurs = (context: RegionContext, {set}: DataClaim): boolean =>
@@ -77,32 +79,57 @@ export const deletedClaims = (context: RegionContext): readonly DataClaim[] =>
       isSetOurs(context, claim),
   );
 
+const marksOf = (
+  {name}: RegionContext,
+  claim: Pick<DataClaim, 'component' | 'id'>,
+): Readonly<Record<string, string>> => ({
+  ...selectorOf(name, claim.component, shardOf(claim)),
+  [MANAGED_BY]: MANAGER,
+});
+
+/** What is ours of a claim. As in the claim template: other labels come and go with the spec, and nothing is written here then. */
+const claimManifest = (
+  context: RegionContext,
+  claim: Pick<DataClaim, 'name' | 'component' | 'id'>,
+  storage: string,
+): Manifest => ({
+  ...KINDS.volumeClaim,
+  metadata: {
+    name: claim.name,
+    namespace: context.namespace,
+    labels: marksOf(context, claim),
+    annotations: KEPT,
+  },
+  // Said every time: what an applier does not repeat is removed.
+  spec: {resources: {requests: {storage}}},
+});
+
 /** What is to be changed of the claims of one tier, which others make. One that is there before its StatefulSet waits for it. */
 export const volumeClaims = (context: RegionContext, component: DataClaim['component']): readonly Desired[] =>
   claimsOf(context, component).flatMap((claim): readonly Desired[] => {
     const live = context.children.volume(claim.name);
     if (live === undefined || live.deleting || !isSetOurs(context, claim)) return [];
-    const marks = {...selectorOf(context.name, component, shardOf(claim)), [MANAGED_BY]: MANAGER};
     const request = requestOf(live, context.spec[component].storage.size);
-    if (request === undefined && isMarked(live, marks)) return [];
+    // Its shard had been taken back: it went with the region, and is its StatefulSet's again.
+    const isOfRegion = isChild(context, {...KINDS.volumeClaim, name: claim.name});
+    if (request === undefined && !isOfRegion && isMarked(live, marksOf(context, claim))) return [];
     return [
       {
-        manifest: {
-          ...KINDS.volumeClaim,
-          metadata: {
-            name: claim.name,
-            namespace: context.namespace,
-            // As in the claim template. Others come and go with the spec, and nothing is written here then.
-            labels: marks,
-            annotations: KEPT,
-          },
-          // Said every time: what an applier does not repeat is removed.
-          spec: {resources: {requests: {storage: request ?? live.requested}}},
-        },
+        manifest: claimManifest(context, claim, request ?? live.requested),
         ownership: 'none',
         // Under deletionPolicy Delete it is controlled by its StatefulSet, which is ours. Whoever made it, it is the volume.
         adopt: true,
         partial: true,
       },
     ];
+  });
+
+/** Claims of shards that were taken back under `Retain`, once `Delete` is wished for: no StatefulSet takes them along any more, so the region does. */
+export const leftClaims = (context: RegionContext): readonly Desired[] =>
+  takenBack(context, KINDS.volumeClaim, context.names.shardVolume).flatMap((id): readonly Desired[] => {
+    const name = context.names.shardVolume(id);
+    const live = context.children.volume(name);
+    if (live === undefined || context.children.find(KINDS.statefulSet, context.names.shard(id)) !== undefined)
+      return [];
+    return [{manifest: claimManifest(context, {name, component: 'postgres', id}, live.requested), partial: true}];
   });

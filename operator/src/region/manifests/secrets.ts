@@ -7,7 +7,7 @@ import {ACCEPTED, type Component, KEPT, metadataOf} from '../labels.ts';
 import {USER} from '../names.ts';
 import {acceptedText} from '../accepted.ts';
 import {volumeAnnotations} from '../engines/known-volumes.ts';
-import {neededShards, shardIds} from '../shards.ts';
+import {neededShards, shardIds, takenBack} from '../shards.ts';
 
 /** 24 random bytes: 192 bits, 32 characters. */
 const PASSWORD = {bytes: 24, encoding: 'base64url'} as const;
@@ -53,7 +53,7 @@ const shardSecret = (context: RegionContext, shardId: number): Desired =>
 export const secrets = (context: RegionContext, admitted: number): readonly Desired[] => {
   const {names, spec} = context;
   return [
-    ...shardIds(context).map((shardId) => shardSecret(context, shardId)),
+    ...[...shardIds(context), ...takenBack(context, KINDS.secret, names.shard)].map((id) => shardSecret(context, id)),
     secret(
       context,
       names.rabbitmq,
