@@ -1,6 +1,7 @@
 import {initialShardOf, SLOTS} from '@pisync/contract/slots';
 import type pg from 'pg';
 import {BOOTSTRAP} from '../devices/tokens.ts';
+import {AppError} from '../errors/app-error.ts';
 import {type SlotMapRow} from './slot-map.ts';
 
 /** Fills an empty slot map for a new region; a map that exists is never touched, whatever the number of shards is now. */
@@ -24,7 +25,10 @@ export const readSlotMap = async (control: pg.Pool): Promise<readonly SlotMapRow
   return found.rows.length === SLOTS ? found.rows : undefined;
 };
 
-/** Tells a new shard which slots are its own. Rows that exist are the truth and stay. */
+/**
+ * Tells a new shard which slots are its own. Rows that exist are the truth and stay.
+ * @throws AppError `conflict` when they cannot be this region's: of a slot that has never moved, and that the map gives to the shard, they say that it never was here.
+ */
 export const seedSlotOwner = async (pool: pg.Pool, shardId: number, map: readonly SlotMapRow[]): Promise<void> => {
   await pool.query(
     `insert into slot_owner (slot, state, epoch)
@@ -34,6 +38,18 @@ export const seedSlotOwner = async (pool: pg.Pool, shardId: number, map: readonl
       map.map(({shard}) => (shard === shardId ? 'owned' : 'none')),
       map.map(({epoch}) => epoch),
     ],
+  );
+  // What has moved is between two shards for a while.
+  const given = map.filter(({shard, epoch}) => shard === shardId && epoch === 0).map(({slot}) => slot);
+  const found = await pool.query<{count: number}>(
+    `select count(*)::int as count from slot_owner where slot = any($1::smallint[]) and state = 'none'`,
+    [given],
+  );
+  const count = found.rows[0]?.count ?? 0;
+  if (count === 0) return;
+  throw new AppError(
+    'conflict',
+    `shard ${shardId} has a volume of something else: of ${count} slots that the slot map gives it, the volume says that they belong to another shard. Give it the volume that fits, or an empty one: see MigrationFailed in the runbook`,
   );
 };
 
