@@ -104,6 +104,27 @@ describe('what the keeper has tried', () => {
     expect(region.status.phase).toBe('Ready');
   });
 
+  test('has slots that no shard owns: devices there are refused, so the region does not work', () => {
+    const region = new SimulatedRegion(MINIMAL).bringUp();
+    const owning = (...slots: readonly number[]) => slots.map((count, id) => ({id, slots: count}));
+    region.facts = fresh({shards: owning(256, 256)});
+    region.pass();
+    const message = '2/2 shards ready, but 512 of 1024 slots are on none of them: devices there are refused';
+    expect(condition(region, 'DatabaseReady')).toMatchObject({status: 'False', reason: 'SlotsMissing', message});
+    expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'SlotsMissing', message});
+    for (const facts of [
+      {shards: owning(512, 512)},
+      // The third is not admitted, the second has not answered, one slot is being moved.
+      {shards: owning(512, 512, 0)},
+      {shards: [{id: 0, slots: 512}, {id: 1}]},
+      {shards: owning(512, 511), slotMoves: {total: 1, done: 0, moving: 1}},
+    ]) {
+      region.facts = fresh(facts);
+      region.pass();
+      expect(region.status.phase).toBe('Ready');
+    }
+  });
+
   test('is looked at again when it becomes too old, and then nothing is known', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
     region.factsAgeMs = 50_000;

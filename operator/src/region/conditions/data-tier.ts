@@ -1,9 +1,10 @@
 import {type ProbeFact} from '@pisync/contract/facts';
+import {SLOTS} from '@pisync/contract/slots';
 import {FACTS_UNREADABLE, KEEPER_SILENT} from '../facts.ts';
 import {replacedVolumes} from '../engines/known-volumes.ts';
 import {BROKER_VOLUMES, type Component} from '../labels.ts';
 import {problemOf} from '../problems.ts';
-import {type WorkloadProgress} from '../progress.ts';
+import {migrated, type WorkloadProgress} from '../progress.ts';
 import {type ConditionInput, fails, type Finding, holds, NOT_TRIED, unknown} from './condition.ts';
 import {VOLUME_REPLACED} from './schema-migrated.ts';
 import {unlessUpdating} from './stuck.ts';
@@ -90,11 +91,32 @@ const dataTier = (
   return isExpected ? unlessUpdating(lacking, input) : lacking;
 };
 
+/** How many slots have no owner among the shards that services use, as far as each of these has told what it owns. What is being moved has one for all but a moment. */
+const slotsMissing = ({context: {admitted}, progress, told: {standing, facts}}: ConditionInput): number => {
+  const told = (facts?.shards ?? []).flatMap(({id, slots}) => (id < admitted && slots !== undefined ? [slots] : []));
+  // Before its migration a shard owns none, and that is told elsewhere.
+  if (standing !== 'fresh' || admitted === 0 || told.length < admitted || !migrated(progress)) return 0;
+  return SLOTS - told.reduce((sum, slots) => sum + slots, facts?.slotMoves?.moving ?? 0);
+};
+
 export const databaseReady = (input: ConditionInput): Finding => {
+  const type = 'DatabaseReady';
+  const finding = shardsReady(input, type);
+  const missing = slotsMissing(input);
+  return finding.status === 'True' && missing > 0
+    ? fails(
+        type,
+        'SlotsMissing',
+        `${finding.message}, but ${missing} of ${SLOTS} slots are on none of them: devices there are refused`,
+      )
+    : finding;
+};
+
+const shardsReady = (input: ConditionInput, type: string): Finding => {
   const {shards} = input.progress;
   return dataTier(
     input,
-    'DatabaseReady',
+    type,
     'postgres',
     'shards',
     shards,
