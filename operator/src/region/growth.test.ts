@@ -278,7 +278,7 @@ test('the slots of a new region are shared among the shards that are admitted, w
   region.settle();
   region.makeReady('StatefulSet');
   region.settle();
-  const job = () => region.find('Job', 'eu-migrate-0-v1-92a6c1');
+  const job = () => region.find('Job', NAMES.migration(0));
   const first = job();
   expect(JSON.stringify(first)).toContain('{"name":"PISYNC_FIRST_SHARDS","value":"2"}');
   // Its image cannot be pulled yet.
