@@ -42,16 +42,21 @@ const members = ({cache, shards, needed, broker}: Progress): readonly {name: str
   {name: 'the broker', member: broker},
 ];
 
-/** Data tiers are made beside each other, and changed one member after the other, each while all others serve. */
+/**
+ * Data tiers are made beside each other, and changed one member after the other, each while all others serve. One that is down may be changed at once, but
+ * when its template is known to be good it is not given what another has yet to come up with: it comes back with what it has.
+ */
 export const dataHold = (progress: Progress, own: WorkloadProgress): string | undefined => {
   const deleted = progress.deletedClaims.find(({set}) => set === own.desired.manifest.metadata.name);
   if (deleted !== undefined) return `waits because claim ${deleted.name} was deleted and goes when its pod ends`;
   const lacking = unprepared(progress, own);
-  if (lacking !== undefined || own.live === undefined || own.disturbed) return lacking;
+  if (lacking !== undefined || own.live === undefined || (own.disturbed && own.trial !== 'passed')) return lacking;
   const existing = members(progress).filter(({member}) => member.live !== undefined);
   const place = existing.findIndex(({member}) => member === own);
   const busy = existing.find(
-    ({member}, index) => index !== place && (!member.rolledOut || (index < place && !member.written)),
+    ({member}, index) =>
+      index !== place &&
+      (own.disturbed ? member.trial === 'open' : !member.rolledOut || (index < place && !member.written)),
   );
   return busy === undefined ? undefined : `waits until ${busy.name} has restarted`;
 };

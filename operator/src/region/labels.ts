@@ -31,7 +31,7 @@ export const SHARD = 'pisync.io/shard';
 export const REVISION = 'pisync.io/revision';
 /** On a workload: hash of the part of the region's spec that its pod template was made from. */
 export const SPEC_REVISION = 'pisync.io/spec-revision';
-/** On a Deployment: the revision whose pods were last seen to have replaced all others. */
+/** On a Deployment or StatefulSet: the revision whose pods were last seen to have replaced all others. */
 export const ROLLED_OUT = 'pisync.io/rolled-out';
 /** On a Deployment: how many pods were wished for when that many served last. */
 export const SERVED = 'pisync.io/served';

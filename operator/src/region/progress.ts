@@ -23,6 +23,9 @@ import {topologyConfigMap} from './manifests/topology.ts';
 import {isInForce} from './settings.ts';
 import {neededShards, shardIds} from './shards.ts';
 
+/** Of a live template: `passed` when it has rolled out once, so that whatever is away now is away for another reason; `open` when only one before it has. */
+type Trial = 'passed' | 'open' | 'unknown';
+
 /** How far a workload is: what it should be, what it is, and what follows from comparing them. */
 export interface WorkloadProgress {
   readonly desired: Desired;
@@ -43,6 +46,7 @@ export interface WorkloadProgress {
   readonly isOverdue: boolean;
   /** Known not to serve as it did: down, or between two templates. Another template takes nothing away that is there. */
   readonly disturbed: boolean;
+  readonly trial: Trial;
   /** Written and rolled out: what depends on it may go on. */
   readonly settled: boolean;
 }
@@ -85,14 +89,27 @@ export interface Progress {
 
 const isObserved = ({metadata, status}: Workload): boolean => status.observedGeneration >= metadata.generation;
 
+/** Written down beside the template when it is seen, because a pod that is away does not tell for how long its template has been there. */
+const trialOf = (
+  live: Workload | undefined,
+  rolledOut: boolean,
+): {readonly passed: string | undefined; readonly trial: Trial} => {
+  const last = live?.metadata.annotations[REVISION];
+  const passed = rolledOut ? last : live?.metadata.annotations[ROLLED_OUT];
+  if (rolledOut) return {passed, trial: 'passed'};
+  if (passed === undefined) return {passed, trial: 'unknown'};
+  return {passed, trial: passed === last ? 'passed' : 'open'};
+};
+
 const statefulProgress = (context: RegionContext, desired: Desired, configured: boolean): WorkloadProgress => {
   const live = context.children.workload(KINDS.statefulSet, desired.manifest.metadata.name);
   const written = isWritten(desired, live);
   const available = live !== undefined && live.status.readyReplicas >= live.spec.replicas;
   const isUniform = live === undefined || live.status.updateRevision === live.status.currentRevision;
   const rolledOut = live !== undefined && available && isUniform && isObserved(live);
+  const {passed, trial} = trialOf(live, rolledOut);
   return {
-    desired,
+    desired: annotated(desired, {[ROLLED_OUT]: passed}),
     live,
     written,
     configured,
@@ -102,6 +119,7 @@ const statefulProgress = (context: RegionContext, desired: Desired, configured: 
     rolling: live !== undefined && !(isUniform && isObserved(live)),
     isOverdue: false,
     disturbed: live !== undefined && !(available && isUniform),
+    trial,
     settled: written && rolledOut,
   };
 };
@@ -123,9 +141,10 @@ const deploymentProgress = (
   const last = live?.metadata.annotations[REVISION];
   const seen = live?.metadata.annotations[ROLLED_OUT];
   const rolledOut = live !== undefined && available && isUniform && (isObserved(live) || seen === last);
+  const {passed, trial} = trialOf(live, rolledOut);
   const served = available ? floor : Number(live?.metadata.annotations[SERVED] ?? 0);
   return {
-    desired: annotated(desired, {[ROLLED_OUT]: rolledOut ? last : seen, [SERVED]: String(served)}),
+    desired: annotated(desired, {[ROLLED_OUT]: passed, [SERVED]: String(served)}),
     live,
     written,
     configured,
@@ -138,6 +157,7 @@ const deploymentProgress = (
       isObserved(live) &&
       live.status.conditions.some(({type, status}) => type === 'Progressing' && status === 'False'),
     disturbed: live !== undefined && (live.status.availableReplicas === 0 || !isUniform),
+    trial,
     settled: written && rolledOut,
   };
 };
