@@ -113,6 +113,39 @@ describe('an HTTPRoute stays beside the Ingress in its place', () => {
   });
 });
 
+describe('the endpoint is the host of the route that works', () => {
+  const OTHER = 'other.sync.example.com';
+  const endpoint = (region: SimulatedRegion) => region.status.endpoints?.device;
+
+  test('while a Gateway has not accepted the HTTPRoute with another host', () => {
+    const region = new SimulatedRegion(atIngress).bringUp();
+    region.set('Ingress', 'eu-device-api', {loadBalancer: {ingress: [{ip: '192.0.2.1'}]}});
+    region.settle();
+    region.change({ingress: {host: OTHER, gatewayRef: {name: 'misspelt'}}});
+    region.settle();
+    expect(routes(region)).toEqual(['HTTPRoute', 'Ingress']);
+    expect(endpoint(region)).toBe(`http://${HOST}`);
+    answer(region, 'misspelt', 'True');
+    region.settle();
+    expect(routes(region)).toEqual(['HTTPRoute']);
+    expect(endpoint(region)).toBe(`http://${OTHER}`);
+  });
+
+  test('while the Ingress with another host has no address', () => {
+    const region = new SimulatedRegion(atGateway('g')).bringUp();
+    answer(region, 'g', 'True');
+    region.settle();
+    region.change({ingress: {host: OTHER, className: CLASS}});
+    region.settle();
+    expect(routes(region)).toEqual(['HTTPRoute', 'Ingress']);
+    expect(endpoint(region)).toBe(`http://${HOST}`);
+    region.set('Ingress', 'eu-device-api', {loadBalancer: {ingress: [{ip: '192.0.2.1'}]}});
+    region.settle();
+    expect(routes(region)).toEqual(['Ingress']);
+    expect(endpoint(region)).toBe(`http://${OTHER}`);
+  });
+});
+
 describe('another Gateway', () => {
   test('gets the route beside the former one, until it has accepted it', () => {
     const region = new SimulatedRegion(atGateway('first')).bringUp();

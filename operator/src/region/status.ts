@@ -25,6 +25,7 @@ import {eventsOf} from './events.ts';
 import {type RegionFacts} from './facts.ts';
 import {schemeAt} from './gateway.ts';
 import {covers, type HostAt, isSame, ledBy} from './entrances.ts';
+import {handoverOf} from './handover.ts';
 import {heldHosts, wantedHosts} from './host-taken.ts';
 import {type Component, selectorOf, selectorText} from './labels.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
@@ -132,17 +133,19 @@ const hostsAfter = ({context, entrance: {held, taken}, routes}: Pass): readonly 
   return heldHosts(held, wanted, routes);
 };
 
-/** Hosts of the region that lead here: the wanted one, or while that does not, a former one. */
+/** Hosts of the region that lead here: the wanted one, or a former one while that does not, or is not known to. */
 const endpoints = (
-  {context, entrance, region, routes}: Pass,
+  {context, entrance, region, routes, now}: Pass,
   hosts: readonly HostAt[],
 ): NonNullable<RegionStatus['endpoints']> => {
   const {names, spec} = context;
   const {tls, gatewayRef} = spec.ingress;
   const urlOf = (name: string, before: string | undefined): string | undefined => {
     const wanted = wantedHosts(context).find((one) => one.name === name)?.at;
-    const led = routes
-      .filter(({manifest, isLeaving}) => manifest.metadata.name === name && !isLeaving)
+    const standing = routes.filter(({manifest, isLeaving}) => manifest.metadata.name === name && !isLeaving);
+    const former = handoverOf(context, name, now)?.former.kind;
+    const kept = standing.filter(({manifest}) => manifest.kind === former);
+    const led = (kept.length > 0 ? kept : standing)
       .flatMap(({manifest}) => ledBy(manifest))
       .filter((at) => hosts.some((has) => isSame(has, at)));
     const reached = led.find((at) => wanted !== undefined && covers(wanted, at));
