@@ -5,6 +5,7 @@ import {keyOf, keyText} from '../kube/object.ts';
 import {memoryOf} from './accepted.ts';
 import {undone} from './admission.ts';
 import {contextOf, type Release} from './context.ts';
+import {earlierOverdueInMs, goingWithEarlier} from './earlier-region.ts';
 import {judgeEntrance} from './entrance.ts';
 import {factsExpireInMs, judgeFacts} from './facts.ts';
 import {type Observed} from './observe.ts';
@@ -13,7 +14,14 @@ import {overdueInMs} from './problems.ts';
 import {progressOf} from './progress.ts';
 import {perishable, preserved} from './retention.ts';
 import {standingRoutes} from './standing-routes.ts';
-import {concludeDeleting, concludeForgotten, concludeInvalid, concludePass, concludeSuspended} from './status.ts';
+import {
+  concludeBefore,
+  concludeDeleting,
+  concludeForgotten,
+  concludeInvalid,
+  concludePass,
+  concludeSuspended,
+} from './status.ts';
 import {surplusOf} from './surplus.ts';
 
 /** A region is made of these, in this order. To add something to regions, add a part. */
@@ -46,6 +54,10 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
     conclude,
   });
   if (region.deleting) return untouched((outcome) => concludeDeleting(region, atRisk, outcome, now));
+
+  const going = goingWithEarlier(region, children);
+  if (going.length > 0)
+    return untouched((outcome) => concludeBefore(region, going, earlierOverdueInMs(region, now), outcome, now));
 
   const memory = memoryOf(region, children);
   if (memory.kind === 'unreadable')

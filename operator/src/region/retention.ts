@@ -21,9 +21,10 @@ const setSchema = z.object({
 });
 
 /** What the region itself may control: credentials, and claims of shards that were taken back. */
-const RELEASED: ReadonlySet<string> = new Set([KINDS.secret.kind, KINDS.volumeClaim.kind]);
+export const RELEASED: ReadonlySet<string> = new Set([KINDS.secret.kind, KINDS.volumeClaim.kind]);
 
-const isExpiring = (set: KubeObject): boolean =>
+/** Whether its claims go with it. */
+export const isExpiring = (set: KubeObject): boolean =>
   setSchema.safeParse(set).data?.spec.persistentVolumeClaimRetentionPolicy.whenDeleted === 'Delete';
 
 /** Whether its data is to outlive the region. */

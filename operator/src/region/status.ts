@@ -8,6 +8,7 @@ import {fails, type Finding, holds} from './conditions/condition.ts';
 import {findAll} from './conditions/conditions.ts';
 import {
   deletingSummary,
+  earlierSummary,
   failedSummary,
   forgottenSummary,
   invalidSummary,
@@ -233,6 +234,7 @@ const withSummary = (
   findings: readonly Finding[],
   outcome: Outcome,
   now: Date,
+  next: Next = {kind: 'on-change'},
 ): Conclusion<RegionStatus> => {
   const failed = [...outcome.values()].flat().flatMap((item) => ('message' in item ? [item.message] : []))[0];
   const status: RegionStatus = {
@@ -245,7 +247,7 @@ const withSummary = (
     ].join('; '),
     conditions: withOthers(region, timed(region, findings, now, region.generation)),
   };
-  return concluded(region, status, outcome, {kind: 'on-change'});
+  return concluded(region, status, outcome, next);
 };
 
 const withOthers = ({status}: Region, fresh: readonly Condition[]): Condition[] => [
@@ -293,6 +295,23 @@ export const concludeForgotten = (
   outcome: Outcome,
   now: Date,
 ): Conclusion<RegionStatus> => withSummary(region, 'Invalid', forgottenSummary(problem), outcome, now);
+
+/** What is going with an earlier region of this name is still there, and the region has not begun. */
+export const concludeBefore = (
+  region: Region,
+  going: readonly KubeObject[],
+  overdueInMs: number,
+  outcome: Outcome,
+  now: Date,
+): Conclusion<RegionStatus> =>
+  withSummary(
+    region,
+    'Pending',
+    earlierSummary(going.map(describeChild), overdueInMs === 0),
+    outcome,
+    now,
+    overdueInMs > 0 ? {kind: 'after', delayMs: overdueInMs} : {kind: 'on-change'},
+  );
 
 /** Seen only while something holds the object: our finalizer or one of somebody else, or `kubectl delete --cascade=foreground`. */
 export const concludeDeleting = (

@@ -4,7 +4,7 @@ import {API_VERSION, KIND, PLURAL} from '../api/v1alpha1/group.ts';
 import {ApiClient} from '../kube/api-client.ts';
 import {systemClock} from '../kube/clock.ts';
 import {Discovery} from '../kube/discovery.ts';
-import {controllerOf, type KubeObject} from '../kube/object.ts';
+import {controllerOf, keyOf, type KubeObject} from '../kube/object.ts';
 import {startApiServer, type TestApiServer} from '../kube/testing/api-server.ts';
 import {eventually, forever} from '../kube/testing/fixtures.ts';
 import {KINDS} from './kinds.ts';
@@ -15,6 +15,7 @@ import {regionEngine} from './testing/region-engine.ts';
 /** The operator among objects of others, on a real API server; the test plays the controllers. */
 let server: TestApiServer;
 let played: PlayedControllers;
+let discovery: Discovery;
 let ended: Promise<void> | undefined;
 const stop = new AbortController();
 let log: ReturnType<typeof regionEngine>['log'];
@@ -22,7 +23,8 @@ const REGIONS = `/apis/${API_VERSION}/namespaces/default/${PLURAL}`;
 
 beforeAll(async () => {
   server = await startApiServer();
-  played = playedControllers(server, new Discovery(server.client, systemClock));
+  discovery = new Discovery(server.client, systemClock);
+  played = playedControllers(server, discovery);
   await send('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', customResourceDefinition());
   const operator = regionEngine(server);
   ({log} = operator);
@@ -52,8 +54,8 @@ const named = async (): Promise<readonly string[]> => {
 };
 
 /** Makes a region, as soon as its kind is served. */
-const declare = (name: string, ingress: object): Promise<unknown> => {
-  const spec = {region: name, postgres: {shards: 1}, ingress};
+const declare = (name: string, ingress: object, more: object = {}): Promise<unknown> => {
+  const spec = {region: name, postgres: {shards: 1}, ingress, ...more};
   const body = {apiVersion: API_VERSION, kind: KIND, metadata: {name}, spec};
   return eventually(
     () => send('POST', REGIONS, body).catch(() => undefined),
@@ -165,4 +167,44 @@ test('an Ingress with the labels and the owner of an older region costs no other
   };
   await becomes('younger', 'routed and ready', (region) => isRouted(region) && isReady(region));
   expect((await get(route)).metadata.uid).toBe(before.metadata.uid);
+}, 120_000);
+
+test('a region that is made again at once begins when the data of the earlier one is gone', async () => {
+  const path = `${REGIONS}/again`;
+  const made = () => declare('again', {}, {deletionPolicy: 'Delete'});
+  const is = (what: string) =>
+    becomes('again', what, (region) => JSON.stringify(region['status'] ?? '').includes(what));
+  const body = {kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy: 'Background'};
+  await made();
+  await is('"phase":"Ready"');
+  const set = await get('/apis/apps/v1/namespaces/default/statefulsets/again-rabbitmq');
+  const {apiVersion, kind, metadata} = {...set, ...KINDS.statefulSet};
+  await send('POST', '/api/v1/namespaces/default/persistentvolumeclaims', {
+    metadata: {
+      name: 'data-again-rabbitmq-0',
+      labels: metadata.labels,
+      ownerReferences: [{apiVersion, kind, name: metadata.name, uid: metadata.uid, controller: true}],
+    },
+    spec: {accessModes: ['ReadWriteOnce'], resources: {requests: {storage: '5Gi'}}},
+  });
+  await send('DELETE', path, body);
+  await made();
+  await is('"reason":"EarlierRegionRemains"');
+
+  // As the garbage collector does it, the claims last.
+  const kinds = [KINDS.statefulSet, KINDS.secret, KINDS.job, KINDS.volumeClaim];
+  const found = (await Promise.all(kinds.map((one) => played.children(one)))).flat();
+  const data = found.filter((object) => object.metadata.labels?.[INSTANCE] === 'again');
+  expect(data.at(-1)?.metadata.name).toBe('data-again-rabbitmq-0');
+  for (const object of data) {
+    const at = await discovery.objectPath(keyOf(object), forever);
+    await is('"reason":"EarlierRegionRemains"');
+    // One of them protects a claim, and the controller that takes it away does not run here.
+    await send('PATCH', at, {metadata: {finalizers: null}});
+    await send('DELETE', at, body);
+  }
+  await is('"phase":"Ready"');
+  const uids = new Set(data.map((object) => object.metadata.uid));
+  const now = (await Promise.all(kinds.map((one) => played.children(one)))).flat();
+  expect(now.filter((object) => uids.has(object.metadata.uid))).toEqual([]);
 }, 120_000);

@@ -158,6 +158,21 @@ export const deletingSummary = (atRisk: readonly string[]): Summary =>
       : `the region is deleted as soon as its data outlives it (deletionPolicy Retain); ${atRisk[0]} does not yet; annotation ${FORCE_DELETE} deletes it all the same, and that with it`,
   );
 
+/** Of what is going with an earlier region, so many are named. */
+const GOING_TOLD = 3;
+
+/** `isOverdue`: the garbage collector has had its time. */
+export const earlierSummary = (going: readonly string[], isOverdue: boolean): Summary => {
+  const more = going.length > GOING_TOLD ? ` and ${going.length - GOING_TOLD} more` : '';
+  const message = `waits until what was deleted with an earlier region of this name is gone: ${going.slice(0, GOING_TOLD).join(', ')}${more}`;
+  return isOverdue
+    ? stalledBy(
+        'EarlierRegionRemains',
+        `${message}. Kubernetes' garbage collector has not taken it in ten minutes: see what is in its way (a finalizer, an APIService that is not available), or delete it; what has no ownerReferences any more is kept and taken over`,
+      )
+    : reconciling('EarlierRegionRemains', message);
+};
+
 export const failedSummary = (problem: string): Summary => {
   const message = `the operator could not look after the region and tries it again: ${problem}`;
   return [

@@ -5,10 +5,11 @@ import {type SimulatedRegion} from './simulated-region.ts';
 export const CLAIM = 'data-eu-pg-0-0';
 
 /** Those of the StatefulSet's template. */
-export const labelsOf = (claim: string): Readonly<Record<string, string>> => ({
-  ...(claim.includes('-pg-') ? selectorOf('eu', 'postgres', 0) : selectorOf('eu', 'rabbitmq')),
-  [MANAGED_BY]: MANAGER,
-});
+export const labelsOf = (claim: string): Readonly<Record<string, string>> => {
+  const shard = /-pg-(\d+)-/.exec(claim)?.[1];
+  const labels = shard === undefined ? selectorOf('eu', 'rabbitmq') : selectorOf('eu', 'postgres', Number(shard));
+  return {...labels, [MANAGED_BY]: MANAGER};
+};
 
 /** As the StatefulSet's controller makes it; `capacity` once a volume is bound to it. */
 export const setClaim = (

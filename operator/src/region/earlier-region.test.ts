@@ -1,0 +1,180 @@
+import {describe, expect, test} from '@jest/globals';
+import {keyOf, keyText, type KubeObject} from '../kube/object.ts';
+import {BROKER_VOLUMES, KEPT, SHARD_VOLUMES} from './labels.ts';
+import {SimulatedRegion, UID} from './testing/simulated-region.ts';
+import {brokenLaws} from './testing/status-laws.ts';
+import {setClaim} from './testing/volume-claims.ts';
+
+const SPEC = {region: 'eu-west', postgres: {shards: 2}};
+const CLAIMS = {'eu-pg-0': 'data-eu-pg-0-0', 'eu-pg-1': 'data-eu-pg-1-0', 'eu-rabbitmq': 'data-eu-rabbitmq-0'};
+const EARLIER = 'earlier-';
+
+type Policy = 'Delete' | 'Retain';
+
+/** As the StatefulSets' controller does it. */
+const makeClaims = (region: SimulatedRegion, life: string, deletionPolicy: Policy): void => {
+  for (const [set, claim] of Object.entries(CLAIMS)) {
+    const owner = region.find('StatefulSet', set);
+    if (owner === undefined || region.find('PersistentVolumeClaim', claim) !== undefined) continue;
+    setClaim(region, `${life}${claim}`, '10Gi', '10Gi', claim);
+    const made = region.find('PersistentVolumeClaim', claim);
+    if (made === undefined) throw new Error('no claim');
+    const ownerReferences = [{apiVersion: 'apps/v1', kind: 'StatefulSet', name: set, uid: owner.metadata.uid}];
+    const metadata = {...made.metadata, annotations: KEPT, ...(deletionPolicy === 'Retain' ? {} : {ownerReferences})};
+    region.objects.set(keyText(keyOf(made)), {...made, metadata});
+  }
+};
+
+/** A region of the name of one that was deleted, and of which all objects are still there. */
+const again = (deletionPolicy: Policy, change: (object: KubeObject) => KubeObject = (object) => object) => {
+  const earlier = new SimulatedRegion({...SPEC, deletionPolicy});
+  earlier.settle();
+  makeClaims(earlier, EARLIER, deletionPolicy);
+  earlier.bringUp();
+  expect(earlier.status.phase).toBe('Ready');
+  const region = new SimulatedRegion({...SPEC, deletionPolicy});
+  for (const [key, object] of earlier.objects) {
+    const {ownerReferences = [], uid, ...metadata} = object.metadata;
+    const owners = ownerReferences.map((owner) => ({...owner, uid: `${EARLIER}${owner.uid}`}));
+    const whose = owners.length === 0 ? {} : {ownerReferences: owners};
+    const other = uid.startsWith(EARLIER) ? uid : `${EARLIER}${uid}`;
+    region.objects.set(key, change({...object, metadata: {...metadata, ...whose, uid: other}}));
+  }
+  // It was made this very moment.
+  region.now = new Date(region.object.metadata.creationTimestamp ?? '');
+  return region;
+};
+
+/** What the garbage collector takes: objects whose owner is gone. */
+const garbage = (region: SimulatedRegion): readonly string[] => {
+  const uids = new Set([UID, ...[...region.objects.values()].map(({metadata}) => metadata.uid)]);
+  return [...region.objects].flatMap(([key, {metadata}]) =>
+    metadata.ownerReferences?.every(({uid}) => !uids.has(uid)) === true ? [key] : [],
+  );
+};
+
+/** It takes one, and every time the operator looks. Answers what the region was said to wait for. */
+const collect = (
+  region: SimulatedRegion,
+  deletionPolicy: Policy,
+  pick: (keys: readonly string[]) => string | undefined,
+): readonly string[] => {
+  const waits: string[] = [];
+  for (let key = pick(garbage(region)); key !== undefined; key = pick(garbage(region))) {
+    region.pass();
+    makeClaims(region, 'new-', deletionPolicy);
+    if (region.status.conditions?.[0]?.reason === 'EarlierRegionRemains') waits.push(region.status.message ?? '');
+    // What was taken over meanwhile stays.
+    if (garbage(region).includes(key)) region.objects.delete(key);
+  }
+  return waits;
+};
+
+const bringUp = (region: SimulatedRegion, deletionPolicy: Policy): void => {
+  region.settle();
+  makeClaims(region, 'new-', deletionPolicy);
+  region.bringUp();
+};
+
+const volumes = (region: SimulatedRegion): readonly (string | undefined)[] => {
+  const annotations = region.find('Secret', 'eu-bootstrap')?.metadata.annotations;
+  return [annotations?.[SHARD_VOLUMES], annotations?.[BROKER_VOLUMES]];
+};
+const volumesOf = (life: string): readonly string[] => [
+  `${life}data-eu-pg-0-0,${life}data-eu-pg-1-0`,
+  `${life}data-eu-rabbitmq-0`,
+];
+
+const kindFirst = (kind: string) => (keys: readonly string[]) =>
+  keys.find((key) => key.includes(`/${kind}/`)) ?? keys[0];
+const kindLast = (kind: string) => (keys: readonly string[]) =>
+  keys.find((key) => !key.includes(`/${kind}/`)) ?? keys[0];
+
+describe('a region in the place of one that was deleted', () => {
+  test.each<[string, (keys: readonly string[]) => string | undefined]>([
+    ['in order', (keys) => keys[0]],
+    ['backwards', (keys) => keys.at(-1)],
+    ['Secrets first', kindFirst('Secret')],
+    ['StatefulSets first', kindFirst('StatefulSet')],
+    ['StatefulSets last', kindLast('StatefulSet')],
+    ['Jobs last', kindLast('Job')],
+    ['claims last', kindLast('PersistentVolumeClaim')],
+  ])('with its data has none of it, taken %s, and begins by itself', (_order, pick) => {
+    const region = again('Delete');
+    const waits = collect(region, 'Delete', pick);
+    expect(waits[0]).toContain('waits until what was deleted with an earlier region of this name is gone: StatefulSet');
+    bringUp(region, 'Delete');
+    expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+    expect(volumes(region)).toEqual(volumesOf('new-'));
+    for (const {status, generation} of region.statuses) expect(brokenLaws(status, generation)).toEqual([]);
+    expect(region.events.filter(({type}) => type === 'Warning')).toEqual([]);
+  });
+
+  test.each<[string, Policy, (object: KubeObject) => KubeObject]>([
+    ['under Retain', 'Retain', (object) => object],
+    [
+      'with --cascade=orphan',
+      'Delete',
+      ({metadata: {ownerReferences, ...metadata}, ...object}) => ({
+        ...object,
+        metadata: {
+          ...metadata,
+          // Those of claims are no business of the region's deletion.
+          ...(ownerReferences?.[0]?.kind === 'StatefulSet' ? {ownerReferences} : {}),
+        },
+      }),
+    ],
+  ])('%s waits for nothing and has all of its data', (_how, policy, change) => {
+    const region = again(policy, change);
+    expect(collect(region, policy, (keys) => keys[0])).toEqual([]);
+    bringUp(region, policy);
+    expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+    expect(volumes(region)).toEqual(volumesOf(EARLIER));
+  });
+
+  test('under Retain with --cascade=foreground has all of its data', () => {
+    const region = again('Retain');
+    for (const key of garbage(region)) region.objects.delete(key);
+    bringUp(region, 'Retain');
+    expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+    expect(volumes(region)).toEqual(volumesOf(EARLIER));
+  });
+
+  test('waits for the claim of a shard that was taken back, which the region owned', () => {
+    const region = again('Delete');
+    for (const _round of [1, 2]) for (const key of garbage(region)) region.objects.delete(key);
+    setClaim(region, 'left', '10Gi', '10Gi', 'data-eu-pg-2-0');
+    const key = 'v1/PersistentVolumeClaim/sync/data-eu-pg-2-0';
+    const claim = region.objects.get(key);
+    if (claim === undefined) throw new Error('no claim');
+    const owner = {apiVersion: 'pisync.io/v1alpha1', kind: 'PiSyncRegion', name: 'eu', uid: EARLIER, controller: true};
+    region.objects.set(key, {...claim, metadata: {...claim.metadata, ownerReferences: [owner]}});
+    expect(region.pass()).toEqual([]);
+    expect(region.status.message).toContain('is gone: PersistentVolumeClaim data-eu-pg-2-0');
+    region.objects.delete(key);
+    bringUp(region, 'Delete');
+    expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+  });
+
+  test('that the garbage collector does not take waits for a person after ten minutes', () => {
+    const region = again('Delete');
+    region.settle();
+    expect(region.status).toMatchObject({phase: 'Pending'});
+    const {next} = region;
+    if (next.kind !== 'after') throw new Error('nobody looks again');
+    region.now = new Date(region.now.getTime() + next.delayMs);
+    region.settle();
+    expect(region.status.conditions).toContainEqual(
+      expect.objectContaining({
+        type: 'Stalled',
+        status: 'True',
+        reason: 'EarlierRegionRemains',
+        message: expect.stringContaining('garbage collector has not taken it in ten minutes'),
+      }),
+    );
+    expect(region.next).toEqual({kind: 'on-change'});
+    for (const _round of [1, 2]) for (const key of garbage(region)) region.objects.delete(key);
+    bringUp(region, 'Delete');
+    expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+  });
+});
