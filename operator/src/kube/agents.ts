@@ -55,12 +55,11 @@ const connectorOf = (tls: Credentials['tls'], onSilent: () => void): buildConnec
     });
 };
 
-/** Pooled: a handshake a request costs four times the request itself. As many as all workers together may have under way. */
+/** Pooled: a handshake a request costs four times the request itself. As many as there are requests under way, which the workers bound: in a queue a request's time would run out. */
 export const requestAgent = ({tls}: Credentials): Agent =>
   new Agent({
     connect: {...tls, ...keepAlive, timeout: CONNECT_MS},
     allowH2: false,
-    connections: 32,
     keepAliveTimeout: 30_000,
   });
 

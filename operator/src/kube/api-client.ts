@@ -168,28 +168,26 @@ export class ApiClient {
       return await this.#renewal;
     } catch (error) {
       // What we have may still be good: the server is the judge of that, and its 401 makes us read again.
-      if (session !== undefined && !force) return session;
+      if (this.#session !== undefined && !force) return this.#session;
       throw error;
     }
   }
 
   async #renew(): Promise<Session> {
-    const old = this.#session;
     const credentials = await this.#options.credentials();
+    // Not before the wait, during which it may have been given other connections.
+    const old = this.#session;
     const tlsText = JSON.stringify([credentials.server, credentials.tls]);
     const readAtMs = this.#options.clock.monotonicMs();
     if (old?.tlsText === tlsText) {
       this.#session = {...old, credentials, readAtMs};
       return this.#session;
     }
-    this.#session = {
-      credentials,
-      tlsText,
-      readAtMs,
-      requests: this.#options.isUrgent === true ? urgentAgent(credentials) : requestAgent(credentials),
-      requestsSinceMs: readAtMs,
-      watches: watchAgent(credentials, () => this.#reconnect()),
-    };
+    const requests = this.#options.isUrgent === true ? urgentAgent(credentials) : requestAgent(credentials);
+    const watches = watchAgent(credentials, () => {
+      if (this.#session?.watches === watches) this.#reconnect(this.#session);
+    });
+    this.#session = {credentials, tlsText, readAtMs, requests, requestsSinceMs: readAtMs, watches};
     // Requests that are under way finish on the old connections; watches end by themselves within ten minutes.
     void old?.requests.close();
     void old?.watches.close();
@@ -197,10 +195,9 @@ export class ApiClient {
   }
 
   /** A watch's connection was found dead. Those of requests are as old, and would be found out by one request after the other. */
-  #reconnect(): void {
-    const session = this.#session;
+  #reconnect(session: Session): void {
     const nowMs = this.#options.clock.monotonicMs();
-    if (session === undefined || nowMs - session.requestsSinceMs < SILENCE_MS) return;
+    if (nowMs - session.requestsSinceMs < SILENCE_MS) return;
     this.#session = {...session, requests: requestAgent(session.credentials), requestsSinceMs: nowMs};
     void session.requests.destroy(silenceError());
   }
