@@ -6,7 +6,7 @@ import {jobPart} from './children.ts';
 import {type Release, serviceImage} from './context.ts';
 import {type ChildKind, KINDS} from './kinds.ts';
 import {INSTANCE, OWN_LABELS, VOLUME} from './labels.ts';
-import {isMigrationOf, isNameOf} from './names.ts';
+import {isMigrationOf, isNameOf, namesOf} from './names.ts';
 import {podPart} from './problems.ts';
 
 /** The region that an object belongs to. Pods, claims and retained Secrets have no ownerReference to it, but its name on them. */
@@ -33,7 +33,8 @@ export const keepOf = (kind: ChildKind, release: Release): Keep => ({
   isWhole: (object, find) =>
     regionOf(object).some((name) => {
       const region = find(name);
-      return region !== undefined && isNameOf(name.name, imageOf(region, release), kind, object.metadata.name);
+      if (region === undefined) return false;
+      return isNameOf(namesOf(name.name, imageOf(region, release)), kind.kind, object.metadata.name);
     }),
   part: (object) => {
     const metadata = identityOf(object, OWN_LABELS);

@@ -93,13 +93,15 @@ const NAMES_BY_KIND: Readonly<Record<ChildKind['kind'], NamesOfKind>> = {
   RoleBinding: keeper,
 };
 
+const BY_KIND: ReadonlyMap<string, NamesOfKind> = new Map(Object.entries(NAMES_BY_KIND));
+
 /**
  * Whether a child of this kind may have this name, whatever the spec: of all shards that there may be, as those that it does not name any more are still known.
- * `image`: that of the services now; of all that there may be, there are names of Jobs without number.
+ * Of migration Jobs only those of the image that `names` are for; of all images there are names without number.
  */
-export const isNameOf = (region: string, image: string, kind: ChildKind, name: string): boolean => {
+export const isNameOf = (names: Names, kind: string, name: string): boolean => {
   const ids = (name.match(/\d+/g) ?? []).map(Number).filter((id) => id < MAX_SHARDS);
-  return NAMES_BY_KIND[kind.kind](namesOf(region, image), ids).includes(name);
+  return BY_KIND.get(kind)?.(names, ids).includes(name) === true;
 };
 
 /** Name of the volume claim template of data tiers. */

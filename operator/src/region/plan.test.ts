@@ -171,23 +171,6 @@ describe('while a region runs', () => {
     expect(condition(again, 'Stalled')?.message).toContain('was made with {"region":"eu-west","postgres":{"shards":3,');
   });
 
-  test('what an earlier region of the name has left is taken over, or removed if nobody needs it', () => {
-    const region = new SimulatedRegion(MINIMAL).bringUp();
-    const again = new SimulatedRegion({...MINIMAL, ingress: {}});
-    for (const [key, {metadata, ...object}] of region.objects) {
-      const {ownerReferences: _, ...orphaned} = metadata;
-      again.objects.set(key, {...object, metadata: orphaned});
-    }
-    const route = region.find('Ingress', 'eu-device-api');
-    if (route === undefined) throw new Error('no Ingress');
-    const {ownerReferences: _, ...metadata} = route.metadata;
-    const copy = {...route, metadata: {...metadata, name: 'copy-of-a-person'}};
-    again.objects.set('networking.k8s.io/v1/Ingress/sync/copy-of-a-person', copy);
-    again.settle();
-    expect(again.status.phase).toBe('Ready');
-    expect(again.names('Ingress')).toEqual(['copy-of-a-person']);
-  });
-
   test('an autoscaler that adds pods is no update', () => {
     const region = new SimulatedRegion(MINIMAL).bringUp();
     const pods = {replicas: 2, readyReplicas: 2, updatedReplicas: 2, availableReplicas: 2};

@@ -1,6 +1,8 @@
 import {expect, test} from '@jest/globals';
 import {keyOf, keyText} from '../kube/object.ts';
-import {SimulatedRegion, UID} from './testing/simulated-region.ts';
+import {namesOf} from './names.ts';
+import {NAMES, SimulatedRegion, UID} from './testing/simulated-region.ts';
+import {setClaim} from './testing/volume-claims.ts';
 
 const MINIMAL = {region: 'eu-west', ingress: {host: 'eu.sync.example.com', adminHost: 'eu.admin.example.com'}};
 
@@ -49,4 +51,77 @@ test('what has its place taken goes before what bears none of its names, of whic
   expect(left()).toBe(101);
   region.settle();
   expect(left()).toBe(0);
+});
+
+/** As `kubectl delete --cascade=orphan` leaves it, and another region of the name finds it. */
+const orphan = (earlier: SimulatedRegion, region: SimulatedRegion): void => {
+  for (const [key, {metadata, ...object}] of earlier.objects) {
+    const {ownerReferences: _, ...orphaned} = metadata;
+    region.objects.set(key, {...object, metadata: orphaned});
+  }
+};
+
+test('what an earlier region of the name has left is taken over, or removed if nobody needs it', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  const again = new SimulatedRegion({...MINIMAL, ingress: {}});
+  orphan(region, again);
+  const route = region.find('Ingress', 'eu-device-api');
+  if (route === undefined) throw new Error('no Ingress');
+  const {ownerReferences: _, ...metadata} = route.metadata;
+  const copy = {...route, metadata: {...metadata, name: 'copy-of-a-person'}};
+  again.objects.set('networking.k8s.io/v1/Ingress/sync/copy-of-a-person', copy);
+  again.settle();
+  expect(again.status.phase).toBe('Ready');
+  expect(again.names('Ingress')).toEqual(['copy-of-a-person']);
+});
+
+test.each([
+  ['are complete', (region: SimulatedRegion) => void region.bringUp()],
+  [
+    'have failed',
+    (region: SimulatedRegion) => {
+      region.settle();
+      region.makeReady('StatefulSet');
+      region.settle();
+      for (const job of region.names('Job')) region.set('Job', job, {conditions: [{type: 'Failed', status: 'True'}]});
+    },
+  ],
+])('migrations of an earlier region for another image, which %s, are in the way of none and go', (_what, begin) => {
+  const region = new SimulatedRegion(MINIMAL);
+  begin(region);
+  expect(region.names('Job')).toHaveLength(2);
+  const again = new SimulatedRegion({...MINIMAL, version: '1.2.4'});
+  orphan(region, again);
+  again.bringUp();
+  expect(again.status.phase).toBe('Ready');
+  expect(again.names('Job').toSorted()).toEqual(
+    [0, 1].map(namesOf('eu', 'registry.example.com/pisync:1.2.4').migration),
+  );
+});
+
+test('of a growth of an earlier region what leads to a shard goes, and what is on it or opens it stays', () => {
+  const region = new SimulatedRegion(MINIMAL).bringUp();
+  region.change({postgres: {shards: 3}});
+  region.settle();
+  setClaim(region, 'claim', '10Gi', '10Gi', NAMES.shardVolume(2));
+  const ofShard = (of: SimulatedRegion): readonly string[] =>
+    [...of.objects.values()].flatMap(({kind, metadata: {name}}) =>
+      name.includes(NAMES.shard(2)) ? `${kind}/${name}` : [],
+    );
+  expect(ofShard(region).toSorted()).toEqual([
+    'PersistentVolumeClaim/data-eu-pg-2-0',
+    'Secret/eu-pg-2',
+    'Service/eu-pg-2',
+    'Service/eu-pg-2-rw',
+    'StatefulSet/eu-pg-2',
+  ]);
+  const again = new SimulatedRegion(MINIMAL);
+  orphan(region, again);
+  again.settle();
+  expect(again.status.phase).toBe('Ready');
+  expect(ofShard(again).toSorted()).toEqual([
+    'PersistentVolumeClaim/data-eu-pg-2-0',
+    'Secret/eu-pg-2',
+    'StatefulSet/eu-pg-2',
+  ]);
 });
