@@ -30,7 +30,6 @@ export const factsSchema = z.object({
       id: z.int().min(0),
       /** Slots that it owns. */
       slots: z.int().min(0).max(1024).optional(),
-      schemaVersion: z.int().min(0).optional(),
       /** Something was written, and its commit was answered. */
       write: probe.optional(),
     }),

@@ -235,7 +235,7 @@ describe('without what the keeper has tried', () => {
 
 test('the longest facts of a keeper are read', () => {
   const write = {ok: false, reason: '"'.repeat(MOST_REASON)};
-  const shards = Array.from({length: 64}, (_, id) => ({id, slots: 1024, schemaVersion: 99_999, write}));
+  const shards = Array.from({length: 64}, (_, id) => ({id, slots: 1024, write}));
   const text = JSON.stringify({
     ...fresh({shards, broker: write, cache: write}),
     slotMoves: {total: 1024, done: 1000, moving: 1},

@@ -15,17 +15,15 @@ interface OwnerCounts {
 interface ShardReport {
   readonly slots: number;
   readonly importing: number;
-  readonly schemaVersion: number;
 }
 
 const readShard = async (client: ShardClient): Promise<ShardReport> => {
-  const version = await schemaVersion(client);
-  if (version === 0) return {slots: 0, importing: 0, schemaVersion: 0};
+  if ((await schemaVersion(client)) === 0) return {slots: 0, importing: 0};
   const counts = await client.query<OwnerCounts>(
     `select count(*) filter (where state = 'owned') as owned, count(*) filter (where state = 'importing') as importing
      from slot_owner`,
   );
-  return {slots: counts.rows[0]?.owned ?? 0, importing: counts.rows[0]?.importing ?? 0, schemaVersion: version};
+  return {slots: counts.rows[0]?.owned ?? 0, importing: counts.rows[0]?.importing ?? 0};
 };
 
 const lookAtShard = async (shards: Pick<Shards, 'pool'>, id: number, deadlineMs: number) => {
