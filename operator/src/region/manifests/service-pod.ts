@@ -32,8 +32,9 @@ interface SecretSource {
   readonly folder: string;
   readonly keys: readonly string[];
   /**
-   * Read at each use, and nobody else has to agree with it, so another value is no reason for a restart. A password has to be the one that the server takes since its own
-   * restart, and what is mounted in a running pod is up to a minute and a half behind: a new pod has it at once.
+   * Read at each use, and no server has to agree with it, so another value is no reason for a restart. What is mounted in a running pod is up to a minute and a
+   * half behind; for as long the pods of admin-api may have different signing keys, and a session that was made at one is a 401 at the other. A password has to be
+   * the one that the server takes since its own restart: a new pod has it at once.
    */
   readonly followed?: true;
   /** A pod may start without it. */
