@@ -5,7 +5,7 @@
 export const FILES = {
   /** JSON, see topology.ts. */
   topology: '/etc/pisync/topology/topology.json',
-  /** The last slot map that the keeper has read, for services that start while shard 0 is away; absent until there is one. */
+  /** The last slot map that the keeper has read, for services that start while shard 0 is away, and for shard 0 when it is begun anew; absent until there is one. */
   slotMap: '/etc/pisync/facts/slot-map.json',
   /** One folder a Secret below it: `shard-0/{username,password}`, `rabbitmq/…`, `redis/…`, `bootstrap/…`, `signing/…`. */
   secrets: '/etc/pisync/secrets',

@@ -12,7 +12,7 @@ export const migrateConfig = defineConfig({
     ...sharedVariables,
     firstShards: variable(
       ENV.firstShards,
-      'Among how many shards the migration of shard 0 shares the slots of a new region out; those that the topology has as admitted while unset.',
+      'Among how many shards the migration of shard 0 shares the slots of a new region out, of which no slot map was saved; those that the topology has as admitted while unset.',
       integer(1, MAX_SHARDS).optional(),
     ),
   },

@@ -30,6 +30,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       await runMigration({
         shardId: shardOf(argv),
         firstShards: service.config.firstShards,
+        slotMapFile: service.config.slotMapFile,
         topology: topology.current,
         secrets: openSecrets(service.config.secretsDir),
         log: service.log,

@@ -1,9 +1,13 @@
+import {initialShardOf, SLOTS} from '@pisync/contract/slots';
 import {type Topology} from '@pisync/contract/topology';
 import {findEnrolmentToken, tokenHash} from '@pisync/core/devices/tokens';
 import {openSecrets} from '@pisync/core/secrets/secrets';
+import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
-import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
+import {afterAll, afterEach, beforeAll, describe, expect, jest, test} from '@jest/globals';
+import {rm, writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
 import {type MigrationJob, runMigration} from './migrate.ts';
 
 // Servers that others also use answer slowly at times.
@@ -23,9 +27,13 @@ const shardOf = ({shards}: Topology): Topology['shards'][number] => {
   return shard;
 };
 
+/** Beside the Secrets, so that it goes with them. */
+const slotMapFile = (): string => join(bench.secretsDir, 'slot-map.json');
+
 const migrate = (job: Partial<MigrationJob> = {}): Promise<void> =>
   runMigration({
     shardId: 0,
+    slotMapFile: slotMapFile(),
     topology: () => bench.topology,
     ...job,
     secrets: openSecrets(bench.secretsDir),
@@ -61,19 +69,66 @@ test('the enrolment token that an earlier release copied ends, and those that so
   ]);
 });
 
+/** With two shards that wait to be admitted. */
+const joined = (): Topology => ({
+  ...bench.topology,
+  joining: [1, 2].map((id) => ({...shardOf(bench.topology), id})),
+});
+
 test.each<[string, number, Partial<MigrationJob>]>([
   ['as many as it is told', 2, {firstShards: 2}],
   ['those that are admitted', 1, {}],
 ])(
   'slots are shared out among %s, and none is given to a shard that joins and may be taken back',
   async (_what, count, job) => {
-    const {topology} = bench;
-    const declared = {...topology, joining: [1, 2].map((id) => ({...shardOf(topology), id}))};
     await control().query('delete from control.slot_map');
-    await migrate({...job, topology: () => declared});
+    await migrate({...job, topology: joined});
     const found = await control().query<{count: number}>(
       'select count(distinct shard)::float8 as count from control.slot_map',
     );
     expect(found.rows).toEqual([{count}]);
   },
 );
+
+describe('shard 0 that is begun anew', () => {
+  /** Made with two shards, and grown since: the third has no slots yet. */
+  const ofTwo = Array.from({length: SLOTS}, (_, slot) => initialShardOf(slot, 2));
+  const grown = (): Topology => {
+    const {joining, ...topology} = joined();
+    return {...topology, shards: [...topology.shards, ...joining], joining: []};
+  };
+  const begin = async (saved: string): Promise<void> => {
+    await control().query('delete from control.slot_map');
+    await control().query('delete from slot_owner');
+    await writeFile(slotMapFile(), saved);
+    await migrate({firstShards: 3, topology: grown});
+  };
+  const owners = async (): Promise<readonly number[]> => {
+    const found = await control().query<{shard: number}>('select shard from control.slot_map order by slot');
+    return found.rows.map(({shard}) => shard);
+  };
+  afterEach(() => rm(slotMapFile(), {force: true}));
+
+  test('has the slot map that the others have, and its own slots in that', async () => {
+    await begin(encodeSlotMap({version: 0, shards: ofTwo}));
+    expect(await owners()).toEqual(ofTwo);
+    const owned = await control().query(`select slot from slot_owner where state = 'owned'`);
+    expect(owned.rowCount).toBe(512);
+    // What it has is never touched, whatever becomes of the saved one.
+    await writeFile(slotMapFile(), 'broken');
+    await migrate({firstShards: 3, topology: grown});
+    expect(await owners()).toEqual(ofTwo);
+  });
+
+  test.each([
+    ['is broken', 'broken', 'cannot be read'],
+    ['is not whole', '{"version":0,"runs":[[1023,0]]}', 'cannot be read'],
+    ['is of other shards', encodeSlotMap({version: 0, shards: ofTwo.map((shard) => shard * 7)}), 'names shard 7'],
+  ])('gives no slot away while the saved map %s', async (_what, saved, message) => {
+    await expect(begin(saved)).rejects.toMatchObject({
+      code: 'config-invalid',
+      message: expect.stringContaining(message),
+    });
+    expect(await owners()).toEqual([]);
+  });
+});

@@ -20,6 +20,7 @@ const topology: Topology = {
 const migrate = (shardId: number, deadlineMs: number, current = () => topology): Promise<void> =>
   runMigration({
     shardId,
+    slotMapFile: '/no/such/slot-map.json',
     topology: current,
     secrets: {read: () => Promise.resolve('x'), readNow: () => 'x'},
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),

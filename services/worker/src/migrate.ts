@@ -8,6 +8,7 @@ import {daysAround, ensurePartitions, PARTITION_DAYS} from '@pisync/core/shards/
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 import {PG_TYPES} from '@pisync/core/shards/pg-types';
 import {endSeededToken, readSlotMap, seedSlotMap, seedSlotOwner} from '@pisync/core/shards/provision';
+import {type KnownSlotMap, requireSavedSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {type SlotMapRow} from '@pisync/core/shards/slot-map';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import pg from 'pg';
@@ -16,6 +17,8 @@ export interface MigrationJob {
   readonly shardId: number;
   /** Among how many shards the slots are shared out if they are not yet; by default those that the topology has as admitted. */
   readonly firstShards?: number | undefined;
+  /** Of the last slot map that the keeper has read: what the other shards have when shard 0 is begun anew. Missing in a new region. */
+  readonly slotMapFile: string;
   /** As the file has it now. */
   readonly topology: () => Topology;
   readonly secrets: Secrets;
@@ -49,8 +52,10 @@ export const runMigration = async (job: MigrationJob): Promise<void> => {
     const created = await ensurePartitions(pool, daysAround(now(), PARTITION_DAYS.from, PARTITION_DAYS.to));
     log.info({shard: shardId, created}, 'partitions are there');
     if (shardId === 0) {
-      // A shard that joins may be taken back, and would take its slots along.
-      await seedSlotMap(pool, job.firstShards ?? topology.shards.length);
+      if ((await readSlotMap(pool)) === undefined) {
+        // A shard that joins may be taken back, and would take its slots along.
+        await seedSlotMap(pool, job.firstShards ?? topology.shards.length, await savedSlotMap(job, topology));
+      }
       await endSeededToken(pool);
     }
     const map = await retry(job, giveUpAt, 'the slot map in shard 0', () => requireSlotMap(control));
@@ -60,6 +65,23 @@ export const runMigration = async (job: MigrationJob): Promise<void> => {
     await pool.end();
     if (control !== pool) await control.end();
   }
+};
+
+/** One that does not fit is not passed over: slots are shared out for good, and on another shard than their own they would be refused. */
+const savedSlotMap = async ({slotMapFile}: MigrationJob, topology: Topology): Promise<KnownSlotMap | undefined> => {
+  const refused = (problem: string, cause?: unknown): AppError =>
+    new AppError(
+      'config-invalid',
+      `the slot map that was saved (${slotMapFile}) ${problem}, so the slots are not shared out; see MigrationFailed in the runbook`,
+      {cause},
+    );
+  const saved = await requireSavedSlotMap(slotMapFile).catch((error: unknown) => {
+    throw refused('cannot be read', error);
+  });
+  const known = new Set(declaredShards(topology).map(({id}) => id));
+  const stranger = saved?.shards.find((shard) => !known.has(shard));
+  if (stranger !== undefined) throw refused(`names shard ${stranger}, which the topology does not have`);
+  return saved;
 };
 
 const requireSlotMap = async (control: pg.Pool): Promise<readonly SlotMapRow[]> => {

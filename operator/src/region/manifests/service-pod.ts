@@ -129,7 +129,7 @@ export const servicePod = (
     volumes: [
       configMapVolume('topology', dirname(FILES.topology), context.names.topology),
       secretsVolume(sources),
-      ...(service.command === 'migrate' ? [] : [slotMapVolume(context)]),
+      slotMapVolume(context),
       emptyDir('tmp', '/tmp'),
     ],
   };

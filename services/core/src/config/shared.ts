@@ -26,7 +26,7 @@ export const sharedVariables = {
   ),
   slotMapFile: variable(
     'PISYNC_SLOT_MAP_FILE',
-    'Path of the last slot map that the keeper has read; used while shard 0 does not answer, and may be missing.',
+    'Path of the last slot map that the keeper has read; used while shard 0 does not answer and when it is begun anew, and may be missing.',
     text().default(FILES.slotMap),
   ),
   podName: variable(

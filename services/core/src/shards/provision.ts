@@ -2,16 +2,20 @@ import {initialShardOf, SLOTS} from '@pisync/contract/slots';
 import type pg from 'pg';
 import {BOOTSTRAP} from '../devices/tokens.ts';
 import {AppError} from '../errors/app-error.ts';
+import {type KnownSlotMap} from './saved-slot-map.ts';
 import {type SlotMapRow} from './slot-map.ts';
 
-/** Fills an empty slot map for a new region; a map that exists is never touched, whatever the number of shards is now. */
-export const seedSlotMap = async (control: pg.Pool, shards: number): Promise<void> => {
+/**
+ * Fills an empty slot map: of a new region, or, where a map was saved, of a shard 0 that is begun anew while the others have their slots. A map that exists is
+ * never touched, whatever the number of shards is now.
+ */
+export const seedSlotMap = async (control: pg.Pool, shards: number, saved?: KnownSlotMap): Promise<void> => {
   const slots = Array.from({length: SLOTS}, (_, slot) => slot);
   await control.query(
     `insert into control.slot_map (slot, shard)
      select slot, shard from unnest($1::smallint[], $2::smallint[]) as seed (slot, shard)
      where not exists (select from control.slot_map) on conflict (slot) do nothing`,
-    [slots, slots.map((slot) => initialShardOf(slot, shards))],
+    [slots, slots.map((slot) => saved?.shards[slot] ?? initialShardOf(slot, shards))],
   );
 };
 

@@ -43,11 +43,18 @@ export const decodeSlotMap = (text: string): KnownSlotMap => {
   return {version, shards: runs.flatMap(([length, shard]) => new Array<number>(length).fill(shard))};
 };
 
-/** Undefined where there is none, or another release wrote it in a way that this one cannot read. */
-export const readSavedSlotMap = async (path: string): Promise<KnownSlotMap | undefined> => {
-  try {
-    return decodeSlotMap(await readFile(path, 'utf8'));
-  } catch {
-    return undefined;
-  }
+const isMissing = (error: unknown): boolean =>
+  typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT';
+
+/** Undefined where there is none. @throws what a text throws that is no slot map, and what the file system throws. */
+export const requireSavedSlotMap = async (path: string): Promise<KnownSlotMap | undefined> => {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if (isMissing(error)) return undefined;
+    throw error;
+  });
+  return text === undefined ? undefined : decodeSlotMap(text);
 };
+
+/** Undefined where there is none, or another release wrote it in a way that this one cannot read. */
+export const readSavedSlotMap = (path: string): Promise<KnownSlotMap | undefined> =>
+  requireSavedSlotMap(path).catch(() => undefined);
