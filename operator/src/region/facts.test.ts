@@ -109,7 +109,7 @@ describe('what the keeper has tried', () => {
     const owning = (...slots: readonly number[]) => slots.map((count, id) => ({id, slots: count}));
     region.facts = fresh({shards: owning(256, 256)});
     region.pass();
-    const message = '2/2 shards ready, but 512 of 1024 slots are on none of them: devices there are refused';
+    const message = '2/2 shards ready, but at least 512 of 1024 slots are on none of them: devices there are refused';
     expect(condition(region, 'DatabaseReady')).toMatchObject({status: 'False', reason: 'SlotsMissing', message});
     expect(condition(region, 'Ready')).toMatchObject({status: 'False', reason: 'SlotsMissing', message});
     for (const facts of [

@@ -91,7 +91,10 @@ const dataTier = (
   return isExpected ? unlessUpdating(lacking, input) : lacking;
 };
 
-/** How many slots have no owner among the shards that services use, as far as each of these has told what it owns. What is being moved has one for all but a moment. */
+/**
+ * How many slots have no owner among the shards that services use, as far as each of these has told what it owns: at least, because one may own what the map gives
+ * to another. What is being moved has an owner for all but a moment.
+ */
 const slotsMissing = ({context: {admitted}, progress, told: {standing, facts}}: ConditionInput): number => {
   const told = (facts?.shards ?? []).flatMap(({id, slots}) => (id < admitted && slots !== undefined ? [slots] : []));
   // Before its migration a shard owns none, and that is told elsewhere.
@@ -107,7 +110,7 @@ export const databaseReady = (input: ConditionInput): Finding => {
     ? fails(
         type,
         'SlotsMissing',
-        `${finding.message}, but ${missing} of ${SLOTS} slots are on none of them: devices there are refused`,
+        `${finding.message}, but at least ${missing} of ${SLOTS} slots are on none of them: devices there are refused`,
       )
     : finding;
 };
