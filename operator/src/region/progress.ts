@@ -14,7 +14,7 @@ import {rabbitmqStatefulSet} from './engines/rabbitmq-embedded/stateful-set.ts';
 import {redisConfigMap, redisDeployment} from './engines/redis-embedded/deployment.ts';
 import {deletedClaims} from './engines/volume-claims.ts';
 import {KINDS} from './kinds.ts';
-import {REVISION, ROLLED_OUT, SERVED} from './labels.ts';
+import {REVISION, ROLLED_OUT, SERVED, VOLUME} from './labels.ts';
 import {floorOf} from './manifests/autoscaler.ts';
 import {adminApiDeployment, deviceApiDeployment, keeperDeployment, workerDeployment} from './manifests/deployment.ts';
 import {migrationJob, otherJobs} from './manifests/migration-job.ts';
@@ -58,6 +58,7 @@ export interface MigrationProgress {
   readonly shardId: number;
   readonly desired: Desired;
   readonly live: Job | undefined;
+  /** It is on the server as it should be; one that is at work also for the volume that the shard has now. */
   readonly written: boolean;
   readonly configured: boolean;
   readonly state: MigrationState;
@@ -169,6 +170,13 @@ const annotated = (desired: Desired, notes: Readonly<Record<string, string | und
   return {...desired, manifest: {...manifest, metadata: {...manifest.metadata, annotations}}};
 };
 
+/** Both are unknown at times, which says nothing. */
+const isOfVolume = ({children, names}: RegionContext, shardId: number, live: Job | undefined): boolean => {
+  const made = live?.metadata.annotations[VOLUME];
+  const now = children.volume(names.shardVolume(shardId))?.uid;
+  return made === undefined || now === undefined || made === now;
+};
+
 const migrationProgress = (
   context: RegionContext,
   shardId: number,
@@ -177,17 +185,20 @@ const migrationProgress = (
 ): MigrationProgress => {
   const desired = migrationJob(context, shardId);
   const live = context.children.job(desired.manifest.metadata.name);
-  const state = (): MigrationState => {
+  const stateOf = (): MigrationState => {
     if (replaced.includes(shardId)) return 'replaced';
     if (live === undefined || live.metadata.deletionTimestamp !== undefined) return 'absent';
     if (isComplete(live)) return 'complete';
     return isFailed(live) ? 'failed' : 'running';
   };
+  const state = stateOf();
+  // What began on another volume would be noted as the migration of that when it ends.
+  const written = isWritten(desired, live) && (state === 'complete' || isOfVolume(context, shardId, live));
   const others = otherJobs(context, shardId).map((object) => {
     const complete = isComplete(context.children.doneBy(object));
     return {ref: refOf(object), complete};
   });
-  return {shardId, desired, live, written: isWritten(desired, live), configured, state: state(), others};
+  return {shardId, desired, live, written, configured, state, others};
 };
 
 export const progressOf = (context: RegionContext): Progress => {

@@ -125,6 +125,30 @@ test('a shard whose volume was replaced waits for a person and is migrated again
   for (const {status, generation} of region.statuses) expect(brokenLaws(status, generation)).toEqual([]);
 });
 
+test.each([
+  ['runs', []],
+  ['has failed', [{type: 'Failed', status: 'True'}]],
+])('a migration that %s while its shard gets an empty volume is made again for that', (_what, conditions) => {
+  const region = new SimulatedRegion(MINIMAL);
+  const volume = () => region.find('Job', JOB)?.metadata.annotations?.['pisync.io/volume'];
+  region.settle();
+  setClaim(region, 'first', '10Gi', '10Gi');
+  region.makeReady('StatefulSet');
+  region.settle();
+  expect(volume()).toBe('first');
+  region.set('Job', JOB, {conditions});
+  // Out of sight between the two; that says nothing.
+  region.objects.delete(`v1/PersistentVolumeClaim/sync/${CLAIM}`);
+  region.settle();
+  expect(volume()).toBe('first');
+  setClaim(region, 'second', '10Gi', '10Gi');
+  region.settle();
+  expect(volume()).toBe('second');
+  region.bringUp();
+  expect(region.status.phase).toBe('Ready');
+  expect(region.find('Secret', 'eu-bootstrap')?.metadata.annotations?.['pisync.io/shard-volumes']).toBe('second');
+});
+
 test('a broker whose volume was replaced works on, and says so until a person has seen it', () => {
   const claim = 'data-eu-rabbitmq-0';
   const region = new SimulatedRegion(MINIMAL).bringUp();
