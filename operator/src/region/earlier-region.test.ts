@@ -110,6 +110,18 @@ describe('a region in the place of one that was deleted', () => {
     expect(region.events.filter(({type}) => type === 'Warning')).toEqual([]);
   });
 
+  test('with its data does not share its slots out as that did', () => {
+    const saved = {'slot-map.json': '{"version":0,"runs":[[1024,0]]}'};
+    const region = again('Delete', (object) =>
+      object.metadata.name === 'eu-facts' ? {...object, data: saved} : object,
+    );
+    expect(collect(region, 'Delete', kindLast('ConfigMap')).at(-1)).toContain('is gone: ConfigMap eu-facts');
+    bringUp(region, 'Delete');
+    expect(region.find('ConfigMap', 'eu-facts')).toMatchObject({data: {}});
+    expect(region.find('ConfigMap', 'eu-facts')).not.toMatchObject({data: saved});
+    expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+  });
+
   test.each<[string, Policy, (object: KubeObject) => KubeObject]>([
     ['under Retain', 'Retain', (object) => object],
     [

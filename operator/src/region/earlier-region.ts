@@ -15,8 +15,9 @@ import {isExpiring, RELEASED} from './retention.ts';
 const PATIENCE_MS = 600_000;
 
 /**
- * What has to be gone before the region begins: credentials, StatefulSets that take their claims along, the claims, and Jobs, which say that such a claim has its
- * schema. What holds no data is taken over or made again, whichever is first. Where the Secret stays that every region with data has, that data stays as well.
+ * What has to be gone before the region begins: credentials, StatefulSets that take their claims along, the claims, Jobs, which say that such a claim has its
+ * schema, and the saved slot map, with which an empty shard 0 begins. What holds no data is taken over or made again, whichever is first. Where the Secret stays
+ * that every region with data has, that data stays as well.
  */
 export const goingWithEarlier = (
   {name, spec, object}: Pick<Region, 'name' | 'spec' | 'object'>,
@@ -26,7 +27,8 @@ export const goingWithEarlier = (
     const controller = controllerOf(child);
     return controller?.kind === object.kind && controller.name === name && controller.uid !== object.metadata.uid;
   };
-  const bootstrap = children.find(KINDS.secret, namesOf(name).bootstrap);
+  const names = namesOf(name);
+  const bootstrap = children.find(KINDS.secret, names.bootstrap);
   if (bootstrap !== undefined && !isEarlier(bootstrap)) return [];
   const earlier = children.all.filter(isEarlier);
   const sets = earlier.filter((child) => child.kind === KINDS.statefulSet.kind && isExpiring(child));
@@ -41,7 +43,12 @@ export const goingWithEarlier = (
       );
       return live === undefined || owner === undefined || uids.has(owner.uid) ? [] : [live];
     }),
-    ...earlier.filter(({kind}) => RELEASED.has(kind) || kind === KINDS.job.kind),
+    ...earlier.filter(
+      ({kind, metadata}) =>
+        RELEASED.has(kind) ||
+        kind === KINDS.job.kind ||
+        (kind === KINDS.configMap.kind && metadata.name === names.facts),
+    ),
   ];
 };
 
