@@ -79,6 +79,18 @@ test('a pass over one life of a name goes on in no other', async () => {
   expect((await get('again')).metadata.finalizers).toBeUndefined();
 });
 
+test('an object that the server does not find is gone when the watch has said so, and changed until then', async () => {
+  const {cluster, caches} = writingParts(server.client, [SHOP]);
+  const shop = await open('lost');
+  caches.assume(shop);
+  await server.client.send({method: 'DELETE', path: shopPath('lost'), signal: forever});
+  await expect(cluster.applyStatus(shop, {shelves: 1}, forever)).rejects.toThrow(Wait);
+  await expect(cluster.setFinalizer(shop, 'example.org/cleanup', true, forever)).rejects.toThrow(Wait);
+  caches.assumeGone(shop);
+  expect(await cluster.applyStatus(shop, {shelves: 1}, forever)).toBe('unchanged');
+  expect(await cluster.setFinalizer(shop, 'example.org/cleanup', true, forever)).toBeUndefined();
+});
+
 test('nothing is deleted on the word of what has changed, appeared or gone', async () => {
   const {cluster} = writingParts(server.client);
   const target = await open('target');

@@ -125,8 +125,8 @@ export class ApiCluster implements Cluster {
       caches.assume(written);
       return 'configured';
     } catch (error) {
-      if (isNotFound(error)) return 'unchanged';
-      if (isConflict(error)) {
+      if (isNotFound(error) && !caches.has(object)) return 'unchanged';
+      if (isConflict(error) || isNotFound(error)) {
         throw new Wait(`${describeKey(key)} changed during the pass: its status is decided anew`, CHANGED_RETRY_MS);
       }
       throw error;
@@ -163,8 +163,8 @@ export class ApiCluster implements Cluster {
       else caches.assume(written);
       return isGone ? undefined : written;
     } catch (error) {
-      if (isNotFound(error)) return undefined;
-      if (isConflict(error)) {
+      if (isNotFound(error) && !caches.has(object)) return undefined;
+      if (isConflict(error) || isNotFound(error)) {
         throw new Wait(`${describeKey(key)} changed before its finalizer could`, CHANGED_RETRY_MS);
       }
       throw error;

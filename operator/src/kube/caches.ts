@@ -39,6 +39,11 @@ export class Caches {
       ?.store.get(key.namespace, key.name);
   }
 
+  /** Whether it is known to exist, in this life. */
+  has(object: KubeObject): boolean {
+    return this.get(keyOf(object))?.metadata.uid === object.metadata.uid;
+  }
+
   /** The whole object, never one of which a part is kept. */
   getWhole(key: Key): KubeObject | undefined {
     for (const {store} of this.#of(key)) {

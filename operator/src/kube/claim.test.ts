@@ -13,7 +13,7 @@ const OPERATOR = identity.holderAnnotation;
 class Server {
   lease: {readonly version: string; readonly holder: string} | number = 404;
   patch: 'accept' | number = 'accept';
-  /** Of a patch that is answered with 409. */
+  /** Of a patch that is answered with 404 or 409. */
   said = {
     reason: 'Conflict',
     said: 'Operation cannot be fulfilled on configmaps "north": the object has been modified',
@@ -29,27 +29,28 @@ class Server {
       const lease = {metadata: {resourceVersion: version}, spec: {holderIdentity: holder}};
       return Promise.resolve({status: 200, body: lease});
     }
-    if (this.patch === 409)
-      return Promise.reject(new ApiError(`answered 409 ${this.said.said}`, {status: 409, ...this.said}));
+    if (this.patch === 404 || this.patch === 409)
+      return Promise.reject(new ApiError(`answered ${this.said.said}`, {status: this.patch, ...this.said}));
     if (this.patch !== 'accept') return fail(this.patch);
     this.patches.push(body);
     return Promise.resolve({status: 200, body: heldBy('ours/green', '2')});
   }
 }
 
-const fail = (status: number): Promise<never> => Promise.reject(new ApiError(`answered ${status}`, {status}));
+const fail = (status: number): Promise<never> =>
+  Promise.reject(new ApiError(`answered ${status}`, {status, reason: status === 404 ? 'NotFound' : ''}));
 
 const heldBy = (holder: string | undefined, version = '1'): KubeObject =>
   liveObject('north', version, holder === undefined ? {} : {annotations: {[OPERATOR]: holder}});
 
-const setUp = () => {
+const setUp = (isCached = false) => {
   const server = new Server();
   const clock = new FakeClock();
   const log = testLog();
   const claims = new Claims({
     client: server,
     discovery: {objectPath: () => Promise.resolve('/north')},
-    caches: {assume: () => undefined, getWhole: () => undefined},
+    caches: {assume: () => undefined, getWhole: () => undefined, has: () => isCached},
     clock,
     log,
     identity,
@@ -87,10 +88,13 @@ describe('an object', () => {
     await expect(take(heldBy(undefined))).rejects.toThrow(Wait);
   });
 
-  test('that a webhook lets nobody change is worked on, whatever status it says so with', async () => {
-    const {server, claims} = setUp();
-    server.patch = 409;
-    server.said = {reason: 'Conflict', said: 'admission webhook "w.example.com" denied the request: in use'};
+  test.each([
+    [404, 'NotFound'],
+    [409, 'Conflict'],
+  ])('that a webhook lets nobody change is worked on, though it says so with %i', async (status, reason) => {
+    const {server, claims} = setUp(true);
+    server.patch = status;
+    server.said = {reason, said: 'admission webhook "w.example.com" denied the request: in use'};
     expect(await claims.take(heldBy(undefined), forever)).toMatchObject({
       kind: 'ours',
       refusal: expect.stringContaining('in use'),
@@ -100,7 +104,22 @@ describe('an object', () => {
   test('that is gone meanwhile is nobody’s', async () => {
     const {server, take} = setUp();
     server.patch = 404;
+    server.said = {reason: 'NotFound', said: 'configmaps "north" not found'};
     expect(await take(heldBy(undefined))).toBe('gone');
+  });
+
+  test('that the server does not find although it has not told of its end is looked at again', async () => {
+    const {server, take} = setUp(true);
+    server.patch = 404;
+    server.said = {reason: 'NotFound', said: 'configmaps "north" not found'};
+    await expect(take(heldBy(undefined))).rejects.toThrow(Wait);
+  });
+
+  test('whose kind a server does not serve is nobody’s, and not gone', async () => {
+    const {server, take} = setUp();
+    server.patch = 404;
+    server.said = {reason: '', said: '404 page not found'};
+    await expect(take(heldBy(undefined))).rejects.toThrow('page not found');
   });
 
   test.each([403, 422])('of nobody is worked on although claiming it is refused with %i', async (status) => {

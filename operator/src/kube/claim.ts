@@ -3,7 +3,7 @@ import {type Caches} from './caches.ts';
 import {type Clock} from './clock.ts';
 import {type Discovery} from './discovery.ts';
 import {LEASE_MS, type Lease} from './election.ts';
-import {ApiError, CHANGED_RETRY_MS, isConflict, isNotFound, Wait} from './errors.ts';
+import {ApiError, CHANGED_RETRY_MS, isConflict, isNotFound, isUnserved, Wait} from './errors.ts';
 import {type Identity} from './identity.ts';
 import {type Log} from './log.ts';
 import {describeKey, keyOf, type KubeObject} from './object.ts';
@@ -13,7 +13,7 @@ import {refusalOf} from './refusal.ts';
 export interface ClaimsOptions {
   readonly client: Pick<ApiClient, 'send'>;
   readonly discovery: Pick<Discovery, 'objectPath'>;
-  readonly caches: Pick<Caches, 'assume' | 'getWhole'>;
+  readonly caches: Pick<Caches, 'assume' | 'getWhole' | 'has'>;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly log: Log;
   readonly identity: Identity;
@@ -166,12 +166,12 @@ export class Claims {
       caches.assume(written);
       return {kind: 'ours', object: caches.getWhole(key) ?? written};
     } catch (error) {
-      if (isNotFound(error)) return {kind: 'gone'};
-      if (isConflict(error)) {
+      if (isNotFound(error) && !caches.has(object)) return {kind: 'gone'};
+      if (isConflict(error) || isNotFound(error)) {
         throw new Wait(`${describeKey(key)} changed before it was claimed`, CHANGED_RETRY_MS);
       }
       const refusal = refusalOf(error, key);
-      if (refusal === undefined) throw error;
+      if (refusal === undefined || isUnserved(error)) throw error;
       // A right that is missing, a webhook: no reason to let down an object that nobody else looks after.
       return {kind: 'ours', object, refusal: refusal.message};
     }

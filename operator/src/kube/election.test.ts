@@ -1,5 +1,6 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {pause, type Clock} from './clock.ts';
+import {ApiError} from './errors.ts';
 import {Election, type ElectionOptions} from './election.ts';
 import {FakeClock} from './testing/fake-clock.ts';
 import {FakeLeaseServer} from './testing/fake-lease-server.ts';
@@ -10,6 +11,7 @@ interface Candidate {
   readonly stop: AbortController;
   readonly ended: Promise<void>;
   readonly terms: string[];
+  readonly log: ReturnType<typeof testLog>;
 }
 
 let clock: FakeClock;
@@ -31,11 +33,12 @@ afterEach(async () => {
 
 const enter = (identity: string, itsClock: Clock = clock, client: ElectionOptions['client'] = server): Candidate => {
   const terms: string[] = [];
+  const log = testLog();
   const election = new Election({
     client,
     clock: itsClock,
     random: () => 0.5,
-    log: testLog(),
+    log,
     metrics: testMetrics(),
     namespace: 'default',
     name: 'shop',
@@ -47,7 +50,7 @@ const enter = (identity: string, itsClock: Clock = clock, client: ElectionOption
     },
   });
   const stop = new AbortController();
-  const candidate = {election, stop, ended: election.run(stop.signal), terms};
+  const candidate = {election, stop, ended: election.run(stop.signal), terms, log};
   candidates.push(candidate);
   return candidate;
 };
@@ -125,6 +128,19 @@ describe('an election', () => {
     await clock.advance(0);
     await a.ended;
     expect(server.holders).toEqual(['a', '']);
+  });
+
+  test('a candidate whom a webhook does not let lead says so, with whatever status', async () => {
+    const said = 'admission webhook "w.example.com" denied the request: no leases';
+    const a = enter('a', clock, {
+      send: (call) =>
+        call.method === 'GET'
+          ? server.send(call)
+          : Promise.reject(new ApiError(`POST /leases: 409 ${said}`, {status: 409, reason: 'Conflict', said})),
+    });
+    await clock.advance(0);
+    expect(a.election.isLeader).toBe(false);
+    expect(a.log.lines).toEqual([expect.stringContaining('no leases')]);
   });
 
   test('a leader that cannot renew stops writing 10 s after its last renewal, before anybody can follow it', async () => {

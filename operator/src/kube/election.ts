@@ -1,6 +1,6 @@
 import {type ApiClient} from './api-client.ts';
 import {pause, type Clock} from './clock.ts';
-import {ApiError, messageOf} from './errors.ts';
+import {ApiError, isDenied, messageOf} from './errors.ts';
 import {type Log} from './log.ts';
 import {type KubeMetrics} from './metrics.ts';
 
@@ -167,7 +167,7 @@ export class Election {
       return true;
     } catch (error) {
       // Another candidate was faster.
-      if (error instanceof ApiError && error.status === 409 && !isRenewal) return false;
+      if (error instanceof ApiError && error.status === 409 && !isDenied(error) && !isRenewal) return false;
       throw error;
     }
   }

@@ -71,8 +71,6 @@ export class ApplyRefused extends Error {
   }
 }
 
-export const isNotFound = (error: unknown): boolean => error instanceof ApiError && error.status === 404;
-
 /**
  * The server puts these words before a webhook's own, whose status and reason may be any (apiserver/pkg/admission/plugin/webhook/errors/statuserror.go). An admission
  * policy has a few reasons to choose from, of which none is a conflict.
@@ -80,6 +78,14 @@ export const isNotFound = (error: unknown): boolean => error instanceof ApiError
 const DENIED = /admission webhook "[^"]*" denied the request/;
 
 export const isDenied = (error: unknown): boolean => error instanceof ApiError && DENIED.test(error.said);
+
+/** The object does not exist. A server answers a path of a resource that it does not serve with 404, too, but without this reason. */
+export const isNotFound = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 404 && error.reason === 'NotFound' && !isDenied(error);
+
+/** The kind is not served: by this server (another one may be ahead of it), or by none. It says nothing of any object. */
+export const isUnserved = (error: unknown): boolean =>
+  error instanceof ApiError && error.status === 404 && error.reason !== 'NotFound' && !isDenied(error);
 
 /** The object is not as the write took it to be: its version is another one, or its life. */
 export const isConflict = (error: unknown): boolean =>

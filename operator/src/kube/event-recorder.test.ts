@@ -20,7 +20,8 @@ beforeEach(() => {
   recorder = new EventRecorder({
     client: {
       send: (call) => {
-        if (isGone && call.method === 'PATCH') return Promise.reject(new ApiError('gone', {status: 404}));
+        if (isGone && call.method === 'PATCH')
+          return Promise.reject(new ApiError('gone', {status: 404, reason: 'NotFound'}));
         sent.push(call);
         return Promise.resolve({status: 201, body: {}});
       },

@@ -4,7 +4,7 @@ import {clean, unread} from './clean.ts';
 import {pause, type Clock} from './clock.ts';
 import {type ResourceName, type WatchSpec} from './controller.ts';
 import {type Discovery} from './discovery.ts';
-import {ApiError, isNotFound, messageOf} from './errors.ts';
+import {ApiError, messageOf} from './errors.ts';
 import {type Identity} from './identity.ts';
 import {linesOf} from './lines.ts';
 import {type Log} from './log.ts';
@@ -162,7 +162,7 @@ export class Reflector {
         const reason = reasonOf(error);
         this.#options.metrics.watchRestarts.inc({kind: spec.kind, reason});
         // The kind may be gone, or have come back after the last look.
-        if (isNotFound(error)) this.#options.discovery.forget(spec);
+        if (error instanceof ApiError && error.status === 404) this.#options.discovery.forget(spec);
         if (LISTS_AFTER.has(reason)) this.#version = undefined;
         this.#failures++;
         const delayMs =

@@ -1,6 +1,6 @@
-/** An admission webhook may say no with the status that the API server has for an object that has changed meanwhile. */
+/** An admission webhook may say no with the status that the API server has for an object that has changed meanwhile, or for one that is gone. */
 import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
-import {ApiError, Wait} from './errors.ts';
+import {isDenied, Wait} from './errors.ts';
 import {eventually} from './testing/fixtures.ts';
 import {shopController, shopPath} from './testing/shop.ts';
 import {shelfPath, Shops} from './testing/shops.ts';
@@ -8,6 +8,7 @@ import {startWebhook, type Webhook} from './testing/webhook.ts';
 
 let shops: Shops;
 let webhook: Webhook;
+const answer = {code: 409, reason: 'Conflict', message: 'in use by a backup'};
 
 const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
 
@@ -30,14 +31,14 @@ const deny = async (
     () =>
       probe()
         .then(() => undefined)
-        .catch((error: unknown) => (error instanceof ApiError && error.status === 409 ? true : undefined)),
+        .catch((error: unknown) => (isDenied(error) ? true : undefined)),
     () => 'the webhook is not asked',
   );
 };
 
 beforeAll(async () => {
   shops = await Shops.onAServer();
-  webhook = await startWebhook({code: 409, reason: 'Conflict', message: 'in use by a backup'});
+  webhook = await startWebhook(answer);
 }, 90_000);
 
 afterEach(async () => {
@@ -65,28 +66,44 @@ const controller = {
   failedStatus: (_shop: unknown, problem: string) => ({shelves: -1, problems: [problem]}),
 };
 
-test('a resource that it lets nobody change says so, and is not tried again without end', async () => {
-  await shops.open('closed', ['a']);
-  await deny('UPDATE', 'example.org', 'shops', () =>
-    shops.send('PATCH', shopPath('closed'), {metadata: {labels: {a: 'b'}}}),
-  );
-  const {log} = shops.start('denied', shops.server.credentials, {controller});
-  expect(await problemOf('closed', 'in use by a backup', log.lines)).toContain('denied the request');
-  await eventually(
-    () => (log.lines.some((line) => /^pass failed .*"delayMs":\d{3,}.*in use by/.test(line)) ? true : undefined),
-    () => log.lines.slice(-20).join('\n'),
-  );
-});
+const ANSWERS = [
+  {code: 409, reason: 'Conflict'},
+  // Of a look-up of its own, for example.
+  {code: 404, reason: 'NotFound'},
+];
 
-test('an object that it does not let go is told as refused, and is not taken for gone', async () => {
-  const {log} = shops.start('keeping');
-  await shops.open('stocked', ['a', 'b']);
-  await shops.statusBecomes('stocked', {problems: [], shelves: 2}, log);
-  await deny('DELETE', '', 'configmaps', () => shops.send('DELETE', `${shelfPath('stocked-b')}?dryRun=All`));
-  await shops.send('PATCH', shopPath('stocked'), {spec: {shelves: ['a']}});
-  expect(await problemOf('stocked', 'in use by a backup', log.lines)).toContain('ConfigMap default/stocked-b');
-  expect(await shops.find(shelfPath('stocked-b'))).toBeDefined();
-});
+test.each(ANSWERS)(
+  'a resource that it lets nobody change says so, and is tried again less often: $code',
+  async (no) => {
+    Object.assign(answer, no);
+    const name = `closed-${no.code}`;
+    await shops.open(name, ['a']);
+    await deny('UPDATE', 'example.org', 'shops', () =>
+      shops.send('PATCH', shopPath(name), {metadata: {labels: {a: 'b'}}}),
+    );
+    const {log} = shops.start('denied', shops.server.credentials, {controller});
+    expect(await problemOf(name, 'in use by a backup', log.lines)).toContain('denied the request');
+    await eventually(
+      () => (log.lines.some((line) => /^pass failed .*"delayMs":\d{3,}.*in use by/.test(line)) ? true : undefined),
+      () => log.lines.slice(-20).join('\n'),
+    );
+  },
+);
+
+test.each(ANSWERS)(
+  'an object that it does not let go is told as refused, and not taken for gone: $code',
+  async (no) => {
+    Object.assign(answer, no);
+    const name = `stocked-${no.code}`;
+    const {log} = shops.start('keeping');
+    await shops.open(name, ['a', 'b']);
+    await shops.statusBecomes(name, {problems: [], shelves: 2}, log);
+    await deny('DELETE', '', 'configmaps', () => shops.send('DELETE', `${shelfPath(`${name}-b`)}?dryRun=All`));
+    await shops.send('PATCH', shopPath(name), {spec: {shelves: ['a']}});
+    expect(await problemOf(name, 'in use by a backup', log.lines)).toContain(`ConfigMap default/${name}-b`);
+    expect(await shops.find(shelfPath(`${name}-b`))).toBeDefined();
+  },
+);
 
 test('a resource whose passes end in a wait again and again says so', async () => {
   const observe = () => Promise.reject(new Wait('the till is open', 20));
