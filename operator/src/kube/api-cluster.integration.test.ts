@@ -91,6 +91,22 @@ test('an object that the server does not find is gone when the watch has said so
   expect(await cluster.setFinalizer(shop, 'example.org/cleanup', true, forever)).toBeUndefined();
 });
 
+test('of an object that somebody holds after its deletion no more is kept than before', async () => {
+  const keep = {
+    isWhole: () => false,
+    part: ({apiVersion, kind, metadata}: KubeObject) => ({apiVersion, kind, metadata}),
+  };
+  const {cluster, caches} = writingParts(server.client, [{...SHOP, keep}]);
+  const shop = await open('held', ['example.org/other']);
+  for (const {store} of caches) store.put({...keep.part(shop), metadata: {...shop.metadata, partial: true}});
+  expect(await cluster.delete(keyOf(shop), {uid: shop.metadata.uid}, forever)).toBe('deleted');
+  const {resourceVersion, deletionTimestamp} = (await get('held')).metadata;
+  const known = caches.get(keyOf(shop));
+  expect(known?.metadata).toMatchObject({resourceVersion, deletionTimestamp, partial: true});
+  expect(known).not.toHaveProperty('spec');
+  expect(await cluster.delete(keyOf(shop), {uid: shop.metadata.uid}, forever)).toBe('gone');
+});
+
 test('nothing is deleted on the word of what has changed, appeared or gone', async () => {
   const {cluster} = writingParts(server.client);
   const target = await open('target');

@@ -47,10 +47,11 @@ export class ObjectWriter {
         },
         signal,
       });
+      if (known?.metadata.uid !== precondition.uid) return 'deleted';
       // The object itself while finalizers hold it, otherwise a Status.
       const left = body as KubeObject;
-      if (left.kind === key.kind) caches.assume(clean(left, key, identity));
-      else if (known?.metadata.uid === precondition.uid) caches.assumeGone(known);
+      if (left.kind !== key.kind) caches.assumeGone(known);
+      else caches.assume(known.metadata.partial === true ? asLeft(known, left) : clean(left, key, identity));
       return 'deleted';
     } catch (error) {
       if (isNotFound(error)) return 'gone';
@@ -186,6 +187,12 @@ export class ObjectWriter {
     }
   }
 }
+
+/** Of an object of which a part is kept no more is kept because it is being deleted. */
+const asLeft = (known: KubeObject, {metadata: {resourceVersion, deletionTimestamp}}: KubeObject): KubeObject => ({
+  ...known,
+  metadata: {...known.metadata, resourceVersion, ...(deletionTimestamp === undefined ? {} : {deletionTimestamp})},
+});
 
 /** The generated values of a Secret that `existing` does not have. */
 export const lacking = ({generated = {}}: Desired, existing: Readonly<Record<string, unknown>>) =>
