@@ -1,4 +1,4 @@
-{{- /* What the operator may do where regions are. Every rule is a call that it makes; no volume and no Secret can be deleted with them. */ -}}
+{{- /* What the operator may do where regions are. Every rule is a call that it makes; no volume and no Secret can be deleted with them, unless `rbac.protectedOwnerReferences` is set. */ -}}
 {{- define "pisync.rules" -}}
 # The regions themselves: of what is not status, the operator writes one annotation, which says that it looks after the region. One is
 # read by itself before a StatefulSet of it is deleted.
@@ -49,6 +49,12 @@
 - apiGroups: ['']
   resources: [persistentvolumeclaims]
   verbs: [get, list, watch, patch]
+{{- if .Values.rbac.protectedOwnerReferences }}
+# Never deleted by the operator all the same. Where ownerReferences are protected, only who may delete an object may say whom it goes with.
+- apiGroups: ['']
+  resources: [secrets, persistentvolumeclaims]
+  verbs: [delete]
+{{- end }}
 # To say why something does not run.
 - apiGroups: ['']
   resources: [pods]

@@ -35,9 +35,9 @@ export const installGatewayApi = async (client: ApiClient): Promise<void> => {
   }
 };
 
-export const makeClaim = (client: ApiClient, namespace: string, name: string): Promise<unknown> =>
+export const makeClaim = (client: ApiClient, namespace: string, name: string, labels: object = {}): Promise<unknown> =>
   post(client, `/api/v1/namespaces/${namespace}/persistentvolumeclaims`, {
-    metadata: {name},
+    metadata: {name, labels},
     spec: {accessModes: ['ReadWriteOnce'], resources: {requests: {storage: '10Gi'}}},
   });
 

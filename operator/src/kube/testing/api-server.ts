@@ -33,8 +33,8 @@ export interface AuditLine {
 
 const READY_WITHIN_MS = 60_000;
 
-/** Starts in about four seconds. The folder in PISYNC_TEST_KUBE_BIN holds the binaries `etcd` and `kube-apiserver`. */
-export const startApiServer = async (): Promise<TestApiServer> => {
+/** Starts in about four seconds. The folder in PISYNC_TEST_KUBE_BIN holds the binaries `etcd` and `kube-apiserver`; `args` are more of the latter's. */
+export const startApiServer = async (...args: readonly string[]): Promise<TestApiServer> => {
   const bin = process.env['PISYNC_TEST_KUBE_BIN'];
   if (bin === undefined) {
     throw new Error('PISYNC_TEST_KUBE_BIN is not set: it must name a folder with the binaries etcd and kube-apiserver');
@@ -86,6 +86,7 @@ export const startApiServer = async (): Promise<TestApiServer> => {
       '--endpoint-reconciler-type=none',
       `--audit-policy-file=${join(dir, 'audit.yaml')}`,
       `--audit-log-path=${join(dir, 'audit.log')}`,
+      ...args,
     ]),
   ];
   const credentialsAt =
