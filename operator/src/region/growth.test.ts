@@ -175,6 +175,29 @@ describe('what a growth leaves that was taken back under Retain', () => {
     expect(owners(region, 'Secret', 'eu-pg-2')).toBeUndefined();
   });
 
+  test.each([
+    ['Retain', 'Delete'],
+    ['Delete', 'Retain'],
+  ])('is told when its claim may not be changed from %s to %s, and stops nothing', (before, after) => {
+    const region = takenBack();
+    region.change({deletionPolicy: before});
+    region.settle();
+    region.failures.set(`PersistentVolumeClaim/${CLAIM}`, 'refused');
+    region.change({deletionPolicy: after});
+    region.settle();
+    region.makeReady('StatefulSet');
+    region.settle();
+    expect(region.status).toMatchObject({
+      phase: 'Ready',
+      pendingChanges: [
+        {component: `PersistentVolumeClaim ${CLAIM}`, reason: `PersistentVolumeClaim ${CLAIM}: refused`},
+      ],
+    });
+    region.failures.clear();
+    region.settle();
+    expect(region.status.pendingChanges).toBeUndefined();
+  });
+
   test("is taken up by the next growth, and is its StatefulSet's again", () => {
     const region = takenBack();
     region.change({deletionPolicy: 'Delete'});

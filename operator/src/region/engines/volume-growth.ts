@@ -6,7 +6,7 @@ import {type Volume} from '../children.ts';
 import {type RegionContext} from '../context.ts';
 import {dataClaims} from '../data-claims.ts';
 import {DATA_VOLUME} from '../names.ts';
-import {volumeRefusals} from '../outcomes.ts';
+import {pendingOf, volumeRefusals} from '../outcomes.ts';
 
 /** Why volumes are not as the spec says. Data is served meanwhile, so the region waits for none of it. */
 
@@ -53,8 +53,11 @@ export const unfulfilled = (
   context: RegionContext,
   outcome: Outcome,
 ): readonly {readonly component: string; readonly reason: string}[] => {
-  const refusals = new Map(volumeRefusals(outcome).map(({key, message}) => [key.name, message] as const));
-  return dataClaims(context.name, context.spec).flatMap(({name, component}) => {
+  const refused = volumeRefusals(outcome);
+  const refusals = new Map(refused.map(({key, message}) => [key.name, message] as const));
+  const claims = dataClaims(context.name, context.spec);
+  const names = new Set(claims.map(({name}) => name));
+  const waiting = claims.flatMap(({name, component}) => {
     const volume = context.children.volume(name);
     if (volume === undefined) return [];
     const {size: wished} = context.spec[component].storage;
@@ -67,4 +70,6 @@ export const unfulfilled = (
     const reason = refusal === undefined ? reasonOf(name, volume, wished) : `${refusal}${advice}`;
     return reason === undefined ? [] : [{component: PARTS[component], reason}];
   });
+  // Claims of shards that were taken back, which are of no part any more.
+  return [...waiting, ...refused.filter(({key}) => !names.has(key.name)).map(pendingOf)];
 };
