@@ -3,6 +3,7 @@ import {requestAgent, SILENCE_MS, silenceError, urgentAgent, watchAgent} from '.
 import {pause, type Clock} from './clock.ts';
 import {type Credentials, type CredentialSource} from './connection.ts';
 import {ApiError, NotLeader} from './errors.ts';
+import {Turns} from './turns.ts';
 
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -15,6 +16,8 @@ export interface ApiRequest {
   readonly signal: AbortSignal;
   /** Default 30 s. */
   readonly timeoutMs?: number;
+  /** For an answer that may be long: it is read while no other such one is, and what this leaves of it is the response's body. */
+  readonly cut?: (body: unknown) => unknown;
 }
 
 export interface ApiResponse {
@@ -58,9 +61,12 @@ export class ApiClient {
   readonly #options: ApiClientOptions;
   #session: Session | undefined;
   #renewal: Promise<Session> | undefined;
+  /** Of long answers. */
+  readonly #turns: Turns;
 
   constructor(options: ApiClientOptions) {
     this.#options = options;
+    this.#turns = new Turns(options.clock);
   }
 
   /** Sends one request and reads its JSON. Throws {@link ApiError} for an answer >= 400 and {@link NotLeader} for a forbidden write. */
@@ -106,11 +112,19 @@ export class ApiClient {
       const response = await this.#dispatch(session, session.requests, call, bound.signal);
       status = response.statusCode;
       if (status >= 400) throw await toApiError(response, `${call.method} ${call.path}`);
-      return {status, body: await response.body.json()};
+      return {status, body: await this.#read(response.body, call.cut)};
     } finally {
       bound.cancel();
       this.#options.onRequest?.(call.method, status, this.#options.clock.monotonicMs() - startedMs);
     }
+  }
+
+  /** Only reading waits for others: until then an answer is on its connection, and a server that does not answer holds nobody up. */
+  #read(body: Dispatcher.ResponseData['body'], cut: ApiRequest['cut']): Promise<unknown> {
+    if (cut === undefined) return body.json();
+    // Should it end before its turn, reading it tells so.
+    body.on('error', () => undefined);
+    return this.#turns.take(async () => cut(await body.json()));
   }
 
   /**

@@ -43,8 +43,8 @@ export interface Obstacle {
 }
 
 /**
- * Objects a page. Each may have a megabyte and more, whoever made it, and a page is in memory twice before anything of it can be left out; each further page
- * costs a request of some milliseconds when the process starts and once an hour.
+ * Objects a page. Each may have a megabyte and more, whoever made it, and a page is in memory twice before anything of it can be left out, therefore one page at
+ * a time; each further page costs a request of some milliseconds when the process starts and once an hour.
  */
 const PAGE = 20;
 /** client-go's delays for its reflectors. */
@@ -248,8 +248,13 @@ export class Reflector {
     const {spec, namespace, client, discovery} = this.#options;
     const path = await discovery.collectionPath(spec, namespace, signal);
     const query = {...this.#selector(), limit, ...(token === '' ? {} : {continue: token})};
-    const {body} = await client.send({method: 'GET', path, query, signal});
+    const cut = (page: unknown): Page => this.#cut(page as Page);
+    const {body} = await client.send({method: 'GET', path, query, signal, cut});
     return body as Page;
+  }
+
+  #cut({metadata, items}: Page): Page {
+    return {metadata, items: (items ?? []).map((item) => this.#kept(item))};
   }
 
   async #list(signal: AbortSignal): Promise<string> {
@@ -259,7 +264,7 @@ export class Reflector {
     let token = '';
     do {
       const page = await this.#page(String(PAGE), token, signal);
-      for (const item of page.items ?? []) objects.push(this.#kept(item));
+      objects.push(...(page.items ?? []));
       token = page.metadata.continue ?? '';
       if (token === '') {
         metrics.lists.inc({kind: spec.kind});
