@@ -64,6 +64,22 @@ test('only what is missing is read', async () => {
   expect(await asked(region, [...[first, second, BROKER].map(claim), ...others])).toEqual([]);
 });
 
+test('what anybody may have put under those names is read one after the other', async () => {
+  let reading = 0;
+  let most = 0;
+  const read = async ({kind, name}: Key): Promise<KubeObject> => {
+    most = Math.max(most, ++reading);
+    await Promise.resolve();
+    reading--;
+    return {apiVersion: 'v1', kind, metadata: bare(name)};
+  };
+  const {found} = await observeUnmarked(regionOf({postgres: {shards: 2}}), new Children([]), {read}, never);
+  expect({most, kinds: new Set(found.map(({kind}) => kind))}).toEqual({
+    most: 1,
+    kinds: new Set(['PersistentVolumeClaim']),
+  });
+});
+
 const DELETED = {deletionTimestamp: '2026-03-01T12:00:00Z'};
 
 test.each<[string, unknown, object]>([

@@ -51,26 +51,22 @@ export const observeUnmarked = async (
   );
   const setNames = [...new Set(claims.map(({set}) => set))];
   const sets = missing(KINDS.statefulSet, setNames);
-  const readings = await Promise.all(
-    [...volumes, ...sets].map(async (key) => ({
-      key,
-      reading: await attempt(() => cluster.read(key, signal), signal),
-    })),
-  );
-  const {bootstrap, signing, redis} = namesOf(name);
-  // Without them a region is taken for a new one, so there is no pass as long as one cannot be read.
-  const secrets = await Promise.all(
-    // Those of shards and broker have the names of their StatefulSets.
-    missing(KINDS.secret, [bootstrap, signing, redis, ...setNames]).map((key) => cluster.read(key, signal)),
-  );
-  const found = [
-    ...readings.flatMap(({reading}) => (reading.kind === 'known' ? (reading.value ?? []) : [])),
-    ...secrets.flatMap((secret) => secret ?? []),
-  ];
-  const doubt = readings.flatMap(({key, reading}) =>
-    reading.kind === 'unknown' ? [`${key.kind} ${key.name} cannot be read: ${reading.why}`] : [],
-  )[0];
+  const found: KubeObject[] = [];
+  let doubt: string | undefined;
+  const take = (object: KubeObject | undefined): void => {
+    if (object !== undefined && belongsTo(region, object)) found.push(object);
+  };
+  // One after the other: each may have a megabyte, whoever made it.
+  for (const key of [...volumes, ...sets]) {
+    const reading = await attempt(() => cluster.read(key, signal), signal);
+    if (reading.kind === 'known') take(reading.value);
+    else doubt ??= `${key.kind} ${key.name} cannot be read: ${reading.why}`;
+  }
   // Nothing else would be done in that pass, and what it says of Retain is relied on.
   if (isLeftAlone && doubt !== undefined) throw new Error(doubt);
-  return {found: found.filter((object) => belongsTo(region, object)), doubt};
+  const {bootstrap, signing, redis} = namesOf(name);
+  // Without them a region is taken for a new one, so there is no pass as long as one cannot be read. Those of shards and broker have the names of their sets.
+  for (const key of missing(KINDS.secret, [bootstrap, signing, redis, ...setNames]))
+    take(await cluster.read(key, signal));
+  return {found, doubt};
 };
