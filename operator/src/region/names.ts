@@ -100,7 +100,12 @@ const BY_KIND: ReadonlyMap<string, NamesOfKind> = new Map(Object.entries(NAMES_B
  * Of migration Jobs only those of the image that `names` are for; of all images there are names without number.
  */
 export const isNameOf = (names: Names, kind: string, name: string): boolean => {
-  const ids = (name.match(/\d+/g) ?? []).map(Number).filter((id) => id < MAX_SHARDS);
+  // An id is the last part of a name or the one before. Of all numbers in a name there may be a hundred, and each costs a hash.
+  const ids = name
+    .split('-')
+    .slice(-2)
+    .map(Number)
+    .filter((id) => id < MAX_SHARDS);
   return BY_KIND.get(kind)?.(names, ids).includes(name) === true;
 };
 
