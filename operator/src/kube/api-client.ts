@@ -2,7 +2,7 @@ import {type Agent, request, type Dispatcher} from 'undici';
 import {requestAgent, SILENCE_MS, silenceError, urgentAgent, watchAgent} from './agents.ts';
 import {pause, type Clock} from './clock.ts';
 import {type Credentials, type CredentialSource} from './connection.ts';
-import {ApiError, NotLeader} from './errors.ts';
+import {ApiError, NotLeader, TooLong} from './errors.ts';
 import {Turns} from './turns.ts';
 
 export interface ApiRequest {
@@ -18,6 +18,8 @@ export interface ApiRequest {
   readonly timeoutMs?: number;
   /** For an answer that may be long: it is read while no other such one is, and what this leaves of it is the response's body. */
   readonly cut?: (body: unknown) => unknown;
+  /** Of an answer that is cut; of more nothing is kept, and {@link TooLong} is thrown. */
+  readonly mostBytes?: number | undefined;
 }
 
 export interface ApiResponse {
@@ -112,7 +114,7 @@ export class ApiClient {
       const response = await this.#dispatch(session, session.requests, call, bound.signal);
       status = response.statusCode;
       if (status >= 400) throw await toApiError(response, `${call.method} ${call.path}`);
-      return {status, body: await this.#read(response.body, call.cut)};
+      return {status, body: await this.#read(response.body, call)};
     } finally {
       bound.cancel();
       this.#options.onRequest?.(call.method, status, this.#options.clock.monotonicMs() - startedMs);
@@ -120,11 +122,20 @@ export class ApiClient {
   }
 
   /** Only reading waits for others: until then an answer is on its connection, and a server that does not answer holds nobody up. */
-  #read(body: Dispatcher.ResponseData['body'], cut: ApiRequest['cut']): Promise<unknown> {
+  #read(body: Dispatcher.ResponseData['body'], {path, cut, mostBytes = Infinity}: ApiRequest): Promise<unknown> {
     if (cut === undefined) return body.json();
     // Should it end before its turn, reading it tells so.
     body.on('error', () => undefined);
-    return this.#turns.take(async () => cut(await body.json()));
+    return this.#turns.take(async () => {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        if (bytes > mostBytes) throw new TooLong(`GET ${path}: more than ${mostBytes} bytes`);
+        chunks.push(chunk);
+      }
+      return cut(JSON.parse(Buffer.concat(chunks).toString()));
+    });
   }
 
   /**

@@ -45,6 +45,11 @@ export class Wait extends Error {
   }
 }
 
+/** An answer was given up, because reading it would take more memory than the caller has for it. */
+export class TooLong extends Error {
+  override readonly name = 'TooLong';
+}
+
 /** This process may not write (it does not hold the lease, or did not renew it in time). The pass ends silently and, if the term goes on, comes again. */
 export class NotLeader extends Error {
   override readonly name = 'NotLeader';

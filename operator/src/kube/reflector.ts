@@ -4,7 +4,7 @@ import {clean, unread} from './clean.ts';
 import {pause, type Clock} from './clock.ts';
 import {type ResourceName, type WatchSpec} from './controller.ts';
 import {type Discovery} from './discovery.ts';
-import {ApiError, messageOf} from './errors.ts';
+import {ApiError, messageOf, TooLong} from './errors.ts';
 import {type Identity} from './identity.ts';
 import {linesOf} from './lines.ts';
 import {type Log} from './log.ts';
@@ -47,6 +47,9 @@ export interface Obstacle {
  * a time; each further page costs a request of some milliseconds when the process starts and once an hour.
  */
 const PAGE = 20;
+/** JSON of the server has six bytes for a `<`, so an object may have nine megabytes. A longer page is asked for again with fewer, of which one is always taken. */
+const PAGE_BYTES = 2 ** 24;
+const FEWER = 5;
 /** client-go's delays for its reflectors. */
 const BACKOFF: BackoffPolicy = {firstMs: 800, longestMs: 30_000, jitter: 0.5};
 /** The server ends a watch after a random 5 to 10 minutes, so that watches of many clients do not end together. */
@@ -235,7 +238,7 @@ export class Reflector {
    */
   async #isRolledBack(version: string, signal: AbortSignal): Promise<boolean> {
     const {spec, metrics, log} = this.#options;
-    const {metadata} = await this.#page('1', '', signal);
+    const {metadata} = await this.#page(1, '', signal);
     const isOlder = compareVersions(metadata.resourceVersion, version) < 0;
     if (isOlder) {
       metrics.watchRestarts.inc({kind: spec.kind, reason: 'rolled-back'});
@@ -244,12 +247,13 @@ export class Reflector {
     return isOlder;
   }
 
-  async #page(limit: string, token: string, signal: AbortSignal): Promise<Page> {
+  async #page(limit: number, token: string, signal: AbortSignal): Promise<Page> {
     const {spec, namespace, client, discovery} = this.#options;
     const path = await discovery.collectionPath(spec, namespace, signal);
-    const query = {...this.#selector(), limit, ...(token === '' ? {} : {continue: token})};
+    const query = {...this.#selector(), limit: String(limit), ...(token === '' ? {} : {continue: token})};
     const cut = (page: unknown): Page => this.#cut(page as Page);
-    const {body} = await client.send({method: 'GET', path, query, signal, cut});
+    const mostBytes = limit === 1 ? undefined : PAGE_BYTES;
+    const {body} = await client.send({method: 'GET', path, query, signal, cut, mostBytes});
     return body as Page;
   }
 
@@ -261,9 +265,14 @@ export class Reflector {
     const {spec, store, metrics, clock, random} = this.#options;
     const relistMs = clock.monotonicMs() + RELIST_MS.least + RELIST_MS.spread * random();
     const objects: KubeObject[] = [];
+    let limit = PAGE;
     let token = '';
     do {
-      const page = await this.#page(String(PAGE), token, signal);
+      const page = await this.#page(limit, token, signal).catch(unlessTooLong);
+      if (page === undefined) {
+        limit = Math.ceil(limit / FEWER);
+        continue;
+      }
       objects.push(...(page.items ?? []));
       token = page.metadata.continue ?? '';
       if (token === '') {
@@ -374,6 +383,10 @@ export class Reflector {
     return labelSelector === undefined ? {} : {labelSelector};
   }
 }
+
+const unlessTooLong = (error: unknown): undefined => {
+  if (!(error instanceof TooLong)) throw error;
+};
 
 /** The signal changes behind the compiler's back. */
 const isAborted = (signal: AbortSignal): boolean => signal.aborted;
