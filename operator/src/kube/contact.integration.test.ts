@@ -1,10 +1,13 @@
 /** What an engine does while it does not see all, or nothing at all. */
 import {afterAll, afterEach, beforeAll, expect, test} from '@jest/globals';
 import {once} from 'node:events';
+import {createServer as createHttpServer} from 'node:http';
+import {request} from 'node:https';
 import {createServer, type AddressInfo} from 'node:net';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type Clock, systemClock} from './clock.ts';
 import {type CredentialSource} from './connection.ts';
+import {Wait} from './errors.ts';
 import {type KubeObject} from './object.ts';
 import {startProxy} from './testing/cuttable-proxy.ts';
 import {eventually} from './testing/fixtures.ts';
@@ -45,6 +48,58 @@ test('sees what happened while its connections were cut, without listing again',
   } finally {
     await shops.endEngines();
     await proxy.stop();
+  }
+}, 60_000);
+
+/** In front of the API server; while `isLate`, watches of shops tell nothing. */
+const startLateProxy = async () => {
+  const behind = await shops.server.credentials();
+  const state = {isLate: false};
+  const proxy = createHttpServer((inbound, response) => {
+    const {method, headers, url = ''} = inbound;
+    const isWatch = /\/shops\?.*watch=true/.test(url);
+    const outbound = request(`${behind.server}${url}`, {method, headers, rejectUnauthorized: false}, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers).flushHeaders();
+      answer.on('data', (chunk: Buffer) => (isWatch && state.isLate) || response.write(chunk));
+      answer.on('end', () => response.end()).on('error', () => response.destroy());
+    });
+    outbound.on('error', () => response.destroy());
+    response.on('close', () => outbound.destroy());
+    inbound.pipe(outbound);
+  });
+  await once(proxy.listen(0, '127.0.0.1'), 'listening');
+  // It listens on a port.
+  const {port} = proxy.address() as AddressInfo;
+  const credentials: CredentialSource = () => Promise.resolve({...behind, server: `http://127.0.0.1:${port}`, tls: {}});
+  return {state, credentials, stop: () => (proxy.closeAllConnections(), proxy.close())};
+};
+
+test('that passes end in a wait again and again is told in an event where the status cannot be written', async () => {
+  const proxy = await startLateProxy();
+  try {
+    const inner = shopController();
+    const controller: typeof inner = {
+      ...inner,
+      observe: (...args) =>
+        proxy.state.isLate ? Promise.reject(new Wait('the till is open', 20)) : inner.observe(...args),
+      failedStatus: (_shop, problem) => ({shelves: -1, problems: [problem]}),
+    };
+    const {log} = shops.start('late', proxy.credentials, {controller});
+    await shops.open('behind', ['a']);
+    await shops.statusBecomes('behind', {problems: [], shelves: 1}, log);
+    proxy.state.isLate = true;
+    await shops.send('PATCH', shopPath('behind'), {metadata: {labels: {a: 'b'}}});
+    await shops.send('DELETE', shelfPath('behind-a'));
+    const told = await eventually(
+      async () => {
+        const {items} = (await shops.find('/apis/events.k8s.io/v1/namespaces/default/events')) as KubeObject;
+        return (items as readonly KubeObject[]).find(({reason}) => reason === 'PassFailed');
+      },
+      () => log.lines.slice(-20).join('\n'),
+    );
+    expect(told).toMatchObject({note: 'again and again: the till is open', regarding: {name: 'behind'}});
+  } finally {
+    proxy.stop();
   }
 }, 60_000);
 

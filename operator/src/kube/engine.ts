@@ -306,8 +306,11 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     const problem = `again and again: ${message}`;
     if ((await claims.holderOf(object, signal)) !== 'us')
       await events.report(refOf(object), [unclaimed(`nothing is done: ${problem}`)], signal);
-    // The server may not take that either. The metrics have it.
-    else await sayFailed(object, problem, passOptions, signal).catch(() => undefined);
+    else
+      await sayFailed(object, problem, passOptions, signal).catch(() =>
+        // A status is written to what this process sees, and an event to anything.
+        events.report(refOf(object), [{type: 'Warning', reason: 'PassFailed', note: problem}], signal, true),
+      );
   };
 
   const pass: LoopOptions['pass'] = async (key, deadline, signal, isOverdue) => {

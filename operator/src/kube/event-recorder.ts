@@ -55,8 +55,13 @@ export class EventRecorder {
     this.#options = options;
   }
 
-  /** Never rejects: an event that cannot be written is logged. */
-  async report(regarding: ObjectRef, drafts: readonly EventDraft[], signal: AbortSignal): Promise<void> {
+  /** Never rejects: an event that cannot be written is logged. `isMore`: beside what the pass has reported before. */
+  async report(
+    regarding: ObjectRef,
+    drafts: readonly EventDraft[],
+    signal: AbortSignal,
+    isMore = false,
+  ): Promise<void> {
     const now = this.#options.clock.monotonicMs();
     const subject = this.#subjects.get(regarding.uid) ?? {
       current: new Set<string>(),
@@ -65,7 +70,7 @@ export class EventRecorder {
     };
     this.#subjects.set(regarding.uid, subject);
     const fresh = drafts.filter((draft) => draft.happened === true || !subject.current.has(textOf(draft)));
-    subject.current = new Set(drafts.map(textOf));
+    subject.current = new Set([...(isMore ? subject.current : []), ...drafts.map(textOf)]);
     for (const [text, series] of subject.series) if (now - series.lastMs > SERIES_MS) subject.series.delete(text);
     const {clock, log} = this.#options;
     const late = new AbortController();
