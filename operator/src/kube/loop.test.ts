@@ -208,7 +208,12 @@ test('whoever has left any number of objects is rid of them, and keeps nobody el
           }),
         };
         const events = {report: () => Promise.resolve()};
-        const passed = await runPass(liveObject(key, '1'), {controller, cluster, events, clock}, deadline, signal);
+        const passed = await runPass(
+          liveObject(key, '1'),
+          {controller, cluster, events, clock, kept: new Set()},
+          deadline,
+          signal,
+        );
         passMs.set(key, clock.monotonicMs());
         return passed;
       },

@@ -1,4 +1,4 @@
-import {describe, expect, test} from '@jest/globals';
+import {beforeEach, describe, expect, test} from '@jest/globals';
 import {systemClock} from './clock.ts';
 import {type ComponentPlan, type Desired, type Outcome, type Surplus} from './controller.ts';
 import {ApiError, ApplyRefused, NotLeader, Wait} from './errors.ts';
@@ -29,6 +29,12 @@ const clusterOf = (apply: (name: string) => Promise<'created' | 'unchanged'>): P
   setFinalizer: (object) => Promise.resolve(object),
 });
 
+let kept: Set<string>;
+
+beforeEach(() => {
+  kept = new Set();
+});
+
 const pass = async (
   cluster: PassCluster,
   components: readonly ComponentPlan[],
@@ -45,6 +51,7 @@ const pass = async (
     {
       cluster,
       clock: systemClock,
+      kept,
       events: {
         report: (_, drafts) => {
           report(drafts.map(({note}) => note));
@@ -228,7 +235,12 @@ describe('a pass', () => {
   test.each([
     ['deletes some of any number and comes again for the rest', 'deleted', 'changed', {kind: 'after', delayMs: 1_000}],
     ['comes again for the rest also when others were faster', 'gone', 'quiet', {kind: 'after', delayMs: 1_000}],
-    ['that may delete none comes again no sooner than after any refusal', 'refused', 'refused', {kind: 'on-change'}],
+    [
+      'that may delete none comes again for those that it has not tried',
+      'refused',
+      'refused',
+      {kind: 'after', delayMs: 1_000},
+    ],
   ] as const)('%s', async (_what, end, kind, next) => {
     const cluster: PassCluster = {
       ...clusterOf(() => Promise.resolve('unchanged')),
@@ -238,6 +250,33 @@ describe('a pass', () => {
     const {result, outcome} = await pass(cluster, [], undefined, undefined, litter);
     expect(outcome?.get('surplus')).toHaveLength(50);
     expect(result).toMatchObject({kind, next});
+  });
+
+  test('deletes what may go behind any number that may not, and then rests', async () => {
+    const deleted = new Set<string>();
+    const cluster: PassCluster = {
+      ...clusterOf(() => Promise.resolve('unchanged')),
+      delete: (key) => {
+        if (Number(key.name.slice('old-'.length)) < 60) return Promise.reject(new ApplyRefused('refused', key, 'no'));
+        deleted.add(key.name);
+        return Promise.resolve('deleted');
+      },
+    };
+    const again = () =>
+      pass(
+        cluster,
+        [],
+        undefined,
+        undefined,
+        litter.filter(({ref}) => !deleted.has(ref.name)),
+      );
+    const kinds = [(await again()).result.kind, (await again()).result.kind, (await again()).result.kind];
+    expect(kinds).toEqual(['refused', 'changed', 'changed']);
+    expect(deleted.size).toBe(60);
+    const {result} = await again();
+    expect(result).toMatchObject({kind: 'refused', next: {kind: 'on-change'}});
+    expect(result.problems[0]).toBe('ConfigMap default/old-0: no; 10 more are left to delete');
+    expect((await again()).result).toEqual(result);
   });
 
   test('that has run out of time says once how many it has not deleted', async () => {

@@ -22,6 +22,8 @@ export interface PassOptions<R, Observed, Status> {
   readonly cluster: PassCluster;
   readonly events: Pick<EventRecorder, 'report'>;
   readonly clock: Clock;
+  /** By uid: what the server did not let go, in passes over whatever object. */
+  readonly kept: Set<string>;
   readonly onStatus?: ((object: KubeObject, status: Status) => void) | undefined;
 }
 
@@ -88,7 +90,7 @@ const attempt = async <R, Observed, Status>(
   const current = await withFinalizer(object, plan.finalizer, options, signal);
   if (current === undefined) return {kind: 'quiet', next: {kind: 'on-change'}, retryAfterMs: 0, problems: []};
   const owner = refOf(current);
-  const writing: Writing = {cluster, owner, deadline, signal, retryAfterMs: 0, againMs: Infinity};
+  const writing: Writing = {cluster, owner, deadline, signal, kept: options.kept, retryAfterMs: 0, againMs: Infinity};
   const written = await runComponents(plan.components, writing);
   const surplus = stillDecided(plan.surplus, written);
   const outcome = surplus.length === 0 ? written : new Map([...written, [SURPLUS, await prune(surplus, writing)]]);
@@ -174,6 +176,7 @@ interface Writing {
   readonly owner: ObjectRef;
   readonly deadline: AbortSignal;
   readonly signal: AbortSignal;
+  readonly kept: PassOptions<unknown, unknown, unknown>['kept'];
   retryAfterMs: number;
   againMs: number;
 }
@@ -224,27 +227,42 @@ const rewrittenMessage = (key: Key, fields: readonly string[]): string => {
 export const MOST_PRUNED = 50;
 /** After this the rest of it follows. */
 const PRUNE_AGAIN_MS = 1_000;
+/** When it is more, all is forgotten, which costs some requests: nobody tells whether what was kept still exists. */
+const MOST_KEPT = 10_000;
 
 const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promise<readonly ObjectOutcome[]> => {
+  const {kept} = writing;
+  if (kept.size > MOST_KEPT) kept.clear();
+  // What is not let go may not be for ever: everything else does not wait for it.
+  const order = surplus.toSorted((a, b) => Number(kept.has(a.ref.uid)) - Number(kept.has(b.ref.uid)));
   const results: ObjectOutcome[] = [];
-  for (const {ref, unchanged = []} of surplus.slice(0, MOST_PRUNED)) {
+  for (const {ref, unchanged = []} of order.slice(0, MOST_PRUNED)) {
     const {uid, ...key} = ref;
     if (writing.deadline.aborted && !writing.signal.aborted) {
       const left = surplus.length - results.length;
       const message = `${describeKey(key)}: the pass ran out of time with ${left} left to delete`;
       return [...results, {kind: 'failed', key, message}];
     }
-    results.push(
-      await settle(key, writing, async () => {
-        const kind = await writing.cluster.delete(key, {uid, unchanged}, writing.deadline);
-        return {kind, key, repaired: false};
-      }),
-    );
+    const result = await settle(key, writing, async () => {
+      const kind = await writing.cluster.delete(key, {uid, unchanged}, writing.deadline);
+      return {kind, key, repaired: false};
+    });
+    if ('message' in result) kept.add(uid);
+    else kept.delete(uid);
+    results.push(result);
   }
+  const left = order.slice(results.length);
+  if (left.length === 0) return results;
   // What the server does not let go is tried again like everything that it refuses.
   const isLess = results.some(({kind}) => kind === 'deleted' || kind === 'gone');
-  if (surplus.length > results.length && isLess) writing.againMs = Math.min(writing.againMs, PRUNE_AGAIN_MS);
-  return results;
+  const isUntried = left.some(({ref}) => !kept.has(ref.uid)) && results.every(({kind}) => kind !== 'failed');
+  if (isLess || isUntried) writing.againMs = Math.min(writing.againMs, PRUNE_AGAIN_MS);
+  if (isLess) return results;
+  return results.map((result, index) =>
+    index === 0 && 'message' in result
+      ? {...result, message: `${result.message}; ${left.length} more are left to delete`}
+      : result,
+  );
 };
 
 /** Turns an error into an outcome, except those that end the whole pass. */
