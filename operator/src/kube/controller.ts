@@ -23,8 +23,11 @@ export interface Controller<R, Observed, Status> {
   observe(resource: R, cluster: Cluster, signal: AbortSignal): Promise<Observed>;
   /** Pure. `undefined` where the object needs nothing, not even a status (for example while it is suspended). */
   plan(observed: Observed, now: Date): Plan<Status> | undefined;
-  /** Pure. The fields of a status that must be said whatever happens (generation, summary, conditions): written over what is there if the server refuses the whole. */
-  minimalStatus?(status: Status): Partial<Status>;
+  /**
+   * Pure. The fields of a status that must be said whatever happens (generation, summary, conditions): written over what is there if the server refuses the
+   * whole. Of several the first that the server takes.
+   */
+  minimalStatuses?(status: Status): readonly Partial<Status>[];
   /** Pure. What to say of a pass that ended in an error, so that what was said last is not believed for ever. Absent: nothing is. */
   failedStatus?(resource: R, problem: string, now: Date): Status;
 }
@@ -171,6 +174,8 @@ export interface Conclusion<Status> {
   readonly status: Status | undefined;
   readonly events: readonly EventDraft[];
   readonly next: Next;
+  /** The next pass acts upon what this status says for the first time: it follows at once when that is written. Default false. */
+  readonly leadsOn?: boolean;
 }
 
 /** When to look again if nothing changes in between. Failed writes are retried with backoff whatever it says. */

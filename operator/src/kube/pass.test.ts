@@ -38,7 +38,7 @@ beforeEach(() => {
 const pass = async (
   cluster: PassCluster,
   components: readonly ComponentPlan[],
-  status?: {readonly message: string},
+  status?: {readonly message: string; readonly promises?: string},
   finalizer?: 'keep' | 'release',
   surplus: readonly Surplus[] = [],
   look = (): void => undefined,
@@ -66,7 +66,8 @@ const pass = async (
           look();
           return Promise.resolve(object);
         },
-        minimalStatus: ({message}: {readonly message: string}) => ({message}),
+        minimalStatuses: ({message, promises}: {readonly message: string; readonly promises?: string}) =>
+          promises === undefined ? [{message}] : [{message, promises}, {message}],
         finalizer: 'example.org/cleanup',
         failedStatus: (_, problem) => ({message: `the pass failed: ${problem}`}),
         plan: () => ({
@@ -75,7 +76,12 @@ const pass = async (
           surplus,
           conclude: (ended) => {
             outcome = ended;
-            return {status, events: [{type: 'Normal', reason: 'Repaired', note: 'a'}], next: {kind: 'on-change'}};
+            return {
+              status,
+              events: [{type: 'Normal', reason: 'Repaired', note: 'a'}],
+              next: {kind: 'on-change'},
+              leadsOn: status?.promises !== undefined,
+            };
           },
         }),
       },
@@ -132,6 +138,36 @@ describe('a pass', () => {
     expect(written).toEqual([{shelves: 3, message: 'a shelf is broken'}]);
     expect(result.kind).toBe('refused');
     expect(result.problems).toEqual(['the status was refused: ConfigMap default/north: shelves must be a number']);
+  });
+
+  test.each([
+    ['with what others go by', ['shelves'], [{shelves: 3, message: 'all is well', promises: 'a'}]],
+    ['without what the server does not know', ['shelves', 'promises'], [{shelves: 3, message: 'all is well'}]],
+  ])('whose status is refused says the least, %s', async (_what, unknown, expected) => {
+    const written: unknown[] = [];
+    const whole = {shelves: 'many', message: 'all is well', promises: 'a'};
+    const cluster: PassCluster = {
+      ...clusterOf(() => Promise.resolve('unchanged')),
+      applyStatus: (_, status) => {
+        const isKnown = status !== whole && !(unknown.includes('promises') && 'promises' in (status as object));
+        if (!isKnown) return Promise.reject(new ApiError('400', {status: 400, said: 'unknown field'}));
+        written.push(status);
+        return Promise.resolve('unchanged');
+      },
+    };
+    const {result} = await pass(cluster, [], whole);
+    expect(written).toEqual(expected);
+    // Nothing new is known by it, so nothing is gained by another pass at once.
+    expect(result.kind).toBe('refused');
+  });
+
+  test.each([
+    ['follows at once when that was not there before', 'configured', 'changed'],
+    ['does not follow at once when it was there, or the server makes something else of it', 'unchanged', 'quiet'],
+  ] as const)('that acts upon what the status says %s', async (_what, written, kind) => {
+    const cluster = {...clusterOf(() => Promise.resolve('unchanged')), applyStatus: () => Promise.resolve(written)};
+    const {result} = await pass(cluster, [component('one', 'a')], {message: 'a', promises: 'b'});
+    expect(result.kind).toBe(kind);
   });
 
   test('whose status is refused altogether ends and is tried again slowly', async () => {

@@ -96,16 +96,19 @@ const attempt = async <R, Observed, Status>(
   const outcome = surplus.length === 0 ? written : new Map([...written, [SURPLUS, await prune(surplus, writing)]]);
   const conclusion = plan.conclude(outcome);
   const report = (): Promise<void> => events.report(owner, conclusion.events, signal);
-  const unsaid = await writeStatus(current, conclusion.status, options, signal).catch(async (error: unknown) => {
-    // What happened is seen by no later pass.
-    if (!(error instanceof NotLeader || signal.aborted)) await report();
-    throw error;
-  });
+  const {isNew, unsaid} = await writeStatus(current, conclusion.status, options, signal).catch(
+    async (error: unknown) => {
+      // What happened is seen by no later pass.
+      if (!(error instanceof NotLeader || signal.aborted)) await report();
+      throw error;
+    },
+  );
   if (conclusion.status !== undefined) options.onStatus?.(current, conclusion.status);
   await report();
   const all = [...outcome.values()].flat();
   const problems = all.flatMap((result) => ('message' in result ? result.message : (result.rewritten?.message ?? [])));
-  const verdict = verdictOf(all);
+  const writes = verdictOf(all);
+  const verdict = writes !== 'failed' && isNew && conclusion.leadsOn === true ? 'changed' : writes;
   return {
     kind: verdict === 'quiet' && unsaid !== undefined ? 'refused' : verdict,
     next: sooner(conclusion.next, writing.againMs),
@@ -129,33 +132,35 @@ const withFinalizer = async <R, Observed, Status>(
 
 /**
  * Writes the status. One that the server refuses (a field that the installed CRD does not have, a value that it forbids) must not hide what the region is
- * in: then what matters is written over what is there, and the rest stays as it was said last. Answers why the whole of it was not written.
+ * in: then what matters is written over what is there, and the rest stays as it was said last.
  */
 const writeStatus = async <R, Observed, Status>(
   object: KubeObject,
   status: Status | undefined,
   {cluster, controller}: PassOptions<R, Observed, Status>,
   signal: AbortSignal,
-): Promise<string | undefined> => {
-  if (status === undefined) return undefined;
-  try {
-    await cluster.applyStatus(object, status, signal);
-    return undefined;
-  } catch (error) {
-    const refusal = refusalOf(error, keyOf(object));
-    if (refusal === undefined) throw error;
-    const unsaid = `the status was refused: ${refusal.message}`;
-    const minimal = controller.minimalStatus?.(status);
-    if (minimal === undefined) return unsaid;
+): Promise<Said> => {
+  if (status === undefined) return {isNew: false, unsaid: undefined};
+  const least = controller.minimalStatuses?.(status) ?? [];
+  let unsaid: string | undefined;
+  for (const wish of [status, ...least.map((part) => ({...recordOf(object['status']), ...part}))]) {
     try {
-      await cluster.applyStatus(object, {...recordOf(object['status']), ...minimal}, signal);
-      return unsaid;
-    } catch (second) {
-      if (refusalOf(second, keyOf(object)) === undefined) throw second;
-      return `${unsaid}; so was the least that can be said`;
+      return {isNew: (await cluster.applyStatus(object, wish, signal)) === 'configured', unsaid};
+    } catch (error) {
+      const refusal = refusalOf(error, keyOf(object));
+      if (refusal === undefined) throw error;
+      unsaid ??= `the status was refused: ${refusal.message}`;
     }
   }
+  return {isNew: false, unsaid: least.length === 0 ? unsaid : `${unsaid}; so was the least that can be said`};
 };
+
+interface Said {
+  /** Something was written that the server did not have. */
+  readonly isNew: boolean;
+  /** Why the whole of it was not written. */
+  readonly unsaid: string | undefined;
+}
 
 const sooner = (next: Next, againMs: number): Next =>
   againMs === Infinity || (next.kind === 'after' && next.delayMs <= againMs) ? next : {kind: 'after', delayMs: againMs};

@@ -37,11 +37,10 @@ export const regionController = (
     observe: (region, cluster, signal) => observeRegion(region, cluster, ages, signal),
     plan: (observed, now) => planRegion(observed, now, release),
     failedStatus,
-    minimalStatus: ({observedGeneration, phase, message, conditions}) => ({
-      observedGeneration,
-      phase,
-      message,
-      conditions,
-    }),
+    // What is the region's is known by `hosts` alone. A definition from before them takes the summary.
+    minimalStatuses: ({observedGeneration, phase, message, conditions, hosts}) => {
+      const summary = {observedGeneration, phase, message, conditions};
+      return [{...summary, hosts}, summary];
+    },
   };
 };

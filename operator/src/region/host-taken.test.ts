@@ -4,6 +4,8 @@ import {type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type KubeObject} from '../kube/object.ts';
 import {Children} from './children.ts';
 import {contextOf} from './context.ts';
+import {regionController} from './controller.ts';
+import {ledBy} from './entrances.ts';
 import {type HostHolder, holderOf, takenHosts} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {RELEASE, SimulatedRegion} from './testing/simulated-region.ts';
@@ -255,9 +257,10 @@ describe('a region has its hosts', () => {
   test('also while its Ingress is made again with the default class', () => {
     const region = new SimulatedRegion({...routed, ingress: {host: HOST, className: 'nginx'}}).bringUp();
     region.change({ingress: {host: HOST}});
+    region.pass();
     expect(region.pass()).toContain('Ingress/eu-device-api');
     expect(region.names('Ingress')).toEqual([]);
-    expect(region.status.hosts).toEqual([{host: HOST, className: 'nginx'}]);
+    expect(region.status.hosts).toEqual([{host: HOST}, {host: HOST, className: 'nginx'}]);
     expect(region.status).not.toHaveProperty('endpoints');
   });
 
@@ -287,5 +290,96 @@ test('a host that is not routed is no endpoint', () => {
   region.bringUp();
   expect(region.names('HTTPRoute')).toEqual([]);
   expect(region.status).not.toHaveProperty('endpoints');
-  expect(region.status).not.toHaveProperty('hosts');
+  expect(region.status.hosts).toEqual([{host: HOST, gateway: 'sync/g'}]);
 });
+
+describe('no route leads to a host of which no status tells', () => {
+  /** What routes lead to and no other region can know. */
+  const untold = (region: SimulatedRegion): readonly unknown[] =>
+    [...region.objects.values()]
+      .filter(({kind}) => kind === 'Ingress' || kind === 'HTTPRoute')
+      .flatMap((route) => ledBy(route))
+      .filter(({host}) => region.status.hosts?.some((has) => has.host === host) !== true);
+
+  const moves: readonly (readonly [string, Record<string, unknown>])[] = [
+    ['another host', {ingress: {host: THEIRS, adminHost: ADMIN}}],
+    ['another host at another class', {ingress: {host: THEIRS, className: 'nginx'}}],
+    ['another host at a Gateway', {ingress: {host: THEIRS, gatewayRef: {name: 'g'}}}],
+  ];
+
+  test('when the server takes none of a new region', () => {
+    const region = new SimulatedRegion(routed);
+    region.takesStatus = false;
+    region.bringUp();
+    expect([...region.names('Service')]).toContain('eu-device-api');
+    expect(untold(region)).toEqual([]);
+    region.takesStatus = true;
+    region.bringUp();
+    expect([hostIn(region, 'eu-device-api'), hostIn(region, 'eu-admin-api')]).toEqual([HOST, ADMIN]);
+  });
+
+  test.each(moves)('when it takes none of a change to %s, and the region is suspended then', (_what, wish) => {
+    const region = new SimulatedRegion(routed).bringUp();
+    region.takesStatus = false;
+    region.change(wish);
+    region.settle();
+    expect(untold(region)).toEqual([]);
+    region.change({suspend: true});
+    region.takesStatus = true;
+    region.settle();
+    expect(region.status.phase).toBe('Suspended');
+    expect(untold(region)).toEqual([]);
+    region.change({suspend: false});
+    region.settle();
+    expect(untold(region)).toEqual([]);
+    expect(region.status.hosts).toContainEqual(expect.objectContaining({host: THEIRS}));
+  });
+
+  test('also where the definition in the cluster takes no more than the least of it', () => {
+    const region = new SimulatedRegion(routed).bringUp();
+    const {hosts, ...before} = region.status;
+    const [least, summary] = regionController(RELEASE, {monotonicMs: () => 0}).minimalStatuses?.(region.status) ?? [];
+    expect(least).toMatchObject({hosts, message: before.message});
+    // A definition from before there were hosts.
+    expect(summary).toEqual({...least, hosts: undefined});
+    expect(summary).not.toHaveProperty('hosts');
+  });
+});
+
+test('of two regions that have a host written down at the same moment the younger one makes no route, and gives it up', () => {
+  const [young, old] = [new SimulatedRegion(routed), new SimulatedRegion(routed)];
+  const wish = {ingress: {host: THEIRS, adminHost: ADMIN}};
+  const hosts = [{host: THEIRS}];
+  for (const region of [young, old]) {
+    region.bringUp();
+    region.change(wish);
+    region.pass();
+    expect(region.status.hosts).toContainEqual(hosts[0]);
+    expect(hostIn(region, 'eu-device-api')).toBe(HOST);
+  }
+  old.others = [{region: 'b/young', uid: 'young', age: '~', hosts}];
+  young.others = [victim(...hosts)];
+  for (const region of [young, old]) region.settle();
+  expect([hostIn(old, 'eu-device-api'), old.status.phase]).toEqual([THEIRS, 'Ready']);
+  expect([hostIn(young, 'eu-device-api'), reasonOf(young)]).toEqual([HOST, 'HostTaken']);
+  expect(young.status.hosts).toEqual([{host: ADMIN}, {host: HOST}]);
+});
+
+test.each<[string, RegionStatus['hosts']]>([
+  ['no hosts', undefined],
+  ['one of its hosts', [{host: ADMIN}]],
+])(
+  'an operator that finds a status with %s leaves the routes that stand, and writes the hosts down',
+  (_what, hosts) => {
+    const region = new SimulatedRegion(routed).bringUp();
+    const {hosts: all, ...before} = region.status;
+    const routes = region.names('Ingress').map((name) => region.find('Ingress', name));
+    region.status = hosts === undefined ? before : {...before, hosts};
+    for (let pass = 0; pass < 3; pass++) {
+      expect(region.pass()).toEqual([]);
+      expect(region.status).toMatchObject({phase: 'Ready', endpoints: before.endpoints, hosts: all});
+      expect(region.names('Ingress').map((name) => region.find('Ingress', name))).toEqual(routes);
+    }
+    expect(region.status.pendingChanges).toBeUndefined();
+  },
+);

@@ -1,7 +1,7 @@
 import {z} from 'zod';
 import {type KubeObject} from '../kube/object.ts';
 import {type RegionContext} from './context.ts';
-import {covers, gatewayText, hostAtClass, type HostAt, isSame, ledBy, leadsTo, type WantedHost} from './entrances.ts';
+import {covers, gatewayText, hostAtClass, type HostAt, isSame, ledBy, type WantedHost} from './entrances.ts';
 import {classOf} from './manifests/route.ts';
 import {type StandingRoute} from './standing-routes.ts';
 
@@ -10,11 +10,13 @@ import {type StandingRoute} from './standing-routes.ts';
  *
  * 1. A host at an entrance is that of the region whose status has it (`status.hosts`). The operator alone writes a status. Nothing else counts, whatever it
  *    says: specs, routes, their labels and owners are written by whoever may write in a namespace, and must not reach into another one.
- * 2. A region gets a host when the operator has written the route to it, which it does only while no other region has the host there.
+ * 2. A region gets a host when the operator has written that down, which it does only while no other region has the host there. A route is made to lead to a
+ *    host only by a later pass, which reads there that the region has it: one that dies in between, and a status that the server does not take, leave no route
+ *    that nobody knows of.
  * 3. A region keeps a host as long as its spec wants it there or a route of it leads there. So it has two while one route takes over from another, and loses
  *    none when its route is deleted or made anew, or while it is suspended, invalid or being deleted.
- * 4. Two that ask at the same moment may both get it. Then the older one keeps it, by the creation time that the API server has written, and the other one's
- *    route goes. Neither had it before, so nobody gets a host by being older.
+ * 4. Two that ask at the same moment may both get it. Then the older one keeps it, by the creation time that the API server has written, and the other one
+ *    gives it up, mostly before it has a route. Neither had it before, so nobody gets a host by being older.
  *
  * 5. While the regions of a namespace are not seen, nobody gets a host that they may have, and everybody keeps what he has.
  *
@@ -61,6 +63,9 @@ export const wantedHosts = (context: RegionContext): readonly WantedHost[] => {
   return [...wanted(names.deviceApi, 'device-api', host), ...wanted(names.adminApi, 'admin-api', adminHost)];
 };
 
+/** Whether it is written down that the region has it there. */
+export const isHeld = (held: readonly HostAt[], at: HostAt): boolean => held.some((mine) => covers(mine, at));
+
 /** A wanted host that is another region's, or that may be one's of a namespace that is not seen. */
 export type TakenHost = {
   /** The route that waits for it. */
@@ -85,7 +90,7 @@ export const takenHosts = (
     const isTaken = (has: HostAt, age: string): boolean => {
       if (own.hosts.some((mine) => isSame(mine, at))) return isSame(has, at) && age < own.age;
       // Its Ingress has got its class just now.
-      if (own.hosts.some((mine) => covers(mine, at))) return isSame(has, at);
+      if (isHeld(own.hosts, at)) return isSame(has, at);
       return covers(has, at) || covers(at, has);
     };
     const isOwn = own.hosts.some((mine) => covers(mine, at) || covers(at, mine));
@@ -97,19 +102,14 @@ export const takenHosts = (
     ].slice(0, 1);
   });
 
-/** What the region has after a pass: what it had and what was written, as far as it is wanted (and not another's) or led to. */
+/** What the region has after a pass: what is wanted (and not another's), and of what it had what is led to. */
 export const heldHosts = (
   before: readonly HostAt[],
   wanted: readonly WantedHost[],
   routes: readonly StandingRoute[],
 ): readonly HostAt[] => {
   const led = routes.flatMap(({manifest}) => ledBy(manifest));
-  const written = wanted.flatMap(({name, at}) =>
-    routes.some(({manifest, isWritten}) => isWritten && manifest.metadata.name === name && leadsTo(manifest, at))
-      ? [at]
-      : [],
-  );
-  const known = [...written, ...before];
+  const known = [...wanted.map(({at}) => at), ...before];
   return known
     .filter((has, index) => known.findIndex((other) => isSame(other, has)) === index)
     .filter((has) => wanted.some(({at}) => covers(at, has)) || led.some((at) => isSame(at, has)));

@@ -10,6 +10,7 @@ import {regionEngine} from './testing/region-engine.ts';
 /** Two namespaces of one operator, which may not see the second one yet, on a real API server. */
 let server: TestApiServer;
 let ended: Promise<void> | undefined;
+let log: ReturnType<typeof regionEngine>['log'];
 const stop = new AbortController();
 const HOST = 'eu.sync.example.com';
 const regions = (namespace: string): string => `/apis/${API_VERSION}/namespaces/${namespace}/${PLURAL}`;
@@ -36,14 +37,14 @@ const bind = (namespace: string): Promise<unknown> =>
     subjects: [{apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'limited'}],
   });
 
-const declare = (namespace: string): Promise<unknown> =>
+const declare = (namespace: string, name = 'eu', host = HOST): Promise<unknown> =>
   eventually(
     () =>
       send('POST', regions(namespace), {
         apiVersion: API_VERSION,
         kind: KIND,
-        metadata: {name: 'eu'},
-        spec: {region: namespace, postgres: {shards: 1}, ingress: {host: HOST, className: 'nginx'}},
+        metadata: {name},
+        spec: {region: namespace, postgres: {shards: 1}, ingress: {host, className: 'nginx'}},
       }).catch(() => undefined),
     () => 'the kind of regions is not served',
   );
@@ -55,14 +56,15 @@ test('a host of a region that is not seen is given to no other one', async () =>
   // The one that asks is older.
   for (const namespace of ['blue', 'green']) await declare(namespace);
   await send('PATCH', `${regions('green')}/eu/status`, {status: {hosts: [{host: HOST, className: 'nginx'}]}});
-  const {engine, log} = regionEngine(server, 'limited', {
+  const operator = regionEngine(server, 'limited', {
     namespaces: ['blue', 'green'],
     credentials: async () => {
       const credentials = await server.credentials();
       return {...credentials, headers: {...credentials.headers, 'impersonate-user': 'limited'}};
     },
   });
-  ended = engine.run(stop.signal);
+  ({log} = operator);
+  ended = operator.engine.run(stop.signal);
   const blueSays = (message: RegExp): Promise<RegionStatus> => {
     let last = '';
     return eventually(
@@ -82,4 +84,48 @@ test('a host of a region that is not seen is given to no other one', async () =>
   await blueSays(/waits until the regions of namespace green are seen/);
   await bind('green');
   await blueSays(/is already that of region green\/eu at Ingress class nginx/);
+}, 120_000);
+
+/** The definition of an operator that did not say these yet. */
+const withoutInStatus = (...fields: readonly string[]): Promise<unknown> => {
+  const text = JSON.stringify(customResourceDefinition(), (key, value: unknown) =>
+    fields.includes(key) ? undefined : value,
+  );
+  // As it was serialized.
+  const {spec} = JSON.parse(text) as {readonly spec: object};
+  return send('PATCH', `/apis/apiextensions.k8s.io/v1/customresourcedefinitions/${PLURAL}.pisync.io`, {spec});
+};
+
+const shown = (path: string, pattern: RegExp): Promise<string> => {
+  let last = '';
+  return eventually(
+    async () => {
+      last = await server.client.send({method: 'GET', path, signal: forever}).then(
+        ({body}) => JSON.stringify(body),
+        () => '',
+      );
+      return pattern.test(last) ? last : undefined;
+    },
+    () => `${path} is ${last}; log:\n${log.lines.slice(-20).join('\n')}`,
+    60_000,
+  );
+};
+
+test('an older definition costs no host its region, nor a region its summary', async () => {
+  const ingresses = '/apis/networking.k8s.io/v1/namespaces/green/ingresses';
+  await withoutInStatus('readyShards');
+  await declare('green', 'one', 'one.example.com');
+  await shown(`${ingresses}/one-device-api`, /"one.example.com"/);
+  const one = await shown(`${regions('green')}/one`, /"hosts":\[\{"className":"nginx","host":"one.example.com"/);
+  expect(one).not.toContain('readyShards');
+
+  await withoutInStatus('readyShards', 'hosts');
+  await declare('green', 'two', 'two.example.com');
+  await shown(`${regions('green')}/two`, /"type":"Ready"/);
+  // A pass that had nothing left to write.
+  await eventually(
+    () => (log.lines.some((line) => line.startsWith('refused') && line.includes('green/two')) ? true : undefined),
+    () => log.lines.slice(-20).join('\n'),
+  );
+  expect(await shown(ingresses, /"one.example.com"/)).not.toContain('two.example.com');
 }, 120_000);

@@ -24,6 +24,8 @@ test('a class that nobody serves is told at once, and the region is not ready af
   const region = served();
   region.change(ingress('misspelt'));
   region.pass();
+  expect(routeReady(region)).toEqual(['True', 'AddressAssigned']);
+  region.pass();
   expect(region.names('Ingress')).toEqual([]);
   expect(routeReady(region)).toEqual(['Unknown', 'AddressLost']);
   region.settle();

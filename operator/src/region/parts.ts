@@ -13,7 +13,7 @@ import {type Entrance} from './entrance.ts';
 import {entranceText, leadsTo, type WantedHost} from './entrances.ts';
 import {handoverOf} from './handover.ts';
 import {anonymous, dataHold, held, onceOurs, serviceHold, type Wanted} from './holds.ts';
-import {wantedHosts} from './host-taken.ts';
+import {isHeld, wantedHosts} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {autoscaler} from './manifests/autoscaler.ts';
 import {disruptionBudget} from './manifests/disruption-budget.ts';
@@ -271,8 +271,8 @@ export const keeper: Part = {
 };
 
 /**
- * A host of another region gets no route here. A route that there was stays as it was, unless it leads to that very host at that very entrance. An Ingress of
- * another class goes, and what takes its place is made when it is gone.
+ * A host of another region gets no route here, nor one of which it is not written down yet that it is this region's. A route that there was stays as it was,
+ * unless it leads to that very host of another region at that very entrance. An Ingress of another class goes, and what takes its place is made when it is gone.
  */
 const wantedRoute = (
   context: RegionContext,
@@ -284,6 +284,8 @@ const wantedRoute = (
   const live = context.children.find(desired.manifest, wanted.name);
   const taker = taken.find(({name}) => name === wanted.name);
   if (taker === undefined) {
+    if (!isHeld(hosts, wanted.at))
+      return [{desired, hold: `waits until it is written down that host ${wanted.at.host} is the region's`}];
     if (live !== undefined && isLeaving(live)) return [{desired, hold: leavingText(live)}];
     if (live !== undefined && isOfOtherClass(context, live)) return [];
     return [

@@ -12,8 +12,6 @@ export const leavingText = ({kind, metadata: {name, finalizers = []}}: KubeObjec
 /** A route that there is after a pass, as far as is known. */
 export interface StandingRoute {
   readonly manifest: Manifest;
-  /** It is as the pass wanted it. What stays untouched may have been changed by whoever may write in the namespace. */
-  readonly isWritten: boolean;
   /** It is no route to rely on any more. Whether it is gone by now is seen when it is looked at again. */
   readonly isLeaving: boolean;
 }
@@ -29,12 +27,12 @@ export const standingRoutes = (
       const end = outcomes.find(({key}) => key.kind === kind.kind && key.name === name)?.kind;
       if (end === 'created' || end === 'configured' || end === 'unchanged') {
         const written = desired.find(({manifest}) => manifest.kind === kind.kind && manifest.metadata.name === name);
-        return written === undefined ? [] : [{manifest: written.manifest, isWritten: true, isLeaving: false}];
+        return written === undefined ? [] : [{manifest: written.manifest, isLeaving: false}];
       }
       const live = children.find(kind, name);
       return live === undefined
         ? []
-        : [{manifest: live, isWritten: false, isLeaving: end === 'deleted' || end === 'gone' || isLeaving(live)}];
+        : [{manifest: live, isLeaving: end === 'deleted' || end === 'gone' || isLeaving(live)}];
     }),
   );
 };

@@ -27,7 +27,7 @@ import {type RegionFacts} from './facts.ts';
 import {schemeAt} from './gateway.ts';
 import {covers, type HostAt, isSame, ledBy} from './entrances.ts';
 import {handoverOf} from './handover.ts';
-import {heldHosts, wantedHosts} from './host-taken.ts';
+import {heldHosts, isHeld, wantedHosts} from './host-taken.ts';
 import {type Component, selectorOf, selectorText} from './labels.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 import {type Region} from './region.ts';
@@ -224,7 +224,11 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
   };
   const again = state.kind === 'moving' ? sooner(next, state.lookAgainMs) : next;
   const route = status.conditions?.find(({type}) => type === 'RouteReady');
-  return concluded(region, status, outcome, sooner(again, addressOverdueInMs(route, now)));
+  return {
+    ...concluded(region, status, outcome, sooner(again, addressOverdueInMs(route, now))),
+    // Their routes wait for that.
+    leadsOn: hosts.some((at) => !isHeld(entrance.held, at)),
+  };
 };
 
 /** What was known about the parts stays as it was said, for the generation it was said about. */

@@ -72,8 +72,12 @@ export class SimulatedRegion {
   webhook = (sent: KubeObject): KubeObject => sent;
   /** What somebody does while a pass is at work. */
   meanwhile = (): void => undefined;
+  /** What the server does with a status that is written. */
+  takesStatus = true;
   /** What the server has in another version than a pass sees, by kind and name. */
   readonly changed = new Set<string>();
+  /** The last pass wants another one to follow upon its status. */
+  #isFollowed = false;
   #uids = 1;
 
   constructor(spec: Record<string, unknown>) {
@@ -136,9 +140,10 @@ export class SimulatedRegion {
       .flat()
       .filter(({kind}) => ['created', 'configured', 'deleted'].includes(kind))
       .map(({key}) => `${key.kind}/${key.name}`);
-    const {status, events, next} = plan.conclude(outcome);
+    const {status, events, next, leadsOn = false} = plan.conclude(outcome);
     this.next = next;
-    if (status !== undefined) {
+    this.#isFollowed = leadsOn && this.takesStatus;
+    if (status !== undefined && this.takesStatus) {
       this.status = status;
       this.statuses.push({status, generation: this.generation});
     }
@@ -146,9 +151,9 @@ export class SimulatedRegion {
     return written;
   }
 
-  /** Passes until one writes nothing. */
+  /** Passes until one writes nothing that another one follows upon. */
   settle(): void {
-    for (let passes = 0; passes < 20; passes++) if (this.pass().length === 0) return;
+    for (let passes = 0; passes < 20; passes++) if (this.pass().length === 0 && !this.#isFollowed) return;
     throw new Error('20 passes and still something to write');
   }
 
