@@ -122,6 +122,12 @@ describe('a region in the place of one that was deleted', () => {
     expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
   });
 
+  test('with its data waits for who would write down again how that shared its slots out', () => {
+    expect(collect(again('Delete'), 'Delete', kindLast('Deployment')).at(-1)).toContain(
+      'is gone: Deployment eu-keeper',
+    );
+  });
+
   test.each<[string, Policy, (object: KubeObject) => KubeObject]>([
     ['under Retain', 'Retain', (object) => object],
     [

@@ -16,7 +16,7 @@ const PATIENCE_MS = 600_000;
 
 /**
  * What has to be gone before the region begins: credentials, StatefulSets that take their claims along, the claims, Jobs, which say that such a claim has its
- * schema, and the saved slot map, with which an empty shard 0 begins. What holds no data is taken over or made again, whichever is first. Where the Secret stays
+ * schema, and the saved slot map, with which an empty shard 0 begins, with the keeper that writes it. What holds no data is taken over or made again, whichever is first. Where the Secret stays
  * that every region with data has, that data stays as well.
  */
 export const goingWithEarlier = (
@@ -47,7 +47,8 @@ export const goingWithEarlier = (
       ({kind, metadata}) =>
         RELEASED.has(kind) ||
         kind === KINDS.job.kind ||
-        (kind === KINDS.configMap.kind && metadata.name === names.facts),
+        (kind === KINDS.configMap.kind && metadata.name === names.facts) ||
+        (kind === KINDS.deployment.kind && metadata.name === names.keeper),
     ),
   ];
 };
