@@ -55,11 +55,15 @@ const connectorOf = (tls: Credentials['tls'], onSilent: () => void): buildConnec
     });
 };
 
-/** Pooled: a handshake a request costs four times the request itself. As many as there are requests under way, which the workers bound: in a queue a request's time would run out. */
+/**
+ * Pooled: a handshake a request costs four times the request itself. Four workers may have some fifty requests under way; whatever is more, such as the lists of
+ * many namespaces at the start, waits for a connection within its own time.
+ */
 export const requestAgent = ({tls}: Credentials): Agent =>
   new Agent({
     connect: {...tls, ...keepAlive, timeout: CONNECT_MS},
     allowH2: false,
+    connections: 64,
     keepAliveTimeout: 30_000,
   });
 

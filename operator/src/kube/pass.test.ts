@@ -162,12 +162,19 @@ describe('a pass', () => {
   });
 
   test.each([
-    ['follows at once when that was not there before', 'configured', 'changed'],
-    ['does not follow at once when it was there, or the server makes something else of it', 'unchanged', 'quiet'],
-  ] as const)('that acts upon what the status says %s', async (_what, written, kind) => {
-    const cluster = {...clusterOf(() => Promise.resolve('unchanged')), applyStatus: () => Promise.resolve(written)};
-    const {result} = await pass(cluster, [component('one', 'a')], {message: 'a', promises: 'b'});
-    expect(result.kind).toBe(kind);
+    ['follows at once when that was not there before', 'configured', {kind: 'after', delayMs: 5}],
+    ['does not follow at once when it was there, or the server makes something else of it', 'unchanged', undefined],
+  ] as const)('that acts upon what the status says %s, whatever else fails', async (_what, written, next) => {
+    const apply = (name: string) =>
+      name === 'slow' ? Promise.reject(new ApiError('later', {status: 500})) : Promise.resolve('unchanged' as const);
+    const cluster = {...clusterOf(apply), applyStatus: () => Promise.resolve(written)};
+    for (const [name, kind] of [
+      ['a', 'quiet'],
+      ['slow', 'failed'],
+    ] as const) {
+      const {result} = await pass(cluster, [component('one', name)], {message: 'a', promises: 'b'});
+      expect(result).toMatchObject({kind, next: next ?? {kind: 'on-change'}});
+    }
   });
 
   test('whose status is refused altogether ends and is tried again slowly', async () => {

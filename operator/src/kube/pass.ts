@@ -77,6 +77,9 @@ export const sayFailed = async <R, Observed, Status>(
   await writeStatus(object, status, options, signal);
 };
 
+/** To the pass that acts upon what this one has written down, whatever else went wrong in it. */
+const FOLLOW_MS = 5;
+
 const attempt = async <R, Observed, Status>(
   object: KubeObject,
   options: PassOptions<R, Observed, Status>,
@@ -107,11 +110,11 @@ const attempt = async <R, Observed, Status>(
   await report();
   const all = [...outcome.values()].flat();
   const problems = all.flatMap((result) => ('message' in result ? result.message : (result.rewritten?.message ?? [])));
-  const writes = verdictOf(all);
-  const verdict = writes !== 'failed' && isNew && conclusion.leadsOn === true ? 'changed' : writes;
+  const verdict = verdictOf(all);
+  const followMs = isNew && conclusion.leadsOn === true ? FOLLOW_MS : Infinity;
   return {
     kind: verdict === 'quiet' && unsaid !== undefined ? 'refused' : verdict,
-    next: sooner(conclusion.next, writing.againMs),
+    next: sooner(conclusion.next, Math.min(writing.againMs, followMs)),
     retryAfterMs: writing.retryAfterMs,
     problems: unsaid === undefined ? problems : [...problems, unsaid],
   };
@@ -252,7 +255,8 @@ const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promis
       const kind = await writing.cluster.delete(key, {uid, unchanged}, writing.deadline);
       return {kind, key, repaired: false};
     });
-    if ('message' in result) kept.add(uid);
+    // What failed may go the next time.
+    if ('message' in result && result.kind !== 'failed') kept.add(uid);
     else kept.delete(uid);
     results.push(result);
   }
