@@ -5,7 +5,7 @@ import {judgeCertificate} from './certificate.ts';
 import {type RegionContext} from './context.ts';
 import {GATEWAY} from './gateway.ts';
 import {entranceText, type HostAt} from './entrances.ts';
-import {holderOf, type HostHolder, type TakenHost, takenHosts} from './host-taken.ts';
+import {holderOf, type HostHolder, type JudgedHosts, judgeHosts, type TakenHost} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {type Problem} from './problems.ts';
 import {attempt, known, type Reading} from './reading.ts';
@@ -67,7 +67,7 @@ export const observeEntrance = async (
 };
 
 /** What follows from it. */
-export interface Entrance {
+export interface Entrance extends JudgedHosts {
   readonly gatewayApi: Reading<boolean>;
   /** Absent also while it cannot be read. */
   readonly gateway: KubeObject | undefined;
@@ -79,8 +79,6 @@ export interface Entrance {
   readonly warning: Problem | undefined;
   /** Hosts that are this region's. */
   readonly held: readonly HostAt[];
-  /** Hosts that are wanted and another region's, or may be. */
-  readonly taken: readonly TakenHost[];
 }
 
 const takenProblem = ([first]: readonly TakenHost[]): Problem | undefined =>
@@ -95,7 +93,7 @@ const takenProblem = ([first]: readonly TakenHost[]): Problem | undefined =>
 export const judgeEntrance = (seen: EntranceSeen, context: RegionContext, now: Date): Entrance => {
   const {gatewayApi, gateway, certificate, own, others, unseen} = seen;
   const {enabled, host, adminHost, tls, gatewayRef} = context.spec.ingress;
-  const taken = takenHosts(context, own, others, unseen);
+  const {wanted, taken} = judgeHosts(context, own, others, unseen);
   const {secretName} = tls;
   const isNeeded = enabled && gatewayRef === undefined && tls.mode === 'Secret' && secretName !== undefined;
   const {problem, warning} =
@@ -115,6 +113,7 @@ export const judgeEntrance = (seen: EntranceSeen, context: RegionContext, now: D
     doubt: doubts[0],
     warning,
     held: own.hosts,
+    wanted,
     taken,
   };
 };

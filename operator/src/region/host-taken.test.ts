@@ -6,7 +6,7 @@ import {Children} from './children.ts';
 import {contextOf} from './context.ts';
 import {regionController} from './controller.ts';
 import {ledBy} from './entrances.ts';
-import {type HostHolder, holderOf, takenHosts} from './host-taken.ts';
+import {type HostHolder, holderOf, judgeHosts} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {RELEASE, SimulatedRegion} from './testing/simulated-region.ts';
 
@@ -49,7 +49,7 @@ const taken = ({mine = {host: HOST}, has, live, theirs = {host: HOST}, theyHave}
     0,
   );
   const other = regionOf('them', isOlder ? NEW : OLD, theirs, theyHave);
-  return takenHosts(context, holderOf(own), [holderOf(other)], []).map(({by}) => by);
+  return judgeHosts(context, holderOf(own), [holderOf(other)], []).taken.map(({by}) => by);
 };
 
 describe.each([

@@ -2,7 +2,8 @@ import {z} from 'zod';
 import {type KubeObject} from '../kube/object.ts';
 import {type RegionContext} from './context.ts';
 import {covers, gatewayText, hostAtClass, type HostAt, isSame, ledBy, type WantedHost} from './entrances.ts';
-import {classOf} from './manifests/route.ts';
+import {KINDS} from './kinds.ts';
+import {classOf, isOfOtherClass} from './manifests/route.ts';
 import {type StandingRoute} from './standing-routes.ts';
 
 /**
@@ -45,7 +46,7 @@ export const holderOf = ({metadata, status}: KubeObject): HostHolder => {
   };
 };
 
-export const wantedHosts = (context: RegionContext): readonly WantedHost[] => {
+const wantedHosts = (context: RegionContext): readonly WantedHost[] => {
   const {names, namespace, spec} = context;
   const {enabled, host, adminHost, gatewayRef} = spec.ingress;
   const wanted = (
@@ -80,27 +81,49 @@ export type TakenHost = {
   | {readonly by?: never; readonly unseen: string}
 );
 
-export const takenHosts = (
+/**
+ * Where the region has a host that is wanted at a class that is not known, because its Ingress is gone or has lost its class. While that of another class is
+ * there, it is wanted elsewhere.
+ */
+const formerAt = (context: RegionContext, {name, at}: WantedHost, held: readonly HostAt[]): HostAt | undefined => {
+  const live = context.children.find(KINDS.ingress, name);
+  if (live !== undefined && isOfOtherClass(context, live)) return undefined;
+  return held.find((has) => covers(at, has) && !isSame(at, has));
+};
+
+/** Where hosts are wanted, and which of them are not free there. */
+export interface JudgedHosts {
+  readonly wanted: readonly WantedHost[];
+  readonly taken: readonly TakenHost[];
+}
+
+/** What is not free at a class that is not known stays at the class where the region has it: its Ingress is made again with that. */
+export const judgeHosts = (
   context: RegionContext,
   own: HostHolder,
   others: readonly HostHolder[],
   unseen: readonly string[],
-): readonly TakenHost[] =>
-  wantedHosts(context).flatMap(({name, at}): readonly TakenHost[] => {
+): JudgedHosts => {
+  const takenBy = ({name, at}: WantedHost): readonly TakenHost[] => {
     const isTaken = (has: HostAt, age: string): boolean => {
       if (own.hosts.some((mine) => isSame(mine, at))) return isSame(has, at) && age < own.age;
       // Its Ingress has got its class just now.
       if (isHeld(own.hosts, at)) return isSame(has, at);
       return covers(has, at) || covers(at, has);
     };
-    const isOwn = own.hosts.some((mine) => covers(mine, at) || covers(at, mine));
     return [
       ...others.flatMap(({region, age, hosts}) =>
         hosts.filter((has) => isTaken(has, age)).map((has) => ({name, at: has, by: region})),
       ),
-      ...(isOwn ? [] : unseen.map((namespace) => ({name, at, unseen: namespace}))),
+      ...(isHeld(own.hosts, at) ? [] : unseen.map((namespace) => ({name, at, unseen: namespace}))),
     ].slice(0, 1);
+  };
+  const wanted = wantedHosts(context).map((wish): WantedHost => {
+    const former = formerAt(context, wish, own.hosts);
+    return former === undefined || takenBy(wish).length === 0 ? wish : {...wish, at: former};
   });
+  return {wanted, taken: wanted.flatMap(takenBy)};
+};
 
 /** What the region has after a pass: what is wanted (and not another's), and of what it had what is led to. */
 export const heldHosts = (

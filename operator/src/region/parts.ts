@@ -13,7 +13,7 @@ import {type Entrance} from './entrance.ts';
 import {entranceText, leadsTo, type WantedHost} from './entrances.ts';
 import {handoverOf} from './handover.ts';
 import {anonymous, dataHold, held, onceOurs, serviceHold, type Wanted} from './holds.ts';
-import {isHeld, wantedHosts} from './host-taken.ts';
+import {isHeld} from './host-taken.ts';
 import {KINDS} from './kinds.ts';
 import {autoscaler} from './manifests/autoscaler.ts';
 import {disruptionBudget} from './manifests/disruption-budget.ts';
@@ -312,9 +312,8 @@ const withoutGatewayApi = (served: Entrance['gatewayApi']): string | undefined =
 export const routes: Part = {
   name: 'routes',
   build: ({context, entrance, now: at}) => {
-    const {gatewayApi, problem, doubt} = entrance;
+    const {gatewayApi, problem, doubt, wanted: hosts} = entrance;
     const missing = context.spec.ingress.gatewayRef === undefined ? undefined : withoutGatewayApi(gatewayApi);
-    const hosts = wantedHosts(context);
     const handovers = hosts.flatMap(({name}) => handoverOf(context, name, at) ?? []);
     const retries = [
       ...(problem === undefined && doubt === undefined ? [] : [ROUTE_RETRY_MS]),

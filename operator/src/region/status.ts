@@ -27,7 +27,7 @@ import {type RegionFacts} from './facts.ts';
 import {schemeAt} from './gateway.ts';
 import {covers, type HostAt, isSame, ledBy} from './entrances.ts';
 import {handoverOf} from './handover.ts';
-import {heldHosts, isHeld, wantedHosts} from './host-taken.ts';
+import {heldHosts, isHeld} from './host-taken.ts';
 import {type Component, selectorOf, selectorText} from './labels.ts';
 import {dataSettled, migrated, type Progress, type WorkloadProgress} from './progress.ts';
 import {type Region} from './region.ts';
@@ -129,9 +129,9 @@ const brokerNodes = (context: RegionContext): NonNullable<RegionStatus['brokerNo
     return {id, ...(size === undefined ? {} : {storage: size})};
   });
 
-const hostsAfter = ({context, entrance: {held, taken}, routes}: Pass): readonly HostAt[] => {
-  const wanted = wantedHosts(context).filter(({name}) => taken.every((other) => other.name !== name));
-  return heldHosts(held, wanted, routes);
+const hostsAfter = ({held, wanted, taken}: Entrance, routes: readonly StandingRoute[]): readonly HostAt[] => {
+  const free = wanted.filter(({name}) => taken.every((other) => other.name !== name));
+  return heldHosts(held, free, routes);
 };
 
 /** Hosts of the region that lead here: the wanted one, or a former one while that does not, or is not known to. */
@@ -142,7 +142,7 @@ const endpoints = (
   const {names, spec} = context;
   const {tls, gatewayRef} = spec.ingress;
   const urlOf = (name: string, before: string | undefined): string | undefined => {
-    const wanted = wantedHosts(context).find((one) => one.name === name)?.at;
+    const wanted = entrance.wanted.find((one) => one.name === name)?.at;
     const standing = routes.filter(({manifest, isLeaving}) => manifest.metadata.name === name && !isLeaving);
     const former = handoverOf(context, name, now)?.former.kind;
     const kept = standing.filter(({manifest}) => manifest.kind === former);
@@ -194,7 +194,7 @@ export const concludePass = (pass: Pass): Conclusion<RegionStatus> => {
   const state = stateOf(input, weighed);
   const [ready, reconciling, stalled] = summaryOf(state);
   const works = state.kind === 'works';
-  const hosts = hostsAfter(pass);
+  const hosts = hostsAfter(entrance, routes);
   const current = works || serves(pass) ? context.version : region.status.version?.current;
   const slotMoves = told.facts?.slotMoves;
   const {deviceApi, adminApi, workers} = progress.tiers;
