@@ -1,5 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {keyOf, keyText, type KubeObject} from '../kube/object.ts';
+import {type HostHolder, holderOf} from './host-taken.ts';
 import {BROKER_VOLUMES, KEPT, SHARD_VOLUMES} from './labels.ts';
 import {SimulatedRegion, UID} from './testing/simulated-region.ts';
 import {brokenLaws} from './testing/status-laws.ts';
@@ -172,6 +173,52 @@ describe('a region in the place of one that was deleted', () => {
     region.objects.delete(key);
     bringUp(region, 'Delete');
     expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+  });
+
+  describe('that waits', () => {
+    const HOST = 'eu.sync.example.com';
+    const hosts = [{host: HOST}];
+    const waiting = (spec: Record<string, unknown>, others: readonly HostHolder[] = []): SimulatedRegion => {
+      const region = again('Delete');
+      region.others = others;
+      region.change({ingress: {host: HOST}, ...spec});
+      region.settle();
+      expect(region.names('Ingress')).toEqual([]);
+      return region;
+    };
+
+    test('has its hosts already, which no other region gets', () => {
+      const region = waiting({});
+      expect(region.status).toMatchObject({phase: 'Pending', hosts});
+      const other = new SimulatedRegion({...SPEC, ingress: {host: HOST}});
+      other.others = [{...holderOf(region.object), region: 'b/eu', uid: 'b', age: '~'}];
+      other.bringUp();
+      expect(other.status).toMatchObject({message: expect.stringContaining('is already that of region b/eu')});
+      expect(other.status).not.toHaveProperty('hosts');
+      for (const _round of [1, 2]) for (const key of garbage(region)) region.objects.delete(key);
+      bringUp(region, 'Delete');
+      expect(region.status).toMatchObject({phase: 'Ready', hosts});
+    });
+
+    test('keeps them while it is suspended or invalid, and changes them with its spec', () => {
+      const region = waiting({});
+      for (const spec of [{suspend: true}, {suspend: false, postgres: {shards: 0}}]) {
+        region.change({...spec, ingress: {host: 'us.sync.example.com'}});
+        region.settle();
+        expect(region.status).toMatchObject({phase: 'Pending', hosts});
+      }
+      region.change(SPEC);
+      region.settle();
+      expect(region.status.hosts).toEqual([{host: 'us.sync.example.com'}]);
+    });
+
+    test.each<[string, Record<string, unknown>, readonly HostHolder[]]>([
+      ['another region has', {}, [{region: 'b/eu', uid: 'b', age: '', hosts}]],
+      ['it asks for while it is suspended', {suspend: true}, []],
+      ['it asks for while it is invalid', {postgres: {shards: 0}}, []],
+    ])('gets no host that %s', (_what, spec, others) => {
+      expect(waiting(spec, others).status).not.toHaveProperty('hosts');
+    });
   });
 
   test('that the garbage collector does not take waits for a person after ten minutes', () => {

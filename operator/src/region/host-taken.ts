@@ -21,7 +21,8 @@ import {type StandingRoute} from './standing-routes.ts';
  *
  * 5. While the regions of a namespace are not seen, nobody gets a host that they may have, and everybody keeps what he has.
  *
- * A region that is made anew, or has lost its status, has no host, and gets those that nobody else has got meanwhile.
+ * A region that is made anew, or has lost its status, has no host, and gets those that nobody else has got meanwhile. It does not
+ * wait with that for what is going with an earlier region of its name.
  */
 export interface HostHolder {
   /** `namespace/name`. */

@@ -1,4 +1,5 @@
 import {judge} from '../api/v1alpha1/guard.ts';
+import {NOTHING_BEFORE} from '../api/v1alpha1/rule.ts';
 import {type RegionStatus} from '../api/v1alpha1/status.ts';
 import {type ComponentPlan, type Conclusion, type Outcome, type Plan} from '../kube/controller.ts';
 import {keyOf, keyText} from '../kube/object.ts';
@@ -7,6 +8,7 @@ import {undone} from './admission.ts';
 import {contextOf, type Release} from './context.ts';
 import {earlierOverdueInMs, goingWithEarlier} from './earlier-region.ts';
 import {judgeEntrance} from './entrance.ts';
+import {type HostAt} from './entrances.ts';
 import {factsExpireInMs, judgeFacts} from './facts.ts';
 import {type Observed} from './observe.ts';
 import * as parts from './parts.ts';
@@ -21,6 +23,7 @@ import {
   concludeInvalid,
   concludePass,
   concludeSuspended,
+  hostsAfter,
 } from './status.ts';
 import {surplusOf} from './surplus.ts';
 
@@ -42,6 +45,14 @@ const PARTS: readonly parts.Part[] = [
 /** Nobody tells us when something can be read again. */
 const UNREAD_RETRY_MS = 20_000;
 
+/** What a region has before it begins: it asks for its hosts as any other one does, so that none goes to another region while it waits. */
+const hostsMeanwhile = ({region, children, entrance}: Observed, now: Date, release: Release): readonly HostAt[] => {
+  const verdict = judge(region.name, region.spec, NOTHING_BEFORE);
+  if (verdict.kind === 'invalid' || verdict.spec.suspend) return entrance.own.hosts;
+  const context = contextOf(region, verdict.spec, release, children, 0);
+  return hostsAfter(judgeEntrance(entrance, context, now), []);
+};
+
 /** From what is seen to what should be written. Pure: the same observation at the same time gives the same plan. */
 export const planRegion = (observed: Observed, now: Date, release: Release): Plan<RegionStatus> => {
   const {region, children, factsAgeMs} = observed;
@@ -56,8 +67,11 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   if (region.deleting) return untouched((outcome) => concludeDeleting(region, atRisk, outcome, now));
 
   const going = goingWithEarlier(region, children);
-  if (going.length > 0)
-    return untouched((outcome) => concludeBefore(region, going, earlierOverdueInMs(region, now), outcome, now));
+  if (going.length > 0) {
+    const overdueInMs = earlierOverdueInMs(region, now);
+    const hosts = hostsMeanwhile(observed, now, release);
+    return untouched((outcome) => concludeBefore({region, going, hosts, overdueInMs, outcome, now}));
+  }
 
   const memory = memoryOf(region, children);
   if (memory.kind === 'unreadable')

@@ -129,7 +129,8 @@ const brokerNodes = (context: RegionContext): NonNullable<RegionStatus['brokerNo
     return {id, ...(size === undefined ? {} : {storage: size})};
   });
 
-const hostsAfter = ({held, wanted, taken}: Entrance, routes: readonly StandingRoute[]): readonly HostAt[] => {
+/** What is the region's after a pass. `routes`: those that there are then. */
+export const hostsAfter = ({held, wanted, taken}: Entrance, routes: readonly StandingRoute[]): readonly HostAt[] => {
   const free = wanted.filter(({name}) => taken.every((other) => other.name !== name));
   return heldHosts(held, free, routes);
 };
@@ -300,16 +301,17 @@ export const concludeForgotten = (
   now: Date,
 ): Conclusion<RegionStatus> => withSummary(region, 'Invalid', forgottenSummary(problem), outcome, now);
 
+interface Waiting extends Pick<Pass, 'region' | 'outcome' | 'now'> {
+  readonly going: readonly KubeObject[];
+  /** What is the region's already. */
+  readonly hosts: readonly HostAt[];
+  readonly overdueInMs: number;
+}
+
 /** What is going with an earlier region of this name is still there, and the region has not begun. */
-export const concludeBefore = (
-  region: Region,
-  going: readonly KubeObject[],
-  overdueInMs: number,
-  outcome: Outcome,
-  now: Date,
-): Conclusion<RegionStatus> =>
+export const concludeBefore = ({region, going, hosts, overdueInMs, outcome, now}: Waiting): Conclusion<RegionStatus> =>
   withSummary(
-    region,
+    {...region, status: {...region.status, hosts: [...hosts]}},
     'Pending',
     earlierSummary(going.map(describeChild), overdueInMs === 0),
     outcome,
