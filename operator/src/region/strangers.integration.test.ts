@@ -192,7 +192,7 @@ test('a region that is made again at once begins when the data of the earlier on
   await is('"reason":"EarlierRegionRemains"');
 
   // As the garbage collector does it, the claims last.
-  const kinds = [KINDS.configMap, KINDS.statefulSet, KINDS.secret, KINDS.job, KINDS.volumeClaim];
+  const kinds = [KINDS.configMap, KINDS.deployment, KINDS.statefulSet, KINDS.secret, KINDS.job, KINDS.volumeClaim];
   const found = (await Promise.all(kinds.map((one) => played.children(one)))).flat();
   const data = found.filter((object) => object.metadata.labels?.[INSTANCE] === 'again');
   expect(data.at(-1)?.metadata.name).toBe('data-again-rabbitmq-0');
