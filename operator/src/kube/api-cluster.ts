@@ -3,7 +3,7 @@ import {type Applier} from './applier.ts';
 import {type Caches} from './caches.ts';
 import {type Applied, type Cluster, type DeletePrecondition, type Desired} from './controller.ts';
 import {type Discovery} from './discovery.ts';
-import {CHANGED_RETRY_MS, isConflict, isNotFound, Wait} from './errors.ts';
+import {CHANGED_RETRY_MS, fateOf, Wait} from './errors.ts';
 import {fingerprint} from './fingerprint.ts';
 import {type Identity} from './identity.ts';
 import {describeKey, keyOf, type Key, type Kind, type KubeObject, type ObjectRef} from './object.ts';
@@ -125,8 +125,9 @@ export class ApiCluster implements Cluster {
       caches.assume(written);
       return 'configured';
     } catch (error) {
-      if (isNotFound(error) && !caches.has(object)) return 'unchanged';
-      if (isConflict(error) || isNotFound(error)) {
+      const fate = fateOf(error, caches.has(object));
+      if (fate === 'gone') return 'unchanged';
+      if (fate === 'changed') {
         throw new Wait(`${describeKey(key)} changed during the pass: its status is decided anew`, CHANGED_RETRY_MS);
       }
       throw error;
@@ -163,8 +164,9 @@ export class ApiCluster implements Cluster {
       else caches.assume(written);
       return isGone ? undefined : written;
     } catch (error) {
-      if (isNotFound(error) && !caches.has(object)) return undefined;
-      if (isConflict(error) || isNotFound(error)) {
+      const fate = fateOf(error, caches.has(object));
+      if (fate === 'gone') return undefined;
+      if (fate === 'changed') {
         throw new Wait(`${describeKey(key)} changed before its finalizer could`, CHANGED_RETRY_MS);
       }
       throw error;

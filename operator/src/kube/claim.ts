@@ -3,7 +3,7 @@ import {type Caches} from './caches.ts';
 import {type Clock} from './clock.ts';
 import {type Discovery} from './discovery.ts';
 import {LEASE_MS, type Lease} from './election.ts';
-import {ApiError, CHANGED_RETRY_MS, isConflict, isNotFound, isUnserved, Wait} from './errors.ts';
+import {ApiError, CHANGED_RETRY_MS, fateOf, isNotFound, isUnserved, Wait} from './errors.ts';
 import {type Identity} from './identity.ts';
 import {type Log} from './log.ts';
 import {describeKey, keyOf, type KubeObject} from './object.ts';
@@ -166,8 +166,9 @@ export class Claims {
       caches.assume(written);
       return {kind: 'ours', object: caches.getWhole(key) ?? written};
     } catch (error) {
-      if (isNotFound(error) && !caches.has(object)) return {kind: 'gone'};
-      if (isConflict(error) || isNotFound(error)) {
+      const fate = fateOf(error, caches.has(object));
+      if (fate === 'gone') return {kind: 'gone'};
+      if (fate === 'changed') {
         throw new Wait(`${describeKey(key)} changed before it was claimed`, CHANGED_RETRY_MS);
       }
       const refusal = refusalOf(error, key);

@@ -93,8 +93,17 @@ export const isUnserved = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 404 && error.reason !== 'NotFound' && !isDenied(error);
 
 /** The object is not as the write took it to be: its version is another one, or its life. */
-export const isConflict = (error: unknown): boolean =>
+const isConflict = (error: unknown): boolean =>
   error instanceof ApiError && error.status === 409 && error.reason === 'Conflict' && !isDenied(error);
+
+/**
+ * What an error of a write says of its object: that it is gone, or not as the write took it to be. One server may not find what another has, so nothing is gone
+ * that the cache still has (`isKnown`). Undefined: something else is the matter.
+ */
+export const fateOf = (error: unknown, isKnown: boolean): 'gone' | 'changed' | undefined => {
+  if (isNotFound(error)) return isKnown ? 'changed' : 'gone';
+  return isConflict(error) ? 'changed' : undefined;
+};
 
 const LONGEST_LINE = 700;
 
