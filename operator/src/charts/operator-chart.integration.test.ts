@@ -106,6 +106,16 @@ test.each(['namespaces', 'commonLabels', 'podLabels'])('%s=null is the same as n
     .toMatchObject({ok: true, output: expect.stringContaining('The PiSync operator')});
 });
 
+// A region that no operator looks at would be waited for in vain.
+test.each([
+  ['namespaces={blue,green}', 'It looks after the namespaces blue, green.'],
+  ['regionSelector=line=blue', 'only at those with labels that match line=blue.'],
+])('the notes of --set %s say which regions are looked after', async (setting, told) => {
+  expect(
+    await helm.run('install', 'pisync', OPERATOR_CHART, ...IMAGES, '--dry-run=client', '--set', setting),
+  ).toMatchObject({ok: true, output: expect.stringContaining(told)});
+});
+
 const install = (namespace: string, ...args: readonly string[]) =>
   helm.run(
     'upgrade',
