@@ -78,7 +78,6 @@ describe('a region', () => {
   test('is told how many shards have how many slots by its keeper', async () => {
     await until('slots in the status', async () => {
       const object = await region.kubectl.get('psr', region.name);
-      // region.md: status.shards[].slots
       const shards = (object?.status?.['shards'] ?? []) as readonly {readonly slots?: number}[];
       const slots = shards.map((shard) => shard.slots ?? -1);
       if (slots.join() !== '512,512') throw new Error(JSON.stringify(shards));

@@ -1,7 +1,7 @@
 {{- /* What the operator may do where regions are. Every rule is a call that it makes; no volume and no Secret can be deleted with them, unless `rbac.protectedOwnerReferences` is set. */ -}}
 {{- define "pisync.rules" -}}
-# The regions themselves: of what is not status, the operator writes one annotation, which says that it looks after the region. One is
-# read by itself before a StatefulSet of it is deleted.
+# The regions themselves: of what is not status, the operator writes one annotation, which says that it looks after the region, and one
+# finalizer, while data would go with it that is to stay. One is read by itself before a StatefulSet of it is deleted.
 - apiGroups: [pisync.io]
   resources: [pisyncregions]
   verbs: [get, list, watch, patch]

@@ -3,7 +3,7 @@ import {ownedByOthers, type ManagedFields} from './managed-fields.ts';
 import {type Kind, type KubeObject, namedControllerOf, type ServerMeta} from './object.ts';
 
 /**
- * Items of a list lack apiVersion and kind, metadata-only ones have others; managedFields are most of an object's size, so of what we have applied or may
+ * Items of a list lack apiVersion and kind; managedFields are most of an object's size, so of what we have applied or may
  * adopt only what others own is kept, which is nothing most of the time.
  */
 export const clean = (

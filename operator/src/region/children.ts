@@ -5,7 +5,7 @@ import {KINDS} from './kinds.ts';
 
 /** What exists of a region, by kind and name, each kind in the few fields that decisions are made from. */
 export class Children {
-  /** Also what bears none of the region's names, of which no more is known than whose it is (keep.ts). */
+  /** Also what bears none of the region's names, of which little more is known than whose it is (keep.ts). */
   readonly all: readonly KubeObject[];
   readonly #whole: readonly KubeObject[];
   readonly #withoutPodsMs: ReadonlyMap<string, number>;

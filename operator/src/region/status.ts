@@ -263,7 +263,7 @@ const withOthers = ({status}: Region, fresh: readonly Condition[]): Condition[] 
 /** Phases of a region that works, which nobody knows any more. */
 const HOPEFUL: ReadonlySet<Phase> = new Set(['Ready', 'Updating']);
 
-/** A pass ended in an error, most likely a fault of ours: nothing is known of the region's state, nor of what was made of its last change. */
+/** A pass ended in an error, of the API server's or ours: nothing is known of the region's state, nor of what was made of its last change. */
 export const failedStatus = (region: Region, problem: string, now: Date): RegionStatus => {
   const {phase = 'Pending', observedGeneration} = region.status;
   const findings = failedSummary(problem);
