@@ -13,13 +13,13 @@ const victim = (has: HostAt): HostHolder => ({region: 'b/victim', uid: 'victim',
 const reasonOf = (region: SimulatedRegion): string | undefined =>
   region.status.conditions?.find(({type}) => type === 'RouteReady')?.reason;
 
-describe('a region whose Ingress was given a class', () => {
-  /** What the cluster gives those that name none. */
-  const byDefault = (region: SimulatedRegion, className: string): void => {
-    region.webhook = (sent) =>
-      sent.kind === 'Ingress' ? {...sent, spec: {ingressClassName: className, ...(sent['spec'] as object)}} : sent;
-  };
+/** What the cluster gives Ingresses that name no class. */
+const byDefault = (region: SimulatedRegion, className: string): void => {
+  region.webhook = (sent) =>
+    sent.kind === 'Ingress' ? {...sent, spec: {ingressClassName: className, ...(sent['spec'] as object)}} : sent;
+};
 
+describe('a region whose Ingress was given a class', () => {
   const given = (): SimulatedRegion => {
     const region = new SimulatedRegion({region: 'eu-west', ingress: {host: HOST}});
     byDefault(region, 'nginx');
@@ -62,6 +62,22 @@ describe('a region whose Ingress was given a class', () => {
     expect([region.names('Ingress'), reasonOf(region)]).toEqual([[], 'HostTaken']);
     expect(region.status).not.toHaveProperty('hosts');
   });
+});
+
+test.each<[string, Record<string, unknown>]>([
+  ['goes to a Gateway', {host: HOST, gatewayRef: {name: 'edge'}}],
+  ['wants a host of another region', {host: 'taken.example.com'}],
+])('a region that %s before it has seen its Ingress’s class has the host of that as long as it is there', (_, next) => {
+  const region = new SimulatedRegion({region: 'eu-west'}).bringUp();
+  byDefault(region, 'nginx');
+  region.others = [victim({host: 'taken.example.com', className: 'nginx'})];
+  region.change({ingress: {host: HOST}});
+  while (region.find('Ingress', 'eu-device-api') === undefined) region.pass();
+  expect(region.status.hosts).toEqual([{host: HOST}]);
+  region.change({ingress: next});
+  region.settle();
+  expect(region.find('Ingress', 'eu-device-api')).toMatchObject({spec: {ingressClassName: 'nginx'}});
+  expect(region.status.hosts).toContainEqual(NGINX);
 });
 
 test('the route of a region stays where it is when it is to give its class up while the regions of a namespace are not seen', () => {

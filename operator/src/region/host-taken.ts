@@ -133,7 +133,9 @@ export const heldHosts = (
   routes: readonly StandingRoute[],
 ): readonly HostAt[] => {
   const led = routes.flatMap(({manifest}) => ledBy(manifest));
-  const known = [...wanted.map(({at}) => at), ...before];
+  // An Ingress gets its class from the server after it was written down where it leads.
+  const isLed = (has: HostAt): readonly HostAt[] => led.filter((at) => covers(has, at));
+  const known = [...wanted.map(({at}) => at), ...before.flatMap((has) => [has, ...isLed(has)])];
   return known
     .filter((has, index) => known.findIndex((other) => isSame(other, has)) === index)
     .filter((has) => wanted.some(({at}) => covers(at, has)) || led.some((at) => isSame(at, has)));
