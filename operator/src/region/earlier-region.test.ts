@@ -7,7 +7,12 @@ import {brokenLaws} from './testing/status-laws.ts';
 import {setClaim} from './testing/volume-claims.ts';
 
 const SPEC = {region: 'eu-west', postgres: {shards: 2}};
-const CLAIMS = {'eu-pg-0': 'data-eu-pg-0-0', 'eu-pg-1': 'data-eu-pg-1-0', 'eu-rabbitmq': 'data-eu-rabbitmq-0'};
+const CLAIMS = {
+  'eu-pg-0': 'data-eu-pg-0-0',
+  'eu-pg-1': 'data-eu-pg-1-0',
+  'eu-pg-2': 'data-eu-pg-2-0',
+  'eu-rabbitmq': 'data-eu-rabbitmq-0',
+};
 const EARLIER = 'earlier-';
 
 type Policy = 'Delete' | 'Retain';
@@ -27,8 +32,12 @@ const makeClaims = (region: SimulatedRegion, life: string, deletionPolicy: Polic
 };
 
 /** A region of the name of one that was deleted, and of which all objects are still there. */
-const again = (deletionPolicy: Policy, change: (object: KubeObject) => KubeObject = (object) => object) => {
-  const earlier = new SimulatedRegion({...SPEC, deletionPolicy});
+const again = (
+  deletionPolicy: Policy,
+  change: (object: KubeObject) => KubeObject = (object) => object,
+  shards = SPEC.postgres.shards,
+) => {
+  const earlier = new SimulatedRegion({...SPEC, postgres: {shards}, deletionPolicy});
   earlier.settle();
   makeClaims(earlier, EARLIER, deletionPolicy);
   earlier.bringUp();
@@ -109,6 +118,30 @@ describe('a region in the place of one that was deleted', () => {
     expect(volumes(region)).toEqual(volumesOf('new-'));
     for (const {status, generation} of region.statuses) expect(brokenLaws(status, generation)).toEqual([]);
     expect(region.events.filter(({type}) => type === 'Warning')).toEqual([]);
+  });
+
+  test('and that had more shards does not begin, and later grow, with their volumes', () => {
+    const region = again('Delete', undefined, 3);
+    const waits = collect(region, 'Delete', (keys) => keys.find((key) => !key.includes('data-eu-pg-2-0')) ?? keys[0]);
+    expect(waits.at(-1)).toContain('is gone: PersistentVolumeClaim data-eu-pg-2-0');
+    bringUp(region, 'Delete');
+    region.change({postgres: {shards: 3}});
+    bringUp(region, 'Delete');
+    bringUp(region, 'Delete');
+    expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+    expect(volumes(region)[0]).toBe('new-data-eu-pg-0-0,new-data-eu-pg-1-0,new-data-eu-pg-2-0');
+  });
+
+  test('does not wait for the claim of somebody else’s StatefulSet', () => {
+    const region = new SimulatedRegion(SPEC);
+    setClaim(region, 'theirs', '10Gi', '10Gi', 'data-eu-pg-0-0');
+    const key = 'v1/PersistentVolumeClaim/sync/data-eu-pg-0-0';
+    const claim = region.objects.get(key);
+    if (claim === undefined) throw new Error('no claim');
+    const owner = {apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'eu-pg-0', uid: 'theirs'};
+    region.objects.set(key, {...claim, metadata: {...claim.metadata, labels: {app: 'crm'}, ownerReferences: [owner]}});
+    region.pass();
+    expect(region.names('Secret')).toContain('eu-bootstrap');
   });
 
   test('with its data does not share its slots out as that did', () => {

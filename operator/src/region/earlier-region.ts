@@ -1,8 +1,8 @@
 import {controllerOf, type KubeObject} from '../kube/object.ts';
 import {type Children} from './children.ts';
-import {dataClaims} from './data-claims.ts';
 import {KINDS} from './kinds.ts';
-import {namesOf} from './names.ts';
+import {isMarked} from './labels.ts';
+import {isNameOf, namesOf} from './names.ts';
 import {type Region} from './region.ts';
 import {isExpiring, RELEASED} from './retention.ts';
 
@@ -14,13 +14,15 @@ import {isExpiring, RELEASED} from './retention.ts';
 /** From then on that it is still there waits for a person. */
 const PATIENCE_MS = 600_000;
 
+const isSet = (kind: string): boolean => kind === KINDS.statefulSet.kind;
+
 /**
  * What has to be gone before the region begins: credentials, StatefulSets that take their claims along, the claims, Jobs, which say that such a claim has its
  * schema, and the saved slot map, with which an empty shard 0 begins, with the keeper that writes it. What holds no data is taken over or made again, whichever is first. Where the Secret stays
  * that every region with data has, that data stays as well.
  */
 export const goingWithEarlier = (
-  {name, spec, object}: Pick<Region, 'name' | 'spec' | 'object'>,
+  {name, object}: Pick<Region, 'name' | 'object'>,
   children: Children,
 ): readonly KubeObject[] => {
   const isEarlier = (child: KubeObject): boolean => {
@@ -31,17 +33,16 @@ export const goingWithEarlier = (
   const bootstrap = children.find(KINDS.secret, names.bootstrap);
   if (bootstrap !== undefined && !isEarlier(bootstrap)) return [];
   const earlier = children.all.filter(isEarlier);
-  const sets = earlier.filter((child) => child.kind === KINDS.statefulSet.kind && isExpiring(child));
-  const lasting = children.all.filter((child) => child.kind === KINDS.statefulSet.kind && !sets.includes(child));
+  const sets = earlier.filter((child) => isSet(child.kind) && isExpiring(child));
+  const lasting = children.all.filter((child) => isSet(child.kind) && !sets.includes(child));
   const uids = new Set(lasting.map(({metadata}) => metadata.uid));
   return [
     ...sets,
-    ...dataClaims(name, spec).flatMap((claim) => {
-      const live = children.find(KINDS.volumeClaim, claim.name);
-      const owner = live?.metadata.ownerReferences?.find(
-        (one) => one.kind === KINDS.statefulSet.kind && one.name === claim.set,
-      );
-      return live === undefined || owner === undefined || uids.has(owner.uid) ? [] : [live];
+    // Also those of shards that the spec does not name: it may some day. A stranger's StatefulSet is no child, so his claims would seem to be left over.
+    ...children.all.filter(({kind, metadata: {labels, ownerReferences = []}}) => {
+      if (kind !== KINDS.volumeClaim.kind || !isMarked(name, labels)) return false;
+      const owner = ownerReferences.find((one) => isSet(one.kind) && isNameOf(names, one.kind, one.name));
+      return owner !== undefined && !uids.has(owner.uid);
     }),
     ...earlier.filter(
       ({kind, metadata}) =>

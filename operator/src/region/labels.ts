@@ -75,6 +75,10 @@ export const IDENTITY: Identity = {
   holderAnnotation: `${GROUP}/operator`,
 };
 
+/** Whether it bears what every child of the region `name` does. */
+export const isMarked = (name: string, labels: Labels = {}): boolean =>
+  labels[INSTANCE] === name && labels[MANAGED_BY] === MANAGER;
+
 const shardLabel = (shardId: number | undefined): Labels => (shardId === undefined ? {} : {[SHARD]: String(shardId)});
 
 /** What selects the pods of a component. Never changes: selectors are immutable. */

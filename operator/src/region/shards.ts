@@ -3,7 +3,7 @@ import {KIND} from '../api/v1alpha1/group.ts';
 import {type Kind} from '../kube/object.ts';
 import {isComplete} from './children.ts';
 import {type RegionContext} from './context.ts';
-import {INSTANCE, MANAGED_BY, MANAGER} from './labels.ts';
+import {isMarked} from './labels.ts';
 
 /**
  * A shard is declared, comes up, gets its schema, and is then admitted: only now services use it, and only now it has come to stay. Shards are admitted in
@@ -44,9 +44,5 @@ export const takenBack = (
         const found = id < spec.postgres.shards ? undefined : children.find(kind, nameOf(id));
         if (found === undefined || found.metadata.deletionTimestamp !== undefined) return false;
         const {labels, ownerReferences = []} = found.metadata;
-        return (
-          labels?.[INSTANCE] === name &&
-          labels[MANAGED_BY] === MANAGER &&
-          ownerReferences.every((owner) => owner.kind === KIND && owner.name === name)
-        );
+        return isMarked(name, labels) && ownerReferences.every((owner) => owner.kind === KIND && owner.name === name);
       });
