@@ -226,6 +226,15 @@ test.each(['eu-migrate-0-000000', 'eu-migrate-3-abcdef', 'eu-migrate-x'])(
   },
 );
 
+test.each([
+  [KINDS.secret, 'eu-pg-0.5'],
+  [KINDS.statefulSet, 'eu-pg-1.5'],
+  [KINDS.volumeClaim, 'data-eu-pg-0.1-0'],
+  [KINDS.volumeClaim, 'data-eu-rabbitmq-0.3'],
+])('a fraction is the number of none: %j %s', (kind, name) => {
+  expect(isWhole(huge(kind, name))).toBe(false);
+});
+
 test('it takes no more hashes to tell that a Job is none of those, however many numbers are in its name', () => {
   // Each hash is of one JSON text.
   const stringify = jest.spyOn(JSON, 'stringify');

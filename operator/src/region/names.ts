@@ -105,7 +105,7 @@ export const isNameOf = (names: Names, kind: string, name: string): boolean => {
     .split('-')
     .slice(-2)
     .map(Number)
-    .filter((id) => id < MAX_SHARDS);
+    .filter((id) => Number.isInteger(id) && id < MAX_SHARDS);
   return BY_KIND.get(kind)?.(names, ids).includes(name) === true;
 };
 
