@@ -27,8 +27,8 @@ export const refusalOf = (error: unknown, key: Key): ApplyRefused | undefined =>
   }
   // A field that the kind does not have: server-side apply answers 500 where everything else answers 400.
   if (UNKNOWN_FIELD.test(message)) return new ApplyRefused('refused', key, said, {cause: error});
-  // 400: unknown field or bad value; 403: quota, RBAC, Pod Security, a namespace on its way out; 404: no such namespace or kind. 409 is what another write was
-  // faster than, unless a webhook says it.
-  const isRefused = [400, 403, 404, 422].includes(status) || (status === 409 && isDenied(error));
+  // 400: unknown field or bad value; 403: quota, RBAC, Pod Security, a namespace on its way out; 404: no such namespace or kind; 413: too large for a policy or
+  // the server. What a webhook says no to has whatever number the webhook likes.
+  const isRefused = [400, 403, 404, 413, 422].includes(status) || isDenied(error);
   return isRefused ? new ApplyRefused('refused', key, said, {cause: error}) : undefined;
 };

@@ -70,6 +70,8 @@ const ANSWERS = [
   {code: 409, reason: 'Conflict'},
   // Of a look-up of its own, for example.
   {code: 404, reason: 'NotFound'},
+  // Any other that comes to its mind.
+  {code: 500, reason: 'InternalError'},
 ];
 
 test.each(ANSWERS)(
