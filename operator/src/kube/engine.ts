@@ -351,8 +351,8 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     const {object, refusal} = claim;
     const note = `worked on all the same: that this operator looks after it could not be written down: ${refusal}`;
     const unwritten = refusal === undefined ? [] : [note];
-    const report: EventRecorder['report'] = (regarding, drafts, ends) =>
-      events.report(regarding, [...drafts, ...unwritten.map(unclaimed)], ends);
+    const report: EventRecorder['report'] = (regarding, drafts, ends, isMore) =>
+      events.report(regarding, [...drafts, ...unwritten.map(unclaimed)], ends, isMore);
     const result = await runPass(object, {...passOptions, events: {report}}, deadline, signal);
     log.debug({key: keyOf(object), result: result.kind}, 'pass');
     const kind = result.kind === 'quiet' && refusal !== undefined ? 'refused' : result.kind;

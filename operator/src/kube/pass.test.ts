@@ -53,8 +53,9 @@ const pass = async (
       clock: systemClock,
       kept,
       events: {
-        report: (_, drafts) => {
-          report(drafts.map(({note}) => note));
+        report: (_, drafts, _signal, isMore) => {
+          const notes = drafts.map(({note}) => note);
+          report(isMore === true ? ['beside that', ...notes] : notes);
           return Promise.resolve();
         },
       },
@@ -180,11 +181,16 @@ describe('a pass', () => {
   test('whose status is refused altogether ends and is tried again slowly', async () => {
     const refused = () => Promise.reject(new ApiError('422', {status: 422, said: 'no'}));
     const cluster: PassCluster = {...clusterOf(() => Promise.resolve('unchanged')), applyStatus: refused};
-    const {result} = await pass(cluster, [component('one', 'a')], {message: 'no'});
-    expect(result).toMatchObject({kind: 'refused', problems: [expect.stringContaining('the least')]});
+    const told: (readonly string[])[] = [];
+    const report = (notes: readonly string[]) => told.push(notes);
+    const one = component('one', 'a');
+    const {result} = await pass(cluster, [one], {message: 'no'}, undefined, [], undefined, report);
+    const problem = 'the status was refused: ConfigMap default/north: no; so was the least that can be said';
+    expect(result).toMatchObject({kind: 'refused', problems: [problem]});
+    expect(told).toEqual([['a', problem]]);
   });
 
-  test('whose status could not be written tells what happened all the same, if it may write at all', async () => {
+  test('whose status could not be written says so and what happened by events, if it may write at all', async () => {
     const told: (readonly string[])[] = [];
     const ends = (error: Error) =>
       pass(
@@ -199,6 +205,13 @@ describe('a pass', () => {
     await expect(ends(new Wait('changed meanwhile', 200))).rejects.toThrow('changed');
     await expect(ends(new NotLeader('late'))).rejects.toThrow('late');
     expect(told).toEqual([['a']]);
+    await expect(ends(new ApiError('500: no such webhook', {status: 500}))).rejects.toThrow('webhook');
+    const note = 'the status cannot be written: 500: no such webhook';
+    // The same words, so that it is told once.
+    expect(told.slice(1)).toEqual([
+      ['a', note],
+      ['beside that', note],
+    ]);
   });
 
   test('that throws says so, and ends with its error', async () => {
@@ -295,6 +308,19 @@ describe('a pass', () => {
     expect(result).toMatchObject({kind, next});
   });
 
+  test.each([
+    ['refused', new ApplyRefused('refused', keyOf(shelf('a').manifest), 'no')],
+    ['failed', new Error('no answer')],
+  ])('has a turn for everything that %s to go', async (_what, end) => {
+    const tried: string[] = [];
+    const cluster: PassCluster = {
+      ...clusterOf(() => Promise.resolve('unchanged')),
+      delete: ({name}) => (tried.push(name), Promise.reject(end)),
+    };
+    for (let turn = 0; turn < 5; turn++) await pass(cluster, [], undefined, undefined, litter);
+    expect(tried).toEqual(Array.from({length: 250}, (_, turn) => `old-${turn % litter.length}`));
+  });
+
   test('deletes what may go behind any number that may not, and then rests', async () => {
     const deleted = new Set<string>();
     const cluster: PassCluster = {
@@ -318,8 +344,8 @@ describe('a pass', () => {
     expect(deleted.size).toBe(60);
     const {result} = await again();
     expect(result).toMatchObject({kind: 'refused', next: {kind: 'on-change'}});
-    expect(result.problems[0]).toBe('ConfigMap default/old-0: no; 10 more are left to delete');
-    expect((await again()).result).toEqual(result);
+    expect(result.problems[0]).toMatch(/ConfigMap default\/old-\d+: no; 10 more are left to delete/);
+    expect((await again()).result).toMatchObject({kind: 'refused', next: {kind: 'on-change'}});
   });
 
   test('that has run out of time says once how many it has not deleted', async () => {

@@ -4,6 +4,7 @@ import {
   type Cluster,
   type ComponentPlan,
   type Controller,
+  type EventDraft,
   type Next,
   type ObjectOutcome,
   type Outcome,
@@ -22,7 +23,7 @@ export interface PassOptions<R, Observed, Status> {
   readonly cluster: PassCluster;
   readonly events: Pick<EventRecorder, 'report'>;
   readonly clock: Clock;
-  /** By uid: what the server did not let go, in passes over whatever object. */
+  /** By uid: what could not be deleted, in passes over whatever object; what was tried last is the last. */
   readonly kept: Set<string>;
   readonly onStatus?: ((object: KubeObject, status: Status) => void) | undefined;
 }
@@ -57,8 +58,10 @@ export const runPass = async <R, Observed, Status>(
     return await attempt(object, options, deadline, signal);
   } catch (error) {
     if (!(error instanceof NotLeader || error instanceof Wait || signal.aborted))
-      // The error itself is the one to tell of.
-      await sayFailed(object, messageOf(error), options, signal).catch(() => undefined);
+      // The error itself is the one to end with.
+      await sayFailed(object, messageOf(error), options, signal).catch((unsaid: unknown) =>
+        options.events.report(refOf(object), notWritten(unsaid, signal), signal, true),
+      );
     throw error;
   }
 };
@@ -70,12 +73,21 @@ export const sayFailed = async <R, Observed, Status>(
   options: PassOptions<R, Observed, Status>,
   signal: AbortSignal,
 ): Promise<void> => {
-  const {controller, clock} = options;
+  const {controller, clock, events} = options;
   const status = controller.failedStatus?.(controller.decode(object), problem, clock.now());
   if (status === undefined) return;
   options.onStatus?.(object, status);
-  await writeStatus(object, status, options, signal);
+  const {unsaid} = await writeStatus(object, status, options, signal);
+  if (unsaid !== undefined) await events.report(refOf(object), [statusNotWritten(unsaid)], signal, true);
 };
+
+const statusNotWritten = (note: string): EventDraft => ({type: 'Warning', reason: 'StatusNotWritten', note});
+
+/** For somebody who looks at an object whose status goes on saying what was so before. An event is another resource, which may be let through. */
+const notWritten = (error: unknown, signal: AbortSignal): readonly EventDraft[] =>
+  error instanceof NotLeader || error instanceof Wait || signal.aborted
+    ? []
+    : [statusNotWritten(`the status cannot be written: ${messageOf(error)}`)];
 
 /** To the pass that acts upon what this one has written down, whatever else went wrong in it. */
 const FOLLOW_MS = 5;
@@ -98,16 +110,17 @@ const attempt = async <R, Observed, Status>(
   const surplus = stillDecided(plan.surplus, written);
   const outcome = surplus.length === 0 ? written : new Map([...written, [SURPLUS, await prune(surplus, writing)]]);
   const conclusion = plan.conclude(outcome);
-  const report = (): Promise<void> => events.report(owner, conclusion.events, signal);
+  const report = (more: readonly EventDraft[]): Promise<void> =>
+    events.report(owner, [...conclusion.events, ...more], signal);
   const {isNew, unsaid} = await writeStatus(current, conclusion.status, options, signal).catch(
     async (error: unknown) => {
       // What happened is seen by no later pass.
-      if (!(error instanceof NotLeader || signal.aborted)) await report();
+      if (!(error instanceof NotLeader || signal.aborted)) await report(notWritten(error, signal));
       throw error;
     },
   );
   if (conclusion.status !== undefined) options.onStatus?.(current, conclusion.status);
-  await report();
+  await report(unsaid === undefined ? [] : [statusNotWritten(unsaid)]);
   const all = [...outcome.values()].flat();
   const problems = all.flatMap((result) => ('message' in result ? result.message : (result.rewritten?.message ?? [])));
   const verdict = verdictOf(all);
@@ -240,9 +253,11 @@ const MOST_KEPT = 10_000;
 
 const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promise<readonly ObjectOutcome[]> => {
   const {kept} = writing;
+  if (surplus.length === 0) return [];
   if (kept.size > MOST_KEPT) kept.clear();
-  // What is not let go may not be for ever: everything else does not wait for it.
-  const order = surplus.toSorted((a, b) => Number(kept.has(a.ref.uid)) - Number(kept.has(b.ref.uid)));
+  // What does not go may not go for ever: nothing waits for it, and of what did not go before everything has its turn.
+  const turns = new Map([...kept].map((uid, turn) => [uid, turn]));
+  const order = surplus.toSorted((a, b) => (turns.get(a.ref.uid) ?? -1) - (turns.get(b.ref.uid) ?? -1));
   const results: ObjectOutcome[] = [];
   for (const {ref, unchanged = []} of order.slice(0, MOST_PRUNED)) {
     const {uid, ...key} = ref;
@@ -255,9 +270,8 @@ const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promis
       const kind = await writing.cluster.delete(key, {uid, unchanged}, writing.deadline);
       return {kind, key, repaired: false};
     });
-    // What failed may go the next time.
-    if ('message' in result && result.kind !== 'failed') kept.add(uid);
-    else kept.delete(uid);
+    kept.delete(uid);
+    if ('message' in result) kept.add(uid);
     results.push(result);
   }
   const left = order.slice(results.length);

@@ -9,14 +9,14 @@ const page = readFileSync(join(SOURCES, '../../docs/runbook.md'), 'utf8');
 const SAID = [
   /\breason: '([A-Z]\w+)'/g,
   /\b(?:fails(?!\('(?:Reconciling|Stalled)')|unknown|stalledBy|reconciling)\((?:\s*(?:type|TYPE|'\w+'),)?\s*'(\w+)'/g,
-  /\breason \?\? '(\w+)'/g,
+  /\breason \?\? '([A-Z]\w+)'/g,
   /^export const [A-Z_]+ = '([A-Z]\w+)'/gm,
   /^const FAILED_TRIALS = \['(\w+)', '(\w+)'\]/gm,
-  /^ {2}(?:conflict|contested|immutable|refused|failed): '(\w+)'/gm,
+  /^ {2}(?:conflict|contested|immutable|refused|failed): '([A-Z]\w+)'/gm,
 ];
-const ours = ['kube/engine.ts', 'region/*.ts', 'region/conditions/*.ts']
+const ours = ['kube/*.ts', 'region/**/*.ts']
   .flatMap((files) => globSync(files, {cwd: SOURCES}))
-  .filter((file) => !/\.test\.ts$|\/(?:kinds|labels|config)\.ts$/.test(file))
+  .filter((file) => !/\.test\.ts$|\/(?:testing|testdata)\/|\/(?:kinds|labels|config|discovery)\.ts$/.test(file))
   .map((file) => readFileSync(join(SOURCES, file), 'utf8'))
   .flatMap((text) => SAID.flatMap((pattern) => [...text.matchAll(pattern)].flatMap(([, ...reasons]) => reasons)));
 
