@@ -11,15 +11,18 @@ const draft = (reason: string) => ({type: 'Normal', reason, note: 'a note'}) as 
 let clock: FakeClock;
 let sent: ApiRequest[];
 let isGone: boolean;
+let isAway: boolean;
 let recorder: EventRecorder;
 
 beforeEach(() => {
   clock = new FakeClock();
   sent = [];
   isGone = false;
+  isAway = false;
   recorder = new EventRecorder({
     client: {
       send: (call) => {
+        if (isAway) return Promise.reject(new ApiError('away', {status: 503}));
         if (isGone && call.method === 'PATCH')
           return Promise.reject(new ApiError('gone', {status: 404, reason: 'NotFound'}));
         sent.push(call);
@@ -73,6 +76,10 @@ test('an object gets 25 events at once, then one in five minutes', async () => {
   await clock.advance(300_000);
   await recorder.report(shop, [draft('Later'), draft('TooMuch')], forever);
   expect(sent).toHaveLength(26);
+  // What was too much is still to be told.
+  await clock.advance(300_000);
+  await recorder.report(shop, [draft('TooMuch')], forever);
+  expect(sent.pop()?.body).toMatchObject({reason: 'TooMuch'});
   await recorder.report({...shop, uid: 'u2'}, [draft('Other')], forever);
   expect(sent).toHaveLength(27);
 });
@@ -83,6 +90,14 @@ test('what happened again is counted, though the pass before reported it as well
   await clock.advance(60_000);
   await recorder.report(shop, [{...draft('Repaired'), happened: true}], forever);
   expect(sent.at(-1)?.body).toMatchObject({series: {count: 6}});
+});
+
+test('what a server did not take is told by a later pass that reports it', async () => {
+  isAway = true;
+  await recorder.report(shop, [draft('NotClaimed')], forever);
+  isAway = false;
+  for (let pass = 0; pass < 3; pass++) await recorder.report(shop, [draft('NotClaimed')], forever);
+  expect(methods()).toEqual(['POST']);
 });
 
 test('a server that is silent about events holds nobody up for long, however many there are', async () => {

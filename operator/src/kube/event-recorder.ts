@@ -37,8 +37,8 @@ interface Series {
 }
 
 interface Subject {
-  /** What the last pass reported: only what is new since then becomes an event. */
-  current: ReadonlySet<string>;
+  /** What the last pass reported, but for what could not be written: only what is new since then becomes an event. */
+  current: Set<string>;
   readonly tokens: TokenBucket;
   readonly series: Map<string, Series>;
 }
@@ -70,7 +70,8 @@ export class EventRecorder {
     };
     this.#subjects.set(regarding.uid, subject);
     const fresh = drafts.filter((draft) => draft.happened === true || !subject.current.has(textOf(draft)));
-    subject.current = new Set([...(isMore ? subject.current : []), ...drafts.map(textOf)]);
+    const current = new Set([...(isMore ? subject.current : []), ...drafts.map(textOf)]);
+    subject.current = current;
     for (const [text, series] of subject.series) if (now - series.lastMs > SERIES_MS) subject.series.delete(text);
     const {clock, log} = this.#options;
     const late = new AbortController();
@@ -81,6 +82,7 @@ export class EventRecorder {
         bounded.throwIfAborted();
         await this.#write(regarding, draft, subject, bounded);
       } catch (error) {
+        current.delete(textOf(draft));
         log.warn({reason: draft.reason, object: regarding.name, error: messageOf(error)}, 'event not written');
       }
     }
@@ -116,7 +118,8 @@ export class EventRecorder {
       }
     }
     if (!subject.tokens.take(nowMs)) {
-      this.#options.log.debug({reason: draft.reason, object: regarding.name}, 'too many events: left out');
+      this.#options.log.debug({reason: draft.reason, object: regarding.name}, 'too many events: left out for now');
+      subject.current.delete(text);
       return;
     }
     const path = await this.#create(regarding, draft, signal);
