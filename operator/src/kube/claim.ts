@@ -38,8 +38,6 @@ export const LOOK_AGAIN_MS = 10_000;
 const LONGEST_GAP_MS = 1.5 * LOOK_AGAIN_MS;
 /** Objects with the same holder share one look at its Lease. */
 const SIGHT_MS = 5_000;
-/** Whoever may annotate an object can name any number of holders. */
-const MOST_SIGHTS = 1_000;
 
 interface LeaseName {
   readonly namespace: string;
@@ -195,9 +193,11 @@ export class Claims {
     const sight: Sight = {state, version, sinceMs, lookedMs};
     this.#sights.delete(holder);
     this.#sights.set(holder, sight);
-    // The one that was looked at longest ago; its Lease has to be silent anew then.
-    const [oldest] = this.#sights.keys();
-    if (this.#sights.size > MOST_SIGHTS && oldest !== undefined) this.#sights.delete(oldest);
+    // What is older tells nothing any more. Whoever may annotate an object can name any number of holders, but each look takes a request.
+    for (const [other, {lookedMs: thenMs}] of this.#sights) {
+      if (lookedMs - thenMs <= LONGEST_GAP_MS) break;
+      this.#sights.delete(other);
+    }
     return sight;
   }
 
