@@ -9,6 +9,7 @@ import {reflect} from './testing/reflecting.ts';
 
 const MEGABYTE = 'x'.repeat(2 ** 20);
 const OBJECTS = 14;
+const MANY = 200;
 /** What a connection takes while nobody reads is less. */
 const SURELY_READ = 12;
 /** For which the first page is held open, so that another one could be read meanwhile. */
@@ -34,7 +35,7 @@ const serve = async (answer: (response: ServerResponse, query: URLSearchParams) 
   const credentials = () => Promise.resolve({server: `http://127.0.0.1:${port}`, tls: {}, headers: {}});
   const client = new ApiClient({credentials, clock: systemClock, userAgent: 'test'});
   /** Until all of it is seen. */
-  const follow = async (reflectors: number): Promise<void> => {
+  const follow = async (reflectors: number, objects = OBJECTS): Promise<void> => {
     const part = ({apiVersion, kind, metadata}: KubeObject) => ({apiVersion, kind, metadata});
     const followed = Array.from({length: reflectors}, () => reflect(client, {keep: {isWhole: () => false, part}}));
     end = async () => {
@@ -43,7 +44,7 @@ const serve = async (answer: (response: ServerResponse, query: URLSearchParams) 
       server.close();
     };
     await eventually(
-      () => (followed.every(({store}) => store.size === OBJECTS) ? true : undefined),
+      () => (followed.every(({store}) => store.size === objects) ? true : undefined),
       () => followed.flatMap(({log}) => log.lines).join('\n'),
     );
   };
@@ -94,4 +95,21 @@ test('a page that is too long for memory is asked for again with fewer objects',
   });
   await follow(1);
   expect(asked).toEqual(['20', '4', '4', '4', '4']);
+});
+
+test('one long object makes the pages around it shorter, and not all that follow', async () => {
+  const asked: (string | null)[] = [];
+  const {follow} = await serve((response, query) => {
+    asked.push(query.get('limit'));
+    const from = Number(query.get('continue') ?? 0);
+    const to = Math.min(MANY, from + Number(query.get('limit')));
+    const items = Array.from({length: to - from}, (_, index) =>
+      item(from + index, from + index === 2 ? {a: MEGABYTE.repeat(17)} : {}),
+    );
+    const metadata = {resourceVersion: '1', ...(to < MANY && {continue: String(to)})};
+    response.end(`{"metadata":${JSON.stringify(metadata)},"items":[${items.join()}]}`);
+  });
+  await follow(1, MANY);
+  expect(asked.slice(0, 13)).toEqual(['20', '4', '1', '1', '1', '1', '1', '5', '5', '5', '5', '5', '20']);
+  expect(asked).toHaveLength(13 + 8);
 });

@@ -266,13 +266,19 @@ export class Reflector {
     const relistMs = clock.monotonicMs() + RELIST_MS.least + RELIST_MS.spread * random();
     const objects: KubeObject[] = [];
     let limit = PAGE;
+    /** Since the last page that was too long. */
+    let pages = 0;
     let token = '';
     do {
       const page = await this.#page(limit, token, signal).catch(unlessTooLong);
       if (page === undefined) {
         limit = Math.ceil(limit / FEWER);
+        pages = 0;
         continue;
       }
+      pages += 1;
+      // What was too long is read, more or less.
+      if (pages % FEWER === 0) limit = Math.min(PAGE, limit * FEWER);
       objects.push(...(page.items ?? []));
       token = page.metadata.continue ?? '';
       if (token === '') {
