@@ -132,6 +132,61 @@ describe('a region in the place of one that was deleted', () => {
     expect(volumes(region)[0]).toBe('new-data-eu-pg-0-0,new-data-eu-pg-1-0,new-data-eu-pg-2-0');
   });
 
+  describe('of which a part has stayed', () => {
+    const partOf = (...kept: readonly string[]): SimulatedRegion => {
+      const region = again('Retain');
+      for (const [key, {kind, metadata}] of region.objects)
+        if (!kept.includes(metadata.name) || kind !== 'PersistentVolumeClaim') region.objects.delete(key);
+      return region;
+    };
+    const started = (region: SimulatedRegion): readonly string[] => region.names('Secret');
+
+    test.each([['data-eu-pg-1-0'], ['data-eu-rabbitmq-0'], ['data-eu-pg-2-0']])(
+      '%s alone, does not begin until it is gone',
+      (claim) => {
+        const region = partOf(claim);
+        if (region.objects.size === 0) setClaim(region, 'left', '10Gi', '10Gi', claim);
+        region.change({ingress: {host: 'eu.sync.example.com'}});
+        region.settle();
+        expect(started(region)).toEqual([]);
+        expect(region.status).toMatchObject({phase: 'Pending', hosts: [{host: 'eu.sync.example.com'}]});
+        const told = {
+          type: 'Stalled',
+          status: 'True',
+          reason: 'EarlierDataIncomplete',
+          message: expect.stringContaining(`PersistentVolumeClaim ${claim}, without data-eu-pg-0-0`),
+        };
+        expect(region.status.conditions).toContainEqual(expect.objectContaining(told));
+        region.objects.clear();
+        bringUp(region, 'Delete');
+        expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+      },
+    );
+
+    test('begins with that when it has a volume for each shard', () => {
+      const region = partOf('data-eu-pg-0-0', 'data-eu-pg-1-0');
+      bringUp(region, 'Retain');
+      expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+      expect(volumes(region)[0]).toBe(volumesOf(EARLIER)[0]);
+    });
+
+    test('takes a claim that a person has made for one that is missing', () => {
+      const region = partOf('data-eu-pg-0-0');
+      region.settle();
+      expect(started(region)).toEqual([]);
+      setClaim(region, 'by-hand', '10Gi', '10Gi', 'data-eu-pg-1-0');
+      bringUp(region, 'Retain');
+      expect(region.status).toMatchObject({phase: 'Ready', message: 'the region works'});
+    });
+
+    test('is the same region when only its Secret was deleted', () => {
+      const region = new SimulatedRegion(SPEC).bringUp();
+      region.objects.delete('v1/Secret/sync/eu-bootstrap');
+      region.settle();
+      expect(started(region)).toContain('eu-bootstrap');
+    });
+  });
+
   test('does not wait for the claim of somebody else’s StatefulSet', () => {
     const region = new SimulatedRegion(SPEC);
     setClaim(region, 'theirs', '10Gi', '10Gi', 'data-eu-pg-0-0');

@@ -1,5 +1,6 @@
 import {controllerOf, type KubeObject} from '../kube/object.ts';
 import {type Children} from './children.ts';
+import {dataClaims} from './data-claims.ts';
 import {KINDS} from './kinds.ts';
 import {isMarked} from './labels.ts';
 import {isNameOf, namesOf} from './names.ts';
@@ -52,6 +53,40 @@ export const goingWithEarlier = (
         (kind === KINDS.deployment.kind && metadata.name === names.keeper),
     ),
   ];
+};
+
+/** Volumes without others that they need. */
+export interface IncompleteData {
+  readonly left: readonly KubeObject[];
+  /** Names of claims. */
+  readonly missing: readonly string[];
+}
+
+/**
+ * Volumes that stayed of an earlier region, whose Secret is gone, and with it what says which volumes belong together. With one for each shard the region is what that
+ * one was. With fewer, empty shards would stand beside old ones, and give devices keys that the old ones have given already; and a broker that stayed
+ * alone would bring batches of devices that are no more.
+ */
+export const incompleteData = (
+  {name, spec}: Pick<Region, 'name' | 'spec'>,
+  children: Children,
+): IncompleteData | undefined => {
+  const names = namesOf(name);
+  const hasBegun =
+    children.find(KINDS.secret, names.bootstrap) !== undefined || children.all.some(({kind}) => isSet(kind));
+  if (hasBegun) return undefined;
+  // One that a StatefulSet owns goes with that. One that a person has made for the region, without our marks, is what he wants it to be.
+  const left = children.all.filter(
+    ({kind, metadata: {name: claim, labels, ownerReferences = []}}) =>
+      kind === KINDS.volumeClaim.kind &&
+      isMarked(name, labels) &&
+      isNameOf(names, kind, claim) &&
+      !ownerReferences.some((owner) => isSet(owner.kind)),
+  );
+  const missing = dataClaims(name, spec)
+    .filter(({component}) => component === 'postgres')
+    .flatMap((claim) => (children.find(KINDS.volumeClaim, claim.name) === undefined ? [claim.name] : []));
+  return left.length > 0 && missing.length > 0 ? {left, missing} : undefined;
 };
 
 /** Counted from when the region was made: the earlier one was gone by then. */

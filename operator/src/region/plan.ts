@@ -1,12 +1,12 @@
 import {judge} from '../api/v1alpha1/guard.ts';
 import {NOTHING_BEFORE} from '../api/v1alpha1/rule.ts';
 import {type RegionStatus} from '../api/v1alpha1/status.ts';
-import {type ComponentPlan, type Conclusion, type Outcome, type Plan} from '../kube/controller.ts';
+import {type ComponentPlan, type Conclusion, type Next, type Outcome, type Plan} from '../kube/controller.ts';
 import {keyOf, keyText} from '../kube/object.ts';
 import {memoryOf} from './accepted.ts';
 import {undone} from './admission.ts';
 import {contextOf, type Release} from './context.ts';
-import {earlierOverdueInMs, goingWithEarlier} from './earlier-region.ts';
+import {earlierOverdueInMs, goingWithEarlier, incompleteData} from './earlier-region.ts';
 import {judgeEntrance} from './entrance.ts';
 import {type HostAt} from './entrances.ts';
 import {factsExpireInMs, judgeFacts} from './facts.ts';
@@ -20,6 +20,7 @@ import {
   concludeBefore,
   concludeDeleting,
   concludeForgotten,
+  concludeIncomplete,
   concludeInvalid,
   concludePass,
   concludeSuspended,
@@ -42,8 +43,13 @@ const PARTS: readonly parts.Part[] = [
   parts.routes,
 ];
 
-/** Nobody tells us when something can be read again. */
 const UNREAD_RETRY_MS = 20_000;
+
+/** Nobody tells us when something can be read again. */
+const afterUnread = ({unread}: Observed): readonly number[] => (unread === undefined ? [] : [UNREAD_RETRY_MS]);
+
+const nextIn = (lookAgainMs: readonly number[]): Next =>
+  lookAgainMs.length === 0 ? {kind: 'on-change'} : {kind: 'after', delayMs: Math.min(...lookAgainMs)};
 
 /** What a region has before it begins: it asks for its hosts as any other one does, so that none goes to another region while it waits. */
 const hostsMeanwhile = ({region, children, entrance}: Observed, now: Date, release: Release): readonly HostAt[] => {
@@ -81,6 +87,13 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   if (verdict.kind === 'invalid')
     return untouched((outcome) => concludeInvalid(region, verdict.problems, before.accepted, outcome, now));
   if (verdict.spec.suspend) return untouched((outcome) => concludeSuspended(region, outcome, now));
+  const data = incompleteData(region, children);
+  if (data !== undefined) {
+    const hosts = hostsMeanwhile(observed, now, release);
+    return untouched((outcome) =>
+      concludeIncomplete({region, hosts, data, outcome, now, next: nextIn(afterUnread(observed))}),
+    );
+  }
 
   const context = contextOf(region, verdict.spec, release, children, before.admitted);
   const progress = progressOf(context);
@@ -97,7 +110,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   /** What no part writes as it is to be, because it is not wanted any more. */
   const left = atRisk.filter((object) => !written.has(keyText(keyOf(object))));
   const lookAgainMs = [
-    ...(observed.unread === undefined ? [] : [UNREAD_RETRY_MS]),
+    ...afterUnread(observed),
     ...built.flatMap((part) => part.lookAgainMs ?? []),
     ...factsExpireInMs(told, factsAgeMs),
     ...overdueInMs(children, now),
@@ -126,7 +139,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
           wanted.flatMap(({hold}) => (hold === undefined ? [] : [{component: name, reason: hold}])),
         ),
         unread: observed.unread,
-        next: lookAgainMs.length === 0 ? {kind: 'on-change'} : {kind: 'after', delayMs: Math.min(...lookAgainMs)},
+        next: nextIn(lookAgainMs),
       }),
   };
 };

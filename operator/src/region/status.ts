@@ -9,6 +9,7 @@ import {findAll} from './conditions/conditions.ts';
 import {
   deletingSummary,
   earlierSummary,
+  incompleteSummary,
   failedSummary,
   forgottenSummary,
   invalidSummary,
@@ -21,6 +22,7 @@ import {addressOverdueInMs} from './conditions/route-ready.ts';
 import {type RegionContext, type Release} from './context.ts';
 import {unfulfilled} from './engines/volume-growth.ts';
 import {claimsOf} from './engines/volume-claims.ts';
+import {type IncompleteData} from './earlier-region.ts';
 import {type Entrance} from './entrance.ts';
 import {eventsOf} from './events.ts';
 import {type RegionFacts} from './facts.ts';
@@ -302,22 +304,36 @@ export const concludeForgotten = (
 ): Conclusion<RegionStatus> => withSummary(region, 'Invalid', forgottenSummary(problem), outcome, now);
 
 interface Waiting extends Pick<Pass, 'region' | 'outcome' | 'now'> {
-  readonly going: readonly KubeObject[];
   /** What is the region's already. */
   readonly hosts: readonly HostAt[];
-  readonly overdueInMs: number;
 }
 
+const notBegun = (
+  {region, hosts, outcome, now}: Waiting,
+  summary: readonly Finding[],
+  next: Next,
+): Conclusion<RegionStatus> =>
+  withSummary({...region, status: {...region.status, hosts: [...hosts]}}, 'Pending', summary, outcome, now, next);
+
 /** What is going with an earlier region of this name is still there, and the region has not begun. */
-export const concludeBefore = ({region, going, hosts, overdueInMs, outcome, now}: Waiting): Conclusion<RegionStatus> =>
-  withSummary(
-    {...region, status: {...region.status, hosts: [...hosts]}},
-    'Pending',
+export const concludeBefore = ({
+  going,
+  overdueInMs,
+  ...waiting
+}: Waiting & {readonly going: readonly KubeObject[]; readonly overdueInMs: number}): Conclusion<RegionStatus> =>
+  notBegun(
+    waiting,
     earlierSummary(going.map(describeChild), overdueInMs === 0),
-    outcome,
-    now,
     overdueInMs > 0 ? {kind: 'after', delayMs: overdueInMs} : {kind: 'on-change'},
   );
+
+/** Some volumes of an earlier region are there and others are not: nothing is made until a person has decided about them. */
+export const concludeIncomplete = ({
+  data: {left, missing},
+  next,
+  ...waiting
+}: Waiting & {readonly data: IncompleteData; readonly next: Next}): Conclusion<RegionStatus> =>
+  notBegun(waiting, incompleteSummary(left.map(describeChild), missing), next);
 
 /** Seen only while something holds the object: our finalizer or one of somebody else, or `kubectl delete --cascade=foreground`. */
 export const concludeDeleting = (

@@ -158,13 +158,15 @@ export const deletingSummary = (atRisk: readonly string[]): Summary =>
       : `the region is deleted as soon as its data outlives it (deletionPolicy Retain); ${atRisk[0]} does not yet; annotation ${FORCE_DELETE} deletes it all the same, and that with it`,
   );
 
-/** Of what is going with an earlier region, so many are named. */
-const GOING_TOLD = 3;
+/** Of what is left of an earlier region, so many are named. */
+const LEFT_TOLD = 3;
+
+const someOf = (objects: readonly string[]): string =>
+  `${objects.slice(0, LEFT_TOLD).join(', ')}${objects.length > LEFT_TOLD ? ` and ${objects.length - LEFT_TOLD} more` : ''}`;
 
 /** `isOverdue`: the garbage collector has had its time. */
 export const earlierSummary = (going: readonly string[], isOverdue: boolean): Summary => {
-  const more = going.length > GOING_TOLD ? ` and ${going.length - GOING_TOLD} more` : '';
-  const message = `waits until what was deleted with an earlier region of this name is gone: ${going.slice(0, GOING_TOLD).join(', ')}${more}`;
+  const message = `waits until what was deleted with an earlier region of this name is gone: ${someOf(going)}`;
   return isOverdue
     ? stalledBy(
         'EarlierRegionRemains',
@@ -172,6 +174,13 @@ export const earlierSummary = (going: readonly string[], isOverdue: boolean): Su
       )
     : reconciling('EarlierRegionRemains', message);
 };
+
+/** `missing`: names of claims. */
+export const incompleteSummary = (left: readonly string[], missing: readonly string[]): Summary =>
+  stalledBy(
+    'EarlierDataIncomplete',
+    `there is a part of an earlier region's data, ${someOf(left)}, without ${someOf(missing)} and without the Secret that says what belongs together: nothing is made of it. Delete that part to begin anew, or restore the rest`,
+  );
 
 export const failedSummary = (problem: string): Summary => {
   const message = `the operator could not look after the region and tries it again: ${problem}`;
