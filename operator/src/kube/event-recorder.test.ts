@@ -76,10 +76,6 @@ test('an object gets 25 events at once, then one in five minutes', async () => {
   await clock.advance(300_000);
   await recorder.report(shop, [draft('Later'), draft('TooMuch')], forever);
   expect(sent).toHaveLength(26);
-  // What was too much is still to be told.
-  await clock.advance(300_000);
-  await recorder.report(shop, [draft('TooMuch')], forever);
-  expect(sent.pop()?.body).toMatchObject({reason: 'TooMuch'});
   await recorder.report({...shop, uid: 'u2'}, [draft('Other')], forever);
   expect(sent).toHaveLength(27);
 });
@@ -92,12 +88,29 @@ test('what happened again is counted, though the pass before reported it as well
   expect(sent.at(-1)?.body).toMatchObject({series: {count: 6}});
 });
 
-test('what a server did not take is told by a later pass that reports it', async () => {
+test.each([
+  ['goes on', [draft('NotReady')]],
+  ['has happened', []],
+])('what a server did not take is told by the next pass, be it that it %s', async (_what, drafts) => {
   isAway = true;
-  await recorder.report(shop, [draft('NotClaimed')], forever);
+  await recorder.report(shop, [draft('NotReady')], forever);
   isAway = false;
-  for (let pass = 0; pass < 3; pass++) await recorder.report(shop, [draft('NotClaimed')], forever);
+  for (let pass = 0; pass < 3; pass++) await recorder.report(shop, drafts, forever);
   expect(methods()).toEqual(['POST']);
+});
+
+test('what a server did not take is told for ten minutes, or until there is something newer of its kind', async () => {
+  isAway = true;
+  await recorder.report(shop, [draft('NotReady'), draft('Conflict')], forever);
+  isAway = false;
+  await recorder.report(shop, [{...draft('Conflict'), note: 'another'}], forever);
+  expect(sent.map(({body}) => body)).toMatchObject([{reason: 'NotReady'}, {reason: 'Conflict', note: 'another'}]);
+  isAway = true;
+  await recorder.report(shop, [draft('Stalled')], forever);
+  isAway = false;
+  await clock.advance(600_001);
+  await recorder.report(shop, [], forever);
+  expect(sent).toHaveLength(2);
 });
 
 test('a server that is silent about events holds nobody up for long, however many there are', async () => {

@@ -25,6 +25,9 @@ const SPAM_FILTER = {burst: 25, refillMs: 300_000};
 const SERIES_MS = 600_000;
 /** A series is written at its second event and then at most this often. */
 const SERIES_WRITE_MS = 60_000;
+/** What could not be written is tried again by later reports for so long, unless there is something newer with its reason; nobody looks for what is older. */
+const LATE_MS = 600_000;
+const MOST_LATE = 25;
 const LONGEST_NOTE_BYTES = 1024;
 /** For all events of a report: an API server that takes its time over events must not hold up what they tell of. */
 const REPORT_MS = 3_000;
@@ -36,9 +39,16 @@ interface Series {
   readonly writtenMs: number;
 }
 
+interface Unwritten {
+  readonly draft: EventDraft;
+  readonly sinceMs: number;
+}
+
 interface Subject {
-  /** What the last pass reported, but for what could not be written: only what is new since then becomes an event. */
-  current: Set<string>;
+  /** What the last pass reported: only what is new since then becomes an event. */
+  current: ReadonlySet<string>;
+  /** By text: what was reported and could not be written. */
+  readonly unwritten: Map<string, Unwritten>;
   readonly tokens: TokenBucket;
   readonly series: Map<string, Series>;
 }
@@ -65,25 +75,30 @@ export class EventRecorder {
     const now = this.#options.clock.monotonicMs();
     const subject = this.#subjects.get(regarding.uid) ?? {
       current: new Set<string>(),
+      unwritten: new Map<string, Unwritten>(),
       tokens: new TokenBucket(SPAM_FILTER, now),
       series: new Map<string, Series>(),
     };
     this.#subjects.set(regarding.uid, subject);
     const fresh = drafts.filter((draft) => draft.happened === true || !subject.current.has(textOf(draft)));
-    const current = new Set([...(isMore ? subject.current : []), ...drafts.map(textOf)]);
-    subject.current = current;
+    subject.current = new Set([...(isMore ? subject.current : []), ...drafts.map(textOf)]);
+    const owed = [...subject.unwritten.values()].filter(
+      ({draft, sinceMs}) => now - sinceMs <= LATE_MS && !fresh.some(({reason}) => reason === draft.reason),
+    );
+    subject.unwritten.clear();
     for (const [text, series] of subject.series) if (now - series.lastMs > SERIES_MS) subject.series.delete(text);
     const {clock, log} = this.#options;
     const late = new AbortController();
     const cancel = clock.schedule(REPORT_MS, () => late.abort(new Error('events took too long')));
     const bounded = AbortSignal.any([signal, late.signal]);
-    for (const draft of fresh) {
+    for (const one of [...owed, ...fresh.map((draft): Unwritten => ({draft, sinceMs: now}))]) {
+      const {draft} = one;
       try {
         bounded.throwIfAborted();
         await this.#write(regarding, draft, subject, bounded);
       } catch (error) {
-        current.delete(textOf(draft));
         log.warn({reason: draft.reason, object: regarding.name, error: messageOf(error)}, 'event not written');
+        if (subject.unwritten.size < MOST_LATE) subject.unwritten.set(textOf(draft), one);
       }
     }
     cancel();
@@ -118,8 +133,7 @@ export class EventRecorder {
       }
     }
     if (!subject.tokens.take(nowMs)) {
-      this.#options.log.debug({reason: draft.reason, object: regarding.name}, 'too many events: left out for now');
-      subject.current.delete(text);
+      this.#options.log.debug({reason: draft.reason, object: regarding.name}, 'too many events: left out');
       return;
     }
     const path = await this.#create(regarding, draft, signal);

@@ -204,12 +204,11 @@ describe('a pass', () => {
       );
     await expect(ends(new Wait('changed meanwhile', 200))).rejects.toThrow('changed');
     await expect(ends(new NotLeader('late'))).rejects.toThrow('late');
-    expect(told).toEqual([['a']]);
+    expect(told).toEqual([['beside that', 'a']]);
     await expect(ends(new ApiError('500: no such webhook', {status: 500}))).rejects.toThrow('webhook');
     const note = 'the status cannot be written: 500: no such webhook';
-    // The same words, so that it is told once.
     expect(told.slice(1)).toEqual([
-      ['a', note],
+      ['beside that', 'a'],
       ['beside that', note],
     ]);
   });

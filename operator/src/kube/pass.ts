@@ -110,17 +110,16 @@ const attempt = async <R, Observed, Status>(
   const surplus = stillDecided(plan.surplus, written);
   const outcome = surplus.length === 0 ? written : new Map([...written, [SURPLUS, await prune(surplus, writing)]]);
   const conclusion = plan.conclude(outcome);
-  const report = (more: readonly EventDraft[]): Promise<void> =>
-    events.report(owner, [...conclusion.events, ...more], signal);
   const {isNew, unsaid} = await writeStatus(current, conclusion.status, options, signal).catch(
     async (error: unknown) => {
       // What happened is seen by no later pass.
-      if (!(error instanceof NotLeader || signal.aborted)) await report(notWritten(error, signal));
+      if (!(error instanceof NotLeader || signal.aborted)) await events.report(owner, conclusion.events, signal, true);
       throw error;
     },
   );
   if (conclusion.status !== undefined) options.onStatus?.(current, conclusion.status);
-  await report(unsaid === undefined ? [] : [statusNotWritten(unsaid)]);
+  const unwritten = unsaid === undefined ? [] : [statusNotWritten(unsaid)];
+  await events.report(owner, [...conclusion.events, ...unwritten], signal);
   const all = [...outcome.values()].flat();
   const problems = all.flatMap((result) => ('message' in result ? result.message : (result.rewritten?.message ?? [])));
   const verdict = verdictOf(all);
