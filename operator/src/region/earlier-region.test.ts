@@ -163,6 +163,44 @@ describe('a region in the place of one that was deleted', () => {
       },
     );
 
+    const change = (region: SimulatedRegion, key: string, metadata: Partial<KubeObject['metadata']>): void => {
+      const object = region.objects.get(key);
+      if (object === undefined) throw new Error(`no ${key}`);
+      region.objects.set(key, {...object, metadata: {...object.metadata, ...metadata}});
+    };
+
+    test.each(['data-eu-pg-0-0', 'data-eu-pg-1-0'])(
+      'and of which %s is being deleted, waits until that is gone',
+      (claim) => {
+        const region = partOf('data-eu-pg-0-0', 'data-eu-pg-1-0');
+        const key = `v1/PersistentVolumeClaim/sync/${claim}`;
+        change(region, key, {deletionTimestamp: '2026-01-01T00:00:00Z'});
+        region.settle();
+        expect([started(region), region.status.message]).toEqual([
+          [],
+          expect.stringContaining(`is gone: PersistentVolumeClaim ${claim}`),
+        ]);
+        region.objects.delete(key);
+        region.settle();
+        expect([started(region), region.status.conditions?.[0]?.reason]).toEqual([[], 'EarlierDataIncomplete']);
+      },
+    );
+
+    test('has not begun by a StatefulSet of the earlier one', () => {
+      const region = again('Retain');
+      for (const [key, {kind, metadata}] of region.objects)
+        if (metadata.name !== 'data-eu-pg-1-0' && (kind !== 'StatefulSet' || metadata.name !== 'eu-rabbitmq'))
+          region.objects.delete(key);
+      region.settle();
+      expect([started(region), region.status.conditions?.[0]?.reason]).toEqual([[], 'EarlierDataIncomplete']);
+    });
+
+    test('is not judged while something cannot be read', () => {
+      const region = partOf('data-eu-pg-0-0');
+      region.unread = 'PersistentVolumeClaim data-eu-pg-1-0 cannot be read: 500';
+      expect(() => region.pass()).toThrow(region.unread);
+    });
+
     test('begins with that when it has a volume for each shard', () => {
       const region = partOf('data-eu-pg-0-0', 'data-eu-pg-1-0');
       bringUp(region, 'Retain');

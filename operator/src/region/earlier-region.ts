@@ -1,4 +1,4 @@
-import {controllerOf, type KubeObject} from '../kube/object.ts';
+import {controllerOf, type KubeObject, type OwnerReference} from '../kube/object.ts';
 import {type Children} from './children.ts';
 import {dataClaims} from './data-claims.ts';
 import {KINDS} from './kinds.ts';
@@ -17,33 +17,56 @@ const PATIENCE_MS = 600_000;
 
 const isSet = (kind: string): boolean => kind === KINDS.statefulSet.kind;
 
+type Whose = Pick<Region, 'name' | 'object'>;
+
+const isEarlier = ({name, object}: Whose, child: KubeObject): boolean => {
+  const controller = controllerOf(child);
+  return controller?.kind === object.kind && controller.name === name && controller.uid !== object.metadata.uid;
+};
+
+/** Something of the region itself is there, or of what an earlier one has left to it for good. */
+const hasBegun = (region: Whose, children: Children): boolean => {
+  const bootstrap = children.find(KINDS.secret, namesOf(region.name).bootstrap);
+  const has = (child: KubeObject): boolean => !isEarlier(region, child);
+  return (bootstrap !== undefined && has(bootstrap)) || children.all.some((child) => isSet(child.kind) && has(child));
+};
+
+/**
+ * Of all shards that there may be: the spec may name more some day. A stranger's StatefulSet is no child, so his claims would seem to be left over; and what a
+ * person has made for the region, without our marks, is what he wants it to be.
+ */
+const markedClaims = (name: string, children: Children): readonly KubeObject[] => {
+  const names = namesOf(name);
+  return children.all.filter(
+    ({kind, metadata}) =>
+      kind === KINDS.volumeClaim.kind && isMarked(name, metadata.labels) && isNameOf(names, kind, metadata.name),
+  );
+};
+
+const setOf = ({metadata: {ownerReferences = []}}: KubeObject): OwnerReference | undefined =>
+  ownerReferences.find(({kind}) => isSet(kind));
+
 /**
  * What has to be gone before the region begins: credentials, StatefulSets that take their claims along, the claims, Jobs, which say that such a claim has its
  * schema, and the saved slot map, with which an empty shard 0 begins, with the keeper that writes it. What holds no data is taken over or made again, whichever is first. Where the Secret stays
  * that every region with data has, that data stays as well.
  */
-export const goingWithEarlier = (
-  {name, object}: Pick<Region, 'name' | 'object'>,
-  children: Children,
-): readonly KubeObject[] => {
-  const isEarlier = (child: KubeObject): boolean => {
-    const controller = controllerOf(child);
-    return controller?.kind === object.kind && controller.name === name && controller.uid !== object.metadata.uid;
-  };
-  const names = namesOf(name);
+export const goingWithEarlier = (region: Whose, children: Children): readonly KubeObject[] => {
+  const names = namesOf(region.name);
   const bootstrap = children.find(KINDS.secret, names.bootstrap);
-  if (bootstrap !== undefined && !isEarlier(bootstrap)) return [];
-  const earlier = children.all.filter(isEarlier);
+  if (bootstrap !== undefined && !isEarlier(region, bootstrap)) return [];
+  const earlier = children.all.filter((child) => isEarlier(region, child));
   const sets = earlier.filter((child) => isSet(child.kind) && isExpiring(child));
   const lasting = children.all.filter((child) => isSet(child.kind) && !sets.includes(child));
   const uids = new Set(lasting.map(({metadata}) => metadata.uid));
+  const begun = hasBegun(region, children);
   return [
     ...sets,
-    // Also those of shards that the spec does not name: it may some day. A stranger's StatefulSet is no child, so his claims would seem to be left over.
-    ...children.all.filter(({kind, metadata: {labels, ownerReferences = []}}) => {
-      if (kind !== KINDS.volumeClaim.kind || !isMarked(name, labels)) return false;
-      const owner = ownerReferences.find((one) => isSet(one.kind) && isNameOf(names, one.kind, one.name));
-      return owner !== undefined && !uids.has(owner.uid);
+    ...markedClaims(region.name, children).filter((claim) => {
+      const owner = setOf(claim);
+      // Somebody deletes what stayed.
+      if (owner === undefined) return !begun && claim.metadata.deletionTimestamp !== undefined;
+      return !uids.has(owner.uid);
     }),
     ...earlier.filter(
       ({kind, metadata}) =>
@@ -68,24 +91,15 @@ export interface IncompleteData {
  * alone would bring batches of devices that are no more.
  */
 export const incompleteData = (
-  {name, spec}: Pick<Region, 'name' | 'spec'>,
+  region: Pick<Region, 'name' | 'spec' | 'object'>,
   children: Children,
 ): IncompleteData | undefined => {
-  const names = namesOf(name);
-  const hasBegun =
-    children.find(KINDS.secret, names.bootstrap) !== undefined || children.all.some(({kind}) => isSet(kind));
-  if (hasBegun) return undefined;
-  // One that a StatefulSet owns goes with that. One that a person has made for the region, without our marks, is what he wants it to be.
-  const left = children.all.filter(
-    ({kind, metadata: {name: claim, labels, ownerReferences = []}}) =>
-      kind === KINDS.volumeClaim.kind &&
-      isMarked(name, labels) &&
-      isNameOf(names, kind, claim) &&
-      !ownerReferences.some((owner) => isSet(owner.kind)),
-  );
-  const missing = dataClaims(name, spec)
+  if (hasBegun(region, children)) return undefined;
+  // One that a StatefulSet owns goes with that.
+  const left = markedClaims(region.name, children).filter((claim) => setOf(claim) === undefined);
+  const missing = dataClaims(region.name, region.spec)
     .filter(({component}) => component === 'postgres')
-    .flatMap((claim) => (children.find(KINDS.volumeClaim, claim.name) === undefined ? [claim.name] : []));
+    .flatMap(({name}) => (children.find(KINDS.volumeClaim, name) === undefined ? [name] : []));
   return left.length > 0 && missing.length > 0 ? {left, missing} : undefined;
 };
 

@@ -1,7 +1,7 @@
 import {judge} from '../api/v1alpha1/guard.ts';
 import {NOTHING_BEFORE} from '../api/v1alpha1/rule.ts';
 import {type RegionStatus} from '../api/v1alpha1/status.ts';
-import {type ComponentPlan, type Conclusion, type Next, type Outcome, type Plan} from '../kube/controller.ts';
+import {type ComponentPlan, type Conclusion, type Outcome, type Plan} from '../kube/controller.ts';
 import {keyOf, keyText} from '../kube/object.ts';
 import {memoryOf} from './accepted.ts';
 import {undone} from './admission.ts';
@@ -43,13 +43,8 @@ const PARTS: readonly parts.Part[] = [
   parts.routes,
 ];
 
-const UNREAD_RETRY_MS = 20_000;
-
 /** Nobody tells us when something can be read again. */
-const afterUnread = ({unread}: Observed): readonly number[] => (unread === undefined ? [] : [UNREAD_RETRY_MS]);
-
-const nextIn = (lookAgainMs: readonly number[]): Next =>
-  lookAgainMs.length === 0 ? {kind: 'on-change'} : {kind: 'after', delayMs: Math.min(...lookAgainMs)};
+const UNREAD_RETRY_MS = 20_000;
 
 /** What a region has before it begins: it asks for its hosts as any other one does, so that none goes to another region while it waits. */
 const hostsMeanwhile = ({region, children, entrance}: Observed, now: Date, release: Release): readonly HostAt[] => {
@@ -89,10 +84,10 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   if (verdict.spec.suspend) return untouched((outcome) => concludeSuspended(region, outcome, now));
   const data = incompleteData(region, children);
   if (data !== undefined) {
+    // It may be what seems to be missing.
+    if (observed.unread !== undefined) throw new Error(observed.unread);
     const hosts = hostsMeanwhile(observed, now, release);
-    return untouched((outcome) =>
-      concludeIncomplete({region, hosts, data, outcome, now, next: nextIn(afterUnread(observed))}),
-    );
+    return untouched((outcome) => concludeIncomplete({region, hosts, data, outcome, now}));
   }
 
   const context = contextOf(region, verdict.spec, release, children, before.admitted);
@@ -110,7 +105,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
   /** What no part writes as it is to be, because it is not wanted any more. */
   const left = atRisk.filter((object) => !written.has(keyText(keyOf(object))));
   const lookAgainMs = [
-    ...afterUnread(observed),
+    ...(observed.unread === undefined ? [] : [UNREAD_RETRY_MS]),
     ...built.flatMap((part) => part.lookAgainMs ?? []),
     ...factsExpireInMs(told, factsAgeMs),
     ...overdueInMs(children, now),
@@ -139,7 +134,7 @@ export const planRegion = (observed: Observed, now: Date, release: Release): Pla
           wanted.flatMap(({hold}) => (hold === undefined ? [] : [{component: name, reason: hold}])),
         ),
         unread: observed.unread,
-        next: nextIn(lookAgainMs),
+        next: lookAgainMs.length === 0 ? {kind: 'on-change'} : {kind: 'after', delayMs: Math.min(...lookAgainMs)},
       }),
   };
 };

@@ -327,13 +327,15 @@ export const concludeBefore = ({
     overdueInMs > 0 ? {kind: 'after', delayMs: overdueInMs} : {kind: 'on-change'},
   );
 
+/** A claim that a person makes need not have the labels by which the operator would hear of it. */
+const MADE_BY_HAND_MS = 20_000;
+
 /** Some volumes of an earlier region are there and others are not: nothing is made until a person has decided about them. */
 export const concludeIncomplete = ({
   data: {left, missing},
-  next,
   ...waiting
-}: Waiting & {readonly data: IncompleteData; readonly next: Next}): Conclusion<RegionStatus> =>
-  notBegun(waiting, incompleteSummary(left.map(describeChild), missing), next);
+}: Waiting & {readonly data: IncompleteData}): Conclusion<RegionStatus> =>
+  notBegun(waiting, incompleteSummary(left.map(describeChild), missing), {kind: 'after', delayMs: MADE_BY_HAND_MS});
 
 /** Seen only while something holds the object: our finalizer or one of somebody else, or `kubectl delete --cascade=foreground`. */
 export const concludeDeleting = (

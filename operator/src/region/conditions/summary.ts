@@ -179,7 +179,7 @@ export const earlierSummary = (going: readonly string[], isOverdue: boolean): Su
 export const incompleteSummary = (left: readonly string[], missing: readonly string[]): Summary =>
   stalledBy(
     'EarlierDataIncomplete',
-    `there is a part of an earlier region's data, ${someOf(left)}, without ${someOf(missing)} and without the Secret that says what belongs together: nothing is made of it. Delete that part to begin anew, or restore the rest`,
+    `there is a part of an earlier region's data, ${someOf(left)}, without ${someOf(missing)} and without the Secret that says what belongs together: nothing is made of it. Delete that part to begin anew, or suspend the region, restore the rest, and go on`,
   );
 
 export const failedSummary = (problem: string): Summary => {
