@@ -213,15 +213,15 @@ test('may say with what data goes where ownerReferences are protected, if the ch
   };
   const secrets = ['eu-bootstrap', 'eu-pg-0', 'eu-pg-1', 'eu-rabbitmq', 'eu-redis', 'eu-signing'];
   try {
+    const ingress = {host: 'guarded.sync.example.com', adminHost: 'guarded.admin.example.com'};
+    const spec = {region: 'eu', ingress, deletionPolicy: 'Delete'};
+    await post(regionsIn('guarded'), {apiVersion: API_VERSION, kind: KIND, metadata: {name: 'eu'}, spec});
+    await becomes('Ready');
     // Of a growth that was taken back.
     await makeClaim(server.client, 'guarded', 'data-eu-pg-2-0', {
       ...selectorOf('eu', 'postgres', 2),
       [MANAGED_BY]: MANAGER,
     });
-    const ingress = {host: 'guarded.sync.example.com', adminHost: 'guarded.admin.example.com'};
-    const spec = {region: 'eu', ingress, deletionPolicy: 'Delete'};
-    await post(regionsIn('guarded'), {apiVersion: API_VERSION, kind: KIND, metadata: {name: 'eu'}, spec});
-    await becomes('Ready');
     await expectOwned(['data-eu-pg-2-0', ...secrets]);
     await edit({deletionPolicy: 'Retain'});
     await expectOwned([]);
