@@ -282,7 +282,7 @@ export const createEngine = <R, Observed, Status>(options: EngineOptions<R, Obse
     cluster,
     events,
     clock,
-    kept: new Set(),
+    kept: new Map(),
     onStatus: options.onStatus,
   };
 

@@ -210,7 +210,7 @@ test('whoever has left any number of objects is rid of them, and keeps nobody el
         const events = {report: () => Promise.resolve()};
         const passed = await runPass(
           liveObject(key, '1'),
-          {controller, cluster, events, clock, kept: new Set()},
+          {controller, cluster, events, clock, kept: new Map()},
           deadline,
           signal,
         );

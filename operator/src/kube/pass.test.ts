@@ -29,10 +29,10 @@ const clusterOf = (apply: (name: string) => Promise<'created' | 'unchanged'>): P
   setFinalizer: (object) => Promise.resolve(object),
 });
 
-let kept: Set<string>;
+let kept: Map<string, 'failed' | 'refused'>;
 
 beforeEach(() => {
-  kept = new Set();
+  kept = new Map();
 });
 
 const pass = async (
@@ -307,14 +307,11 @@ describe('a pass', () => {
     expect(result).toMatchObject({kind, next});
   });
 
-  test.each([
-    ['refused', new ApplyRefused('refused', keyOf(shelf('a').manifest), 'no')],
-    ['failed', new Error('no answer')],
-  ])('has a turn for everything that %s to go', async (_what, end) => {
+  test('has a turn for everything that fails to go', async () => {
     const tried: string[] = [];
     const cluster: PassCluster = {
       ...clusterOf(() => Promise.resolve('unchanged')),
-      delete: ({name}) => (tried.push(name), Promise.reject(end)),
+      delete: ({name}) => (tried.push(name), Promise.reject(new Error('no answer'))),
     };
     for (let turn = 0; turn < 5; turn++) await pass(cluster, [], undefined, undefined, litter);
     expect(tried).toEqual(Array.from({length: 250}, (_, turn) => `old-${turn % litter.length}`));
@@ -343,8 +340,8 @@ describe('a pass', () => {
     expect(deleted.size).toBe(60);
     const {result} = await again();
     expect(result).toMatchObject({kind: 'refused', next: {kind: 'on-change'}});
-    expect(result.problems[0]).toMatch(/ConfigMap default\/old-\d+: no; 10 more are left to delete/);
-    expect((await again()).result).toMatchObject({kind: 'refused', next: {kind: 'on-change'}});
+    expect(result.problems[0]).toBe('ConfigMap default/old-0: no; 10 more are left to delete');
+    expect((await again()).result).toEqual(result);
   });
 
   test('that has run out of time says once how many it has not deleted', async () => {

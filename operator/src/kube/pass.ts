@@ -23,8 +23,8 @@ export interface PassOptions<R, Observed, Status> {
   readonly cluster: PassCluster;
   readonly events: Pick<EventRecorder, 'report'>;
   readonly clock: Clock;
-  /** By uid: what could not be deleted, in passes over whatever object; what was tried last is the last. */
-  readonly kept: Set<string>;
+  /** By uid: what could not be deleted, in passes over whatever object, and why; what was tried last is the last. */
+  readonly kept: Map<string, 'failed' | 'refused'>;
   readonly onStatus?: ((object: KubeObject, status: Status) => void) | undefined;
 }
 
@@ -254,8 +254,8 @@ const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promis
   const {kept} = writing;
   if (surplus.length === 0) return [];
   if (kept.size > MOST_KEPT) kept.clear();
-  // What does not go may not go for ever: nothing waits for it, and of what did not go before everything has its turn.
-  const turns = new Map([...kept].map((uid, turn) => [uid, turn]));
+  // What is not let go may not be for ever: nothing waits for it, and it is told the same every time. What failed may go the next time: each has its turn.
+  const turns = new Map([...kept].map(([uid, end], turn) => [uid, end === 'failed' ? turn : kept.size]));
   const order = surplus.toSorted((a, b) => (turns.get(a.ref.uid) ?? -1) - (turns.get(b.ref.uid) ?? -1));
   const results: ObjectOutcome[] = [];
   for (const {ref, unchanged = []} of order.slice(0, MOST_PRUNED)) {
@@ -270,7 +270,7 @@ const prune = async (surplus: readonly Surplus[] = [], writing: Writing): Promis
       return {kind, key, repaired: false};
     });
     kept.delete(uid);
-    if ('message' in result) kept.add(uid);
+    if ('message' in result) kept.set(uid, result.kind === 'failed' ? 'failed' : 'refused');
     results.push(result);
   }
   const left = order.slice(results.length);
