@@ -29,14 +29,15 @@ export const enrolDevices = async (shards: Shards, count: number): Promise<reado
 export const RECORDS_PER_SYNC = 20;
 const HOUR_MS = 3_600_000;
 
-/** The records of one sync: weather readings an hour apart, all different. */
-export const recordsOf = (device: number, batchSeq: number, nowMs: number) =>
-  Array.from({length: RECORDS_PER_SYNC}, (_, index) => {
+/** The records of one sync, at most {@link RECORDS_PER_SYNC}: weather readings an hour apart, all different. */
+export const recordsOf = (device: number, batchSeq: number, nowMs: number, count = RECORDS_PER_SYNC) =>
+  Array.from({length: count}, (_, index) => {
+    // Also where the counts change from sync to sync.
     const seq = batchSeq * RECORDS_PER_SYNC + index;
     return {
       s: seq,
       k: 'weather',
-      t: nowMs - (RECORDS_PER_SYNC - index) * HOUR_MS,
+      t: nowMs - (count - index) * HOUR_MS,
       d: {
         temperatureC: ((device * 7 + seq * 3) % 400) / 10,
         pressureHpa: 980 + ((device + seq) % 500) / 10,
@@ -46,12 +47,12 @@ export const recordsOf = (device: number, batchSeq: number, nowMs: number) =>
   });
 
 /** The body of one sync call. */
-export const bodyOf = (device: number, batchSeq: number, nowMs: number): string =>
+export const bodyOf = (device: number, batchSeq: number, nowMs: number, count = RECORDS_PER_SYNC): string =>
   JSON.stringify({
     epoch: 'e1',
     batchSeq,
     mode: 'delta',
     reason: 'scheduled',
     state: {fw: 'bench-1', uptimeS: batchSeq * 1200, temperatureC: 41.5},
-    records: recordsOf(device, batchSeq, nowMs),
+    records: recordsOf(device, batchSeq, nowMs, count),
   });

@@ -4,15 +4,16 @@ import {availableParallelism, cpus, loadavg} from 'node:os';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
 import budgets from './budgets.json' with {type: 'json'};
-import {interleave, type Measured, ratios, type Sample, type Spread, summarise} from './measure.ts';
+import {interleave, type Measured, ratios, type Sample, type Spread, spreadOf, summarise} from './measure.ts';
 import {type Probe, probe} from './probe.ts';
 import {serversOf} from './servers.ts';
 import {openWriterBench} from './shard-writer.ts';
-import {startBaseline, startPiSync} from './sync-path.ts';
+import {compareSyncPaths, PACE, type SyncComparison} from './sync-comparison.ts';
+import {type PacedSample} from './sync-path.ts';
 
 const HELP = `usage: node bench/main.ts [--quick] [--no-budget]
 
-  --quick       about a minute; without it, about four
+  --quick       about two minutes; without it, about twelve
   --no-budget   exit 0 also below a floor of bench/budgets.json
 
 Reads PISYNC_TEST_POSTGRES_URL, PISYNC_TEST_AMQP_URL and PISYNC_TEST_REDIS_URL; "make bench" starts such servers.
@@ -22,8 +23,8 @@ included, in microseconds per unit; the servers' is not in it. Results: out/benc
 
 const ROUNDS = 3;
 const SIZES = {
-  quick: {batches: 4000, loadMs: 3_000, warmUpMs: 1_000},
-  full: {batches: 20_000, loadMs: 20_000, warmUpMs: 5_000},
+  quick: {batches: 4000, loadMs: 3_000, pacedMs: 3_000, warmUpMs: 1_000},
+  full: {batches: 20_000, loadMs: 15_000, pacedMs: 10_000, warmUpMs: 5_000},
 } as const;
 
 const out = join(import.meta.dirname, '../out');
@@ -36,12 +37,27 @@ const spread = ({median, min, max}: Spread, digits: number): string =>
 const row = (name: string, unit: string, {rate, cpuMicros}: Measured): string =>
   `${name.padEnd(48)} ${spread(rate, 0).padStart(24)} ${unit.padEnd(10)} cpu ${spread(cpuMicros, 0)}`;
 
+const pacedRow = (name: string, samples: readonly PacedSample[]): string => {
+  const of = (pick: (sample: PacedSample) => number): string => spread(spreadOf(samples.map(pick)), 1);
+  return `${name.padEnd(48)} p50 ${of(({waits}) => waits.p50Ms)} p99 ${of(({waits}) => waits.p99Ms)} ms   cpu ${of(({cpuMicros}) => cpuMicros)}`;
+};
+
 interface Ratio {
   readonly name: string;
   readonly ratio: Spread;
   /** The run fails below the floor; the aim is what is worked towards. */
   readonly budget: {readonly floor: number; readonly aim: number} | undefined;
 }
+/** P3 and P4 are those against the seed, with one record and with many. */
+const ratiosOf = ({records, best: {seed, lean, pisync}}: SyncComparison): readonly Ratio[] => [
+  {
+    name: `${records === 1 ? 'P3' : 'P4'} PiSync ÷ seed, applied syncs of ${records} records`,
+    ratio: ratios(pisync, seed),
+    budget: records === 1 ? budgets.smallSyncsToSeed : budgets.syncPathToSeed,
+  },
+  {name: `   PiSync ÷ lean, applied syncs of ${records} records`, ratio: ratios(pisync, lean), budget: undefined},
+];
+
 const isBelow = ({ratio, budget}: Ratio): boolean => budget !== undefined && ratio.median < budget.floor;
 const ratioRow = (one: Ratio): string => {
   const budget = one.budget === undefined ? '' : `floor ${one.budget.floor}, aim ${one.budget.aim}`;
@@ -66,15 +82,13 @@ const main = async (): Promise<number> => {
   }
   const servers = serversOf(process.env);
   const mode = values.quick ? 'quick' : 'full';
-  const {batches, loadMs, warmUpMs} = SIZES[mode];
+  const {batches, loadMs, pacedMs, warmUpMs} = SIZES[mode];
   mkdirSync(out, {recursive: true});
   const loadBefore = loadavg();
 
-  // What was opened is closed in reverse order, also when a measure fails.
+  // Closed also when a measure fails.
   await using opened = new AsyncDisposableStack();
-  const own = <T extends {close(): Promise<void>}>(part: T): T => opened.adopt(part, (it) => it.close());
-
-  const writer = own(await openWriterBench(batches));
+  const writer = opened.adopt(await openWriterBench(batches), (it) => it.close());
   const disk = await probe(writer.shards.shards.pool(0, 'job'), out);
   await writer.write(2);
   await writer.copy();
@@ -84,18 +98,15 @@ const main = async (): Promise<number> => {
     onSample,
   );
 
-  const baseline = own(await startBaseline(servers));
-  const pisync = own(await startPiSync(servers, join(out, 'bench')));
-  await baseline.measure(warmUpMs);
-  await pisync.measure(warmUpMs);
-  const path = await interleave(
-    ROUNDS,
-    {baseline: () => baseline.measure(loadMs), pisync: () => pisync.measure(loadMs)},
+  const {compared, groups} = await compareSyncPaths({
+    servers,
+    rounds: ROUNDS,
+    loadMs,
+    pacedMs,
+    warmUpMs,
+    folder: out,
     onSample,
-  );
-  await baseline.check();
-  await pisync.check();
-  const groups = await pisync.groupSizes();
+  });
 
   const ratio: readonly Ratio[] = [
     {
@@ -104,18 +115,17 @@ const main = async (): Promise<number> => {
       budget: budgets.shardWriterToCopy,
     },
     {name: '   shard writer, one window ÷ COPY', ratio: ratios(shard.writer1, shard.copy), budget: undefined},
-    {
-      name: 'P4 PiSync ÷ baseline, applied syncs of 20 records',
-      ratio: ratios(path.pisync, path.baseline),
-      budget: budgets.syncPathToBaseline,
-    },
+    ...compared.flatMap(ratiosOf),
   ];
   const measured = {
     copy: summarise(shard.copy),
     shardWriterOneWindow: summarise(shard.writer1),
     shardWriterTwoWindows: summarise(shard.writer2),
-    baseline: summarise(path.baseline),
-    pisync: summarise(path.pisync),
+    syncPaths: compared.map(({records, best, paced}) => ({
+      records,
+      best: {seed: summarise(best.seed), lean: summarise(best.lean), pisync: summarise(best.pisync)},
+      paced,
+    })),
   };
 
   const machine = `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown processor'}`;
@@ -127,12 +137,21 @@ const main = async (): Promise<number> => {
   print(row('COPY into the same table, one connection', 'rows/s', measured.copy));
   print(row('shard writer, batches of 20, one window', 'records/s', measured.shardWriterOneWindow));
   print(row('shard writer, two windows (the worker’s default)', 'records/s', measured.shardWriterTwoWindows));
-  print(row('baseline, syncs of 20 records, to commit', 'syncs/s', measured.baseline));
-  print(row('PiSync, syncs of 20 records, to commit', 'syncs/s', measured.pisync));
+  for (const {records, best} of measured.syncPaths) {
+    print(row(`seed, ${records} records a sync, to commit`, 'syncs/s', best.seed));
+    print(row(`lean, ${records} records a sync, to commit`, 'syncs/s', best.lean));
+    print(row(`PiSync, ${records} records a sync, to commit`, 'syncs/s', best.pisync));
+  }
   const {batchesPerBundle, recordsPerWindow} = groups;
   print(
     `   on average ${batchesPerBundle.toFixed(0)} batches a bundle, ${recordsPerWindow.toFixed(0)} records a window`,
   );
+  print(`\nFrom when a sync is due until it is accepted, ${PACE} syncs/s:`);
+  for (const {records, paced} of compared) {
+    print(pacedRow(`seed, ${records} records a sync`, paced.seed));
+    print(pacedRow(`lean, ${records} records a sync`, paced.lean));
+    print(pacedRow(`PiSync, ${records} records a sync`, paced.pisync));
+  }
   print('');
   for (const one of ratio) print(ratioRow(one));
 

@@ -46,13 +46,14 @@ export const ratios = (ours: readonly Sample[], theirs: readonly Sample[]): Spre
   );
 
 type Measures = Readonly<Record<string, () => Promise<Sample>>>;
+type SamplesOf<M extends Measures> = {readonly [K in keyof M]: readonly Awaited<ReturnType<M[K]>>[]};
 
 /** Things that are compared, each measured once a round; every other round runs backwards, so that none is always first. */
 export const interleave = async <M extends Measures>(
   rounds: number,
   measures: M,
   onSample: (round: number, name: string, sample: Sample) => void,
-): Promise<{readonly [K in keyof M]: readonly Sample[]}> => {
+): Promise<SamplesOf<M>> => {
   const all = Object.entries(measures).map(([name, measure]) => ({name, measure, samples: new Array<Sample>()}));
   for (let round = 0; round < rounds; round++) {
     for (const {name, measure, samples} of round % 2 === 0 ? all : all.toReversed()) {
@@ -62,9 +63,7 @@ export const interleave = async <M extends Measures>(
     }
   }
   // Made from the entries of `measures`, so it has exactly its keys, which Object.fromEntries forgets.
-  return Object.fromEntries(all.map(({name, samples}) => [name, samples])) as unknown as {
-    readonly [K in keyof M]: readonly Sample[];
-  };
+  return Object.fromEntries(all.map(({name, samples}) => [name, samples])) as unknown as SamplesOf<M>;
 };
 
 /** Linux reports processor time in ticks of 1/100 s to user space, whatever the kernel's own rate is (proc(5), USER_HZ). */

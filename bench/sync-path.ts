@@ -1,4 +1,4 @@
-/** Syncs that are accepted *and* applied per second: PiSync's device-api and worker as two processes, or the baseline as one. */
+/** Syncs that are accepted *and* applied per second: PiSync's device-api and worker as two processes, the lean baseline as two, or the seed as one. */
 import {mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
@@ -6,23 +6,31 @@ import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/na
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {type ChannelModel, connect} from 'amqplib';
 import {type Child, freePort, startChild} from './child.ts';
-import {type BenchDevice, enrolDevices, RECORDS_PER_SYNC} from './devices.ts';
-import {runLoad} from './load.ts';
+import {type BenchDevice, enrolDevices} from './devices.ts';
+import {type Percentiles} from '@pisync/agent/fleet/latency';
+import {type LoadReport, runLoad, runPacedLoad} from './load.ts';
 import {histogramMean} from './means.ts';
 import {type Sample, time} from './measure.ts';
 import {portOf, type Servers} from './servers.ts';
 
 /** One side of the comparison, with a database of its own. */
 export interface SyncPath {
-  /** Loads it for so long and waits until all that was accepted is applied; that wait counts. */
-  readonly measure: (durationMs: number) => Promise<Sample>;
+  /** Loads it for so long with all that it takes, and waits until all that was accepted is applied; that wait counts. */
+  readonly measure: (durationMs: number, recordsPerSync: number) => Promise<Sample>;
+  /** Loads it with so many syncs a second. */
+  readonly pace: (durationMs: number, recordsPerSync: number, perSecond: number) => Promise<PacedSample>;
   /** @throws Error unless every accepted batch was applied once with all its records. */
   check(): Promise<void>;
   close(): Promise<void>;
 }
 
+export interface PacedSample extends Sample {
+  /** From when a sync was due until it was accepted. */
+  readonly waits: Percentiles;
+}
+
 /** What group commit came to since the start: the larger, the less a broker message and a transaction cost each sync. */
-interface GroupSizes {
+export interface GroupSizes {
   readonly batchesPerBundle: number;
   readonly recordsPerWindow: number;
 }
@@ -48,31 +56,44 @@ const pathOf = ({url, shards, devices, children, cleanUp}: PathParts): SyncPath 
   const nextBatch = devices.map(() => 1);
   const pool = shards.shards.pool(0, 'ingest');
   let total = 0;
+  let totalRecords = 0;
   const applied = async (): Promise<number> => {
     const found = await pool.query<{syncs: number}>('select sum(syncs_total)::int as syncs from device_state');
     return found.rows[0]?.syncs ?? 0;
   };
+  const timed = (recordsPerSync: number, load: () => Promise<LoadReport>): Promise<Sample> =>
+    time(
+      children.map(({pid}) => pid),
+      async () => {
+        const {accepted} = await load();
+        total += accepted;
+        totalRecords += accepted * recordsPerSync;
+        const deadlineMs = performance.now() + DRAIN_MS;
+        for (let seen = await applied(); seen < total; seen = await applied()) {
+          if (performance.now() > deadlineMs) throw new Error(`${total} syncs were accepted, ${seen} are applied`);
+          await delay(10);
+        }
+        return accepted;
+      },
+    );
   return {
-    measure: (durationMs) =>
-      time(
-        children.map(({pid}) => pid),
-        async () => {
-          const {accepted} = await runLoad({url, devices, nextBatch, durationMs});
-          total += accepted;
-          const deadlineMs = performance.now() + DRAIN_MS;
-          for (let seen = await applied(); seen < total; seen = await applied()) {
-            if (performance.now() > deadlineMs) throw new Error(`${total} syncs were accepted, ${seen} are applied`);
-            await delay(10);
-          }
-          return accepted;
-        },
-      ),
+    measure: (durationMs, recordsPerSync) =>
+      timed(recordsPerSync, () => runLoad({url, devices, nextBatch, recordsPerSync, durationMs})),
+    async pace(durationMs, recordsPerSync, perSecond) {
+      const {promise: waits, resolve} = Promise.withResolvers<Percentiles>();
+      const sample = await timed(recordsPerSync, async () => {
+        const report = await runPacedLoad({url, devices, nextBatch, recordsPerSync, durationMs}, perSecond);
+        resolve(report.waits);
+        return report;
+      });
+      return {...sample, waits: await waits};
+    },
     async check() {
       const found = await pool.query<{receipts: number; records: number}>(
         'select (select count(*) from receipt)::int as receipts, (select count(*) from record)::int as records',
       );
       const {receipts, records} = found.rows[0] ?? {receipts: 0, records: 0};
-      if (receipts !== total || records !== total * RECORDS_PER_SYNC) {
+      if (receipts !== total || records !== totalRecords) {
         throw new Error(`${total} syncs were accepted; the shard has ${receipts} receipts and ${records} records`);
       }
     },
@@ -147,7 +168,7 @@ export const startPiSync = async (servers: Servers, folder: string): Promise<PiS
   };
 };
 
-export const startBaseline = async (servers: Servers): Promise<SyncPath> => {
+export const startSeed = async (servers: Servers): Promise<SyncPath> => {
   const shards = await createTestShards({shards: 1});
   const devices = await enrolDevices(shards.shards, DEVICES);
   const port = await freePort();
@@ -165,6 +186,25 @@ export const startBaseline = async (servers: Servers): Promise<SyncPath> => {
     `${url}/health`,
   );
   return pathOf({url, shards, devices, children: [child], cleanUp: () => Promise.resolve()});
+};
+
+/** As many as PiSync has. */
+const LEAN_PROCESSES = 2;
+
+/** A baseline that needs nothing but the database. */
+export const startLean = async (servers: Servers): Promise<SyncPath> => {
+  const shards = await createTestShards({shards: 1});
+  const devices = await enrolDevices(shards.shards, DEVICES);
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const database = new URL(servers.postgres);
+  database.pathname = `/${shards.target(0).database}`;
+  const children: Child[] = [];
+  for (let number = 0; number < LEAN_PROCESSES; number++) {
+    const env = {LEAN_PORT: String(port), LEAN_POSTGRES_URL: database.href};
+    children.push(await startChild([here('lean/main.ts')], env, `${url}/health`));
+  }
+  return pathOf({url, shards, devices, children, cleanUp: () => Promise.resolve()});
 };
 
 /** What an interrupted run left would be applied to devices that no longer are. @throws when somebody consumes from them. */
