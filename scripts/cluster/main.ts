@@ -60,7 +60,7 @@ function run(command: Exclude<Command, {kind: 'help'}>, cluster: Cluster, settin
     case 'exec':
       return cluster.exec(command.argv);
     case 'load-images':
-      return cluster.loadImages(builtImages(join(settings.out, 'images.json')));
+      return cluster.loadImages(builtImages(command.file ?? join(settings.out, 'images.json')));
     case 'trouble':
       return cluster.trouble(command.what, command.node);
   }

@@ -9,7 +9,7 @@ export type Command =
   | {readonly kind: 'logs'; readonly component: string | undefined}
   | {readonly kind: 'shell'}
   | {readonly kind: 'exec'; readonly argv: readonly [string, ...string[]]}
-  | {readonly kind: 'load-images'}
+  | {readonly kind: 'load-images'; readonly file: string | undefined}
   | {readonly kind: 'trouble'; readonly what: Trouble; readonly node: string};
 
 export const USAGE = `The local Kubernetes cluster.
@@ -22,7 +22,7 @@ export const USAGE = `The local Kubernetes cluster.
   logs [COMPONENT]  the end of a component's logs, for example kubelet or n1-kubelet; without one, their names
   shell             a shell in the cluster's network, with kubectl and helm
   exec -- COMMAND   one command there
-  load-images       bring the images of out/images.json into all nodes
+  load-images [FILE]  bring the images of out/images.json, or of such a file of another checkout, into all nodes
   power-off NODE    end everything on a node at once, as a power cut does
   power-on NODE     start it again
   partition NODE    cut a node's network cable
@@ -55,8 +55,10 @@ export function parseCommand(argv: readonly string[]): Command {
     case 'up':
     case 'status':
     case 'shell':
-    case 'load-images':
       return alone({kind: name});
+    case 'load-images':
+      if (rest.length > 1) throw new Refusal(`load-images takes one file, got: ${rest.join(' ')}`);
+      return {kind: 'load-images', file: rest[0]};
     case 'down':
       if (rest.length > 1 || (rest.length === 1 && rest[0] !== '--force'))
         throw new Refusal(`down takes only --force, got: ${rest.join(' ')}`);

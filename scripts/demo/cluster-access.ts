@@ -31,10 +31,12 @@ export const readImages = (out: string): Images => JSON.parse(readFileSync(join(
 
 export interface ClusterAccess {
   readonly info: ClusterInfo;
+  /** Where kubectl looks. */
+  readonly namespace: string;
   /** Runs a command where the cluster's network is. @returns its standard output. @throws with its standard error */
   readonly run: (argv: readonly string[]) => Promise<string>;
-  /** Starts one there; the caller ends it. */
-  readonly start: (argv: readonly string[]) => ChildProcess;
+  /** Starts one there; the caller ends it. Its standard input is empty unless it is to be a pipe. */
+  readonly start: (argv: readonly string[], stdin?: 'ignore' | 'pipe') => ChildProcess;
   readonly kubectl: (...args: readonly string[]) => Promise<string>;
   /** `kubectl get ... -o json`, or undefined when there is no such object. */
   readonly get: (...args: readonly string[]) => Promise<unknown>;
@@ -42,7 +44,7 @@ export interface ClusterAccess {
 
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
-export const openCluster = (info: ClusterInfo): ClusterAccess => {
+export const openCluster = (info: ClusterInfo, namespace = 'default'): ClusterAccess => {
   const env = {...process.env, KUBECONFIG: info.kubeconfig};
   const split = (argv: readonly string[]): [string, string[]] => {
     const [program, ...args] = [...info.exec, ...argv];
@@ -59,13 +61,15 @@ export const openCluster = (info: ClusterInfo): ClusterAccess => {
       throw new Error(`${argv.join(' ')}: ${stderr === '' ? String(cause) : stderr}`, {cause});
     }
   };
-  const kubectl = (...args: readonly string[]): Promise<string> => runThere(['kubectl', ...args]);
+  const kubectl = (...args: readonly string[]): Promise<string> =>
+    runThere(['kubectl', `--namespace=${namespace}`, ...args]);
   return {
     info,
+    namespace,
     run: runThere,
-    start: (argv) => {
+    start: (argv, stdin = 'ignore') => {
       const [program, args] = split(argv);
-      return spawn(program, args, {env, stdio: ['ignore', 'pipe', 'pipe']});
+      return spawn(program, args, {env, stdio: [stdin, 'pipe', 'pipe']});
     },
     kubectl,
     get: async (...args) => {

@@ -5,6 +5,7 @@ import {hostname} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
 import {openCluster, readClusterInfo, readImages, readSecret, type ClusterAccess} from './cluster-access.ts';
+import {install} from './install.ts';
 import {killOne, waitUntilBack, type Killed} from './kill.ts';
 import {agentProgram, forwardPort, startProgram, waitForAcked} from './programs.ts';
 import {waitUntilReady, waitUntilRolledOut} from './region.ts';
@@ -52,31 +53,6 @@ const runScript = (script: string, ...args: readonly string[]): Promise<void> =>
       else reject(new Error(`node scripts/${script} ${args.join(' ')} ended with ${code ?? 'a signal'}`));
     });
   });
-
-const install = async (cluster: ClusterAccess): Promise<void> => {
-  const images = readImages(OUT);
-  const values = (['operator', 'service', 'postgres', 'rabbitmq', 'redis'] as const).flatMap((name) => [
-    '--set-string',
-    `images.${name}=${images[name]}`,
-  ]);
-  const chart = join(ROOT, 'charts', 'pisync');
-  await cluster.run([
-    'helm',
-    'upgrade',
-    '--install',
-    'pisync',
-    chart,
-    '--namespace',
-    'pisync-system',
-    '--create-namespace',
-    // A definition that somebody applied by hand before is taken over instead of refused.
-    '--take-ownership',
-    '--wait',
-    '--timeout',
-    '5m',
-    ...values,
-  ]);
-};
 
 interface Target {
   readonly url: string;
@@ -238,7 +214,7 @@ const main = async (): Promise<number> => {
   const cluster = openCluster(readClusterInfo(OUT));
 
   heading('helm upgrade --install pisync charts/pisync');
-  await install(cluster);
+  await install(cluster, ROOT);
 
   heading('kubectl apply -f docs/examples/region-localhost.yaml');
   const appliedMs = performance.now();
