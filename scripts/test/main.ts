@@ -11,11 +11,13 @@ import {withServers} from './servers-up.ts';
 /** `make test`: check and unit tests, then integration tests against real servers, then end-to-end tests, all but the first on the local cluster. */
 const HELP = `usage: node scripts/test/main.ts [--only check,integration,e2e] [--faults] [--match PATTERN] [--down]
        node scripts/test/main.ts --bench [--quick] [--no-budget]
+       node scripts/test/main.ts --bench --region [-- options of bench/region/main.ts]
 
   --only     run these suites only (comma between them)
   --faults   run the fault scenarios of the end-to-end suite only, also those that take minutes (faults-*.e2e.test.ts)
   --match    run the test files whose path matches this pattern only
-  --bench    run no tests but the benchmark; --quick takes about a minute, --no-budget accepts any result
+  --bench    run no tests but the benchmark; --quick takes about two minutes, --no-budget accepts any result
+  --region   the benchmark of a whole region
   --down     take the local cluster down at the end (default where CI=true)
 
 Where PISYNC_TEST_KUBE_BIN names a folder with etcd and kube-apiserver, none are built for the integration tests and the benchmark.
@@ -123,13 +125,24 @@ async function bench(options: readonly string[]): Promise<number> {
   return Math.max(atRest, speed);
 }
 
+/** @returns its exit code */
+async function benchRegion(options: readonly string[]): Promise<number> {
+  if (!options.includes('--help')) {
+    await bringUp();
+    heading('benchmark of a region');
+  }
+  return runShown([process.execPath, 'bench/region/main.ts', ...options]);
+}
+
 async function main(): Promise<number> {
-  const {values} = parseArgs({
+  const {values, positionals} = parseArgs({
+    allowPositionals: true,
     options: {
       only: {type: 'string'},
       faults: {type: 'boolean', default: false},
       match: {type: 'string'},
       bench: {type: 'boolean', default: false},
+      region: {type: 'boolean', default: false},
       quick: {type: 'boolean', default: false},
       'no-budget': {type: 'boolean', default: false},
       down: {type: 'boolean', default: process.env['CI'] === 'true'},
@@ -140,6 +153,8 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
+  if (values.bench && values.region) return benchRegion(positionals);
+  if (positionals.length > 0) throw new Error(`${positionals.join(' ')}: nobody asked for this; see --help`);
   if (values.bench) {
     return bench([...(values.quick ? ['--quick'] : []), ...(values['no-budget'] ? ['--no-budget'] : [])]);
   }

@@ -1,0 +1,115 @@
+/** What becomes of a sync after it was accepted, asked for a sample of them. */
+import {setTimeout as delay} from 'node:timers/promises';
+import {Latency, type Percentiles} from '@pisync/agent/fleet/latency';
+import pg from 'pg';
+import {type Connections} from './connections.ts';
+
+const PATIENCE_MS = 60_000;
+
+interface Awaited {
+  readonly deviceId: string;
+  readonly batchSeq: number;
+  readonly acceptedMs: number;
+}
+
+export interface Probe {
+  watch(deviceId: string, batchSeq: number): void;
+  /** Waits for those under way, and begins anew. @throws Error when one of them has not come in a minute */
+  finish(): Promise<Percentiles>;
+  close(): Promise<void>;
+}
+
+/** `find` says which of those that are awaited have arrived. */
+const createProbe = (
+  what: string,
+  everyMs: number,
+  find: (awaited: readonly Awaited[]) => Promise<readonly Awaited[]>,
+  end: () => Promise<void>,
+): Probe => {
+  let latency = new Latency();
+  const awaited = new Set<Awaited>();
+  let running: Promise<void> | undefined;
+  const look = async (): Promise<void> => {
+    while (awaited.size > 0) {
+      const found = await find([...awaited]);
+      const nowMs = performance.now();
+      for (const one of found) {
+        awaited.delete(one);
+        latency.record(nowMs - one.acceptedMs);
+      }
+      for (const {acceptedMs, deviceId, batchSeq} of awaited) {
+        if (nowMs - acceptedMs > PATIENCE_MS)
+          throw new Error(
+            `batch ${batchSeq} of ${deviceId} was accepted ${PATIENCE_MS / 1000} s ago and is not ${what}`,
+          );
+      }
+      if (awaited.size > 0) await delay(everyMs);
+    }
+    running = undefined;
+  };
+  return {
+    watch(deviceId, batchSeq) {
+      awaited.add({deviceId, batchSeq, acceptedMs: performance.now()});
+      running ??= look();
+      // Whoever awaits `finish` is told.
+      running.catch(() => undefined);
+    },
+    async finish() {
+      await running;
+      const {percentiles} = latency;
+      latency = new Latency();
+      return percentiles;
+    },
+    close: end,
+  };
+};
+
+/** Committed in its shard, by asking all shards every few milliseconds. */
+export const appliedProbe = (shardUrls: readonly string[]): Probe => {
+  const pools = shardUrls.map((connectionString) => new pg.Pool({connectionString, max: 1}));
+  // A pool without a listener ends the process when an idle connection is lost.
+  for (const pool of pools) pool.on('error', () => undefined);
+  const text =
+    'select d.device_id, r.batch_seq::int as batch_seq from device d join receipt r using (device_key) where d.device_id = any($1::uuid[])';
+  return createProbe(
+    'applied',
+    3,
+    async (awaited) => {
+      const ids = [...new Set(awaited.map(({deviceId}) => deviceId))];
+      const found = await Promise.all(
+        pools.map((pool) => pool.query<{device_id: string; batch_seq: number}>({name: 'applied', text, values: [ids]})),
+      );
+      const applied = new Set(found.flatMap(({rows}) => rows.map((row) => `${row.device_id} ${row.batch_seq}`)));
+      return awaited.filter(({deviceId, batchSeq}) => applied.has(`${deviceId} ${batchSeq}`));
+    },
+    async () => {
+      await Promise.all(pools.map((pool) => pool.end()));
+    },
+  );
+};
+
+/** Shown by the admin API. */
+export const visibleProbe = (connections: Connections, token: string): Probe => {
+  const headers = `Authorization: Bearer ${token}\r\n`;
+  return createProbe(
+    'visible',
+    10,
+    async (awaited) => {
+      const seen: Awaited[] = [];
+      for (const one of awaited) {
+        const connection = await connections.take();
+        const answer = await connection.get(`/api/v1/devices/${one.deviceId}?fields=appliedThrough`, headers);
+        connections.giveBack(connection);
+        const applied = /"appliedThrough":(\d+)/.exec(answer.body)?.[1];
+        if (applied === undefined)
+          throw new Error(`the admin API answered ${answer.status}: ${answer.body.slice(0, 300)}`);
+        if (Number(applied) >= one.batchSeq) seen.push(one);
+      }
+      return seen;
+    },
+    () => {
+      connections.close();
+      return Promise.resolve();
+    },
+  );
+};
