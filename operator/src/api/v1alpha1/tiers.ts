@@ -28,8 +28,10 @@ const autoscaling = (defaults: {readonly enabled: boolean; readonly maxReplicas:
         .int()
         .min(1)
         .max(1000)
-        .default(75)
-        .describe('Average CPU use that is aimed at, in percent of the CPU request.'),
+        .optional()
+        .describe(
+          'Average CPU use that is aimed at, in percent of the CPU request. A pod may use more than it requests, so this may be above 100. Default: `600m` for each pod, whatever it requests, or 60 % of its CPU limit where that is below one core: a process uses hardly more than one core, and more pods than the nodes have cores are of no use.',
+        ),
       targetMemory: z
         .int()
         .min(1)
