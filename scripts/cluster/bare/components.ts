@@ -1,6 +1,7 @@
 /** Every long-running process of the bare cluster with its arguments. A reader who wonders how the cluster is set up starts here. */
 import {join} from 'node:path';
 import {GROWING_CLASS, GROWING_PROVISIONER} from '../addons/objects.ts';
+import {LISTEN_OPTIONS, TCP_OPTIONS} from './forward.ts';
 import {CONTROL_PLANE, dataFolder, files, folders, INGRESS_PORTS, network, type Node} from './layout.ts';
 
 export interface Component {
@@ -184,20 +185,16 @@ export function controlPlaneComponents({binDir, envoy, helperImage}: Programs): 
       ],
     },
     // A socket in the file system is the one thing that both network namespaces see: the host's half is in forward.ts.
-    {
-      name: 'forward-http',
-      argv: ['socat', `UNIX-LISTEN:${files.ingressSocket},fork,unlink-early`, `TCP:127.0.0.1:${INGRESS_PORTS.http}`],
-    },
-    {
-      name: 'forward-https',
-      argv: [
-        'socat',
-        `UNIX-LISTEN:${files.ingressTlsSocket},fork,unlink-early`,
-        `TCP:127.0.0.1:${INGRESS_PORTS.https}`,
-      ],
-    },
+    {name: 'forward-http', argv: forward(files.ingressSocket, INGRESS_PORTS.http)},
+    {name: 'forward-https', argv: forward(files.ingressTlsSocket, INGRESS_PORTS.https)},
   ];
 }
+
+const forward = (socket: string, port: number): Component['argv'] => [
+  'socat',
+  `UNIX-LISTEN:${socket},unlink-early,${LISTEN_OPTIONS}`,
+  `TCP:127.0.0.1:${port},${TCP_OPTIONS}`,
+];
 
 const CONTAINERD_SOCKET = '/run/containerd/containerd.sock';
 

@@ -9,6 +9,11 @@ import {files, folders} from './layout.ts';
 /** Name of the cgroup of the processes that stay in the host's network. */
 const HOST = 'host';
 
+/** What socat listens with: of connections that come at once it would keep five, and the rest try again after a second. A process serves each. */
+export const LISTEN_OPTIONS = 'fork,backlog=1024';
+/** At the ends that are TCP: an answer of two writes would wait for the acknowledgement of the first, up to 40 ms. */
+export const TCP_OPTIONS = 'nodelay';
+
 /** @throws Refusal when another program listens on the port already. */
 export function assertPortIsFree(port: number, variable: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -29,10 +34,11 @@ export function assertPortIsFree(port: number, variable: string): Promise<void> 
 function startForward(port: number, socket: string, tree: CgroupTree): void {
   tree.create(HOST);
   const log = openSync(join(folders.logs, `forward-${port}.log`), 'a');
-  const child = spawn('socat', [`TCP-LISTEN:${port},bind=127.0.0.1,reuseaddr,fork`, `UNIX-CONNECT:${socket}`], {
-    detached: true,
-    stdio: ['ignore', log, log],
-  });
+  const child = spawn(
+    'socat',
+    [`TCP-LISTEN:${port},bind=127.0.0.1,reuseaddr,${LISTEN_OPTIONS},${TCP_OPTIONS}`, `UNIX-CONNECT:${socket}`],
+    {detached: true, stdio: ['ignore', log, log]},
+  );
   closeSync(log);
   // Told below; without a listener it would end this process.
   child.on('error', () => undefined);
