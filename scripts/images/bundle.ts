@@ -26,7 +26,7 @@ export interface Application {
 
 export const SERVICE: Application = {
   name: 'pisync',
-  programs: {main: 'scripts/images/entry/service.ts', ...SERVICES},
+  programs: {main: 'scripts/images/entry/service.ts', compile: 'scripts/images/entry/compile.ts', ...SERVICES},
   dockerfile: 'scripts/images/pisync.Dockerfile',
   hasDashboard: true,
 };
