@@ -9,6 +9,7 @@ import {measureDuring} from './during.ts';
 import {LoadProcess} from './load-process.ts';
 import {measureScenario, type Rig} from './measure-scenario.ts';
 import {HELP, type Options, parseCommand} from './options.ts';
+import {renderHtml} from './page/report-html.ts';
 import {PodCounts} from './pods.ts';
 import {printReport, runLine, verdictLine} from './print.ts';
 import {startRegion} from './region.ts';
@@ -108,7 +109,8 @@ const measureAll = async (info: ClusterInfo, options: Options, signal: AbortSign
     }
   }
   print(printReport(report()));
-  print(`\nout/bench-region.json has every figure.`);
+  writeFileSync(join(OUT, 'bench-region.html'), await renderHtml(report()));
+  print('\nout/bench-region.html shows it, out/bench-region.json has every figure.');
   if (signal.aborted) return 130;
   return runs.some(({failed}) => failed > 0) ? 1 : 0;
 };
