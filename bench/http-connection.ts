@@ -8,6 +8,8 @@ export interface HttpAnswer {
 
 /** One kept-alive HTTP/1.1 connection with one request under way at a time. */
 export interface HttpConnection {
+  /** False once the other side has closed it. */
+  readonly isOpen: boolean;
   /** `headers` are whole lines. @throws Error when the connection ends before the answer or the answer has no length. */
   post(path: string, headers: string, body: string | Buffer): Promise<HttpAnswer>;
   get(path: string, headers: string): Promise<HttpAnswer>;
@@ -61,6 +63,9 @@ export const connectHttp = async (url: URL, host = url.host): Promise<HttpConnec
       else write();
     });
   return {
+    get isOpen() {
+      return !socket.destroyed;
+    },
     post: (path, headers, body) =>
       send(() => {
         const head = `POST ${path} HTTP/1.1\r\nHost: ${host}\r\n${headers}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`;

@@ -66,18 +66,17 @@ const startCommand = ({info, namespace}: ClusterAccess, command: string): {reado
 /** Half of what the region takes, in rounds with and without, one after the other. */
 export const measureDuring = async ({region, load}: Rig, options: DuringOptions): Promise<DuringReport> => {
   const {command, withinPercent, rounds, probe, seconds, say} = options;
-  const enrol = (count: number) => load.carryOut({do: 'enrol', count, perSecond: null});
   const sync = (count: number, perSecond: number | null) =>
     load.carryOut({do: 'sync', count, perSecond, batchesPerDevice: 2});
   await load.watch(await region.shardUrls());
-  await enrol(probe);
+  await load.enrol(probe);
   // The first of them meet code that is not warm.
   await sync(probe, null);
   const best = await sync(probe, null);
   const most = best.done / best.seconds;
   const perSecond = Math.max(1, Math.round(most / 2));
   say(`  the region takes ${Math.round(most)} syncs/s; ${perSecond}/s are sent`);
-  await enrol(Math.ceil((perSecond * seconds) / 2) * rounds * 2);
+  await load.enrol(Math.ceil((perSecond * seconds) / 2) * rounds * 2);
   const results: {readonly during: boolean; readonly result: LoadResult}[] = [];
   for (let round = 0; round < rounds; round++) {
     for (const during of round % 2 === 0 ? [false, true] : [true, false]) {

@@ -1,6 +1,7 @@
 import {type ChildProcess} from 'node:child_process';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
+import {type Percentiles} from '@pisync/agent/fleet/latency';
 import {type ClusterAccess} from '../../scripts/demo/cluster-access.ts';
 import {
   type Connect,
@@ -10,6 +11,9 @@ import {
   type LoadResult,
   type Sync,
 } from './load/commands.ts';
+
+/** So many take seconds; after a minute a call is given up. */
+const ENROLLED_AT_ONCE = 3000;
 
 /** The load generator, which runs in the cluster's network. */
 export class LoadProcess {
@@ -35,8 +39,22 @@ export class LoadProcess {
 
   async carryOut(command: Enrol | Sync): Promise<LoadResult> {
     const result = await this.#ask(command);
-    if (result === null) throw new Error('the load generator answered without a result');
+    if (result === null || !('loadMicros' in result)) throw new Error('the load generator answered without a result');
     return result;
+  }
+
+  /** Null where none was looked for. */
+  async visible(): Promise<Percentiles | null> {
+    const result = await this.#ask({do: 'visible'});
+    return result !== null && 'count' in result && result.count > 0 ? result : null;
+  }
+
+  /** Devices for later, as fast as the region takes them. @throws Error when it does not take them all */
+  async enrol(count: number): Promise<void> {
+    for (let left = count; left > 0; left -= ENROLLED_AT_ONCE) {
+      const {failed} = await this.carryOut({do: 'enrol', count: Math.min(left, ENROLLED_AT_ONCE), perSecond: null});
+      if (failed > 0) throw new Error(`${failed} devices could not be enrolled within a minute`);
+    }
   }
 
   end(): void {
@@ -44,7 +62,7 @@ export class LoadProcess {
     this.#child.kill();
   }
 
-  async #ask(command: LoadCommand): Promise<LoadResult | null> {
+  async #ask(command: LoadCommand): Promise<LoadResult | Percentiles | null> {
     this.#child.stdin?.write(`${JSON.stringify(command)}\n`);
     const next = await this.#answers.next();
     if (next.done === true) throw new Error(`the load generator ended: ${this.#said}`);

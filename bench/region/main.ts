@@ -7,18 +7,22 @@ import {type ClusterInfo, readClusterInfo} from '../../scripts/demo/cluster-acce
 import {ROOT} from '../../scripts/images/bundle.ts';
 import {measureDuring} from './during.ts';
 import {LoadProcess} from './load-process.ts';
-import {measureScenario, type Rig} from './measure-scenario.ts';
+import {commandOf, measureScenario, type Rig} from './measure-scenario.ts';
 import {HELP, type Options, parseCommand} from './options.ts';
+import {renderChartFile} from './page/chart.ts';
+import {cpuChart} from './page/cpu-chart.ts';
 import {renderHtml} from './page/report-html.ts';
 import {PodCounts} from './pods.ts';
 import {printReport, runLine, verdictLine} from './print.ts';
 import {startRegion} from './region.ts';
 import {type RegionReport, type RegionRun} from './report.ts';
 import {functionTimes, profileOf} from './profile/profile.ts';
-import {devicesFor, type Scenario, scenariosOf, SIZES} from './scenarios.ts';
+import {devicesFor, type Scenario, scenariosOf, SIZES, WARM_UP} from './scenarios.ts';
 import {otherSide, type Side, thisSide} from './side.ts';
 
 const OUT = join(ROOT, 'out');
+/** Pixels, of the picture in docs/. */
+const PICTURE_WIDTH = 860;
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -89,9 +93,10 @@ const measureAll = async (info: ClusterInfo, options: Options, signal: AbortSign
     // Every other round runs backwards, so that none is always first.
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
       await withRegion(info, side, records, async (rig) => {
-        const devices = scenarios.reduce((sum, scenario) => sum + devicesFor(scenario), 0);
+        const devices = [WARM_UP, ...scenarios].reduce((sum, scenario) => sum + devicesFor(scenario), 0);
         say(`  ${devices} devices enrol`);
-        await rig.load.carryOut({do: 'enrol', count: devices, perSecond: null});
+        await rig.load.enrol(devices);
+        await rig.load.carryOut(commandOf(WARM_UP));
         for (const scenario of scenarios) {
           if (signal.aborted) return;
           const {run, troubles} = await measureScenario(
@@ -110,7 +115,11 @@ const measureAll = async (info: ClusterInfo, options: Options, signal: AbortSign
   }
   print(printReport(report()));
   writeFileSync(join(OUT, 'bench-region.html'), await renderHtml(report()));
-  print('\nout/bench-region.html shows it, out/bench-region.json has every figure.');
+  const chart = cpuChart(report(), PICTURE_WIDTH);
+  if (chart !== undefined) writeFileSync(join(OUT, 'bench-region-cpu.svg'), await renderChartFile(chart));
+  print(
+    '\nout/bench-region.html shows it, out/bench-region-cpu.svg where the processor time goes, out/bench-region.json has every figure.',
+  );
   if (signal.aborted) return 130;
   return runs.some(({failed}) => failed > 0) ? 1 : 0;
 };

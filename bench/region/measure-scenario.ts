@@ -18,7 +18,7 @@ export interface Rig {
   readonly pods: PodCounts;
 }
 
-const commandOf = ({load, count}: Scenario) =>
+export const commandOf = ({load, count}: Pick<Scenario, 'load' | 'count'>) =>
   load.kind === 'enrol'
     ? ({do: 'enrol', count, perSecond: load.perSecond} as const)
     : ({do: 'sync', count, perSecond: load.perSecond, batchesPerDevice: load.batchesPerDevice} satisfies Sync);
@@ -44,14 +44,16 @@ export const measureScenario = async (
     clearInterval(looking);
   }
   const after = time.usage();
-  const {done, failed, retries, seconds, accept, applied, visible, timeline, loadMicros, troubles} = result;
+  const seen = pods.seen;
+  const visible = await load.visible();
+  const {done, failed, retries, seconds, accept, applied, timeline, loadMicros, troubles} = result;
   return {
     run: {
       scenario: scenario.name,
       duePerSecond: scenario.load.perSecond,
       ...{done, failed, retries, seconds, accept, applied, visible, timeline},
       cpuMicros: microsPerUnit(before, after, loadMicros, done),
-      pods: pods.seen,
+      pods: seen,
     },
     troubles,
   };

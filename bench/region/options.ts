@@ -3,8 +3,8 @@ import {parseArgs} from 'node:util';
 export const HELP = `usage: node bench/region/main.ts [options]     ("make bench REGION=1" starts the cluster and builds the images first)
 
 Makes a region by its defaults on the local cluster, and sends it the syncs of cold fleets through its ingress: a steady day, 333, 700 and 1,000 a second, a
-herd, an enrolment; with autoscaling off and on. Calls are sent when they are due, and time counts from then. Prints a table; writes out/bench-region.json and
-out/bench-region.html. It alone should run on the machine.
+herd, an enrolment; with autoscaling off and on. Calls are sent when they are due, and time counts from then. Prints a table; writes out/bench-region.json,
+out/bench-region.html and out/bench-region-cpu.svg. It alone should run on the machine.
 
   --quick            one short round: about five minutes
   --rounds N         default 3, which takes about half an hour; each begins with a new region

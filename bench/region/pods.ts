@@ -37,7 +37,7 @@ export class PodCounts {
   /** Since {@link begin}: each change, and the state at the end. */
   get seen(): readonly PodsSecond[] {
     this.#note();
-    return this.#seen;
+    return [...this.#seen];
   }
 
   close(): void {

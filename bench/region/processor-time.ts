@@ -1,5 +1,5 @@
-/** Who used how much processor time on this machine, by reading /proc and the control groups of the pods. Linux only; all processes of the cluster must be visible. */
-import {readdirSync, readFileSync} from 'node:fs';
+/** Who used how much processor time on this machine, by reading /proc and the control groups of the pods: where the cluster's processes are visible, which they are on Linux, bare or in kind. */
+import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 
 /** Processor time since the machine started, in microseconds. */
@@ -58,6 +58,10 @@ const read = (path: string): string => {
   }
 };
 
+/** None where this is not Linux. */
+export const processIds = (): readonly string[] =>
+  existsSync('/proc') ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)) : [];
+
 /** Empty where the process has ended. */
 export const factsOf = (pid: string): ProcessFacts => ({
   name: read(`/proc/${pid}/comm`).trim(),
@@ -98,8 +102,8 @@ export class ProcessorTime {
   /** To be called every second or two, for pods that come and go. */
   look(): void {
     const seen = new Set<string>();
-    for (const pid of readdirSync('/proc')) {
-      const cgroup = /^\d+$/.test(pid) ? read(`/proc/${pid}/cgroup`) : '';
+    for (const pid of processIds()) {
+      const cgroup = read(`/proc/${pid}/cgroup`);
       if (cgroup === '') continue;
       const pod = podCgroupOf(cgroup);
       const key = pod?.path ?? pid;

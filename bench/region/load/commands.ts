@@ -34,14 +34,18 @@ export interface Sync {
   readonly batchesPerDevice: number;
 }
 
-export type LoadCommand = Connect | Watch | Enrol | Sync;
+/** What became of the last syncs for people: apart, because waiting for an entry of a cache to expire is nobody's processor time. */
+interface Visible {
+  readonly do: 'visible';
+}
+
+export type LoadCommand = Connect | Watch | Enrol | Sync | Visible;
 
 export interface LoadResult extends LoopResult {
   readonly applied: Percentiles | null;
-  readonly visible: Percentiles | null;
   /** Processor time of the load generator itself. */
   readonly loadMicros: number;
 }
 
-/** What comes back for a command; a result for those that load the region. */
-export type LoadAnswer = {readonly result: LoadResult | null} | {readonly error: string};
+/** What comes back for a command: a result for those that load the region, percentiles for `visible`. */
+export type LoadAnswer = {readonly result: LoadResult | Percentiles | null} | {readonly error: string};

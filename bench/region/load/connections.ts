@@ -15,8 +15,12 @@ export class Connections {
 
   /** @throws Error when a new one cannot be made */
   async take(): Promise<HttpConnection> {
-    const free = this.#free.pop() ?? (this.#count < this.#most ? undefined : await this.#turn());
-    if (free !== undefined) return free;
+    for (let free = this.#free.pop(); free !== undefined; free = this.#free.pop()) {
+      if (free.isOpen) return free;
+      this.#count -= 1;
+    }
+    const given = this.#count < this.#most ? undefined : await this.#turn();
+    if (given !== undefined) return given;
     this.#count += 1;
     try {
       return await this.#open();
@@ -38,8 +42,12 @@ export class Connections {
     this.#ended();
   }
 
+  /** Those that nobody uses; new ones are made when they are wanted. */
   close(): void {
-    for (const connection of this.#free.splice(0)) connection.close();
+    for (const connection of this.#free.splice(0)) {
+      connection.close();
+      this.#count -= 1;
+    }
   }
 
   /** Whoever waits longest may make one in its place. */

@@ -1,3 +1,4 @@
+import {type Percentiles} from '@pisync/agent/fleet/latency';
 import {type HttpAnswer, type HttpConnection} from '../../http-connection.ts';
 import {Bodies} from './bodies.ts';
 import {type Connect, type Enrol, type LoadResult, type Sync} from './commands.ts';
@@ -62,6 +63,10 @@ export class Fleet {
     this.#applied = appliedProbe(shardUrls);
   }
 
+  visible(): Promise<Percentiles> {
+    return this.#visible.finish();
+  }
+
   async close(): Promise<void> {
     this.#connections.close();
     await Promise.all([this.#applied?.close(), this.#visible.close()]);
@@ -87,7 +92,7 @@ export class Fleet {
         this.#fresh.push({id: deviceId, index: from + n, epoch, headers});
       },
     });
-    return {...result, applied: null, visible: null};
+    return {...result, applied: null};
   }
 
   async #sync({count, perSecond, batchesPerDevice}: Sync): Promise<Result> {
@@ -106,7 +111,7 @@ export class Fleet {
         if (n % (visibleEvery ?? 1) === 0) this.#visible.watch(id, batchSeq);
       },
     });
-    return {...result, applied: (await this.#applied?.finish()) ?? null, visible: await this.#visible.finish()};
+    return {...result, applied: (await this.#applied?.finish()) ?? null};
   }
 
   #send(device: Device, batchSeq: number, connection: HttpConnection): Promise<HttpAnswer> {
@@ -114,6 +119,8 @@ export class Fleet {
   }
 
   #loop(calls: Parameters<typeof runOpenLoop>[0]): Promise<LoopResult> {
+    // Devices do not keep theirs from one sync to the next, and an ingress closes what is idle.
+    this.#connections.close();
     return runOpenLoop(calls, {...this.#parts, connections: this.#connections});
   }
 

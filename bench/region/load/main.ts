@@ -2,6 +2,7 @@
 import {randomBytes} from 'node:crypto';
 import {createInterface} from 'node:readline';
 import {setTimeout as delay} from 'node:timers/promises';
+import {type Percentiles} from '@pisync/agent/fleet/latency';
 import {Fleet} from './fleet.ts';
 import {type LoadAnswer, type LoadCommand, type LoadResult} from './commands.ts';
 
@@ -15,9 +16,12 @@ const parts = {
   run: newSecret().slice(0, 8),
 };
 
+// Ctrl-C reaches every process of the terminal; the benchmark ends this one when it has its answer.
+process.on('SIGINT', () => undefined);
+
 let fleet: Fleet | undefined;
 
-const carryOut = async (command: LoadCommand): Promise<LoadResult | null> => {
+const carryOut = async (command: LoadCommand): Promise<LoadResult | Percentiles | null> => {
   if (command.do === 'connect') {
     await fleet?.close();
     fleet = new Fleet(command, parts);
@@ -28,6 +32,7 @@ const carryOut = async (command: LoadCommand): Promise<LoadResult | null> => {
     await fleet.watch(command.shardUrls);
     return null;
   }
+  if (command.do === 'visible') return fleet.visible();
   const before = process.cpuUsage();
   const result = await fleet.carryOut(command);
   const {user, system} = process.cpuUsage(before);

@@ -77,3 +77,14 @@ test('what is turned away or cut off is tried again and told', async () => {
   expect(Object.keys(result.troubles)).toContain('HTTP 503');
   expect(result.timeline[0]).toMatchObject({second: 0, due: 1});
 });
+
+test('a connection that the other side has closed meanwhile is replaced, not tried', async () => {
+  const result = await run(
+    (request, response) => {
+      request.resume();
+      response.end('ok', () => request.socket.end());
+    },
+    {count: 2, dueMs: (n) => n * 60},
+  );
+  expect(result).toMatchObject({done: 2, retries: 0, troubles: {}});
+});

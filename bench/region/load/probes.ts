@@ -4,7 +4,8 @@ import {Latency, type Percentiles} from '@pisync/agent/fleet/latency';
 import pg from 'pg';
 import {type Connections} from './connections.ts';
 
-const PATIENCE_MS = 60_000;
+/** Longer than anything is cached that the admin API shows of a device. */
+const PATIENCE_MS = 90_000;
 
 interface Awaited {
   readonly deviceId: string;
@@ -14,15 +15,18 @@ interface Awaited {
 
 export interface Probe {
   watch(deviceId: string, batchSeq: number): void;
-  /** Waits for those under way, and begins anew. @throws Error when one of them has not come in a minute */
+  /** Waits for those under way, and begins anew. @throws Error when one of them has not come in a minute and a half */
   finish(): Promise<Percentiles>;
   close(): Promise<void>;
 }
 
-/** `find` says which of those that are awaited have arrived. */
+/** What has been awaited for long is asked for less often: by a twentieth of that time. */
+const PAUSE_SHARE = 1 / 20;
+
+/** `find` says which of those that are awaited have arrived. It is called again after `leastMs` or more. */
 const createProbe = (
   what: string,
-  everyMs: number,
+  leastMs: number,
   find: (awaited: readonly Awaited[]) => Promise<readonly Awaited[]>,
   end: () => Promise<void>,
 ): Probe => {
@@ -37,13 +41,15 @@ const createProbe = (
         awaited.delete(one);
         latency.record(nowMs - one.acceptedMs);
       }
-      for (const {acceptedMs, deviceId, batchSeq} of awaited) {
-        if (nowMs - acceptedMs > PATIENCE_MS)
-          throw new Error(
-            `batch ${batchSeq} of ${deviceId} was accepted ${PATIENCE_MS / 1000} s ago and is not ${what}`,
-          );
-      }
-      if (awaited.size > 0) await delay(everyMs);
+      // In the order in which they were accepted.
+      const [oldest] = awaited;
+      if (oldest === undefined) break;
+      const ageMs = nowMs - oldest.acceptedMs;
+      if (ageMs > PATIENCE_MS)
+        throw new Error(
+          `batch ${oldest.batchSeq} of ${oldest.deviceId} was accepted ${PATIENCE_MS / 1000} s ago and is not ${what}`,
+        );
+      await delay(Math.max(leastMs, ageMs * PAUSE_SHARE));
     }
     running = undefined;
   };
@@ -100,6 +106,8 @@ export const visibleProbe = (connections: Connections, token: string): Probe => 
         const connection = await connections.take();
         const answer = await connection.get(`/api/v1/devices/${one.deviceId}?fields=appliedThrough`, headers);
         connections.giveBack(connection);
+        // It allows a token so many calls a minute.
+        if (answer.status === 429) continue;
         const applied = /"appliedThrough":(\d+)/.exec(answer.body)?.[1];
         if (applied === undefined)
           throw new Error(`the admin API answered ${answer.status}: ${answer.body.slice(0, 300)}`);

@@ -1,9 +1,8 @@
 /** What the services execute while syncs come in: V8's sampling profiler, opened in a pod from outside. Only where the processes of the cluster are visible here. */
 import {execFile} from 'node:child_process';
-import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
-import {factsOf, partOf} from '../processor-time.ts';
+import {factsOf, partOf, processIds} from '../processor-time.ts';
 
 const run = promisify(execFile);
 const MOST_BYTES = 256 * 1024 * 1024;
@@ -44,7 +43,7 @@ export const functionTimes = ({nodes, samples, timeDeltas}: CpuProfile): readonl
 
 /** Profiles one process of a service, the first that is found. @throws Error when there is none, or its inspector does not open */
 export const profileOf = async (service: string, durationMs: number): Promise<CpuProfile> => {
-  const pid = readdirSync('/proc').find((name) => /^\d+$/.test(name) && partOf(factsOf(name)) === service);
+  const pid = processIds().find((id) => partOf(factsOf(id)) === service);
   if (pid === undefined) throw new Error(`no process of ${service} is visible on this machine`);
   // Node.js opens its inspector on this signal, on the pod's own loopback.
   process.kill(Number(pid), 'SIGUSR1');
