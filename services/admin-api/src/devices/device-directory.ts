@@ -5,7 +5,7 @@ import {type Device, findDevice} from '@pisync/core/devices/device-reader';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {Shards} from '@pisync/core/shards/shards';
-import {type CacheAccess, readCached, writeCached} from '../caching/read-through.ts';
+import {type CacheAccess, keepCached, readCached} from '../caching/read-through.ts';
 import type {DeviceView} from './device-schema.ts';
 import {formatEpoch} from '@pisync/core/devices/epoch';
 
@@ -67,8 +67,8 @@ export const createDeviceDirectory = ({shards, cache, now}: DeviceDirectoryOptio
     if (device === undefined) throw new AppError('not-found', `No device ${id} is enrolled in this region.`);
     const entries = {info: infoOf(device), status: statusOf(device, asOf)};
     await Promise.all([
-      writeCached(cache, cacheKey.device(id), entries.info, CACHE_TTL_SECONDS.device),
-      writeCached(cache, cacheKey.status(id), entries.status, CACHE_TTL_SECONDS.status),
+      keepCached(cache, cacheKey.device(id), entries.info, CACHE_TTL_SECONDS.device),
+      keepCached(cache, cacheKey.status(id), entries.status, CACHE_TTL_SECONDS.status),
     ]);
     return entries;
   };

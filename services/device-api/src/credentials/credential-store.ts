@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import type {Cache} from '@pisync/core/cache/cache';
 import {CACHE_CHANNEL, CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
+import {markChanged} from '@pisync/core/cache/device-entries';
 import {createLru} from '@pisync/core/cache/lru';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import type {Credential} from '@pisync/core/devices/credentials';
@@ -168,7 +169,7 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
 
   const announce = async (deviceId: string): Promise<void> => {
     await cache.use((redis) =>
-      Promise.all([redis.del(cacheKey.device(deviceId)), redis.publish(CACHE_CHANNEL.revoked, deviceId)]),
+      Promise.all([...markChanged(redis, deviceId, ['device']), redis.publish(CACHE_CHANNEL.revoked, deviceId)]),
     );
     // Last, so that what was read from Redis a moment ago is forgotten as well.
     forget(deviceId);

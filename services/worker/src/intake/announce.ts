@@ -1,5 +1,6 @@
 import {type Cache} from '@pisync/core/cache/cache';
-import {CACHE_CHANNEL, cacheKey} from '@pisync/core/cache/cache-keys';
+import {CACHE_CHANNEL} from '@pisync/core/cache/cache-keys';
+import {markChanged} from '@pisync/core/cache/device-entries';
 import {setPositionHint} from '@pisync/core/cache/position-hint';
 import {recordCount} from '../apply/batch.ts';
 import {type Written} from '../apply/shard-writer.ts';
@@ -12,7 +13,7 @@ interface AppliedMessage {
 }
 
 /**
- * After a commit: drops what the caches say of the devices, leaves their new positions as hints and tells live viewers, in
+ * After a commit: marks what the caches say of the devices as changed, leaves their new positions as hints and tells live viewers, in
  * one pipeline. Redis may be away; every entry expires by itself.
  */
 export const createAnnounce =
@@ -40,8 +41,7 @@ export const createAnnounce =
       }
       // The conflict left a command; the device asks for it only when it is told that there is one.
       for (const {deviceId} of conflicts) setPositionHint(pipeline, deviceId, {commands: true});
-      const stale = Array.from(idOf.values(), (deviceId) => [cacheKey.status(deviceId), cacheKey.device(deviceId)]);
-      if (stale.length > 0) pipeline.del(...stale.flat());
+      for (const deviceId of idOf.values()) markChanged(pipeline, deviceId);
       pipeline.publish(CACHE_CHANNEL.live, JSON.stringify(message));
       return pipeline.exec();
     });

@@ -1,7 +1,7 @@
 import {type Delivery} from '@pisync/core/broker/consumer';
 import {decodeSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
 import {type Cache} from '@pisync/core/cache/cache';
-import {cacheKey} from '@pisync/core/cache/cache-keys';
+import {markChanged} from '@pisync/core/cache/device-entries';
 import {setPositionHint} from '@pisync/core/cache/position-hint';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type Shards} from '@pisync/core/shards/shards';
@@ -132,7 +132,7 @@ const tellDevices = async (cache: Cache, stored: readonly SyncRequest[]): Promis
     const pipeline = redis.pipeline();
     for (const {deviceId} of stored) {
       setPositionHint(pipeline, deviceId, {commands: true});
-      pipeline.del(cacheKey.status(deviceId));
+      markChanged(pipeline, deviceId, ['status']);
     }
     return pipeline.exec();
   });

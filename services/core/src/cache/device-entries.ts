@@ -1,0 +1,24 @@
+import {cacheKey} from './cache-keys.ts';
+
+/** What is kept of a device for people who look at it: what it is, and how it is doing. */
+type DeviceEntry = 'device' | 'status';
+
+/** A connection, or a pipeline that the caller sends. */
+interface Commands<R> {
+  set(key: string, value: string, unit: 'EX', seconds: number): R;
+}
+
+/**
+ * In place of an entry that a write has just made wrong. Were it only deleted, a reader that began before the write could still put there what it found, and
+ * that would be shown until it expires.
+ */
+const CHANGED = '';
+/** Longer than a reader needs from its question to the shard until it keeps the answer: 3 s for a connection, 11 s for a statement. */
+const CHANGED_SECONDS = 20;
+
+/** To be called after the commit. For as long as it stands readers ask the shard, and keep nothing: see `keepCached` of admin-api. */
+export const markChanged = <R>(
+  commands: Commands<R>,
+  deviceId: string,
+  entries: readonly DeviceEntry[] = ['device', 'status'],
+): readonly R[] => entries.map((entry) => commands.set(cacheKey[entry](deviceId), CHANGED, 'EX', CHANGED_SECONDS));
