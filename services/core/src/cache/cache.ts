@@ -17,6 +17,11 @@ export interface Cache {
   close(): Promise<void>;
 }
 
+/** A connection, or a pipeline that the caller sends. */
+export interface SetCommands<R> {
+  set(key: string, value: string, unit: 'EX', seconds: number): R;
+}
+
 export interface CacheOptions {
   readonly endpoint: Endpoint;
   /** Asked before each connection. */

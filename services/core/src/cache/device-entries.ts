@@ -1,12 +1,8 @@
+import {type SetCommands} from './cache.ts';
 import {cacheKey} from './cache-keys.ts';
 
 /** What is kept of a device for people who look at it: what it is, and how it is doing. */
 type DeviceEntry = 'device' | 'status';
-
-/** A connection, or a pipeline that the caller sends. */
-interface Commands<R> {
-  set(key: string, value: string, unit: 'EX', seconds: number): R;
-}
 
 /**
  * In place of an entry that a write has just made wrong. Were it only deleted, a reader that began before the write could still put there what it found, and
@@ -18,7 +14,7 @@ const CHANGED_SECONDS = 20;
 
 /** To be called after the commit. For as long as it stands readers ask the shard, and keep nothing: see `keepCached` of admin-api. */
 export const markChanged = <R>(
-  commands: Commands<R>,
+  commands: SetCommands<R>,
   deviceId: string,
   entries: readonly DeviceEntry[] = ['device', 'status'],
 ): readonly R[] => entries.map((entry) => commands.set(cacheKey[entry](deviceId), CHANGED, 'EX', CHANGED_SECONDS));

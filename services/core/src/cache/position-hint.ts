@@ -1,4 +1,4 @@
-import type {Cache} from './cache.ts';
+import type {Cache, SetCommands} from './cache.ts';
 import {CACHE_TTL_SECONDS, cacheKey} from './cache-keys.ts';
 
 /** A batch that the broker confirmed. */
@@ -47,17 +47,12 @@ export const readPositionHint = async (cache: Cache, deviceId: string): Promise<
   };
 };
 
-/** A connection, or a pipeline that the caller sends. */
-interface Commands<R> {
-  set(key: string, value: string, unit: 'EX', seconds: number): R;
-}
-
 /**
  * Facts that are absent stay as they are. Each lives for a minute after it was last said, so a wrong one is gone after its
  * time however busy the device is.
  */
 export const setPositionHint = <R>(
-  commands: Commands<R>,
+  commands: SetCommands<R>,
   deviceId: string,
   {applied, accepted, commands: waiting}: Partial<PositionHint>,
 ): readonly R[] => {
