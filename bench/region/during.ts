@@ -2,6 +2,7 @@
 import {spawn} from 'node:child_process';
 import {setTimeout as delay} from 'node:timers/promises';
 import {type ClusterAccess} from '../../scripts/demo/cluster-access.ts';
+import {kill} from '../../scripts/terminal/processes.ts';
 import {type LoadResult} from './load/commands.ts';
 import {type Rig} from './measure-scenario.ts';
 import {type Verdict, verdictOf} from './verdict.ts';
@@ -40,7 +41,7 @@ const startCommand = ({info, namespace}: ClusterAccess, command: string): {reado
       let said = '';
       child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)));
       end = () => {
-        if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM');
+        if (child.pid !== undefined) kill(-child.pid, 'SIGTERM');
       };
       child.once('error', reject);
       child.once('close', (code) => {

@@ -27,10 +27,10 @@ export function parseStat(pid: number, stat: string): ProcessRef | undefined {
 
 export const isAlive = (ref: ProcessRef): boolean => processRef(ref.pid)?.startTicks === ref.startTicks;
 
-/** SIGKILL; a process that has just ended is no error. */
-export function kill(pid: number): void {
+/** A process, or with `-pid` its group, that has just ended is no error. */
+export function kill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }

@@ -28,7 +28,7 @@ export async function killAll(tree: CgroupTree, machine?: string): Promise<void>
     'the processes of the cluster to end',
     () => {
       const pids = left();
-      pids.forEach(kill);
+      pids.forEach((pid) => kill(pid));
       return pids.length === 0 ? true : undefined;
     },
     {deadlineMs: 20_000, everyMs: 20},
