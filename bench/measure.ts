@@ -1,4 +1,5 @@
 import {readFileSync} from 'node:fs';
+import {processTimes} from './process-times.ts';
 
 /** One timed piece of work. */
 export interface Sample {
@@ -66,16 +67,8 @@ export const interleave = async <M extends Measures>(
   return Object.fromEntries(all.map(({name, samples}) => [name, samples])) as unknown as SamplesOf<M>;
 };
 
-/** Linux reports processor time in ticks of 1/100 s to user space, whatever the kernel's own rate is (proc(5), USER_HZ). */
-const TICK_MICROS = 10_000;
-
 /** Processor time that a process has used so far, user and system, in microseconds. @throws when it is gone or this is not Linux. */
-const processMicros = (pid: number): number => {
-  const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The second field is the program's name in brackets and may hold spaces; user and system time are fields 14 and 15.
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MICROS;
-};
+const processMicros = (pid: number): number => processTimes(readFileSync(`/proc/${pid}/stat`, 'utf8')).own;
 
 /** Times `work`, which says how many units it did. `pids` are the processes whose processor time counts besides this one. */
 export const time = async (pids: readonly number[], work: () => Promise<number>): Promise<Sample> => {

@@ -1,12 +1,11 @@
 /** Who used how much processor time on this machine, by reading /proc and the control groups of the pods: where the cluster's processes are visible, which they are on Linux, bare or in kind. */
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {processTimes, TICK_MICROS} from '../process-times.ts';
 
 /** Processor time since the machine started, in microseconds. */
 export type Usage = ReadonlyMap<string, number>;
 
-/** Linux reports processor time in ticks of 1/100 s to user space (proc(5), USER_HZ). */
-const TICK_MICROS = 10_000;
 const SERVICES = ['device-api', 'admin-api', 'worker', 'keeper', 'migrate'];
 const KUBERNETES =
   /^(kube|etcd|containerd|runc|coredns|metrics-server|local-path|growing-vol|contour|socat|pause|conntrack)/;
@@ -80,11 +79,10 @@ const podMicros = ({controllers, path}: {readonly controllers: string; readonly 
   return Number(text ?? 0) / 1000;
 };
 
-/** Its own time and that of its children that have ended. */
-const processMicros = (stat: string): number => {
-  // The second field is the program's name in brackets and may hold spaces; the times are fields 14 to 17.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0) * TICK_MICROS;
+/** Undefined where the process has ended. */
+const processMicros = (pid: string): number | undefined => {
+  const {own, endedChildren} = processTimes(read(`/proc/${pid}/stat`));
+  return Number.isNaN(own) ? undefined : own + endedChildren;
 };
 
 /** All that was not idle, of all processors. */
@@ -111,8 +109,8 @@ export class ProcessorTime {
       const part = partOf(factsOf(pid));
       if (part === undefined) continue;
       seen.add(key);
-      const micros = pod === undefined ? processMicros(read(`/proc/${pid}/stat`)) : podMicros(pod);
-      this.#used.set(key, {part, micros});
+      const micros = pod === undefined ? processMicros(pid) : podMicros(pod);
+      if (micros !== undefined) this.#used.set(key, {part, micros});
     }
   }
 
