@@ -168,24 +168,30 @@ export const startPiSync = async (servers: Servers, folder: string): Promise<PiS
   };
 };
 
-export const startSeed = async (servers: Servers): Promise<SyncPath> => {
+/** What a baseline needs: a database with devices, and where to listen. */
+const baselineParts = async (servers: Servers) => {
   const shards = await createTestShards({shards: 1});
   const devices = await enrolDevices(shards.shards, DEVICES);
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
+  const port = String(await freePort());
   const database = new URL(servers.postgres);
   database.pathname = `/${shards.target(0).database}`;
+  const path = {url: `http://127.0.0.1:${port}`, shards, devices, cleanUp: () => Promise.resolve()};
+  return {port, database: database.href, path};
+};
+
+export const startSeed = async (servers: Servers): Promise<SyncPath> => {
+  const {port, database, path} = await baselineParts(servers);
   const child = await startChild(
     [here('seed/main.ts')],
     {
-      SEED_PORT: String(port),
-      SEED_POSTGRES_URL: database.href,
+      SEED_PORT: port,
+      SEED_POSTGRES_URL: database,
       SEED_AMQP_URL: servers.amqp.href,
       SEED_REDIS_URL: servers.redis.href,
     },
-    `${url}/health`,
+    `${path.url}/health`,
   );
-  return pathOf({url, shards, devices, children: [child], cleanUp: () => Promise.resolve()});
+  return pathOf({...path, children: [child]});
 };
 
 /** As many as PiSync has. */
@@ -193,18 +199,13 @@ const LEAN_PROCESSES = 2;
 
 /** A baseline that needs nothing but the database. */
 export const startLean = async (servers: Servers): Promise<SyncPath> => {
-  const shards = await createTestShards({shards: 1});
-  const devices = await enrolDevices(shards.shards, DEVICES);
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const database = new URL(servers.postgres);
-  database.pathname = `/${shards.target(0).database}`;
+  const {port, database, path} = await baselineParts(servers);
   const children: Child[] = [];
   for (let number = 0; number < LEAN_PROCESSES; number++) {
-    const env = {LEAN_PORT: String(port), LEAN_POSTGRES_URL: database.href};
-    children.push(await startChild([here('lean/main.ts')], env, `${url}/health`));
+    const env = {LEAN_PORT: port, LEAN_POSTGRES_URL: database};
+    children.push(await startChild([here('lean/main.ts')], env, `${path.url}/health`));
   }
-  return pathOf({url, shards, devices, children, cleanUp: () => Promise.resolve()});
+  return pathOf({...path, children});
 };
 
 /** What an interrupted run left would be applied to devices that no longer are. @throws when somebody consumes from them. */

@@ -1,5 +1,6 @@
 import {type Percentiles} from '@pisync/agent/fleet/latency';
 import {type Spread, spreadOf} from '../measure.ts';
+import {cpuSum, type Figure, runsOf, valuesOf} from './page/summary.ts';
 import {type RegionReport, type RegionRun} from './report.ts';
 import {type Verdict} from './verdict.ts';
 
@@ -30,17 +31,11 @@ export const runLine = ({
   );
 };
 
-/** Of the region and what it runs on. */
-const regionMicros = (cpuMicros: RegionRun['cpuMicros']): number =>
-  Object.entries(cpuMicros).reduce(
-    (sum, [part, micros]) => (part === 'load' || part === 'other' ? sum : sum + micros),
-    0,
-  );
-
 const spread = ({median, min, max}: Spread): string => `${ms(median)} (${ms(min)}–${ms(max)})`;
 
 /** The table for the terminal: medians of the rounds, with their least and most. */
-export const printReport = ({scenarios, sides, runs, rounds, machine}: RegionReport): string => {
+export const printReport = (report: RegionReport): string => {
+  const {scenarios, sides, rounds, machine} = report;
   const load = machine.loadAverageBefore[0] ?? 0;
   const lines = [
     `${rounds} round(s): median (min–max). ${machine.processors} × ${machine.processor}, load average before ${load.toFixed(1)}, Kubernetes ${machine.kubernetes}`,
@@ -50,17 +45,17 @@ export const printReport = ({scenarios, sides, runs, rounds, machine}: RegionRep
   for (const {name, title} of scenarios) {
     lines.push(title);
     for (const side of sides) {
-      const found = runs.filter((run) => run.side === side.name && run.scenario === name);
+      const found = runsOf(report, side.name, name);
       if (found.length === 0) continue;
-      const of = (pick: (run: RegionRun) => number | undefined): string => {
-        const values = found.map(pick).filter((value) => value !== undefined);
+      const of = (pick: Figure): string => {
+        const values = valuesOf(found, pick);
         return values.length === 0 ? '–' : spread(spreadOf(values));
       };
       const pods = found.map((run) => `${run.pods.at(-1)?.deviceApi ?? 0}+${run.pods.at(-1)?.worker ?? 0}`);
       lines.push(
         `  ${side.name.padEnd(7)} ${of(({done, seconds}) => done / seconds).padEnd(26)} /s   accepted p50 ${of(({accept}) => accept.p50Ms)} p99 ${of(({accept}) => accept.p99Ms)} ms`,
         `          applied p50 ${of(({applied}) => applied?.p50Ms)} p99 ${of(({applied}) => applied?.p99Ms)} ms, visible p50 ${of(({visible}) => visible?.p50Ms)} ms, ` +
-          `pods at the end ${pods.join(' ')}, processor time ${of(({cpuMicros}) => regionMicros(cpuMicros))} µs without the load generator and what belongs to nobody`,
+          `pods at the end ${pods.join(' ')}, processor time ${of(cpuSum)} µs without the load generator and what belongs to nobody`,
       );
     }
   }

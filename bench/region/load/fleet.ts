@@ -97,18 +97,17 @@ export class Fleet {
 
   async #sync({count, perSecond, batchesPerDevice}: Sync): Promise<Result> {
     const devices = this.#take(Math.ceil(count / batchesPerDevice));
-    const [appliedEvery, visibleEvery] = [APPLIED_PER_SECOND, VISIBLE_PER_SECOND].map((wanted) =>
-      Math.max(1, Math.round((perSecond ?? count) / wanted)),
-    );
+    const every = (wanted: number): number => Math.max(1, Math.round((perSecond ?? count) / wanted));
+    const [appliedEvery, visibleEvery] = [every(APPLIED_PER_SECOND), every(VISIBLE_PER_SECOND)];
+    const batchSeqOf = (n: number): number => Math.floor(n / devices.length) + 1;
     const result = await this.#loop({
       count,
       dueMs: pace(perSecond),
-      send: (n, connection) => this.#send(deviceOf(devices, n), Math.floor(n / devices.length) + 1, connection),
+      send: (n, connection) => this.#send(deviceOf(devices, n), batchSeqOf(n), connection),
       accepted: (n) => {
         const {id} = deviceOf(devices, n);
-        const batchSeq = Math.floor(n / devices.length) + 1;
-        if (n % (appliedEvery ?? 1) === 0) this.#applied?.watch(id, batchSeq);
-        if (n % (visibleEvery ?? 1) === 0) this.#visible.watch(id, batchSeq);
+        if (n % appliedEvery === 0) this.#applied?.watch(id, batchSeqOf(n));
+        if (n % visibleEvery === 0) this.#visible.watch(id, batchSeqOf(n));
       },
     });
     return {...result, applied: (await this.#applied?.finish()) ?? null};
