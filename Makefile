@@ -42,8 +42,8 @@ status: ready ## what the local cluster is doing
 	@node scripts/cluster/main.ts status
 
 .PHONY: bench
-bench: ready-cluster ## the operator at rest, then speed against two baselines, into out/bench.json. REGION=1: a whole region instead [COMPARE=REV] [ARGS=--help]
-	@node scripts/test/main.ts --bench $(if $(REGION),--region -- $(if $(COMPARE),--compare $(COMPARE)) $(ARGS))
+bench: ready-cluster ## the operator at rest, then speed against two baselines, into out/bench.json [ARGS=--quick]. REGION=1: a whole region instead [COMPARE=REV] [ARGS=--help]
+	@node scripts/test/main.ts --bench $(if $(REGION),--region --) $(if $(COMPARE),--compare $(COMPARE)) $(value ARGS)
 
 .PHONY: faults
 faults: ready-cluster ## kills, freezes, cuts off and changes things while devices sync, with the ledger as judge

@@ -5,7 +5,10 @@ import {join} from 'node:path';
 const root = join(import.meta.dirname, '../..');
 export const out = join(root, 'out');
 
-/** Runs a program with its output going straight to the terminal. @returns its exit code */
+/**
+ * Runs a program with its output going straight to the terminal. Ctrl-C is the program's, which may have something to clean up.
+ * @returns its exit code. @throws Error when Ctrl-C ended it
+ */
 export const runShown = (argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number> =>
   new Promise((resolve, reject) => {
     const [program, ...args] = argv;
@@ -16,8 +19,15 @@ export const runShown = (argv: readonly string[], env: Readonly<Record<string, s
       env: {...process.env, ...env},
     });
     child.stdin.end();
+    // The terminal gives it to both; whoever started the program has to outlive it.
+    const outlive = (): void => undefined;
+    process.on('SIGINT', outlive);
     child.on('error', reject);
-    child.on('close', (code) => resolve(code ?? 137));
+    child.on('close', (code, signal) => {
+      process.off('SIGINT', outlive);
+      if (signal === 'SIGINT') reject(new Error(`${argv.join(' ')} was interrupted`));
+      else resolve(code ?? 137);
+    });
   });
 
 /** Runs a program and returns what it printed. @throws Error when it fails */
