@@ -1,5 +1,5 @@
 import {expect, test} from '@jest/globals';
-import {microsPerUnit, partOf, podCgroupOf} from './processor-time.ts';
+import {forgetInherited, microsPerUnit, partOf, podCgroupOf} from './processor-time.ts';
 
 const pod = '2:cpuacct:/pisync/n1/kubepods/burstable/pod1b2c/abc\n0::/\n';
 const host = '2:cpuacct:/pisync/cp/sys\n';
@@ -10,9 +10,11 @@ test.each([
   ['postgres', {name: 'postgres', argv: ['postgres: walwriter'], cgroup: pod}],
   ['rabbitmq', {name: 'beam.smp', argv: ['/usr/lib/erlang/bin/beam.smp'], cgroup: pod}],
   ['kubernetes', {name: 'kube-apiserver', argv: ['/bin/kube-apiserver'], cgroup: host}],
+  ['kubernetes', {name: 'kube-apiserver', argv: ['/bin/kube-apiserver'], cgroup: pod}],
   ['envoy', {name: 'envoy', argv: ['envoy'], cgroup: host}],
   // Whoever runs beside the cluster, and a shell that says nothing of its pod.
   [undefined, {name: 'node', argv: ['node', 'worker'], cgroup: '0::/user.slice'}],
+  [undefined, {name: 'kubectl', argv: ['kubectl', 'get'], cgroup: host}],
   [undefined, {name: 'sh', argv: ['sh', '-c', 'sleep 1'], cgroup: pod}],
 ])('%s is told by name, arguments and control group', (part, facts) => {
   expect(partOf(facts)).toBe(part);
@@ -46,4 +48,15 @@ test('time is shared out over units, and what nobody is known to have used is to
     ['postgres', 3000],
   ]);
   expect(microsPerUnit(before, after, 1000, 10)).toEqual({worker: 200, postgres: 300, load: 100, other: 400});
+});
+
+test('a process whose time its parent has inherited is not counted beside it', () => {
+  const used = new Map([
+    ['forwarder', {part: 'kubernetes', micros: 900, parent: '1'}],
+    ['ended', {part: 'kubernetes', micros: 300, parent: 'forwarder'}],
+    ['orphan', {part: 'kubernetes', micros: 70, parent: '1'}],
+    ['/pods/ended', {part: 'worker', micros: 5}],
+  ]);
+  forgetInherited(used, new Set(['forwarder']));
+  expect([...used.keys()]).toEqual(['forwarder', 'orphan', '/pods/ended']);
 });

@@ -8,7 +8,7 @@ export type Usage = ReadonlyMap<string, number>;
 
 const SERVICES = ['device-api', 'admin-api', 'worker', 'keeper', 'migrate'];
 const KUBERNETES =
-  /^(kube|etcd|containerd|runc|coredns|metrics-server|local-path|growing-vol|contour|socat|pause|conntrack)/;
+  /^(kube(?!ctl)|etcd|containerd|runc|coredns|metrics-server|local-path|growing-vol|contour|socat|pause|conntrack)/;
 
 export interface ProcessFacts {
   /** /proc/PID/comm. */
@@ -32,11 +32,17 @@ export const partOf = ({name, argv, cgroup}: ProcessFacts): string | undefined =
   if (name === 'beam.smp') return 'rabbitmq';
   if (name.startsWith('redis')) return 'redis';
   if (name === 'envoy') return 'envoy';
-  return undefined;
+  // In kind the control plane and the ingress are pods.
+  return KUBERNETES.test(name) ? 'kubernetes' : undefined;
 };
 
+interface PodCgroup {
+  readonly controllers: string;
+  readonly path: string;
+}
+
 /** The pod's control group, from the text of /proc/PID/cgroup: its path where time is accounted. */
-export const podCgroupOf = (cgroup: string): {readonly controllers: string; readonly path: string} | undefined => {
+export const podCgroupOf = (cgroup: string): PodCgroup | undefined => {
   const lines = cgroup.split('\n').map((line) => {
     const [, controllers = '', ...path] = line.split(':');
     return {controllers, path: path.join(':')};
@@ -68,21 +74,16 @@ export const factsOf = (pid: string): ProcessFacts => ({
   cgroup: read(`/proc/${pid}/cgroup`),
 });
 
-const podMicros = ({controllers, path}: {readonly controllers: string; readonly path: string}): number => {
+/** Undefined where the pod has ended. */
+const podMicros = ({controllers, path}: PodCgroup): number | undefined => {
   if (controllers === '') {
-    const text = read(join('/sys/fs/cgroup', path, 'cpu.stat'));
-    return Number(/^usage_usec (\d+)$/m.exec(text)?.[1] ?? 0);
+    const found = /^usage_usec (\d+)$/m.exec(read(join('/sys/fs/cgroup', path, 'cpu.stat')))?.[1];
+    return found === undefined ? undefined : Number(found);
   }
   const text = ['cpu,cpuacct', 'cpuacct,cpu', 'cpuacct']
     .map((folder) => read(join('/sys/fs/cgroup', folder, path, 'cpuacct.usage')))
     .find((found) => found !== '');
-  return Number(text ?? 0) / 1000;
-};
-
-/** Undefined where the process has ended. */
-const processMicros = (pid: string): number | undefined => {
-  const {own, endedChildren} = processTimes(read(`/proc/${pid}/stat`));
-  return Number.isNaN(own) ? undefined : own + endedChildren;
+  return text === undefined ? undefined : Number(text) / 1000;
 };
 
 /** All that was not idle, of all processors. */
@@ -92,10 +93,36 @@ const machineMicros = (): number => {
   return [user, nice, system, interrupts, soft].reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0) * TICK_MICROS;
 };
 
+interface Used {
+  readonly part: string;
+  readonly micros: number;
+  /** Of a process that is in no pod. */
+  readonly parent?: string;
+}
+
+const podUse = (part: string, pod: PodCgroup): Used | undefined => {
+  const micros = podMicros(pod);
+  return micros === undefined ? undefined : {part, micros};
+};
+
+const processUse = (part: string, pid: string): Used | undefined => {
+  const {parent, own, endedChildren} = processTimes(read(`/proc/${pid}/stat`));
+  return Number.isNaN(own) ? undefined : {part, parent, micros: own + endedChildren};
+};
+
+/**
+ * Forgets processes that have ended below one that goes on: the kernel has added their time to what it says of that one's ended children, and it would count
+ * twice. What others used that have ended stays counted.
+ */
+export const forgetInherited = (used: Map<string, Used>, alive: ReadonlySet<string>): void => {
+  for (const [key, {parent}] of used)
+    if (parent !== undefined && !alive.has(key) && alive.has(parent)) used.delete(key);
+};
+
 /** Adds up over time: what a pod used that has ended since stays counted, as far as it was seen. */
 export class ProcessorTime {
   /** By the pod's control group, or the process's id. */
-  readonly #used = new Map<string, {readonly part: string; readonly micros: number}>();
+  readonly #used = new Map<string, Used>();
 
   /** To be called every second or two, for pods that come and go. */
   look(): void {
@@ -109,9 +136,10 @@ export class ProcessorTime {
       const part = partOf(factsOf(pid));
       if (part === undefined) continue;
       seen.add(key);
-      const micros = pod === undefined ? processMicros(pid) : podMicros(pod);
-      if (micros !== undefined) this.#used.set(key, {part, micros});
+      const use = pod === undefined ? processUse(part, pid) : podUse(part, pod);
+      if (use !== undefined) this.#used.set(key, use);
     }
+    forgetInherited(this.#used, seen);
   }
 
   /** By part of the cluster, and `machine` for all that was not idle. */
