@@ -4,7 +4,7 @@ import {setTimeout as delay} from 'node:timers/promises';
 import {type ClusterAccess} from '../../scripts/demo/cluster-access.ts';
 import {kill} from '../../scripts/terminal/processes.ts';
 import {type LoadResult} from './load/commands.ts';
-import {type Rig} from './measure-scenario.ts';
+import {type Rig, SETTLE_MS} from './measure-scenario.ts';
 import {type Verdict, verdictOf} from './verdict.ts';
 
 export interface DuringOptions {
@@ -15,6 +15,8 @@ export interface DuringOptions {
   readonly probe: number;
   readonly seconds: number;
   readonly say: (line: string) => void;
+  /** Ends it after the round that it is in. */
+  readonly signal: AbortSignal;
 }
 
 export interface DuringReport {
@@ -25,12 +27,18 @@ export interface DuringReport {
   readonly perSecond: number;
   readonly accept: Verdict;
   readonly applied: Verdict;
+  /** Syncs of all rounds that were never accepted; those that were not accepted have no time. */
+  readonly failed: number;
   readonly rounds: readonly {readonly during: boolean; readonly result: LoadResult}[];
 }
 
-/** Runs a shell command again and again where kubectl reaches the cluster. @throws Error from `stop` when it failed */
-const startCommand = ({info, namespace}: ClusterAccess, command: string): {readonly stop: () => Promise<void>} => {
-  const [program, ...args] = [...info.exec, 'sh', '-c', command] as const;
+interface RunningCommand {
+  readonly stop: () => Promise<void>;
+}
+
+/** Runs a shell command again and again where kubectl reaches the cluster. @throws Error from `stop` when it, or a part of it, failed */
+const startCommand = ({info, namespace}: ClusterAccess, command: string): RunningCommand => {
+  const [program, ...args] = [...info.exec, 'sh', '-ec', command] as const;
   const env = {...process.env, KUBECONFIG: info.kubeconfig, PISYNC_BENCH_NAMESPACE: namespace};
   const stopping = new AbortController();
   let end: () => void = () => undefined;
@@ -64,11 +72,25 @@ const startCommand = ({info, namespace}: ClusterAccess, command: string): {reado
   };
 };
 
+/** Stops it also when the work fails. */
+const besides = async <T>(other: RunningCommand | undefined, work: () => Promise<T>): Promise<T> => {
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    // The work's own error says more.
+    await other?.stop().catch(() => undefined);
+    throw error;
+  }
+  await other?.stop();
+  return result;
+};
+
 /** Half of what the region takes, in rounds with and without, one after the other. */
 export const measureDuring = async ({region, load}: Rig, options: DuringOptions): Promise<DuringReport> => {
-  const {command, withinPercent, rounds, probe, seconds, say} = options;
+  const {command, withinPercent, rounds, probe, seconds, say, signal} = options;
   const sync = (count: number, perSecond: number | null) =>
-    load.carryOut({do: 'sync', count, perSecond, batchesPerDevice: 2});
+    load.carryOut({do: 'sync', count, perSecond, batchesPerDevice: 2, isSampled: true});
   await load.watch(await region.shardUrls());
   await load.enrol(probe);
   // The first of them meet code that is not warm.
@@ -81,15 +103,17 @@ export const measureDuring = async ({region, load}: Rig, options: DuringOptions)
   const results: {readonly during: boolean; readonly result: LoadResult}[] = [];
   for (let round = 0; round < rounds; round++) {
     for (const during of round % 2 === 0 ? [false, true] : [true, false]) {
-      await delay(2000);
-      const other = during ? startCommand(region.cluster, command) : undefined;
-      const result = await sync(perSecond * seconds, perSecond);
-      await other?.stop();
-      results.push({during, result});
-      const {accept, applied} = result;
-      say(
-        `  round ${round + 1}, ${during ? 'with' : 'without'}: accepted p50 ${accept.p50Ms} p99 ${accept.p99Ms} ms, applied p99 ${applied?.p99Ms ?? 0} ms`,
+      await delay(SETTLE_MS);
+      const result = await besides(during ? startCommand(region.cluster, command) : undefined, () =>
+        sync(perSecond * seconds, perSecond),
       );
+      if (signal.aborted) throw new Error('interrupted');
+      results.push({during, result});
+      const {accept, applied, failed, troubles} = result;
+      say(
+        `  round ${round + 1}, ${during ? 'with' : 'without'}: accepted p50 ${accept.p50Ms} p99 ${accept.p99Ms} ms, applied p99 ${applied?.p99Ms ?? 0} ms, ${failed} failed`,
+      );
+      for (const [what, times] of Object.entries(troubles)) say(`      ${times} × ${what}`);
     }
   }
   const figures = (during: boolean, pick: (result: LoadResult) => number): readonly number[] =>
@@ -100,5 +124,6 @@ export const measureDuring = async ({region, load}: Rig, options: DuringOptions)
     ...{command, withinPercent, most, perSecond, rounds: results},
     accept: verdict(({accept}) => accept.p99Ms),
     applied: verdict(({applied}) => applied?.p99Ms ?? 0),
+    failed: results.reduce((sum, {result}) => sum + result.failed, 0),
   };
 };

@@ -10,6 +10,7 @@ test.each([
   expect(verdictOf([100, 100, 100], during, 20)).toMatchObject({limit: 120, isKept});
 });
 
-test('rounds that lie apart without it excuse as much with it', () => {
-  expect(verdictOf([90, 100, 140], [165, 165, 165], 20)).toMatchObject({limit: 170, isKept: true});
+test('rounds that lie apart without it excuse as much with it, which is told', () => {
+  expect(verdictOf([90, 100, 140], [165, 165, 165], 20)).toMatchObject({limit: 170, isKept: true, isVague: true});
+  expect(verdictOf([95, 100, 115], [120, 120, 120], 20)).toMatchObject({limit: 140, isKept: true, isVague: false});
 });
