@@ -29,11 +29,11 @@ export const enrolDevices = async (shards: Shards, count: number): Promise<reado
 export const RECORDS_PER_SYNC = 20;
 const HOUR_MS = 3_600_000;
 
-/** The records of one sync, at most {@link RECORDS_PER_SYNC}: weather readings an hour apart, all different. */
+/** The records of one sync: weather readings an hour apart, all different. */
 export const recordsOf = (device: number, batchSeq: number, nowMs: number, count = RECORDS_PER_SYNC) =>
   Array.from({length: count}, (_, index) => {
-    // Also where the counts change from sync to sync.
-    const seq = batchSeq * RECORDS_PER_SYNC + index;
+    // Each number once, also where the counts change from sync to sync, up to RECORDS_PER_SYNC.
+    const seq = batchSeq * Math.max(RECORDS_PER_SYNC, count) + index;
     return {
       s: seq,
       k: 'weather',

@@ -10,13 +10,15 @@ export interface HttpAnswer {
 export interface HttpConnection {
   /** False once the other side has closed it. */
   readonly isOpen: boolean;
-  /** `headers` are whole lines. @throws Error when the connection ends before the answer or the answer has no length. */
+  /** `headers` are whole lines. @throws Error when the connection ends, or is silent for half a minute, before the answer, or the answer has no length. */
   post(path: string, headers: string, body: string | Buffer): Promise<HttpAnswer>;
   get(path: string, headers: string): Promise<HttpAnswer>;
   close(): void;
 }
 
 const END_OF_HEADERS = '\r\n\r\n';
+/** Twice as long as the region's ingress waits for an answer. */
+const SILENT_MS = 30_000;
 
 /**
  * A client of a few lines, because the load generator shares the processors with what it measures and a full one costs as much
@@ -25,7 +27,8 @@ const END_OF_HEADERS = '\r\n\r\n';
  * @param host what to ask for, where the address is an ingress's
  */
 export const connectHttp = async (url: URL, host = url.host): Promise<HttpConnection> => {
-  const socket = connect({host: url.hostname, port: Number(url.port), noDelay: true});
+  const socket = connect({host: url.hostname, port: Number(url.port), noDelay: true, timeout: SILENT_MS});
+  socket.once('timeout', () => socket.destroy(new Error(`nothing came for ${SILENT_MS / 1000} s`)));
   await once(socket, 'connect');
   socket.setEncoding('latin1');
   let received = '';

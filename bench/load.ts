@@ -14,8 +14,6 @@ export interface LoadOptions {
 
 export interface LoadReport {
   readonly accepted: number;
-  /** Answers that told the device to come back later. */
-  readonly turnedAway: number;
 }
 
 /** Conflict (too far ahead of what is applied), too many requests, unavailable: a device waits and sends the same again. */
@@ -23,8 +21,8 @@ const COME_BACK: readonly number[] = [409, 429, 503];
 const COME_BACK_MS = 100;
 
 interface DeviceLoad {
-  /** Sends the device's next batch. Resolves when it was accepted, with how often the device was told to come back before. */
-  readonly sync: () => Promise<number>;
+  /** Sends the device's next batch, again where it is told to come back. Resolves when it was accepted. */
+  readonly sync: () => Promise<void>;
   readonly connection: HttpConnection;
 }
 
@@ -32,14 +30,14 @@ const connectDevice = async (options: LoadOptions, device: BenchDevice, index: n
   const {url, nextBatch, recordsPerSync} = options;
   const headers = `Authorization: Bearer ps_${device.deviceId}.${device.secret}\r\nContent-Type: application/json\r\n`;
   const connection = await connectHttp(new URL(url));
-  const sync = async (): Promise<number> => {
+  const sync = async (): Promise<void> => {
     const batchSeq = nextBatch[index] ?? 1;
-    for (let turnedAway = 0; ; turnedAway++) {
+    for (;;) {
       const body = bodyOf(index, batchSeq, Date.now(), recordsPerSync);
       const answer = await connection.post('/v1/sync', headers, body);
       if (answer.status === 200) {
         nextBatch[index] = batchSeq + 1;
-        return turnedAway;
+        return;
       }
       if (!COME_BACK.includes(answer.status))
         throw new Error(`${url} answered ${answer.status} to a sync: ${answer.body.slice(0, 300)}`);
@@ -68,15 +66,14 @@ const withDevices = async (
  */
 export const runLoad = async (options: LoadOptions): Promise<LoadReport> => {
   let accepted = 0;
-  let turnedAway = 0;
   const endMs = performance.now() + options.durationMs;
   await withDevices(options, async ({sync}) => {
     while (performance.now() < endMs) {
-      turnedAway += await sync();
+      await sync();
       accepted += 1;
     }
   });
-  return {accepted, turnedAway};
+  return {accepted};
 };
 
 /**
@@ -91,7 +88,6 @@ export const runPacedLoad = async (
   const {devices, durationMs} = options;
   const syncs = Math.floor((durationMs / 1000) * perSecond);
   const waits = new Latency();
-  let turnedAway = 0;
   let startMs: number | undefined;
   await withDevices(options, async ({sync}, index) => {
     startMs ??= performance.now();
@@ -99,9 +95,9 @@ export const runPacedLoad = async (
       const dueMs = startMs + (number / perSecond) * 1000;
       const earlyMs = dueMs - performance.now();
       if (earlyMs > 0) await delay(earlyMs);
-      turnedAway += await sync();
+      await sync();
       waits.record(performance.now() - dueMs);
     }
   });
-  return {accepted: syncs, turnedAway, waits: waits.percentiles};
+  return {accepted: syncs, waits: waits.percentiles};
 };

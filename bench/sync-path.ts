@@ -144,7 +144,8 @@ export const startPiSync = async (servers: Servers, folder: string): Promise<PiS
     return {...child, mean};
   };
   const httpPort = await freePort();
-  const worker = await start('worker', {});
+  await using begun = new AsyncDisposableStack();
+  const worker = begun.adopt(await start('worker', {}), (child) => child.stop());
   const deviceApi = await start('device-api', {
     PISYNC_HTTP_PORT: String(httpPort),
     PISYNC_DRAIN_MS: '0',
@@ -159,6 +160,8 @@ export const startPiSync = async (servers: Servers, folder: string): Promise<PiS
     children: [deviceApi, worker],
     cleanUp: () => removeQueues(servers.amqp),
   });
+  // The path's from here on.
+  begun.move();
   return {
     ...path,
     groupSizes: async () => ({
@@ -201,10 +204,13 @@ const LEAN_PROCESSES = 2;
 export const startLean = async (servers: Servers): Promise<SyncPath> => {
   const {port, database, path} = await baselineParts(servers);
   const children: Child[] = [];
+  await using begun = new AsyncDisposableStack();
   for (let number = 0; number < LEAN_PROCESSES; number++) {
     const env = {LEAN_PORT: port, LEAN_POSTGRES_URL: database};
-    children.push(await startChild([here('lean/main.ts')], env, `${path.url}/health`));
+    const child = await startChild([here('lean/main.ts')], env, `${path.url}/health`);
+    children.push(begun.adopt(child, (it) => it.stop()));
   }
+  begun.move();
   return pathOf({...path, children});
 };
 

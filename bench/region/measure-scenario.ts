@@ -10,7 +10,7 @@ import {type Scenario} from './scenarios.ts';
 /** How often pods that come and go are looked at. */
 const LOOK_MS = 1000;
 /** After what was before: caches are written back, and autoscalers forget the processor time of then. */
-const SETTLE_MS = 10_000;
+export const SETTLE_MS = 10_000;
 
 export interface Rig {
   readonly region: BenchRegion;
@@ -18,15 +18,22 @@ export interface Rig {
   readonly pods: PodCounts;
 }
 
-export const commandOf = ({load, count}: Pick<Scenario, 'load' | 'count'>) =>
+export const commandOf = ({load, count}: Pick<Scenario, 'load' | 'count'>, isSampled: boolean) =>
   load.kind === 'enrol'
     ? ({do: 'enrol', count, perSecond: load.perSecond} as const)
-    : ({do: 'sync', count, perSecond: load.perSecond, batchesPerDevice: load.batchesPerDevice} satisfies Sync);
+    : ({
+        do: 'sync',
+        count,
+        perSecond: load.perSecond,
+        batchesPerDevice: load.batchesPerDevice,
+        isSampled,
+      } satisfies Sync);
 
 /** Brings the region to where the scenario begins, carries it out, `during` beside it, and says what came of it and what it cost. */
 export const measureScenario = async (
   {region, load, pods}: Rig,
   scenario: Scenario,
+  isSampled: boolean,
   during: (scenario: Scenario) => Promise<void>,
 ): Promise<{readonly run: Omit<RegionRun, 'side' | 'round'>; readonly troubles: LoadResult['troubles']}> => {
   await region.setAutoscaling(scenario.autoscaling);
@@ -39,19 +46,19 @@ export const measureScenario = async (
   const looking = setInterval(() => time.look(), LOOK_MS);
   let result: LoadResult;
   try {
-    [result] = await Promise.all([load.carryOut(commandOf(scenario)), during(scenario)]);
+    [result] = await Promise.all([load.carryOut(commandOf(scenario, isSampled)), during(scenario)]);
   } finally {
     clearInterval(looking);
   }
   const after = time.usage();
   const seen = pods.seen;
   const visible = await load.visible();
-  const {done, failed, retries, seconds, accept, applied, timeline, loadMicros, troubles} = result;
+  const {done, failed, retries, seconds, sent, accept, applied, timeline, loadMicros, troubles} = result;
   return {
     run: {
       scenario: scenario.name,
       duePerSecond: scenario.load.perSecond,
-      ...{done, failed, retries, seconds, accept, applied, visible, timeline},
+      ...{done, failed, retries, seconds, sent, accept, applied, visible, timeline},
       cpuMicros: microsPerUnit(before, after, loadMicros, done),
       pods: seen,
     },

@@ -19,5 +19,8 @@ test('a wrong command line is told all its problems at once', () => {
       '--within needs --while',
     ],
   });
+  expect(parseCommand(['--while', 'true', '--no-probes'], known)).toMatchObject({
+    problems: ['--while needs the probes'],
+  });
   expect(parseCommand(['--fast'], known).kind).toBe('wrong');
 });

@@ -12,9 +12,12 @@ out/bench-region.html and out/bench-region-cpu.svg. It alone should run on the m
   --records N        of each sync, default 20
   --compare REV      another commit's chart and images, measured in the same run, one side after the other in each round: twice the time
 
-  --profile          besides, what functions of device-api and the workers use processor time in the middle of each scenario: out/bench-*.cpuprofile
+  --profile          besides, what functions of one device-api and one worker use processor time in the middle of each paced scenario:
+                     out/bench-*.cpuprofile; it costs them time, and the report says so
 
-  --while COMMAND    instead of all that: whether syncs stay as fast while this shell command runs. Half of what the region takes, three rounds with and without
+  --no-probes        ask neither shards nor the admin API when a sync is applied and visible: the processor time is then of the syncs alone
+  --while COMMAND    instead of all that: whether syncs stay as fast while this shell command runs, again and again, where kubectl reaches the cluster
+                     ($PISYNC_BENCH_NAMESPACE has the region "bench"). Half of what the region takes, three rounds with and without
   --within PERCENT   with --while: how much slower they may be besides the spread of the rounds without, default 20
 
 Exit codes: 0 done; 1 it failed, or syncs were slower than --within says, or a sync was never accepted or never applied; 2 wrong usage.
@@ -27,6 +30,7 @@ export interface Options {
   readonly records: number;
   readonly compare: string | undefined;
   readonly profile: boolean;
+  readonly probes: boolean;
   readonly during: {readonly command: string; readonly withinPercent: number} | undefined;
 }
 
@@ -50,6 +54,7 @@ export const parseCommand = (args: readonly string[], known: readonly string[]):
           records: one,
           compare: one,
           profile: {type: 'boolean', default: false},
+          'no-probes': {type: 'boolean', default: false},
           while: one,
           within: one,
           help: {type: 'boolean', default: false},
@@ -77,6 +82,7 @@ export const parseCommand = (args: readonly string[], known: readonly string[]):
   if (parsed.within !== undefined && parsed.while === undefined) problems.push('--within needs --while');
   if (parsed.compare !== undefined && parsed.while !== undefined)
     problems.push('--compare and --while exclude each other');
+  if (parsed['no-probes'] && parsed.while !== undefined) problems.push('--while needs the probes');
   if (problems.length > 0) return {kind: 'wrong', problems};
   return {
     kind: 'run',
@@ -88,6 +94,7 @@ export const parseCommand = (args: readonly string[], known: readonly string[]):
         records,
         compare: parsed.compare,
         profile: parsed.profile,
+        probes: !parsed['no-probes'],
       },
       during: parsed.while === undefined ? undefined : {command: parsed.while, withinPercent},
     },

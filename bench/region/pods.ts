@@ -1,31 +1,23 @@
+import {type ChildProcess} from 'node:child_process';
 import {createInterface} from 'node:readline';
 import {type ClusterAccess} from '../../scripts/demo/cluster-access.ts';
 import {type PodsSecond} from './report.ts';
 
-/** Follows how many pods of each tier are ready, by one watch. */
+const COLUMNS = '-o=jsonpath={.metadata.name} {.status.readyReplicas}{"\\n"}';
+const AGAIN_MS = 500;
+
+/** Follows how many pods of each tier are ready, by a watch that is begun again when it ends, as it does on Ctrl-C. */
 export class PodCounts {
+  readonly #cluster: ClusterAccess;
   readonly #ready = new Map<string, number>();
-  readonly #end: () => void;
+  #watching: ChildProcess | undefined;
+  #isClosed = false;
   #startMs = performance.now();
   #seen: PodsSecond[] = [];
 
   constructor(cluster: ClusterAccess) {
-    const columns = '-o=jsonpath={.metadata.name} {.status.readyReplicas}{"\\n"}';
-    const child = cluster.start([
-      'kubectl',
-      `--namespace=${cluster.namespace}`,
-      'get',
-      'deployments',
-      '--watch',
-      columns,
-    ]);
-    this.#end = () => void child.kill();
-    if (child.stdout === null) return;
-    createInterface({input: child.stdout}).on('line', (line) => {
-      const [name = '', ready = ''] = line.split(' ');
-      this.#ready.set(name, Number(ready));
-      this.#note();
-    });
+    this.#cluster = cluster;
+    this.#watch();
   }
 
   begin(): void {
@@ -41,7 +33,29 @@ export class PodCounts {
   }
 
   close(): void {
-    this.#end();
+    this.#isClosed = true;
+    this.#watching?.kill();
+  }
+
+  #watch(): void {
+    if (this.#isClosed) return;
+    const {namespace} = this.#cluster;
+    const child = this.#cluster.start([
+      'kubectl',
+      `--namespace=${namespace}`,
+      'get',
+      'deployments',
+      '--watch',
+      COLUMNS,
+    ]);
+    this.#watching = child;
+    child.once('close', () => setTimeout(() => this.#watch(), AGAIN_MS).unref());
+    if (child.stdout === null) return;
+    createInterface({input: child.stdout}).on('line', (line) => {
+      const [name = '', ready = ''] = line.split(' ');
+      this.#ready.set(name, Number(ready));
+      this.#note();
+    });
   }
 
   #note(): void {

@@ -1,6 +1,6 @@
 import {type Percentiles} from '@pisync/agent/fleet/latency';
 import {type Spread, spreadOf} from '../measure.ts';
-import {cpuSum, type Figure, runsOf, valuesOf} from './page/summary.ts';
+import {cpuSum, type Figure, latency, runsOf, valuesOf} from './page/summary.ts';
 import {type RegionReport, type RegionRun} from './report.ts';
 import {type Verdict} from './verdict.ts';
 
@@ -14,6 +14,7 @@ export const runLine = ({
   seconds,
   retries,
   failed,
+  sent,
   accept,
   applied,
   visible,
@@ -26,12 +27,15 @@ export const runLine = ({
     .map(([part, micros]) => `${part} ${micros}`)
     .join(', ');
   return (
-    `${Math.round(done / seconds)}/s; ms p50, p99: accepted ${short(accept)}; applied ${short(applied)}; visible ${short(visible)}; ` +
+    `${Math.round(done / seconds)}/s; ms p50, p99: sent ${short(sent)}; accepted ${short(accept)}; applied ${short(applied)}; visible ${short(visible)}; ` +
     `${retries} retries, ${failed} failed; pods ${last?.deviceApi ?? 0}, ${last?.worker ?? 0}; µs: ${cpu}`
   );
 };
 
 const spread = ({median, min, max}: Spread): string => `${ms(median)} (${ms(min)}–${ms(max)})`;
+
+const count = (runs: readonly RegionRun[], what: 'retries' | 'failed'): number =>
+  runs.reduce((sum, run) => sum + run[what], 0);
 
 /** The table for the terminal: medians of the rounds, with their least and most. */
 export const printReport = (report: RegionReport): string => {
@@ -40,6 +44,7 @@ export const printReport = (report: RegionReport): string => {
   const lines = [
     `${rounds} round(s): median (min–max). ${machine.processors} × ${machine.processor}, load average before ${load.toFixed(1)}, Kubernetes ${machine.kubernetes}`,
     sides.map(({name, revision}) => `${name}: ${revision}`).join(', '),
+    ...(report.profiled ? ['The profiler ran meanwhile, which costs the services time.'] : []),
     '',
   ];
   for (const {name, title} of scenarios) {
@@ -53,14 +58,17 @@ export const printReport = (report: RegionReport): string => {
       };
       const pods = found.map((run) => `${run.pods.at(-1)?.deviceApi ?? 0}+${run.pods.at(-1)?.worker ?? 0}`);
       lines.push(
-        `  ${side.name.padEnd(7)} ${of(({done, seconds}) => done / seconds).padEnd(26)} /s   accepted p50 ${of(({accept}) => accept.p50Ms)} p99 ${of(({accept}) => accept.p99Ms)} ms`,
-        `          applied p50 ${of(({applied}) => applied?.p50Ms)} p99 ${of(({applied}) => applied?.p99Ms)} ms, visible p50 ${of(({visible}) => visible?.p50Ms)} ms, ` +
-          `pods at the end ${pods.join(' ')}, processor time ${of(cpuSum)} µs without the load generator and what belongs to nobody`,
+        `  ${side.name.padEnd(7)} ${of(({done, seconds}) => done / seconds).padEnd(26)} /s   accepted p50 ${of(({accept}) => latency(accept, 'p50Ms'))} p99 ${of(({accept}) => latency(accept, 'p99Ms'))} ms`,
+        `          applied p50 ${of(({applied}) => latency(applied, 'p50Ms'))} p99 ${of(({applied}) => latency(applied, 'p99Ms'))} ms, visible p50 ${of(({visible}) => latency(visible, 'p50Ms'))} ms, ` +
+          `${count(found, 'retries')} retries, ${count(found, 'failed')} failed, pods at the end ${pods.join(' ')}, processor time ${of(cpuSum)} µs without the load generator and what belongs to nobody`,
       );
     }
   }
   return lines.join('\n');
 };
 
-export const verdictLine = (what: string, withinPercent: number, {without, during, limit, isKept}: Verdict): string =>
-  `${what}: without ${spread(without)} ms, with ${spread(during)} ms; at most ${withinPercent} % more and the rounds' spread: ${ms(limit)} ms: ${isKept ? 'kept' : 'NOT KEPT'}`;
+export const verdictLine = (what: string, withinPercent: number, verdict: Verdict): string => {
+  const {without, during, limit, isKept, isVague} = verdict;
+  const vague = isVague ? `; the rounds without lie further apart than ${withinPercent} %, so this says little` : '';
+  return `${what}: without ${spread(without)} ms, with ${spread(during)} ms; at most ${withinPercent} % more and the rounds' spread: ${ms(limit)} ms: ${isKept ? 'kept' : 'NOT KEPT'}${vague}`;
+};

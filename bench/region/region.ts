@@ -39,17 +39,22 @@ interface Deployment {
   readonly status?: {readonly replicas?: number; readonly readyReplicas?: number; readonly updatedReplicas?: number};
 }
 
+const namespaceOf = (side: Side['name']): string => `bench-${side}`;
+
+const dropRegion = async (cluster: ClusterAccess): Promise<void> => {
+  await cluster.kubectl('delete', 'pisyncregion', NAME, '--ignore-not-found', GONE);
+  await cluster.kubectl('delete', 'namespace', cluster.namespace, '--ignore-not-found', GONE);
+};
+
 /** Installs the side's operator, and makes a region with it. */
 export const startRegion = async (info: ClusterInfo, side: Side, say: (line: string) => void): Promise<BenchRegion> => {
-  const namespace = `bench-${side.name}`;
+  const namespace = namespaceOf(side.name);
   await install(openCluster(info), side.checkout);
   const cluster = openCluster(info, namespace);
-  const drop = async (): Promise<void> => {
-    await cluster.kubectl('delete', 'pisyncregion', NAME, '--ignore-not-found', GONE);
-    await cluster.kubectl('delete', 'namespace', namespace, '--ignore-not-found', GONE);
-  };
-  // What an interrupted run left.
-  await drop();
+  // What an interrupted run left; of the other side too, which has the same hosts.
+  for (const name of ['before', 'now'] as const) await dropRegion(openCluster(info, namespaceOf(name)));
+  await using begun = new AsyncDisposableStack();
+  begun.defer(() => dropRegion(cluster));
   await cluster.kubectl('create', 'namespace', namespace);
   const file = join(OUT, 'bench-region-object.json');
   writeFileSync(file, JSON.stringify(MANIFEST));
@@ -64,14 +69,17 @@ export const startRegion = async (info: ClusterInfo, side: Side, say: (line: str
     ]);
     return `postgres://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${address}:5432/pisync`;
   };
+  const target = {
+    url: info.ingress.http,
+    ...HOSTS,
+    enrolmentToken: await readSecret(cluster, `${NAME}-bootstrap`, 'enrolment-token'),
+    adminToken: await readSecret(cluster, `${NAME}-bootstrap`, 'admin-token'),
+  };
+  // The caller's from here on.
+  const owned = begun.move();
   return {
     cluster,
-    target: {
-      url: info.ingress.http,
-      ...HOSTS,
-      enrolmentToken: await readSecret(cluster, `${NAME}-bootstrap`, 'enrolment-token'),
-      adminToken: await readSecret(cluster, `${NAME}-bootstrap`, 'admin-token'),
-    },
+    target,
     shardUrls: () => Promise.all(status.shards.map(shardUrl)),
     async setAutoscaling(on) {
       if (on !== isAutoscaled) {
@@ -83,7 +91,7 @@ export const startRegion = async (info: ClusterInfo, side: Side, say: (line: str
       }
       await untilAtFloor(cluster);
     },
-    drop,
+    drop: () => owned.disposeAsync(),
   };
 };
 

@@ -10,7 +10,10 @@ export interface RegionReport {
     readonly kernel: string;
     readonly kubernetes: string;
   };
+  /** That were begun. */
   readonly rounds: number;
+  /** V8's profiler ran in a device-api and a worker pod meanwhile, which costs them time. */
+  readonly profiled: boolean;
   readonly recordsPerSync: number;
   /** One, or two with --compare: `before` and `now`. */
   readonly sides: readonly {readonly name: string; readonly revision: string}[];
@@ -32,6 +35,8 @@ export interface RegionRun {
   readonly retries: number;
   /** From the first due time to the last 2xx. */
   readonly seconds: number;
+  /** From when it was due until the load generator sent it for the first time: beyond a few milliseconds it was short of connections or of processor time itself. */
+  readonly sent: Percentiles;
   /** From when it was due to its 2xx. */
   readonly accept: Percentiles;
   /** Of a sample, from the 2xx until the batch was committed in its shard. */

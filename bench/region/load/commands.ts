@@ -32,6 +32,8 @@ export interface Sync {
   readonly count: number;
   readonly perSecond: number | null;
   readonly batchesPerDevice: number;
+  /** Whether it is looked, for a sample of them, when they are applied and visible. */
+  readonly isSampled: boolean;
 }
 
 /** What became of the last syncs for people: apart, because waiting for an entry of a cache to expire is nobody's processor time. */

@@ -28,6 +28,8 @@ const MOST_CONNECTIONS = 900;
 /** Samples a second of what became of a sync. The admin API is asked over and over for one, and allows a token 20 calls a second. */
 const APPLIED_PER_SECOND = 20;
 const VISIBLE_PER_SECOND = 1;
+/** Where all are due at once: about what a small region takes. */
+const HERD_PER_SECOND = 300;
 const JSON_HEADERS = 'Content-Type: application/json\r\nX-PiSync-Protocol: 1\r\n';
 
 type Result = Omit<LoadResult, 'loadMicros'>;
@@ -95,9 +97,9 @@ export class Fleet {
     return {...result, applied: null};
   }
 
-  async #sync({count, perSecond, batchesPerDevice}: Sync): Promise<Result> {
+  async #sync({count, perSecond, batchesPerDevice, isSampled}: Sync): Promise<Result> {
     const devices = this.#take(Math.ceil(count / batchesPerDevice));
-    const every = (wanted: number): number => Math.max(1, Math.round((perSecond ?? count) / wanted));
+    const every = (wanted: number): number => Math.max(1, Math.round((perSecond ?? HERD_PER_SECOND) / wanted));
     const [appliedEvery, visibleEvery] = [every(APPLIED_PER_SECOND), every(VISIBLE_PER_SECOND)];
     const batchSeqOf = (n: number): number => Math.floor(n / devices.length) + 1;
     const result = await this.#loop({
@@ -105,6 +107,7 @@ export class Fleet {
       dueMs: pace(perSecond),
       send: (n, connection) => this.#send(deviceOf(devices, n), batchSeqOf(n), connection),
       accepted: (n) => {
+        if (!isSampled) return;
         const {id} = deviceOf(devices, n);
         if (n % appliedEvery === 0) this.#applied?.watch(id, batchSeqOf(n));
         if (n % visibleEvery === 0) this.#visible.watch(id, batchSeqOf(n));

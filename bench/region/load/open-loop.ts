@@ -25,6 +25,8 @@ export interface LoopResult {
   readonly retries: number;
   /** From the first due time to the last 2xx. */
   readonly seconds: number;
+  /** From when it was due until the load generator had the time, and a connection, to send it. Part of {@link accept}. */
+  readonly sent: Percentiles;
   readonly accept: Percentiles;
   readonly timeline: readonly TimelineSecond[];
   /** Calls that were tried again or given up, by what went wrong. */
@@ -47,7 +49,7 @@ const rounded = (ms: number): number => Math.round(ms * 10) / 10;
  */
 export const runOpenLoop = async (calls: Calls, parts: LoopParts): Promise<LoopResult> => {
   const {connections, nowMs, sleep, random} = parts;
-  const accept = new Latency();
+  const [sent, accept] = [new Latency(), new Latency()];
   const waitsBySecond: number[][] = [];
   const dueBySecond: number[] = [];
   const doneBySecond: number[] = [];
@@ -58,10 +60,11 @@ export const runOpenLoop = async (calls: Calls, parts: LoopParts): Promise<LoopR
   const giveUpMs = startMs + lastDueMs + GIVE_UP_MS;
 
   const trouble = (what: string): void => void troubles.set(what, (troubles.get(what) ?? 0) + 1);
-  const attempt = async (n: number): Promise<HttpAnswer | undefined> => {
+  const attempt = async (n: number, isFirst: boolean): Promise<HttpAnswer | undefined> => {
     let connection: HttpConnection | undefined;
     try {
       connection = await connections.take();
+      if (isFirst) sent.record(nowMs() - startMs - calls.dueMs(n));
       const answer = await calls.send(n, connection);
       connections.giveBack(connection);
       if (answer.status >= 200 && answer.status < 300) return answer;
@@ -79,8 +82,8 @@ export const runOpenLoop = async (calls: Calls, parts: LoopParts): Promise<LoopR
   const make = async (n: number): Promise<void> => {
     const dueMs = calls.dueMs(n);
     count(dueBySecond, dueMs);
-    for (;;) {
-      const answer = await attempt(n);
+    for (let isFirst = true; ; isFirst = false) {
+      const answer = await attempt(n, isFirst);
       const atMs = nowMs() - startMs;
       if (answer !== undefined) {
         done += 1;
@@ -124,6 +127,7 @@ export const runOpenLoop = async (calls: Calls, parts: LoopParts): Promise<LoopR
     failed,
     retries,
     seconds: lastMs / SECOND_MS,
+    sent: sent.percentiles,
     accept: accept.percentiles,
     timeline,
     troubles: Object.fromEntries([...troubles].toSorted(([, a], [, b]) => b - a).slice(0, 10)),

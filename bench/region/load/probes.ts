@@ -2,6 +2,7 @@
 import {setTimeout as delay} from 'node:timers/promises';
 import {Latency, type Percentiles} from '@pisync/agent/fleet/latency';
 import pg from 'pg';
+import {type HttpConnection} from '../../http-connection.ts';
 import {type Connections} from './connections.ts';
 
 /** Longer than anything is cached that the admin API shows of a device. */
@@ -20,8 +21,8 @@ export interface Probe {
   close(): Promise<void>;
 }
 
-/** What has been awaited for long is asked for less often: by a twentieth of that time. */
-const PAUSE_SHARE = 1 / 20;
+/** What has been awaited for long is asked for less often: by a tenth of that time. */
+const PAUSE_SHARE = 1 / 10;
 
 /** `find` says which of those that are awaited have arrived. It is called again after `leastMs` or more. */
 const createProbe = (
@@ -33,7 +34,8 @@ const createProbe = (
   let latency = new Latency();
   const awaited = new Set<Awaited>();
   let running: Promise<void> | undefined;
-  const look = async (): Promise<void> => {
+  let failure: Error | undefined;
+  const lookUntilFound = async (): Promise<void> => {
     while (awaited.size > 0) {
       const found = await find([...awaited]);
       const nowMs = performance.now();
@@ -51,19 +53,28 @@ const createProbe = (
         );
       await delay(Math.max(leastMs, ageMs * PAUSE_SHARE));
     }
-    running = undefined;
+  };
+  const look = async (): Promise<void> => {
+    try {
+      await lookUntilFound();
+    } catch (error) {
+      failure ??= error instanceof Error ? error : new Error(String(error));
+      awaited.clear();
+    } finally {
+      running = undefined;
+    }
   };
   return {
     watch(deviceId, batchSeq) {
       awaited.add({deviceId, batchSeq, acceptedMs: performance.now()});
       running ??= look();
-      // Whoever awaits `finish` is told.
-      running.catch(() => undefined);
     },
     async finish() {
       await running;
-      const {percentiles} = latency;
+      const [{percentiles}, failed] = [latency, failure];
       latency = new Latency();
+      failure = undefined;
+      if (failed !== undefined) throw failed;
       return percentiles;
     },
     close: end,
@@ -79,7 +90,7 @@ export const appliedProbe = (shardUrls: readonly string[]): Probe => {
     'select d.device_id, r.batch_seq::int as batch_seq from device d join receipt r using (device_key) where d.device_id = any($1::uuid[])';
   return createProbe(
     'applied',
-    3,
+    10,
     async (awaited) => {
       const ids = [...new Set(awaited.map(({deviceId}) => deviceId))];
       const found = await Promise.all(
@@ -97,21 +108,28 @@ export const appliedProbe = (shardUrls: readonly string[]): Probe => {
 /** Shown by the admin API. */
 export const visibleProbe = (connections: Connections, token: string): Probe => {
   const headers = `Authorization: Bearer ${token}\r\n`;
+  /** Undefined where it does not say, as when it allows a token no more calls, or its pods are being replaced. */
+  const appliedThrough = async (deviceId: string): Promise<number | undefined> => {
+    let connection: HttpConnection | undefined;
+    try {
+      connection = await connections.take();
+      const answer = await connection.get(`/api/v1/devices/${deviceId}?fields=appliedThrough`, headers);
+      connections.giveBack(connection);
+      const applied = /"appliedThrough":(\d+)/.exec(answer.body)?.[1];
+      return applied === undefined ? undefined : Number(applied);
+    } catch {
+      if (connection !== undefined) connections.drop(connection);
+      return undefined;
+    }
+  };
   return createProbe(
     'visible',
     10,
     async (awaited) => {
       const seen: Awaited[] = [];
       for (const one of awaited) {
-        const connection = await connections.take();
-        const answer = await connection.get(`/api/v1/devices/${one.deviceId}?fields=appliedThrough`, headers);
-        connections.giveBack(connection);
-        // It allows a token so many calls a minute.
-        if (answer.status === 429) continue;
-        const applied = /"appliedThrough":(\d+)/.exec(answer.body)?.[1];
-        if (applied === undefined)
-          throw new Error(`the admin API answered ${answer.status}: ${answer.body.slice(0, 300)}`);
-        if (Number(applied) >= one.batchSeq) seen.push(one);
+        const applied = await appliedThrough(one.deviceId);
+        if (applied !== undefined && applied >= one.batchSeq) seen.push(one);
       }
       return seen;
     },

@@ -14,7 +14,7 @@ import {isPaced, timelineCharts} from './timeline-charts.ts';
 const WIDE = 980;
 const NARROW = 370;
 
-const top = ({startedAt, machine, sides, rounds, recordsPerSync}: RegionReport): Markup => {
+const top = ({startedAt, machine, sides, rounds, recordsPerSync, profiled}: RegionReport): Markup => {
   const fact = (name: string, value: Markup | string): Markup =>
     html`<dt>${name}</dt>
       <dd>${value}</dd>`;
@@ -26,6 +26,7 @@ const top = ({startedAt, machine, sides, rounds, recordsPerSync}: RegionReport):
       ${fact('machine', `${machine.processors} × ${machine.processor}, Linux ${machine.kernel}, Kubernetes ${machine.kubernetes}`)}
       ${fact('load average before', machine.loadAverageBefore.map((value) => value.toFixed(1)).join(', '))}
     </dl>
+    ${profiled ? html`<p class="warning">V8's profiler ran meanwhile, which costs the services time.</p>` : undefined}
     ${
       load > machine.processors
         ? html`<p class="warning">
@@ -63,9 +64,9 @@ const numbers = (report: RegionReport): Markup =>
       ${isCompared(report) ? howToCompare(report.rounds) : undefined}
     </p>
     <p class="read">
-      Accept is from when a sync was due to its 2xx, so waiting for a slow answer counts; applied and visible are
-      sampled, from the 2xx to the row in its shard and to the admin API${samples(report)}. Due is – where all were due
-      at once.
+      Accept is from when a sync was due to its 2xx, so waiting for a slow answer counts; sent is the part of it in
+      which the load generator was short of a connection or of time; applied and visible are sampled, from the 2xx to
+      the row in its shard and to the admin API${samples(report)}. Due is – where all were due at once.
     </p>`;
 
 const legend = ({sides}: RegionReport, paced: boolean): Markup => {

@@ -15,13 +15,14 @@ export interface Measure {
 }
 
 /** Nothing that was timed has no latency, rather than one of 0. */
-const latency = (of: Percentiles | null, p: 'p50Ms' | 'p99Ms'): number | undefined =>
+export const latency = (of: Percentiles | null, p: 'p50Ms' | 'p99Ms'): number | undefined =>
   of === null || of.count === 0 ? undefined : of[p];
 
 /** The columns of the first table. */
 export const MEASURES: readonly Measure[] = [
   {name: 'due', unit: '1/s', pick: (run) => run.duePerSecond ?? undefined},
   {name: 'done', unit: '1/s', better: 'more', pick: (run) => run.done / run.seconds},
+  {name: 'sent p99', unit: 'ms', pick: (run) => latency(run.sent, 'p99Ms')},
   {name: 'accept p50', unit: 'ms', better: 'less', pick: (run) => latency(run.accept, 'p50Ms')},
   {name: 'accept p99', unit: 'ms', better: 'less', pick: (run) => latency(run.accept, 'p99Ms')},
   {name: 'applied p99', unit: 'ms', better: 'less', pick: (run) => latency(run.applied, 'p99Ms')},

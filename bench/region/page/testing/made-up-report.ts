@@ -100,6 +100,7 @@ const runOf = (shape: Shape, side: string, round: number, factor: number, random
     failed: 0,
     retries: perSecond === null ? Math.round(200 * factor * (0.8 + 0.4 * random())) : 0,
     seconds: timeline.length - 0.01 * random(),
+    sent: percentiles(count, 1),
     accept: percentiles(count, middle),
     applied: name === 'enrolment' ? null : percentiles(Math.min(count, 150), middle * 0.6 + 40),
     visible: name === 'enrolment' ? null : percentiles(Math.min(count, 8), middle * 0.3 + 800),
@@ -129,6 +130,7 @@ export const madeUpReport = (sides: readonly string[] = ['before', 'now']): Regi
     },
     rounds: 3,
     recordsPerSync: 20,
+    profiled: false,
     sides: sides.map((name, i) => ({name, revision: i === sides.length - 1 ? 'adad5c034c+' : 'c312dbf8a5'})),
     scenarios: SHAPES.map(({name, title}) => ({name, title})),
     runs: [0, 1, 2].flatMap((round) =>
