@@ -1,7 +1,7 @@
 import {randomUUID} from 'node:crypto';
 import {afterAll, afterEach, beforeAll, expect, jest, test} from '@jest/globals';
 import {readPositionHint} from '@pisync/core/cache/position-hint';
-import {CACHE_CHANNEL} from '@pisync/core/cache/cache-keys';
+import {CACHE_CHANNEL, cacheKey} from '@pisync/core/cache/cache-keys';
 import {publishSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
 import {listOpenCommands} from '@pisync/core/commands/commands';
 import {findDevice} from '@pisync/core/devices/device-reader';
@@ -134,6 +134,17 @@ test('after a commit the position is in the cache and viewers are told', async (
     (seen) => seen?.applied?.through === batchSeq,
   );
   expect(hint?.applied).toEqual({epoch: 1, through: batchSeq});
+
+  // Also when it comes again, because nobody may have been told the first time.
+  const key = cacheKey.status(device.deviceId);
+  const before = '{"shown":"as of before"}';
+  await bench.cache.use((redis) => redis.set(key, before));
+  await bench.publish([batchOf({device, batchSeq})]);
+  await until(
+    'the entry to be made invalid',
+    () => bench.cache.use((redis) => redis.get(key)),
+    (seen) => seen !== undefined && seen !== before,
+  );
 });
 
 test('a worker that loses its channel between commit and ack applies nothing twice', async () => {

@@ -29,7 +29,7 @@ const open = (port: number): Promise<Cache> =>
 
 beforeAll(async () => {
   region = await createTestShards({shards: 2});
-  devices = await seedDevices(region.shards, 6);
+  devices = await seedDevices(region.shards, 7);
   viewer = await seedApiToken(region.shards, 'viewer');
   cache = await open(Number(redisUrl().port === '' ? '6379' : redisUrl().port));
   await until('Redis to answer', async () => (await cache.use((redis) => redis.ping())) === 'PONG');
@@ -123,6 +123,20 @@ test('an entry of another shape, as another release may write it, is read again 
   await cache.use((redis) => redis.set(cacheKey.device(id), '{"v":99}', 'EX', 600));
   await cache.use((redis) => redis.set(cacheKey.status(id), 'not json', 'EX', 60));
   expect((await shown(id)).name).toMatch(/^site-/);
+  // And in its place is what this one reads.
+  expect(await cache.use((redis) => redis.get(cacheKey.device(id)))).toContain('"name":"site-');
+});
+
+test('what one of its entries said before is not shown again when the other one has expired', async () => {
+  const device = deviceAt(6);
+  await shown(device.id);
+  // By somebody who tells no cache, as a person with psql.
+  await region.shards
+    .pool(device.shard, 'job')
+    .query('update device set name = $2 where device_key = $1', [device.deviceKey, 'by hand']);
+  await cache.use((redis) => redis.del(cacheKey.status(device.id)));
+  for (const _look of ['the first reads it', 'the next has it from the cache'])
+    expect((await shown(device.id)).name).toBe('by hand');
 });
 
 test('without Redis everything still works, only uncached', async () => {
@@ -133,7 +147,7 @@ test('without Redis everything still works, only uncached', async () => {
     expect((await shown(device.id, uncached)).recordsTotal).toBe(0);
     await seedSyncs(region.shards, device, 1, 3);
     expect((await shown(device.id, uncached)).recordsTotal).toBe(3);
-    expect((await uncached.call('GET', '/api/v1/region/summary', {token: viewer})).body).toMatchObject({devices: 6});
+    expect((await uncached.call('GET', '/api/v1/region/summary', {token: viewer})).body).toMatchObject({devices: 7});
   } finally {
     await uncached.close();
     await dead.close();

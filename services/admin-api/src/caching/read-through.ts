@@ -21,16 +21,6 @@ export const readCached = async <S extends z.ZodType>(
   }
 };
 
-/** Keeps what a shard said, unless somebody has said meanwhile that it changed, or another reader was first. */
-export const keepCached = async (
-  cache: CacheAccess,
-  key: string,
-  value: unknown,
-  ttlSeconds: number,
-): Promise<void> => {
-  await cache.use((redis) => redis.set(key, JSON.stringify(value), 'EX', ttlSeconds, 'NX'));
-};
-
 export const writeCached = async (
   cache: CacheAccess,
   key: string,

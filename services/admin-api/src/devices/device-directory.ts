@@ -1,17 +1,18 @@
 import {z} from 'zod';
 import {CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
+import {keepEntry} from '@pisync/core/cache/device-entries';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import {type Device, findDevice} from '@pisync/core/devices/device-reader';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {Shards} from '@pisync/core/shards/shards';
-import {type CacheAccess, keepCached, readCached} from '../caching/read-through.ts';
+import {type CacheAccess, readCached} from '../caching/read-through.ts';
 import type {DeviceView} from './device-schema.ts';
 import {formatEpoch} from '@pisync/core/devices/epoch';
 
 /**
  * Single devices, read through two cache entries of different lifetimes: `device:<id>` holds what enrolment wrote, `status:<id>` what
- * each sync changes. Whoever writes a device deletes the entry that the write made wrong.
+ * each sync changes. Whoever writes a device marks the entry that the write made wrong as changed.
  */
 const infoSchema = z.object({
   deviceKey: z.int(),
@@ -67,8 +68,8 @@ export const createDeviceDirectory = ({shards, cache, now}: DeviceDirectoryOptio
     if (device === undefined) throw new AppError('not-found', `No device ${id} is enrolled in this region.`);
     const entries = {info: infoOf(device), status: statusOf(device, asOf)};
     await Promise.all([
-      keepCached(cache, cacheKey.device(id), entries.info, CACHE_TTL_SECONDS.device),
-      keepCached(cache, cacheKey.status(id), entries.status, CACHE_TTL_SECONDS.status),
+      cache.use((redis) => keepEntry(redis, cacheKey.device(id), entries.info, CACHE_TTL_SECONDS.device)),
+      cache.use((redis) => keepEntry(redis, cacheKey.status(id), entries.status, CACHE_TTL_SECONDS.status)),
     ]);
     return entries;
   };

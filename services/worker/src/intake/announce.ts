@@ -21,7 +21,9 @@ export const createAnnounce =
   async (written: readonly Written[]): Promise<void> => {
     const applied = written.flatMap((one) => one.applied);
     const conflicts = written.flatMap((one) => one.conflicts);
-    if (applied.length === 0 && conflicts.length === 0) return;
+    // The commit that applied them may have lost its answer, and nobody was told then.
+    const duplicates = written.flatMap((one) => one.duplicates);
+    if (applied.length === 0 && conflicts.length === 0 && duplicates.length === 0) return;
     const byDevice = Map.groupBy(applied, ({deviceKey}) => deviceKey);
     const idOf = new Map(applied.map(({deviceKey, deviceId}) => [deviceKey, deviceId]));
     const message: AppliedMessage = {
@@ -41,8 +43,9 @@ export const createAnnounce =
       }
       // The conflict left a command; the device asks for it only when it is told that there is one.
       for (const {deviceId} of conflicts) setPositionHint(pipeline, deviceId, {commands: true});
-      for (const deviceId of idOf.values()) markChanged(pipeline, deviceId);
-      pipeline.publish(CACHE_CHANNEL.live, JSON.stringify(message));
+      for (const deviceId of new Set([...applied, ...duplicates].map((batch) => batch.deviceId)))
+        markChanged(pipeline, deviceId);
+      if (applied.length > 0) pipeline.publish(CACHE_CHANNEL.live, JSON.stringify(message));
       return pipeline.exec();
     });
   };
