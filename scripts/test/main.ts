@@ -153,7 +153,11 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  if (values.bench && values.region) return benchRegion(positionals);
+  if (values.region) {
+    if (!values.bench || values.quick || values['no-budget'])
+      throw new Error('--region goes with --bench; what it is to do stands behind "--"; see --help');
+    return benchRegion(positionals);
+  }
   if (positionals.length > 0) throw new Error(`${positionals.join(' ')}: nobody asked for this; see --help`);
   if (values.bench) {
     return bench([...(values.quick ? ['--quick'] : []), ...(values['no-budget'] ? ['--no-budget'] : [])]);
