@@ -15,6 +15,7 @@ test.each([
   // Whoever runs beside the cluster, and a shell that says nothing of its pod.
   [undefined, {name: 'node', argv: ['node', 'worker'], cgroup: '0::/user.slice'}],
   [undefined, {name: 'kubectl', argv: ['kubectl', 'get'], cgroup: host}],
+  [undefined, {name: 'pause', argv: ['/pause'], cgroup: pod}],
   [undefined, {name: 'sh', argv: ['sh', '-c', 'sleep 1'], cgroup: pod}],
 ])('%s is told by name, arguments and control group', (part, facts) => {
   expect(partOf(facts)).toBe(part);

@@ -8,7 +8,7 @@ export type Usage = ReadonlyMap<string, number>;
 
 const SERVICES = ['device-api', 'admin-api', 'worker', 'keeper', 'migrate'];
 const KUBERNETES =
-  /^(kube(?!ctl)|etcd|containerd|runc|coredns|metrics-server|local-path|growing-vol|contour|socat|pause|conntrack)/;
+  /^(kube(?!ctl)|etcd|containerd|runc|coredns|metrics-server|local-path|growing-vol|contour|socat|conntrack)/;
 
 export interface ProcessFacts {
   /** /proc/PID/comm. */
