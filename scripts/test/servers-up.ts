@@ -17,6 +17,8 @@ export async function withServers<T>(
     readonly rabbitmq: string;
     readonly redis: string;
   };
+  // Those of a run from a moment ago are still going, and would go in the middle of this one.
+  await runPrinted([...kubectl, 'delete', 'namespace', SERVERS_NAMESPACE, '--ignore-not-found', '--timeout=120s']);
   try {
     await runPrinted([...kubectl, 'apply', '-f', '-'], serverManifests(images, durability));
     await runPrinted([...kubectl, '-n', SERVERS_NAMESPACE, 'rollout', 'status', 'deployment', '--timeout=120s']);
