@@ -1,22 +1,13 @@
 import {createHash} from 'node:crypto';
+import {stringify} from 'safe-stable-stringify';
 import {quantityNanos} from './quantity.ts';
 
-/** JSON with sorted keys and without `undefined`: equal values give equal text. */
-export const canonicalJson = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`;
-  if (isObject(value)) {
-    const members = Object.keys(value)
-      .filter((key) => value[key] !== undefined)
-      .sort()
-      .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key])}`);
-    return `{${members.join(',')}}`;
-  }
-  return value === undefined ? 'null' : JSON.stringify(value);
-};
-
-/** 128 bits of SHA-256 over the canonical JSON, as hex. */
+/** 128 bits of SHA-256, as hex: of the JSON with sorted keys, so that equal values have equal ones. */
 export const fingerprint = (value: unknown): string =>
-  createHash('sha256').update(canonicalJson(value)).digest('hex').slice(0, 32);
+  createHash('sha256')
+    .update(stringify(value) ?? '')
+    .digest('hex')
+    .slice(0, 32);
 
 /**
  * What `live` has at the places that `desired` speaks about. Fields that others own (status, a foreign annotation, an

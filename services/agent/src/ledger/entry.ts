@@ -1,5 +1,6 @@
 /** One line of a ledger: what was sent, and what was answered. The judge compares it with what the shards hold. */
 import {createHash} from 'node:crypto';
+import {stringify} from 'safe-stable-stringify';
 import {z} from 'zod';
 import type {DeviceRecord} from '../client/wire.ts';
 
@@ -40,18 +41,11 @@ export const ledgerEntrySchema = z.discriminatedUnion('t', [
 export type LedgerEntry = z.infer<typeof ledgerEntrySchema>;
 export type SentEntry = Extract<LedgerEntry, {t: 'sent'}>;
 
-/** JSON with the keys of every object sorted, because a database's jsonb keeps no order. */
-const canonical = (value: unknown): string => {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (value === null || typeof value !== 'object') return JSON.stringify(value ?? null);
-  const members = Object.entries(value)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, member]) => `${JSON.stringify(key)}:${canonical(member)}`);
-  return `{${members.join(',')}}`;
-};
+const canonical = (value: unknown): string => stringify(value) ?? 'null';
 
 const shortHash = (text: string): string => createHash('sha256').update(text).digest('base64url').slice(0, 22);
 
+/** Of the JSON with sorted keys, because a database's jsonb keeps no order. */
 export const valueDigest = (value: unknown): string => shortHash(canonical(value));
 
 /** Digest of records in the order of `s`, independent of the order of keys. */
