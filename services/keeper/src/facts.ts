@@ -1,5 +1,4 @@
 import {type Facts, type ProbeFact} from '@pisync/contract/facts';
-import {schemaVersion} from '@pisync/core/shards/migrate';
 import {type Shards} from '@pisync/core/shards/shards';
 import {commitProbe, type ShardClient, withinDeadline} from '@pisync/core/shards/write-probe';
 import {PROBE_MS, probeFailed} from './probes.ts';
@@ -18,7 +17,8 @@ interface ShardReport {
 }
 
 const readShard = async (client: ShardClient): Promise<ShardReport> => {
-  if ((await schemaVersion(client)) === 0) return {slots: 0, importing: 0};
+  const table = await client.query<{present: boolean}>(`select to_regclass('slot_owner') is not null as present`);
+  if (table.rows[0]?.present !== true) return {slots: 0, importing: 0};
   const counts = await client.query<OwnerCounts>(
     `select count(*) filter (where state = 'owned') as owned, count(*) filter (where state = 'importing') as importing
      from slot_owner`,

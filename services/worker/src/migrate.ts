@@ -24,7 +24,7 @@ export interface MigrationJob {
   readonly secrets: Secrets;
   readonly log: Logger;
   readonly now: () => number;
-  /** How long servers that do not answer, and shard 0's slot map, are waited for. */
+  /** How long servers that do not answer, locks, and shard 0's slot map are waited for, since the last progress. */
   readonly deadlineMs: number;
 }
 
@@ -38,11 +38,18 @@ const LISTED_MS = 120_000;
  */
 export const runMigration = async (job: MigrationJob): Promise<void> => {
   const {shardId, secrets, log, now} = job;
-  const giveUpAt = now() + job.deadlineMs;
+  let giveUpAt = now() + job.deadlineMs;
+  const onProgress = (progress: string): void => {
+    log.info({shard: shardId, progress}, 'the schema is being migrated');
+    giveUpAt = now() + job.deadlineMs;
+  };
   const topology = await listing(job);
   const target = await targetOf(topology, secrets, shardId);
-  const version = await retry(job, giveUpAt, `shard ${shardId} at ${target.host}:${target.port}`, () =>
-    migrateShard(target, shardId),
+  const version = await retry(
+    job,
+    () => giveUpAt,
+    `shard ${shardId} at ${target.host}:${target.port}`,
+    () => migrateShard(target, shardId, onProgress),
   );
   log.info({shard: shardId, version}, 'the schema is up to date');
 
@@ -58,7 +65,12 @@ export const runMigration = async (job: MigrationJob): Promise<void> => {
       }
       await endSeededToken(pool);
     }
-    const map = await retry(job, giveUpAt, 'the slot map in shard 0', () => requireSlotMap(control));
+    const map = await retry(
+      job,
+      () => giveUpAt,
+      'the slot map in shard 0',
+      () => requireSlotMap(control),
+    );
     await seedSlotOwner(pool, shardId, map);
     log.info({shard: shardId, slots: map.filter(({shard}) => shard === shardId).length}, 'slots are shared out');
   } finally {
@@ -134,14 +146,19 @@ const poolOf = (target: MigrationTarget): pg.Pool => {
   return pool;
 };
 
-const retry = async <T>(job: MigrationJob, giveUpAt: number, what: string, attempt: () => Promise<T>): Promise<T> => {
+const retry = async <T>(
+  job: MigrationJob,
+  giveUpAt: () => number,
+  what: string,
+  attempt: () => Promise<T>,
+): Promise<T> => {
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
       // A server that starts refuses or resets connections for a while; a schema error would be the same next time.
       if (!isSystemicDatabaseFault(error)) throw error;
-      if (job.now() > giveUpAt) {
+      if (job.now() > giveUpAt()) {
         throw new AppError('shard-unavailable', `${what} did not become ready within ${job.deadlineMs} ms`, {
           cause: error,
         });

@@ -1,7 +1,11 @@
 import {MIGRATION_CONNECTIONS} from '@pisync/contract/connections';
+import {setTimeout as delay} from 'node:timers/promises';
 import knexModule from 'knex';
 import pg from 'pg';
-import {CONTROL_TABLES, SHARD_TABLES} from './migrations/0001-first.ts';
+import {AppError} from '../errors/app-error.ts';
+import {CONTROL_TABLES, SHARD_TABLES} from './migrations/0001-tables.ts';
+import {PG_TYPES} from './pg-types.ts';
+import {runSteps, type Step} from './migration-steps.ts';
 import {SESSION_OPTIONS} from './session-settings.ts';
 
 /** Where and as whom to migrate. */
@@ -24,15 +28,18 @@ export const MIGRATION_CONNECTION = {
   keepAliveInitialDelayMillis: 10_000,
 } as const;
 
-interface Migration {
+export interface Migration {
   readonly name: string;
-  /** Statements for this shard. */
-  readonly sql: (shardId: number) => string;
+  /** For this shard. */
+  readonly steps: (shardId: number) => readonly Step[];
 }
 
-/** In order. Never edit one that was released: add the next. */
+/** In order. Never edit one that was released: add the next. One that is rewritten before it is released gets another name. */
 export const MIGRATIONS: readonly Migration[] = [
-  {name: '0001-first', sql: (shardId) => (shardId === 0 ? SHARD_TABLES + CONTROL_TABLES : SHARD_TABLES)},
+  {
+    name: '0001-tables',
+    steps: (shardId) => [{kind: 'transaction', sql: shardId === 0 ? SHARD_TABLES + CONTROL_TABLES : SHARD_TABLES}],
+  },
 ];
 
 /** The version of the database schema that this release needs: services are not ready on a shard that has an older one. */
@@ -41,21 +48,33 @@ export const SCHEMA_VERSION = MIGRATIONS.length;
 const TABLE = 'schema_migration';
 /** Session lock of whoever migrates a database ("PM" in ASCII). */
 const MIGRATION_LOCK = 0x504d;
+const LOCK_EVERY_MS = 500;
+/** As knex would make it, and no name twice: it records over another connection, which may be late. */
+const RECORDS = `
+  create table if not exists ${TABLE} (id serial primary key, name varchar(255), batch int, migration_time timestamptz);
+  create unique index if not exists ${TABLE}_name on ${TABLE} (name)`;
 
 /**
  * Brings one shard's schema to the newest version; several at once wait for each other. There is no way down: a release
  * that must be undone gets a migration that undoes it.
- * @returns the schema version after. @throws what the database threw; `databaseFault` says whether to try again.
+ * @returns the schema version after. @throws AppError `conflict` when the schema came about otherwise than by these migrations or is newer, and what the database
+ * threw; `databaseFault` says whether to try again.
  */
-export const migrateShard = async (target: MigrationTarget, shardId: number): Promise<number> => {
+export const migrateShard = async (
+  target: MigrationTarget,
+  shardId: number,
+  say: (progress: string) => void = () => undefined,
+): Promise<number> => {
   const connection = {...target, ...MIGRATION_CONNECTION, application_name: `migrate/shard-${shardId}`};
   // knex's own lock is a table row that a killed job leaves behind; this one ends with its connection.
-  const guard = new pg.Client(connection);
+  const guard = new pg.Client({...connection, types: PG_TYPES});
   // A lost connection also fails the query that waits; as an event alone it would end the process.
   guard.on('error', () => undefined);
   await guard.connect();
   try {
-    await guard.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await takeLock(guard);
+    await guard.query(RECORDS);
+    requireOurs(await doneMigrations(guard), shardId);
     const db = knexModule.knex({
       client: 'pg',
       connection,
@@ -66,11 +85,12 @@ export const migrateShard = async (target: MigrationTarget, shardId: number): Pr
         migrationSource: {
           getMigrations: () => Promise.resolve([...MIGRATIONS]),
           getMigrationName: ({name}: Migration) => name,
-          getMigration: ({sql}: Migration) =>
+          getMigration: ({name, steps}: Migration) =>
             Promise.resolve({
-              up: async (transaction: {raw(sql: string): PromiseLike<unknown>}) => {
-                await transaction.raw(sql(shardId));
-              },
+              // Its steps have their own.
+              config: {transaction: false},
+              // In the session that has the lock: when one ends the other does.
+              up: () => runSteps(guard, {name, steps: steps(shardId), say}),
               down: () => Promise.reject(new Error('schema migrations go up only')),
             }),
         },
@@ -88,10 +108,41 @@ export const migrateShard = async (target: MigrationTarget, shardId: number): Pr
   }
 };
 
-/** The version of a shard's schema; 0 when it was never migrated. */
-export const schemaVersion = async (db: pg.ClientBase | pg.Pool): Promise<number> => {
+/** Asks again and again: a statement that waits is one that `create index concurrently` waits for, so both would. */
+const takeLock = async (guard: pg.Client): Promise<void> => {
+  for (;;) {
+    const got = await guard.query<{locked: boolean}>('select pg_try_advisory_lock($1) as locked', [MIGRATION_LOCK]);
+    if (got.rows[0]?.locked === true) return;
+    await delay(LOCK_EVERY_MS);
+  }
+};
+
+/** Names, in the order in which they were done. */
+const doneMigrations = async (db: pg.ClientBase | pg.Pool): Promise<readonly string[]> => {
   const table = await db.query<{present: boolean}>(`select to_regclass('${TABLE}') is not null as present`);
-  if (table.rows[0]?.present !== true) return 0;
-  const rows = await db.query<{version: number}>(`select count(*)::int as version from ${TABLE}`);
-  return rows.rows[0]?.version ?? 0;
+  if (table.rows[0]?.present !== true) return [];
+  const done = await db.query<{name: string}>(`select name from ${TABLE} order by id`);
+  return done.rows.map(({name}) => name);
+};
+
+const requireOurs = (done: readonly string[], shardId: number): void => {
+  const at = done.findIndex((name, index) => MIGRATIONS[index]?.name !== name);
+  if (at < 0) return;
+  const here = MIGRATIONS[at]?.name;
+  throw new AppError(
+    'conflict',
+    here === undefined
+      ? `shard ${shardId} has the schema of a newer release: this one does not know its migration ${done[at]}`
+      : `shard ${shardId} has the schema of another line of releases: its migration ${at + 1} is ${done[at]}, here it is ${here}. Run the release that made it, or give the shard an empty volume`,
+  );
+};
+
+/**
+ * The version of a shard's schema: how many migrations of this release, from the first, it has had. 0 when it was never migrated, or by others. What a newer
+ * release has added does not count.
+ */
+export const schemaVersion = async (db: pg.ClientBase | pg.Pool): Promise<number> => {
+  const done = await doneMigrations(db);
+  const missing = MIGRATIONS.findIndex(({name}, index) => done[index] !== name);
+  return missing < 0 ? MIGRATIONS.length : missing;
 };

@@ -1,6 +1,6 @@
 import {expect, test} from '@jest/globals';
 import {AppError} from '../errors/app-error.ts';
-import {SCHEMA_VERSION} from './migrate.ts';
+import {MIGRATIONS, SCHEMA_VERSION} from './migrate.ts';
 import {createSchemaCheck} from './schema-check.ts';
 import {type Shards} from './shards.ts';
 
@@ -15,7 +15,7 @@ const shardsOf = (answers: Answer[]): Pick<Shards, 'ids' | 'pool'> => ({
     const query = (text: string): Promise<unknown> =>
       answer === 'hangs'
         ? new Promise(() => undefined)
-        : Promise.resolve({rows: [text.includes('to_regclass') ? {present: answer > 0} : {version: answer}]});
+        : Promise.resolve({rows: text.includes('to_regclass') ? [{present: answer > 0}] : MIGRATIONS.slice(0, answer)});
     // Nothing else of a pool is used to read the schema's version.
     return {query} as unknown as ReturnType<Shards['pool']>;
   },

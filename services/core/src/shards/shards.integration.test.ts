@@ -3,6 +3,7 @@ import {cp, mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
+import pg from 'pg';
 import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {createDeviceKeys} from '../devices/device-keys.ts';
@@ -14,7 +15,7 @@ import {findPosition} from '../devices/position.ts';
 import {tokenHash} from '../devices/tokens.ts';
 import {until} from '../testing/until.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
-import {migrateShard} from './migrate.ts';
+import {migrateShard, type MigrationTarget, SCHEMA_VERSION, schemaVersion} from './migrate.ts';
 import {daysAround, ensurePartitions} from './partitions.ts';
 import {openShards} from './shards.ts';
 import {withOwnedSlots} from './slot-transaction.ts';
@@ -99,18 +100,66 @@ test('when the Secret of a shard names another user, connections are made as tha
   }
 });
 
-test('three migrations at once leave one schema', async () => {
+/** An empty database, as long as it is worked with. */
+const withDatabase = async (work: (target: MigrationTarget) => Promise<void>): Promise<void> => {
   const {database, ...server} = bench.target(1);
   const fresh = `${database}_fresh`;
   const pool = bench.shards.pool(1, 'job');
   await pool.query(`create database ${fresh}`);
   try {
-    const versions = await Promise.all([1, 2, 3].map(() => migrateShard({...server, database: fresh}, 1)));
-    expect(versions).toEqual([1, 1, 1]);
+    await work({...server, database: fresh});
   } finally {
     await pool.query(`drop database ${fresh} with (force)`);
   }
-});
+};
+
+test('three migrations at once leave one schema', () =>
+  withDatabase(async (target) => {
+    const versions = await Promise.all([1, 2, 3].map(() => migrateShard(target, 1)));
+    expect(versions).toEqual([SCHEMA_VERSION, SCHEMA_VERSION, SCHEMA_VERSION]);
+  }));
+
+test('a migration that waits for another one does not hold up an index that this one makes', () =>
+  withDatabase(async (target) => {
+    await migrateShard(target, 1);
+    const working = new pg.Client(target);
+    await working.connect();
+    try {
+      // "PM", as in migrate.ts.
+      await working.query('select pg_advisory_lock($1)', [0x504d]);
+      const waiting = migrateShard(target, 1);
+      await until('the other one to come', async () => {
+        const found = await working.query(
+          `select from pg_stat_activity where datname = current_database() and application_name = 'migrate/shard-1' and query like '%lock%'`,
+        );
+        return found.rowCount === 1;
+      });
+      await working.query('create index concurrently device_model on device (model)');
+      await working.query('select pg_advisory_unlock_all()');
+      expect(await waiting).toBe(SCHEMA_VERSION);
+    } finally {
+      await working.end();
+    }
+  }));
+
+test.each([
+  ['newer', `insert into schema_migration (name) values ('9999-later')`, SCHEMA_VERSION, 'of a newer release'],
+  ['made by other releases', `update schema_migration set name = '0001-other'`, 0, 'of another line of releases'],
+])('a schema that is %s is refused and stays as it is', (_what, sql, version, reason) =>
+  withDatabase(async (target) => {
+    await migrateShard(target, 1);
+    const client = new pg.Client(target);
+    await client.connect();
+    try {
+      await client.query(sql);
+      expect(await schemaVersion(client)).toBe(version);
+      await expect(migrateShard(target, 1)).rejects.toThrow(reason);
+      expect(await schemaVersion(client)).toBe(version);
+    } finally {
+      await client.end();
+    }
+  }),
+);
 
 test('an enrolment that is repeated, also at the same time, changes nothing', async () => {
   const deviceId = randomUUID();

@@ -7,8 +7,7 @@ import {type Topology} from '@pisync/contract/topology';
 import pg from 'pg';
 import {pino} from 'pino';
 import {Registry} from 'prom-client';
-import {CONTROL_TABLES, SHARD_TABLES} from '../shards/migrations/0001-first.ts';
-import {migrateShard, type MigrationTarget} from '../shards/migrate.ts';
+import {MIGRATIONS, migrateShard, type MigrationTarget} from '../shards/migrate.ts';
 import {daysAround, ensurePartitions} from '../shards/partitions.ts';
 import {readSlotMap, seedSlotMap, seedSlotOwner} from '../shards/provision.ts';
 import {openShards, type Shards} from '../shards/shards.ts';
@@ -54,7 +53,10 @@ const targetOf = (url: URL, database: string): MigrationTarget => ({
 /** A migrated database to copy, made once per version of the schema and kept on the server for the next run. */
 const ensureTemplate = async (admin: pg.Client, url: URL, shardId: number): Promise<string> => {
   const kind = shardId === 0 ? 'control' : 'plain';
-  const version = createHash('sha256').update(SHARD_TABLES).update(CONTROL_TABLES).digest('hex').slice(0, 12);
+  const version = createHash('sha256')
+    .update(JSON.stringify(MIGRATIONS.map(({name, steps}) => [name, steps(shardId)])))
+    .digest('hex')
+    .slice(0, 12);
   const name = `pisync_template_${version}_${kind}`;
   await admin.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK]);
   try {

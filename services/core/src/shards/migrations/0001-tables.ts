@@ -125,6 +125,14 @@ create table device_command (
 create unique index device_command_open on device_command (device_key, type) where done_at is null;
 -- For a device's page, which also shows what is done.
 create index device_command_by_device on device_command (device_key);
+
+-- At most one row: which keeper acts here. It writes only in a transaction that finds the term that it has begun.
+create table keeper_term (
+  one boolean primary key default true check (one),
+  term bigint not null,
+  holder text not null,
+  since timestamptz not null default now()
+);
 `;
 
 /** The control schema, which shard 0 alone has. */
