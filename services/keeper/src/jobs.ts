@@ -1,27 +1,34 @@
 import {describeError, AppError} from '@pisync/core/errors/app-error';
 import {sweepStatuses} from '@pisync/core/devices/status-sweep';
 import {daysAround, ensurePartitions, PARTITION_DAYS} from '@pisync/core/shards/partitions';
+import {type Fence, type KeeperTerms} from '@pisync/core/shards/keeper-term';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Job} from './schedule.ts';
 
 export interface JobsOptions {
   readonly shards: Shards;
+  readonly terms: KeeperTerms;
   readonly log: Logger;
   readonly now: () => number;
 }
 
 const MINUTE_MS = 60_000;
 
-/** What the acting keeper does, all of it safe to repeat. */
-export const createJobs = ({shards, log, now}: JobsOptions): readonly Job[] => {
+/** What the acting keeper does, all of it safe to repeat, and on each shard within its term. */
+export const createJobs = ({shards, terms, log, now}: JobsOptions): readonly Job[] => {
+  const onEveryShard = (signal: AbortSignal, work: (shardId: number, fence: Fence) => Promise<void>): Promise<void> =>
+    inTurn(shards.ids(), signal, async (shardId) => {
+      const fence = await terms.fenceOf(shardId);
+      if (!signal.aborted) await work(shardId, fence);
+    });
   const partitions: Job = {
     name: 'partitions',
     everyMs: 60 * MINUTE_MS,
     run: (signal) =>
-      onEveryShard(shards, signal, async (shardId) => {
+      onEveryShard(signal, async (shardId, fence) => {
         const days = daysAround(now(), PARTITION_DAYS.from, PARTITION_DAYS.to);
-        const created = await ensurePartitions(shards.pool(shardId, 'job'), days);
+        const created = await ensurePartitions(shards.pool(shardId, 'job'), days, fence);
         if (created.length > 0) log.info({shard: shardId, created}, 'made day partitions ahead');
       }),
   };
@@ -29,8 +36,8 @@ export const createJobs = ({shards, log, now}: JobsOptions): readonly Job[] => {
     name: 'statuses',
     everyMs: MINUTE_MS,
     run: (signal) =>
-      onEveryShard(shards, signal, async (shardId) => {
-        const changed = await sweepStatuses(shards, shardId, now());
+      onEveryShard(signal, async (shardId, fence) => {
+        const changed = await sweepStatuses(shards, shardId, now(), fence);
         if (changed > 0) log.info({shard: shardId, changed}, 'devices changed status by time');
       }),
   };
@@ -41,13 +48,13 @@ export const createJobs = ({shards, log, now}: JobsOptions): readonly Job[] => {
  * Each shard has its turn, also when another one is away, until the signal aborts: shards that are away take seconds each, and a keeper that
  * is told to stop has few. @throws AppError that names the shards that failed.
  */
-const onEveryShard = async (
-  shards: Shards,
+const inTurn = async (
+  shardIds: readonly number[],
   signal: AbortSignal,
   work: (shardId: number) => Promise<void>,
 ): Promise<void> => {
   const failures: string[] = [];
-  for (const shardId of shards.ids()) {
+  for (const shardId of shardIds) {
     if (signal.aborted) break;
     try {
       await work(shardId);

@@ -10,6 +10,7 @@ import {enrol} from '@pisync/core/devices/enrolment';
 import {sweepStatuses} from '@pisync/core/devices/status-sweep';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {daysAround, partitionName} from '@pisync/core/shards/partitions';
+import {createKeeperTerms} from '@pisync/core/shards/keeper-term';
 import {openShards, type Shards} from '@pisync/core/shards/shards';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {openMuteProxy} from '@pisync/core/testing/mute-proxy';
@@ -30,11 +31,13 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 const log = createLogger({level: 'silent', service: 'keeper', pod: 'test'});
+const terms = (holder = 'test', stillActs = () => Promise.resolve()) =>
+  createKeeperTerms({shards: bench.shards, holder, stillActs});
 const HOUR_MS = 3_600_000;
 
 test('partitions from yesterday to a week ahead are made on every shard, once', async () => {
   const now = Date.now() + 20 * 24 * HOUR_MS;
-  const [partitions] = createJobs({shards: bench.shards, log, now: () => now});
+  const [partitions] = createJobs({shards: bench.shards, terms: terms(), log, now: () => now});
   for (let time = 0; time < 2; time++) await partitions?.run(new AbortController().signal);
   const names = daysAround(now, -1, 7).map(partitionName);
   for (const shard of bench.shards.ids()) {
@@ -59,7 +62,7 @@ test('a keeper that stops acting turns to no other shard', async () => {
       return bench.shards.pool(shardId, use);
     },
   };
-  const [partitions] = createJobs({shards, log, now: Date.now});
+  const [partitions] = createJobs({shards, terms: terms(), log, now: Date.now});
   await partitions?.run(stop.signal);
   expect(ids).toEqual([0]);
 });
@@ -85,10 +88,13 @@ test('time makes devices late and then silent, and a sync brings them back; a fa
     const status = name.startsWith('failing') ? 'failing' : 'pending';
     await pool.query('update device_status set status = $2 where device_key = $1', [made.deviceKey, status]);
   }
-  const changed = await Promise.all(bench.shards.ids().map((shard) => sweepStatuses(bench.shards, shard, now)));
-  expect(changed.reduce((a, b) => a + b)).toBe(4);
-  const again = await Promise.all(bench.shards.ids().map((shard) => sweepStatuses(bench.shards, shard, now)));
-  expect(again).toEqual([0, 0]);
+  const acting = terms();
+  const sweep = (): Promise<readonly number[]> =>
+    Promise.all(
+      bench.shards.ids().map(async (shard) => sweepStatuses(bench.shards, shard, now, await acting.fenceOf(shard))),
+    );
+  expect((await sweep()).reduce((a, b) => a + b)).toBe(4);
+  expect(await sweep()).toEqual([0, 0]);
   const counts = new Map<string, number>();
   for (const shard of bench.shards.ids()) {
     for (const one of await countDevices(bench.shards, shard)) {
@@ -96,6 +102,80 @@ test('time makes devices late and then silent, and a sync brings them back; a fa
     }
   }
   expect(Object.fromEntries(counts)).toEqual({on_time: 1, late: 2, silent: 1, failing: 1});
+});
+
+test('a keeper that does not know that another one acts writes nothing more, unless it has the lock', async () => {
+  let days = 100;
+  const jobsOf = (of: ReturnType<typeof terms>) => {
+    // Each time there is a day to be made.
+    const [partitions] = createJobs({
+      shards: bench.shards,
+      terms: of,
+      log,
+      now: () => Date.now() + days++ * 24 * HOUR_MS,
+    });
+    return () => partitions?.run(new AbortController().signal);
+  };
+  const hasLock = {before: true};
+  const before = jobsOf(
+    terms('before', () => (hasLock.before ? Promise.resolve() : Promise.reject(new Error('the lock is lost')))),
+  );
+  const after = jobsOf(terms('after'));
+  await before();
+  await after();
+  const failed = 'another keeper has begun to act for shard 0; shard 1: another keeper has begun to act for shard 1';
+  await expect(before()).rejects.toThrow(failed);
+  await after();
+  await before();
+  await expect(after()).rejects.toThrow(failed);
+  hasLock.before = false;
+  await after();
+  await expect(before()).rejects.toThrow(failed);
+  await expect(before()).rejects.toThrow('the lock is lost');
+  await after();
+});
+
+test('a term is nobody else’s on a shard that counts again', async () => {
+  const pool = bench.shards.pool(0, 'job');
+  await pool.query('delete from keeper_term');
+  const fence = await terms('one').fenceOf(0);
+  await pool.query('delete from keeper_term');
+  await terms('two').fenceOf(0);
+  const client = await pool.connect();
+  try {
+    await expect(fence(client)).rejects.toMatchObject({code: 'conflict'});
+  } finally {
+    client.release();
+  }
+});
+
+test('nobody begins to act in the middle of what another keeper writes', async () => {
+  const fence = await terms('writing').fenceOf(0);
+  const client = await bench.shards.pool(0, 'ingest').connect();
+  let hasBegun = false;
+  try {
+    await client.query('begin');
+    await fence(client);
+    const next = terms('next')
+      .fenceOf(0)
+      .then(() => (hasBegun = true));
+    await until('the other one to wait', async () => {
+      const waiting = await bench.shards
+        .pool(0, 'dashboard')
+        .query(
+          `select 1 from pg_stat_activity where query like 'insert into keeper_term%' and wait_event_type = 'Lock'`,
+        );
+      return waiting.rowCount === 1;
+    });
+    expect(hasBegun).toBe(false);
+    await client.query('commit');
+    await next;
+    await client.query('begin');
+    await expect(fence(client)).rejects.toMatchObject({code: 'conflict'});
+  } finally {
+    await client.query('rollback');
+    client.release();
+  }
 });
 
 test('one keeper acts at a time; when its session dies another takes over', async () => {

@@ -20,17 +20,16 @@ export interface LeadershipOptions {
   readonly onChange: (leading: boolean) => void;
 }
 
+/** `stillActs` asks the database whether the session lives that has the lock. @throws when it does not */
+type Work = (signal: AbortSignal, stillActs: () => Promise<void>) => Promise<void>;
+
 /**
  * Runs `work` in one keeper of the region at a time, until `stopping`. The right to act is a session lock in the control
  * database, which ends with the session. The server ends the session of a keeper that hangs or whose node is gone, because it
- * is idle; a keeper that is cut off gives up by itself, and `work`'s signal aborts. For a moment two may act, so `work` is
- * safe to run twice.
+ * is idle; a keeper that is cut off gives up by itself, and `work`'s signal aborts. For a moment two may act, so what
+ * `work` writes has a fence: see keeper-term.ts.
  */
-export const whileLeading = async (
-  options: LeadershipOptions,
-  stopping: AbortSignal,
-  work: (signal: AbortSignal) => Promise<void>,
-): Promise<void> => {
+export const whileLeading = async (options: LeadershipOptions, stopping: AbortSignal, work: Work): Promise<void> => {
   const {log, intervalMs, sleep} = options;
   while (!stopping.aborted) {
     try {
@@ -45,7 +44,7 @@ export const whileLeading = async (
 const reign = async (
   {control, log, intervalMs, patienceMs = DEFAULT_PATIENCE_MS, sleep, onChange}: LeadershipOptions,
   stopping: AbortSignal,
-  work: (signal: AbortSignal) => Promise<void>,
+  work: Work,
 ): Promise<void> => {
   const client = await control().connect();
   const ended = new AbortController();
@@ -64,12 +63,15 @@ const reign = async (
     log.info('acting for the region');
     onChange(true);
     const signal = AbortSignal.any([stopping, ended.signal]);
-    const working = work(signal);
+    const stillActs = async (): Promise<void> => {
+      await heard(client.query('select 1'));
+    };
+    const working = work(signal, stillActs);
     try {
       for (;;) {
         await sleep(intervalMs, signal);
         if (signal.aborted) break;
-        await heard(client.query('select 1'));
+        await stillActs();
       }
     } finally {
       ended.abort();

@@ -1,5 +1,6 @@
 import {CONNECTIONS} from '@pisync/contract/connections';
 import {FACTS_KEY, SLOT_MAP_KEY} from '@pisync/contract/facts';
+import {randomUUID} from 'node:crypto';
 import {performance} from 'node:perf_hooks';
 import {assertProbeQueue} from '@pisync/core/broker/broker-topology';
 import {brokerNames} from '@pisync/core/broker/names';
@@ -8,6 +9,7 @@ import {AppError} from '@pisync/core/errors/app-error';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
+import {createKeeperTerms} from '@pisync/core/shards/keeper-term';
 import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type TopologyFile} from '@pisync/core/topology/topology-file';
@@ -33,6 +35,7 @@ export const main = (argv: readonly string[]): Promise<void> =>
 
 const keep = async (service: Keeper): Promise<'serving'> => {
   const {log, registry, life, readiness} = service;
+  const {podName} = service.config;
   const topology = await followTopology(service);
   const shards = await connectShards(service, topology, CONNECTIONS.keeper);
   const acting = new Gauge({
@@ -53,7 +56,6 @@ const keep = async (service: Keeper): Promise<'serving'> => {
     sleep,
     onRun: (job, outcome, seconds) => jobSeconds.observe({job, outcome}, seconds),
   };
-  const jobs = createJobs({shards, log, now: Date.now});
   readiness.add('slot map', () => shards.slotMap.check());
 
   const publish = await openFactsPublisher(service);
@@ -85,7 +87,10 @@ const keep = async (service: Keeper): Promise<'serving'> => {
           onChange: (leading) => acting.set(leading ? 1 : 0),
         },
         stopping.signal,
-        (signal) => runJobs(jobs, signal, schedule),
+        (signal, stillActs) => {
+          const terms = createKeeperTerms({shards, holder: `${podName} ${randomUUID()}`, stillActs});
+          return runJobs(createJobs({shards, terms, log, now: Date.now}), signal, schedule);
+        },
       );
       return {stopping, running};
     },

@@ -1,3 +1,4 @@
+import {type Fence} from '../shards/keeper-term.ts';
 import {type Shards} from '../shards/shards.ts';
 import {withOwnedSlots} from '../shards/slot-transaction.ts';
 import {statusCutoffs} from './device-status.ts';
@@ -10,13 +11,14 @@ const CHUNK = 2000;
  * here. A device that fails stays so until it is late.
  * @returns how many statuses changed.
  */
-export const sweepStatuses = async (shards: Shards, shardId: number, nowMs: number): Promise<number> => {
+export const sweepStatuses = async (shards: Shards, shardId: number, nowMs: number, fence: Fence): Promise<number> => {
   const {lateBeforeMs, silentBeforeMs} = statusCutoffs(nowMs);
   const slots = shards.slotMap.slotsOf(shardId);
   if (slots.length === 0) return 0;
   let changed = 0;
   for (;;) {
     const verdict = await withOwnedSlots(shards.pool(shardId, 'job'), slots, async (client) => {
+      await fence(client);
       const result = await client.query({
         name: 'statuses-sweep',
         text: `with due as (

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import {type Fence} from './keeper-term.ts';
 
 const DAY_MS = 86_400_000;
 /** One creator at a time per database ("PP" in ASCII). */
@@ -25,8 +26,13 @@ export const partitionName = (day: string): string => {
 /**
  * Creates the day partitions that are missing and returns their days. Each is built aside and then attached, which asks
  * for a lock that lets writers go on; `create table ... partition of` would stop them.
+ * @param fence of the keeper; workers and migrations make what they need at once, which does no harm
  */
-export const ensurePartitions = async (pool: pg.Pool, days: readonly string[]): Promise<readonly string[]> => {
+export const ensurePartitions = async (
+  pool: pg.Pool,
+  days: readonly string[],
+  fence?: Fence,
+): Promise<readonly string[]> => {
   const names = days.map(partitionName);
   const found = await pool.query<{name: string}>(
     `select child.relname as name from pg_inherits join pg_class child on child.oid = inhrelid
@@ -37,12 +43,12 @@ export const ensurePartitions = async (pool: pg.Pool, days: readonly string[]): 
   const created: string[] = [];
   for (const day of days) {
     if (existing.has(partitionName(day))) continue;
-    if (await createPartition(pool, day)) created.push(day);
+    if (await createPartition(pool, day, fence)) created.push(day);
   }
   return created;
 };
 
-const createPartition = async (pool: pg.Pool, day: string): Promise<boolean> => {
+const createPartition = async (pool: pg.Pool, day: string, fence: Fence | undefined): Promise<boolean> => {
   const name = partitionName(day);
   const next = dayOf(Date.parse(day) + DAY_MS);
   const client = await pool.connect();
@@ -50,6 +56,7 @@ const createPartition = async (pool: pg.Pool, day: string): Promise<boolean> => 
   try {
     await client.query('begin');
     await client.query(`set local lock_timeout = '5s'`);
+    await fence?.(client);
     await client.query('select pg_advisory_xact_lock($1)', [PARTITION_LOCK]);
     const attached = await client.query(`select 1 from pg_inherits where inhrelid = to_regclass($1)`, [name]);
     if (attached.rowCount !== 0) {
