@@ -1,6 +1,7 @@
 import {createHash, randomBytes, randomUUID} from 'node:crypto';
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
 import {enrol} from '@pisync/core/devices/enrolment';
+import {DEFAULT_GROUP} from '@pisync/core/devices/groups';
 import {type Shards} from '@pisync/core/shards/shards';
 
 export interface BenchDevice {
@@ -18,7 +19,7 @@ export const enrolDevices = async (shards: Shards, count: number): Promise<reado
       const deviceId = randomUUID();
       const secret = randomBytes(32).toString('base64url');
       const secretHash = createHash('sha256').update(secret).digest();
-      const made = await enrol(shards, keys, {deviceId, hardwareId: deviceId, secretHash, group: 'bench'});
+      const made = await enrol(shards, keys, {deviceId, hardwareId: deviceId, secretHash, groupId: DEFAULT_GROUP});
       if (made.kind === 'revoked') throw new Error(`the new device ${deviceId} is already revoked`);
       return {deviceId, deviceKey: made.deviceKey, slot: made.slot, secret};
     }),

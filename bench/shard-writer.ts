@@ -6,6 +6,7 @@ import {dayOf} from '@pisync/core/shards/partitions';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {type Batch} from '@pisync/worker/apply/batch';
 import {parseContent} from '@pisync/worker/apply/parse';
+import {createPgShardStore} from '@pisync/worker/apply/pg-shard-store';
 import {writeBatches} from '@pisync/worker/apply/shard-writer';
 import pg from 'pg';
 import {from as copyFrom} from 'pg-copy-streams';
@@ -25,7 +26,7 @@ export interface WriterBench {
 const BATCHES_PER_WINDOW = 1000 / RECORDS_PER_SYNC;
 /** Ten windows go by before a device comes again, so windows at work never wait for each other's rows. */
 const DEVICES = 10 * BATCHES_PER_WINDOW;
-const COPY_COLUMNS = 'device_key, slot, epoch, batch_seq, seq, kind, device_time, data, received_day, received_at';
+const COPY_COLUMNS = 'device_key, epoch, batch_seq, ordinal, seq, kind, device_time, data, received_day, received_at';
 
 interface Received {
   readonly device: BenchDevice;
@@ -38,6 +39,7 @@ export const openWriterBench = async (batches: number): Promise<WriterBench> => 
   const written = await createTestShards({shards: 1});
   const copied = await createTestShards({shards: 1});
   const devices = await enrolDevices(written.shards, DEVICES);
+  const options = {store: createPgShardStore(written.shards, Date.now), now: Date.now, newId: randomUUID};
   let nextWritten = 0;
   let nextCopied = 0;
 
@@ -56,7 +58,6 @@ export const openWriterBench = async (batches: number): Promise<WriterBench> => 
       return {device, batchSeq, payload, contentHash: createHash('sha256').update(payload).digest()};
     });
     nextWritten += batches;
-    const pool = written.shards.pool(0, 'ingest');
     let next = 0;
     const work = async (): Promise<void> => {
       while (next < received.length) {
@@ -77,7 +78,7 @@ export const openWriterBench = async (batches: number): Promise<WriterBench> => 
           payload,
           content: parseContent(payload, []),
         }));
-        const verdict = await writeBatches(pool, window, {now: Date.now, newId: randomUUID});
+        const verdict = await writeBatches(options, 0, window);
         if (verdict.kind !== 'done' || verdict.value.applied.length !== window.length) {
           throw new Error(`the shard writer did not apply all of a window: ${JSON.stringify(verdict).slice(0, 200)}`);
         }
@@ -98,12 +99,12 @@ export const openWriterBench = async (batches: number): Promise<WriterBench> => 
     const chunks = received.map(({device, number, batchSeq}) =>
       Buffer.from(
         recordsOf(number, batchSeq, nowMs)
-          .map(({s, k, t, d}) =>
+          .map(({s, k, t, d}, ordinal) =>
             [
               device.deviceKey,
-              device.slot,
               1,
               batchSeq,
+              ordinal,
               s,
               k,
               new Date(t).toISOString(),

@@ -1,6 +1,7 @@
 /**
  * What a good engineer would write in a day for the same calls: Fastify, one statement and one commit per sync, with `insert ... select from unnest` into the same
- * tables, credentials remembered in the process. No queue, so no batch waits for others and none outlives a database that is away.
+ * tables, credentials remembered in the process. No queue, so no batch waits for others and none outlives a database that is away. It takes the batches of a device
+ * in their order alone, of the first epoch alone, and looks at neither commands nor the content of a batch that comes again, all of which PiSync does.
  */
 import {createHash, timingSafeEqual} from 'node:crypto';
 import fastify, {type FastifyInstance} from 'fastify';
@@ -54,7 +55,6 @@ const syncSchema = {
 
 interface Device {
   readonly device_key: string;
-  readonly slot: number;
   readonly secret_hash: Buffer;
   readonly revoked: boolean;
 }
@@ -65,32 +65,43 @@ const MOST_REMEMBERED = 100_000;
 
 const FIND = {
   name: 'find',
-  text: 'select device_key, slot, secret_hash, revoked_at is not null as revoked from device where device_id = $1',
+  text: 'select device_key, secret_hash, revoked_at is not null as revoked from device where device_id = $1',
 };
 
+/**
+ * The guarded update of `applied_through` decides whether a batch is new, as a receipt is unique in its day alone; of two with one number the second waits for the
+ * row and then finds it further. Where nothing was stored, `through` is of before that wait: a batch that it is right before has just been stored by the other.
+ */
 const STORE = {
   name: 'store',
   text: `
 with fresh as (
-  insert into receipt (device_key, epoch, batch_seq, slot, content_hash, outcome, record_count, bad_count, mode, reason, received_day, received_at)
-  values ($1, 1, $2, $3, $4, 'applied', cardinality($9::bigint[]), 0, $5, $6, $7, $8)
-  on conflict (device_key, epoch, batch_seq) do nothing
-  returning batch_seq
-), stored as (
-  insert into record (device_key, slot, epoch, batch_seq, seq, kind, device_time, data, received_day, received_at)
-  select $1, $3, 1, $2, r.seq, r.kind, to_timestamp(r.t / 1000), r.data, $7, $8
-  from fresh, unnest($9::bigint[], $10::text[], $11::double precision[], $12::jsonb[]) as r (seq, kind, t, data)
-), state as (
   update device_state
-  set state = $13, state_seq = $2, applied_through = $2, last_sync_at = $8, last_seen_at = $8,
-    records_total = records_total + cardinality($9::bigint[]), syncs_total = syncs_total + 1
-  where device_key = $1 and exists (select from fresh)
+  set applied_through = $2, last_sync_at = $7, last_seen_at = $7, records_total = records_total + cardinality($8::bigint[]), syncs_total = syncs_total + 1,
+    state_epoch = case when $12::jsonb is null then state_epoch else 1 end, state_seq = case when $12::jsonb is null then state_seq else $2 end,
+    tx_id = pg_current_xact_id()::text::bigint
+  where device_key = $1 and epoch = 1 and applied_through = $2::bigint - 1
+  returning device_key
+), receipts as (
+  insert into receipt (device_key, epoch, batch_seq, content_hash, outcome, record_count, bad_count, mode, reason, received_day, received_at)
+  select device_key, 1, $2, $3, 'applied', cardinality($8::bigint[]), 0, $4, $5, $6, $7 from fresh
+), records as (
+  insert into record (device_key, epoch, batch_seq, ordinal, seq, kind, device_time, data, received_day, received_at)
+  select device_key, 1, $2, r.place - 1, r.seq, r.kind, to_timestamp(r.t / 1000), r.data, $6, $7
+  from fresh, unnest($8::bigint[], $9::text[], $10::double precision[], $11::jsonb[]) with ordinality as r (seq, kind, t, data, place)
+), shadow as (
+  insert into device_shadow as s (device_key, state) select device_key, $12 from fresh where $12 is not null
+  on conflict (device_key) do update set state = excluded.state, tx_id = pg_current_xact_id()::text::bigint where s.state <> excluded.state
 ), status as (
-  update device_status set status = 'on_time', since = $8
-  where device_key = $1 and status <> 'on_time' and exists (select from fresh)
+  update device_status t
+  set status = 'on_time', since = $7, check_at = $7::timestamptz + interval '26 hours', last_sync_at = null, tx_id = pg_current_xact_id()::text::bigint
+  from fresh where t.device_key = fresh.device_key and t.status <> 'on_time'
 )
-select exists (select from fresh) as stored`,
+select exists (select from fresh) as stored, (select applied_through::int from device_state where device_key = $1) as through`,
 };
+
+/** `missing`: a batch before it was not stored yet. */
+type Outcome = 'stored' | 'duplicate' | 'missing';
 
 export const createLeanApp = ({pool, now}: LeanParts): FastifyInstance => {
   const remembered = new Map<string, {readonly device: Device; readonly untilMs: number}>();
@@ -105,13 +116,12 @@ export const createLeanApp = ({pool, now}: LeanParts): FastifyInstance => {
     return device;
   };
 
-  const store = async ({device_key, slot}: Device, sync: Sync): Promise<boolean> => {
+  const store = async ({device_key}: Device, sync: Sync): Promise<Outcome> => {
     const {batchSeq, mode, reason = null, state = null, records = []} = sync;
     const receivedAt = now();
     const values = [
       device_key,
       batchSeq,
-      slot,
       createHash('sha256')
         .update(JSON.stringify([state, records]))
         .digest(),
@@ -123,10 +133,12 @@ export const createLeanApp = ({pool, now}: LeanParts): FastifyInstance => {
       records.map(({k}) => k),
       records.map(({t}) => t ?? null),
       records.map(({d}) => JSON.stringify(d ?? null)),
-      JSON.stringify(state),
+      state === null ? null : JSON.stringify(state),
     ];
-    const {rows} = await pool.query<{stored: boolean}>({...STORE, values});
-    return rows[0]?.stored === true;
+    const {rows} = await pool.query<{stored: boolean; through: number | null}>({...STORE, values});
+    const [{stored, through} = {stored: false, through: null}] = rows;
+    if (stored) return 'stored';
+    return (through ?? 0) < batchSeq - 1 ? 'missing' : 'duplicate';
   };
 
   const app = fastify({bodyLimit: 2 ** 20});
@@ -138,8 +150,9 @@ export const createLeanApp = ({pool, now}: LeanParts): FastifyInstance => {
     const shown = createHash('sha256').update(secret).digest();
     if (device === undefined || device.revoked || !timingSafeEqual(shown, device.secret_hash))
       return reply.code(401).send({error: 'wrong credential'});
-    const stored = await store(device, request.body);
-    return {accepted: request.body.batchSeq, duplicate: !stored};
+    const outcome = await store(device, request.body);
+    if (outcome === 'missing') return reply.code(409).send({error: 'a batch before this one has not come'});
+    return {accepted: request.body.batchSeq, duplicate: outcome === 'duplicate'};
   });
   return app;
 };

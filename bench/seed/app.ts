@@ -1,9 +1,10 @@
 /**
  * The design that PiSync is compared with, as a team would write it first: one Express process, one transaction per sync with one
  * insert per record, a cache entry that a sync deletes, an event that is published per sync. It uses the same tables and indexes and
- * gives the same answers about repeats and credentials.
+ * gives the same answers about repeats and credentials; of a device it takes the batches in their order alone.
  */
 import {createHash, timingSafeEqual} from 'node:crypto';
+import {LATE_AFTER_MS} from '@pisync/core/devices/device-status';
 import {type Channel} from 'amqplib';
 import express, {type Express, type NextFunction, type Request, type Response} from 'express';
 import {type Redis} from 'ioredis';
@@ -32,8 +33,8 @@ const syncSchema = z.object({
 type Sync = z.infer<typeof syncSchema>;
 
 const deviceSchema = z.object({
-  device_key: z.number(),
-  slot: z.number(),
+  // A bigint comes as text.
+  device_key: z.coerce.number(),
   secret_hash: z.string(),
   revoked: z.boolean(),
 });
@@ -48,8 +49,7 @@ const findDevice = async ({db, redis}: SeedParts, deviceId: string): Promise<Dev
   const found: unknown = await db('device')
     .where({device_id: deviceId})
     .first(
-      db.raw('device_key::int as device_key'),
-      'slot',
+      'device_key',
       db.raw(`encode(secret_hash, 'hex') as secret_hash`),
       db.raw('revoked_at is not null as revoked'),
     );
@@ -59,33 +59,54 @@ const findDevice = async ({db, redis}: SeedParts, deviceId: string): Promise<Dev
   return device;
 };
 
-/** @returns false when this batch was stored before */
-const store = ({db, now}: SeedParts, device: Device, sync: Sync): Promise<boolean> =>
+/** `missing`: a batch before it was not stored yet. */
+type Outcome = 'stored' | 'duplicate' | 'missing';
+
+/** The device's row decides: a receipt is unique in its day alone. */
+const store = ({db, now}: SeedParts, device: Device, sync: Sync): Promise<Outcome> =>
   db.transaction(async (transaction) => {
+    const {batchSeq, state, records} = sync;
     const receivedAt = now();
     const receivedDay = receivedAt.toISOString().slice(0, 10);
-    const key = {device_key: device.device_key, slot: device.slot, epoch: 1, batch_seq: sync.batchSeq};
-    const receipts: unknown[] = await transaction('receipt')
-      .insert({
-        ...key,
-        content_hash: createHash('sha256')
-          .update(JSON.stringify([sync.state ?? null, sync.records]))
-          .digest(),
-        outcome: 'applied',
-        record_count: sync.records.length,
-        bad_count: 0,
-        mode: sync.mode,
-        reason: sync.reason ?? null,
-        received_day: receivedDay,
-        received_at: receivedAt,
-      })
-      .onConflict(['device_key', 'epoch', 'batch_seq'])
-      .ignore()
-      .returning('batch_seq');
-    if (receipts.length === 0) return false;
-    for (const record of sync.records) {
+    const row = {device_key: device.device_key};
+    const key = {...row, epoch: 1, batch_seq: batchSeq};
+    const tx = {tx_id: transaction.raw('pg_current_xact_id()::text::bigint')};
+    const hasState = state !== undefined && state !== null;
+    const updated = await transaction('device_state')
+      .where({...row, epoch: 1, applied_through: batchSeq - 1})
+      .update({
+        ...(hasState ? {state_epoch: 1, state_seq: batchSeq} : {}),
+        ...tx,
+        applied_through: batchSeq,
+        last_sync_at: receivedAt,
+        last_seen_at: receivedAt,
+        records_total: transaction.raw('records_total + ?', [records.length]),
+        syncs_total: transaction.raw('syncs_total + 1'),
+      });
+    if (updated === 0) {
+      const later: unknown = await transaction('device_state')
+        .where(row)
+        .where('applied_through', '>=', batchSeq)
+        .first('device_key');
+      return later === undefined ? 'missing' : 'duplicate';
+    }
+    await transaction('receipt').insert({
+      ...key,
+      content_hash: createHash('sha256')
+        .update(JSON.stringify([state ?? null, records]))
+        .digest(),
+      outcome: 'applied',
+      record_count: records.length,
+      bad_count: 0,
+      mode: sync.mode,
+      reason: sync.reason ?? null,
+      received_day: receivedDay,
+      received_at: receivedAt,
+    });
+    for (const [ordinal, record] of records.entries()) {
       await transaction('record').insert({
         ...key,
+        ordinal,
         seq: record.s,
         kind: record.k,
         device_time: typeof record.t === 'number' ? new Date(record.t) : null,
@@ -94,22 +115,23 @@ const store = ({db, now}: SeedParts, device: Device, sync: Sync): Promise<boolea
         received_at: receivedAt,
       });
     }
-    await transaction('device_state')
-      .where({device_key: device.device_key})
-      .update({
-        state: JSON.stringify(sync.state ?? null),
-        state_seq: sync.batchSeq,
-        applied_through: sync.batchSeq,
-        last_sync_at: receivedAt,
-        last_seen_at: receivedAt,
-        records_total: transaction.raw('records_total + ?', [sync.records.length]),
-        syncs_total: transaction.raw('syncs_total + 1'),
-      });
+    if (hasState) {
+      await transaction('device_shadow')
+        .insert({...row, state: JSON.stringify(state)})
+        .onConflict('device_key')
+        .merge({state: JSON.stringify(state), ...tx});
+    }
     await transaction('device_status')
-      .where({device_key: device.device_key})
+      .where(row)
       .whereNot({status: 'on_time'})
-      .update({status: 'on_time', since: receivedAt});
-    return true;
+      .update({
+        status: 'on_time',
+        since: receivedAt,
+        check_at: new Date(receivedAt.getTime() + LATE_AFTER_MS),
+        last_sync_at: null,
+        ...tx,
+      });
+    return 'stored';
   });
 
 export const createSeedApp = (parts: SeedParts): Express => {
@@ -127,11 +149,12 @@ export const createSeedApp = (parts: SeedParts): Express => {
     }
     const sync = syncSchema.safeParse(request.body);
     if (!sync.success) return void response.status(400).json({error: z.prettifyError(sync.error)});
-    const stored = await store(parts, device, sync.data);
+    const outcome = await store(parts, device, sync.data);
+    if (outcome === 'missing') return void response.status(409).json({error: 'a batch before this one has not come'});
     await redis.del(`seed:device:${deviceId}`);
     const event = {deviceId, batchSeq: sync.data.batchSeq, records: sync.data.records.length};
     channel.publish(exchange, 'sync.completed', Buffer.from(JSON.stringify(event)), {persistent: true});
-    response.json({accepted: sync.data.batchSeq, duplicate: !stored});
+    response.json({accepted: sync.data.batchSeq, duplicate: outcome === 'duplicate'});
   });
   app.use((error: unknown, _request: Request, response: Response, next: NextFunction) => {
     if (response.headersSent) next(error);

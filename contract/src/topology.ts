@@ -46,8 +46,10 @@ export const topologySchema = z.object({
       durationMinutes: z.int().min(1).max(1440),
     }),
   }),
-  retention: z.object({recordDays: z.int().min(1), receiptDays: z.int().min(1), quarantineDays: z.int().min(1)}),
+  retention: z.object({recordDays: z.int().min(1), receiptDays: z.int().min(7), quarantineDays: z.int().min(1)}),
 });
 
 export type Topology = z.infer<typeof topologySchema>;
 export type Endpoint = z.infer<typeof endpoint>;
+/** In days. */
+export type Retention = Topology['retention'];

@@ -41,7 +41,7 @@ describe('a region and its operator', () => {
     await shardRows(
       region,
       0,
-      "insert into control.enrolment_token (token_hash, group_name) values ('\\x0102', 'kept')",
+      "insert into control.device_group (name) values ('kept')",
     );
     const before = await passwords();
     await region.kubectl.ok(['delete', 'psr', region.name, '--timeout=60s'], undefined, 70_000);
@@ -58,7 +58,7 @@ describe('a region and its operator', () => {
     await untilReady(region, 240_000);
     expect(await passwords()).toEqual(before);
     expect(
-      await shardRows(region, 0, "select group_name from control.enrolment_token where token_hash = '\\x0102'"),
+      await shardRows(region, 0, "select name from control.device_group where name = 'kept'"),
     ).toEqual(['kept']);
   }, 480_000);
 

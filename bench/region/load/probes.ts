@@ -86,15 +86,17 @@ export const appliedProbe = (shardUrls: readonly string[]): Probe => {
   const pools = shardUrls.map((connectionString) => new pg.Pool({connectionString, max: 1}));
   // A pool without a listener ends the process when an idle connection is lost.
   for (const pool of pools) pool.on('error', () => undefined);
-  const text =
-    'select d.device_id, r.batch_seq::int as batch_seq from device d join receipt r using (device_key) where d.device_id = any($1::uuid[])';
+  // Both change in one transaction, and the receipts of a device would have to be looked for on each day.
+  const text = `select n.device_id, n.batch_seq::int as batch_seq from unnest($1::uuid[], $2::bigint[]) n (device_id, batch_seq)
+    join device d on d.device_id = n.device_id join device_state s on s.device_key = d.device_key
+    where n.batch_seq <= s.applied_through or n.batch_seq <@ s.ahead`;
   return createProbe(
     'applied',
     10,
     async (awaited) => {
-      const ids = [...new Set(awaited.map(({deviceId}) => deviceId))];
+      const values = [awaited.map(({deviceId}) => deviceId), awaited.map(({batchSeq}) => batchSeq)];
       const found = await Promise.all(
-        pools.map((pool) => pool.query<{device_id: string; batch_seq: number}>({name: 'applied', text, values: [ids]})),
+        pools.map((pool) => pool.query<{device_id: string; batch_seq: number}>({name: 'applied', text, values})),
       );
       const applied = new Set(found.flatMap(({rows}) => rows.map((row) => `${row.device_id} ${row.batch_seq}`)));
       return awaited.filter(({deviceId, batchSeq}) => applied.has(`${deviceId} ${batchSeq}`));

@@ -1,4 +1,5 @@
 import type {SyncRequest} from '@pisync/core/broker/sync-request';
+import type {Groups} from '@pisync/core/devices/groups';
 import type {Shards} from '@pisync/core/shards/shards';
 import type {CacheAccess} from './caching/read-through.ts';
 import {createDeviceDirectory} from './devices/device-directory.ts';
@@ -17,6 +18,7 @@ import {syncRequestRoute} from './sync-requests/sync-request-route.ts';
 
 export interface ApiOptions {
   readonly shards: Shards;
+  readonly groups: Groups;
   readonly askShards: AskShards;
   readonly cache: CacheAccess;
   readonly signer: Signer;

@@ -6,6 +6,7 @@ import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {brokerNames} from '@pisync/core/broker/names';
 import {publishSyncRequest} from '@pisync/core/broker/sync-request';
 import type {ConfigOf} from '@pisync/core/config/config';
+import {createGroups} from '@pisync/core/devices/groups';
 import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {findApiToken} from '@pisync/core/devices/tokens';
 import {describeError} from '@pisync/core/errors/app-error';
@@ -83,6 +84,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   });
   const routes = apiRoutes({
     shards,
+    groups: createGroups(shards, now),
     askShards: createFanOut({
       timeoutMs: config.shardTimeoutMs,
       onMissing: (shard, reason) => log.warn({shard, reason}, 'a shard is missing in an answer'),

@@ -1,6 +1,7 @@
 import {randomBytes, randomUUID} from 'node:crypto';
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
+import {DEFAULT_GROUP} from '@pisync/core/devices/groups';
 import {enrol} from '@pisync/core/devices/enrolment';
 import {tokenHash} from '@pisync/core/devices/tokens';
 import {startTestDeviceApi, type TestDeviceApi} from './testing/test-device-api.ts';
@@ -25,7 +26,7 @@ test('a process that starts while shard 0 is away serves the devices of the othe
     deviceId,
     hardwareId: `hw-${deviceId}`,
     secretHash: tokenHash(secret),
-    group: 'pond',
+    groupId: DEFAULT_GROUP,
   });
   const answer = await api.call(
     'POST',

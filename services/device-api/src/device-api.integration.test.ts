@@ -2,9 +2,14 @@ import {gzipSync} from 'node:zlib';
 import {randomBytes, randomUUID} from 'node:crypto';
 import {createServer, type AddressInfo, type Socket} from 'node:net';
 import {once} from 'node:events';
-import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {afterAll, beforeAll, describe, expect, jest, test} from '@jest/globals';
+import {createDeviceKeys} from '@pisync/core/devices/device-keys';
+import {enrol} from '@pisync/core/devices/enrolment';
+import {DEFAULT_GROUP} from '@pisync/core/devices/groups';
+import {tokenHash} from '@pisync/core/devices/tokens';
 import {openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {until} from '@pisync/core/testing/until';
+import pg from 'pg';
 import {startTestDeviceApi, type TestDeviceApi} from './testing/test-device-api.ts';
 
 let api: TestDeviceApi;
@@ -82,6 +87,22 @@ describe('a batch', () => {
     expect(others).toEqual([]);
     expect(item?.payload.toString()).toBe(body);
     expect(item?.meta).toMatchObject({deviceId: device.json.deviceId, epoch: 1, batchSeq: 1, mode: 'delta', bad: []});
+  });
+
+  test('of a device that no cache knows costs its shard one statement', async () => {
+    // Enrolled by another process.
+    const [deviceId, secret] = [randomUUID(), randomBytes(32).toString('base64url')];
+    const {shards} = api.databases;
+    const made = {deviceId, hardwareId: `hw-${deviceId}`, secretHash: tokenHash(secret), groupId: DEFAULT_GROUP};
+    await enrol(shards, createDeviceKeys(shards), made);
+    const asked = jest.spyOn(pg.Pool.prototype, 'query');
+    try {
+      const answer = await sync({authorization: `Bearer ps_${deviceId}.${secret}`}, batch(1));
+      expect(answer).toMatchObject({status: 200, json: {accepted: 1, applied: 0, commands: []}});
+      expect(asked.mock.calls).toMatchObject([[{name: 'device-context'}]]);
+    } finally {
+      asked.mockRestore();
+    }
   });
 
   test('that is sent again gets the same receipt, and other content under its number goes to a worker to judge', async () => {

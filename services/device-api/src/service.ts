@@ -2,8 +2,9 @@ import {type Bundler, createBundler, DEFAULT_BUNDLER_LIMITS} from '@pisync/core/
 import type {BrokerNames} from '@pisync/core/broker/names';
 import type {Publisher} from '@pisync/core/broker/publisher';
 import type {Cache} from '@pisync/core/cache/cache';
+import {writePositionHint} from '@pisync/core/cache/position-hint';
 import type {ConfigOf} from '@pisync/core/config/config';
-import {findCredential} from '@pisync/core/devices/credentials';
+import {type Credential, findDeviceContext} from '@pisync/core/devices/credentials';
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
 import {touchLastSeen} from '@pisync/core/devices/last-seen';
 import {describeError} from '@pisync/core/errors/app-error';
@@ -85,10 +86,18 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
   const fromShard = createFromShard(now);
   const optionalRead = createOptionalRead({shardOf: (slot) => shards.slotMap.shardOf(slot), now});
   const doors = createDoors();
+  /** What comes with the credential is kept as the position, which the same call asks for next. */
+  const load = async (deviceId: string): Promise<Credential | undefined> => {
+    const context = await findDeviceContext(shards, deviceId);
+    if (context === undefined) return undefined;
+    // Not waited for: what is read of the cache later comes after it.
+    void writePositionHint(cache, deviceId, context);
+    return context.credential;
+  };
   const credentials = createCredentialStore({
     cache,
-    load: async (deviceId) => fromShard(doors(shards.shardOfDevice(deviceId))(() => findCredential(shards, deviceId))),
-    loadQuickly: (deviceId) => optionalRead(shards.slotOf(deviceId), () => findCredential(shards, deviceId)),
+    load: async (deviceId) => fromShard(doors(shards.shardOfDevice(deviceId))(() => load(deviceId))),
+    loadQuickly: (deviceId) => optionalRead(shards.slotOf(deviceId), () => load(deviceId)),
     now,
   });
   const quota = createDeviceQuota({burst: config.deviceBurst, perSecond: config.deviceRate, now});

@@ -83,7 +83,7 @@ test('a worker serves a shard that is admitted while it runs, and no restart is 
     await publishParked(bench.publisher, bench.names, {routingKey, content, attempt: 0}, 1);
     await until(
       'the batch',
-      async () => (await findPosition(bench.shards.shards, device.deviceKey, device.slot))?.appliedThrough,
+      async () => (await findPosition(bench.shards.shards, device, 1))?.appliedThrough,
       (through) => through === 1,
     );
     expect(worker.child.exitCode).toBeNull();

@@ -1,5 +1,5 @@
 import {CONNECTIONS} from '@pisync/contract/connections';
-import {randomUUID} from 'node:crypto';
+import {v7 as uuidv7} from 'uuid';
 import {performance} from 'node:perf_hooks';
 import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {brokerNames} from '@pisync/core/broker/names';
@@ -42,12 +42,12 @@ const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'s
         partitions,
         concurrency: config.concurrency,
         onAway: schema.doubt,
-        recordDays: () => topology.current().retention.recordDays,
+        keptDays: () => Math.min(topology.current().retention.recordDays, topology.current().retention.receiptDays),
         log,
         registry,
         tracer,
         now: Date.now,
-        newId: randomUUID,
+        newId: () => uuidv7(),
         sleep,
       }),
     (started) => started.close(),

@@ -35,14 +35,14 @@ export const createWorkerMetrics = (registry: Registry, now: () => number, gauge
   return {
     batches: new Counter({
       name: 'pisync_worker_batches_total',
-      help: 'Batches by what became of them: applied, rejected, duplicate, conflict, retried, parked (put aside while their shard is away)',
+      help: 'Batches by what became of them: applied, rejected, duplicate, conflict, unproved, retried, parked (put aside while their shard is away)',
       labelNames: ['outcome'] as const,
       registers,
     }),
     records: new Counter({name: 'pisync_worker_records_total', help: 'Records applied', registers}),
     quarantined: new Counter({
       name: 'pisync_worker_quarantined_total',
-      help: 'Things put into quarantine by kind: record, batch, conflict, message',
+      help: 'Things put into quarantine by kind: record, batch, conflict, unproved, message',
       labelNames: ['kind'] as const,
       registers,
     }),
@@ -84,16 +84,18 @@ export const countWritten = (
   metrics: Pick<WorkerMetrics, 'batches' | 'records' | 'quarantined'>,
   written: readonly Written[],
 ): void => {
-  for (const {applied, duplicates, conflicts} of written) {
+  for (const {applied, duplicates, conflicts, unproved} of written) {
     const rejected = applied.filter(({content}) => content.kind === 'rejected').length;
     const bad = applied.reduce((sum, {content}) => sum + (content.kind === 'good' ? content.bad.length : 0), 0);
     metrics.batches.inc({outcome: 'applied'}, applied.length - rejected);
     metrics.batches.inc({outcome: 'rejected'}, rejected);
     metrics.batches.inc({outcome: 'duplicate'}, duplicates.length);
     metrics.batches.inc({outcome: 'conflict'}, conflicts.length);
+    metrics.batches.inc({outcome: 'unproved'}, unproved.length);
     metrics.records.inc(applied.reduce((sum, batch) => sum + recordCount(batch), 0));
     metrics.quarantined.inc({kind: 'record'}, bad);
     metrics.quarantined.inc({kind: 'batch'}, rejected);
     metrics.quarantined.inc({kind: 'conflict'}, conflicts.length);
+    metrics.quarantined.inc({kind: 'unproved'}, unproved.length);
   }
 };

@@ -1,6 +1,5 @@
 import {initialShardOf, SLOTS} from '@pisync/contract/slots';
 import {type Topology} from '@pisync/contract/topology';
-import {findEnrolmentToken, tokenHash} from '@pisync/core/devices/tokens';
 import {openSecrets} from '@pisync/core/secrets/secrets';
 import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {createLogger} from '@pisync/core/telemetry/logger';
@@ -41,33 +40,6 @@ const migrate = (job: Partial<MigrationJob> = {}): Promise<void> =>
     now: Date.now,
     deadlineMs: 10_000,
   });
-
-test('the enrolment token that an earlier release copied ends, and those that somebody wrote do not', async () => {
-  const insert = (token: string, group: string, at: string): Promise<unknown> =>
-    control().query(
-      'insert into control.enrolment_token (token_hash, group_name, created_at) values ($1, $2, $3::timestamptz)',
-      [tokenHash(token), group, at],
-    );
-  await control().query(
-    `insert into control.api_token (token_hash, name, role, created_at) values ('\\x01', 'bootstrap', 'admin', '2026-01-01T00:00:00Z')`,
-  );
-  await insert('copied', 'default', '2026-01-01T00:00:00.020Z');
-  await insert('written', 'default', '2026-01-01T00:10:00Z');
-  await insert('pond', 'pond', '2026-01-01T00:00:00.030Z');
-  await migrate();
-  await migrate();
-  // Pods of that release go by the row until they are replaced.
-  expect(await findEnrolmentToken(bench.shards, tokenHash('copied'))).toEqual({group: 'default'});
-  const found = await control().query<{group: string; hours: number | null}>(
-    `select group_name as "group", round(extract(epoch from expires_at - now()) / 3600)::float8 as hours
-     from control.enrolment_token order by created_at`,
-  );
-  expect(found.rows).toEqual([
-    {group: 'default', hours: 24},
-    {group: 'pond', hours: null},
-    {group: 'default', hours: null},
-  ]);
-});
 
 /** With two shards that wait to be admitted. */
 const joined = (): Topology => ({

@@ -14,7 +14,7 @@ const topology: Topology = {
   broker: {host: 'x', port: 1, vhost: '/', partitions: 1, replicas: 1},
   redis: {host: 'x', port: 1},
   capacity: {devices: 1, syncWindow: {start: '00:00', durationMinutes: 60}},
-  retention: {recordDays: 1, receiptDays: 1, quarantineDays: 1},
+  retention: {recordDays: 1, receiptDays: 7, quarantineDays: 1},
 };
 
 const migrate = (shardId: number, deadlineMs: number, current = () => topology): Promise<void> =>

@@ -7,7 +7,7 @@ import {MIGRATION_CONNECTION, migrateShard, type MigrationTarget} from '@pisync/
 import {daysAround, ensurePartitions, PARTITION_DAYS} from '@pisync/core/shards/partitions';
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 import {PG_TYPES} from '@pisync/core/shards/pg-types';
-import {endSeededToken, readSlotMap, seedSlotMap, seedSlotOwner} from '@pisync/core/shards/provision';
+import {readSlotMap, seedSlotMap, seedSlotOwner} from '@pisync/core/shards/provision';
 import {type KnownSlotMap, requireSavedSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {type SlotMapRow} from '@pisync/core/shards/slot-map';
 import {type Logger} from '@pisync/core/telemetry/logger';
@@ -63,7 +63,6 @@ export const runMigration = async (job: MigrationJob): Promise<void> => {
         // A shard that joins may be taken back, and would take its slots along.
         await seedSlotMap(pool, job.firstShards ?? topology.shards.length, await savedSlotMap(job, topology));
       }
-      await endSeededToken(pool);
     }
     const map = await retry(
       job,

@@ -50,7 +50,7 @@ test('the window that applies batches links to the traces of those that have one
   });
   await until(
     'the batches to be applied',
-    async () => (await findPosition(bench.shards.shards, deviceKey, slot))?.appliedThrough,
+    async () => (await findPosition(bench.shards.shards, {deviceKey, slot}, 1))?.appliedThrough,
     (seen) => seen === 41,
   );
   await worker.close();

@@ -9,6 +9,7 @@ import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Tracer} from '@pisync/core/telemetry/tracing';
 import {type Registry} from 'prom-client';
 import {createApply} from './apply/apply.ts';
+import {createPgShardStore} from './apply/pg-shard-store.ts';
 import {createAnnounce} from './intake/announce.ts';
 import {createByteGate} from './intake/byte-gate.ts';
 import {createLanes} from './intake/lanes.ts';
@@ -28,7 +29,7 @@ export interface WorkerOptions {
   readonly partitions: number;
   /** Windows at work at once for each shard. */
   readonly concurrency: number;
-  readonly recordDays: () => number;
+  readonly keptDays: () => number;
   /** Called each time that a shard has gone away. */
   readonly onAway: (shardId: number) => void;
   readonly log: Logger;
@@ -105,7 +106,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     slotMap: shards.slotMap,
     concurrency: options.concurrency,
     gate: createByteGate(BYTES_AT_WORK),
-    apply: createApply({shards, log, now, newId, recordDays: options.recordDays}),
+    apply: createApply({store: createPgShardStore(shards, now), log, now, newId, keptDays: options.keptDays}),
     announce: createAnnounce(cache, now),
     park: createPark({publisher, names, metrics, log}),
     publisher,

@@ -39,10 +39,12 @@ export const retention = z
       ),
     receiptDays: z
       .int()
-      .min(1)
+      .min(7)
       .max(3650)
       .default(180)
-      .describe('Days that receipts are kept at least. Decides nothing yet, because no receipt is deleted.'),
+      .describe(
+        'Days that receipts are kept at least. A batch that comes again later than that cannot be compared any more and is put into quarantine. Nothing is deleted yet.',
+      ),
     quarantineDays: z
       .int()
       .min(1)

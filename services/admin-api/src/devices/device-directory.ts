@@ -4,6 +4,7 @@ import {keepEntry} from '@pisync/core/cache/device-entries';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import {type Device, findDevice} from '@pisync/core/devices/device-reader';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
+import type {Groups} from '@pisync/core/devices/groups';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {Shards} from '@pisync/core/shards/shards';
 import {type CacheAccess, readCached} from '../caching/read-through.ts';
@@ -18,12 +19,13 @@ const infoSchema = z.object({
   deviceKey: z.int(),
   slot: z.int(),
   name: z.string().nullable(),
-  group: z.string(),
+  groupId: z.int(),
   model: z.string().nullable(),
   hardwareId: z.string(),
   tags: z.record(z.string(), z.string()),
   enrolledAt: z.string(),
   revokedAt: z.string().nullable(),
+  revision: z.int(),
   epoch: z.int(),
 });
 export type DeviceInfo = z.output<typeof infoSchema>;
@@ -50,6 +52,7 @@ export interface DeviceDirectory {
 
 export interface DeviceDirectoryOptions {
   readonly shards: Shards;
+  readonly groups: Groups;
   readonly cache: CacheAccess;
   readonly now: () => number;
 }
@@ -59,7 +62,7 @@ interface Entries {
   readonly status: DeviceStatusEntry;
 }
 
-export const createDeviceDirectory = ({shards, cache, now}: DeviceDirectoryOptions): DeviceDirectory => {
+export const createDeviceDirectory = ({shards, groups, cache, now}: DeviceDirectoryOptions): DeviceDirectory => {
   const singleFlight = createSingleFlight<Entries>();
 
   const load = async (id: string): Promise<Entries> => {
@@ -90,10 +93,18 @@ export const createDeviceDirectory = ({shards, cache, now}: DeviceDirectoryOptio
         knownInfo !== undefined && knownStatus !== undefined
           ? {info: knownInfo, status: knownStatus}
           : await loadOnce(id);
-      const {deviceKey: _, epoch, ...shownInfo} = info;
+      const {deviceKey: _, epoch, groupId, ...shownInfo} = info;
+      const group = (await groups.names()).nameOf(groupId);
       const {asOf, ...shownStatus} = status;
       return {
-        device: {id, ...shownInfo, ...shownStatus, epoch: formatEpoch(epoch), shard: shards.slotMap.shardOf(info.slot)},
+        device: {
+          id,
+          ...shownInfo,
+          group,
+          ...shownStatus,
+          epoch: formatEpoch(epoch),
+          shard: shards.slotMap.shardOf(info.slot),
+        },
         asOf,
       };
     },
@@ -104,12 +115,13 @@ const infoOf = (device: Device): DeviceInfo => ({
   deviceKey: device.deviceKey,
   slot: device.slot,
   name: device.name,
-  group: device.group,
+  groupId: device.groupId,
   model: device.model,
   hardwareId: device.hardwareId,
   tags: device.tags,
   enrolledAt: device.enrolledAt.toISOString(),
   revokedAt: device.revokedAt?.toISOString() ?? null,
+  revision: device.revision,
   epoch: device.epoch,
 });
 

@@ -90,6 +90,7 @@ const syncView = z.object({
 const recordView = z.object({
   epoch: z.string(),
   batchSeq: z.int(),
+  ordinal: z.int().describe('Its place in the batch, from 0.'),
   seq: z.int(),
   kind: z.string(),
   deviceTime: timestamp.nullable().describe("What the device's clock said; nothing is ordered by it."),
@@ -139,14 +140,15 @@ export const deviceHistoryRoutes = (options: DeviceHistoryOptions): readonly Rou
   historyRoute(options, {
     name: 'records',
     operationId: 'listDeviceRecords',
-    summary: 'The records of a device in its own order, newest first.',
+    summary: 'The records of a device by batch and place in it, newest first.',
     view: recordView,
-    place: z.strictObject({epoch: z.int(), seq: z.int()}),
+    place: z.strictObject({epoch: z.int(), batchSeq: z.int(), ordinal: z.int()}),
     list: (device, page) => listRecords(options.shards, device, page),
-    placeOf: ({epoch, seq}: StoredRecord) => ({epoch, seq}),
+    placeOf: ({epoch, batchSeq, ordinal}: StoredRecord) => ({epoch, batchSeq, ordinal}),
     show: (record) => ({
       epoch: formatEpoch(record.epoch),
       batchSeq: record.batchSeq,
+      ordinal: record.ordinal,
       seq: record.seq,
       kind: record.kind,
       deviceTime: record.deviceTime?.toISOString() ?? null,

@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {type DeviceField, listDevices} from '@pisync/core/devices/device-reader';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
+import type {Groups} from '@pisync/core/devices/groups';
 import type {Shards} from '@pisync/core/shards/shards';
 import {canonicalFilter, parseDeviceFilter} from '../filters/device-filter.ts';
 import {route, type Route} from '../http/route.ts';
@@ -12,6 +13,7 @@ import {columnsFor, DEVICE_VIEW_FIELDS, deviceSchema, parseFields, viewOf} from 
 
 export interface DeviceListOptions {
   readonly shards: Shards;
+  readonly groups: Groups;
   readonly askShards: AskShards;
   readonly cursors: Cursors;
   readonly now: () => number;
@@ -20,7 +22,7 @@ export interface DeviceListOptions {
 const listedDevice = deviceSchema.partial().required({id: true});
 
 /** Devices in the order of their ids over all shards. */
-export const deviceListRoute = ({shards, askShards, cursors, now}: DeviceListOptions): Route =>
+export const deviceListRoute = ({shards, groups, askShards, cursors, now}: DeviceListOptions): Route =>
   route(
     {
       method: 'get',
@@ -55,12 +57,16 @@ export const deviceListRoute = ({shards, askShards, cursors, now}: DeviceListOpt
           ? new Map<number, string>()
           : unpackPositions(await cursors.open(list, positionsSchema, query.cursor));
       const columns: readonly DeviceField[] = columnsFor(fields);
-      const asked = shards.ids().filter((shard) => filter.shard === undefined || filter.shard === shard);
+      const names = await groups.names();
+      const groupId = filter.group === undefined ? undefined : names.idOf(filter.group);
+      // Nothing is in a group that is not there.
+      const isEmpty = filter.group !== undefined && groupId === undefined;
+      const asked = shards.ids().filter((shard) => !isEmpty && (filter.shard === undefined || filter.shard === shard));
       const asOf = new Date(now()).toISOString();
       const {answers, missing} = await askShards(asked, (shard) =>
         listDevices(shards, {
           shard,
-          filter: {status: filter.status, group: filter.group},
+          filter: {status: filter.status, groupId},
           after: before.get(shard),
           limit: query.limit + 1,
           fields: columns,
@@ -76,7 +82,7 @@ export const deviceListRoute = ({shards, askShards, cursors, now}: DeviceListOpt
       const goesOn = page.hasNextPage || missing.length > 0;
       return {
         body: {
-          data: page.rows.map((row) => viewOf(row, fields)),
+          data: page.rows.map((row) => viewOf(row, fields, names)),
           hasNextPage: page.hasNextPage,
           nextCursor: goesOn ? await cursors.seal(list, packPositions(page.positions)) : null,
           asOf,

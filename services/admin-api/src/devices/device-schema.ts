@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import type {DeviceField, ListedDevice} from '@pisync/core/devices/device-reader';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
+import type {GroupNames} from '@pisync/core/devices/groups';
 import {AppError} from '@pisync/core/errors/app-error';
 import {formatEpoch} from '@pisync/core/devices/epoch';
 import {timestamp} from '../paging/page-schema.ts';
@@ -23,6 +24,7 @@ export const deviceSchema = z.object({
   lastSeenAt: timestamp.nullable().describe('When it was last heard of, also without records.'),
   recordsTotal: z.int(),
   syncsTotal: z.int(),
+  revision: z.int().describe('Grows with each change of name, group, tags or revocation.'),
   epoch: z.string().describe('The newest epoch issued to it.'),
   appliedThrough: z.int().describe('Every batch of its epoch up to this number is applied.'),
   state: z.unknown().describe('What it last said about itself.'),
@@ -64,7 +66,9 @@ export const parseFields = (text: string | undefined): readonly DeviceViewField[
 
 /** The columns that a choice of fields needs. The shard is known without asking. */
 export const columnsFor = (fields: readonly DeviceViewField[]): readonly DeviceField[] =>
-  fields.filter((field) => field !== 'shard').map((field) => (field === 'id' ? 'deviceId' : field));
+  fields
+    .filter((field) => field !== 'shard')
+    .map((field) => (field === 'id' ? 'deviceId' : field === 'group' ? 'groupId' : field));
 
 const time = (value: Date | null | undefined): string | null => value?.toISOString() ?? null;
 
@@ -72,11 +76,14 @@ const time = (value: Date | null | undefined): string | null => value?.toISOStri
 export const viewOf = (
   row: ListedDevice & {readonly shard: number},
   fields: readonly DeviceViewField[],
+  names: GroupNames,
 ): Partial<DeviceView> & {readonly id: string} => {
   const entries = fields.map((field) => {
     switch (field) {
       case 'id':
         return [field, row.deviceId] as const;
+      case 'group':
+        return [field, row.groupId === undefined ? undefined : names.nameOf(row.groupId)] as const;
       case 'epoch':
         return [field, row.epoch === undefined ? undefined : formatEpoch(row.epoch)] as const;
       case 'statusSince':

@@ -1,6 +1,7 @@
 import {CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import {countDevices} from '@pisync/core/devices/device-reader';
+import type {Groups} from '@pisync/core/devices/groups';
 import type {Shards} from '@pisync/core/shards/shards';
 import {type CacheAccess, readCached, writeCached} from '../caching/read-through.ts';
 import {route, type Route} from '../http/route.ts';
@@ -15,6 +16,7 @@ const REFRESH_AFTER_MS = 15_000;
 
 export interface RegionSummaryOptions {
   readonly shards: Shards;
+  readonly groups: Groups;
   readonly askShards: AskShards;
   readonly cache: CacheAccess;
   readonly region: () => string;
@@ -23,14 +25,14 @@ export interface RegionSummaryOptions {
 }
 
 export const regionSummaryRoute = (options: RegionSummaryOptions): Route => {
-  const {shards, askShards, cache, region, now} = options;
+  const {shards, groups, askShards, cache, region, now} = options;
   const singleFlight = createSingleFlight<Counted>();
 
   const count = (): Promise<Counted> =>
     singleFlight(KEY, async () => {
       const asOf = new Date(now()).toISOString();
       const {answers, missing} = await askShards(shards.ids(), (shard) => countDevices(shards, shard));
-      const counted = summarise(answers, missing, asOf);
+      const counted = summarise(answers, await groups.names(), missing, asOf);
       await writeCached(cache, KEY, counted, missing.length === 0 ? CACHE_TTL_SECONDS.aggregate : PARTIAL_TTL_SECONDS);
       return counted;
     });

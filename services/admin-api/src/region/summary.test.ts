@@ -7,12 +7,13 @@ test('adds up shards, groups and statuses, and says what is missing', () => {
       {
         shard: 0,
         value: [
-          {group: 'b', status: 'late', count: 2},
-          {group: 'a', status: 'on_time', count: 5},
+          {groupId: 2, status: 'late', count: 2},
+          {groupId: 1, status: 'on_time', count: 5},
         ],
       },
-      {shard: 1, value: [{group: 'b', status: 'on_time', count: 1}]},
+      {shard: 1, value: [{groupId: 2, status: 'on_time', count: 1}]},
     ],
+    {nameOf: (id) => ['', 'a', 'b'][id] ?? '', idOf: () => undefined},
     [2],
     '2026-01-01T00:00:00.000Z',
   );

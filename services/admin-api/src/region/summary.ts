@@ -1,5 +1,6 @@
 import {z} from 'zod';
 import type {DeviceCount} from '@pisync/core/devices/device-reader';
+import type {GroupNames} from '@pisync/core/devices/groups';
 import {DEVICE_STATUSES, type DeviceStatus} from '@pisync/core/devices/device-status';
 import {shardNames} from '../paging/fan-out.ts';
 import {timestamp} from '../paging/page-schema.ts';
@@ -41,15 +42,16 @@ const countByStatus = (counts: readonly DeviceCount[]): {readonly devices: numbe
 /** Adds up what the shards counted; groups in the order of their names, shards in the order of their ids. */
 export const summarise = (
   answers: readonly {readonly shard: number; readonly value: readonly DeviceCount[]}[],
+  names: GroupNames,
   missing: readonly number[],
   asOf: string,
 ): Counted => {
   const all = answers.flatMap(({value}) => value);
-  const groups = Map.groupBy(all, ({group}) => group);
+  const groups = Map.groupBy(all, ({groupId}) => groupId);
   return {
     ...countByStatus(all),
     byGroup: [...groups]
-      .map(([group, counts]) => ({group, ...countByStatus(counts)}))
+      .map(([groupId, counts]) => ({group: names.nameOf(groupId), ...countByStatus(counts)}))
       .sort((a, b) => (a.group < b.group ? -1 : 1)),
     byShard: answers.map(({shard, value}) => ({shard, ...countByStatus(value)})),
     asOf,

@@ -1,5 +1,5 @@
 import type {Tokens} from '@pisync/core/devices/token-cache';
-import {BOOTSTRAP, type Role, tokenHash} from '@pisync/core/devices/tokens';
+import {type Role, tokenHash} from '@pisync/core/devices/tokens';
 import type {SecretToken} from '@pisync/core/secrets/secret-token';
 
 export interface ApiToken {
@@ -8,6 +8,9 @@ export interface ApiToken {
 }
 
 export type ApiTokens = Tokens<ApiToken>;
+
+/** Name of whoever shows the token of the Secret. */
+const BOOTSTRAP = 'bootstrap';
 
 export const hashToken = (token: string): string => tokenHash(token).toString('hex');
 

@@ -37,6 +37,17 @@ const pick = <T>(values: readonly [T, ...T[]] | readonly T[], index: number): T 
   return value;
 };
 
+const ensureGroup = async (shards: Shards, name: string): Promise<number> => {
+  const found = await shards.control('job').query<{groupId: number}>(
+    `insert into control.device_group (name) values ($1)
+     on conflict (name) do update set name = excluded.name returning group_id as "groupId"`,
+    [name],
+  );
+  const [row] = found.rows;
+  if (row === undefined) throw new Error(`the group ${name} was neither found nor made`);
+  return row.groupId;
+};
+
 export const seedDevices = async (shards: Shards, count: number): Promise<readonly SeededDevice[]> => {
   const keys = createDeviceKeys(shards);
   const devices: SeededDevice[] = [];
@@ -47,7 +58,7 @@ export const seedDevices = async (shards: Shards, count: number): Promise<readon
       deviceId: id,
       hardwareId: `hw-${String(index).padStart(6, '0')}`,
       secretHash: createHash('sha256').update(id).digest(),
-      group,
+      groupId: await ensureGroup(shards, group),
       name: `site-${pick(['oak', 'elm', 'ash', 'fir'], index)}-${String(index).padStart(4, '0')}`,
       model: pick(MODELS, index),
       tags: {site: `s-${index % 7}`},
@@ -66,31 +77,35 @@ export const seedDevices = async (shards: Shards, count: number): Promise<readon
 /** As if the device had synced `batches` times, a minute apart, with `recordsEach` records. */
 export const seedSyncs = async (
   shards: Shards,
-  {deviceKey, shard, slot}: SeededDevice,
+  {deviceKey, shard}: SeededDevice,
   batches: number,
   recordsEach: number,
 ): Promise<void> => {
   const pool = shards.pool(shard, 'job');
   await pool.query(
-    `insert into receipt (device_key, epoch, batch_seq, slot, content_hash, outcome, record_count, bad_count, mode, reason,
+    `insert into receipt (device_key, epoch, batch_seq, content_hash, outcome, record_count, bad_count, mode, reason,
                           received_day, received_at, applied_at)
-     select $1, 1, b, $2, sha256(b::text::bytea), 'applied', $4, 0, 'delta', 'scheduled', current_date,
-            now() - make_interval(mins => $3::int - b), now() - make_interval(mins => $3::int - b)
-     from generate_series(1, $3::int) b`,
-    [deviceKey, slot, batches, recordsEach],
+     select $1, 1, b, sha256(b::text::bytea), 'applied', $3, 0, 'delta', 'scheduled', current_date,
+            now() - make_interval(mins => $2::int - b), now() - make_interval(mins => $2::int - b)
+     from generate_series(1, $2::int) b`,
+    [deviceKey, batches, recordsEach],
   );
   await pool.query(
-    `insert into record (device_key, slot, epoch, batch_seq, seq, kind, device_time, data, received_day, received_at)
-     select $1, $2, 1, 1 + (s - 1) / $4::int, s, 'reading', now() - make_interval(mins => $3::int * $4::int - s),
+    `insert into record (device_key, epoch, batch_seq, ordinal, seq, kind, device_time, data, received_day, received_at)
+     select $1, 1, 1 + (s - 1) / $3::int, (s - 1) % $3::int, s, 'reading', now() - make_interval(mins => $2::int * $3::int - s),
             jsonb_build_object('celsius', round((15 + 8 * sin(s / 9.0))::numeric, 1)), current_date, now()
-     from generate_series(1, $3::int * $4::int) s`,
-    [deviceKey, slot, batches, recordsEach],
+     from generate_series(1, $2::int * $3::int) s`,
+    [deviceKey, batches, recordsEach],
   );
   await pool.query(
     `update device_state set applied_through = $2::int, state_seq = $2::int, last_sync_at = now(), last_seen_at = now(), syncs_total = $2::int,
-            records_total = $2::int * $3::int, state = '{"v": 57, "fw": "1.12.0", "disk": 0.71, "load": [0.1, 0.3, 0.2]}'
+            records_total = $2::int * $3::int
      where device_key = $1`,
     [deviceKey, batches, recordsEach],
+  );
+  await pool.query(
+    `insert into device_shadow (device_key, state) values ($1, '{"v": 57, "fw": "1.12.0", "disk": 0.71, "load": [0.1, 0.3, 0.2]}')`,
+    [deviceKey],
   );
 };
 

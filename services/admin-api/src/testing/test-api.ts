@@ -1,5 +1,6 @@
 import {randomUUID} from 'node:crypto';
 import type {SyncRequest} from '@pisync/core/broker/sync-request';
+import {createGroups} from '@pisync/core/devices/groups';
 import {findApiToken} from '@pisync/core/devices/tokens';
 import {startHttpServer} from '@pisync/core/http/http-server';
 import type {Shards} from '@pisync/core/shards/shards';
@@ -75,6 +76,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   });
   const routes = apiRoutes({
     shards: options.shards,
+    groups: createGroups(options.shards, now),
     askShards: createFanOut({timeoutMs: options.shardTimeoutMs ?? 5000, onMissing: () => undefined}),
     cache: options.cache,
     signer,

@@ -30,7 +30,7 @@ export const listOpenCommands = (shards: Shards, device: DeviceRef, limit: numbe
       text: `select c.command_id as "commandId", c.request_id as "requestId", c.type, c.params, c.priority,
                     c.created_at as "createdAt", c.expires_at as "expiresAt", c.delivered_at as "deliveredAt"
              from slot_owner o left join lateral (
-               select * from device_command where device_key = $2 and done_at is null and expires_at > now()
+               select * from device_command where device_key = $2 and expires_at > now()
                order by priority, created_at limit $3) c on true
              where o.slot = $1 and o.state = 'owned'`,
       values: [device.slot, device.deviceKey, limit],
@@ -63,8 +63,13 @@ export const listCommands = (
                     c.created_at as "createdAt", c.expires_at as "expiresAt", c.delivered_at as "deliveredAt",
                     c.done_at as "doneAt"
              from slot_owner o left join lateral (
-               select * from device_command
-               where device_key = $2 and (date_trunc('milliseconds', created_at), command_id) < (to_timestamp($3::float8 / 1000), $4::uuid)
+               select * from (
+                 select command_id, request_id, type, params, priority, created_at, expires_at, delivered_at, null::timestamptz as done_at
+                 from device_command where device_key = $2
+                 union all
+                 select command_id, request_id, type, params, priority, created_at, expires_at, delivered_at, done_at
+                 from device_command_closed where device_key = $2) of_device
+               where (date_trunc('milliseconds', created_at), command_id) < (to_timestamp($3::float8 / 1000), $4::uuid)
                order by date_trunc('milliseconds', created_at) desc, command_id desc limit $5) c on true
              where o.slot = $1 and o.state = 'owned'
              order by date_trunc('milliseconds', c.created_at) desc, c.command_id desc`,
@@ -95,11 +100,12 @@ export const markDelivered = async (
       (client) =>
         client.query({
           name: 'commands-delivered',
-          text: `with open as (select command_id from device_command
-                               where command_id = any($1::uuid[]) and delivered_at is null order by command_id for update)
-                 update device_command c set delivered_at = to_timestamp($2::float8 / 1000), tx_id = pg_current_xact_id()::text::bigint
-                 from open where c.command_id = open.command_id`,
-          values: [group.map(({commandId}) => commandId), atMs],
+          text: `with open as (select c.device_key, c.type from unnest($1::bigint[], $2::uuid[]) as n (device_key, command_id)
+                               join device_command c on c.device_key = n.device_key and c.command_id = n.command_id
+                               where c.delivered_at is null order by c.device_key, c.type for update of c)
+                 update device_command c set delivered_at = to_timestamp($3::float8 / 1000), tx_id = pg_current_xact_id()::text::bigint
+                 from open where c.device_key = open.device_key and c.type = open.type`,
+          values: [group.map(({deviceKey}) => deviceKey), group.map(({commandId}) => commandId), atMs],
         }),
     );
   }
@@ -125,12 +131,12 @@ export const insertCommands = async (client: pg.PoolClient, commands: readonly N
   const sorted = [...commands].sort((a, b) => a.deviceKey - b.deviceKey || (a.type < b.type ? -1 : 1));
   await client.query({
     name: 'commands-insert',
-    text: `insert into device_command as c (command_id, device_key, slot, request_id, type, params, priority, created_at, expires_at)
-           select command_id, device_key, slot, request_id, type, params, priority,
+    text: `insert into device_command as c (command_id, device_key, request_id, type, params, priority, created_at, expires_at)
+           select command_id, device_key, request_id, type, params, priority,
                   to_timestamp(created_ms / 1000), to_timestamp(expires_ms / 1000)
-           from unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::uuid[], $5::text[], $6::jsonb[], $7::text[], $8::float8[], $9::float8[])
-             as n (command_id, device_key, slot, request_id, type, params, priority, created_ms, expires_ms)
-           on conflict (device_key, type) where done_at is null do update set
+           from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::jsonb[], $6::text[], $7::float8[], $8::float8[])
+             as n (command_id, device_key, request_id, type, params, priority, created_ms, expires_ms)
+           on conflict (device_key, type) do update set
              command_id = case when c.delivered_at is null and c.expires_at > excluded.created_at then c.command_id else excluded.command_id end,
              created_at = case when c.delivered_at is null and c.expires_at > excluded.created_at then c.created_at else excluded.created_at end,
              request_id = excluded.request_id,
@@ -138,12 +144,12 @@ export const insertCommands = async (client: pg.PoolClient, commands: readonly N
              priority = least(c.priority, excluded.priority),
              expires_at = greatest(c.expires_at, excluded.expires_at),
              delivered_at = null,
+             acked_at = null,
              tx_id = pg_current_xact_id()::text::bigint
            where c.request_id <> excluded.request_id`,
     values: [
       sorted.map(({commandId}) => commandId),
       sorted.map(({deviceKey}) => deviceKey),
-      sorted.map(({slot}) => slot),
       sorted.map(({requestId}) => requestId),
       sorted.map(({type}) => type),
       sorted.map(({params}) => JSON.stringify(params)),

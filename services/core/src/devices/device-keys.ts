@@ -1,17 +1,18 @@
 import {AppError} from '../errors/app-error.ts';
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
+import {deviceKeyOf} from '../shards/slot.ts';
 
-/** Keys per value of control.device_key_block. Fixed for ever: another size would hand out keys twice. */
+/** Numbers per value of control.device_key_block. Fixed for ever: another size would hand out numbers twice. */
 const BLOCK = 1000;
 
-/** Hands out device keys, unique in the region. */
+/** Hands out device keys, whose numbers are unique in the region. */
 export interface DeviceKeys {
   /** @throws what the control database threw when a new block was needed. */
-  next(): Promise<number>;
+  next(slot: number): Promise<number>;
 }
 
-/** One round trip per thousand keys. What a process has left when it ends is never used, which costs nothing. */
+/** One round trip per thousand numbers. What a process has left when it ends is never used, which costs nothing. */
 export const createDeviceKeys = (shards: Shards): DeviceKeys => {
   let next = 0;
   let end = 0;
@@ -29,7 +30,7 @@ export const createDeviceKeys = (shards: Shards): DeviceKeys => {
   };
 
   return {
-    async next() {
+    async next(slot) {
       // A loop, because those that waited for the same refill may use it up.
       while (next >= end) {
         refilling ??= refill().finally(() => {
@@ -37,7 +38,7 @@ export const createDeviceKeys = (shards: Shards): DeviceKeys => {
         });
         await refilling;
       }
-      return next++;
+      return deviceKeyOf(slot, next++);
     },
   };
 };

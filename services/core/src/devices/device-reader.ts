@@ -2,6 +2,7 @@ import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 import {onOwner, type Outer} from '../shards/on-owner.ts';
 import {PAGE_BYTES, pageColumns} from '../shards/page-bytes.ts';
+import {slotOfKey} from '../shards/slot.ts';
 import {type DeviceStatus} from './device-status.ts';
 
 /** A device as people see it. */
@@ -11,13 +12,15 @@ export interface Device {
   readonly slot: number;
   readonly hardwareId: string;
   readonly name: string | null;
-  readonly group: string;
+  readonly groupId: number;
   readonly tags: Readonly<Record<string, string>>;
   readonly model: string | null;
   readonly status: DeviceStatus;
   readonly statusSince: Date;
   readonly enrolledAt: Date;
   readonly revokedAt: Date | null;
+  /** Grows with each change of what people may change. */
+  readonly revision: number;
   /** The newest epoch issued. */
   readonly epoch: number;
   /** Every batch up to this number of the newest epoch seen is applied. */
@@ -36,23 +39,24 @@ export type DeviceField = keyof Device;
 const COLUMN: Readonly<Record<DeviceField, string>> = {
   deviceId: 'd.device_id',
   deviceKey: 'd.device_key',
-  slot: 'd.slot',
+  slot: slotOfKey('d.device_key'),
   hardwareId: 'd.hardware_id',
   name: 'd.name',
-  group: 'd.group_name',
+  groupId: 't.group_id',
   tags: 'd.tags',
   model: 'd.model',
   status: 't.status',
   statusSince: 't.since',
   enrolledAt: 'd.enrolled_at',
   revokedAt: 'd.revoked_at',
+  revision: 'd.revision',
   epoch: 'd.epoch',
   appliedThrough: 's.applied_through',
   lastSyncAt: 's.last_sync_at',
   lastSeenAt: 's.last_seen_at',
   recordsTotal: 's.records_total',
   syncsTotal: 's.syncs_total',
-  state: 's.state',
+  state: 'h.state',
 };
 
 export const DEVICE_FIELDS: readonly DeviceField[] = Object.keys(COLUMN)
@@ -63,7 +67,7 @@ const columnsOf = (fields: readonly DeviceField[]): string =>
   fields.map((field) => `${COLUMN[field]} as "${field}"`).join(', ');
 
 /** Rows of slots that a shard does not own are copies on their way in or out, and are nobody's to see. */
-const OWNED = `join slot_owner o on o.slot = d.slot and o.state = 'owned'`;
+const OWNED = `join slot_owner o on o.slot = ${slotOfKey('t.device_key')} and o.state = 'owned'`;
 
 /** A device with all its fields, or undefined when it is not enrolled in this region. `deviceId` must be a uuid. */
 export const findDevice = (shards: Shards, deviceId: string): Promise<Device | undefined> => {
@@ -72,8 +76,9 @@ export const findDevice = (shards: Shards, deviceId: string): Promise<Device | u
     const found = await shards.pool(shardId, 'dashboard').query<Outer<Device>>({
       name: 'device',
       text: `select ${columnsOf(DEVICE_FIELDS)} from slot_owner o
-             left join device d on d.device_id = $2 and d.slot = o.slot
+             left join device d on d.device_id = $2
              left join device_state s on s.device_key = d.device_key left join device_status t on t.device_key = d.device_key
+             left join device_shadow h on h.device_key = d.device_key
              where o.slot = $1 and o.state = 'owned'`,
       values: [slot, deviceId],
     });
@@ -85,7 +90,7 @@ export const findDevice = (shards: Shards, deviceId: string): Promise<Device | u
 
 export interface DeviceQuery {
   readonly shard: number;
-  readonly filter: {readonly status?: DeviceStatus | undefined; readonly group?: string | undefined};
+  readonly filter: {readonly status?: DeviceStatus | undefined; readonly groupId?: number | undefined};
   /** The last device id of the page before. */
   readonly after?: string | undefined;
   readonly limit: number;
@@ -114,20 +119,21 @@ export const listDevices = async (
   shards: Shards,
   {shard, filter, after, limit, fields, shardsAsked}: DeviceQuery,
 ): Promise<DevicePage> => {
-  // By status, the index on device_status leads; both tables hold the id so that either index can give the order.
-  const id = filter.status === undefined ? 'd.device_id' : 't.device_id';
+  // An index for each filter, of device_status; without one that of device_id gives the order.
+  const id = filter.status === undefined && filter.groupId === undefined ? 'd.device_id' : 't.device_id';
   const values: (string | number)[] = [limit];
   const conditions = ['true'];
-  const where = (value: string, condition: (parameter: string) => string): void => {
+  const where = (value: string | number, condition: (parameter: string) => string): void => {
     conditions.push(condition(`$${values.push(value)}`));
   };
   if (after !== undefined) where(after, (parameter) => `${id} > ${parameter}`);
   if (filter.status !== undefined) where(filter.status, (parameter) => `t.status = ${parameter}`);
-  if (filter.group !== undefined) where(filter.group, (parameter) => `d.group_name = ${parameter}`);
+  if (filter.groupId !== undefined) where(filter.groupId, (parameter) => `t.group_id = ${parameter}`);
   const columns = [...new Set<DeviceField>(['deviceId', ...fields])];
   const text = `select ${columnsOf(columns)}
-     from device d ${OWNED}
-     join device_status t on t.device_key = d.device_key join device_state s on s.device_key = d.device_key
+     from device_status t ${OWNED}
+     join device d on d.device_key = t.device_key join device_state s on s.device_key = t.device_key
+     left join device_shadow h on h.device_key = t.device_key
      where ${conditions.join(' and ')} order by ${id} limit $1`;
   const wide = WIDE_FIELDS.filter((field) => columns.includes(field));
   const query = wide.length === 0 ? text : cutPage(text, columns, wide, PAGE_BYTES / shardsAsked);
@@ -152,7 +158,7 @@ const cutPage = (
 
 /** How many devices of one group have one status. */
 export interface DeviceCount {
-  readonly group: string;
+  readonly groupId: number;
   readonly status: DeviceStatus;
   readonly count: number;
 }
@@ -162,9 +168,8 @@ export const countDevices = async (shards: Shards, shard: number): Promise<reado
   const found = await onceMore(() =>
     shards.pool(shard, 'dashboard').query<DeviceCount>({
       name: 'devices-by-group-and-status',
-      text: `select d.group_name as "group", t.status, count(*) as count
-             from device d ${OWNED} join device_status t on t.device_key = d.device_key
-             group by d.group_name, t.status`,
+      text: `select t.group_id as "groupId", t.status, count(*) as count
+             from device_status t ${OWNED} group by t.group_id, t.status`,
     }),
   );
   return found.rows;

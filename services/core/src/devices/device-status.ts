@@ -8,10 +8,4 @@ const HOUR_MS = 3_600_000;
 /** A day, plus the hour that the sync window may move a device by and the hour of a device's longest back-off. */
 export const LATE_AFTER_MS = 26 * HOUR_MS;
 /** Three days were missed: no back-off explains that. */
-const SILENT_AFTER_MS = 72 * HOUR_MS;
-
-/** The instants that part on time from late from silent: a device whose last sync is older than one is at least that. */
-export const statusCutoffs = (nowMs: number): {readonly lateBeforeMs: number; readonly silentBeforeMs: number} => ({
-  lateBeforeMs: nowMs - LATE_AFTER_MS,
-  silentBeforeMs: nowMs - SILENT_AFTER_MS,
-});
+export const SILENT_AFTER_MS = 72 * HOUR_MS;

@@ -3,7 +3,7 @@ import {AppError} from '../errors/app-error.ts';
 import {onOwner} from '../shards/on-owner.ts';
 import {type Shards} from '../shards/shards.ts';
 import {withOwnedSlots} from '../shards/slot-transaction.ts';
-import {findCredential} from './credentials.ts';
+import {findDeviceContext} from './credentials.ts';
 import {type DeviceKeys} from './device-keys.ts';
 
 export interface EnrolmentRequest {
@@ -11,7 +11,7 @@ export interface EnrolmentRequest {
   readonly hardwareId: string;
   /** sha256 of the secret that the device made, 32 bytes. */
   readonly secretHash: Buffer;
-  readonly group: string;
+  readonly groupId: number;
   readonly name?: string | undefined;
   readonly model?: string | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
@@ -42,11 +42,11 @@ export const enrol = async (shards: Shards, keys: DeviceKeys, request: Enrolment
   const slot = shards.slotOf(request.deviceId);
   // The key is taken before the transaction begins: fetching a block of keys needs a connection of the same pool, and
   // transactions that hold all of them would wait for it for ever.
-  const known = await findCredential(shards, request.deviceId);
-  const newKey = known === undefined ? await keys.next() : undefined;
+  const known = await findDeviceContext(shards, request.deviceId);
+  const newKey = known === undefined ? await keys.next(slot) : undefined;
   return onOwner(shards, slot, async (shardId) =>
     withOwnedSlots(shards.pool(shardId, 'ingest'), [slot], async (client) => {
-      if (newKey !== undefined && (await insertDevice(client, newKey, slot, request))) {
+      if (newKey !== undefined && (await insertDevice(client, newKey, request))) {
         return {kind: 'created', deviceKey: newKey, slot, epoch: 1};
       }
       // It was there, or another enrolment of the same device committed in between and is visible to the next statement.
@@ -80,7 +80,8 @@ const reEnrol = async (
   await client.query({
     name: 'enrol-replace',
     text: `update device set secret_hash = $2, epoch = $3, name = coalesce($4, name), model = coalesce($5, model),
-                  tags = coalesce($6, tags), tx_id = pg_current_xact_id()::text::bigint
+                  tags = coalesce($6, tags), revision = revision + 1, re_enrolments = re_enrolments + 1, re_enrolled_at = now(),
+                  tx_id = pg_current_xact_id()::text::bigint
            where device_key = $1`,
     values: [
       deviceKey,
@@ -98,35 +99,24 @@ const reEnrol = async (
 const insertDevice = async (
   client: pg.PoolClient,
   deviceKey: number,
-  slot: number,
-  {deviceId, hardwareId, secretHash, group, name, model, tags}: EnrolmentRequest,
+  {deviceId, hardwareId, secretHash, groupId, name, model, tags}: EnrolmentRequest,
 ): Promise<boolean> => {
   const inserted = await client.query({
     name: 'enrol-insert',
-    text: `insert into device (device_key, device_id, slot, hardware_id, secret_hash, group_name, name, model, tags)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (device_id) do nothing`,
-    values: [
-      deviceKey,
-      deviceId,
-      slot,
-      hardwareId,
-      secretHash,
-      group,
-      name ?? null,
-      model ?? null,
-      JSON.stringify(tags ?? {}),
-    ],
+    text: `insert into device (device_key, device_id, hardware_id, secret_hash, name, model, tags)
+           values ($1, $2, $3, $4, $5, $6, $7) on conflict (device_id) do nothing`,
+    values: [deviceKey, deviceId, hardwareId, secretHash, name ?? null, model ?? null, JSON.stringify(tags ?? {})],
   });
   if (inserted.rowCount === 0) return false;
   await client.query({
     name: 'enrol-insert-state',
-    text: 'insert into device_state (device_key, slot, epoch) values ($1, $2, 1)',
-    values: [deviceKey, slot],
+    text: 'insert into device_state (device_key, epoch) values ($1, 1)',
+    values: [deviceKey],
   });
   await client.query({
     name: 'enrol-insert-status',
-    text: `insert into device_status (device_key, device_id, slot, status) values ($1, $2, $3, 'pending')`,
-    values: [deviceKey, deviceId, slot],
+    text: `insert into device_status (device_key, device_id, group_id, status) values ($1, $2, $3, 'pending')`,
+    values: [deviceKey, deviceId, groupId],
   });
   return true;
 };

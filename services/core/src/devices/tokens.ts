@@ -8,21 +8,18 @@ import {type Shards} from '../shards/shards.ts';
  */
 export const tokenHash = (token: string): Buffer => createHash('sha256').update(token).digest();
 
-/** Name of the administrator's token in the Secret; rows of that name were written by an earlier release and count no more. */
-export const BOOTSTRAP = 'bootstrap';
-
 /** What people and scripts may do. */
 export type Role = 'viewer' | 'operator' | 'admin' | 'auditor';
 
-/** The group that an enrolment token admits to, or undefined when the token is unknown, expired or revoked. */
+/** The number of the group that an enrolment token admits to, or undefined when the token is unknown, expired or revoked. */
 export const findEnrolmentToken = async (
   shards: Shards,
   hash: Buffer,
-): Promise<{readonly group: string} | undefined> => {
+): Promise<{readonly groupId: number} | undefined> => {
   const found = await onceMore(() =>
-    shards.control('ingest').query<{group: string}>({
+    shards.control('ingest').query<{groupId: number}>({
       name: 'enrolment-token',
-      text: `select group_name as "group" from control.enrolment_token
+      text: `select group_id as "groupId" from control.enrolment_token
              where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,
       values: [hash],
     }),
@@ -38,7 +35,7 @@ export const findApiToken = async (
   const found = await onceMore(() =>
     shards.control('dashboard').query<{name: string; role: Role}>({
       name: 'api-token',
-      text: `select name, role from control.api_token where token_hash = $1 and revoked_at is null and name <> '${BOOTSTRAP}'`,
+      text: `select name, role from control.api_token where token_hash = $1 and revoked_at is null`,
       values: [hash],
     }),
   );

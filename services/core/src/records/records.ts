@@ -8,6 +8,8 @@ export interface StoredRecord {
   readonly epoch: number;
   readonly seq: number;
   readonly batchSeq: number;
+  /** Its place in the batch, from 0. */
+  readonly ordinal: number;
   readonly kind: string;
   /** What the device's clock said; nothing is ordered by it. */
   readonly deviceTime: Date | null;
@@ -19,7 +21,8 @@ export interface StoredRecord {
 /** Where a page of records ends; the next starts before it. */
 export interface RecordCursor {
   readonly epoch: number;
-  readonly seq: number;
+  readonly batchSeq: number;
+  readonly ordinal: number;
 }
 
 export interface RecordPage {
@@ -27,7 +30,7 @@ export interface RecordPage {
   readonly hasNextPage: boolean;
 }
 
-/** A device's records in the device's own order, newest first: `limit` of them, or as many as {@link PAGE_BYTES} of data hold. */
+/** A device's records by batch and place in it, newest first: `limit` of them, or as many as {@link PAGE_BYTES} of data hold. */
 export const listRecords = (
   shards: Shards,
   device: DeviceRef,
@@ -36,17 +39,25 @@ export const listRecords = (
   onOwner(shards, device.slot, async (shardId) => {
     const found = await shards.pool(shardId, 'dashboard').query<Outer<StoredRecord & {readonly found: number}>>({
       name: 'records-page',
-      text: `select r.epoch, r.seq, r.batch_seq as "batchSeq", r.kind, r.device_time as "deviceTime", r.data,
+      text: `select r.epoch, r.seq, r.batch_seq as "batchSeq", r.ordinal, r.kind, r.device_time as "deviceTime", r.data,
                     r.received_at as "receivedAt", r.found
              from slot_owner o left join lateral (
                select *, ${pageColumns('octet_length(data::text)')} from (
-                 select * from record where device_key = $2 and (epoch, seq) < ($3, $4)
-                 order by epoch desc, seq desc limit $5::int + 1) n
-               window page as (order by epoch desc, seq desc rows unbounded preceding)) r
-             on r.place = 1 or r.place <= $5 and r.bytes <= ${PAGE_BYTES}
-             where o.slot = $1 and o.state = 'owned' order by r.epoch desc, r.seq desc`,
+                 select * from record where device_key = $2 and (epoch, batch_seq) <= ($3, $4)
+                   and (epoch, batch_seq, ordinal) < ($3, $4, $5)
+                 order by epoch desc, batch_seq desc, ordinal desc limit $6::int + 1) n
+               window page as (order by epoch desc, batch_seq desc, ordinal desc rows unbounded preceding)) r
+             on r.place = 1 or r.place <= $6 and r.bytes <= ${PAGE_BYTES}
+             where o.slot = $1 and o.state = 'owned' order by r.epoch desc, r.batch_seq desc, r.ordinal desc`,
       // Without a cursor the page starts at the end: before an epoch that no device reaches.
-      values: [device.slot, device.deviceKey, before?.epoch ?? 2_147_483_647, before?.seq ?? 0, limit],
+      values: [
+        device.slot,
+        device.deviceKey,
+        before?.epoch ?? 2_147_483_647,
+        before?.batchSeq ?? 0,
+        before?.ordinal ?? 0,
+        limit,
+      ],
     });
     if (found.rows.length === 0) return {kind: 'moved'};
     const rows = found.rows.filter((row) => row.epoch !== null);

@@ -27,6 +27,7 @@ test.each([
   ['a value out of range', fault('22003'), 'permanent'],
   ['a check that has a name', fault('23514', 'violates', {constraint: 'record_check'}), 'permanent'],
   ['a document too deep', fault('54001'), 'permanent'],
+  ['a key that is there already', fault('23505', 'duplicate key', {constraint: 'receipt_pkey'}), 'unknown'],
   ['an error of our own', fault('P0001'), 'unknown'],
   ['something that is no error', 'text', 'unknown'],
 ])('%s', (_, error, expected) => {

@@ -15,6 +15,8 @@ export type DatabaseFault = 'systemic' | 'missing-partition' | 'permanent' | 'un
 const SYSTEMIC_CLASSES = new Set(['08', '25', '26', '28', '3D', '40', '42', '53', '55', '57', '58', 'XX']);
 /** 22 a value that its type cannot hold, 23 a constraint, 54 a limit of the program (a document too deep or too large). */
 const PERMANENT_CLASSES = new Set(['22', '23', '54']);
+/** Nothing that is written may be there already, so a key that is there is a mistake of ours and no fault of a batch: it is not thrown away for it. */
+const UNIQUE_VIOLATION = '23505';
 /** "no partition of relation found for row" is reported as a check violation without a constraint's name. Its text is in the server's language. */
 const CHECK_VIOLATION = '23514';
 
@@ -57,6 +59,7 @@ export const databaseFault = (error: unknown): DatabaseFault => {
   const code = textOf(error, 'code');
   if (code !== undefined && SOCKET_CODES.has(code)) return 'systemic';
   if (code === CHECK_VIOLATION && textOf(error, 'constraint') === undefined) return 'missing-partition';
+  if (code === UNIQUE_VIOLATION) return 'unknown';
   if (code?.length === 5) {
     if (SYSTEMIC_CLASSES.has(code.slice(0, 2))) return 'systemic';
     if (PERMANENT_CLASSES.has(code.slice(0, 2))) return 'permanent';

@@ -2,6 +2,7 @@ import {randomUUID} from 'node:crypto';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {pino} from 'pino';
 import {Registry} from 'prom-client';
+import {DEFAULT_GROUP} from '../devices/groups.ts';
 import {createDeviceKeys} from '../devices/device-keys.ts';
 import {findDevice} from '../devices/device-reader.ts';
 import {enrol} from '../devices/enrolment.ts';
@@ -86,7 +87,7 @@ test('a device is written and read as ever', async () => {
     deviceId,
     hardwareId: 'hw-Größe-\\',
     secretHash: tokenHash('a'),
-    group: 'default',
+    groupId: DEFAULT_GROUP,
   });
   expect(made.kind).toBe('created');
   const device = await findDevice(shards, deviceId);

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import {type Fence} from './keeper-term.ts';
+import {DAY_TABLES} from './sharded-tables.ts';
 
 const DAY_MS = 86_400_000;
 /** One creator at a time per database ("PP" in ASCII). */
@@ -18,13 +19,13 @@ export const daysAround = (atMs: number, from: number, to: number): readonly str
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
 /** @throws RangeError unless the day is `YYYY-MM-DD`; the name goes into SQL text, where no parameter can stand. */
-export const partitionName = (day: string): string => {
+export const partitionName = (table: string, day: string): string => {
   if (!DAY.test(day) || Number.isNaN(Date.parse(day))) throw new RangeError(`"${day}" is not a day`);
-  return `record_${day.replaceAll('-', '')}`;
+  return `${table}_${day.replaceAll('-', '')}`;
 };
 
 /**
- * Creates the day partitions that are missing and returns their days. Each is built aside and then attached, which asks
+ * Creates what is missing of the day partitions of all tables that have some, and returns the days. Each is built aside and then attached, which asks
  * for a lock that lets writers go on; `create table ... partition of` would stop them.
  * @param fence of the keeper; workers and migrations make what they need at once, which does no harm
  */
@@ -33,40 +34,41 @@ export const ensurePartitions = async (
   days: readonly string[],
   fence?: Fence,
 ): Promise<readonly string[]> => {
-  const names = days.map(partitionName);
+  const names = days.flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
   const found = await pool.query<{name: string}>(
     `select child.relname as name from pg_inherits join pg_class child on child.oid = inhrelid
-     where inhparent = 'record'::regclass and child.relname = any($1)`,
-    [names],
+     where inhparent = any($1::regclass[]) and child.relname = any($2)`,
+    [DAY_TABLES, names],
   );
   const existing = new Set(found.rows.map(({name}) => name));
   const created: string[] = [];
   for (const day of days) {
-    if (existing.has(partitionName(day))) continue;
-    if (await createPartition(pool, day, fence)) created.push(day);
+    if (DAY_TABLES.every((table) => existing.has(partitionName(table, day)))) continue;
+    if (await createPartitions(pool, day, fence)) created.push(day);
   }
   return created;
 };
 
-const createPartition = async (pool: pg.Pool, day: string, fence: Fence | undefined): Promise<boolean> => {
-  const name = partitionName(day);
+const createPartitions = async (pool: pg.Pool, day: string, fence: Fence | undefined): Promise<boolean> => {
   const next = dayOf(Date.parse(day) + DAY_MS);
   const client = await pool.connect();
   let broken: Error | undefined;
+  let hasCreated = false;
   try {
     await client.query('begin');
     await client.query(`set local lock_timeout = '5s'`);
     await fence?.(client);
     await client.query('select pg_advisory_xact_lock($1)', [PARTITION_LOCK]);
-    const attached = await client.query(`select 1 from pg_inherits where inhrelid = to_regclass($1)`, [name]);
-    if (attached.rowCount !== 0) {
-      await client.query('commit');
-      return false;
+    for (const table of DAY_TABLES) {
+      const name = partitionName(table, day);
+      const attached = await client.query(`select 1 from pg_inherits where inhrelid = to_regclass($1)`, [name]);
+      if (attached.rowCount !== 0) continue;
+      await client.query(`create table if not exists ${name} (like ${table} including all)`);
+      await client.query(`alter table ${table} attach partition ${name} for values from ('${day}') to ('${next}')`);
+      hasCreated = true;
     }
-    await client.query(`create table if not exists ${name} (like record including all)`);
-    await client.query(`alter table record attach partition ${name} for values from ('${day}') to ('${next}')`);
     await client.query('commit');
-    return true;
+    return hasCreated;
   } catch (error) {
     await client.query('rollback').catch((failure: unknown) => {
       broken = failure instanceof Error ? failure : new Error(String(failure));

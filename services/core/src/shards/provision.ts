@@ -1,6 +1,5 @@
 import {initialShardOf, SLOTS} from '@pisync/contract/slots';
 import type pg from 'pg';
-import {BOOTSTRAP} from '../devices/tokens.ts';
 import {AppError} from '../errors/app-error.ts';
 import {type KnownSlotMap} from './saved-slot-map.ts';
 import {type SlotMapRow} from './slot-map.ts';
@@ -54,19 +53,5 @@ export const seedSlotOwner = async (pool: pg.Pool, shardId: number, map: readonl
   throw new AppError(
     'conflict',
     `shard ${shardId} has a volume of something else: of ${count} slots that the slot map gives it, the volume says that they belong to another shard. Give it the volume that fits, or an empty one: see MigrationFailed in the runbook`,
-  );
-};
-
-/**
- * An earlier release copied the two tokens of the Secret into the control schema, one right after the other. The copy of the enrolment token looks like a row
- * that somebody wrote, but no service ran in the moments before and after; it ends a day from now, when no pod of that release is left that goes by it. A copy that was made
- * later, of a Secret that had been changed, cannot be told from other rows.
- */
-export const endSeededToken = async (control: pg.Pool): Promise<void> => {
-  await control.query(
-    `update control.enrolment_token e set expires_at = now() + interval '1 day' from control.api_token a
-     where a.name = $1 and e.expires_at is null and e.group_name = 'default'
-       and e.created_at between a.created_at and a.created_at + interval '5 seconds'`,
-    [BOOTSTRAP],
   );
 };

@@ -7,18 +7,20 @@ import pg from 'pg';
 import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {createDeviceKeys} from '../devices/device-keys.ts';
-import {findCredential} from '../devices/credentials.ts';
+import {DEFAULT_GROUP} from '../devices/groups.ts';
+import {findDeviceContext} from '../devices/credentials.ts';
 import {countDevices, DEVICE_FIELDS, findDevice, listDevices} from '../devices/device-reader.ts';
 import {enrol} from '../devices/enrolment.ts';
 import {touchLastSeen} from '../devices/last-seen.ts';
 import {findPosition} from '../devices/position.ts';
 import {tokenHash} from '../devices/tokens.ts';
 import {until} from '../testing/until.ts';
+import {SHARDED_TABLES} from './sharded-tables.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
 import {migrateShard, type MigrationTarget, SCHEMA_VERSION, schemaVersion} from './migrate.ts';
 import {daysAround, ensurePartitions} from './partitions.ts';
 import {openShards} from './shards.ts';
-import {withOwnedSlots} from './slot-transaction.ts';
+import {inSlotTransaction, withOwnedSlots} from './slot-transaction.ts';
 
 // Servers that others also use answer slowly at times; what is waited for has its own, shorter deadline.
 jest.setTimeout(60_000);
@@ -33,7 +35,7 @@ const enrolment = (deviceId: string, secret: string) => ({
   deviceId,
   hardwareId: `hw-${deviceId}`,
   secretHash: tokenHash(secret),
-  group: 'default',
+  groupId: DEFAULT_GROUP,
 });
 
 test('the slot map sends each half of the slots to one of two shards', () => {
@@ -185,25 +187,28 @@ test('another secret is a re-imaged card: a new epoch and credential, the same d
   const second = await enrol(bench.shards, keys, enrolment(deviceId, 'b'));
   expect(first).toMatchObject({kind: 'created', epoch: 1});
   expect(second).toMatchObject({kind: 'replaced', epoch: 2, deviceKey: first.kind === 'revoked' ? 0 : first.deviceKey});
-  const credential = await findCredential(bench.shards, deviceId);
+  const credential = (await findDeviceContext(bench.shards, deviceId))?.credential;
   expect(credential?.secretHash.equals(tokenHash('b'))).toBe(true);
   expect(credential).toMatchObject({epoch: 2, revoked: false, deviceId});
 });
 
 test('a device that was never enrolled has no credential, position or page', async () => {
   const nobody = randomUUID();
-  expect(await findCredential(bench.shards, nobody)).toBeUndefined();
+  expect(await findDeviceContext(bench.shards, nobody)).toBeUndefined();
   expect(await findDevice(bench.shards, nobody)).toBeUndefined();
-  expect(await findPosition(bench.shards, 123_456_789, bench.shards.slotOf(nobody))).toBeUndefined();
+  expect(
+    await findPosition(bench.shards, {deviceKey: 123_456_789, slot: bench.shards.slotOf(nobody)}, 1),
+  ).toBeUndefined();
 });
 
 test('a new device is pending, at the start of epoch 1, and listed on its own shard only', async () => {
   const deviceId = randomUUID();
   const made = await enrol(bench.shards, createDeviceKeys(bench.shards), enrolment(deviceId, 'a'));
   if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
-  expect(await findPosition(bench.shards, made.deviceKey, made.slot)).toEqual({
+  expect(await findPosition(bench.shards, made, 1)).toEqual({
     epoch: 1,
     appliedThrough: 0,
+    appliedOfAsked: 0,
     commands: false,
   });
   expect(await findDevice(bench.shards, deviceId)).toMatchObject({
@@ -226,10 +231,10 @@ test('a new device is pending, at the start of epoch 1, and listed on its own sh
 
 test('pages of devices follow one another without gaps or repeats', async () => {
   const keys = createDeviceKeys(bench.shards);
-  for (let index = 0; index < 20; index++)
-    await enrol(bench.shards, keys, {...enrolment(randomUUID(), 'a'), group: 'pages'});
+  const groupId = 4711;
+  for (let index = 0; index < 20; index++) await enrol(bench.shards, keys, {...enrolment(randomUUID(), 'a'), groupId});
   for (const shard of bench.shards.ids()) {
-    const query = {shard, filter: {group: 'pages'}, fields: DEVICE_FIELDS, shardsAsked: 1};
+    const query = {shard, filter: {groupId}, fields: DEVICE_FIELDS, shardsAsked: 1};
     const whole = (await listDevices(bench.shards, {...query, limit: 1000})).rows.map(({deviceId}) => deviceId);
     const paged: string[] = [];
     for (;;) {
@@ -239,7 +244,7 @@ test('pages of devices follow one another without gaps or repeats', async () => 
     }
     expect(paged).toEqual(whole);
     const counts = await countDevices(bench.shards, shard);
-    expect(counts).toContainEqual({group: 'pages', status: 'pending', count: whole.length});
+    expect(counts).toContainEqual({groupId, status: 'pending', count: whole.length});
   }
 });
 
@@ -268,15 +273,15 @@ test('a transaction on a slot that another shard owns is refused and writes noth
 test('a transaction whose deadline passes is cut off and its connection is not used again', async () => {
   const pool = bench.shards.pool(0, 'ingest');
   let pid: number | undefined;
-  const slow = withOwnedSlots(
-    pool,
-    [1],
-    async (client) => {
+  const slow = inSlotTransaction(pool, {
+    slots: [1],
+    open: () => Promise.resolve(),
+    work: async (client) => {
       pid = (await client.query<{pid: number}>('select pg_backend_pid() as pid')).rows[0]?.pid;
       await client.query('select pg_sleep(10)');
     },
-    AbortSignal.timeout(200),
-  );
+    deadline: AbortSignal.timeout(200),
+  });
   await expect(slow).rejects.toThrow(/connection/i);
   expect(pid).toEqual(expect.any(Number));
   const others = await Promise.all(
@@ -311,4 +316,33 @@ test('partitions are made once, whoever else makes them at the same time', async
   const made = await Promise.all([ensurePartitions(pool, days), ensurePartitions(pool, days)]);
   expect(made.flat().sort()).toEqual(days);
   expect(await ensurePartitions(pool, days)).toEqual([]);
+});
+
+test('the list of sharded tables is what the schema has: name, key, and the column of its partitions', async () => {
+  const found = await bench.shards.pool(1, 'job').query<{name: string; day: string | null; key: string}>(
+    `select c.relname as name, (select attname from pg_attribute a join pg_partitioned_table p on p.partrelid = c.oid
+                                where a.attrelid = c.oid and a.attnum = p.partattrs[0]) as day,
+            (select a.attname from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+             where i.indrelid = c.oid order by i.indisprimary desc, i.indexrelid limit 1) as key
+     from pg_class c where c.relkind in ('r', 'p') and not c.relispartition and c.relnamespace = 'public'::regnamespace
+       and exists (select from pg_attribute a where a.attrelid = c.oid and a.attname = 'device_key') order by 1`,
+  );
+  expect(found.rows).toEqual(
+    [...SHARDED_TABLES]
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({name, partitionedBy = null}) => ({name, day: partitionedBy, key: 'device_key'})),
+  );
+  const others = await bench.shards.pool(1, 'job').query<{name: string}>(
+    `select c.relname as name from pg_class c where c.relkind in ('r', 'p') and not c.relispartition
+       and c.relnamespace = 'public'::regnamespace and c.relname <> all($1) order by 1`,
+    [SHARDED_TABLES.map(({name}) => name)],
+  );
+  // Of the shard, not of devices.
+  expect(others.rows.map(({name}) => name).filter((name) => !name.startsWith('knex'))).toEqual([
+    'keeper_term',
+    'schema_migration',
+    'schema_migration_lock',
+    'schema_step',
+    'slot_owner',
+  ]);
 });

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import {AppError} from '../errors/app-error.ts';
 import {allAnswered} from './all-answered.ts';
 
 /**
@@ -11,6 +12,20 @@ const SLOT_LOCK_CLASS = 0x5053;
 export type SlotVerdict<T> =
   {readonly kind: 'done'; readonly value: T} | {readonly kind: 'moved'; readonly slots: readonly number[]};
 
+export interface SlotTransaction<Opened, T> {
+  /** Its locks are taken shared, in ascending order. */
+  readonly slots: readonly number[];
+  /** Sends its first statements, in the same go as those that look at the slots: what they lock is let go when one is not owned. */
+  readonly open: (client: pg.PoolClient) => Promise<Opened>;
+  /** @param commit may be sent with the last statements, which saves a round trip; what is not committed by then is afterwards */
+  readonly work: (client: pg.PoolClient, opened: Opened, commit: () => Promise<void>) => Promise<T>;
+  /**
+   * When it aborts the connection is cut, and the outcome is whatever the server makes of it; for callers that cannot wait for a
+   * server that takes what it is sent and never answers.
+   */
+  readonly deadline?: AbortSignal | undefined;
+}
+
 const rollback = async (client: pg.PoolClient): Promise<Error | undefined> => {
   try {
     await client.query('rollback');
@@ -21,17 +36,13 @@ const rollback = async (client: pg.PoolClient): Promise<Error | undefined> => {
 };
 
 /**
- * Runs `work` in one transaction that nobody can move these slots away from: their locks are taken shared, in ascending
- * order, and only then, in a statement of its own whose snapshot is younger than the locks, ownership is looked at.
- * @param deadline when it aborts the connection is cut, and the outcome is whatever the server makes of it; for callers that cannot
- * wait for a server that takes what it is sent and never answers.
- * @throws what `work` or the database threw, after a roll back.
+ * Runs one transaction that nobody can move its slots away from: their locks come first, and only then, in a statement of its own whose
+ * snapshot is younger than the locks, ownership is looked at.
+ * @throws what `open`, `work` or the database threw, after a roll back.
  */
-export const withOwnedSlots = async <T>(
+export const inSlotTransaction = async <Opened, T>(
   pool: pg.Pool,
-  slots: readonly number[],
-  work: (client: pg.PoolClient) => Promise<T>,
-  deadline?: AbortSignal,
+  {slots, open, work, deadline}: SlotTransaction<Opened, T>,
 ): Promise<SlotVerdict<T>> => {
   const sorted = [...new Set(slots)].sort((a, b) => a - b);
   const client = await pool.connect();
@@ -39,10 +50,18 @@ export const withOwnedSlots = async <T>(
   const cut = (): void => void client.connection.stream.destroy();
   deadline?.addEventListener('abort', cut);
   let broken: Error | undefined;
+  let committing: Promise<void> | undefined;
+  const commit = (): Promise<void> => {
+    committing ??= client.query('commit').then(({command}) => {
+      // So the server answers the end of a transaction in which a statement failed.
+      if (command !== 'COMMIT') throw new AppError('internal', 'a transaction was rolled back instead of committed');
+    });
+    return committing;
+  };
   try {
     deadline?.throwIfAborted();
     // Sent in one go and run one after the other.
-    const [, , owned] = await allAnswered([
+    const [, , owned, opened] = await allAnswered([
       client.query('begin'),
       client.query({
         name: 'slots-lock',
@@ -54,14 +73,15 @@ export const withOwnedSlots = async <T>(
         text: `select slot from slot_owner where slot = any($1::smallint[]) and state = 'owned'`,
         values: [sorted],
       }),
+      open(client),
     ]);
     if (owned.rows.length < sorted.length) {
       broken = await rollback(client);
       const here = new Set(owned.rows.map(({slot}) => slot));
       return {kind: 'moved', slots: sorted.filter((slot) => !here.has(slot))};
     }
-    const value = await work(client);
-    await client.query('commit');
+    const value = await work(client, opened, commit);
+    await commit();
     return {kind: 'done', value};
   } catch (error) {
     broken = await rollback(client);
@@ -71,3 +91,10 @@ export const withOwnedSlots = async <T>(
     client.release(broken);
   }
 };
+
+/** {@link inSlotTransaction} of statements that need no others before. */
+export const withOwnedSlots = <T>(
+  pool: pg.Pool,
+  slots: readonly number[],
+  work: (client: pg.PoolClient) => Promise<T>,
+): Promise<SlotVerdict<T>> => inSlotTransaction(pool, {slots, open: () => Promise.resolve(), work});

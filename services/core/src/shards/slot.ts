@@ -13,3 +13,12 @@ export const loadSlotHash = async (): Promise<SlotOf> => {
   // The hash is unsigned, so the mask keeps the ten low bits.
   return (deviceId) => hash.h32(deviceId.toLowerCase(), 0) & (SLOTS - 1);
 };
+
+/** Below it are the numbers of a slot's devices; a key stays exact in a double (below 2^42). */
+const KEYS_OF_SLOT = 2 ** 32;
+
+/** The key of the device that has this number in the region. A slot is a range of keys, so rows need no other column for it. */
+export const deviceKeyOf = (slot: number, number: number): number => slot * KEYS_OF_SLOT + number;
+
+/** SQL for the slot of a device key. */
+export const slotOfKey = (key: string): string => `(${key} >> 32)`;

@@ -13,7 +13,7 @@ const topologyOf = (partitions: number): Topology => ({
   broker: {host: 'mq', port: 5672, vhost: '/', partitions, replicas: 1},
   redis: {host: 'redis', port: 6379},
   capacity: {devices: 1, syncWindow: {start: '02:00', durationMinutes: 60}},
-  retention: {recordDays: 1, receiptDays: 1, quarantineDays: 1},
+  retention: {recordDays: 1, receiptDays: 7, quarantineDays: 1},
 });
 
 test('a ConfigMap mount that swaps its symlink is followed, and a broken one leaves the last good topology', async () => {

@@ -62,6 +62,7 @@ export interface Sync {
 export interface DeviceRecord {
   readonly epoch: string;
   readonly batchSeq: number;
+  readonly ordinal: number;
   readonly seq: number;
   readonly kind: string;
   readonly deviceTime: string | null;

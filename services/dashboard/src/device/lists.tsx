@@ -53,7 +53,7 @@ export const RecordList = ({id}: {readonly id: string}): ReactNode => (
     id={id}
     list="records"
     columns={RECORD_COLUMNS}
-    rowKey={(record) => `${record.epoch}:${record.batchSeq}:${record.seq}`}
+    rowKey={(record) => `${record.epoch}:${record.batchSeq}:${record.ordinal}`}
     empty="No record is stored"
   />
 );

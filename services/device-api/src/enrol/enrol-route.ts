@@ -1,6 +1,7 @@
 import type {IncomingMessage} from 'node:http';
 import type {RequestHandler} from 'express';
 import {enrol} from '@pisync/core/devices/enrolment';
+import {DEFAULT_GROUP} from '@pisync/core/devices/groups';
 import type {DeviceKeys} from '@pisync/core/devices/device-keys';
 import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {findEnrolmentToken, tokenHash} from '@pisync/core/devices/tokens';
@@ -37,8 +38,6 @@ export interface EnrolRouteOptions {
 const BODY_LIMITS = {maxBytes: 16 * 1024, maxInflatedBytes: 16 * 1024, timeoutMs: 10_000} as const;
 /** A fleet enrols with one token; a revoked one works this much longer, an unknown one is not asked for again this long. */
 const TOKEN_TTL_MS = 5_000;
-/** Of devices that enrol with the token of the Secret. */
-const SECRET_TOKEN_GROUP = 'default';
 
 /**
  * `POST /v1/enroll`. The device makes its secret, so a lost answer is repeated by asking again: the same secret changes
@@ -54,14 +53,14 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     staleMs: 0,
   });
 
-  const groupOf = async (token: string): Promise<string> => {
+  const groupOf = async (token: string): Promise<number> => {
     const hash = tokenHash(token).toString('hex');
-    if (await secretToken.matches(hash)) return SECRET_TOKEN_GROUP;
+    if (await secretToken.matches(hash)) return DEFAULT_GROUP;
     const known = await fromShard(tokens.find(hash));
     if (known === undefined) {
       throw new AppError('unauthenticated', 'the enrolment token is unknown, expired or revoked');
     }
-    return known.group;
+    return known.groupId;
   };
 
   const take = async (request: IncomingMessage, call: AdmittedCall) => {
@@ -70,12 +69,12 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     if (token === undefined) {
       throw new AppError('unauthenticated', 'an enrolment token is needed, as bearer token or as enrolmentToken');
     }
-    const group = await groupOf(token);
+    const groupId = await groupOf(token);
     const {hardwareId, secret, name, model, tags} = body;
     const deviceId = deviceIdOf(hardwareId);
     const secretHash = tokenHash(secret);
     const enrolment = await fromShard(
-      enrol(shards, keys, {deviceId, hardwareId, secretHash, group, name, model, tags}),
+      enrol(shards, keys, {deviceId, hardwareId, secretHash, groupId, name, model, tags}),
     );
     if (enrolment.kind === 'revoked') {
       // Whoever revoked it in the database may not have told the caches.

@@ -2,7 +2,6 @@ import type {Cache} from '@pisync/core/cache/cache';
 import {type PositionHint, readPositionHint, writePositionHint} from '@pisync/core/cache/position-hint';
 import type {Credential} from '@pisync/core/devices/credentials';
 import {findPosition} from '@pisync/core/devices/position';
-import {findAppliedThrough} from '@pisync/core/receipts/applied-through';
 import type {Shards} from '@pisync/core/shards/shards';
 import type {OptionalRead} from '../optional-reads.ts';
 
@@ -37,15 +36,13 @@ export const createPositionSource = (options: PositionSourceOptions): PositionSo
   const {cache, shards, optionalRead, onShardFault} = options;
 
   const read = async (device: Credential, epoch: number) => {
-    const position = await findPosition(shards, device.deviceKey, device.slot);
+    const position = await findPosition(shards, device, epoch);
     if (position === undefined) return {applied: 0, commands: false};
-    const {commands} = position;
     await writePositionHint(cache, device.deviceId, {
       applied: {epoch: position.epoch, through: position.appliedThrough},
-      commands,
+      commands: position.commands,
     });
-    if (position.epoch === epoch) return {applied: position.appliedThrough, commands};
-    return {applied: position.epoch < epoch ? 0 : await findAppliedThrough(shards, device, epoch), commands};
+    return {applied: position.appliedOfAsked, commands: position.commands};
   };
 
   const findInShard = async (device: Credential, epoch: number, hint?: PositionHint): Promise<KnownPosition> => {

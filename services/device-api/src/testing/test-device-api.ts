@@ -76,12 +76,11 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     (opened) => opened.close(),
   );
   const token = `enrol-${randomUUID()}`;
-  await databases.shards
-    .control('job')
-    .query('insert into control.enrolment_token (token_hash, group_name) values ($1, $2)', [
-      createHash('sha256').update(token).digest(),
-      'pond',
-    ]);
+  await databases.shards.control('job').query(
+    `with made as (insert into control.device_group (name) values ('pond') returning group_id)
+       insert into control.enrolment_token (token_hash, group_id) select $1, group_id from made`,
+    [createHash('sha256').update(token).digest()],
+  );
   const openConnection = (host: string, port: number) =>
     openBrokerConnection({
       address: () =>

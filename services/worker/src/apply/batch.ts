@@ -10,6 +10,8 @@ export interface BatchKey {
 }
 
 export interface ParsedRecord {
+  /** Its place among the records of the body, from 0. */
+  readonly ordinal: number;
   readonly seq: number;
   readonly kind: string;
   /** Milliseconds by the device's clock. */
@@ -57,7 +59,5 @@ export type Content =
 /** Order in which every writer touches rows, so that two can never wait for each other. */
 export const compareBatches = (a: BatchKey, b: BatchKey): number =>
   a.deviceKey - b.deviceKey || a.epoch - b.epoch || a.batchSeq - b.batchSeq;
-
-export const isSameBatch = (a: BatchKey, b: BatchKey): boolean => compareBatches(a, b) === 0;
 
 export const recordCount = ({content}: Batch): number => (content.kind === 'good' ? content.records.length : 0);

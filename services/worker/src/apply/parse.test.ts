@@ -24,8 +24,8 @@ test('good records and the state are kept as JSON text', () => {
     kind: 'good',
     state: '{"v":1}',
     records: [
-      {seq: 1, kind: 'a', timeMs: 5, data: '{"x":[1]}'},
-      {seq: 2, kind: 'b', timeMs: undefined, data: undefined},
+      {ordinal: 0, seq: 1, kind: 'a', timeMs: 5, data: '{"x":[1]}'},
+      {ordinal: 1, seq: 2, kind: 'b', timeMs: undefined, data: undefined},
     ],
     bad: [],
   });

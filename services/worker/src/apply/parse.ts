@@ -42,7 +42,7 @@ export const parseContent = (payload: Buffer, knownBad: readonly number[]): Cont
   // Array.isArray leaves the elements untyped; parseRecord takes anything.
   for (const [index, value] of (listed as readonly unknown[]).entries()) {
     const pointer = `/records/${index}`;
-    const record = parseRecord(value, hasRaw);
+    const record = parseRecord(value, index, hasRaw);
     if (typeof record === 'string') spoil(pointer, record, value);
     else if (known.has(index)) spoil(pointer, 'refused when it was received', value);
     else records.push(record);
@@ -62,7 +62,7 @@ export const parseContent = (payload: Buffer, knownBad: readonly number[]): Cont
 const RAW_NUMBER = 'a number that an IEEE double cannot hold';
 
 /** The record, or the sentence that says what is wrong with it. */
-const parseRecord = (value: unknown, hasRaw: boolean): ParsedRecord | string => {
+const parseRecord = (value: unknown, ordinal: number, hasRaw: boolean): ParsedRecord | string => {
   if (!isObject(value)) return 'a record must be an object';
   const {s: seq, k: kind, t: time, d: data} = value;
   if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 0) return '"s" must be a whole number from 0';
@@ -74,5 +74,5 @@ const parseRecord = (value: unknown, hasRaw: boolean): ParsedRecord | string => 
   if (hasRaw && findRawNumber(data) !== undefined) return `"d" has ${RAW_NUMBER}`;
   const text = data === undefined ? undefined : storableJson(data);
   if (data !== undefined && text === undefined) return '"d" has text that the database cannot hold';
-  return {seq, kind, timeMs: typeof time === 'number' ? time : undefined, data: text};
+  return {ordinal, seq, kind, timeMs: typeof time === 'number' ? time : undefined, data: text};
 };

@@ -1,17 +1,19 @@
-import {randomUUID} from 'node:crypto';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {listOpenCommands, markDelivered} from '@pisync/core/commands/commands';
 import {findDevice} from '@pisync/core/devices/device-reader';
 import {findPosition} from '@pisync/core/devices/position';
 import {listReceiptsAfter} from '@pisync/core/receipts/receipts';
+import {dayOf, ensurePartitions} from '@pisync/core/shards/partitions';
 import {listRecords} from '@pisync/core/records/records';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import fc from 'fast-check';
+import {v7 as uuidv7} from 'uuid';
 import {batchOf, enrolDevices, type TestDevice} from '../testing/batches.ts';
 import {type Batch} from './batch.ts';
-import {writeBatches, type Written} from './shard-writer.ts';
+import {createPgShardStore} from './pg-shard-store.ts';
+import {writeBatches, type WriterOptions, type Written} from './shard-writer.ts';
 
-const today = new Date().toISOString().slice(0, 10);
+const today = dayOf(Date.now());
 // Servers that others also use answer slowly at times; what is waited for has its own, shorter deadline.
 jest.setTimeout(60_000);
 
@@ -21,8 +23,18 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
+const options: WriterOptions = {
+  // Its shards are there when it is first used.
+  store: {
+    transaction: (request) => createPgShardStore(bench.shards, Date.now).transaction(request),
+    ensureDays: () => Promise.resolve([]),
+  },
+  now: Date.now,
+  newId: () => uuidv7(),
+};
+
 const write = async (batches: readonly Batch[]): Promise<Written> => {
-  const verdict = await writeBatches(bench.shards.pool(0, 'ingest'), batches, {now: Date.now, newId: randomUUID});
+  const verdict = await writeBatches(options, 0, batches);
   if (verdict.kind === 'moved') throw new Error(`slots ${verdict.slots.join()} are not owned`);
   return verdict.value;
 };
@@ -33,8 +45,8 @@ const oneDevice = async (): Promise<TestDevice> => {
   return device;
 };
 
-const position = async ({deviceKey, slot}: TestDevice) => {
-  const found = await findPosition(bench.shards, deviceKey, slot);
+const position = async (device: TestDevice) => {
+  const found = await findPosition(bench.shards, device, 1);
   return `${found?.epoch}:${found?.appliedThrough}`;
 };
 
@@ -53,8 +65,16 @@ test('a batch becomes a receipt, its records, the state and a status', async () 
   const written = await write([batchOf({device, batchSeq: 1})]);
   expect(written.positions).toEqual([{deviceKey: device.deviceKey, epoch: 1, appliedThrough: 1}]);
   expect((await listRecords(bench.shards, device, {limit: 10})).rows).toMatchObject([
-    {epoch: 1, seq: 3, batchSeq: 1, kind: 'reading', deviceTime: null, data: {celsius: 21}},
-    {epoch: 1, seq: 2, batchSeq: 1, kind: 'reading', deviceTime: new Date(1_763_890_000_001), data: {celsius: 21}},
+    {epoch: 1, seq: 3, batchSeq: 1, ordinal: 1, kind: 'reading', deviceTime: null, data: {celsius: 21}},
+    {
+      epoch: 1,
+      seq: 2,
+      batchSeq: 1,
+      ordinal: 0,
+      kind: 'reading',
+      deviceTime: new Date(1_763_890_000_001),
+      data: {celsius: 21},
+    },
   ]);
   expect(await listReceiptsAfter(bench.shards, device, {epoch: 1, after: 0, limit: 10})).toMatchObject([
     {batchSeq: 1, outcome: 'applied', recordCount: 2, badCount: 0, mode: 'delta', reason: 'scheduled'},
@@ -174,7 +194,10 @@ test('writers with the same devices in other orders neither deadlock nor lose or
       .map(({batch}) => batch);
   const writer = async (): Promise<void> => {
     const mine = shuffled();
-    for (let at = 0; at < mine.length; at += 15) await write(mine.slice(at, at + 15));
+    for (let at = 0; at < mine.length; at += 15) {
+      // Whose device another writer has at the moment comes again.
+      for (let rest: readonly Batch[] = mine.slice(at, at + 15); rest.length > 0;) rest = (await write(rest)).busy;
+    }
   };
   await Promise.all([writer(), writer(), writer(), writer()]);
   for (const device of devices) {
@@ -186,4 +209,173 @@ test('writers with the same devices in other orders neither deadlock nor lose or
     });
     expect((await listRecords(bench.shards, device, {limit: 100})).rows).toHaveLength(40);
   }
+});
+
+const day = (offset: number): string => dayOf(Date.now() + offset * 86_400_000);
+
+/** The law that holds whatever receipts are kept: each applied batch was counted once. */
+const expectSums = async ({deviceKey}: TestDevice): Promise<void> => {
+  const found = await bench.shards.pool(0, 'job').query<{syncs: number; numbers: number}>(
+    `select syncs_total as syncs, (select sum(n) from (
+       select applied_through + coalesce((select sum(upper(r) - lower(r)) from unnest(ahead) r), 0) as n from device_state where device_key = $1
+       union all
+       select applied_through + coalesce((select sum(upper(r) - lower(r)) from unnest(ahead) r), 0) from device_epoch where device_key = $1) x)::int as numbers
+     from device_state where device_key = $1`,
+    [deviceKey],
+  );
+  expect(found.rows[0]?.numbers).toBe(found.rows[0]?.syncs);
+};
+
+const stored = async ({deviceKey}: TestDevice) => {
+  const found = await bench.shards
+    .pool(0, 'job')
+    .query<{receipts: number; records: number}>(
+      `select (select count(*) from receipt where device_key = $1) as receipts, (select count(*) from record where device_key = $1) as records`,
+      [deviceKey],
+    );
+  return found.rows[0];
+};
+
+test('a batch that comes again after midnight is the same batch', async () => {
+  const device = await oneDevice();
+  await write([batchOf({device, batchSeq: 1, receivedDay: day(-1)})]);
+  expect(await write([batchOf({device, batchSeq: 1, receivedDay: day(0)})])).toMatchObject({
+    applied: [],
+    conflicts: [],
+  });
+  // Both within one transaction.
+  await write([
+    batchOf({device, batchSeq: 2, receivedDay: day(-1)}),
+    batchOf({device, batchSeq: 2, receivedDay: day(0)}),
+  ]);
+  expect(await stored(device)).toEqual({receipts: 2, records: 4});
+  await expectSums(device);
+});
+
+test('a batch whose receipt is gone is neither applied again nor taken for another one: it is kept, and no epoch is asked for', async () => {
+  const device = await oneDevice();
+  await write([batchOf({device, batchSeq: 1}), batchOf({device, batchSeq: 2})]);
+  await bench.shards
+    .pool(0, 'job')
+    .query('delete from receipt where device_key = $1 and batch_seq = 1', [device.deviceKey]);
+  const again = batchOf({device, batchSeq: 1});
+  for (let time = 0; time < 2; time++) {
+    expect(await write([again, batchOf({device, batchSeq: 2})])).toMatchObject({
+      applied: [],
+      unproved: [again],
+      conflicts: [],
+    });
+  }
+  expect(await quarantined(device)).toMatchObject([{kind: 'unproved', payload: again.payload}]);
+  expect(await listOpenCommands(bench.shards, device, 10)).toEqual([]);
+  expect(await stored(device)).toEqual({receipts: 1, records: 4});
+  await expectSums(device);
+});
+
+test('a receipt of a day long ago tells a repetition from another content', async () => {
+  await ensurePartitions(bench.shards.pool(0, 'job'), [day(-40)]);
+  const device = await oneDevice();
+  const first = batchOf({device, batchSeq: 1, receivedDay: day(-40)});
+  await write([first]);
+  expect(await write([first])).toMatchObject({duplicates: [first]});
+  const other = batchOf({device, batchSeq: 1, records: []});
+  expect(await write([other])).toMatchObject({conflicts: [other]});
+});
+
+test('batches of replaced epochs are applied once each, whichever epoch the row has, and in whatever order they come', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.array(fc.record({epoch: fc.integer({min: 1, max: 3}), batchSeq: fc.integer({min: 1, max: 5})}), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        {minLength: 1, maxLength: 8},
+      ),
+      async (commits) => {
+        const device = await oneDevice();
+        for (const batches of commits) await write(batches.map((one) => batchOf({device, ...one})));
+        const names = new Set(commits.flat().map(({epoch, batchSeq}) => `${epoch}/${batchSeq}`));
+        expect(await stored(device)).toEqual({receipts: names.size, records: names.size * 2});
+        await expectSums(device);
+        for (const epoch of [1, 2, 3]) {
+          let prefix = 0;
+          while (names.has(`${epoch}/${prefix + 1}`)) prefix++;
+          expect((await findPosition(bench.shards, device, epoch))?.appliedOfAsked).toBe(prefix);
+        }
+      },
+    ),
+    {numRuns: 40},
+  );
+});
+
+test('numbers far apart and in the worst order are each applied once, and what is too far waits', async () => {
+  const device = await oneDevice();
+  const order = [64, 1, 63, 2, 33, 62, 3, ...Array.from({length: 61}, (_, index) => index + 4)];
+  for (const batchSeq of order) await write([batchOf({device, batchSeq})]);
+  expect(await position(device)).toBe('1:64');
+  expect(await stored(device)).toEqual({receipts: 64, records: 128});
+  const far = batchOf({device, batchSeq: 64 + 1025});
+  expect(await write([far])).toMatchObject({applied: [], tooFar: [far]});
+  expect(await write([batchOf({device, batchSeq: 64 + 1024})])).toMatchObject({applied: [{batchSeq: 1088}]});
+  expect(await write([batchOf({device, batchSeq: 1088, records: []})])).toMatchObject({conflicts: [{batchSeq: 1088}]});
+  await expectSums(device);
+});
+
+test('a row that somebody else holds is left out, and the others of the window are applied', async () => {
+  const [held, free] = await enrolDevices(bench.shards, 2);
+  if (held === undefined || free === undefined) throw new Error('two devices were not enrolled');
+  const client = await bench.shards.pool(0, 'job').connect();
+  try {
+    await client.query('begin');
+    await client.query('select from device_state where device_key = $1 for update', [held.deviceKey]);
+    const batches = [batchOf({device: held, batchSeq: 1}), batchOf({device: free, batchSeq: 1})];
+    expect(await write(batches)).toMatchObject({busy: [batches[0]], applied: [batches[1]], absent: []});
+  } finally {
+    await client.query('rollback');
+    client.release();
+  }
+  expect(await write([batchOf({device: held, batchSeq: 1})])).toMatchObject({applied: [{batchSeq: 1}]});
+});
+
+test('a device without a row is none of the writer’s business: it would begin anew at nothing applied', async () => {
+  const device = await oneDevice();
+  await write([batchOf({device, batchSeq: 1})]);
+  await bench.shards.pool(0, 'job').query('delete from device_state where device_key = $1', [device.deviceKey]);
+  expect(await write([batchOf({device, batchSeq: 1})])).toMatchObject({absent: [{batchSeq: 1}], applied: []});
+  expect(await stored(device)).toEqual({receipts: 1, records: 2});
+});
+
+test('so many conflicts of a device are kept, and all are counted', async () => {
+  const device = await oneDevice();
+  await write([batchOf({device, batchSeq: 1})]);
+  for (let index = 0; index < 25; index++)
+    await write([batchOf({device, batchSeq: 1, records: [{s: index, k: 'other'}]})]);
+  expect(await quarantined(device)).toHaveLength(20);
+  const found = await bench.shards
+    .pool(0, 'job')
+    .query('select conflicts from device_status where device_key = $1', [device.deviceKey]);
+  expect(found.rows).toEqual([{conflicts: 25}]);
+});
+
+test('a state that is the same is not written again, and what it is of moves on', async () => {
+  const device = await oneDevice();
+  const shadow = async () =>
+    (
+      await bench.shards
+        .pool(0, 'job')
+        .query<{xmin: string; state: unknown}>('select xmin::text, state from device_shadow where device_key = $1', [
+          device.deviceKey,
+        ])
+    ).rows;
+  await write([batchOf({device, batchSeq: 1, state: {v: 1}})]);
+  const first = await shadow();
+  await write([batchOf({device, batchSeq: 2, state: {v: 1}})]);
+  expect(await shadow()).toEqual(first);
+  // Older than the one that brought the same again.
+  await write([batchOf({device, batchSeq: 4, state: {v: 1}})]);
+  await write([batchOf({device, batchSeq: 3, state: {v: 3}})]);
+  expect(await shadow()).toEqual(first);
+  await write([batchOf({device, batchSeq: 5, state: {v: 5}})]);
+  expect(await shadow()).toMatchObject([{state: {v: 5}}]);
 });

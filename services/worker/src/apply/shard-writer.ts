@@ -1,262 +1,246 @@
-import {insertCommands} from '@pisync/core/commands/commands';
 import {LATE_AFTER_MS} from '@pisync/core/devices/device-status';
-import {type SlotVerdict, withOwnedSlots} from '@pisync/core/shards/slot-transaction';
-import {allAnswered} from '@pisync/core/shards/all-answered';
-import type pg from 'pg';
-import {type Batch, type BatchKey, compareBatches, isSameBatch, recordCount} from './batch.ts';
+import {dayOf} from '@pisync/core/shards/partitions';
+import {type SlotVerdict} from '@pisync/core/shards/slot-transaction';
+import {isApplied, isTooFar, NOTHING_APPLIED, withApplied} from './applied-numbers.ts';
+import {type Batch, type BatchKey, compareBatches} from './batch.ts';
 import {type DeviceChange, summarise} from './device-change.ts';
+import {conflictRow, quarantineRows, unprovedRow} from './quarantine-rows.ts';
 import {
-  byteaArray,
-  dateArray,
-  int2Array,
-  int4Array,
-  int8Array,
-  jsonbArray,
-  textArray,
-  timestamptzArray,
-} from './pg-array.ts';
-import {conflictRow, type QuarantineRow, quarantineRows} from './quarantine-rows.ts';
-import * as sql from './statements.ts';
+  type DeviceUpdate,
+  type EpochKey,
+  type EpochNumbers,
+  type LockedDevice,
+  type ShardStore,
+  type ShardTransaction,
+  type StatusUpdate,
+  type StoredHash,
+} from './shard-store.ts';
 
-/** What one transaction made of its batches; every batch given is in exactly one of the three. */
+/** What one transaction made of its batches; every batch given is in exactly one of the lists. */
 export interface Written {
   readonly applied: readonly Batch[];
   /** Applied earlier with the same content: nothing to do. */
   readonly duplicates: readonly Batch[];
   /** Their number was used before with other content. */
   readonly conflicts: readonly Batch[];
+  /** Their number was used so long ago that nobody can say with what content. */
+  readonly unproved: readonly Batch[];
+  /** Nothing was done: another transaction has the row of their device. */
+  readonly busy: readonly Batch[];
+  /** Nothing was done: their device has no row here, as after a restore of a backup from before it enrolled. */
+  readonly absent: readonly Batch[];
+  /** Nothing was done: too many numbers before theirs are missing. */
+  readonly tooFar: readonly Batch[];
   /** How far the devices of `applied` now are. */
   readonly positions: readonly DevicePosition[];
 }
 
-export interface DevicePosition {
-  readonly deviceKey: number;
-  readonly epoch: number;
+export interface DevicePosition extends EpochKey {
   readonly appliedThrough: number;
 }
 
 export interface WriterOptions {
+  readonly store: ShardStore;
+  /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly newId: () => string;
-  /** See {@link withOwnedSlots}. */
-  readonly deadline?: AbortSignal;
 }
 
 /** How long a device may take to hear that it must begin a new epoch. */
 const EPOCH_COMMAND_LIFETIME_MS = 30 * 86_400_000;
 
-/** Applies batches of one shard in one transaction. @throws what the database threw; then nothing is written. */
+/**
+ * Applies batches of one shard in one transaction. Exactly once: the device's row is locked, and what it says of the numbers that are applied decides what is new; both change in this transaction.
+ * @throws what the database threw; then nothing is written, or everything, which is found out when they are written again.
+ */
 export const writeBatches = (
-  pool: pg.Pool,
-  batches: readonly Batch[],
   options: WriterOptions,
-): Promise<SlotVerdict<Written>> =>
-  withOwnedSlots(
-    pool,
-    batches.map(({slot}) => slot),
-    (client) => write(client, batches, options),
-    options.deadline,
-  );
-
-const write = async (client: pg.PoolClient, batches: readonly Batch[], options: WriterOptions): Promise<Written> => {
-  const sorted = [...batches].sort(compareBatches);
-  const {firsts, repeats} = splitRepeats(sorted);
-  const {fresh, known} = await insertReceipts(client, firsts);
-  const {duplicates, conflicts} = await compareWithReceipts(client, fresh, [...known, ...repeats].sort(compareBatches));
-
-  const changes = summarise(fresh);
-  await allAnswered([
-    insertRecords(client, fresh),
-    insertQuarantine(client, [...fresh.flatMap(quarantineRows), ...conflicts.map(conflictRow)]),
-    lockDevices(client, changes),
-  ]);
-  const positions = await updateDevices(client, changes, options.now());
-  if (conflicts.length > 0) await askForNewEpoch(client, conflicts, options);
-  return {applied: fresh, duplicates, conflicts, positions};
-};
-
-/** One statement may insert a key once: batches that come twice in one go are looked at like those of another time. */
-const splitRepeats = (
-  sorted: readonly Batch[],
-): {readonly firsts: readonly Batch[]; readonly repeats: readonly Batch[]} => {
-  const firsts: Batch[] = [];
-  const repeats: Batch[] = [];
-  for (const batch of sorted) {
-    const last = firsts.at(-1);
-    (last !== undefined && isSameBatch(last, batch) ? repeats : firsts).push(batch);
-  }
-  return {firsts, repeats};
-};
-
-const keyArrays = (batches: readonly BatchKey[]): readonly [Buffer, Buffer, Buffer] => [
-  int8Array(batches.map(({deviceKey}) => deviceKey)),
-  int4Array(batches.map(({epoch}) => epoch)),
-  int8Array(batches.map(({batchSeq}) => batchSeq)),
-];
-
-const nameOf = ({deviceKey, epoch, batchSeq}: Pick<BatchKey, 'deviceKey' | 'epoch' | 'batchSeq'>): string =>
-  `${deviceKey}/${epoch}/${batchSeq}`;
-
-const insertReceipts = async (
-  client: pg.PoolClient,
+  shardId: number,
   batches: readonly Batch[],
-): Promise<{readonly fresh: readonly Batch[]; readonly known: readonly Batch[]}> => {
-  const inserted = await client.query<BatchKey>({
-    ...sql.INSERT_RECEIPTS,
-    values: [
-      ...keyArrays(batches),
-      int2Array(batches.map(({slot}) => slot)),
-      byteaArray(batches.map(({contentHash}) => contentHash)),
-      textArray(batches.map(({content}) => (content.kind === 'good' ? 'applied' : 'rejected'))),
-      int4Array(batches.map(({content}) => (content.kind === 'good' ? content.records.length : 0))),
-      int4Array(batches.map(({content}) => (content.kind === 'good' ? content.bad.length : 0))),
-      textArray(batches.map(({mode}) => mode)),
-      textArray(batches.map(({reason}) => reason)),
-      dateArray(batches.map(({receivedDay}) => receivedDay)),
-      timestamptzArray(batches.map(({receivedAtMs}) => receivedAtMs)),
-    ],
-  });
-  if (inserted.rowCount === batches.length) return {fresh: batches, known: []};
-  const names = new Set(inserted.rows.map(nameOf));
-  return {
-    fresh: batches.filter((batch) => names.has(nameOf(batch))),
-    known: batches.filter((batch) => !names.has(nameOf(batch))),
-  };
-};
-
-/** Tells a batch that was sent again from one that took the number of another. */
-const compareWithReceipts = async (
-  client: pg.PoolClient,
-  fresh: readonly Batch[],
-  known: readonly Batch[],
-): Promise<{readonly duplicates: readonly Batch[]; readonly conflicts: readonly Batch[]}> => {
-  if (known.length === 0) return {duplicates: [], conflicts: []};
-  const found = await client.query<BatchKey & {contentHash: Buffer}>({
-    ...sql.FIND_RECEIPTS,
-    values: [...keyArrays(known)],
-  });
-  const hashes = new Map(found.rows.map((row) => [nameOf(row), row.contentHash]));
-  for (const batch of fresh) hashes.set(nameOf(batch), batch.contentHash);
-  const isSame = (batch: Batch): boolean => hashes.get(nameOf(batch))?.equals(batch.contentHash) === true;
-  return {duplicates: known.filter(isSame), conflicts: known.filter((batch) => !isSame(batch))};
-};
-
-const insertRecords = async (client: pg.PoolClient, fresh: readonly Batch[]): Promise<void> => {
-  const records = fresh.flatMap(({content}) => (content.kind === 'good' ? content.records : []));
-  if (records.length === 0) return;
-  // PostgreSQL counts elements from 1.
-  const batchOf = fresh.flatMap((batch, index) => new Array<number>(recordCount(batch)).fill(index + 1));
-  const [deviceKeys, epochs, batchSeqs] = keyArrays(fresh);
-  await client.query({
-    ...sql.INSERT_RECORDS,
-    values: [
-      deviceKeys,
-      int2Array(fresh.map(({slot}) => slot)),
-      epochs,
-      batchSeqs,
-      dateArray(fresh.map(({receivedDay}) => receivedDay)),
-      timestamptzArray(fresh.map(({receivedAtMs}) => receivedAtMs)),
-      int4Array(batchOf),
-      int8Array(records.map(({seq}) => seq)),
-      textArray(records.map(({kind}) => kind)),
-      timestamptzArray(records.map(({timeMs}) => timeMs)),
-      jsonbArray(records.map(({data}) => data)),
-    ],
+  deadline?: AbortSignal,
+): Promise<SlotVerdict<Written>> => {
+  const sorted = [...batches].sort(compareBatches);
+  return options.store.transaction({
+    shardId,
+    slots: sorted.map(({slot}) => slot),
+    deviceKeys: unique(sorted, ({deviceKey}) => deviceKey).map(({deviceKey}) => deviceKey),
+    epochs: unique(sorted, nameOfEpoch),
+    work: (transaction) => write(transaction, sorted, options),
+    deadline,
   });
 };
 
-const insertQuarantine = async (client: pg.PoolClient, rows: readonly QuarantineRow[]): Promise<void> => {
-  if (rows.length === 0) return;
-  const [deviceKeys, epochs, batchSeqs] = keyArrays(rows.map(({batch}) => batch));
-  await client.query({
-    ...sql.INSERT_QUARANTINE,
-    values: [
-      deviceKeys,
-      int2Array(rows.map(({batch}) => batch.slot)),
-      epochs,
-      batchSeqs,
-      textArray(rows.map(({kind}) => kind)),
-      textArray(rows.map(({reason}) => reason)),
-      jsonbArray(rows.map(({detail}) => JSON.stringify(detail))),
-      byteaArray(rows.map(({payload}) => payload)),
-    ],
-  });
-};
-
-const lockDevices = async (client: pg.PoolClient, changes: readonly DeviceChange[]): Promise<void> => {
-  if (changes.length === 0) return;
-  const deviceKeys = int8Array(changes.map(({deviceKey}) => deviceKey));
-  const locked = await client.query({...sql.LOCK_STATES, values: [deviceKeys]});
-  if (locked.rowCount === changes.length) return;
-  const slots = int2Array(changes.map(({slot}) => slot));
-  const epochs = int4Array(changes.map(({epoch}) => epoch));
-  await client.query({...sql.ENSURE_STATES, values: [deviceKeys, slots, epochs]});
-  await client.query({...sql.LOCK_STATES, values: [deviceKeys]});
-};
-
-const updateDevices = async (
-  client: pg.PoolClient,
-  changes: readonly DeviceChange[],
-  nowMs: number,
-): Promise<readonly DevicePosition[]> => {
-  if (changes.length === 0) return [];
-  const deviceKeys = int8Array(changes.map(({deviceKey}) => deviceKey));
-  const epochs = int4Array(changes.map(({epoch}) => epoch));
-  const receivedAt = timestamptzArray(changes.map(({receivedAtMs}) => receivedAtMs));
-  const states = {
-    ...sql.UPDATE_STATES,
-    values: [
-      deviceKeys,
-      epochs,
-      jsonbArray(changes.map(({state}) => state?.json)),
-      int4Array(changes.map(({state}) => state?.epoch ?? 0)),
-      int8Array(changes.map(({state}) => state?.batchSeq ?? 0)),
-      receivedAt,
-      int8Array(changes.map(({records}) => records)),
-      int8Array(changes.map(({syncs}) => syncs)),
-    ],
-  };
-  // A batch that waited for more than a day says nothing of how its device is now; the sweep will.
-  const recent = changes.filter(({receivedAtMs}) => nowMs - receivedAtMs <= LATE_AFTER_MS);
-  const statuses = {
-    ...sql.UPDATE_STATUSES,
-    values: [
-      int8Array(recent.map(({deviceKey}) => deviceKey)),
-      textArray(recent.map(({rejected}) => (rejected ? 'failing' : 'on_time'))),
-    ],
-  };
-  const finished = {
-    ...sql.FINISH_COMMANDS,
-    values: [deviceKeys, epochs, changes.map(({isFull}) => isFull), receivedAt],
-  };
-  const [updated] = await allAnswered([
-    client.query<DevicePosition>(states),
-    client.query(statuses),
-    client.query(finished),
-  ]);
-  return updated.rows;
-};
-
-const askForNewEpoch = async (
-  client: pg.PoolClient,
-  conflicts: readonly Batch[],
-  {now, newId}: WriterOptions,
-): Promise<void> => {
-  // Sorted by key, so that the newest epoch of a device is what remains.
-  const byDevice = new Map(conflicts.map((batch) => [batch.deviceKey, batch]));
-  const createdAtMs = now();
-  await insertCommands(
-    client,
-    Array.from(byDevice.values(), ({deviceKey, slot, epoch}) => ({
-      commandId: newId(),
-      requestId: newId(),
-      deviceKey,
-      slot,
-      type: 'epoch.new',
-      params: {epoch},
-      priority: 'high',
-      createdAtMs,
-      expiresAtMs: createdAtMs + EPOCH_COMMAND_LIFETIME_MS,
-    })),
+const write = async (
+  transaction: ShardTransaction,
+  sorted: readonly Batch[],
+  options: WriterOptions,
+): Promise<Written> => {
+  const {fresh, known, numbers, ...left} = sortOut(transaction, sorted);
+  const changes = summarise(fresh);
+  const devices = updatesOf(transaction, changes, numbers);
+  const nowMs = options.now();
+  const stored = await transaction.write(
+    {
+      applied: fresh,
+      quarantined: fresh.flatMap((batch) => quarantineRows(batch, options.newId)),
+      epochs: replacedEpochs(transaction, devices, numbers),
+      devices,
+      // Compared with what the device had: a state that is not newer does not count.
+      shadows: changes.flatMap(({deviceKey, state}, index) =>
+        state !== undefined && isOf(devices[index], state) ? [{deviceKey, json: state.json}] : [],
+      ),
+      statuses: changes.map((change) => statusOf(change, nowMs)),
+      syncs: changes,
+      today: dayOf(nowMs),
+    },
+    known,
+    known.length === 0,
   );
+  const told = await compareContents(transaction, {fresh, known, stored}, options);
+  return {
+    applied: fresh,
+    ...told,
+    ...left,
+    positions: devices.map(({deviceKey, epoch, numbers: {through}}) => ({deviceKey, epoch, appliedThrough: through})),
+  };
 };
+
+/** `sorted` as it is of a window; one is kept for each name. */
+const unique = <T>(sorted: readonly T[], name: (one: T) => number | string): readonly T[] =>
+  sorted.filter((one, index) => {
+    const before = sorted[index - 1];
+    return before === undefined || name(before) !== name(one);
+  });
+
+const nameOfEpoch = ({deviceKey, epoch}: EpochKey): string => `${deviceKey}/${epoch}`;
+const nameOf = (batch: Omit<BatchKey, 'deviceId' | 'slot'>): string => `${nameOfEpoch(batch)}/${batch.batchSeq}`;
+
+/** By device and epoch. */
+type Numbers = ReadonlyMap<string, EpochNumbers>;
+
+/** Tells batches that are new from those that were applied before, in this window too, and from those that cannot be decided now. */
+const sortOut = ({locked, busy: held, epochs}: ShardTransaction, sorted: readonly Batch[]) => {
+  const devices = new Set(locked.map(({deviceKey}) => deviceKey));
+  const numbers = new Map<string, EpochNumbers>([...epochs, ...locked].map((epoch) => [nameOfEpoch(epoch), epoch]));
+  const fresh: Batch[] = [];
+  const known: Batch[] = [];
+  const busy: Batch[] = [];
+  const absent: Batch[] = [];
+  const tooFar: Batch[] = [];
+  for (const batch of sorted) {
+    const {deviceKey, epoch, batchSeq} = batch;
+    const applied = numbers.get(nameOfEpoch(batch))?.numbers ?? NOTHING_APPLIED;
+    if (!devices.has(deviceKey)) (held.has(deviceKey) ? busy : absent).push(batch);
+    else if (isApplied(applied, batchSeq)) known.push(batch);
+    else if (isTooFar(applied, batchSeq)) tooFar.push(batch);
+    else {
+      numbers.set(nameOfEpoch(batch), {deviceKey, epoch, numbers: withApplied(applied, batchSeq)});
+      fresh.push(batch);
+    }
+  }
+  return {fresh, known, busy, absent, tooFar, numbers};
+};
+
+/** One for each change, in its order. A newer epoch takes the row; an older one changes no position. */
+const updatesOf = (
+  {locked}: ShardTransaction,
+  changes: readonly DeviceChange[],
+  all: Numbers,
+): readonly DeviceUpdate[] => {
+  const before = new Map(locked.map((device) => [device.deviceKey, device]));
+  return changes.flatMap(({deviceKey, epoch: newest, state, receivedAtMs, records, syncs}) => {
+    const device = before.get(deviceKey);
+    if (device === undefined) return [];
+    const epoch = Math.max(device.epoch, newest);
+    const numbers = all.get(nameOfEpoch({deviceKey, epoch}))?.numbers ?? NOTHING_APPLIED;
+    const {stateEpoch, stateSeq} = state !== undefined && isNewer(state, device) ? versionOf(state) : device;
+    return [{deviceKey, epoch, numbers, stateEpoch, stateSeq, receivedAtMs, records, syncs}];
+  });
+};
+
+type ReceivedState = NonNullable<DeviceChange['state']>;
+
+const versionOf = ({epoch, batchSeq}: ReceivedState) => ({stateEpoch: epoch, stateSeq: batchSeq});
+
+const isNewer = ({epoch, batchSeq}: ReceivedState, {stateEpoch, stateSeq}: LockedDevice): boolean =>
+  epoch > stateEpoch || (epoch === stateEpoch && batchSeq > stateSeq);
+
+/** The batch of a state was not applied before, so the row has its version only if it is newer than what the row had. */
+const isOf = (device: DeviceUpdate | undefined, {epoch, batchSeq}: ReceivedState): boolean =>
+  device?.stateEpoch === epoch && device.stateSeq === batchSeq;
+
+/** Of the devices that are updated: those of which something was applied now, and what the row had until now. */
+const replacedEpochs = (
+  {epochs}: ShardTransaction,
+  devices: readonly DeviceUpdate[],
+  all: Numbers,
+): readonly EpochNumbers[] => {
+  const current = new Map(devices.map(({deviceKey, epoch}) => [deviceKey, epoch]));
+  const stored = new Set(epochs);
+  return [...all.values()]
+    .filter((one) => {
+      const {through, ahead} = one.numbers;
+      return one.epoch < (current.get(one.deviceKey) ?? 0) && !stored.has(one) && (through > 0 || ahead.length > 0);
+    })
+    .sort((a, b) => a.deviceKey - b.deviceKey || a.epoch - b.epoch);
+};
+
+/** A batch that waited for more than a day says nothing of how its device is now: the sweep looks, at once. */
+const statusOf = ({deviceKey, receivedAtMs, rejected}: DeviceChange, nowMs: number): StatusUpdate =>
+  nowMs - receivedAtMs < LATE_AFTER_MS
+    ? {deviceKey, status: rejected ? 'failing' : 'on_time', checkAtMs: receivedAtMs + LATE_AFTER_MS}
+    : {deviceKey, status: undefined, checkAtMs: nowMs};
+
+interface Compared {
+  readonly fresh: readonly Batch[];
+  readonly known: readonly Batch[];
+  /** Receipts of some of those that are known. */
+  readonly stored: readonly StoredHash[];
+}
+
+/** Tells a batch that was sent again from one that took the number of another; what cannot be told is kept as well. */
+const compareContents = async (
+  transaction: ShardTransaction,
+  {fresh, known, stored}: Compared,
+  {now, newId}: WriterOptions,
+): Promise<Pick<Written, 'duplicates' | 'conflicts' | 'unproved'>> => {
+  const hashes = new Map([...stored, ...fresh].map((batch) => [nameOf(batch), batch.contentHash]));
+  const missing = known.filter((batch) => !hashes.has(nameOf(batch)));
+  if (missing.length > 0) {
+    for (const receipt of await transaction.findReceipts(missing)) hashes.set(nameOf(receipt), receipt.contentHash);
+  }
+  const hashOf = (batch: Batch): Buffer | undefined => hashes.get(nameOf(batch));
+  const duplicates = known.filter((batch) => hashOf(batch)?.equals(batch.contentHash) === true);
+  const conflicts = known.filter((batch) => hashOf(batch)?.equals(batch.contentHash) === false);
+  const unproved = known.filter((batch) => hashOf(batch) === undefined);
+  if (conflicts.length + unproved.length > 0) {
+    const createdAtMs = now();
+    // Sorted, so that the newest epoch of a device is what remains.
+    const byDevice = new Map(conflicts.map((batch) => [batch.deviceKey, batch]));
+    await transaction.keepRefused({
+      quarantined: [
+        ...onceEach(conflicts).map((batch) => conflictRow(batch, newId)),
+        ...onceEach(unproved).map((batch) => unprovedRow(batch, newId)),
+      ],
+      conflictsOf: conflicts.map(({deviceKey}) => deviceKey),
+      commands: Array.from(byDevice.values(), ({deviceKey, slot, epoch}) => ({
+        commandId: newId(),
+        requestId: newId(),
+        deviceKey,
+        slot,
+        type: 'epoch.new',
+        params: {epoch},
+        priority: 'high',
+        createdAtMs,
+        expiresAtMs: createdAtMs + EPOCH_COMMAND_LIFETIME_MS,
+      })),
+      today: dayOf(createdAtMs),
+    });
+  }
+  return {duplicates, conflicts, unproved};
+};
+
+/** The same content may come several times in one go. */
+const onceEach = (batches: readonly Batch[]): readonly Batch[] => [
+  ...new Map(batches.map((batch) => [`${nameOf(batch)}/${batch.contentHash.toString('hex')}`, batch])).values(),
+];

@@ -11,10 +11,12 @@ import {createByteGate} from './byte-gate.ts';
 import {createLane} from './lane.ts';
 import {type Piece} from './parcel.ts';
 
-const NOTHING: Applied = {written: [], refused: [], moved: [], undecided: [], fault: undefined};
+const NOTHING: Applied = {written: [], refused: [], moved: [], busy: [], undecided: [], fault: undefined};
 const written = (batches: readonly Batch[]): Applied => ({
   ...NOTHING,
-  written: [{applied: batches, duplicates: [], conflicts: [], positions: []}],
+  written: [
+    {applied: batches, duplicates: [], conflicts: [], unproved: [], busy: [], absent: [], tooFar: [], positions: []},
+  ],
 });
 const refusing = (batches: readonly Batch[]): Applied => ({...NOTHING, undecided: batches, fault: 'refused'});
 
@@ -58,6 +60,7 @@ const bench = (bytesAtWork = Infinity) => {
     },
     onRefused: (piece, reason) => refused.push(`${piece.batch.deviceId}: ${reason}`),
     onMoved: (pieces) => moved.push(...pieces),
+    onBusy: (pieces) => moved.push(...pieces),
     metrics: createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []}),
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
     now: () => atMs,

@@ -32,6 +32,7 @@ export interface LaneOptions {
   readonly park: Park;
   readonly onRefused: (piece: Piece, reason: string) => void;
   readonly onMoved: (pieces: readonly Piece[]) => void;
+  readonly onBusy: (pieces: readonly Piece[]) => void;
   /** Called each time that the shard has gone away. */
   readonly onAway: (shardId: number) => void;
   readonly metrics: WorkerMetrics;
@@ -89,7 +90,7 @@ export const createLane = (options: LaneOptions): Lane => {
     const piecesOf = (batches: readonly Batch[]): readonly Piece[] =>
       batches.map(({payload}) => pieceOf.get(payload)).filter((piece) => piece !== undefined);
     const batches = pieces.map(readBatch);
-    const {written, refused, moved, undecided, fault} = await workLinked({
+    const {written, refused, moved, busy, undecided, fault} = await workLinked({
       tracer,
       name: 'apply window',
       traces: () => pieces.map(({item}) => item.meta.trace),
@@ -101,16 +102,18 @@ export const createLane = (options: LaneOptions): Lane => {
       work: () => apply(shardId, batches, timeoutMs),
       outcome: (applied) => ({attributes: {'pisync.outcome': outcomeOf(applied)}, fault: applied.fault}),
     });
-    if (fault === undefined) presence.answered(beganAtMs);
-    else presence.failed(beganAtMs, fault);
+    if (fault !== undefined) presence.failed(beganAtMs, fault);
+    // Rows that others hold say nothing of a shard: one that is slow gives that answer at once.
+    else if (busy.length < batches.length) presence.answered(beganAtMs);
     metrics.windowSeconds.observe((now() - beganAtMs) / 1000);
     countWritten(metrics, written);
     await options.announce(written);
-    for (const {applied, duplicates, conflicts} of written) {
-      for (const piece of piecesOf([...applied, ...duplicates, ...conflicts])) piece.close('settled');
+    for (const {applied, duplicates, conflicts, unproved} of written) {
+      for (const piece of piecesOf([...applied, ...duplicates, ...conflicts, ...unproved])) piece.close('settled');
     }
     for (const {batch, reason} of refused) for (const piece of piecesOf([batch])) options.onRefused(piece, reason);
     if (moved.length > 0) options.onMoved(piecesOf(moved));
+    if (busy.length > 0) options.onBusy(piecesOf(busy));
     return piecesOf(undecided);
   };
 
@@ -168,9 +171,9 @@ export const createLane = (options: LaneOptions): Lane => {
   };
 };
 
-const outcomeOf = ({refused, moved, undecided, fault}: Applied): 'applied' | 'partial' | 'failed' => {
+const outcomeOf = ({refused, moved, busy, undecided, fault}: Applied): 'applied' | 'partial' | 'failed' => {
   if (fault !== undefined) return 'failed';
-  return refused.length + moved.length + undecided.length === 0 ? 'applied' : 'partial';
+  return refused.length + moved.length + busy.length + undecided.length === 0 ? 'applied' : 'partial';
 };
 
 /** Twice as long after an attempt that took all of the time, and back by halves when they take little of it. */

@@ -13,7 +13,7 @@ import {createByteGate} from './byte-gate.ts';
 import {createLanes} from './lanes.ts';
 import {createPark} from './park.ts';
 
-const NOTHING: Applied = {written: [], refused: [], moved: [], undecided: [], fault: undefined};
+const NOTHING: Applied = {written: [], refused: [], moved: [], busy: [], undecided: [], fault: undefined};
 const names = brokerNames('test');
 
 const stops: AbortController[] = [];
@@ -69,7 +69,9 @@ const bench = () => {
       applied.push(...good.map((batch) => ({shardId, batch})));
       return Promise.resolve({
         ...NOTHING,
-        written: [{applied: good, duplicates: [], conflicts: [], positions: []}],
+        written: [
+          {applied: good, duplicates: [], conflicts: [], unproved: [], busy: [], absent: [], tooFar: [], positions: []},
+        ],
         refused: refused.map((batch) => ({batch, reason: 'a riddle'})),
       });
     },

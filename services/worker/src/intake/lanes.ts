@@ -16,7 +16,9 @@ export interface Lanes {
 }
 
 export interface LanesOptions
-  extends Omit<LaneOptions, 'shardId' | 'onRefused' | 'onMoved'>, Omit<RefuseOptions, 'dispatch' | 'metrics'> {
+  extends
+    Omit<LaneOptions, 'shardId' | 'onRefused' | 'onMoved' | 'onBusy'>,
+    Omit<RefuseOptions, 'dispatch' | 'metrics'> {
   readonly slotMap: Pick<Shards['slotMap'], 'shardOf' | 'reload'>;
   /** Called once a shard, before its first piece. */
   readonly onLane: (shardId: number) => void;
@@ -25,7 +27,7 @@ export interface LanesOptions
 /** A move's fence lasts milliseconds; a mover that died in it is replaced within half a minute. */
 const PAUSE_MS = {first: 50, most: 2_000} as const;
 /** Some five seconds: then it is parked, because its delivery holds others up. */
-const MAX_MOVES = 7;
+const MAX_RETURNS = 7;
 
 export const createLanes = (options: LanesOptions): Lanes => {
   const {slotMap, park, log, sleep, stopping} = options;
@@ -57,7 +59,8 @@ export const createLanes = (options: LanesOptions): Lanes => {
       ...options,
       shardId,
       onRefused: (piece, reason) => run(refuse(piece, reason)),
-      onMoved: (pieces) => run(follow(pieces)),
+      onMoved: (pieces) => run(goAgain(pieces, reload)),
+      onBusy: (pieces) => run(goAgain(pieces)),
     });
     lanes.set(shardId, lane);
     options.onLane(shardId);
@@ -68,22 +71,22 @@ export const createLanes = (options: LanesOptions): Lanes => {
     const shardId = shardOf(piece.batch.slot);
     // What the broker delivers again is not looked after here as well.
     if (stopping.aborted || piece.delivery.isLost()) piece.close('given-back');
-    else if (shardId === undefined) run(follow([piece]));
+    else if (shardId === undefined) run(goAgain([piece], reload));
     else laneOf(shardId).add(piece);
   };
 
   const refuse = createRefuse({...options, dispatch});
 
-  /** Looks for the owner again, after a pause that grows with every time that it was not found. */
-  const follow = async (pieces: readonly Piece[]): Promise<void> => {
-    const moves = Math.max(...pieces.map((piece) => piece.moves));
+  /** Sends pieces on their way again, after a pause that grows with every time; first they may look for the owner of their slots. */
+  const goAgain = async (pieces: readonly Piece[], look?: () => Promise<void>): Promise<void> => {
+    const returns = Math.max(...pieces.map((piece) => piece.returns));
     // Before the map was read nothing can be applied, so nothing is held up either.
     const isKnown = pieces.every(({batch}) => shardOf(batch.slot) !== undefined);
-    const homeless = isKnown && moves >= MAX_MOVES ? await park(pieces, undefined) : pieces;
+    const homeless = isKnown && returns >= MAX_RETURNS ? await park(pieces, undefined) : pieces;
     if (homeless.length === 0) return;
-    await sleep(Math.min(PAUSE_MS.first * 2 ** moves, PAUSE_MS.most), stopping);
-    if (!stopping.aborted) await reload();
-    for (const piece of homeless) dispatch({...piece, moves: piece.moves + 1});
+    await sleep(Math.min(PAUSE_MS.first * 2 ** returns, PAUSE_MS.most), stopping);
+    if (!stopping.aborted) await look?.();
+    for (const piece of homeless) dispatch({...piece, returns: piece.returns + 1});
   };
 
   return {

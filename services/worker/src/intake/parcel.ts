@@ -16,8 +16,8 @@ export interface Piece extends Arrival {
   readonly batch: UnreadBatch;
   readonly item: BundleItem;
   readonly delivery: Pick<Delivery, 'routingKey' | 'attempt' | 'isLost'>;
-  /** How often its shard said that its slot is owned elsewhere. */
-  readonly moves: number;
+  /** How often it was sent on its way again, because its slot was owned elsewhere or its device's row was held. */
+  readonly returns: number;
   /** Why its attempts ended: this is its rejection, which is stored or, as bytes, kept. */
   readonly exhausted: string | undefined;
   /** `settled`: committed, in quarantine, or confirmed elsewhere on the broker. `given-back`: the broker delivers it again. */
@@ -52,7 +52,7 @@ export const openParcel = (delivery: Delivery, arrival: Arrival, onClosed: (parc
       item,
       batch: batchOf(item),
       delivery: {routingKey, attempt, isLost},
-      moves: 0,
+      returns: 0,
       exhausted: undefined,
       close(how) {
         if (isClosed) return;

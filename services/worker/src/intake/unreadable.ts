@@ -6,7 +6,7 @@ import {type Logger} from '@pisync/core/telemetry/logger';
 import {type WorkerMetrics} from '../metrics.ts';
 
 /**
- * Keeps what cannot be applied anywhere in shard 0's quarantine, without a device, for a person to look at. The same bytes
+ * Keeps what cannot be applied anywhere in the control schema, for a person to look at. The same bytes
  * are kept once. @throws what the database threw.
  */
 export type KeepUnreadable = (
@@ -18,14 +18,16 @@ export type KeepUnreadable = (
 export const createKeepUnreadable =
   (shards: Pick<Shards, 'control'>): KeepUnreadable =>
   async (reason, detail, content) => {
-    // Names the message, so that its second delivery is recognised.
-    const sha256 = createHash('sha256').update(content).digest('hex');
     await shards.control('ingest').query({
       name: 'quarantine-unreadable',
-      text: `insert into quarantine (kind, reason, detail, payload)
-             select 'batch', $1, $2::jsonb, $3 where not exists (
-               select from quarantine where device_key is null and detail ->> 'sha256' = $4)`,
-      values: [reason.replaceAll('\0', ''), JSON.stringify({...detail, sha256}), content, sha256],
+      text: `insert into control.unreadable_message (sha256, reason, detail, payload) values ($1, $2, $3::jsonb, $4)
+             on conflict (sha256) do nothing`,
+      values: [
+        createHash('sha256').update(content).digest(),
+        reason.replaceAll('\0', ''),
+        JSON.stringify(detail),
+        content,
+      ],
     });
   };
 

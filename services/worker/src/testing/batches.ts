@@ -1,6 +1,7 @@
 import {createHash, randomUUID} from 'node:crypto';
 import {type BundleItem} from '@pisync/core/broker/bundle';
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
+import {DEFAULT_GROUP} from '@pisync/core/devices/groups';
 import {enrol} from '@pisync/core/devices/enrolment';
 import {dayOf} from '@pisync/core/shards/partitions';
 import {tokenHash} from '@pisync/core/devices/tokens';
@@ -24,7 +25,7 @@ export const enrolDevices = async (shards: Shards, count: number): Promise<reado
         deviceId,
         hardwareId: `hw-${deviceId}`,
         secretHash: tokenHash(deviceId),
-        group: 'default',
+        groupId: DEFAULT_GROUP,
       });
       if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
       return {deviceId, deviceKey: made.deviceKey, slot: made.slot};

@@ -1,4 +1,5 @@
-import {randomBytes, randomUUID} from 'node:crypto';
+import {randomBytes} from 'node:crypto';
+import {v7 as uuidv7} from 'uuid';
 import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {type BrokerConnection, openBrokerConnection} from '@pisync/core/broker/connection';
 import {BUNDLE_MEDIA_TYPE, encodeBundle} from '@pisync/core/broker/bundle';
@@ -131,13 +132,13 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       names,
       partitions: PARTITIONS,
       concurrency: 2,
-      recordDays: () => 30,
+      keptDays: () => 30,
       onAway: () => undefined,
       log,
       registry,
       tracer: options.tracer,
       now: Date.now,
-      newId: randomUUID,
+      newId: () => uuidv7(),
       sleep,
     });
     return {

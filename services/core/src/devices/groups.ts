@@ -1,0 +1,70 @@
+import {AppError} from '../errors/app-error.ts';
+import {withTimeout} from '../lifecycle/lifecycle.ts';
+import {onceMore} from '../shards/once-more.ts';
+import {type Shards} from '../shards/shards.ts';
+
+/** Of the group `default`, which the schema begins with: of devices that enrol with the token of the Secret. */
+export const DEFAULT_GROUP = 1;
+
+/** Groups by number and by name, as the control schema had them a moment ago. */
+export interface GroupNames {
+  /** Of a group that was made since, its number in words. */
+  nameOf(groupId: number): string;
+  /** Undefined when there is no such group. */
+  idOf(name: string): number | undefined;
+}
+
+export interface Groups {
+  /** At most some seconds old; older while shard 0 does not answer. @throws AppError `shard-unavailable` when it never did */
+  names(): Promise<GroupNames>;
+}
+
+const FRESH_MS = 5_000;
+/** So long a page waits for new names; then it has the old ones. */
+const PATIENCE_MS = 1_000;
+
+/** @param now milliseconds */
+export const createGroups = (shards: Shards, now: () => number): Groups => {
+  let known: {readonly names: GroupNames; readonly readAtMs: number} | undefined;
+  let reading: Promise<GroupNames> | undefined;
+
+  const read = async (): Promise<GroupNames> => {
+    const found = await onceMore(() =>
+      shards.control('dashboard').query<{groupId: number; name: string}>({
+        name: 'groups',
+        text: 'select group_id as "groupId", name from control.device_group',
+      }),
+    );
+    const byId = new Map(found.rows.map(({groupId, name}) => [groupId, name]));
+    const byName = new Map(found.rows.map(({groupId, name}) => [name, groupId]));
+    const names: GroupNames = {
+      nameOf: (groupId) => byId.get(groupId) ?? `group ${groupId}`,
+      idOf: (name) => byName.get(name),
+    };
+    known = {names, readAtMs: now()};
+    return names;
+  };
+  const readOnce = (): Promise<GroupNames> => {
+    reading ??= read().finally(() => {
+      reading = undefined;
+    });
+    return reading;
+  };
+
+  return {
+    async names() {
+      if (known !== undefined && now() - known.readAtMs < FRESH_MS) return known.names;
+      const before = known;
+      try {
+        return await (before === undefined ? readOnce() : withTimeout(readOnce(), PATIENCE_MS, 'shard 0 is slow'));
+      } catch (cause) {
+        if (before !== undefined) {
+          // Not asked again for a while: otherwise each page would wait.
+          known = {...before, readAtMs: now()};
+          return before.names;
+        }
+        throw new AppError('shard-unavailable', 'the names of groups cannot be read: shard 0 does not answer', {cause});
+      }
+    },
+  };
+};

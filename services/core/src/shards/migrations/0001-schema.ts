@@ -1,0 +1,245 @@
+/**
+ * Tables that every shard has. The slot of a device is in its key (`slot * 2^32 + n`, see slot.ts), so a slot is a range of keys. `tx_id` is that of the last
+ * transaction that wrote the row; what is never updated keeps it for ever, and is found by it through an index that costs next to nothing (BRIN). Columns are in
+ * the order of their alignment, because padding is written as well.
+ */
+export const SHARD_TABLES = `
+create table slot_owner (
+  slot smallint primary key check (slot between 0 and 1023),
+  state text not null check (state in ('owned', 'importing', 'moved_out', 'none')),
+  epoch bigint not null default 0,
+  peer text,
+  updated_at timestamptz not null default now()
+);
+
+create table device (
+  device_key bigint primary key,
+  device_id uuid not null unique,
+  enrolled_at timestamptz not null default now(),
+  revoked_at timestamptz,
+  re_enrolled_at timestamptz,
+  tx_id bigint not null default (pg_current_xact_id()::text::bigint),
+  epoch int not null default 1,
+  -- Grows with whatever people may change: name, group, tags, revocation.
+  revision int not null default 1,
+  re_enrolments int not null default 0,
+  hardware_id text not null,
+  name text,
+  model text,
+  tags jsonb not null default '{}',
+  secret_hash bytea not null
+);
+
+-- What every batch updates: narrow, room for the new version on the same page, and no second index, so that updates stay heap-only.
+create table device_state (
+  device_key bigint primary key,
+  applied_through bigint not null default 0,
+  -- The batch that the state in device_shadow is of, or equal to: one of an earlier batch never replaces it, in whatever order they arrive.
+  state_seq bigint not null default 0,
+  last_sync_at timestamptz,
+  last_seen_at timestamptz,
+  records_total bigint not null default 0,
+  syncs_total bigint not null default 0,
+  tx_id bigint not null default (pg_current_xact_id()::text::bigint),
+  epoch int not null,
+  state_epoch int not null default 0,
+  -- Numbers that are applied and do not follow applied_through.
+  ahead int8multirange,
+  constraint ahead_is_near check (not isempty(ahead) and lower(ahead) > applied_through + 1 and upper(ahead) <= applied_through + 1025)
+) with (fillfactor = 70);
+
+-- What was applied of the epochs that newer ones have replaced; absent: nothing.
+create table device_epoch (
+  device_key bigint not null,
+  applied_through bigint not null,
+  tx_id bigint not null default (pg_current_xact_id()::text::bigint),
+  epoch int not null,
+  ahead int8multirange,
+  primary key (device_key, epoch),
+  constraint ahead_is_near check (not isempty(ahead) and lower(ahead) > applied_through + 1 and upper(ahead) <= applied_through + 1025)
+);
+
+-- What a device said of itself, written only when it says something else.
+create table device_shadow (
+  device_key bigint primary key,
+  tx_id bigint not null default (pg_current_xact_id()::text::bigint),
+  state jsonb not null
+) with (fillfactor = 70);
+
+-- What lists and counts go by, written only when it changes.
+create table device_status (
+  device_key bigint primary key,
+  device_id uuid not null,
+  since timestamptz not null default now(),
+  -- When time may have changed the status, or earlier; null: it cannot.
+  check_at timestamptz,
+  -- Of a device that is late or silent, whose last sync does not change.
+  last_sync_at timestamptz,
+  tx_id bigint not null default (pg_current_xact_id()::text::bigint),
+  group_id int not null,
+  -- Batches whose number was used before with other content.
+  conflicts int not null default 0,
+  status text not null check (status in ('pending', 'on_time', 'late', 'silent', 'failing'))
+);
+create index device_status_by_status on device_status (status, device_id);
+create index device_status_by_group on device_status (group_id, device_id);
+create index device_status_by_group_and_status on device_status (group_id, status, device_id);
+create index device_status_due on device_status (check_at) where check_at is not null;
+
+-- No table has a default partition: a row without a partition must fail, not hide where retention never looks. A batch is unique over all days by
+-- device_state and device_epoch; this key tells only doubles of a day.
+create table receipt (
+  device_key bigint not null,
+  batch_seq bigint not null,
+  received_at timestamptz not null,
+  applied_at timestamptz not null default now(),
+  tx_id bigint not null default (pg_current_xact_id()::text::bigint),
+  epoch int not null,
+  received_day date not null,
+  record_count int not null,
+  bad_count int not null,
+  outcome text not null check (outcome in ('applied', 'rejected')),
+  mode text not null,
+  reason text,
+  content_hash bytea not null,
+  primary key (device_key, epoch, batch_seq, received_day)
+) partition by range (received_day);
+create index receipt_by_tx on receipt using brin (tx_id);
+
+create table record (
+  device_key bigint not null,
+  batch_seq bigint not null,
+  seq bigint not null,
+  received_at timestamptz not null,
+  device_time timestamptz,
+  tx_id bigint not null default (pg_current_xact_id()::text::bigint),
+  epoch int not null,
+  received_day date not null,
+  -- Its place in the batch, from 0. With the batch it names the record.
+  ordinal int not null,
+  -- The device's time cannot be one, so there is none.
+  bad_time boolean not null default false,
+  kind text not null,
+  data jsonb
+) partition by range (received_day);
+-- Not unique: entries of a batch share one.
+create index record_by_batch on record (device_key, epoch, batch_seq);
+create index record_by_tx on record using brin (tx_id);
+
+create table quarantine (
+  id uuid not null,
+  device_key bigint not null,
+  batch_seq bigint not null,
+  created_at timestamptz not null default now(),
+  tx_id bigint not null default (pg_current_xact_id()::text::bigint),
+  epoch int not null,
+  created_day date not null,
+  kind text not null check (kind in ('record', 'batch', 'conflict', 'unproved')),
+  reason text not null,
+  detail jsonb not null default '{}',
+  payload bytea,
+  primary key (device_key, id, created_day)
+) partition by range (created_day);
+create index quarantine_by_tx on quarantine using brin (tx_id);
+
+-- What devices still have to do; requests of one type for one device are one command.
+create table device_command (
+  device_key bigint not null,
+  command_id uuid not null,
+  request_id uuid not null,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz not null,
+  delivered_at timestamptz,
+  acked_at timestamptz,
+  tx_id bigint not null default (pg_current_xact_id()::text::bigint),
+  type text not null,
+  priority text not null check (priority in ('high', 'normal')),
+  params jsonb not null default '{}',
+  primary key (device_key, type)
+);
+
+-- Commands that are done.
+create table device_command_closed (
+  device_key bigint not null,
+  command_id uuid not null,
+  request_id uuid not null,
+  created_at timestamptz not null,
+  expires_at timestamptz not null,
+  delivered_at timestamptz,
+  acked_at timestamptz,
+  done_at timestamptz,
+  tx_id bigint not null default (pg_current_xact_id()::text::bigint),
+  closed_day date not null,
+  type text not null,
+  priority text not null,
+  params jsonb not null,
+  primary key (device_key, command_id, closed_day)
+) partition by range (closed_day);
+create index device_command_closed_by_tx on device_command_closed using brin (tx_id);
+
+-- At most one row: which keeper acts here. It writes only in a transaction that finds the term that it has begun.
+create table keeper_term (
+  one boolean primary key default true check (one),
+  term bigint not null,
+  holder text not null,
+  since timestamptz not null default now()
+);
+`;
+
+/** The control schema, which shard 0 alone has. */
+export const CONTROL_TABLES = `
+create schema control;
+
+create table control.slot_map (
+  slot smallint primary key check (slot between 0 and 1023),
+  shard smallint not null,
+  epoch bigint not null default 0
+);
+
+-- Each value is a block of 1000 numbers of devices.
+create sequence control.device_key_block;
+
+-- Devices name their group by its number, so a new name changes this row alone.
+create table control.device_group (
+  group_id int generated always as identity primary key,
+  name text not null unique,
+  created_at timestamptz not null default now()
+);
+insert into control.device_group (name) values ('default');
+
+create table control.enrolment_token (
+  token_hash bytea primary key,
+  group_id int not null default 1 references control.device_group,
+  created_at timestamptz not null default now(),
+  expires_at timestamptz,
+  revoked_at timestamptz,
+  max_devices int,
+  used int not null default 0
+);
+
+create table control.api_token (
+  token_hash bytea primary key,
+  name text not null,
+  role text not null check (role in ('viewer', 'operator', 'admin', 'auditor')),
+  created_at timestamptz not null default now(),
+  revoked_at timestamptz
+);
+
+create table control.session (
+  session_hash bytea primary key,
+  name text not null,
+  role text not null check (role in ('viewer', 'operator', 'admin', 'auditor')),
+  created_at timestamptz not null default now(),
+  used_at timestamptz not null default now(),
+  expires_at timestamptz not null
+);
+
+-- Messages of which nobody can say whose they are, and batches that no shard takes in any form.
+create table control.unreadable_message (
+  sha256 bytea primary key,
+  created_at timestamptz not null default now(),
+  reason text not null,
+  detail jsonb not null default '{}',
+  payload bytea not null
+);
+`;

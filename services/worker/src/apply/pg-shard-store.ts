@@ -1,0 +1,222 @@
+import {insertCommands} from '@pisync/core/commands/commands';
+import {allAnswered} from '@pisync/core/shards/all-answered';
+import {dayOf, ensurePartitions} from '@pisync/core/shards/partitions';
+import {type Shards} from '@pisync/core/shards/shards';
+import {inSlotTransaction} from '@pisync/core/shards/slot-transaction';
+import type pg from 'pg';
+import {formatRanges, parseRanges} from './applied-numbers.ts';
+import {type Batch, type BatchKey, recordCount} from './batch.ts';
+import {byteaArray, dateArray, int4Array, int8Array, jsonbArray, textArray, timestamptzArray} from './pg-array.ts';
+import {type QuarantineRow} from './quarantine-rows.ts';
+import {
+  type EpochKey,
+  type EpochNumbers,
+  type OpenedDevices,
+  type RefusedContents,
+  type ShardStore,
+  type ShardTransaction,
+  type StoredHash,
+  type WindowChanges,
+} from './shard-store.ts';
+import * as sql from './statements.ts';
+
+/** Where a receipt is looked for first: what is sent again is so after seconds, or after a day. */
+const RECENT_MS = 7 * 86_400_000;
+
+/** @param now milliseconds since 1970 */
+export const createPgShardStore = (shards: Pick<Shards, 'pool'>, now: () => number): ShardStore => ({
+  transaction: ({shardId, slots, deviceKeys, epochs, work, deadline}) =>
+    inSlotTransaction(shards.pool(shardId, 'ingest'), {
+      slots,
+      open: (client) => openDevices(client, deviceKeys, epochs),
+      work: (client, opened, commit) => work(transactionOf(client, opened, commit, now)),
+      deadline,
+    }),
+  ensureDays: (shardId, days) => ensurePartitions(shards.pool(shardId, 'ingest'), days),
+});
+
+interface NumbersRow {
+  readonly deviceKey: number;
+  readonly epoch: number;
+  readonly through: number;
+  readonly ahead: string | null;
+}
+
+interface LockedRow extends NumbersRow {
+  readonly stateEpoch: number;
+  readonly stateSeq: number;
+}
+
+type LockRow = LockedRow | {readonly deviceKey: number; readonly epoch: null; readonly busy: boolean};
+
+const numbersOf = <Row extends NumbersRow>({through, ahead, ...row}: Row) => ({
+  ...row,
+  numbers: {through, ahead: parseRanges(ahead)},
+});
+
+const openDevices = async (
+  client: pg.PoolClient,
+  deviceKeys: readonly number[],
+  epochs: readonly EpochKey[],
+): Promise<OpenedDevices> => {
+  const [locked, replaced] = await allAnswered([
+    client.query<LockRow>({...sql.LOCK_DEVICES, values: [int8Array(deviceKeys)]}),
+    client.query<NumbersRow>({
+      ...sql.FIND_EPOCHS,
+      values: [int8Array(epochs.map(({deviceKey}) => deviceKey)), int4Array(epochs.map(({epoch}) => epoch))],
+    }),
+  ]);
+  const missing = locked.rows.filter((row) => row.epoch === null);
+  return {
+    locked: locked.rows.filter((row) => row.epoch !== null).map(numbersOf),
+    busy: new Set(missing.filter(({busy}) => busy).map(({deviceKey}) => deviceKey)),
+    epochs: replaced.rows.map(numbersOf),
+  };
+};
+
+const transactionOf = (
+  client: pg.PoolClient,
+  opened: OpenedDevices,
+  commit: () => Promise<void>,
+  now: () => number,
+): ShardTransaction => ({
+  ...opened,
+  async write(changes, known, isLast) {
+    const statements = statementsOf(client, changes);
+    const found =
+      known.length === 0
+        ? undefined
+        : client.query<StoredHash>({
+            ...sql.FIND_RECENT_RECEIPTS,
+            values: [...keyArrays(known), dayOf(now() - RECENT_MS)],
+          });
+    await allAnswered([...statements, found ?? Promise.resolve(), isLast ? commit() : Promise.resolve()]);
+    return (await found)?.rows ?? [];
+  },
+  async findReceipts(known) {
+    return (await client.query<StoredHash>({...sql.FIND_RECEIPTS, values: [...keyArrays(known)]})).rows;
+  },
+  async keepRefused({quarantined, conflictsOf, commands, today}: RefusedContents) {
+    await allAnswered([
+      insertQuarantine(client, quarantined, today),
+      ...(conflictsOf.length === 0
+        ? []
+        : [client.query({...sql.COUNT_CONFLICTS, values: [int8Array(conflictsOf)]}), insertCommands(client, commands)]),
+    ]);
+  },
+});
+
+/** Sent in one go, in an order that every writer has. */
+const statementsOf = (client: pg.PoolClient, changes: WindowChanges): readonly Promise<unknown>[] => {
+  const {applied, quarantined, epochs, devices, shadows, statuses, syncs, today} = changes;
+  if (applied.length === 0) return [];
+  return [
+    insertReceipts(client, applied),
+    ...(applied.some((batch) => recordCount(batch) > 0) ? [insertRecords(client, applied)] : []),
+    ...(quarantined.length > 0 ? [insertQuarantine(client, quarantined, today)] : []),
+    ...(epochs.length > 0 ? [putEpochs(client, epochs)] : []),
+    client.query({
+      ...sql.UPDATE_DEVICES,
+      values: [
+        ...numbersArrays(devices),
+        int4Array(devices.map(({stateEpoch}) => stateEpoch)),
+        int8Array(devices.map(({stateSeq}) => stateSeq)),
+        timestamptzArray(devices.map(({receivedAtMs}) => receivedAtMs)),
+        int8Array(devices.map(({records}) => records)),
+        int8Array(devices.map(({syncs: count}) => count)),
+      ],
+    }),
+    ...(shadows.length > 0
+      ? [
+          client.query({
+            ...sql.PUT_SHADOWS,
+            values: [int8Array(shadows.map(({deviceKey}) => deviceKey)), jsonbArray(shadows.map(({json}) => json))],
+          }),
+        ]
+      : []),
+    client.query({
+      ...sql.UPDATE_STATUSES,
+      values: [
+        int8Array(statuses.map(({deviceKey}) => deviceKey)),
+        textArray(statuses.map(({status}) => status)),
+        timestamptzArray(statuses.map(({checkAtMs}) => checkAtMs)),
+      ],
+    }),
+    client.query({
+      ...sql.CLOSE_COMMANDS,
+      values: [
+        int8Array(syncs.map(({deviceKey}) => deviceKey)),
+        int4Array(syncs.map(({epoch}) => epoch)),
+        syncs.map(({isFull}) => isFull),
+        timestamptzArray(syncs.map(({receivedAtMs}) => receivedAtMs)),
+        today,
+      ],
+    }),
+  ];
+};
+
+const keyArrays = (batches: readonly Omit<BatchKey, 'deviceId' | 'slot'>[]): readonly [Buffer, Buffer, Buffer] => [
+  int8Array(batches.map(({deviceKey}) => deviceKey)),
+  int4Array(batches.map(({epoch}) => epoch)),
+  int8Array(batches.map(({batchSeq}) => batchSeq)),
+];
+
+const numbersArrays = (rows: readonly EpochNumbers[]): readonly [Buffer, Buffer, Buffer, Buffer] => [
+  int8Array(rows.map(({deviceKey}) => deviceKey)),
+  int4Array(rows.map(({epoch}) => epoch)),
+  int8Array(rows.map(({numbers}) => numbers.through)),
+  textArray(rows.map(({numbers}) => formatRanges(numbers.ahead))),
+];
+
+const putEpochs = (client: pg.PoolClient, epochs: readonly EpochNumbers[]): Promise<unknown> =>
+  client.query({...sql.PUT_EPOCHS, values: [...numbersArrays(epochs)]});
+
+const insertReceipts = (client: pg.PoolClient, batches: readonly Batch[]): Promise<unknown> =>
+  client.query({
+    ...sql.INSERT_RECEIPTS,
+    values: [
+      ...keyArrays(batches),
+      byteaArray(batches.map(({contentHash}) => contentHash)),
+      textArray(batches.map(({content}) => (content.kind === 'good' ? 'applied' : 'rejected'))),
+      int4Array(batches.map(recordCount)),
+      int4Array(batches.map(({content}) => (content.kind === 'good' ? content.bad.length : 0))),
+      textArray(batches.map(({mode}) => mode)),
+      textArray(batches.map(({reason}) => reason)),
+      dateArray(batches.map(({receivedDay}) => receivedDay)),
+      timestamptzArray(batches.map(({receivedAtMs}) => receivedAtMs)),
+    ],
+  });
+
+const insertRecords = (client: pg.PoolClient, batches: readonly Batch[]): Promise<unknown> => {
+  const records = batches.flatMap(({content}) => (content.kind === 'good' ? content.records : []));
+  // PostgreSQL counts elements from 1.
+  const batchOf = batches.flatMap((batch, index) => new Array<number>(recordCount(batch)).fill(index + 1));
+  return client.query({
+    ...sql.INSERT_RECORDS,
+    values: [
+      ...keyArrays(batches),
+      dateArray(batches.map(({receivedDay}) => receivedDay)),
+      timestamptzArray(batches.map(({receivedAtMs}) => receivedAtMs)),
+      int4Array(batchOf),
+      int4Array(records.map(({ordinal}) => ordinal)),
+      int8Array(records.map(({seq}) => seq)),
+      textArray(records.map(({kind}) => kind)),
+      timestamptzArray(records.map(({timeMs}) => timeMs)),
+      jsonbArray(records.map(({data}) => data)),
+    ],
+  });
+};
+
+const insertQuarantine = (client: pg.PoolClient, rows: readonly QuarantineRow[], today: string): Promise<unknown> =>
+  client.query({
+    ...sql.INSERT_QUARANTINE,
+    values: [
+      rows.map(({id}) => id),
+      ...keyArrays(rows.map(({batch}) => batch)),
+      textArray(rows.map(({kind}) => kind)),
+      textArray(rows.map(({reason}) => reason)),
+      jsonbArray(rows.map(({detail}) => JSON.stringify(detail))),
+      byteaArray(rows.map(({payload}) => payload)),
+      today,
+    ],
+  });
