@@ -1,0 +1,110 @@
+import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
+import {createTestShards, type TestShards} from '../testing/test-shards.ts';
+import {countDevices} from './device-reader.ts';
+import {createDeviceKeys} from './device-keys.ts';
+import {enrol} from './enrolment.ts';
+import {sweepStatuses} from './status-sweep.ts';
+
+// Servers that others also use answer slowly at times.
+jest.setTimeout(60_000);
+
+const HOUR_MS = 3_600_000;
+/** Nobody else sweeps. */
+const fence = () => Promise.resolve();
+
+let bench: TestShards;
+beforeAll(async () => {
+  bench = await createTestShards({shards: 2});
+});
+afterAll(() => bench.close());
+
+test('time makes devices late and then silent, and a sync brings them back; a failing one stays so until it is late', async () => {
+  const now = Date.now();
+  const keys = createDeviceKeys(bench.shards);
+  const ages: Readonly<Record<string, number>> = {
+    'on-time': 1,
+    late: 27,
+    silent: 73,
+    'failing-recent': 1,
+    'failing-late': 27,
+  };
+  const groupId = 4711;
+  for (const [name, hours] of Object.entries(ages)) {
+    const deviceId = crypto.randomUUID();
+    const made = await enrol(bench.shards, keys, {deviceId, hardwareId: name, secretHash: Buffer.alloc(32), groupId});
+    if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
+    const pool = bench.shards.pool(bench.shards.shardOfDevice(deviceId), 'job');
+    const at = new Date(now - hours * HOUR_MS);
+    await pool.query('update device_state set last_sync_at = $2 where device_key = $1', [made.deviceKey, at]);
+    const status = name.startsWith('failing') ? 'failing' : 'pending';
+    await pool.query(
+      `update device_status set status = $2, check_at = now() - interval '1 minute' where device_key = $1`,
+      [made.deviceKey, status],
+    );
+  }
+  const sweep = (): Promise<readonly number[]> =>
+    Promise.all(bench.shards.ids().map((shard) => sweepStatuses(bench.shards, shard, now, fence)));
+  expect((await sweep()).reduce((a, b) => a + b)).toBe(4);
+  expect(await sweep()).toEqual([0, 0]);
+  const counts = new Map<string, number>();
+  for (const shard of bench.shards.ids()) {
+    for (const one of await countDevices(bench.shards, shard)) {
+      if (one.groupId === groupId) counts.set(one.status, (counts.get(one.status) ?? 0) + one.count);
+    }
+  }
+  expect(Object.fromEntries(counts)).toEqual({on_time: 1, late: 2, silent: 1, failing: 1});
+});
+
+test('a sync that comes while statuses are swept is never overwritten, and where one came since, the row is only pushed on', async () => {
+  const now = Date.now();
+  const deviceId = crypto.randomUUID();
+  const made = await enrol(bench.shards, createDeviceKeys(bench.shards), {
+    deviceId,
+    hardwareId: deviceId,
+    secretHash: Buffer.alloc(32),
+    groupId: 4712,
+  });
+  if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
+  const shard = bench.shards.shardOfDevice(deviceId);
+  const key = [made.deviceKey];
+  const syncing = await bench.shards.pool(shard, 'ingest').connect();
+  const status = async () => {
+    const found = await syncing.query<{status: string; checkIn: number | null}>(
+      `select status, round(extract(epoch from check_at - $2::timestamptz) / 3600)::int as "checkIn" from device_status where device_key = $1`,
+      [made.deviceKey, new Date(now)],
+    );
+    return found.rows[0];
+  };
+  try {
+    await syncing.query(
+      `update device_state set last_sync_at = $2::timestamptz - interval '27 hours' where device_key = $1`,
+      [made.deviceKey, new Date(now)],
+    );
+    await syncing.query(
+      `update device_status set status = 'on_time', check_at = $2::timestamptz - interval '1 hour' where device_key = $1`,
+      [made.deviceKey, new Date(now)],
+    );
+    // As a worker does it: the row of the state first, and the status only where it is another one.
+    await syncing.query('begin');
+    await syncing.query('update device_state set last_sync_at = $2 where device_key = $1', [
+      made.deviceKey,
+      new Date(now),
+    ]);
+    expect(await sweepStatuses(bench.shards, shard, now, fence)).toBe(0);
+    await syncing.query(
+      `update device_status set status = 'on_time' where device_key = $1 and status <> 'on_time'`,
+      key,
+    );
+    await syncing.query('commit');
+    expect(await status()).toEqual({status: 'on_time', checkIn: -1});
+    expect(await sweepStatuses(bench.shards, shard, now, fence)).toBe(0);
+    expect(await status()).toEqual({status: 'on_time', checkIn: 26});
+    // Without a sync it is late in time, and then silent.
+    await sweepStatuses(bench.shards, shard, now + 26 * HOUR_MS, fence);
+    expect(await status()).toEqual({status: 'late', checkIn: 72});
+    await sweepStatuses(bench.shards, shard, now + 72 * HOUR_MS, fence);
+    expect(await status()).toEqual({status: 'silent', checkIn: null});
+  } finally {
+    syncing.release();
+  }
+});
