@@ -1,9 +1,10 @@
 /**
  * The judgement itself, as a function of values: one device's claims against what the shards hold of it.
  *
- * acked ⊆ stored, stored ⊆ sent, nothing twice, state = highest applied, applied_through = contiguous prefix, counters = recount, and what could not be
- * applied is in quarantine.
+ * acked ⊆ stored, stored ⊆ sent, nothing twice, state = highest applied, numbers that are applied = numbers with a receipt, counters = recount = sum of the
+ * numbers that are applied, and what could not be applied is in quarantine.
  */
+import {appliedOf, countOf, nameOfApplied, NOTHING_APPLIED, type Applied} from './applied.ts';
 import {batchKey, type Ack, type BatchClaim, type DeviceClaims} from './claims.ts';
 
 export interface StoredReceipt {
@@ -18,14 +19,22 @@ export interface StoredReceipt {
 /** The records of one batch, as rows. */
 export interface StoredRecords {
   readonly rows: number;
+  /** How many numbers they have. */
   readonly distinct: number;
+  /** How many places in the batch they have. */
+  readonly ordinals: number;
+  /** The last of these places, from 0; -1 without rows. */
+  readonly lastOrdinal: number;
   /** recordsDigest of the rows. */
   readonly digest: string;
 }
 
 export interface StoredState {
   readonly epoch: number;
-  readonly appliedThrough: number;
+  /** Of this epoch. */
+  readonly applied: Applied;
+  /** Of epochs that newer ones have replaced; absent: nothing. */
+  readonly replaced: readonly {readonly epoch: number; readonly applied: Applied}[];
   /** The batch that the state came from. */
   readonly stateEpoch: number;
   readonly stateSeq: number;
@@ -39,8 +48,8 @@ export interface StoredState {
 export interface Quarantined {
   /** The whole of it, because it was rejected. */
   readonly isRejected: boolean;
-  /** Another content that came under its number. */
-  readonly isConflict: boolean;
+  /** Hashes of contents that came under its number when that was used: others, or such that nobody could tell from it. */
+  readonly refused: ReadonlySet<string>;
   /** Distinct parts of it, such as bad records. */
   readonly parts: number;
 }
@@ -56,14 +65,12 @@ export interface StoredDevice {
   readonly quarantine: ReadonlyMap<string, Quarantined>;
   /** Records whose epoch and number a record of another batch has too. */
   readonly repeatedNumbers: number;
-  /** Rows that a move of the device's slot would leave behind. */
-  readonly rowsOfOtherSlots: number;
 }
 
 export const FINDINGS = [
   /** Acked, and not (wholly) in a shard. */
   'lost',
-  /** A record twice, or a device owned by two shards. */
+  /** A record or a receipt twice, or a device owned by two shards. */
   'duplicated',
   /** In a shard, and never sent. */
   'foreign',
@@ -71,9 +78,9 @@ export const FINDINGS = [
   'altered',
   /** The device's state is not that of its highest applied batch. */
   'stateWrong',
-  /** applied_through is not the contiguous prefix. */
+  /** The numbers that the rows of a device say are applied are not those with a receipt. */
   'prefixWrong',
-  /** Totals are not the recount, or bad records are not those that the device was told. */
+  /** Totals are not the recount, or not what the numbers that are applied sum up to; or bad records are not those that the device was told. */
   'counterWrong',
   /** Acked, and in quarantine instead of applied. */
   'quarantined',
@@ -99,8 +106,8 @@ export interface DeviceJudgement {
 
 type Say = (kind: FindingKind, detail: string) => void;
 
-const NO_RECORDS: StoredRecords = {rows: 0, distinct: 0, digest: ''};
-const NOTHING: Quarantined = {isRejected: false, isConflict: false, parts: 0};
+const NO_RECORDS: StoredRecords = {rows: 0, distinct: 0, ordinals: 0, lastOrdinal: -1, digest: ''};
+const NOTHING: Quarantined = {isRejected: false, refused: new Set(), parts: 0};
 
 const nameOf = ({epoch, batchSeq}: {readonly epoch: number; readonly batchSeq: number}): string =>
   `batch e${epoch}/${batchSeq}`;
@@ -138,8 +145,11 @@ const checkApplied = (
   }
   if (parts < badCount) say('lost', `${parts} of ${badCount} bad records are in quarantine`);
   const expected = sent.records - (ack?.bad ?? badCount);
-  if (records.rows > records.distinct) {
-    say('duplicated', `${records.rows} record rows for ${records.distinct} numbers`);
+  if (records.rows > Math.min(records.distinct, records.ordinals)) {
+    say('duplicated', `${records.rows} record rows for ${records.distinct} numbers and ${records.ordinals} places`);
+  }
+  if (records.lastOrdinal >= sent.records) {
+    say('altered', `a record has the place ${records.lastOrdinal} of ${sent.records}, counted from 0`);
   }
   if (records.distinct < expected) say('lost', `${records.distinct} of ${expected} records are in the shard`);
   if (records.distinct > expected)
@@ -151,20 +161,31 @@ const checkApplied = (
   return said.length === 0;
 };
 
+/** What the rows of a device say is applied, epoch by epoch, against its receipts. */
+const checkNumbers = ({epoch, applied, replaced}: StoredState, receipts: readonly StoredReceipt[], say: Say): void => {
+  const received = new Map<number, Set<number>>();
+  for (const receipt of receipts) {
+    received.set(receipt.epoch, (received.get(receipt.epoch) ?? new Set()).add(receipt.batchSeq));
+  }
+  const told = new Map([...replaced, {epoch, applied}].map((one) => [one.epoch, one.applied]));
+  for (const one of new Set([...told.keys(), ...received.keys()])) {
+    const is = nameOfApplied(told.get(one) ?? NOTHING_APPLIED);
+    const expected = nameOfApplied(appliedOf(received.get(one) ?? new Set()));
+    if (is !== expected)
+      say('prefixWrong', `what is applied of e${one} is told as ${is}, there are receipts ${expected}`);
+  }
+  for (const one of replaced) {
+    if (one.epoch >= epoch) say('prefixWrong', `e${one.epoch} counts as replaced, and the position is of e${epoch}`);
+  }
+};
+
+/** What the receipts tell of a device's row. Needs all of them, of every day. */
 const checkPosition = (state: StoredState, receipts: readonly StoredReceipt[], say: Say): void => {
   const newest = Math.max(0, ...receipts.map(({epoch}) => epoch));
   if (receipts.length > 0 && state.epoch !== newest) {
     say('stateWrong', `the position is of e${state.epoch}, the newest epoch with a receipt is e${newest}`);
   }
-  const numbers = new Set(receipts.filter(({epoch}) => epoch === state.epoch).map(({batchSeq}) => batchSeq));
-  let prefix = 0;
-  while (numbers.has(prefix + 1)) prefix += 1;
-  if (state.appliedThrough !== prefix) {
-    say(
-      'prefixWrong',
-      `applied_through is ${state.appliedThrough}, the contiguous prefix of e${state.epoch} ends at ${prefix}`,
-    );
-  }
+  checkNumbers(state, receipts, say);
   const recount = receipts.reduce((sum, {recordCount, outcome}) => sum + (outcome === 'applied' ? recordCount : 0), 0);
   if (state.recordsTotal !== recount) {
     say('counterWrong', `records_total is ${state.recordsTotal}, the receipts sum up to ${recount}`);
@@ -172,6 +193,15 @@ const checkPosition = (state: StoredState, receipts: readonly StoredReceipt[], s
   if (state.syncsTotal !== receipts.length) {
     say('counterWrong', `syncs_total is ${state.syncsTotal}, there are ${receipts.length} receipts`);
   }
+};
+
+/** Needs no receipt, so it also tells that a batch of days that are gone was counted twice, or that its number was forgotten. */
+export const checkSums = (
+  {applied, replaced, syncsTotal}: Pick<StoredState, 'applied' | 'replaced' | 'syncsTotal'>,
+  say: Say,
+): void => {
+  const sum = replaced.reduce((total, one) => total + countOf(one.applied), countOf(applied));
+  if (syncsTotal !== sum) say('counterWrong', `syncs_total is ${syncsTotal}, and ${sum} numbers are applied`);
 };
 
 const checkState = (claims: DeviceClaims, state: StoredState, applied: readonly StoredReceipt[], say: Say): void => {
@@ -201,7 +231,7 @@ const checkPromises = (claim: BatchClaim, receipt: StoredReceipt | undefined, ke
   for (const hash of claim.acked.keys()) {
     if (receipt?.hash === hash && receipt.outcome === 'applied') continue;
     const isOther = receipt !== undefined && receipt.hash !== hash;
-    const isKept = isOther ? kept.isConflict : kept.isRejected;
+    const isKept = kept.refused.has(hash) || (!isOther && kept.isRejected);
     const what = isOther ? `the receipt has ${receipt.hash}` : 'there is no receipt that says applied';
     say(isKept ? 'quarantined' : 'lost', `${nameOf(claim)}: acked with hash ${hash}, and ${what}`);
   }
@@ -218,6 +248,11 @@ export const judgeDevice = (device: string, claims: DeviceClaims, places: readon
     return {findings, acked: acked.length, applied: 0, unknownApplied: 0, recordRows: 0};
   }
   const receipts = new Map(stored.receipts.map((receipt) => [batchKey(receipt.epoch, receipt.batchSeq), receipt]));
+  // A day's key does not see the receipts of other days.
+  for (const receipt of stored.receipts) {
+    const isCopy = receipts.get(batchKey(receipt.epoch, receipt.batchSeq)) !== receipt;
+    if (isCopy) say('duplicated', `${nameOf(receipt)}: it has one more receipt, of another day`);
+  }
   let applied = 0;
   let unknownApplied = 0;
   for (const [key, claim] of claims) {
@@ -241,11 +276,9 @@ export const judgeDevice = (device: string, claims: DeviceClaims, places: readon
     else if (receipt.outcome === 'rejected') say('foreign', `${rows} records of ${name}, which was rejected`);
   }
   if (stored.repeatedNumbers > 0) say('duplicated', `${stored.repeatedNumbers} numbers of records are in two batches`);
-  if (stored.rowsOfOtherSlots > 0) {
-    say('altered', `${stored.rowsOfOtherSlots} rows carry another slot: a move would leave them behind`);
-  }
   if (stored.state !== undefined) {
     checkPosition(stored.state, stored.receipts, say);
+    checkSums(stored.state, say);
     checkState(
       claims,
       stored.state,

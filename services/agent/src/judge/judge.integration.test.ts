@@ -3,7 +3,7 @@ import {spawn} from 'node:child_process';
 import {appendFileSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {loadSlotHash, type SlotOf} from '@pisync/core/shards/slot';
+import {deviceKeyOf, loadSlotHash, type SlotOf} from '@pisync/core/shards/slot';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from '@jest/globals';
 import pg from 'pg';
@@ -14,13 +14,13 @@ import {openBuckets} from './buckets.ts';
 import type {FindingKind} from './compare.ts';
 import {judge, waitUntilApplied, type Verdict} from './judge.ts';
 import {openShard, type ShardReader} from './shard-reader.ts';
-import {AT, RECEIPT, RECORDS, TAMPERINGS} from '../testing/tamperings.ts';
+import {AT, copy, KEY, quarantine, RECORDS, SYNCED, TAMPERINGS, VICTIM} from '../testing/tamperings.ts';
 
 const DEVICES = 8;
-const BATCHES = 3;
 const SHARDS = 2;
-/** The device and batch that are tampered with. */
-const VICTIM = '00000000-0000-5000-8000-000000000003';
+const EPOCH = 2;
+/** Epoch and number of the batches of each device. */
+const BATCHES = SYNCED.flatMap(({epoch, batches}) => batches.map((batch) => [epoch, batch] as const));
 
 let world: TestShards;
 let urls: readonly string[];
@@ -31,6 +31,7 @@ let folder: string;
 const ledgerFile = (): string => join(folder, 'ledger');
 
 const deviceId = (index: number): string => `00000000-0000-5000-8000-${String(index).padStart(12, '0')}`;
+const keyOf = (index: number): number => deviceKeyOf(slotOf(deviceId(index)), index);
 const shardOf = (id: string): number => Math.floor((slotOf(id) * SHARDS) / 1024);
 const poolOf = (id: string): pg.Pool => {
   const pool = pools[shardOf(id)];
@@ -45,21 +46,27 @@ const recordsOf = (index: number, batch: number): DeviceRecord[] =>
     t: 1_700_000_000_123 + i,
     d: {z: index, a: {y: 1.5, b: batch}},
   }));
-const stateOf = (index: number, batch: number): {v: number; n: number} => ({v: batch, n: index});
+const stateOf = (index: number, batch: number, epoch = EPOCH): {e: number; v: number; n: number} => ({
+  e: epoch,
+  v: batch,
+  n: index,
+});
+const hashOf = (index: number, batch: number, epoch = EPOCH): string =>
+  contentHash(stateOf(index, batch, epoch), recordsOf(index, batch));
 
-const sent = (index: number, batch: number): LedgerEntry => {
+const sent = (index: number, batch: number, epoch = EPOCH): LedgerEntry => {
   const records = recordsOf(index, batch);
   return {
     t: 'sent',
     device: deviceId(index),
-    epoch: 'e1',
+    epoch: `e${epoch}`,
     batch,
-    hash: contentHash(stateOf(index, batch), records),
+    hash: hashOf(index, batch, epoch),
     records: RECORDS,
     first: records[0]?.s ?? null,
     last: records.at(-1)?.s ?? null,
     digest: recordsDigest(records),
-    state: valueDigest(stateOf(index, batch)),
+    state: valueDigest(stateOf(index, batch, epoch)),
     at: 0,
   };
 };
@@ -67,37 +74,32 @@ const answer = (
   index: number,
   batch: number,
   kind: 'acked' | 'unknown',
-  bad?: {readonly count: number; readonly good: string},
+  {epoch = EPOCH, bad = 0, good = null}: {epoch?: number; bad?: number; good?: string | null} = {},
 ): LedgerEntry => ({
   t: 'answer',
   device: deviceId(index),
-  epoch: 'e1',
+  epoch: `e${epoch}`,
   batch,
-  hash: contentHash(stateOf(index, batch), recordsOf(index, batch)),
+  hash: hashOf(index, batch, epoch),
   answer: kind,
   status: kind === 'acked' ? 200 : null,
-  bad: bad?.count ?? 0,
-  good: bad?.good ?? null,
+  bad,
+  good,
   at: 0,
   ms: 1,
 });
 const line = (entry: LedgerEntry): string => `${JSON.stringify(entry)}\n`;
 
 /** Stores a batch as the worker does. */
-const store = async (index: number, batch: number): Promise<void> => {
-  const id = deviceId(index);
-  const records = recordsOf(index, batch);
-  const pool = poolOf(id);
-  await pool.query(
-    `insert into receipt (device_key, epoch, batch_seq, slot, content_hash, outcome, record_count, bad_count, mode, received_day, received_at)
-     values ($1, 1, $2, $3, decode($4, 'hex'), 'applied', $5, 0, 'delta', current_date, now())`,
-    [index, batch, slotOf(id), contentHash(stateOf(index, batch), records), RECORDS],
-  );
-  await pool.query(
-    `insert into record (device_key, slot, epoch, batch_seq, seq, kind, device_time, data, received_day, received_at)
-     select $1, $2, 1, $3, s, k, to_timestamp(t / 1000.0), d, current_date, now()
-     from jsonb_to_recordset($4) as r(s bigint, k text, t bigint, d jsonb)`,
-    [index, slotOf(id), batch, JSON.stringify(records)],
+const store = async (index: number, batch: number, epoch = EPOCH): Promise<void> => {
+  await poolOf(deviceId(index)).query(
+    `with r as (
+       insert into receipt (device_key, epoch, batch_seq, content_hash, outcome, record_count, bad_count, mode, received_day, received_at)
+       values ($1, $2, $3, decode($4, 'hex'), 'applied', $5, 0, 'delta', current_date, now()))
+     insert into record (device_key, epoch, batch_seq, ordinal, seq, kind, device_time, data, received_day, received_at)
+     select $1, $2, $3, place - 1, s, k, to_timestamp(t / 1000.0), d, current_date, now()
+     from rows from (jsonb_to_recordset($6) as (s bigint, k text, t bigint, d jsonb)) with ordinality as r (s, k, t, d, place)`,
+    [keyOf(index), epoch, batch, hashOf(index, batch, epoch), RECORDS, JSON.stringify(recordsOf(index, batch))],
   );
 };
 
@@ -105,19 +107,32 @@ const store = async (index: number, batch: number): Promise<void> => {
 const storeDevice = async (index: number): Promise<void> => {
   const id = deviceId(index);
   await poolOf(id).query(
-    `insert into device (device_key, device_id, slot, hardware_id, secret_hash) values ($1, $2, $3, $2::uuid::text, '')`,
-    [index, id, slotOf(id)],
+    `with e as (insert into device_epoch (device_key, epoch, applied_through, ahead) values ($1, 1, 1, '{[4,5)}'))
+     insert into device (device_key, device_id, hardware_id, secret_hash) values ($1, $2, $2::uuid::text, '')`,
+    [keyOf(index), id],
   );
-  for (let batch = 1; batch <= BATCHES; batch++) await store(index, batch);
-  await setState(index, BATCHES);
+  for (const [epoch, batch] of BATCHES) await store(index, batch, epoch);
+  await setState(index, 6);
 };
 
-const setState = async (index: number, batch: number): Promise<void> => {
-  const id = deviceId(index);
-  await poolOf(id).query(
-    `insert into device_state (device_key, slot, epoch, applied_through, state_epoch, state_seq, state, records_total, syncs_total)
-     values ($1, $2, 1, $3, 1, $3, $4, $5, $3)`,
-    [index, slotOf(id), batch, JSON.stringify(stateOf(index, batch)), batch * RECORDS],
+/** @param last the last batch that is applied: all from 6 on are. */
+const setState = async (index: number, last: number): Promise<void> => {
+  const more = last - 6;
+  await poolOf(deviceId(index)).query(
+    `with h as (
+       insert into device_shadow (device_key, state) values ($1, $2) on conflict (device_key) do update set state = excluded.state)
+     insert into device_state (device_key, epoch, applied_through, ahead, state_epoch, state_seq, records_total, syncs_total)
+     values ($1, $3, 3, int8multirange(int8range(6, $4, '[]')), $3, $4, $5, $6)
+     on conflict (device_key) do update set ahead = excluded.ahead, state_seq = excluded.state_seq,
+       records_total = excluded.records_total, syncs_total = excluded.syncs_total`,
+    [
+      keyOf(index),
+      JSON.stringify(stateOf(index, last)),
+      EPOCH,
+      last,
+      (BATCHES.length + more) * RECORDS,
+      BATCHES.length + more,
+    ],
   );
 };
 
@@ -148,15 +163,14 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  const tables = ['device', 'device_state', 'receipt', 'record', 'quarantine'];
+  const tables = ['device', 'device_state', 'device_epoch', 'device_shadow', 'receipt', 'record', 'quarantine'];
   // A few rows are deleted sooner than tables with partitions are truncated.
   const empty = tables.map((table) => `delete from ${table};`).join('');
   await Promise.all(pools.map((pool) => pool.query(empty)));
   const devices = Array.from({length: DEVICES}, (_, index) => index);
   await Promise.all(devices.map(storeDevice));
-  const batches = Array.from({length: BATCHES}, (_, index) => index + 1);
   const lines = devices.flatMap((index) =>
-    batches.map((batch) => line(sent(index, batch)) + line(answer(index, batch, 'acked'))),
+    BATCHES.map(([epoch, batch]) => line(sent(index, batch, epoch)) + line(answer(index, batch, 'acked', {epoch}))),
   );
   writeFileSync(ledgerFile(), lines.join(''));
 });
@@ -168,10 +182,10 @@ describe('a world in which every promise was kept', () => {
     expect(verdict).toMatchObject({
       ok: true,
       devices: DEVICES,
-      batches: DEVICES * BATCHES,
-      acked: DEVICES * BATCHES,
-      applied: DEVICES * BATCHES,
-      records: DEVICES * BATCHES * RECORDS,
+      batches: DEVICES * BATCHES.length,
+      acked: DEVICES * BATCHES.length,
+      applied: DEVICES * BATCHES.length,
+      records: DEVICES * BATCHES.length * RECORDS,
       lost: 0,
       duplicated: 0,
     });
@@ -182,11 +196,10 @@ describe('a world in which every promise was kept', () => {
   });
 
   test('may hold a batch whose answer was lost, or may not', async () => {
-    appendFileSync(ledgerFile(), line(sent(3, 4)) + line(answer(3, 4, 'unknown')));
+    appendFileSync(ledgerFile(), line(sent(3, 7)) + line(answer(3, 7, 'unknown')));
     expect(await run()).toMatchObject({ok: true, unknownApplied: 0});
-    await store(3, 4);
-    await poolOf(VICTIM).query('delete from device_state where device_key = 3');
-    await setState(3, 4);
+    await store(3, 7);
+    await setState(3, 7);
     expect(await run()).toMatchObject({ok: true, unknownApplied: 1});
   });
 
@@ -198,8 +211,8 @@ describe('a world in which every promise was kept', () => {
   test('ignores rows of a slot that moved away', async () => {
     const [here, there] = [poolOf(VICTIM), pools[1 - shardOf(VICTIM)]];
     await there?.query(
-      `insert into device (device_key, device_id, slot, hardware_id, secret_hash) values (3, $1, $2, 'x', '')`,
-      [VICTIM, slotOf(VICTIM)],
+      `insert into device (device_key, device_id, hardware_id, secret_hash) values ($1, $2, 'x', '')`,
+      [keyOf(3), VICTIM],
     );
     expect(await run()).toMatchObject({ok: true});
     await here.query("update slot_owner set state = 'moved_out' where slot = $1", [slotOf(VICTIM)]);
@@ -222,14 +235,15 @@ describe('a world that was tampered with', () => {
   });
 
   test('a batch without a 2xx that is stored in part is found', async () => {
-    appendFileSync(ledgerFile(), line(sent(3, 4)) + line(answer(3, 4, 'unknown')));
-    await store(3, 4);
-    const victim = poolOf(VICTIM);
-    await victim.query('delete from record where device_key = 3 and seq = 14');
-    await victim.query('update receipt set record_count = 3 where device_key = 3 and batch_seq = 4');
-    await victim.query('delete from device_state where device_key = 3');
-    await setState(3, 4);
-    await victim.query('update device_state set records_total = records_total - 1 where device_key = 3');
+    appendFileSync(ledgerFile(), line(sent(3, 7)) + line(answer(3, 7, 'unknown')));
+    await store(3, 7);
+    await setState(3, 7);
+    await poolOf(VICTIM).query(
+      `with d as (delete from record where device_key = $1 and batch_seq = 7 and ordinal = 1),
+            r as (update receipt set record_count = 3 where device_key = $1 and batch_seq = 7)
+       update device_state set records_total = records_total - 1 where device_key = $1`,
+      [keyOf(3)],
+    );
     expect(await run()).toMatchObject({ok: false, counterWrong: 1, lost: 1});
   });
 
@@ -247,17 +261,15 @@ describe('a world that was tampered with', () => {
         ledgerFile(),
         line(of(first).sent) + line(of(first).acked) + line(of(second).sent) + line(of(second).acked),
       );
-      await poolOf(VICTIM).query(
-        `insert into receipt (${RECEIPT}) select device_key, epoch, 4, slot, content_hash, outcome, record_count, bad_count, mode, received_day,
-           received_at from receipt where device_key = 3 and batch_seq = 2 on conflict do nothing`,
-      );
+      await poolOf(VICTIM).query(copy('receipt', {batch_seq: 4}, 'on conflict do nothing'));
       const verdict = await run();
-      const other = contentHash(stateOf(3, 1), recordsOf(3, 1));
+      const other = hashOf(3, 1);
       expect(verdict.findings.map(({kind, detail}) => `${kind} ${detail}`)).toContainEqual(
-        expect.stringContaining(`lost batch e1/4: acked with hash ${other}`),
+        expect.stringContaining(`lost batch e2/4: acked with hash ${other}`),
       );
+      const detail = `'{"contentHash": "${other}"}'`;
       await poolOf(VICTIM).query(
-        `insert into quarantine (device_key, slot, epoch, batch_seq, kind, reason, payload) values (3, 0, 1, 4, 'conflict', 'other', 'bytes')`,
+        quarantine(`receipt where device_key = ${KEY} and batch_seq = 4`, {kind: 'conflict', detail}),
       );
       expect((await run()).quarantined).toBe(1);
       await poolOf(VICTIM).query('delete from quarantine');
@@ -274,8 +286,8 @@ describe('a world that was tampered with', () => {
   test('a device owned by two shards is found', async () => {
     const other = pools[1 - shardOf(VICTIM)];
     await other?.query(
-      `insert into device (device_key, device_id, slot, hardware_id, secret_hash) values (3, $1, $2, 'x', '')`,
-      [VICTIM, slotOf(VICTIM)],
+      `insert into device (device_key, device_id, hardware_id, secret_hash) values ($1, $2, 'x', '')`,
+      [keyOf(3), VICTIM],
     );
     await other?.query("update slot_owner set state = 'owned' where slot = $1", [slotOf(VICTIM)]);
     try {
@@ -318,13 +330,12 @@ describe('a batch with bad records', () => {
   const GOOD = recordsDigest(recordsOf(3, 2).filter(({s}) => s !== 6));
   /** The second record of the victim's second batch was refused, and the device was told so. */
   beforeEach(async () => {
-    appendFileSync(ledgerFile(), line(answer(3, 2, 'acked', {count: 1, good: GOOD})));
+    appendFileSync(ledgerFile(), line(answer(3, 2, 'acked', {bad: 1, good: GOOD})));
     await poolOf(VICTIM).query(
       `with r as (update receipt set record_count = 3, bad_count = 1 ${AT}),
-            s as (update device_state set records_total = records_total - 1 where device_key = 3),
-            d as (delete from record ${AT} and seq = 6 returning device_key, slot, epoch, batch_seq)
-       insert into quarantine (device_key, slot, epoch, batch_seq, kind, reason, detail, payload)
-       select *, 'record', 'NUL', '{"pointer": "/records/1"}', '{}' from d`,
+            s as (update device_state set records_total = records_total - 1 where device_key = ${KEY}),
+            d as (delete from record ${AT} and seq = 6 returning device_key, epoch, batch_seq)
+       ${quarantine('d', {kind: 'record', detail: `'{"pointer": "/records/1"}'`})}`,
     );
   });
 
@@ -333,8 +344,8 @@ describe('a batch with bad records', () => {
   });
 
   test.each<readonly [string, FindingKind, string]>([
-    ['the bad one is nowhere', 'lost', 'delete from quarantine where device_key = 3'],
-    ['only the name of the bad one is kept', 'lost', 'update quarantine set payload = null where device_key = 3'],
+    ['the bad one is nowhere', 'lost', `delete from quarantine where device_key = ${KEY}`],
+    ['only the name of the bad one is kept', 'lost', `update quarantine set payload = null where device_key = ${KEY}`],
     ['a good one is gone', 'lost', `delete from record ${AT} and seq = 7`],
     ['a good one is altered', 'altered', `update record set data = '{}' ${AT} and seq = 7`],
     ['the bad one is stored in place of a good one', 'altered', `update record set seq = 6 ${AT} and seq = 7`],
@@ -368,7 +379,7 @@ describe('waiting for the queues', () => {
     expect(seen).toEqual([1, 1, 1, 1]);
     nowMs = 0;
     const repair = async (): Promise<void> => {
-      await poolOf(VICTIM).query('delete from record where device_key = 3 and batch_seq = 2');
+      await poolOf(VICTIM).query(`delete from record ${AT}`);
       await store(3, 2);
     };
     expect(await waitUntilApplied(ledgers, readers, {...options, sleep: repair})).toBe(0);

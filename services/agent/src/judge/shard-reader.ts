@@ -2,6 +2,7 @@
 import pg from 'pg';
 import {recordsDigest, valueDigest} from '../ledger/entry.ts';
 import type {DeviceRecord, JsonObject} from '../client/wire.ts';
+import type {Applied, Range} from './applied.ts';
 import {batchKey} from './claims.ts';
 import type {Quarantined, StoredDevice, StoredReceipt, StoredRecords, StoredState} from './compare.ts';
 
@@ -17,7 +18,6 @@ export interface ShardReader {
 interface DeviceRow {
   readonly device_key: string;
   readonly device_id: string;
-  readonly slot: number;
 }
 interface ReceiptRow {
   readonly device_key: string;
@@ -27,23 +27,24 @@ interface ReceiptRow {
   readonly outcome: 'applied' | 'rejected';
   readonly record_count: number;
   readonly bad_count: number;
-  readonly slot: number;
 }
 interface RecordRow {
   readonly device_key: string;
-  readonly slot: number;
   readonly epoch: number;
   readonly batch_seq: string;
+  readonly ordinal: number;
   readonly seq: string;
   readonly kind: string;
   readonly device_time_ms: string | null;
   readonly data: JsonObject | null;
 }
-interface StateRow {
+interface EpochRow {
   readonly device_key: string;
-  readonly slot: number;
   readonly epoch: number;
   readonly applied_through: string;
+  readonly ahead: readonly Range[];
+}
+interface StateRow extends EpochRow {
   readonly state_epoch: number;
   readonly state_seq: string;
   readonly state: unknown;
@@ -54,28 +55,29 @@ interface QuarantineRow {
   readonly device_key: string;
   readonly epoch: number;
   readonly batch_seq: string;
-  readonly batches: number;
-  readonly conflicts: number;
+  readonly is_rejected: boolean;
+  readonly refused: readonly string[];
   readonly parts: number;
 }
 
-const DEVICES = `select d.device_key::text, d.device_id::text, d.slot from device d
-  join slot_owner o on o.slot = d.slot and o.state = 'owned' where d.device_id = any($1::uuid[])`;
-const RECEIPTS = `select device_key::text, epoch, batch_seq::text, encode(content_hash, 'hex') as hash, outcome, record_count,
-  bad_count, slot
+const DEVICES = `select d.device_key::text, d.device_id::text from device d
+  join slot_owner o on o.slot = (d.device_key >> 32) and o.state = 'owned' where d.device_id = any($1::uuid[])`;
+const RECEIPTS = `select device_key::text, epoch, batch_seq::text, encode(content_hash, 'hex') as hash, outcome, record_count, bad_count
   from receipt where device_key = any($1::bigint[])`;
-const RECORDS = `select device_key::text, slot, epoch, batch_seq::text, seq::text, kind,
+const RECORDS = `select device_key::text, epoch, batch_seq::text, ordinal, seq::text, kind,
   round(extract(epoch from device_time) * 1000)::text as device_time_ms, data
-  from record where device_key = any($1::bigint[]) order by record.device_key, record.epoch, record.batch_seq, record.seq`;
-const STATES = `select device_key::text, slot, epoch, applied_through::text, state_epoch, state_seq::text, state,
+  from record where device_key = any($1::bigint[]) order by record.device_key, record.epoch, record.batch_seq, record.ordinal`;
+/** As JSON, because the driver leaves a multirange as text. */
+const AHEAD = `coalesce((select jsonb_agg(jsonb_build_array(lower(r), upper(r)) order by r) from unnest(ahead) r), '[]') as ahead`;
+const STATES = `select s.device_key::text, epoch, applied_through::text, ${AHEAD}, state_epoch, state_seq::text, state,
   records_total::text, syncs_total::text
-  from device_state where device_key = any($1::bigint[])`;
+  from device_state s left join device_shadow h on h.device_key = s.device_key where s.device_key = any($1::bigint[])`;
+const EPOCHS = `select device_key::text, epoch, applied_through::text, ${AHEAD} from device_epoch where device_key = any($1::bigint[])`;
 /** Only what kept its bytes: a note that something was there is no copy of it. */
-const QUARANTINE = `select device_key::text, epoch, batch_seq::text, count(*) filter (where kind = 'batch')::int as batches,
-  count(*) filter (where kind = 'conflict')::int as conflicts,
+const QUARANTINE = `select device_key::text, epoch, batch_seq::text, bool_or(kind = 'batch') as is_rejected,
+  coalesce(array_agg(detail ->> 'contentHash') filter (where kind in ('conflict', 'unproved') and detail ? 'contentHash'), '{}') as refused,
   count(distinct detail ->> 'pointer') filter (where kind = 'record')::int as parts
-  from quarantine where device_key = any($1::bigint[]) and epoch is not null and batch_seq is not null and payload is not null
-  group by device_key, epoch, batch_seq`;
+  from quarantine where device_key = any($1::bigint[]) and payload is not null group by device_key, epoch, batch_seq`;
 
 const groupBy = <T>(rows: readonly T[], key: (row: T) => string): Map<string, T[]> => {
   const groups = new Map<string, T[]>();
@@ -87,6 +89,7 @@ const groupBy = <T>(rows: readonly T[], key: (row: T) => string): Map<string, T[
   return groups;
 };
 
+/** @param rows in the order of their places */
 const storedRecords = (rows: readonly RecordRow[]): StoredRecords => {
   const records: DeviceRecord[] = rows.map((row) => ({
     s: Number(row.seq),
@@ -94,15 +97,24 @@ const storedRecords = (rows: readonly RecordRow[]): StoredRecords => {
     t: Number(row.device_time_ms),
     d: row.data ?? {},
   }));
-  return {rows: rows.length, distinct: new Set(rows.map(({seq}) => seq)).size, digest: recordsDigest(records)};
+  return {
+    rows: rows.length,
+    distinct: new Set(rows.map(({seq}) => seq)).size,
+    ordinals: new Set(rows.map(({ordinal}) => ordinal)).size,
+    lastOrdinal: rows.at(-1)?.ordinal ?? -1,
+    digest: recordsDigest(records),
+  };
 };
 
-const storedState = (row: StateRow | undefined): StoredState | undefined =>
+const storedApplied = ({applied_through, ahead}: EpochRow): Applied => ({through: Number(applied_through), ahead});
+
+const storedState = (row: StateRow | undefined, replaced: readonly EpochRow[]): StoredState | undefined =>
   row === undefined
     ? undefined
     : {
         epoch: row.epoch,
-        appliedThrough: Number(row.applied_through),
+        applied: storedApplied(row),
+        replaced: replaced.map((one) => ({epoch: one.epoch, applied: storedApplied(one)})),
         stateEpoch: row.state_epoch,
         stateSeq: Number(row.state_seq),
         digest: row.state === null ? null : valueDigest(row.state),
@@ -119,9 +131,9 @@ const storedReceipt = (row: ReceiptRow): StoredReceipt => ({
   badCount: row.bad_count,
 });
 
-const storedQuarantine = ({batches, conflicts, parts}: QuarantineRow): Quarantined => ({
-  isRejected: batches > 0,
-  isConflict: conflicts > 0,
+const storedQuarantine = ({is_rejected, refused, parts}: QuarantineRow): Quarantined => ({
+  isRejected: is_rejected,
+  refused: new Set(refused),
   parts,
 });
 
@@ -165,37 +177,33 @@ export const openShard = (url: string): ShardReader => {
     async read(deviceIds) {
       const devices = await query<DeviceRow>(DEVICES, deviceIds);
       const keys = devices.map(({device_key}) => device_key);
-      const [receiptRows, recordRows, stateRows, quarantineRows] = await Promise.all([
+      const [receiptRows, recordRows, stateRows, epochRows, quarantineRows] = await Promise.all([
         query<ReceiptRow>(RECEIPTS, keys),
         query<RecordRow>(RECORDS, keys),
         query<StateRow>(STATES, keys),
+        query<EpochRow>(EPOCHS, keys),
         query<QuarantineRow>(QUARANTINE, keys),
       ]);
       const receipts = groupBy(receiptRows, (row) => row.device_key);
       const records = groupBy(recordRows, (row) => row.device_key);
       const states = new Map(stateRows.map((row) => [row.device_key, row]));
+      const replaced = groupBy(epochRows, (row) => row.device_key);
       const quarantined = groupBy(quarantineRows, (row) => row.device_key);
       return new Map(
-        devices.map(({device_key, device_id, slot}): [string, StoredDevice] => {
-          const own = {
-            receipts: receipts.get(device_key) ?? [],
-            records: records.get(device_key) ?? [],
-            state: states.get(device_key),
-          };
-          const batches = groupBy(own.records, keyOf);
-          const rows = [...own.receipts, ...own.records, ...(own.state === undefined ? [] : [own.state])];
+        devices.map(({device_key, device_id}): [string, StoredDevice] => {
+          const ownRecords = records.get(device_key) ?? [];
+          const batches = groupBy(ownRecords, keyOf);
           return [
             device_id,
             {
               shard: name,
-              receipts: own.receipts.map(storedReceipt),
+              receipts: (receipts.get(device_key) ?? []).map(storedReceipt),
               records: new Map([...batches].map(([key, rows]) => [key, storedRecords(rows)])),
-              state: storedState(own.state),
+              state: storedState(states.get(device_key), replaced.get(device_key) ?? []),
               quarantine: new Map(
                 (quarantined.get(device_key) ?? []).map((row) => [keyOf(row), storedQuarantine(row)]),
               ),
-              repeatedNumbers: countRepeats(own.records),
-              rowsOfOtherSlots: rows.filter((row) => row.slot !== slot).length,
+              repeatedNumbers: countRepeats(ownRecords),
             },
           ];
         }),
