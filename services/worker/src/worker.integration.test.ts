@@ -346,9 +346,14 @@ test('a message that is no bundle is kept in the control schema', async () => {
     () => worker.counter('pisync_worker_quarantined_total', {kind: 'message'}),
     (seen) => seen === 1,
   );
-  const kept = await bench.shards.shards
-    .control('job')
-    .query<{detail: unknown}>('select detail from control.unreadable_message where payload = $1', [content]);
+  const kept = await until(
+    'the message in the control schema',
+    () =>
+      bench.shards.shards
+        .control('job')
+        .query<{detail: unknown}>('select detail from control.unreadable_message where payload = $1', [content]),
+    ({rows}) => rows.length === 1,
+  );
   expect(kept.rows).toMatchObject([{detail: {queue: bench.names.batches.queue(0, 'normal')}}]);
 });
 

@@ -15,7 +15,7 @@ import {createByteGate} from './intake/byte-gate.ts';
 import {createLanes} from './intake/lanes.ts';
 import {type Arrival, openParcel, type Parcel} from './intake/parcel.ts';
 import {createPark} from './intake/park.ts';
-import {createKeepMessage, createKeepUnreadable} from './intake/unreadable.ts';
+import {createKeepMessage, createKeepUnreadable, createStoreUnreadable} from './intake/unreadable.ts';
 import {createWorkerMetrics} from './metrics.ts';
 import {createRequestLanes} from './requests/request-lanes.ts';
 
@@ -60,6 +60,7 @@ const BUNDLES_IN_HAND = 64;
  * away they are what it is tried with.
  */
 const PARKED_IN_HAND = {ofShard: 8, ofAll: 64} as const;
+const UNREADABLE_IN_HAND = 4;
 /**
  * Bodies that are read and applied at once. A window takes a tenth of a MiB as a rule, and a MiB at most. Read, a body takes up to ten times its
  * bytes (`1e20,` becomes 22 characters, of two bytes each where one of them is not Latin), and once more on its way into the connection.
@@ -76,7 +77,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     oldestAtMs: () => (inHand.size === 0 ? undefined : Math.min(...Array.from(inHand, ({oldestAtMs}) => oldestAtMs))),
     shards: () => lanes.away(),
   });
-  const keepUnreadable = createKeepUnreadable(shards);
+  const keepUnreadable = createKeepUnreadable(publisher, names);
   const keepMessage = createKeepMessage({keepUnreadable, metrics, log, sleep, stopping: stopping.signal});
 
   const declareAll: ConsumerOptions['declare'] = (channel) => assertBrokerTopology(channel, names, partitions);
@@ -157,12 +158,19 @@ export const startWorker = (options: WorkerOptions): Worker => {
     (delivery) => requests.take(delivery, delivery.queue === urgentRequests),
   );
 
+  const storeUnreadable = createStoreUnreadable({shards, log, sleep, stopping: stopping.signal});
+  const storing = new Set<Promise<void>>();
+  consume([names.unreadable.queue], UNREADABLE_IN_HAND, (delivery) => {
+    const work = storeUnreadable(delivery).finally(() => storing.delete(work));
+    storing.add(work);
+  });
+
   return {
     follow,
     async close() {
       stopping.abort();
       await Promise.all(consumers.map((consumer) => consumer.pause()));
-      await Promise.all([lanes.drain(), requests.drain()]);
+      await Promise.all([lanes.drain(), requests.drain(), ...storing]);
       await Promise.all(consumers.map((consumer) => consumer.close()));
     },
   };

@@ -13,6 +13,9 @@ const QUORUM = {'x-queue-type': 'quorum', 'x-delivery-limit': DELIVERY_LIMIT};
 /** A worker that knows the shard takes its batches from their queue itself; this brings back what no worker takes. */
 const PARKED_MS = 600_000;
 
+/** Shard 0 takes what is unreadable; while it is away so much of it waits outside of the queues that others stand in. */
+const UNREADABLE_BYTES = 64 * 1024 * 1024;
+
 /** A queue whose messages go back to where they came from after a time: the routing key stays. */
 const returningTo = (exchange: string, afterMs: number) => ({
   'x-queue-type': 'quorum',
@@ -28,7 +31,7 @@ const returningTo = (exchange: string, afterMs: number) => ({
  * Valid on RabbitMQ 3.10 to 4.x.
  */
 export const assertBrokerTopology = async (channel: Channel, names: BrokerNames, partitions: number): Promise<void> => {
-  const {batches, parked, retry, requests} = names;
+  const {batches, parked, retry, requests, unreadable} = names;
   await channel.assertExchange(batches.exchange, 'direct', {durable: true});
   await channel.assertExchange(requests.exchange, 'direct', {durable: true});
   await channel.assertExchange(parked.exchange, 'headers', {durable: true});
@@ -41,6 +44,10 @@ export const assertBrokerTopology = async (channel: Channel, names: BrokerNames,
     await channel.assertQueue(requests.queue(priority), {durable: true, arguments: QUORUM});
     await channel.bindQueue(requests.queue(priority), requests.exchange, priority);
   }
+  await channel.assertQueue(unreadable.queue, {
+    durable: true,
+    arguments: {...QUORUM, 'x-max-length-bytes': UNREADABLE_BYTES, 'x-overflow': 'reject-publish'},
+  });
   for (const rung of RETRY_RUNGS) {
     await channel.assertExchange(retry.exchange(rung), 'fanout', {durable: true});
     await channel.assertQueue(retry.queue(rung), {

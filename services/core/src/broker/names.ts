@@ -28,6 +28,8 @@ export interface BrokerNames {
   /** One queue a shard, for batches that wait while it is away. */
   readonly parked: {readonly exchange: string; queue(shardId: number): string};
   readonly requests: {readonly exchange: string; queue(priority: QueuePriority): string};
+  /** For what cannot be applied anywhere, until it is in the control schema. */
+  readonly unreadable: {readonly queue: string};
   /** Where it is tried whether messages are taken. */
   readonly probe: {readonly queue: string};
 }
@@ -54,6 +56,7 @@ export const brokerNames = (prefix = 'pisync'): BrokerNames => {
       exchange: `${prefix}.requests.v1`,
       queue: (priority) => `${prefix}.requests.v1.${priority}`,
     },
+    unreadable: {queue: `${prefix}.unreadable.v1`},
     probe: {queue: `${prefix}.probe.v1`},
   };
 };

@@ -5,7 +5,7 @@ import {Registry} from 'prom-client';
 import {createWorkerMetrics} from '../metrics.ts';
 import {createKeepMessage} from './unreadable.ts';
 
-/** Keeps a message while shard 0 is away, which is so until after the tries given; then the broker takes the message back, or not. */
+/** Keeps a message while its queue takes nothing, which is so until after the tries given; then the broker takes the message back, or not. */
 const keep = async ({awayFor, lostAfter}: {readonly awayFor: number; readonly lostAfter: number}) => {
   let tries = 0;
   let outcome = 'open';
@@ -22,7 +22,7 @@ const keep = async ({awayFor, lostAfter}: {readonly awayFor: number; readonly lo
   const keepMessage = createKeepMessage({
     keepUnreadable: () => {
       tries += 1;
-      return tries > awayFor ? Promise.resolve() : Promise.reject(new Error('shard 0 is away'));
+      return tries > awayFor ? Promise.resolve() : Promise.reject(new Error('the queue is full'));
     },
     metrics: createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []}),
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
@@ -33,7 +33,7 @@ const keep = async ({awayFor, lostAfter}: {readonly awayFor: number; readonly lo
   return {tries, outcome};
 };
 
-test('a message that cannot be read is acked once shard 0 has it', async () => {
+test('a message that cannot be read is acked once it is set aside', async () => {
   expect(await keep({awayFor: 2, lostAfter: Infinity})).toEqual({tries: 3, outcome: 'acked'});
 });
 

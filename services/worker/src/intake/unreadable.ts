@@ -1,14 +1,14 @@
 import {createHash} from 'node:crypto';
+import {type BrokerNames} from '@pisync/core/broker/names';
 import {type Delivery} from '@pisync/core/broker/consumer';
+import {type Publisher} from '@pisync/core/broker/publisher';
+import {decodeUnreadable, publishUnreadable} from '@pisync/core/broker/unreadable';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type WorkerMetrics} from '../metrics.ts';
 
-/**
- * Keeps what cannot be applied anywhere in the control schema, for a person to look at. The same bytes
- * are kept once. @throws what the database threw.
- */
+/** Puts what cannot be applied anywhere into a queue of its own, so that it holds nothing else up while shard 0 is away. @throws what the publisher threw */
 export type KeepUnreadable = (
   reason: string,
   detail: Readonly<Record<string, unknown>>,
@@ -16,20 +16,45 @@ export type KeepUnreadable = (
 ) => Promise<void>;
 
 export const createKeepUnreadable =
-  (shards: Pick<Shards, 'control'>): KeepUnreadable =>
-  async (reason, detail, content) => {
+  (publisher: Pick<Publisher, 'publish'>, names: BrokerNames): KeepUnreadable =>
+  (reason, detail, content) =>
+    publishUnreadable(publisher, names, {reason: reason.replaceAll('\0', ''), detail, content});
+
+export interface StoreUnreadableOptions {
+  readonly shards: Pick<Shards, 'control'>;
+  readonly log: Logger;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly stopping: AbortSignal;
+}
+
+/** Brings such a message into the control schema, for a person to look at; the same bytes are kept once. Never rejects. */
+export const createStoreUnreadable = ({shards, log, sleep, stopping}: StoreUnreadableOptions) => {
+  const store = async (message: Buffer): Promise<void> => {
+    const {reason, detail, content} = decodeUnreadable(message);
     await shards.control('ingest').query({
-      name: 'quarantine-unreadable',
+      name: 'unreadable-insert',
       text: `insert into control.unreadable_message (sha256, reason, detail, payload) values ($1, $2, $3::jsonb, $4)
              on conflict (sha256) do nothing`,
-      values: [
-        createHash('sha256').update(content).digest(),
-        reason.replaceAll('\0', ''),
-        JSON.stringify(detail),
-        content,
-      ],
+      values: [createHash('sha256').update(content).digest(), reason, JSON.stringify(detail), content],
     });
   };
+  return async (delivery: Delivery): Promise<void> => {
+    while (!stopping.aborted && !delivery.isLost()) {
+      try {
+        await store(delivery.content);
+        delivery.ack();
+        return;
+      } catch (failure) {
+        log.warn({reason: describeError(failure)}, 'a message that cannot be read waits for shard 0');
+        await sleep(STORE_RETRY_MS, stopping);
+      }
+    }
+    delivery.requeue();
+  };
+};
+
+/** Nobody waits for it. */
+const STORE_RETRY_MS = 5_000;
 
 export interface KeepMessageOptions {
   readonly keepUnreadable: KeepUnreadable;
@@ -49,7 +74,7 @@ export const createKeepMessage =
     const reason = describeError(error);
     log.error(
       {queue: delivery.queue, bytes: delivery.content.length, reason},
-      'a message cannot be read and goes to quarantine',
+      'a message cannot be read and is set aside',
     );
     while (!stopping.aborted && !delivery.isLost()) {
       try {
@@ -58,7 +83,7 @@ export const createKeepMessage =
         delivery.ack();
         return;
       } catch (failure) {
-        log.warn({reason: describeError(failure)}, 'a message that cannot be read waits for shard 0');
+        log.warn({reason: describeError(failure)}, 'a message that cannot be read stays in hand');
         await sleep(RETRY_MS, stopping);
       }
     }
