@@ -30,6 +30,11 @@ export const MIGRATION_CONNECTION = {
 
 export interface Migration {
   readonly name: string;
+  /**
+   * The last migration of the oldest release whose services, and whose migration Jobs, go on working on what this one makes: as a rule that of the release
+   * before, which runs while this one is rolled out and after it is rolled back. None for the first.
+   */
+  readonly worksWith?: string;
   /** For this shard. */
   readonly steps: (shardId: number) => readonly Step[];
 }
@@ -49,9 +54,9 @@ const TABLE = 'schema_migration';
 /** Session lock of whoever migrates a database ("PM" in ASCII). */
 const MIGRATION_LOCK = 0x504d;
 const LOCK_EVERY_MS = 500;
-/** As knex would make it, and no name twice: it records over another connection, which may be late. */
+/** As knex would make it, with what tells older releases whether they may go on; and no name twice: it records over another connection, which may be late. */
 const RECORDS = `
-  create table if not exists ${TABLE} (id serial primary key, name varchar(255), batch int, migration_time timestamptz);
+  create table if not exists ${TABLE} (id serial primary key, name varchar(255), batch int, migration_time timestamptz, works_with text);
   create unique index if not exists ${TABLE}_name on ${TABLE} (name)`;
 
 /**
@@ -64,6 +69,7 @@ export const migrateShard = async (
   target: MigrationTarget,
   shardId: number,
   say: (progress: string) => void = () => undefined,
+  migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<number> => {
   const connection = {...target, ...MIGRATION_CONNECTION, application_name: `migrate/shard-${shardId}`};
   // knex's own lock is a table row that a killed job leaves behind; this one ends with its connection.
@@ -74,7 +80,7 @@ export const migrateShard = async (
   try {
     await takeLock(guard);
     await guard.query(RECORDS);
-    requireOurs(await doneMigrations(guard), shardId);
+    requireOurs(await doneMigrations(guard), migrations, shardId);
     const db = knexModule.knex({
       client: 'pg',
       connection,
@@ -82,8 +88,10 @@ export const migrateShard = async (
       pool: {min: 0, max: MIGRATION_CONNECTIONS - 1},
       migrations: {
         tableName: TABLE,
+        // Those of a newer release are looked at above.
+        disableMigrationsListValidation: true,
         migrationSource: {
-          getMigrations: () => Promise.resolve([...MIGRATIONS]),
+          getMigrations: () => Promise.resolve([...migrations]),
           getMigrationName: ({name}: Migration) => name,
           getMigration: ({name, steps}: Migration) =>
             Promise.resolve({
@@ -99,10 +107,12 @@ export const migrateShard = async (
     try {
       await db.migrate.forceFreeMigrationsLock();
       await db.migrate.latest();
+      for (const {name, worksWith = null} of migrations)
+        await guard.query(`update ${TABLE} set works_with = $2 where name = $1`, [name, worksWith]);
     } finally {
       await db.destroy();
     }
-    return await schemaVersion(guard);
+    return await schemaVersion(guard, migrations);
   } finally {
     await guard.end();
   }
@@ -117,23 +127,36 @@ const takeLock = async (guard: pg.Client): Promise<void> => {
   }
 };
 
-/** Names, in the order in which they were done. */
-const doneMigrations = async (db: pg.ClientBase | pg.Pool): Promise<readonly string[]> => {
+interface Done {
+  readonly name: string;
+  readonly worksWith: string | null;
+}
+
+/** In the order in which they were done. */
+const doneMigrations = async (db: pg.ClientBase | pg.Pool): Promise<readonly Done[]> => {
   const table = await db.query<{present: boolean}>(`select to_regclass('${TABLE}') is not null as present`);
   if (table.rows[0]?.present !== true) return [];
-  const done = await db.query<{name: string}>(`select name from ${TABLE} order by id`);
-  return done.rows.map(({name}) => name);
+  const done = await db.query<Done>( // A database of another line of releases may lack the column, and is told so by its names.
+    `select name, to_jsonb(m) ->> 'works_with' as "worksWith" from ${TABLE} m order by id`,
+  );
+  return done.rows;
 };
 
-const requireOurs = (done: readonly string[], shardId: number): void => {
-  const at = done.findIndex((name, index) => MIGRATIONS[index]?.name !== name);
-  if (at < 0) return;
-  const here = MIGRATIONS[at]?.name;
+/** A newer schema is ours too where each of its migrations says that it works with this release or an older one. */
+const requireOurs = (done: readonly Done[], migrations: readonly Migration[], shardId: number): void => {
+  const names = new Set(migrations.map(({name}) => name));
+  const at = done.findIndex(({name, worksWith}, index) => {
+    const here = migrations[index]?.name;
+    return here === undefined ? worksWith === null || !names.has(worksWith) : here !== name;
+  });
+  const there = done[at]?.name;
+  if (there === undefined) return;
+  const here = migrations[at]?.name;
   throw new AppError(
     'conflict',
     here === undefined
-      ? `shard ${shardId} has the schema of a newer release: this one does not know its migration ${done[at]}`
-      : `shard ${shardId} has the schema of another line of releases: its migration ${at + 1} is ${done[at]}, here it is ${here}. Run the release that made it, or give the shard an empty volume`,
+      ? `shard ${shardId} has the schema of a newer release, on which this one does not work: its migration ${there} says so`
+      : `shard ${shardId} has the schema of another line of releases: its migration ${at + 1} is ${there}, here it is ${here}. Run the release that made it, or give the shard an empty volume`,
   );
 };
 
@@ -141,8 +164,11 @@ const requireOurs = (done: readonly string[], shardId: number): void => {
  * The version of a shard's schema: how many migrations of this release, from the first, it has had. 0 when it was never migrated, or by others. What a newer
  * release has added does not count.
  */
-export const schemaVersion = async (db: pg.ClientBase | pg.Pool): Promise<number> => {
+export const schemaVersion = async (
+  db: pg.ClientBase | pg.Pool,
+  migrations: readonly Migration[] = MIGRATIONS,
+): Promise<number> => {
   const done = await doneMigrations(db);
-  const missing = MIGRATIONS.findIndex(({name}, index) => done[index] !== name);
-  return missing < 0 ? MIGRATIONS.length : missing;
+  const missing = migrations.findIndex(({name}, index) => done[index]?.name !== name);
+  return missing < 0 ? migrations.length : missing;
 };

@@ -101,3 +101,21 @@ test('an index that could not be made is made anew, and one that is there stays'
   await run(index);
   expect(await one(`'thing_colour'::regclass::oid`)).toBe(made);
 });
+
+test('a partition is detached while others write, and one that was left pending is brought to its end', async () => {
+  await client.query(`
+    drop table if exists parted, parted_1;
+    create table parted (id int) partition by range (id);
+    create table parted_1 partition of parted for values from (0) to (10);
+    insert into parted values (1)`);
+  const detach: Step = {kind: 'detach', table: 'parted', partition: 'parted_1'};
+  await other.query('begin');
+  await other.query('select from parted');
+  // It has to wait for who reads, and gives up after the first of its two transactions.
+  expect(await run(detach).catch(databaseFault)).toBe('systemic');
+  await other.query('commit');
+  await run(detach);
+  await run(detach);
+  expect(await one('count(*) from parted')).toBe(0);
+  expect(await one('count(*) from parted_1')).toBe(1);
+});

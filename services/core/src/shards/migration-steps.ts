@@ -5,7 +5,7 @@ import type pg from 'pg';
  * What a migration does, in order, while services read and write. Each step is done once: how far a database is stands in the database, so a job that was
  * killed goes on where it was.
  */
-export type Step = Transaction | Index | Backfill;
+export type Step = Transaction | Index | Detach | Backfill;
 
 /** Statements in one transaction. They wait for locks for a short time only: whoever comes after them waits behind them. */
 interface Transaction {
@@ -20,6 +20,13 @@ interface Index {
   readonly isUnique?: boolean;
   /** What follows `on`, such as `device (model)`. */
   readonly on: string;
+}
+
+/** Takes a partition out of its table while others read and write it. */
+interface Detach {
+  readonly kind: 'detach';
+  readonly table: string;
+  readonly partition: string;
 }
 
 /**
@@ -81,6 +88,10 @@ export const runSteps = async (client: pg.Client, {name, steps, say}: StepsOptio
         await makeIndex(client, step);
         await save(client, id, {isDone: true, after});
         break;
+      case 'detach':
+        await detach(client, step);
+        await save(client, id, {isDone: true, after});
+        break;
       case 'backfill':
         await fill(client, id, step, after, say);
         break;
@@ -137,6 +148,24 @@ const makeIndex = async (client: pg.Client, {name, isUnique = false, on}: Index)
     // What is left of a unique one may refuse what services write.
     await client.query(drop).catch(() => undefined);
     throw error;
+  }
+};
+
+/** Two transactions: whoever is interrupted between them leaves it pending, and it has to be brought to its end. */
+const detach = async (client: pg.Client, {table, partition}: Detach): Promise<void> => {
+  const found = await client.query<{isPending: boolean}>(
+    'select inhdetachpending as "isPending" from pg_inherits where inhparent = $1::regclass and inhrelid = to_regclass($2)',
+    [table, partition],
+  );
+  const [part] = found.rows;
+  if (part === undefined) return;
+  await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'`);
+  try {
+    await client.query(
+      `alter table ${table} detach partition ${partition} ${part.isPending ? 'finalize' : 'concurrently'}`,
+    );
+  } finally {
+    await client.query('reset lock_timeout');
   }
 };
 
