@@ -96,12 +96,11 @@ const transactionOf = (
   async findReceipts(known) {
     return (await client.query<StoredHash>({...sql.FIND_RECEIPTS, values: [...keyArrays(known)]})).rows;
   },
-  async keepRefused({quarantined, conflictsOf, commands, today}: RefusedContents) {
+  async keepRefused({quarantined, devices, commands, today}: RefusedContents) {
     await allAnswered([
       insertQuarantine(client, quarantined, today),
-      ...(conflictsOf.length === 0
-        ? []
-        : [client.query({...sql.COUNT_CONFLICTS, values: [int8Array(conflictsOf)]}), insertCommands(client, commands)]),
+      client.query({...sql.COUNT_CONFLICTS, values: [int8Array(devices)]}),
+      ...(commands.length === 0 ? [] : [insertCommands(client, commands)]),
     ]);
   },
 });

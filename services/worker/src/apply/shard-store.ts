@@ -74,8 +74,8 @@ export interface WindowChanges {
 /** Contents whose number was used before. */
 export interface RefusedContents {
   readonly quarantined: readonly QuarantineRow[];
-  /** Devices, each once for each time that it is counted. */
-  readonly conflictsOf: readonly number[];
+  /** Of all of them, the kept and the others. */
+  readonly devices: readonly number[];
   readonly commands: readonly NewCommand[];
   readonly today: string;
 }

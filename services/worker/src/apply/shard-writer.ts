@@ -222,7 +222,7 @@ const compareContents = async (
         ...onceEach(conflicts).map((batch) => conflictRow(batch, newId)),
         ...onceEach(unproved).map((batch) => unprovedRow(batch, newId)),
       ],
-      conflictsOf: conflicts.map(({deviceKey}) => deviceKey),
+      devices: [...conflicts, ...unproved].map(({deviceKey}) => deviceKey),
       commands: Array.from(byDevice.values(), ({deviceKey, slot, epoch}) => ({
         commandId: newId(),
         requestId: newId(),

@@ -45,7 +45,9 @@ create table device_state (
   state_epoch int not null default 0,
   -- Numbers that are applied and do not follow applied_through.
   ahead int8multirange,
-  constraint ahead_is_near check (not isempty(ahead) and lower(ahead) > applied_through + 1 and upper(ahead) <= applied_through + 1025)
+  constraint ahead_is_near check (
+    not isempty(ahead) and not lower_inf(ahead) and not upper_inf(ahead)
+    and lower(ahead) > applied_through + 1 and upper(ahead) <= applied_through + 1025)
 ) with (fillfactor = 70);
 
 -- What was applied of the epochs that newer ones have replaced; absent: nothing.
@@ -56,7 +58,9 @@ create table device_epoch (
   epoch int not null,
   ahead int8multirange,
   primary key (device_key, epoch),
-  constraint ahead_is_near check (not isempty(ahead) and lower(ahead) > applied_through + 1 and upper(ahead) <= applied_through + 1025)
+  constraint ahead_is_near check (
+    not isempty(ahead) and not lower_inf(ahead) and not upper_inf(ahead)
+    and lower(ahead) > applied_through + 1 and upper(ahead) <= applied_through + 1025)
 );
 
 -- What a device said of itself, written only when it says something else.
@@ -77,7 +81,7 @@ create table device_status (
   last_sync_at timestamptz,
   tx_id bigint not null default (pg_current_xact_id()::text::bigint),
   group_id int not null,
-  -- Batches whose number was used before with other content.
+  -- Batches whose number was used before, with other content or nobody can say with which.
   conflicts int not null default 0,
   status text not null check (status in ('pending', 'on_time', 'late', 'silent', 'failing'))
 );
