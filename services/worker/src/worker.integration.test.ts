@@ -4,7 +4,7 @@ import {readPositionHint} from '@pisync/core/cache/position-hint';
 import {CACHE_CHANNEL, cacheKey} from '@pisync/core/cache/cache-keys';
 import {publishSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
 import {listOpenCommands} from '@pisync/core/commands/commands';
-import {findDevice} from '@pisync/core/devices/device-reader';
+import {findDevice} from '@pisync/core/queries/devices';
 import {findPosition} from '@pisync/core/devices/position';
 import {listReceiptsAfter} from '@pisync/core/receipts/receipts';
 import {dayOf, partitionName} from '@pisync/core/shards/partitions';

@@ -2,7 +2,7 @@ import {z} from 'zod';
 import {CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
 import {keepEntry} from '@pisync/core/cache/device-entries';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
-import {type Device, findDevice} from '@pisync/core/devices/device-reader';
+import {type Device, findDevice} from '@pisync/core/queries/devices';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import type {Groups} from '@pisync/core/devices/groups';
 import {AppError} from '@pisync/core/errors/app-error';

@@ -1,7 +1,8 @@
 import {z} from 'zod';
-import {listCommands, type PastCommand} from '@pisync/core/commands/commands';
-import {listReceipts, type Receipt} from '@pisync/core/receipts/receipts';
-import {listRecords, type StoredRecord} from '@pisync/core/records/records';
+import {listCommands, type PastCommand} from '@pisync/core/queries/commands';
+import {listReceipts} from '@pisync/core/queries/receipts';
+import type {Receipt} from '@pisync/core/receipts/receipts';
+import {listRecords, type StoredRecord} from '@pisync/core/queries/records';
 import type {Shards} from '@pisync/core/shards/shards';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
@@ -66,6 +67,10 @@ const historyRoute = <Row, Place extends z.ZodType, View extends z.ZodType>(
     },
   );
 
+/** The page of the one device that was asked for. */
+const first = async <Row>(pages: Promise<readonly (readonly Row[])[]>): Promise<readonly Row[]> =>
+  (await pages)[0] ?? [];
+
 /** Asks for one row more, which says whether there is a next page. */
 const withPeek = async <Row>(
   page: {readonly limit: number},
@@ -123,7 +128,8 @@ export const deviceHistoryRoutes = (options: DeviceHistoryOptions): readonly Rou
     summary: 'The batches of a device that were applied or rejected, newest first.',
     view: syncView,
     place: z.strictObject({epoch: z.int(), batchSeq: z.int()}),
-    list: (device, page) => withPeek(page, (limit) => listReceipts(options.shards, device, {...page, limit})),
+    list: (device, page) =>
+      withPeek(page, (limit) => first(listReceipts(options.shards, [{device, before: page.before}], limit))),
     placeOf: ({epoch, batchSeq}: Receipt) => ({epoch, batchSeq}),
     show: (receipt) => ({
       epoch: formatEpoch(receipt.epoch),
@@ -143,7 +149,10 @@ export const deviceHistoryRoutes = (options: DeviceHistoryOptions): readonly Rou
     summary: 'The records of a device by batch and place in it, newest first.',
     view: recordView,
     place: z.strictObject({epoch: z.int(), batchSeq: z.int(), ordinal: z.int()}),
-    list: (device, page) => listRecords(options.shards, device, page),
+    list: async (device, {before, limit}) => {
+      const [page] = await listRecords(options.shards, [{device, before}], limit);
+      return page ?? {rows: [], hasNextPage: false};
+    },
     placeOf: ({epoch, batchSeq, ordinal}: StoredRecord) => ({epoch, batchSeq, ordinal}),
     show: (record) => ({
       epoch: formatEpoch(record.epoch),
@@ -162,7 +171,8 @@ export const deviceHistoryRoutes = (options: DeviceHistoryOptions): readonly Rou
     summary: 'What a device was asked to do, newest first.',
     view: commandView,
     place: z.strictObject({createdAtMs: z.number(), commandId: z.uuid()}),
-    list: (device, page) => withPeek(page, (limit) => listCommands(options.shards, device, {...page, limit})),
+    list: (device, page) =>
+      withPeek(page, (limit) => first(listCommands(options.shards, [{device, before: page.before}], limit))),
     placeOf: ({createdAt, commandId}: PastCommand) => ({createdAtMs: createdAt.getTime(), commandId}),
     show: (command, nowMs) => ({
       id: command.commandId,

@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {type DeviceField, listDevices} from '@pisync/core/devices/device-reader';
+import {type DeviceField, listDevices} from '@pisync/core/queries/devices';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import type {Groups} from '@pisync/core/devices/groups';
 import type {Shards} from '@pisync/core/shards/shards';

@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import type {DeviceField, ListedDevice} from '@pisync/core/devices/device-reader';
+import type {DeviceField, ListedDevice} from '@pisync/core/queries/devices';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import type {GroupNames} from '@pisync/core/devices/groups';
 import {AppError} from '@pisync/core/errors/app-error';

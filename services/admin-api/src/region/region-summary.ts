@@ -1,6 +1,6 @@
 import {CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
-import {countDevices} from '@pisync/core/devices/device-reader';
+import {countDevices} from '@pisync/core/queries/devices';
 import type {Groups} from '@pisync/core/devices/groups';
 import type {Shards} from '@pisync/core/shards/shards';
 import {type CacheAccess, readCached, writeCached} from '../caching/read-through.ts';

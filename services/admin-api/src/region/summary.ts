@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import type {DeviceCount} from '@pisync/core/devices/device-reader';
+import type {DeviceCount} from '@pisync/core/queries/devices';
 import type {GroupNames} from '@pisync/core/devices/groups';
 import {DEVICE_STATUSES, type DeviceStatus} from '@pisync/core/devices/device-status';
 import {shardNames} from '../paging/fan-out.ts';

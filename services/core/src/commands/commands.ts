@@ -39,53 +39,6 @@ export const listOpenCommands = (shards: Shards, device: DeviceRef, limit: numbe
     return {kind: 'done', value: found.rows.filter((row) => row.commandId !== null)};
   });
 
-/** A command with its end, for people. */
-export interface PastCommand extends Command {
-  readonly doneAt: Date | null;
-}
-
-/** Where a page of commands ends; the next starts before it. */
-export interface CommandCursor {
-  readonly createdAtMs: number;
-  readonly commandId: string;
-}
-
-/** Every command a device was ever given, open or not, newest first. */
-export const listCommands = (
-  shards: Shards,
-  device: DeviceRef,
-  {before, limit}: {readonly before?: CommandCursor | undefined; readonly limit: number},
-): Promise<readonly PastCommand[]> =>
-  onOwner(shards, device.slot, async (shardId) => {
-    const found = await shards.pool(shardId, 'dashboard').query<Outer<PastCommand>>({
-      name: 'commands-page',
-      text: `select c.command_id as "commandId", c.request_id as "requestId", c.type, c.params, c.priority,
-                    c.created_at as "createdAt", c.expires_at as "expiresAt", c.delivered_at as "deliveredAt",
-                    c.done_at as "doneAt"
-             from slot_owner o left join lateral (
-               select * from (
-                 select command_id, request_id, type, params, priority, created_at, expires_at, delivered_at, null::timestamptz as done_at
-                 from device_command where device_key = $2
-                 union all
-                 select command_id, request_id, type, params, priority, created_at, expires_at, delivered_at, done_at
-                 from device_command_closed where device_key = $2) of_device
-               where (date_trunc('milliseconds', created_at), command_id) < (to_timestamp($3::float8 / 1000), $4::uuid)
-               order by date_trunc('milliseconds', created_at) desc, command_id desc limit $5) c on true
-             where o.slot = $1 and o.state = 'owned'
-             order by date_trunc('milliseconds', c.created_at) desc, c.command_id desc`,
-      // Without a cursor the page starts at the end: before a moment that is far ahead (the year 2255, exact in a double).
-      values: [
-        device.slot,
-        device.deviceKey,
-        before?.createdAtMs ?? 9_007_199_254_740,
-        before?.commandId ?? '00000000-0000-0000-0000-000000000000',
-        limit,
-      ],
-    });
-    if (found.rows.length === 0) return {kind: 'moved'};
-    return {kind: 'done', value: found.rows.filter((row) => row.commandId !== null)};
-  });
-
 /** Notes when commands were first handed to their device. Commands of a slot that is being moved are left for the next call. */
 export const markDelivered = async (
   shards: Shards,

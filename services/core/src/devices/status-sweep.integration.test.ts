@@ -1,6 +1,6 @@
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
-import {countDevices} from './device-reader.ts';
+import {countDevices} from '../queries/devices.ts';
 import {createDeviceKeys} from './device-keys.ts';
 import {enrol} from './enrolment.ts';
 import {sweepStatuses} from './status-sweep.ts';

@@ -4,7 +4,7 @@ import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {DEFAULT_GROUP} from '../devices/groups.ts';
 import {createDeviceKeys} from '../devices/device-keys.ts';
-import {findDevice} from '../devices/device-reader.ts';
+import {findDevice} from '../queries/devices.ts';
 import {enrol} from '../devices/enrolment.ts';
 import {tokenHash} from '../devices/tokens.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';

@@ -1,7 +1,7 @@
 import {afterAll, beforeAll, describe, expect, jest, test} from '@jest/globals';
 import pg from 'pg';
 import {createDeviceKeys} from '../devices/device-keys.ts';
-import {findDevice} from '../devices/device-reader.ts';
+import {findDevice} from '../queries/devices.ts';
 import {enrol} from '../devices/enrolment.ts';
 import {DEFAULT_GROUP} from '../devices/groups.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';

@@ -9,7 +9,7 @@ import {Registry} from 'prom-client';
 import {createDeviceKeys} from '../devices/device-keys.ts';
 import {DEFAULT_GROUP} from '../devices/groups.ts';
 import {findDeviceContext} from '../devices/credentials.ts';
-import {countDevices, DEVICE_FIELDS, findDevice, listDevices} from '../devices/device-reader.ts';
+import {countDevices, DEVICE_FIELDS, findDevice, listDevices} from '../queries/devices.ts';
 import {enrol} from '../devices/enrolment.ts';
 import {touchLastSeen} from '../devices/last-seen.ts';
 import {findPosition} from '../devices/position.ts';

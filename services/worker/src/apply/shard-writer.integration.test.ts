@@ -1,10 +1,10 @@
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {listOpenCommands, markDelivered} from '@pisync/core/commands/commands';
-import {findDevice} from '@pisync/core/devices/device-reader';
+import {findDevice} from '@pisync/core/queries/devices';
 import {findPosition} from '@pisync/core/devices/position';
 import {listReceiptsAfter} from '@pisync/core/receipts/receipts';
 import {dayOf, ensurePartitions} from '@pisync/core/shards/partitions';
-import {listRecords} from '@pisync/core/records/records';
+import {listRecords} from '@pisync/core/queries/records';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import fc from 'fast-check';
 import {v7 as uuidv7} from 'uuid';
@@ -50,6 +50,9 @@ const position = async (device: TestDevice) => {
   return `${found?.epoch}:${found?.appliedThrough}`;
 };
 
+const recordsOf = async (device: TestDevice, limit: number) =>
+  (await listRecords(bench.shards, [{device}], limit))[0]?.rows ?? [];
+
 const quarantined = async ({deviceKey}: TestDevice) => {
   const found = await bench.shards
     .pool(0, 'job')
@@ -64,7 +67,7 @@ test('a batch becomes a receipt, its records, the state and a status', async () 
   const device = await oneDevice();
   const written = await write([batchOf({device, batchSeq: 1})]);
   expect(written.positions).toEqual([{deviceKey: device.deviceKey, epoch: 1, appliedThrough: 1}]);
-  expect((await listRecords(bench.shards, device, {limit: 10})).rows).toMatchObject([
+  expect(await recordsOf(device, 10)).toMatchObject([
     {epoch: 1, seq: 3, batchSeq: 1, ordinal: 1, kind: 'reading', deviceTime: null, data: {celsius: 21}},
     {
       epoch: 1,
@@ -106,7 +109,7 @@ test('whatever the order and however often: applied once, applied_through is the
           syncsTotal: sent.size,
           state: {v: Math.max(...sent)},
         });
-        expect((await listRecords(bench.shards, device, {limit: 100})).rows).toHaveLength(sent.size * 2);
+        expect(await recordsOf(device, 100)).toHaveLength(sent.size * 2);
       },
     ),
     {numRuns: 40},
@@ -133,7 +136,7 @@ test('a number used twice with other content is quarantined once, and the device
   const other = batchOf({device, batchSeq: 1, records: [{s: 1, k: 'other'}]});
   for (let time = 0; time < 2; time++) expect(await write([other])).toMatchObject({applied: [], conflicts: [other]});
   expect(await quarantined(device)).toMatchObject([{kind: 'conflict', payload: other.payload}]);
-  expect((await listRecords(bench.shards, device, {limit: 10})).rows).toHaveLength(2);
+  expect(await recordsOf(device, 10)).toHaveLength(2);
   const commands = await listOpenCommands(bench.shards, device, 10);
   expect(commands).toMatchObject([{type: 'epoch.new', params: {epoch: 1}, priority: 'high'}]);
 });
@@ -165,7 +168,7 @@ test('bad records go to quarantine once and the good ones are applied', async ()
   });
   await write([batch]);
   await write([batch]);
-  expect((await listRecords(bench.shards, device, {limit: 10})).rows.map(({kind}) => kind)).toEqual(['good']);
+  expect((await recordsOf(device, 10)).map(({kind}) => kind)).toEqual(['good']);
   expect((await quarantined(device)).map(({detail}) => detail)).toEqual(
     [1, 2, 3, 4].map((index) => ({pointer: `/records/${index}`})),
   );
@@ -207,7 +210,7 @@ test('writers with the same devices in other orders neither deadlock nor lose or
       syncsTotal: 20,
       state: {v: 20},
     });
-    expect((await listRecords(bench.shards, device, {limit: 100})).rows).toHaveLength(40);
+    expect(await recordsOf(device, 100)).toHaveLength(40);
   }
 });
 

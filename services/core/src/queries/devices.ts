@@ -1,9 +1,9 @@
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
-import {onOwner, type Outer} from '../shards/on-owner.ts';
+import {onOwners, type Outer} from '../shards/on-owner.ts';
 import {PAGE_BYTES, pageColumns} from '../shards/page-bytes.ts';
 import {slotOfKey} from '../shards/slot.ts';
-import {type DeviceStatus} from './device-status.ts';
+import {type DeviceStatus} from '../devices/device-status.ts';
 
 /** A device as people see it. */
 export interface Device {
@@ -69,24 +69,34 @@ const columnsOf = (fields: readonly DeviceField[]): string =>
 /** Rows of slots that a shard does not own are copies on their way in or out, and are nobody's to see. */
 const OWNED = `join slot_owner o on o.slot = ${slotOfKey('t.device_key')} and o.state = 'owned'`;
 
-/** A device with all its fields, or undefined when it is not enrolled in this region. `deviceId` must be a uuid. */
-export const findDevice = (shards: Shards, deviceId: string): Promise<Device | undefined> => {
-  const slot = shards.slotOf(deviceId);
-  return onOwner(shards, slot, async (shardId) => {
-    const found = await shards.pool(shardId, 'dashboard').query<Outer<Device>>({
-      name: 'device',
-      text: `select ${columnsOf(DEVICE_FIELDS)} from slot_owner o
-             left join device d on d.device_id = $2
-             left join device_state s on s.device_key = d.device_key left join device_status t on t.device_key = d.device_key
-             left join device_shadow h on h.device_key = d.device_key
-             where o.slot = $1 and o.state = 'owned'`,
-      values: [slot, deviceId],
-    });
-    const row = found.rows[0];
-    if (row === undefined) return {kind: 'moved'};
-    return {kind: 'done', value: row.deviceKey === null ? undefined : row};
-  });
-};
+/** Devices with all their fields, in the order of the ids; undefined for those that are not enrolled in this region. Ids must be uuids. */
+export const findDevices = (shards: Shards, deviceIds: readonly string[]): Promise<readonly (Device | undefined)[]> =>
+  onOwners(
+    shards,
+    deviceIds.map((deviceId) => ({deviceId, slot: shards.slotOf(deviceId)})),
+    async (shardId, asked) => {
+      const found = await shards.pool(shardId, 'dashboard').query<Outer<Device> & {readonly place: number}>({
+        name: 'devices',
+        text: `select n.place::int as place, ${columnsOf(DEVICE_FIELDS)}
+               from unnest($1::smallint[], $2::uuid[]) with ordinality as n (slot, device_id, place)
+               join slot_owner o on o.slot = n.slot and o.state = 'owned'
+               left join device d on d.device_id = n.device_id
+               left join device_state s on s.device_key = d.device_key left join device_status t on t.device_key = d.device_key
+               left join device_shadow h on h.device_key = d.device_key`,
+        values: [asked.map(({slot}) => slot), asked.map(({deviceId}) => deviceId)],
+      });
+      const byPlace = new Map(found.rows.map(({place, ...row}) => [place, row]));
+      return asked.map((_, index) => {
+        const row = byPlace.get(index + 1);
+        if (row === undefined) return {kind: 'moved'};
+        return {kind: 'done', value: row.deviceKey === null ? undefined : row};
+      });
+    },
+  );
+
+/** {@link findDevices} of one. */
+export const findDevice = async (shards: Shards, deviceId: string): Promise<Device | undefined> =>
+  (await findDevices(shards, [deviceId]))[0];
 
 export interface DeviceQuery {
   readonly shard: number;

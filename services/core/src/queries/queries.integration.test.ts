@@ -1,0 +1,113 @@
+import {createHash, randomUUID} from 'node:crypto';
+import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
+import pg from 'pg';
+import {createDeviceKeys} from '../devices/device-keys.ts';
+import {enrol} from '../devices/enrolment.ts';
+import {DEFAULT_GROUP} from '../devices/groups.ts';
+import {createTestShards, type TestShards} from '../testing/test-shards.ts';
+import {findDevices} from './devices.ts';
+import {listReceipts} from './receipts.ts';
+import {listRecords} from './records.ts';
+
+// Servers that others also use answer slowly at times.
+jest.setTimeout(60_000);
+
+let bench: TestShards;
+beforeAll(async () => {
+  bench = await createTestShards({shards: 2});
+});
+afterAll(() => bench.close());
+
+/** Devices on both shards; the one at place n has n receipts of three records each. */
+const seeded = async (count: number) => {
+  const keys = createDeviceKeys(bench.shards);
+  const devices = [];
+  for (let index = 0; index < count; index++) {
+    const deviceId = randomUUID();
+    const secretHash = createHash('sha256').update(deviceId).digest();
+    const made = await enrol(bench.shards, keys, {deviceId, hardwareId: deviceId, secretHash, groupId: DEFAULT_GROUP});
+    if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
+    const pool = bench.shards.pool(bench.shards.shardOfDevice(deviceId), 'job');
+    await pool.query(
+      `insert into receipt (device_key, epoch, batch_seq, content_hash, outcome, record_count, bad_count, mode, received_day, received_at)
+       select $1, 1, b, '', 'applied', 3, 0, 'delta', current_date - b % 2, now() from generate_series(1, $2::int) b`,
+      [made.deviceKey, index],
+    );
+    await pool.query(
+      `insert into record (device_key, epoch, batch_seq, ordinal, seq, kind, data, received_day, received_at)
+       select $1, 1, b, o, b * 3 + o, 'k', to_jsonb(repeat('x', 1000)), current_date - b % 2, now()
+       from generate_series(1, $2::int) b, generate_series(0, 2) o`,
+      [made.deviceKey, index],
+    );
+    devices.push({deviceId, deviceKey: made.deviceKey, slot: made.slot});
+  }
+  return devices;
+};
+
+test('pages of many devices come in their order, from one statement a shard', async () => {
+  const devices = await seeded(6);
+  const pages = devices.toReversed().map((device) => ({device, before: {epoch: 1, batchSeq: 5}}));
+  const asked = jest.spyOn(pg.Pool.prototype, 'query');
+  try {
+    const found = await listReceipts(bench.shards, pages, 3);
+    expect(found.map((rows) => rows.map(({batchSeq}) => batchSeq))).toEqual([
+      [4, 3, 2],
+      [4, 3, 2],
+      [3, 2, 1],
+      [2, 1],
+      [1],
+      [],
+    ]);
+    expect(asked.mock.calls.length).toBeLessThanOrEqual(2);
+  } finally {
+    asked.mockRestore();
+  }
+  const unknown = randomUUID();
+  const ids = [devices[3]?.deviceId ?? '', unknown, devices[0]?.deviceId ?? ''];
+  expect((await findDevices(bench.shards, ids)).map((device) => device?.deviceId)).toEqual([ids[0], undefined, ids[2]]);
+});
+
+test('records are paged by batch and place, and devices share the bytes of a page', async () => {
+  const [, , two, three] = await seeded(4);
+  if (two === undefined || three === undefined) throw new Error('four devices were not made');
+  const [first, second] = await listRecords(
+    bench.shards,
+    [{device: three, before: {epoch: 1, batchSeq: 3, ordinal: 1}}, {device: two}],
+    4,
+  );
+  const names = (rows: typeof first) => rows?.rows.map(({batchSeq, ordinal}) => `${batchSeq}/${ordinal}`);
+  expect(names(first)).toEqual(['3/0', '2/2', '2/1', '2/0']);
+  expect(first?.hasNextPage).toBe(true);
+  expect(names(second)).toEqual(['2/2', '2/1', '2/0', '1/2']);
+  expect(second?.hasNextPage).toBe(true);
+  const many = await listRecords(
+    bench.shards,
+    Array.from({length: 1000}, () => ({device: three})),
+    9,
+  );
+  // Two thousand bytes each: two records.
+  expect(new Set(many.map(({rows}) => rows.length))).toEqual(new Set([2]));
+});
+
+test('a slot that has moved is asked for on its new shard, and the others of the page as before', async () => {
+  const devices = await seeded(4);
+  const moving = devices.at(-1);
+  if (moving === undefined) throw new Error('no device was made');
+  const from = bench.shards.shardOfDevice(moving.deviceId);
+  const own = (shard: number, state: string) =>
+    bench.shards
+      .pool(shard, 'job')
+      .query('update slot_owner set state = $2, epoch = 1 where slot = $1', [moving.slot, state]);
+  await own(from, 'moved_out');
+  await own(1 - from, 'owned');
+  await bench.shards
+    .control('job')
+    .query('update control.slot_map set shard = $2, epoch = 1 where slot = $1', [moving.slot, 1 - from]);
+  const found = await listReceipts(
+    bench.shards,
+    devices.map((device) => ({device})),
+    10,
+  );
+  // Its receipts were left behind.
+  expect(found.map((rows) => rows.length)).toEqual([0, 1, 2, 0]);
+});
