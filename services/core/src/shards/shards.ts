@@ -17,7 +17,7 @@ import {createSlotMap, type SlotMap, type SlotMapRow} from './slot-map.ts';
  * The classes of work. Each has its own pool per shard, so that a slow page cannot take the connections that devices
  * wait for. `dashboard` reads from the read-only endpoint where the shard has one.
  */
-export type ShardUse = 'ingest' | 'dashboard' | 'job';
+type ShardUse = 'ingest' | 'dashboard' | 'job';
 const SHARD_USES = ['ingest', 'dashboard', 'job'] as const satisfies readonly ShardUse[];
 
 /** Connections per shard and process. */
