@@ -6,6 +6,7 @@ import {brokerNames} from '@pisync/core/broker/names';
 import type {ConfigOf} from '@pisync/core/config/config';
 import {AppError} from '@pisync/core/errors/app-error';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createSecretToken} from '@pisync/core/secrets/secret-token';
 import {openSecrets} from '@pisync/core/secrets/secrets';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
@@ -52,7 +53,7 @@ const serve = async (service: Service<ConfigOf<typeof deviceApiConfig>>): Promis
     life,
     lagMs: lag.sustainedMs,
     wallClock: Date.now,
-    now,
+    timers: systemTimers,
     random: Math.random,
     createRequestId: randomUUID,
   });

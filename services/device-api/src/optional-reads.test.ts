@@ -1,11 +1,15 @@
 import {expect, test} from '@jest/globals';
 import {AppError} from '@pisync/core/errors/app-error';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createOptionalRead} from './optional-reads.ts';
 
 /** Even slots on shard 0, odd ones on shard 1, and a clock that is moved by hand. */
 const setUp = () => {
   const time = {skewMs: 0};
-  const read = createOptionalRead({shardOf: (slot) => slot % 2, now: () => performance.now() + time.skewMs});
+  const read = createOptionalRead({
+    shardOf: (slot) => slot % 2,
+    timers: {...systemTimers, now: () => performance.now() + time.skewMs},
+  });
   const refused = Object.assign(new Error('connect ECONNREFUSED'), {code: 'ECONNREFUSED'});
   let asked = 0;
   const ask = (slot: number, answer: () => Promise<string>) =>

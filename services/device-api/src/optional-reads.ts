@@ -1,6 +1,7 @@
 import {type Breaker, createBreaker} from '@pisync/core/cache/breaker';
 import {withLoopTimeout} from '@pisync/core/cache/loop-timeout';
 import {AppError} from '@pisync/core/errors/app-error';
+import type {Timers} from '@pisync/core/lifecycle/timers';
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 
 /**
@@ -13,8 +14,7 @@ export type OptionalRead = <T>(slot: number, read: () => Promise<T>) => Promise<
 export interface OptionalReadOptions {
   /** @throws AppError `shard-unavailable` when that is not known yet. */
   readonly shardOf: (slot: number) => number;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
+  readonly timers: Timers;
 }
 
 /** Some hundred times what a read takes on a busy shard; a device waits for a few of them at most. */
@@ -22,12 +22,12 @@ const PATIENCE_MS = 1_000;
 /** What fails together counts once. So connections that are all lost at the same moment change nothing, and a shard that refuses or hangs is known by the second question. */
 const BREAKER = {threshold: 2, pauseMs: 1_000} as const;
 
-export const createOptionalRead = ({shardOf, now}: OptionalReadOptions): OptionalRead => {
+export const createOptionalRead = ({shardOf, timers}: OptionalReadOptions): OptionalRead => {
   const breakers = new Map<number, Breaker>();
   const breakerOf = (shardId: number): Breaker => {
     const known = breakers.get(shardId);
     if (known !== undefined) return known;
-    const created = createBreaker({...BREAKER, now});
+    const created = createBreaker({...BREAKER, now: timers.now});
     breakers.set(shardId, created);
     return created;
   };
@@ -37,7 +37,7 @@ export const createOptionalRead = ({shardOf, now}: OptionalReadOptions): Optiona
     const attempt = breakerOf(shardId).begin();
     if (attempt === undefined) throw new AppError('shard-unavailable', `shard ${shardId} did not answer a moment ago`);
     try {
-      const value = await withLoopTimeout(read(), {ms: PATIENCE_MS, now});
+      const value = await withLoopTimeout(read(), {ms: PATIENCE_MS, timers});
       attempt.succeeded();
       return value;
     } catch (error) {

@@ -2,15 +2,15 @@ import {type Bundler, createBundler, DEFAULT_BUNDLER_LIMITS} from '@pisync/core/
 import type {BrokerNames} from '@pisync/core/broker/names';
 import type {Publisher} from '@pisync/core/broker/publisher';
 import type {Cache} from '@pisync/core/cache/cache';
-import {writePositionHint} from '@pisync/core/cache/position-hint';
+import {createPositionHints} from '@pisync/core/cache/position-hint';
 import type {ConfigOf} from '@pisync/core/config/config';
-import {type Credential, findDeviceContext} from '@pisync/core/devices/credentials';
+import type {Credential} from '@pisync/core/devices/credentials';
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
-import {touchLastSeen} from '@pisync/core/devices/last-seen';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type HttpServer, startHttpServer} from '@pisync/core/http/http-server';
 import {createDoors} from '@pisync/core/limits/door';
 import type {Lifecycle} from '@pisync/core/lifecycle/lifecycle';
+import type {Timers} from '@pisync/core/lifecycle/timers';
 import type {SecretToken} from '@pisync/core/secrets/secret-token';
 import {CONTROL_SHARD, type Shards} from '@pisync/core/shards/shards';
 import type {Logger} from '@pisync/core/telemetry/logger';
@@ -19,7 +19,9 @@ import type {Topology} from '@pisync/contract/topology';
 import type {Registry} from 'prom-client';
 import {createApp, PATHS} from './app.ts';
 import type {deviceApiConfig} from './config.ts';
+import {createCredentialCache} from './credentials/credential-cache.ts';
 import {createCredentialStore} from './credentials/credential-store.ts';
+import {createDeviceShards} from './device-shards.ts';
 import {enrolRoute} from './enrol/enrol-route.ts';
 import {createLastSeen} from './heartbeat/last-seen.ts';
 import {httpMetrics} from './http-metrics.ts';
@@ -55,8 +57,7 @@ export interface DeviceApiOptions {
   readonly lagMs: () => number;
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
+  readonly timers: Timers;
   readonly random: () => number;
   readonly createRequestId: () => string;
 }
@@ -69,33 +70,44 @@ const WARM_UP_MS = 3000;
 /** Puts the parts together and serves; what it opens is closed with `life`. */
 export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpServer> => {
   const {config, topology, shards, secretToken, cache, publisher, names, partitions} = options;
-  const {log, registry, tracer, life, lagMs, wallClock, now, random} = options;
+  const {log, registry, tracer, life, lagMs, wallClock, timers, random} = options;
+  const {now} = timers;
   const onShardFault = (error: unknown): void => log.debug({reason: describeError(error)}, 'a shard did not answer');
 
-  const bundler: Bundler = createBundler({publisher, names, partitions, limits: DEFAULT_BUNDLER_LIMITS, registry});
+  const deviceShards = createDeviceShards(shards);
+  const hints = createPositionHints(cache);
+  const bundler: Bundler = createBundler({
+    publisher,
+    names,
+    partitions,
+    limits: DEFAULT_BUNDLER_LIMITS,
+    soon: timers.soon,
+    registry,
+  });
   const lastSeen = await life.own(
     'last-seen writer',
     () =>
       createLastSeen({
-        write: (sightings) => touchLastSeen(shards, sightings),
+        write: (sightings) => deviceShards.touchLastSeen(sightings),
         intervalMs: LAST_SEEN_INTERVAL_MS,
+        after: timers.after,
         onFault: onShardFault,
       }),
     (opened) => opened.stop(),
   );
-  const fromShard = createFromShard(now);
-  const optionalRead = createOptionalRead({shardOf: (slot) => shards.slotMap.shardOf(slot), now});
+  const fromShard = createFromShard(timers);
+  const optionalRead = createOptionalRead({shardOf: (slot) => shards.slotMap.shardOf(slot), timers});
   const doors = createDoors();
   /** What comes with the credential is kept as the position, which the same call asks for next. */
   const load = async (deviceId: string): Promise<Credential | undefined> => {
-    const context = await findDeviceContext(shards, deviceId);
+    const context = await deviceShards.context(deviceId);
     if (context === undefined) return undefined;
     // Not waited for: what is read of the cache later comes after it.
-    void writePositionHint(cache, deviceId, context);
+    void hints.write(deviceId, context);
     return context.credential;
   };
   const credentials = createCredentialStore({
-    cache,
+    cache: createCredentialCache(cache),
     load: async (deviceId) => fromShard(doors(shards.shardOfDevice(deviceId))(() => load(deviceId))),
     loadQuickly: (deviceId) => optionalRead(shards.slotOf(deviceId), () => load(deviceId)),
     now,
@@ -103,10 +115,10 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
   const quota = createDeviceQuota({burst: config.deviceBurst, perSecond: config.deviceRate, now});
   const service = createSyncService({
     credentials,
-    positions: createPositionSource({cache, shards, optionalRead, onShardFault}),
+    positions: createPositionSource({hints, shards: deviceShards, optionalRead, onShardFault}),
     publish: (item, priority) => bundler.add(item, priority),
     lastSeen,
-    shards,
+    shards: deviceShards,
     optionalRead,
     syncWindow: () => topology().capacity.syncWindow,
     wallClock,

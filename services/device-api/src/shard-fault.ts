@@ -1,5 +1,6 @@
 import {withLoopTimeout} from '@pisync/core/cache/loop-timeout';
 import {AppError} from '@pisync/core/errors/app-error';
+import type {Timers} from '@pisync/core/lifecycle/timers';
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 
 /** Seconds. A shard that restarts is back within a minute; the spread of Retry-After does the rest. */
@@ -14,12 +15,11 @@ const PATIENCE_MS = 5_000;
  */
 export type FromShard = <T>(work: Promise<T>) => Promise<T>;
 
-/** @param now monotonic milliseconds */
 export const createFromShard =
-  (now: () => number): FromShard =>
+  (timers: Timers): FromShard =>
   async (work) => {
     try {
-      return await withLoopTimeout(work, {ms: PATIENCE_MS, now});
+      return await withLoopTimeout(work, {ms: PATIENCE_MS, timers});
     } catch (error) {
       const isLate = error instanceof AppError && error.code === 'unavailable';
       // What we say ourselves has its own time to come back.

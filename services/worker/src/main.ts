@@ -5,7 +5,7 @@ import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {brokerNames} from '@pisync/core/broker/names';
 import type {ConfigOf} from '@pisync/core/config/config';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
-import {sleep} from '@pisync/core/lifecycle/sleep';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
 import {createSchemaCheck} from '@pisync/core/shards/schema-check';
 import {workerConfig} from './config.ts';
@@ -48,7 +48,7 @@ const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'s
         tracer,
         now: Date.now,
         newId: () => uuidv7(),
-        sleep,
+        timers: systemTimers,
       }),
     (started) => started.close(),
   );

@@ -4,17 +4,14 @@ import {type Consumer, type ConsumerOptions, createConsumer, type Delivery} from
 import {type BrokerNames, QUEUE_PRIORITIES} from '@pisync/core/broker/names';
 import {type Publisher} from '@pisync/core/broker/publisher';
 import {type Cache} from '@pisync/core/cache/cache';
+import {type Timers} from '@pisync/core/lifecycle/timers';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Tracer} from '@pisync/core/telemetry/tracing';
 import {type Registry} from 'prom-client';
-import {createApply} from './apply/apply.ts';
 import {createPgShardStore} from './apply/pg-shard-store.ts';
 import {createAnnounce} from './intake/announce.ts';
-import {createByteGate} from './intake/byte-gate.ts';
-import {createLanes} from './intake/lanes.ts';
-import {type Arrival, openParcel, type Parcel} from './intake/parcel.ts';
-import {createPark} from './intake/park.ts';
+import {createIntake} from './intake/intake.ts';
 import {createKeepMessage, createKeepUnreadable, createStoreUnreadable} from './intake/unreadable.ts';
 import {createWorkerMetrics} from './metrics.ts';
 import {createRequestLanes} from './requests/request-lanes.ts';
@@ -37,7 +34,7 @@ export interface WorkerOptions {
   readonly tracer: Tracer | undefined;
   readonly now: () => number;
   readonly newId: () => string;
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly timers: Timers;
 }
 
 export interface Worker {
@@ -61,24 +58,18 @@ const BUNDLES_IN_HAND = 64;
  */
 const PARKED_IN_HAND = {ofShard: 8, ofAll: 64} as const;
 const UNREADABLE_IN_HAND = 4;
-/**
- * Bodies that are read and applied at once. A window takes a tenth of a MiB as a rule, and a MiB at most. Read, a body takes up to ten times its
- * bytes (`1e20,` becomes 22 characters, of two bytes each where one of them is not Latin), and once more on its way into the connection.
- */
-const BYTES_AT_WORK = 8 * 1024 * 1024;
 
 /** Consumes batches and sync requests and applies them until closed. */
 export const startWorker = (options: WorkerOptions): Worker => {
-  const {shards, cache, connection, publisher, names, partitions, log, now, newId, sleep} = options;
+  const {shards, cache, connection, publisher, names, partitions, log, now, newId, timers} = options;
   const stopping = new AbortController();
-  const inHand = new Set<Parcel>();
   const consumers: Consumer[] = [];
   const metrics = createWorkerMetrics(options.registry, now, {
-    oldestAtMs: () => (inHand.size === 0 ? undefined : Math.min(...Array.from(inHand, ({oldestAtMs}) => oldestAtMs))),
-    shards: () => lanes.away(),
+    oldestAtMs: () => intake.oldestAtMs(),
+    shards: () => intake.away(),
   });
   const keepUnreadable = createKeepUnreadable(publisher, names);
-  const keepMessage = createKeepMessage({keepUnreadable, metrics, log, sleep, stopping: stopping.signal});
+  const keepMessage = createKeepMessage({keepUnreadable, metrics, log, timers, stopping: stopping.signal});
 
   const declareAll: ConsumerOptions['declare'] = (channel) => assertBrokerTopology(channel, names, partitions);
   const consume = (
@@ -90,47 +81,36 @@ export const startWorker = (options: WorkerOptions): Worker => {
     consumers.push(createConsumer({connection, log, queues, declare, prefetch, onDelivery}));
   };
 
-  const take = (delivery: Delivery, arrival: Arrival): void => {
-    let parcel: Parcel;
-    try {
-      parcel = openParcel(delivery, arrival, (closed) => inHand.delete(closed));
-    } catch (error) {
-      void keepMessage(delivery, error);
-      return;
-    }
-    inHand.add(parcel);
-    for (const piece of parcel.pieces) lanes.dispatch(piece);
-  };
-
   const urgentKeys = new Set(range(partitions).map((partition) => names.batches.routingKey(partition, 'high')));
-  const lanes = createLanes({
+  const intake = createIntake({
     slotMap: shards.slotMap,
     concurrency: options.concurrency,
-    gate: createByteGate(BYTES_AT_WORK),
-    apply: createApply({store: createPgShardStore(shards, now), log, now, newId, keptDays: options.keptDays}),
+    store: createPgShardStore(shards, now),
     announce: createAnnounce(cache, now),
-    park: createPark({publisher, names, metrics, log}),
     publisher,
     names,
     keepUnreadable,
+    keepMessage,
+    keptDays: options.keptDays,
+    newId,
     metrics,
     log,
     tracer: options.tracer,
     onAway: options.onAway,
     now,
-    sleep,
+    timers,
     stopping: stopping.signal,
     onLane(shardId) {
       consume(
         [names.parked.queue(shardId)],
         Math.min(PARKED_IN_HAND.ofShard, Math.ceil(PARKED_IN_HAND.ofAll / shards.ids().length)),
-        (delivery) => take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: true}),
+        (delivery) => intake.take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: true}),
         (channel) => assertParkedQueue(channel, names, shardId),
       );
     },
   });
   const follow = (): void => {
-    if (!stopping.signal.aborted) for (const shardId of shards.ids()) lanes.open(shardId);
+    if (!stopping.signal.aborted) for (const shardId of shards.ids()) intake.open(shardId);
   };
   follow();
   consume(
@@ -138,7 +118,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
       range(partitions).map((partition) => names.batches.queue(partition, priority)),
     ),
     Math.ceil(BUNDLES_IN_HAND / partitions),
-    (delivery) => take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: false}),
+    (delivery) => intake.take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: false}),
   );
 
   const requests = createRequestLanes({
@@ -148,7 +128,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     newId,
     metrics,
     log,
-    sleep,
+    timers,
     stopping: stopping.signal,
   });
   const urgentRequests = names.requests.queue('high');
@@ -158,7 +138,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     (delivery) => requests.take(delivery, delivery.queue === urgentRequests),
   );
 
-  const storeUnreadable = createStoreUnreadable({shards, log, sleep, stopping: stopping.signal});
+  const storeUnreadable = createStoreUnreadable({shards, log, timers, stopping: stopping.signal});
   const storing = new Set<Promise<void>>();
   consume([names.unreadable.queue], UNREADABLE_IN_HAND, (delivery) => {
     const work = storeUnreadable(delivery).finally(() => storing.delete(work));
@@ -170,7 +150,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     async close() {
       stopping.abort();
       await Promise.all(consumers.map((consumer) => consumer.pause()));
-      await Promise.all([lanes.drain(), requests.drain(), ...storing]);
+      await Promise.all([intake.drain(), requests.drain(), ...storing]);
       await Promise.all(consumers.map((consumer) => consumer.close()));
     },
   };

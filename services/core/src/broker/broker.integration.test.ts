@@ -6,6 +6,7 @@ import {type Channel, connect} from 'amqplib';
 import {pino} from 'pino';
 import {Registry} from 'prom-client';
 import {type BundleItem, decodeBundle} from './bundle.ts';
+import {systemTimers} from '../lifecycle/timers.ts';
 import {createBundler, DEFAULT_BUNDLER_LIMITS} from './bundler.ts';
 import {assertBrokerTopology, assertParkedQueue} from './broker-topology.ts';
 import {openBrokerConnection} from './connection.ts';
@@ -55,6 +56,7 @@ const openAll = async (port: number, host = url.hostname) => {
     names,
     partitions: PARTITIONS,
     limits: DEFAULT_BUNDLER_LIMITS,
+    soon: systemTimers.soon,
     registry: new Registry(),
   });
   const close = async (): Promise<void> => {

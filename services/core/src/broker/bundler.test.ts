@@ -2,6 +2,7 @@ import {expect, test} from '@jest/globals';
 import {Registry} from 'prom-client';
 import {AppError} from '../errors/app-error.ts';
 import {type BundleItem, decodeBundle} from './bundle.ts';
+import {systemTimers} from '../lifecycle/timers.ts';
 import {type BundlerLimits, createBundler} from './bundler.ts';
 import {brokerNames} from './names.ts';
 import type {Outgoing} from './publisher.ts';
@@ -19,6 +20,7 @@ const createSetup = () => {
     names: brokerNames('test'),
     partitions: 2,
     limits: LIMITS,
+    soon: systemTimers.soon,
     registry: new Registry(),
   });
   const numbers = () => sent.map(({message}) => decodeBundle(message.content).map(({meta}) => meta.batchSeq));

@@ -7,6 +7,7 @@ import {
   DEFAULT_BUNDLE_LIMITS,
   encodeBundle,
 } from './bundle.ts';
+import {type Timers} from '../lifecycle/timers.ts';
 import {type BrokerNames, partitionOf, type QueuePriority} from './names.ts';
 import type {Publisher} from './publisher.ts';
 
@@ -24,6 +25,7 @@ export interface BundlerOptions {
   readonly names: BrokerNames;
   readonly partitions: number;
   readonly limits: BundlerLimits;
+  readonly soon: Timers['soon'];
   readonly registry: Registry;
 }
 
@@ -47,7 +49,7 @@ interface Lane {
 
 export const DEFAULT_BUNDLER_LIMITS: BundlerLimits = {...DEFAULT_BUNDLE_LIMITS, maxInFlight: 2};
 
-export const createBundler = ({publisher, names, partitions, limits, registry}: BundlerOptions): Bundler => {
+export const createBundler = ({publisher, names, partitions, limits, soon, registry}: BundlerOptions): Bundler => {
   const lanes = new Map<string, Lane>();
   const sizes = new Histogram({
     name: 'pisync_bundle_items',
@@ -106,7 +108,7 @@ export const createBundler = ({publisher, names, partitions, limits, registry}: 
         // After the requests that are ready in this turn of the event loop, so that they share a bundle.
         if (lane.scheduled) return;
         lane.scheduled = true;
-        setImmediate(() => {
+        soon(() => {
           lane.scheduled = false;
           flush(lane);
         });

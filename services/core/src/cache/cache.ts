@@ -2,6 +2,7 @@ import {Redis} from 'ioredis';
 import {Counter, type Registry} from 'prom-client';
 import type {Endpoint} from '@pisync/contract/topology';
 import {describeError} from '../errors/app-error.ts';
+import {systemTimers} from '../lifecycle/timers.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import {createBreaker} from './breaker.ts';
 import {withLoopTimeout} from './loop-timeout.ts';
@@ -55,6 +56,7 @@ const BREAKER = {threshold: 3, pauseMs: 1000} as const;
 
 /** Opens without waiting: a process starts and serves without Redis. */
 export const openCache = async ({endpoint, password, log, registry, now}: CacheOptions): Promise<Cache> => {
+  const timers = {...systemTimers, now};
   const breaker = createBreaker({...BREAKER, now});
   const outcomes = new Counter({
     name: 'pisync_cache_uses_total',
@@ -132,7 +134,7 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
     });
     opened.connect().catch(() => undefined);
     listeningAgain = setInterval(() => {
-      withLoopTimeout(opened.subscribe(...listeners.keys()), {ms: SILENCE_TIMEOUT_MS, now}).catch(() => {
+      withLoopTimeout(opened.subscribe(...listeners.keys()), {ms: SILENCE_TIMEOUT_MS, timers}).catch(() => {
         // In any other state it is on its way to a new connection.
         if (opened.status === 'ready' || opened.status === 'connect') opened.disconnect(true);
       });
@@ -148,7 +150,7 @@ export const openCache = async ({endpoint, password, log, registry, now}: CacheO
         return undefined;
       }
       try {
-        const result = await withLoopTimeout(work(commands), {ms: COMMAND_TIMEOUT_MS, now});
+        const result = await withLoopTimeout(work(commands), {ms: COMMAND_TIMEOUT_MS, timers});
         attempt.succeeded();
         trouble = undefined;
         outcomes.inc({outcome: 'ok'});

@@ -1,6 +1,7 @@
 import {once} from 'node:events';
 import {connect, createServer} from 'node:net';
 import {afterEach, expect, test} from '@jest/globals';
+import {systemTimers as timers} from '../lifecycle/timers.ts';
 import {withLoopTimeout} from './loop-timeout.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -37,7 +38,7 @@ const holdUp = (ms: number): void => {
 
 test('an answer that waits in a loop which was held up is no time-out', async () => {
   const ask = await openEcho();
-  const answer = withLoopTimeout(ask(), {ms: 20, now});
+  const answer = withLoopTimeout(ask(), {ms: 20, timers});
   holdUp(200);
   await expect(answer).resolves.toBe('ping');
 });
@@ -45,13 +46,13 @@ test('an answer that waits in a loop which was held up is no time-out', async ()
 test('no answer is a time-out, also while the loop is never on time', async () => {
   const never = new Promise<never>(() => undefined);
   const began = now();
-  await expect(withLoopTimeout(never, {ms: 20, now})).rejects.toMatchObject({code: 'unavailable'});
+  await expect(withLoopTimeout(never, {ms: 20, timers})).rejects.toMatchObject({code: 'unavailable'});
   expect(now() - began).toBeGreaterThan(19);
   const busy = setInterval(() => holdUp(50), 1);
   cleanups.push(() => clearInterval(busy));
-  await expect(withLoopTimeout(never, {ms: 20, now})).rejects.toMatchObject({code: 'unavailable'});
+  await expect(withLoopTimeout(never, {ms: 20, timers})).rejects.toMatchObject({code: 'unavailable'});
 });
 
 test('what fails by itself fails at once', async () => {
-  await expect(withLoopTimeout(Promise.reject(new Error('refused')), {ms: 10_000, now})).rejects.toThrow('refused');
+  await expect(withLoopTimeout(Promise.reject(new Error('refused')), {ms: 10_000, timers})).rejects.toThrow('refused');
 });

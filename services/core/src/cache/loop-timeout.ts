@@ -1,9 +1,9 @@
 import {AppError} from '../errors/app-error.ts';
+import {type Timers} from '../lifecycle/timers.ts';
 
 export interface LoopTimeoutOptions {
   readonly ms: number;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
+  readonly timers: Pick<Timers, 'now' | 'after' | 'soon'>;
 }
 
 /** Later than this, a timer says more about this process than about whom it waits for. */
@@ -16,19 +16,19 @@ const MAX_ROUNDS = 5;
  * lags an ordinary time-out fires although the answer has long arrived; and the question may have left late as well. So what
  * has arrived is read first, and time for which the loop was held up does not count.
  */
-export const withLoopTimeout = <T>(work: Promise<T>, {ms, now}: LoopTimeoutOptions): Promise<T> =>
+export const withLoopTimeout = <T>(work: Promise<T>, {ms, timers}: LoopTimeoutOptions): Promise<T> =>
   new Promise((resolve, reject) => {
     let rounds = 0;
-    let timer: NodeJS.Timeout;
+    let cancel: () => void;
     const wait = (): void => {
-      const due = now() + ms;
+      const due = timers.now() + ms;
       rounds += 1;
-      timer = setTimeout(() => {
-        if (now() > due + LATE_MS && rounds < MAX_ROUNDS) wait();
+      cancel = timers.after(ms, () => {
+        if (timers.now() > due + LATE_MS && rounds < MAX_ROUNDS) wait();
         // Sockets are read between timers and immediates.
-        else setImmediate(() => reject(new AppError('unavailable', `no answer within ${ms} ms`)));
-      }, ms);
+        else timers.soon(() => reject(new AppError('unavailable', `no answer within ${ms} ms`)));
+      });
     };
     wait();
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
+    work.then(resolve, reject).finally(() => cancel());
   });

@@ -26,6 +26,19 @@ const parse = (text: string | null | undefined) => {
   return match === null ? undefined : {epoch: Number(match[1]), seq: Number(match[2]), hash: match[3]};
 };
 
+/** The hints of all devices. Whoever writes goes on whether it is kept or not. */
+export interface PositionHints {
+  /** Undefined when nobody answers. */
+  read(deviceId: string): Promise<PositionHint | undefined>;
+  /** Facts that are absent stay as they are. */
+  write(deviceId: string, hint: Partial<PositionHint>): Promise<void>;
+}
+
+export const createPositionHints = (cache: Cache): PositionHints => ({
+  read: (deviceId) => readPositionHint(cache, deviceId),
+  write: (deviceId, hint) => writePositionHint(cache, deviceId, hint),
+});
+
 /** Undefined when Redis does not answer. */
 export const readPositionHint = async (cache: Cache, deviceId: string): Promise<PositionHint | undefined> => {
   const facts = await cache.use((redis) =>
@@ -68,6 +81,6 @@ export const setPositionHint = <R>(
 };
 
 /** Sets it now. Commands of one turn of the event loop share a pipeline, so many calls cost one round trip. */
-export const writePositionHint = async (cache: Cache, deviceId: string, hint: Partial<PositionHint>): Promise<void> => {
+const writePositionHint = async (cache: Cache, deviceId: string, hint: Partial<PositionHint>): Promise<void> => {
   await cache.use((redis) => Promise.all(setPositionHint(redis, deviceId, hint)));
 };

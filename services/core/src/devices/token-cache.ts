@@ -2,6 +2,7 @@ import {createBreaker} from '../cache/breaker.ts';
 import {withLoopTimeout} from '../cache/loop-timeout.ts';
 import {createLru} from '../cache/lru.ts';
 import {createSingleFlight} from '../cache/single-flight.ts';
+import {systemTimers} from '../lifecycle/timers.ts';
 import {type Door, MAX_WAITING} from '../limits/door.ts';
 
 /** Looks tokens up by their hash in hex. */
@@ -62,7 +63,7 @@ export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCa
     try {
       const token = await withLoopTimeout(
         flight(hash, () => read(hash)),
-        {ms: PATIENCE_MS, now},
+        {ms: PATIENCE_MS, timers: {...systemTimers, now}},
       );
       attempt.succeeded();
       return token;

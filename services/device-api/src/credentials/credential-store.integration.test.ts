@@ -7,6 +7,7 @@ import {type Cache, openCache} from '@pisync/core/cache/cache';
 import {CACHE_CHANNEL} from '@pisync/core/cache/cache-keys';
 import type {Credential} from '@pisync/core/devices/credentials';
 import {until} from '@pisync/core/testing/until';
+import {createCredentialCache} from './credential-cache.ts';
 import {createCredentialStore} from './credential-store.ts';
 
 const now = (): number => performance.now();
@@ -24,7 +25,7 @@ const openProcess = async () => {
   /** What the shard is asked for and has not answered yet, oldest first. */
   const asked: ((credential: Credential) => void)[] = [];
   const load = () => new Promise<Credential>((resolve) => asked.push(resolve));
-  const store = createCredentialStore({cache, load, loadQuickly: load, now});
+  const store = createCredentialStore({cache: createCredentialCache(cache), load, loadQuickly: load, now});
   const heard = new Set<string>();
   cache.subscribe(CACHE_CHANNEL.revoked, (deviceId) => heard.add(deviceId));
   const answer = async (credential: Credential): Promise<void> => {
@@ -88,7 +89,7 @@ test('guesses drive out no device that is known', async () => {
   let asked = 0;
   const store = createCredentialStore({
     // Without Redis everything stands in the memory of the process.
-    cache: {...here.cache, use: () => Promise.resolve(undefined), subscribe: () => undefined},
+    cache: createCredentialCache({...here.cache, use: () => Promise.resolve(undefined), subscribe: () => undefined}),
     load: (deviceId) => {
       asked += 1;
       return Promise.resolve(deviceId === device.deviceId ? device : undefined);

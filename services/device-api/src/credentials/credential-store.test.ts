@@ -11,10 +11,12 @@ test.each<[string, (caller: number) => string]>([
   const load = () => door(() => never);
   const store = createCredentialStore({
     cache: {
-      use: () => Promise.resolve(undefined),
-      trouble: () => undefined,
-      subscribe: () => undefined,
-      close: () => Promise.resolve(),
+      find: () => Promise.resolve(undefined),
+      keep: () => Promise.resolve(),
+      drop: () => Promise.resolve(),
+      invalidate: () => Promise.resolve(),
+      announce: () => Promise.resolve(),
+      onAnnounced: () => undefined,
     },
     load,
     loadQuickly: load,

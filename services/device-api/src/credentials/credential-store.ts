@@ -1,12 +1,9 @@
-import {z} from 'zod';
-import type {Cache} from '@pisync/core/cache/cache';
-import {CACHE_CHANNEL, CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
-import {markChanged} from '@pisync/core/cache/device-entries';
 import {createLru} from '@pisync/core/cache/lru';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import type {Credential} from '@pisync/core/devices/credentials';
 import {AppError} from '@pisync/core/errors/app-error';
 import {MAX_WAITING} from '@pisync/core/limits/door';
+import {type CredentialCache, LONGEST_READ_S} from './credential-cache.ts';
 
 /** Where credentials are looked up: this process, else Redis, else the device's shard. */
 export interface CredentialStore {
@@ -29,7 +26,7 @@ export interface CredentialStore {
 }
 
 export interface CredentialStoreOptions {
-  readonly cache: Cache;
+  readonly cache: CredentialCache;
   /** Asks the shard. @throws AppError `shard-unavailable` */
   readonly load: (deviceId: string) => Promise<Credential | undefined>;
   /** The same for who can do without an answer, so it gives up soon. @throws AppError `shard-unavailable` */
@@ -44,32 +41,6 @@ const MAX_UNKNOWN = 10_000;
 const KNOWN_TTL_MS = 60_000;
 const UNKNOWN_TTL_MS = 5_000;
 const FRESH_EVERY_MS = 1_000;
-/** So long Redis is believed. After that the shard is asked, and what Redis has counts only while the shard does not answer. */
-const BELIEVED_S = 600;
-/** No read takes longer: three attempts and the slot map between them, each at most twice, of at most 3 s for a connection and 16 s for an answer. */
-const LONGEST_READ_S = 240;
-
-/**
- * What Redis has in place of a credential that was just changed. A plain DEL would leave the place free for a read that began
- * before it.
- */
-const CHANGED = '';
-
-/** Epochs only grow, so an older one comes from a read that an enrolment overtook. */
-const SET_UNLESS_OVERTAKEN = `
-local known = redis.call('get', KEYS[1])
-if known == '${CHANGED}' then return end
-if known and tonumber(string.match(known, '"epoch":(%d+)') or 0) > tonumber(ARGV[3]) then return end
-redis.call('set', KEYS[1], ARGV[1], 'EX', ARGV[2])`;
-
-const cachedSchema = z.object({
-  deviceKey: z.int(),
-  slot: z.int(),
-  secretHash: z.string().length(64),
-  epoch: z.int(),
-  revoked: z.boolean(),
-});
-
 interface Entry {
   readonly credential: Credential | undefined;
 }
@@ -103,7 +74,7 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
     counted += 1;
     invalidations.set(deviceId, counted, LONGEST_READ_S * 1000);
   };
-  cache.subscribe(CACHE_CHANNEL.revoked, forget);
+  cache.onAnnounced(forget);
 
   /** Joins a read of the same kind that is under way, if no invalidation came since. */
   const reading = (kind: string, deviceId: string, read: Read): Promise<Credential | undefined> => {
@@ -115,26 +86,6 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
     });
   };
 
-  const fromRedis = async (deviceId: string) => {
-    const key = cacheKey.credential(deviceId);
-    const [text, secondsLeft] = (await cache.use((redis) => Promise.all([redis.get(key), redis.ttl(key)]))) ?? [];
-    if (text === undefined || text === null || text === CHANGED || secondsLeft === undefined) return undefined;
-    try {
-      const {secretHash, ...rest} = cachedSchema.parse(JSON.parse(text));
-      const credential: Credential = {...rest, deviceId, secretHash: Buffer.from(secretHash, 'hex')};
-      return {credential, isBelieved: secondsLeft >= CACHE_TTL_SECONDS.credential - BELIEVED_S};
-    } catch {
-      // Another release wrote it; the shard knows.
-      return undefined;
-    }
-  };
-
-  const keepInRedis = async ({deviceId, secretHash, deviceKey, slot, epoch, revoked}: Credential): Promise<void> => {
-    const text = JSON.stringify({deviceKey, slot, secretHash: secretHash.toString('hex'), epoch, revoked});
-    const key = cacheKey.credential(deviceId);
-    await cache.use((redis) => redis.eval(SET_UNLESS_OVERTAKEN, 1, key, text, CACHE_TTL_SECONDS.credential, epoch));
-  };
-
   const asking =
     (ask: Read): Read =>
     async (deviceId) => {
@@ -143,7 +94,7 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
         freshened.delete(deviceId);
         throw error;
       });
-      if (credential !== undefined) await keepInRedis(credential);
+      if (credential !== undefined) await cache.keep(credential);
       return credential;
     };
   const fromShard = asking(load);
@@ -153,7 +104,7 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
     const {deviceId} = kept;
     try {
       const credential = await fromShardQuickly(deviceId);
-      if (credential === undefined) await cache.use((redis) => redis.del(cacheKey.credential(deviceId)));
+      if (credential === undefined) await cache.drop(deviceId);
       return credential;
     } catch (error) {
       if (error instanceof AppError && error.code === 'shard-unavailable') return kept;
@@ -162,15 +113,13 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
   };
 
   const fromAnywhere: Read = async (deviceId) => {
-    const kept = await fromRedis(deviceId);
+    const kept = await cache.find(deviceId);
     if (kept === undefined) return fromShard(deviceId);
     return kept.isBelieved ? kept.credential : fromShardUnlessAway(kept.credential);
   };
 
   const announce = async (deviceId: string): Promise<void> => {
-    await cache.use((redis) =>
-      Promise.all([...markChanged(redis, deviceId, ['device']), redis.publish(CACHE_CHANNEL.revoked, deviceId)]),
-    );
+    await cache.announce(deviceId);
     // Last, so that what was read from Redis a moment ago is forgotten as well.
     forget(deviceId);
   };
@@ -190,12 +139,12 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
     },
 
     async introduce(credential) {
-      await keepInRedis(credential);
+      await cache.keep(credential);
       await announce(credential.deviceId);
     },
 
     async invalidate(deviceId) {
-      await cache.use((redis) => redis.set(cacheKey.credential(deviceId), CHANGED, 'EX', LONGEST_READ_S));
+      await cache.invalidate(deviceId);
       await announce(deviceId);
     },
   };

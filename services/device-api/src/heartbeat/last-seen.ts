@@ -1,4 +1,5 @@
 import type {Sighting, Unwritten} from '@pisync/core/devices/last-seen';
+import type {Timers} from '@pisync/core/lifecycle/timers';
 
 /** Collects signs of life and writes them together: a fleet that only says hello must not cost a transaction each. */
 export interface LastSeen {
@@ -11,15 +12,18 @@ export interface LastSeenOptions {
   /** Writes many, at most one call at a time, and says what is left. */
   readonly write: (sightings: readonly Sighting[]) => Promise<readonly Unwritten[]>;
   readonly intervalMs: number;
+  readonly after: Timers['after'];
   readonly onFault: (error: unknown) => void;
 }
 
 /** Kept for the next round while a shard is away. Above it new ones are dropped: the device's next call brings a newer one. */
 const MAX_WAITING = 50_000;
 
-export const createLastSeen = ({write, intervalMs, onFault}: LastSeenOptions): LastSeen => {
+export const createLastSeen = ({write, intervalMs, after, onFault}: LastSeenOptions): LastSeen => {
   let waiting = new Map<number, Sighting>();
   let writing = Promise.resolve();
+  /** Set while something waits, and nothing is being written. */
+  let cancel: (() => void) | undefined;
   let busy = false;
 
   const flush = async (): Promise<void> => {
@@ -32,22 +36,30 @@ export const createLastSeen = ({write, intervalMs, onFault}: LastSeenOptions): L
     for (const {sightings, reason} of left) {
       onFault(reason);
       // What came meanwhile is newer.
-      for (const sighting of sightings) if (!waiting.has(sighting.deviceKey)) note(sighting);
+      for (const sighting of sightings) if (!waiting.has(sighting.deviceKey)) keep(sighting);
     }
+    arm();
   };
-  const note = (sighting: Sighting): void => {
+  const arm = (): void => {
+    if (waiting.size === 0 || busy || cancel !== undefined) return;
+    cancel = after(intervalMs, () => {
+      cancel = undefined;
+      writing = flush();
+    });
+  };
+  const keep = (sighting: Sighting): void => {
     if (waiting.size < MAX_WAITING || waiting.has(sighting.deviceKey)) waiting.set(sighting.deviceKey, sighting);
   };
-  const timer = setInterval(() => {
-    if (!busy) writing = flush();
-  }, intervalMs);
-  timer.unref();
 
   return {
-    note,
+    note(sighting) {
+      keep(sighting);
+      arm();
+    },
     async stop() {
-      clearInterval(timer);
       await writing;
+      cancel?.();
+      cancel = undefined;
       await flush();
     },
   };

@@ -1,8 +1,6 @@
-import type {Cache} from '@pisync/core/cache/cache';
-import {type PositionHint, readPositionHint, writePositionHint} from '@pisync/core/cache/position-hint';
+import type {PositionHint, PositionHints} from '@pisync/core/cache/position-hint';
 import type {Credential} from '@pisync/core/devices/credentials';
-import {findPosition} from '@pisync/core/devices/position';
-import type {Shards} from '@pisync/core/shards/shards';
+import type {DeviceShards} from '../device-shards.ts';
 import type {OptionalRead} from '../optional-reads.ts';
 
 /** What is known of a device's position in one epoch. */
@@ -26,19 +24,19 @@ export interface PositionSource {
 }
 
 export interface PositionSourceOptions {
-  readonly cache: Cache;
-  readonly shards: Shards;
+  readonly hints: PositionHints;
+  readonly shards: Pick<DeviceShards, 'position'>;
   readonly optionalRead: OptionalRead;
   readonly onShardFault: (error: unknown) => void;
 }
 
 export const createPositionSource = (options: PositionSourceOptions): PositionSource => {
-  const {cache, shards, optionalRead, onShardFault} = options;
+  const {hints, shards, optionalRead, onShardFault} = options;
 
   const read = async (device: Credential, epoch: number) => {
-    const position = await findPosition(shards, device, epoch);
+    const position = await shards.position(device, epoch);
     if (position === undefined) return {applied: 0, commands: false};
-    await writePositionHint(cache, device.deviceId, {
+    await hints.write(device.deviceId, {
       applied: {epoch: position.epoch, through: position.appliedThrough},
       commands: position.commands,
     });
@@ -58,13 +56,13 @@ export const createPositionSource = (options: PositionSourceOptions): PositionSo
 
   return {
     async find(device, epoch) {
-      const hint = await readPositionHint(cache, device.deviceId);
+      const hint = await hints.read(device.deviceId);
       if (hint?.applied?.epoch === epoch && hint.commands !== undefined) {
         return {applied: hint.applied.through, accepted: hint.accepted, commands: hint.commands, fromShard: false};
       }
       return findInShard(device, epoch, hint);
     },
     findInShard: (device, epoch) => findInShard(device, epoch),
-    noteAccepted: (deviceId, accepted) => writePositionHint(cache, deviceId, {accepted}),
+    noteAccepted: (deviceId, accepted) => hints.write(deviceId, {accepted}),
   };
 };

@@ -1,11 +1,11 @@
 import type {BundleItem} from '@pisync/core/broker/bundle';
 import type {QueuePriority} from '@pisync/core/broker/names';
-import {type Command, listOpenCommands, markDelivered} from '@pisync/core/commands/commands';
+import type {Command} from '@pisync/core/commands/commands';
 import type {Credential} from '@pisync/core/devices/credentials';
 import {AppError} from '@pisync/core/errors/app-error';
-import type {Shards} from '@pisync/core/shards/shards';
 import {activeTrace} from '@pisync/core/telemetry/trace-context';
 import type {CredentialStore} from '../credentials/credential-store.ts';
+import type {DeviceShards} from '../device-shards.ts';
 import type {LastSeen} from '../heartbeat/last-seen.ts';
 import type {OptionalRead} from '../optional-reads.ts';
 import {POLICY} from '../policy.ts';
@@ -46,8 +46,8 @@ export interface SyncServiceOptions {
   readonly credentials: Pick<CredentialStore, 'findFresh'>;
   readonly positions: PositionSource;
   readonly publish: (item: BundleItem, priority: QueuePriority) => Promise<void>;
-  readonly lastSeen: LastSeen;
-  readonly shards: Shards;
+  readonly lastSeen: Pick<LastSeen, 'note'>;
+  readonly shards: Pick<DeviceShards, 'openCommands' | 'markDelivered'>;
   readonly optionalRead: OptionalRead;
   readonly syncWindow: () => SyncWindow;
   /** Milliseconds since 1970. */
@@ -87,7 +87,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
     // When nobody could say, the shard was asked a moment ago.
     if (known.commands !== true) return [];
     try {
-      const open = await optionalRead(device.slot, () => listOpenCommands(shards, device, MAX_COMMANDS));
+      const open = await optionalRead(device.slot, () => shards.openCommands(device, MAX_COMMANDS));
       // A forced batch is the answer to a sync command, which stays open until the batch is applied.
       const answering = body.mode !== 'heartbeat' && body.reason === 'forced';
       const due = open.filter(({type}) => !(answering && type.startsWith('sync.')));
@@ -96,7 +96,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
         const {deviceKey, slot} = device;
         const deliveries = fresh.map(({commandId}) => ({deviceKey, slot, commandId}));
         // For people to look at; the answer need not wait for it.
-        markDelivered(shards, deliveries, wallClock()).catch(onShardFault);
+        shards.markDelivered(deliveries, wallClock()).catch(onShardFault);
       }
       return due.map(formatCommand);
     } catch (error) {

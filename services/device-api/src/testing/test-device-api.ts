@@ -12,6 +12,7 @@ import {createPublisher} from '@pisync/core/broker/publisher';
 import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
 import {openCache} from '@pisync/core/cache/cache';
 import {createLifecycle} from '@pisync/core/lifecycle/lifecycle';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import type {Tracer} from '@pisync/core/telemetry/tracing';
 import {createSecretToken} from '@pisync/core/secrets/secret-token';
 import {openSecrets} from '@pisync/core/secrets/secrets';
@@ -164,7 +165,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     life,
     lagMs: () => 0,
     wallClock: Date.now,
-    now: options.now ?? (() => performance.now()),
+    timers: {...systemTimers, ...(options.now === undefined ? {} : {now: options.now})},
     random: Math.random,
     createRequestId: randomUUID,
   });

@@ -1,6 +1,7 @@
 import {databaseFault} from '@pisync/core/shards/database-fault';
 import {dayOf} from '@pisync/core/shards/partitions';
 import {describeError} from '@pisync/core/errors/app-error';
+import {type Timers} from '@pisync/core/lifecycle/timers';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Batch} from './batch.ts';
 import {writeBatches, type WriterOptions, type Written} from './shard-writer.ts';
@@ -27,6 +28,7 @@ export interface Applied {
 }
 
 export interface ApplierOptions extends WriterOptions {
+  readonly deadline: Timers['deadline'];
   readonly log: Logger;
   /** Partitions older than this many days are retention's and are not made again. */
   readonly keptDays: () => number;
@@ -84,7 +86,7 @@ export const createApply = (options: ApplierOptions): Apply => {
     };
 
     const write = async (batches: readonly Batch[]): Promise<Applied> => {
-      const deadline = AbortSignal.timeout(timeoutMs);
+      const deadline = options.deadline(timeoutMs);
       try {
         return await writeOnce(batches, deadline);
       } catch (error) {

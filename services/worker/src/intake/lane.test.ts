@@ -1,5 +1,6 @@
 import {afterEach, expect, test} from '@jest/globals';
 import {sleep} from '@pisync/core/lifecycle/sleep';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
@@ -64,9 +65,12 @@ const bench = (bytesAtWork = Infinity) => {
     metrics: createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []}),
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
     now: () => atMs,
-    sleep: async (ms, signal) => {
-      atMs += ms;
-      await sleep(ms / 1000, signal);
+    timers: {
+      after: systemTimers.after,
+      sleep: async (ms, signal) => {
+        atMs += ms;
+        await sleep(ms / 1000, signal);
+      },
     },
     stopping: stop.signal,
   });

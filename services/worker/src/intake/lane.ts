@@ -1,4 +1,5 @@
 import {describeError} from '@pisync/core/errors/app-error';
+import {type Timers} from '@pisync/core/lifecycle/timers';
 import {workLinked} from '@pisync/core/telemetry/linked-span';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Tracer} from '@pisync/core/telemetry/tracing';
@@ -39,7 +40,7 @@ export interface LaneOptions {
   readonly log: Logger;
   readonly tracer?: Tracer | undefined;
   readonly now: () => number;
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly timers: Pick<Timers, 'after' | 'sleep'>;
   readonly stopping: AbortSignal;
 }
 
@@ -58,7 +59,7 @@ const FORGET_AFTER_MS = 30_000;
  * other shards and their place in the prefetch. Parked pieces are what the shard is tried with, however long it takes.
  */
 export const createLane = (options: LaneOptions): Lane => {
-  const {shardId, apply, gate, park, metrics, log, tracer, now, sleep, stopping} = options;
+  const {shardId, apply, gate, park, metrics, log, tracer, now, timers, stopping} = options;
   const presence = createPresence({
     patienceMs: PATIENCE_MS,
     forgetAfterMs: FORGET_AFTER_MS,
@@ -141,7 +142,10 @@ export const createLane = (options: LaneOptions): Lane => {
         if (!isParking) metrics.lagSeconds.observe(Math.max(0, now() - oldestAtMs) / 1000);
         return;
       }
-      await sleep(Math.min(PAUSE_MS.first * 2 ** failures, mayWait ? PAUSE_MS.mostParked : PAUSE_MS.most), stopping);
+      await timers.sleep(
+        Math.min(PAUSE_MS.first * 2 ** failures, mayWait ? PAUSE_MS.mostParked : PAUSE_MS.most),
+        stopping,
+      );
     }
     for (const piece of pending) piece.close('given-back');
   };
@@ -150,6 +154,7 @@ export const createLane = (options: LaneOptions): Lane => {
     createWindows<Piece>({
       ...WINDOW,
       concurrency,
+      after: timers.after,
       async process(pieces) {
         try {
           await settle(pieces, mayWait);

@@ -2,6 +2,7 @@ import {afterEach, expect, test} from '@jest/globals';
 import {RETRY_RUNGS, brokerNames} from '@pisync/core/broker/names';
 import {type Outgoing} from '@pisync/core/broker/publisher';
 import {sleep} from '@pisync/core/lifecycle/sleep';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
@@ -89,7 +90,7 @@ const bench = () => {
     log,
     now: () => 0,
     // A thousand times as fast.
-    sleep: (ms, signal) => sleep(ms / 1000, signal),
+    timers: {...systemTimers, sleep: (ms, signal) => sleep(ms / 1000, signal)},
     stopping: stop.signal,
   });
   const send = (fixture: Partial<DeliveryFixture> = {}): TestDelivery => {

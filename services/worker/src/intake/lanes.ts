@@ -30,7 +30,7 @@ const PAUSE_MS = {first: 50, most: 2_000} as const;
 const MAX_RETURNS = 7;
 
 export const createLanes = (options: LanesOptions): Lanes => {
-  const {slotMap, park, log, sleep, stopping} = options;
+  const {slotMap, park, log, timers, stopping} = options;
   const lanes = new Map<number, Lane>();
   const background = new Set<Promise<void>>();
 
@@ -84,7 +84,7 @@ export const createLanes = (options: LanesOptions): Lanes => {
     const isKnown = pieces.every(({batch}) => shardOf(batch.slot) !== undefined);
     const homeless = isKnown && returns >= MAX_RETURNS ? await park(pieces, undefined) : pieces;
     if (homeless.length === 0) return;
-    await sleep(Math.min(PAUSE_MS.first * 2 ** returns, PAUSE_MS.most), stopping);
+    await timers.sleep(Math.min(PAUSE_MS.first * 2 ** returns, PAUSE_MS.most), stopping);
     if (!stopping.aborted) await look?.();
     for (const piece of homeless) dispatch({...piece, returns: piece.returns + 1});
   };

@@ -3,6 +3,7 @@ import {type BrokerNames} from '@pisync/core/broker/names';
 import {type Publisher} from '@pisync/core/broker/publisher';
 import {publishRetry} from '@pisync/core/broker/retry';
 import {describeError} from '@pisync/core/errors/app-error';
+import {type Timers} from '@pisync/core/lifecycle/timers';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type WorkerMetrics} from '../metrics.ts';
 import {type Piece} from './parcel.ts';
@@ -16,7 +17,7 @@ export interface RefuseOptions {
   readonly dispatch: (piece: Piece) => void;
   readonly metrics: Pick<WorkerMetrics, 'batches'>;
   readonly log: Logger;
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly timers: Pick<Timers, 'after' | 'sleep'>;
   readonly stopping: AbortSignal;
 }
 
@@ -27,7 +28,7 @@ const PAUSE_MS = {first: 100, most: 5_000} as const;
  * refused its bytes are kept. Until one of these worked, or the broker has taken it back, it stays in hand. Never rejects.
  */
 export const createRefuse = (options: RefuseOptions): ((piece: Piece, reason: string) => Promise<void>) => {
-  const {publisher, names, keepUnreadable, dispatch, metrics, log, sleep, stopping} = options;
+  const {publisher, names, keepUnreadable, dispatch, metrics, log, timers, stopping} = options;
 
   const refuse = async (piece: Piece, reason: string): Promise<void> => {
     const {batch, item, delivery, exhausted} = piece;
@@ -57,7 +58,7 @@ export const createRefuse = (options: RefuseOptions): ((piece: Piece, reason: st
       } catch (error) {
         const {deviceId: device, batchSeq} = piece.batch;
         log.warn({device, batchSeq, reason: describeError(error)}, 'a refused batch stays in hand');
-        await sleep(pauseMs, stopping);
+        await timers.sleep(pauseMs, stopping);
       }
     }
     piece.close('given-back');

@@ -26,7 +26,7 @@ const keep = async ({awayFor, lostAfter}: {readonly awayFor: number; readonly lo
     },
     metrics: createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []}),
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
-    sleep: () => Promise.resolve(),
+    timers: {sleep: () => Promise.resolve()},
     stopping: new AbortController().signal,
   });
   await keepMessage(delivery, new Error('a bundle of 12 bytes ends within its header'));

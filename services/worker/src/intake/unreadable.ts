@@ -4,6 +4,7 @@ import {type Delivery} from '@pisync/core/broker/consumer';
 import {type Publisher} from '@pisync/core/broker/publisher';
 import {decodeUnreadable, publishUnreadable} from '@pisync/core/broker/unreadable';
 import {describeError} from '@pisync/core/errors/app-error';
+import {type Timers} from '@pisync/core/lifecycle/timers';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type WorkerMetrics} from '../metrics.ts';
@@ -23,12 +24,12 @@ export const createKeepUnreadable =
 export interface StoreUnreadableOptions {
   readonly shards: Pick<Shards, 'control'>;
   readonly log: Logger;
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly timers: Pick<Timers, 'sleep'>;
   readonly stopping: AbortSignal;
 }
 
 /** Brings such a message into the control schema, for a person to look at; the same bytes are kept once. Never rejects. */
-export const createStoreUnreadable = ({shards, log, sleep, stopping}: StoreUnreadableOptions) => {
+export const createStoreUnreadable = ({shards, log, timers, stopping}: StoreUnreadableOptions) => {
   const store = async (message: Buffer): Promise<void> => {
     const {reason, detail, content} = decodeUnreadable(message);
     await shards.control('ingest').query({
@@ -46,7 +47,7 @@ export const createStoreUnreadable = ({shards, log, sleep, stopping}: StoreUnrea
         return;
       } catch (failure) {
         log.warn({reason: describeError(failure)}, 'a message that cannot be read waits for shard 0');
-        await sleep(STORE_RETRY_MS, stopping);
+        await timers.sleep(STORE_RETRY_MS, stopping);
       }
     }
     delivery.requeue();
@@ -60,7 +61,7 @@ export interface KeepMessageOptions {
   readonly keepUnreadable: KeepUnreadable;
   readonly metrics: Pick<WorkerMetrics, 'quarantined'>;
   readonly log: Logger;
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly timers: Pick<Timers, 'sleep'>;
   readonly stopping: AbortSignal;
 }
 
@@ -70,7 +71,7 @@ const RETRY_MS = 1000;
 export const createKeepMessage =
   (options: KeepMessageOptions) =>
   async (delivery: Delivery, error: unknown): Promise<void> => {
-    const {keepUnreadable, metrics, log, sleep, stopping} = options;
+    const {keepUnreadable, metrics, log, timers, stopping} = options;
     const reason = describeError(error);
     log.error(
       {queue: delivery.queue, bytes: delivery.content.length, reason},
@@ -84,7 +85,7 @@ export const createKeepMessage =
         return;
       } catch (failure) {
         log.warn({reason: describeError(failure)}, 'a message that cannot be read stays in hand');
-        await sleep(RETRY_MS, stopping);
+        await timers.sleep(RETRY_MS, stopping);
       }
     }
     delivery.requeue();

@@ -1,4 +1,5 @@
 import {expect, test} from '@jest/globals';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createWindows} from './windows.ts';
 
 interface Seen {
@@ -13,6 +14,7 @@ const bench = (concurrency = 1, maxWaitMs = 60_000) => {
     maxWeight: 4,
     maxWaitMs,
     concurrency,
+    after: systemTimers.after,
     process: (items) => new Promise((finish) => seen.push({items, finish})),
   });
   return {windows, seen, items: () => seen.map((one) => one.items)};

@@ -1,3 +1,5 @@
+import {type Timers} from '@pisync/core/lifecycle/timers';
+
 /**
  * Collects what arrives into windows: at most so many records or so long, urgent things first, at most so many windows at
  * work at once. While one is at work the next is being collected.
@@ -14,17 +16,18 @@ export interface WindowsOptions<T> {
   readonly maxWeight: number;
   readonly maxWaitMs: number;
   readonly concurrency: number;
+  readonly after: Timers['after'];
   /** Must not reject. */
   readonly process: (items: readonly T[]) => Promise<void>;
 }
 
 export const createWindows = <T>(options: WindowsOptions<T>): Windows<T> => {
-  const {weightOf, maxWeight, maxWaitMs, concurrency, process} = options;
+  const {weightOf, maxWeight, maxWaitMs, concurrency, after, process} = options;
   const waiting = {urgent: [] as T[], normal: [] as T[]};
   let weight = 0;
   let busy = 0;
   /** Set from the first item of a window until it is due. */
-  let timer: NodeJS.Timeout | undefined;
+  let cancel: (() => void) | undefined;
   let due = false;
   let onIdle: (() => void) | undefined;
 
@@ -58,20 +61,18 @@ export const createWindows = <T>(options: WindowsOptions<T>): Windows<T> => {
         pump();
       });
     }
-    if (size() > 0 && !due && timer === undefined) {
-      timer = setTimeout(() => {
+    if (size() > 0 && !due && cancel === undefined) {
+      cancel = after(maxWaitMs, () => {
         due = true;
         pump();
-      }, maxWaitMs);
-      // The connection that brings the items keeps the process alive, not this.
-      timer.unref();
+      });
     }
     if (busy === 0 && size() === 0) onIdle?.();
   };
 
   const reset = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
+    cancel?.();
+    cancel = undefined;
     due = false;
   };
 

@@ -4,6 +4,7 @@ import {type Cache} from '@pisync/core/cache/cache';
 import {markChanged} from '@pisync/core/cache/device-entries';
 import {setPositionHint} from '@pisync/core/cache/position-hint';
 import {describeError} from '@pisync/core/errors/app-error';
+import {type Timers} from '@pisync/core/lifecycle/timers';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {createWindows, type Windows} from '../intake/windows.ts';
@@ -18,7 +19,7 @@ export interface RequestLanesOptions {
   readonly newId: () => string;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly timers: Pick<Timers, 'after' | 'sleep'>;
   readonly stopping: AbortSignal;
 }
 
@@ -39,7 +40,7 @@ interface Open {
 }
 
 export const createRequestLanes = (options: RequestLanesOptions): RequestLanes => {
-  const {shards, cache, metrics, log, sleep, stopping} = options;
+  const {shards, cache, metrics, log, timers, stopping} = options;
   const lanes = new Map<number, Windows<Open>>();
 
   const shardOf = ({request}: Open): number | undefined => {
@@ -77,7 +78,7 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
         const level = pauseMs === PAUSE_MS.first ? 'warn' : 'debug';
         log[level]({shard: shardId, requests: pending.length, reason: describeError(error)}, 'sync requests wait');
       }
-      await sleep(pauseMs, stopping);
+      await timers.sleep(pauseMs, stopping);
       const {here = [], elsewhere = []} = Object.groupBy(pending, (open) =>
         shardOf(open) === shardId ? 'here' : 'elsewhere',
       );
@@ -94,6 +95,7 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
     const lane = createWindows<Open>({
       ...WINDOW,
       weightOf: () => 1,
+      after: timers.after,
       process: (opens) => settle(shardId, opens),
     });
     lanes.set(shardId, lane);
@@ -103,7 +105,7 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
   const dispatch = (open: Open): void => {
     const shardId = shardOf(open);
     if (stopping.aborted) open.delivery.requeue();
-    else if (shardId === undefined) void sleep(PAUSE_MS.most, stopping).then(() => dispatch(open));
+    else if (shardId === undefined) void timers.sleep(PAUSE_MS.most, stopping).then(() => dispatch(open));
     else laneOf(shardId).add(open, open.isUrgent);
   };
 

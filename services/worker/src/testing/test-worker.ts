@@ -13,7 +13,7 @@ import {
 } from '@pisync/core/broker/names';
 import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
 import {type Cache, openCache} from '@pisync/core/cache/cache';
-import {sleep} from '@pisync/core/lifecycle/sleep';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {openShards} from '@pisync/core/shards/shards';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {type Tracer} from '@pisync/core/telemetry/tracing';
@@ -139,7 +139,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       tracer: options.tracer,
       now: Date.now,
       newId: () => uuidv7(),
-      sleep,
+      timers: systemTimers,
     });
     return {
       connection: consuming,

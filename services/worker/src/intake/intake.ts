@@ -1,0 +1,57 @@
+import {type Delivery} from '@pisync/core/broker/consumer';
+import {type Timers} from '@pisync/core/lifecycle/timers';
+import {createApply} from '../apply/apply.ts';
+import {type ShardStore} from '../apply/shard-store.ts';
+import {createByteGate} from './byte-gate.ts';
+import {createLanes, type Lanes, type LanesOptions} from './lanes.ts';
+import {type Arrival, openParcel, type Parcel} from './parcel.ts';
+import {createPark} from './park.ts';
+
+/** The way of batches through this process: out of their parcels, down the lane of their shard, into it. */
+export interface Intake extends Pick<Lanes, 'open' | 'away' | 'drain'> {
+  take(delivery: Delivery, arrival: Arrival): void;
+  /** When the oldest batch in hand was accepted, or undefined with empty hands. */
+  oldestAtMs(): number | undefined;
+}
+
+export interface IntakeOptions extends Omit<LanesOptions, 'apply' | 'gate' | 'park'> {
+  readonly store: ShardStore;
+  readonly timers: Timers;
+  readonly keptDays: () => number;
+  readonly newId: () => string;
+  /** For a message that is no bundle. Never rejects. */
+  readonly keepMessage: (delivery: Delivery, error: unknown) => Promise<void>;
+}
+
+/**
+ * Bodies that are read and applied at once. A window takes a tenth of a MiB as a rule, and a MiB at most. Read, a body takes up to ten times its
+ * bytes (`1e20,` becomes 22 characters, of two bytes each where one of them is not Latin), and once more on its way into the connection.
+ */
+const BYTES_AT_WORK = 8 * 1024 * 1024;
+
+export const createIntake = (options: IntakeOptions): Intake => {
+  const inHand = new Set<Parcel>();
+  const lanes = createLanes({
+    ...options,
+    gate: createByteGate(BYTES_AT_WORK),
+    apply: createApply({...options, deadline: options.timers.deadline}),
+    park: createPark(options),
+  });
+  return {
+    open: (shardId) => lanes.open(shardId),
+    away: lanes.away,
+    drain: () => lanes.drain(),
+    take(delivery, arrival) {
+      let parcel: Parcel;
+      try {
+        parcel = openParcel(delivery, arrival, (closed) => inHand.delete(closed));
+      } catch (error) {
+        void options.keepMessage(delivery, error);
+        return;
+      }
+      inHand.add(parcel);
+      for (const piece of parcel.pieces) lanes.dispatch(piece);
+    },
+    oldestAtMs: () => (inHand.size === 0 ? undefined : Math.min(...Array.from(inHand, ({oldestAtMs}) => oldestAtMs))),
+  };
+};
