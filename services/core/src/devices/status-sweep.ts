@@ -1,24 +1,32 @@
+import type pg from 'pg';
 import {type Fence} from '../shards/keeper-term.ts';
 import {type Shards} from '../shards/shards.ts';
 import {slotOfKey} from '../shards/slot.ts';
 import {withOwnedSlots} from '../shards/slot-transaction.ts';
-import {LATE_AFTER_MS, SILENT_AFTER_MS} from './device-status.ts';
+import {type DeviceStatus, LATE_AFTER_MS, SILENT_AFTER_MS} from './device-status.ts';
 
 /** Rows per transaction: short enough that no writer waits for long. */
 const CHUNK = 2000;
 
+/** A row that is due. */
+interface Due {
+  readonly deviceKey: number;
+  readonly status: DeviceStatus;
+  readonly lastSyncAt: Date | null;
+}
+
 /** What one transaction did. */
 interface Swept {
-  /** Rows that were looked at; more are due where it is {@link CHUNK}. */
-  readonly looked: number;
+  /** Rows that were due; more are where it is {@link CHUNK}. */
+  readonly due: number;
   readonly written: number;
   readonly changed: number;
 }
 
 /**
  * Brings the statuses of a shard up to the clock: the ingest path only ever says that a device synced, time passing is said
- * here. A device that fails stays so until it is late. Only rows that are due are looked at; where a sync came since they were
- * written they are pushed on.
+ * here. A device that fails stays so until it is late. Only rows that are due are looked at, and where a sync came since they were
+ * written, as it has for most, they are only pushed on.
  * @returns how many statuses changed.
  */
 export const sweepStatuses = async (shards: Shards, shardId: number, nowMs: number, fence: Fence): Promise<number> => {
@@ -26,51 +34,98 @@ export const sweepStatuses = async (shards: Shards, shardId: number, nowMs: numb
   if (slots.length === 0) return 0;
   let changed = 0;
   for (;;) {
-    const verdict = await withOwnedSlots(shards.pool(shardId, 'job'), slots, async (client): Promise<Swept> => {
+    const verdict = await withOwnedSlots(shards.pool(shardId, 'job'), slots, async (client) => {
       await fence(client);
-      const due = await client.query<{deviceKey: number}>({
-        name: 'statuses-due',
-        text: `select t.device_key as "deviceKey" from device_status t
-               where t.check_at <= to_timestamp($1::float8 / 1000) and ${slotOfKey('t.device_key')} = any($2::int[])
-               order by t.check_at limit ${CHUNK} for update skip locked`,
-        values: [nowMs, slots],
-      });
-      if (due.rows.length === 0) return {looked: 0, written: 0, changed: 0};
-      // The state is locked as well: a sync that is not committed yet would find the status as it was before this, and leave it. Such a one is passed over.
-      const result = await client.query<Omit<Swept, 'looked'>>({
-        name: 'statuses-sweep',
-        text: `with synced as materialized (
-                 select device_key, last_sync_at from device_state where device_key = any($1::bigint[]) order by device_key
-                 for share skip locked),
-               now as (
-                 select t.device_key, t.status as before, s.last_sync_at,
-                   case when s.last_sync_at is null then 'pending'
-                        when s.last_sync_at <= n.at - n.silent then 'silent'
-                        when s.last_sync_at <= n.at - n.late then 'late'
-                        when t.status = 'failing' then 'failing'
-                        else 'on_time' end as status, n.late, n.silent
-                 from device_status t join synced s on s.device_key = t.device_key
-                 cross join (select to_timestamp($2::float8 / 1000) as at, make_interval(secs => $3::float8 / 1000) as late,
-                                    make_interval(secs => $4::float8 / 1000) as silent) n),
-               updated as (
-                 update device_status t set
-                   status = now.status,
-                   since = case when now.status = now.before then t.since else now() end,
-                   last_sync_at = case when now.status in ('late', 'silent') then now.last_sync_at end,
-                   check_at = case when now.status in ('on_time', 'failing') then now.last_sync_at + now.late
-                                   when now.status = 'late' then now.last_sync_at + now.silent end,
-                   tx_id = pg_current_xact_id()::text::bigint
-                 from now where t.device_key = now.device_key returning now.status <> now.before as changed)
-               select count(*)::int as written, count(*) filter (where changed)::int as changed from updated`,
-        values: [due.rows.map(({deviceKey}) => deviceKey), nowMs, LATE_AFTER_MS, SILENT_AFTER_MS],
-      });
-      const [swept = {written: 0, changed: 0}] = result.rows;
-      return {looked: due.rows.length, ...swept};
+      return sweep(client, slots, nowMs);
     });
     // A slot moved since the map was read: the next sweep sees to the rest.
     if (verdict.kind === 'moved') return changed;
     changed += verdict.value.changed;
     // Those that were passed over are due in the next one too.
-    if (verdict.value.looked < CHUNK || verdict.value.written === 0) return changed;
+    if (verdict.value.due < CHUNK || verdict.value.written === 0) return changed;
   }
+};
+
+const sweep = async (client: pg.PoolClient, slots: readonly number[], nowMs: number): Promise<Swept> => {
+  const {rows: due} = await client.query<Due>({
+    name: 'statuses-due',
+    text: `select t.device_key as "deviceKey", t.status, s.last_sync_at as "lastSyncAt"
+           from device_status t join unnest($2::int[]) as mine (slot) on mine.slot = ${slotOfKey('t.device_key')}
+           join device_state s on s.device_key = t.device_key
+           where t.check_at <= to_timestamp($1::float8 / 1000) order by t.check_at limit ${CHUNK}`,
+    values: [nowMs, slots],
+  });
+  const sorted = due.toSorted((a, b) => a.deviceKey - b.deviceKey);
+  const [pushed, changed] = [
+    await push(
+      client,
+      sorted.filter((row) => statusAt(row, nowMs) === row.status),
+      nowMs,
+    ),
+    await change(
+      client,
+      sorted.filter((row) => statusAt(row, nowMs) !== row.status),
+      nowMs,
+    ),
+  ];
+  return {due: due.length, written: pushed + changed, changed};
+};
+
+const statusAt = ({status, lastSyncAt}: Due, nowMs: number): DeviceStatus => {
+  if (lastSyncAt === null) return 'pending';
+  const ageMs = nowMs - lastSyncAt.getTime();
+  if (ageMs >= SILENT_AFTER_MS) return 'silent';
+  if (ageMs >= LATE_AFTER_MS) return 'late';
+  return status === 'failing' ? 'failing' : 'on_time';
+};
+
+/** SQL of when a status has to be looked at again. */
+const checkAt = (status: string, lastSyncAt: string): string =>
+  `case when ${status} in ('on_time', 'failing') then ${lastSyncAt} + interval '${LATE_AFTER_MS} ms'
+        when ${status} = 'late' then ${lastSyncAt} + interval '${SILENT_AFTER_MS} ms' end`;
+
+/** A sync that comes meanwhile makes this one look too early, which does no harm: nothing is locked for it. */
+const push = async (client: pg.PoolClient, rows: readonly Due[], nowMs: number): Promise<number> => {
+  if (rows.length === 0) return 0;
+  const pushed = await client.query({
+    name: 'statuses-push',
+    text: `update device_status t set check_at = ${checkAt('t.status', 'n.last_sync_at')}, tx_id = pg_current_xact_id()::text::bigint
+           from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (device_key, status, last_sync_at)
+           where t.device_key = n.device_key and t.status = n.status and t.check_at <= to_timestamp($4::float8 / 1000)`,
+    values: [
+      rows.map(({deviceKey}) => deviceKey),
+      rows.map(({status}) => status),
+      rows.map(({lastSyncAt}) => lastSyncAt),
+      nowMs,
+    ],
+  });
+  return pushed.rowCount ?? 0;
+};
+
+/**
+ * The states are locked: a sync that is not committed yet would find the status as it was before this, and leave it. Those that somebody
+ * has are passed over. Of the others the last sync is read again.
+ */
+const change = async (client: pg.PoolClient, rows: readonly Due[], nowMs: number): Promise<number> => {
+  if (rows.length === 0) return 0;
+  const changed = await client.query({
+    name: 'statuses-change',
+    text: `with synced as materialized (
+             select device_key, last_sync_at from device_state where device_key = any($1::bigint[]) order by device_key
+             for share skip locked),
+           now as (
+             select s.*, case when s.last_sync_at is null then 'pending'
+                              when s.last_sync_at <= n.at - interval '${SILENT_AFTER_MS} ms' then 'silent'
+                              when s.last_sync_at <= n.at - interval '${LATE_AFTER_MS} ms' then 'late'
+                              else 'on_time' end as status
+             from synced s cross join (select to_timestamp($2::float8 / 1000) as at) n)
+           update device_status t set
+             status = now.status, since = now(), tx_id = pg_current_xact_id()::text::bigint,
+             last_sync_at = case when now.status in ('late', 'silent') then now.last_sync_at end,
+             check_at = ${checkAt('now.status', 'now.last_sync_at')}
+           from now where t.device_key = now.device_key and t.status <> now.status
+             and not (t.status = 'failing' and now.status = 'on_time')`,
+    values: [rows.map(({deviceKey}) => deviceKey), nowMs],
+  });
+  return changed.rowCount ?? 0;
 };
