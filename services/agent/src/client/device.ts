@@ -4,7 +4,7 @@ import {contentHash, encodeBody} from './content.ts';
 import {afterEnrol, afterSync, decide, startSession, wakeUp, type Chance, type Session, type Step} from './machine.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
 import type {Transport} from './transport.ts';
-import type {JsonObject, Reading, Reason, SyncBody} from './wire.ts';
+import type {JsonObject, Policy, Reading, Reason, SyncBody} from './wire.ts';
 
 /** Who the device is. The device makes its own secret, so that a repeated enrolment is the same one. */
 export interface Identity {
@@ -45,6 +45,8 @@ export interface DeviceOptions {
   readonly profile: {readonly name?: string; readonly model?: string; readonly tags?: Readonly<Record<string, string>>};
   /** Waits after failures are multiplied by this; 1 for a real device, less where a simulation is in a hurry. */
   readonly backoffScale: number;
+  /** Until the region has said its own. */
+  readonly policy?: Policy;
 }
 
 export interface DeviceParts {
@@ -75,6 +77,7 @@ export class Device {
       parts.identity.credential !== undefined,
       parts.outbox.lastBatchSeq > 0,
       parts.clock.monotonicMs(),
+      parts.options.policy,
     );
   }
 

@@ -54,7 +54,12 @@ export interface Session {
 }
 
 /** @param numbered whether the outbox has given out numbers in its epoch */
-export const startSession = (enrolled: boolean, numbered: boolean, nowMs: number): Session => ({
+export const startSession = (
+  enrolled: boolean,
+  numbered: boolean,
+  nowMs: number,
+  policy: Policy = DEFAULT_POLICY,
+): Session => ({
   phase: enrolled ? 'sync' : 'enrol',
   failures: 0,
   lastError: undefined,
@@ -65,8 +70,8 @@ export const startSession = (enrolled: boolean, numbered: boolean, nowMs: number
   syncWanted: false,
   newSecretWanted: false,
   isPositionKnown: !numbered,
-  policy: DEFAULT_POLICY,
-  recordLimit: DEFAULT_POLICY.maxRecords,
+  policy,
+  recordLimit: policy.maxRecords,
   attempt: 1,
   refusals: 0,
   awaited: undefined,

@@ -11,12 +11,17 @@ const CREDENTIAL = /^ps_([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 /** RFC 6750 names the scheme "Bearer"; RFC 9110 makes schemes case-insensitive. */
 const BEARER = /^Bearer +(\S{1,512})$/i;
 
-export const bearerToken = (request: IncomingMessage): string | undefined =>
-  BEARER.exec(request.headers.authorization ?? '')?.[1];
+export const bearerToken = (request: IncomingMessage): string | undefined => bearerTokenOf(request.headers.authorization);
+
+const bearerTokenOf = (authorization: string | undefined): string | undefined => BEARER.exec(authorization ?? '')?.[1];
 
 /** @throws AppError `unauthenticated` */
-export const shownCredential = (request: IncomingMessage): ShownCredential => {
-  const match = CREDENTIAL.exec(bearerToken(request) ?? '');
+export const shownCredential = (request: IncomingMessage): ShownCredential =>
+  shownCredentialOf(request.headers.authorization);
+
+/** @throws AppError `unauthenticated` */
+export const shownCredentialOf = (authorization: string | undefined): ShownCredential => {
+  const match = CREDENTIAL.exec(bearerTokenOf(authorization) ?? '');
   const [, deviceId, secret] = match ?? [];
   if (deviceId === undefined || secret === undefined) {
     throw new AppError(

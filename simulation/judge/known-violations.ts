@@ -1,0 +1,24 @@
+import {type Violation} from './laws.ts';
+
+/** What the product does not promise. Seeds in which it happens tell it, and do not fail. */
+interface KnownViolation {
+  readonly name: string;
+  readonly why: string;
+  readonly matches: (violation: Violation, world: WhatHappened) => boolean;
+}
+
+export interface WhatHappened {
+  /** Devices of a shard that came back from a backup. */
+  readonly ofRestoredShards: ReadonlySet<string>;
+}
+
+export const KNOWN_VIOLATIONS: readonly KnownViolation[] = [
+  {
+    name: 'a shard restored from a backup',
+    why: 'what it had applied since is lost with it, and nobody else keeps it: devices forget what is applied. Replication is what protects from it.',
+    matches: ({device}, {ofRestoredShards}) => device !== undefined && ofRestoredShards.has(device),
+  },
+];
+
+export const knownViolation = (violation: Violation, world: WhatHappened): string | undefined =>
+  KNOWN_VIOLATIONS.find(({matches}) => matches(violation, world))?.name;

@@ -1,0 +1,82 @@
+/** A worker process: what worker.ts puts together, with simulated consumers. */
+import {type Delivery} from '@pisync/core/broker/consumer';
+import {type BrokerNames, QUEUE_PRIORITIES} from '@pisync/core/broker/names';
+import {type Publisher} from '@pisync/core/broker/publisher';
+import {type PositionHints} from '@pisync/core/cache/position-hint';
+import {type Logger} from '@pisync/core/telemetry/logger';
+import {type ShardStore} from '@pisync/worker/apply/shard-store';
+import {newsOf} from '@pisync/worker/intake/announce';
+import {createIntake} from '@pisync/worker/intake/intake';
+import {createWorkerMetrics} from '@pisync/worker/metrics';
+import {Registry} from 'prom-client';
+import {type BrokerWorld} from '../broker.ts';
+import {type Process} from './process.ts';
+
+export interface WorkerOptions {
+  readonly process: Process;
+  readonly broker: BrokerWorld;
+  readonly publisher: Pick<Publisher, 'publish'>;
+  readonly names: BrokerNames;
+  readonly partitions: number;
+  readonly shardIds: readonly number[];
+  readonly shardOf: (slot: number) => number;
+  readonly store: ShardStore;
+  readonly hints: PositionHints;
+  readonly log: Logger;
+  readonly newId: () => string;
+  /** Of a delivery before the worker sees it. */
+  readonly wrapDelivery: (delivery: Delivery) => Delivery;
+  /** Called with what no shard can keep. */
+  readonly onUnreadable: (reason: string) => void;
+}
+
+/** Numbers that nobody reads; one set for all, because making them costs more than a run. */
+const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
+const KEPT_DAYS = 30;
+const PREFETCH = {batches: 32, parked: 8} as const;
+
+export const startSimulatedWorker = (options: WorkerOptions): void => {
+  const {process, broker, names, partitions, shardIds, hints, wrapDelivery} = options;
+  const isUrgent = ({routingKey}: Delivery): boolean => routingKey.endsWith('high');
+  const intake = createIntake({
+    slotMap: {shardOf: options.shardOf, reload: () => process.pause(1)},
+    concurrency: 2,
+    store: options.store,
+    announce: async (written) => {
+      const news = newsOf(written, process.wallClock());
+      for (const {deviceId, hint} of news?.hints ?? []) void hints.write(deviceId, hint);
+      await process.pause(0);
+    },
+    publisher: options.publisher,
+    names,
+    keepUnreadable: (reason) => {
+      options.onUnreadable(reason);
+      return Promise.resolve();
+    },
+    keepMessage: (delivery, error) => {
+      options.onUnreadable(String(error));
+      delivery.ack();
+      return Promise.resolve();
+    },
+    keptDays: () => KEPT_DAYS,
+    newId: options.newId,
+    metrics,
+    log: options.log,
+    onAway: () => undefined,
+    now: process.wallClock,
+    timers: process.timers,
+    stopping: new AbortController().signal,
+    onLane(shardId) {
+      broker.consume(process, [names.parked.queue(shardId)], PREFETCH.parked, (delivery) =>
+        intake.take(wrapDelivery(delivery), {isUrgent: isUrgent(delivery), isParked: true}),
+      );
+    },
+  });
+  for (const shardId of shardIds) intake.open(shardId);
+  const queues = QUEUE_PRIORITIES.flatMap((priority) =>
+    Array.from({length: partitions}, (_, partition) => names.batches.queue(partition, priority)),
+  );
+  broker.consume(process, queues, PREFETCH.batches, (delivery) =>
+    intake.take(wrapDelivery(delivery), {isUrgent: isUrgent(delivery), isParked: false}),
+  );
+};

@@ -1,0 +1,143 @@
+/** One run: some minutes of a region's life with faults, then quiet until everything has arrived, then the laws. */
+import {planFaults} from './faults.ts';
+import {knownViolation} from './judge/known-violations.ts';
+import {judge, judgedDevices, type Violation} from './judge/laws.ts';
+import {findLostReadings} from './judge/readings.ts';
+import {type Mutant} from './mutants/mutant.ts';
+import {type Reading} from '@pisync/agent/client/wire';
+import {calm, drawWeather} from './weather.ts';
+import {createWorld, type World} from './world.ts';
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Whether the story is written. */
+  readonly isTold?: boolean;
+  readonly mutant?: Mutant | undefined;
+}
+
+export interface Outcome {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  /** Names of known violations that happened. */
+  readonly known: readonly string[];
+  readonly story: readonly string[];
+  /** Of the story and of what the shards have. */
+  readonly hash: string;
+  readonly events: number;
+  readonly batches: number;
+  /** Of virtual time. */
+  readonly tookMs: number;
+}
+
+/** A ladder's rungs take an hour and a quarter; whoever still waits then waits for ever. */
+const DRAIN_MS = 6 * 3_600_000;
+/** Devices ask how far the region is; those that have to wait for long ask seldom. */
+const ASK_EVERY_MS = {first: 10_000, most: 600_000} as const;
+
+export const runSeed = async ({seed, isTold = false, mutant}: RunOptions): Promise<Outcome> => {
+  const world = createWorld({seed, isTold, mutant});
+  const {random, scheduler, weather, servers, story} = world;
+  Object.assign(weather, drawWeather(random));
+  for (const server of servers) server.start();
+  for (let count = random.int(1, 4); count > 0; count--) {
+    const name = `pi ${count}`;
+    const hardwareId = `${name} of ${seed}`;
+    world.addPi(name, {identity: {hardwareId, secret: world.newSecret()}, journal: []}).powerOn();
+  }
+  const activeMs = random.int(20_000, 100_000);
+  measureAtTimes(world, activeMs);
+  const endFaults = planFaults(world, activeMs);
+  await scheduler.run(activeMs);
+
+  endFaults();
+  story.say('the faults', () => 'are over');
+  Object.assign(weather, calm());
+  for (const database of world.databases) database.setPace(1);
+  for (const server of servers) {
+    server.clock.offsetMs = 0;
+    server.start();
+  }
+  for (const pi of world.pis) {
+    if (pi.name.endsWith('twin')) pi.powerOff();
+    else pi.powerOn();
+  }
+  const isDone = (): boolean => world.broker.depth() === 0 && world.pis.every((pi) => !isKept(pi.name) || pi.isDone());
+  const untilMs = scheduler.now() + DRAIN_MS;
+  for (let waitMs: number = ASK_EVERY_MS.first; !isDone() && scheduler.now() < untilMs; ) {
+    for (const pi of world.pis) if (!pi.isDone()) pi.ask();
+    await passTime(world, waitMs, isDone);
+    waitMs = Math.min(waitMs * 1.5, ASK_EVERY_MS.most);
+  }
+  // What the broker still has up its sleeve.
+  await scheduler.run(scheduler.now() + 130_000);
+  return conclude(world, seed, isDone());
+};
+
+const isKept = (name: string): boolean => !name.endsWith('twin');
+
+/** Also when nothing is due. */
+const passTime = async ({scheduler}: World, ms: number, isDone: () => boolean): Promise<void> => {
+  let isOver = false;
+  scheduler.after(ms, () => {
+    isOver = true;
+  });
+  await scheduler.run(Infinity, () => isOver || isDone());
+};
+
+const measureAtTimes = (world: World, activeMs: number): void => {
+  const {random, scheduler, pis} = world;
+  let numbers = 0;
+  const reading = (): Reading => {
+    numbers += 1;
+    // A text that no database keeps: the record is set aside, the others are taken.
+    const d = random.chance(0.03) ? {id: numbers, text: '\0'} : {id: numbers};
+    return {k: 'n', t: 1_700_000_000_000 + numbers, d};
+  };
+  const pauseMs = random.pick([150, 600, 3_000]);
+  const measure = (): void => {
+    if (scheduler.now() > activeMs) return;
+    random.pick(pis).measure(
+      Array.from({length: random.int(0, 3)}, reading),
+      random.chance(0.1),
+    );
+    scheduler.after(random.skewed(10, pauseMs * 4), measure);
+  };
+  scheduler.after(0, measure);
+};
+
+const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
+  const {ledger, databases, copied, scheduler, story} = world;
+  const violations: Violation[] = [];
+  const known = new Set<string>();
+  const ofRestoredShards = new Set(
+    databases.filter((database) => database.wasRestored()).flatMap((database) => [...database.tables().devices.keys()]),
+  );
+  const restored = databases.some((database) => database.wasRestored());
+  const say = (violation: Violation): void => {
+    const name = knownViolation(violation, {ofRestoredShards});
+    if (name !== undefined) known.add(name);
+    else violations.push(violation);
+  };
+  for (const database of databases) {
+    for (const device of judgedDevices(database.tables(), ledger, copied)) judge(device).forEach(say);
+  }
+  if (!restored) findLostReadings(world).forEach(say);
+  if (!isDrained && !restored) {
+    const waiting = world.pis.filter((pi) => isKept(pi.name) && !pi.isDone()).map((pi) => pi.describe());
+    const detail = `${world.broker.depth()} messages on the broker; ${waiting.join('; ')}`;
+    violations.push({law: 'nothing waits for ever', device: undefined, detail});
+  }
+  for (const reason of world.unreadable)
+    violations.push({law: 'what is not applied is in quarantine', device: undefined, detail: `no shard could keep: ${reason}`});
+  for (const {law, device, detail} of violations) story.say('a law', () => `is broken: ${law}. ${device ?? ''} ${detail}`);
+  return {
+    seed,
+    violations,
+    known: [...known],
+    story: story.lines,
+    hash: story.hash(),
+    events: scheduler.events(),
+    batches: databases.reduce((sum, database) => sum + database.tables().receipts.size, 0),
+    tookMs: scheduler.now(),
+  };
+};
