@@ -98,7 +98,8 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
         // For people to look at; the answer need not wait for it.
         shards.markDelivered(deliveries, wallClock()).catch(onShardFault);
       }
-      return due.map(formatCommand);
+      // A device that has enrolled anew since has done it; it would enrol again with each answer until a batch of the new epoch is applied, which closes it.
+      return due.filter((command) => !asksForEpochBefore(device.epoch, command)).map(formatCommand);
     } catch (error) {
       onShardFault(error);
       return [];
@@ -174,6 +175,9 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
     },
   };
 };
+
+const asksForEpochBefore = (issued: number, {type, params}: Command): boolean =>
+  type === 'epoch.new' && typeof params.epoch === 'number' && params.epoch < issued;
 
 const formatCommand = ({commandId, type, params, expiresAt}: Command): object => ({
   id: commandId,
