@@ -124,10 +124,12 @@ const scaled = ({base, cap, edgeJitter}: Policy['backoff'], by: number): Policy[
   edgeJitter: edgeJitter * by,
 });
 
+const backoffOf = ({policy}: Session, {backoffScale = 1}: Chance): Policy['backoff'] =>
+  scaled(policy.backoff, backoffScale);
+
 const failed = (session: Session, error: string, retryAfterMs: number | undefined, chance: Chance): Session => {
   const failures = session.failures + 1;
-  const backoff = scaled(session.policy.backoff, chance.backoffScale ?? 1);
-  const waitMs = waitAfterFailureMs({failures, retryAfterMs}, backoff, chance.random);
+  const waitMs = waitAfterFailureMs({failures, retryAfterMs}, backoffOf(session, chance), chance.random);
   return {
     ...session,
     failures,
@@ -167,12 +169,19 @@ const accepted = (
   sent: Batch | {readonly epoch: string},
   answer: SyncAnswer,
   outbox: Outbox,
-  nowMs: number,
+  chance: Chance,
 ): Step => {
+  const {nowMs} = chance;
   const forced = answer.commands.some(({type}) => type === 'sync.full' || type === 'sync.delta');
   const continueNow = forced || (answer.continueNow && outbox.queued > 0);
   const isBatch = 'batchSeq' in sent;
   const isPresent = sent.epoch === outbox.epoch;
+  const applied = isPresent ? Math.max(outbox.applied, answer.applied) : outbox.applied;
+  // Nothing can be numbered until more is applied: to ask at once, and again, would not hurry it.
+  const pauseMs =
+    outbox.lastBatchSeq - applied < WINDOW_BATCHES
+      ? 0
+      : waitAfterFailureMs({failures: 1, retryAfterMs: undefined}, backoffOf(session, chance), chance.random);
   // The first word after a start says nothing of when to sync.
   const wasKnown = session.isPositionKnown;
   const awaited = awaitedAfter(session, sent, answer, outbox, nowMs);
@@ -185,7 +194,7 @@ const accepted = (
     refusals: 0,
     lastError: undefined,
     notBeforeMs: nowMs,
-    dueMs: continueNow ? nowMs : wasKnown ? nowMs + scheduledInMs(answer) : session.dueMs,
+    dueMs: continueNow ? nowMs + pauseMs : wasKnown ? nowMs + scheduledInMs(answer) : session.dueMs,
     dueReason: forced ? 'forced' : wasKnown ? 'scheduled' : session.dueReason,
     fullWanted: answer.commands.some(({type}) => type === 'sync.full') || (session.fullWanted && !isBatch),
     syncWanted: forced || (session.syncWanted && !isBatch),
@@ -231,7 +240,7 @@ export const afterSync = (
   const batch = 'batchSeq' in sent ? sent : undefined;
   switch (answer.kind) {
     case 'accepted':
-      return accepted(session, sent, answer.sync, outbox, chance.nowMs);
+      return accepted(session, sent, answer.sync, outbox, chance);
     case 'later':
       return {session: failed(session, answer.error, answer.retryAfterMs, chance), entries: []};
     case 'over-quota': {
