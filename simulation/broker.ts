@@ -3,7 +3,13 @@
  * time. Messages come again, later, and in another order.
  */
 import {type Delivery} from '@pisync/core/broker/consumer';
-import {ATTEMPT_HEADER, type BrokerNames, PARKED_HEADER, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
+import {
+  ATTEMPT_HEADER,
+  type BrokerNames,
+  PARKED_HEADER,
+  QUEUE_PRIORITIES,
+  RETRY_RUNGS,
+} from '@pisync/core/broker/names';
 import {type Outgoing, type Publisher} from '@pisync/core/broker/publisher';
 import {AppError} from '@pisync/core/errors/app-error';
 import {type Process} from './processes/process.ts';
@@ -37,7 +43,12 @@ interface Queue {
 
 export interface BrokerWorld {
   publisherFor(process: Process): Pick<Publisher, 'publish'>;
-  consume(process: Process, queues: readonly string[], prefetch: number, onDelivery: (delivery: Delivery) => void): void;
+  consume(
+    process: Process,
+    queues: readonly string[],
+    prefetch: number,
+    onDelivery: (delivery: Delivery) => void,
+  ): void;
   /** Breaks the connections of a process, or of all. */
   breakConnections(process: Process | undefined): void;
   /** Takes and gives nothing for so long; what it had not kept is lost. */
@@ -71,7 +82,8 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
   let nextId = 1;
   const isAway = (): boolean => scheduler.now() < awayUntilMs;
 
-  const declare = (name: string, returnsAfterMs?: number): void => void queues.set(name, {name, ready: [], returnsAfterMs});
+  const declare = (name: string, returnsAfterMs?: number): void =>
+    void queues.set(name, {name, ready: [], returnsAfterMs});
   for (const priority of QUEUE_PRIORITIES) {
     for (let partition = 0; partition < partitions; partition++) declare(names.batches.queue(partition, priority));
   }
@@ -143,7 +155,10 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
           story.say('broker', () => `forgets message ${message.id}, which ${consumer.process.name} acked`);
           if (!random.chance(faults().again)) return deliver(queue);
           const waitMs = random.skewed(1, 120_000);
-          story.say('broker', () => `will deliver message ${message.id} again in ${Math.round(waitMs)} ms all the same`);
+          story.say(
+            'broker',
+            () => `will deliver message ${message.id} again in ${Math.round(waitMs)} ms all the same`,
+          );
           scheduler.after(waitMs, () => enqueue(queue, {...message, id: nextId++, isRedelivered: true}));
           deliver(queue);
         }),
@@ -163,7 +178,8 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
     leaving.add(consumer);
     // That a client is gone is noticed at once, or by its heartbeat.
     scheduler.after(random.skewed(0, 20_000), () => {
-      if (consumer.inHand.size > 0) story.say('broker', () => `takes ${consumer.inHand.size} messages back from ${consumer.process.name}`);
+      if (consumer.inHand.size > 0)
+        story.say('broker', () => `takes ${consumer.inHand.size} messages back from ${consumer.process.name}`);
       for (const [message, queue] of consumer.inHand) giveBack(queue, message);
       consumer.inHand.clear();
       leaving.delete(consumer);
@@ -176,12 +192,20 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
       process.after(random.int(100, 1000), () => consume(process, names, prefetch, onDelivery));
       return;
     }
-    const consumer: Consumer = {process, queues: new Set(names), prefetch, onDelivery, inHand: new Map(), isGone: false};
+    const consumer: Consumer = {
+      process,
+      queues: new Set(names),
+      prefetch,
+      onDelivery,
+      inHand: new Map(),
+      isGone: false,
+    };
     consumers.add(consumer);
     process.onDeath(() => drop(consumer));
     for (const name of names) {
       const queue = queues.get(name);
-      for (let count = 0; queue !== undefined && count < Math.min(prefetch, queue.ready.length); count++) deliverLater(queue);
+      for (let count = 0; queue !== undefined && count < Math.min(prefetch, queue.ready.length); count++)
+        deliverLater(queue);
     }
   };
 
@@ -196,7 +220,11 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
       attempt,
       isRedelivered: false,
     };
-    story.say('broker', () => `keeps message ${message.id} of ${process.name} in ${queue.name}${attempt > 0 ? `, attempt ${attempt}` : ''}`);
+    story.say(
+      'broker',
+      () =>
+        `keeps message ${message.id} of ${process.name} in ${queue.name}${attempt > 0 ? `, attempt ${attempt}` : ''}`,
+    );
     enqueue(queue, message);
     return true;
   };
@@ -217,7 +245,9 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
               if (mine.delete(fail)) reject(error);
             };
             mine.add(fail);
-            const giveUp = process.after(CONFIRM_TIMEOUT_MS, () => fail(new AppError('broker-timeout', 'no confirm in time')));
+            const giveUp = process.after(CONFIRM_TIMEOUT_MS, () =>
+              fail(new AppError('broker-timeout', 'no confirm in time')),
+            );
             const isBroken = random.chance(faults().confirm);
             // Lost on the way there, on the way back, or so late that nobody waits any more.
             const how = isBroken ? random.pick(['there', 'back', 'late'] as const) : 'well';
@@ -229,7 +259,10 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
                 if (!mine.delete(fail)) return;
                 giveUp();
                 if (isKept) resolve();
-                else reject(new AppError('broker-unavailable', `${outgoing.exchange} has no queue for ${outgoing.routingKey}`));
+                else
+                  reject(
+                    new AppError('broker-unavailable', `${outgoing.exchange} has no queue for ${outgoing.routingKey}`),
+                  );
               });
             });
           }),
@@ -239,7 +272,8 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
     breakConnections(process) {
       for (const [owner, mine] of pending) {
         if (process !== undefined && owner !== process) continue;
-        for (const fail of [...mine]) fail(new AppError('broker-timeout', 'it is unknown whether the broker has the message'));
+        for (const fail of [...mine])
+          fail(new AppError('broker-timeout', 'it is unknown whether the broker has the message'));
       }
       for (const consumer of [...consumers]) {
         if (process !== undefined && consumer.process !== process) continue;
@@ -254,7 +288,8 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
       awayUntilMs = Math.max(awayUntilMs, scheduler.now() + ms);
       this.breakConnections(undefined);
       scheduler.after(ms, () => {
-        for (const queue of queues.values()) for (let count = queue.ready.length; count > 0; count--) deliverLater(queue);
+        for (const queue of queues.values())
+          for (let count = queue.ready.length; count > 0; count--) deliverLater(queue);
       });
     },
     depth: () =>

@@ -98,7 +98,10 @@ export const createCacheWorld = ({scheduler, random, story, latestMs}: CacheWorl
           }),
         drop: (deviceId) => write(process, () => void credentials.delete(deviceId)),
         invalidate: (deviceId) =>
-          write(process, () => void credentials.set(deviceId, {value: 'changed', untilMs: now() + LONGEST_READ_S * 1000})),
+          write(
+            process,
+            () => void credentials.set(deviceId, {value: 'changed', untilMs: now() + LONGEST_READ_S * 1000}),
+          ),
         announce: (deviceId) =>
           write(process, () => {
             for (const listener of listeners.values()) listener(deviceId);

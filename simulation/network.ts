@@ -30,7 +30,8 @@ export const createNetwork =
     };
     return (call) =>
       new Promise((resolve) => {
-        if (call.headers['content-encoding'] !== undefined) throw new Error('zlib works in threads whose time is not ours');
+        if (call.headers['content-encoding'] !== undefined)
+          throw new Error('zlib works in threads whose time is not ours');
         const {lost, doubled, slowMs} = faults();
         let isAnswered = false;
         const answer = (reply: HttpReply): void => {

@@ -63,7 +63,7 @@ export const runSeed = async ({seed, isTold = false, mutant}: RunOptions): Promi
   }
   const isDone = (): boolean => world.broker.depth() === 0 && world.pis.every((pi) => !isKept(pi.name) || pi.isDone());
   const untilMs = scheduler.now() + DRAIN_MS;
-  for (let waitMs: number = ASK_EVERY_MS.first; !isDone() && scheduler.now() < untilMs; ) {
+  for (let waitMs: number = ASK_EVERY_MS.first; !isDone() && scheduler.now() < untilMs;) {
     for (const pi of world.pis) if (!pi.isDone()) pi.ask();
     await passTime(world, waitMs, isDone);
     waitMs = Math.min(waitMs * 1.5, ASK_EVERY_MS.most);
@@ -96,10 +96,7 @@ const measureAtTimes = (world: World, activeMs: number): void => {
   const pauseMs = random.pick([150, 600, 3_000]);
   const measure = (): void => {
     if (scheduler.now() > activeMs) return;
-    random.pick(pis).measure(
-      Array.from({length: random.int(0, 3)}, reading),
-      random.chance(0.1),
-    );
+    random.pick(pis).measure(Array.from({length: random.int(0, 3)}, reading), random.chance(0.1));
     scheduler.after(random.skewed(10, pauseMs * 4), measure);
   };
   scheduler.after(0, measure);
@@ -128,8 +125,13 @@ const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
     violations.push({law: 'nothing waits for ever', device: undefined, detail});
   }
   for (const reason of world.unreadable)
-    violations.push({law: 'what is not applied is in quarantine', device: undefined, detail: `no shard could keep: ${reason}`});
-  for (const {law, device, detail} of violations) story.say('a law', () => `is broken: ${law}. ${device ?? ''} ${detail}`);
+    violations.push({
+      law: 'what is not applied is in quarantine',
+      device: undefined,
+      detail: `no shard could keep: ${reason}`,
+    });
+  for (const {law, device, detail} of violations)
+    story.say('a law', () => `is broken: ${law}. ${device ?? ''} ${detail}`);
   return {
     seed,
     violations,

@@ -75,7 +75,8 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
   const weather = calm();
   const ledger = createLedger();
   // Any time of day, so that many runs cross midnight.
-  const startMs = Date.UTC(2026, 0, 15) + (random.chance(0.5) ? 86_400_000 - random.int(1, 120_000) : random.int(0, 80_000_000));
+  const startMs =
+    Date.UTC(2026, 0, 15) + (random.chance(0.5) ? 86_400_000 - random.int(1, 120_000) : random.int(0, 80_000_000));
   const log = isTold ? createLogger({level: 'warn', service: '', pod: '', destination: {write: tell}}) : SILENT;
   function tell(line: string): void {
     const {msg, reason} = JSON.parse(line) as {msg: string; reason?: string};
@@ -132,7 +133,10 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
       credentialCache: cache.credentialsFor(process),
       publisher: mutant.publisher?.(publisher) ?? publisher,
       onPromise(promise) {
-        story.say(process.name, () => `promises batch ${promise.epoch}/${promise.batchSeq} of ${nameOf(promise.deviceId)}`);
+        story.say(
+          process.name,
+          () => `promises batch ${promise.epoch}/${promise.batchSeq} of ${nameOf(promise.deviceId)}`,
+        );
         ledger.promised(promise);
       },
     });
@@ -206,12 +210,18 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
         observer: {
           enrolled: (_, epoch) => story.say(name, () => `is enrolled for ${epoch}`),
           sending(deviceId, batch, hash) {
-            story.say(name, () => `sends ${batch.epoch}/${batch.batchSeq} (${hash.slice(0, 6)}, ${batch.records.length} records)`);
+            story.say(
+              name,
+              () => `sends ${batch.epoch}/${batch.batchSeq} (${hash.slice(0, 6)}, ${batch.records.length} records)`,
+            );
             ledger.sending(deviceId, batch, hash);
           },
           answered(_, batch, _hash, answer) {
             story.say(name, () => {
-              const said = answer.kind === 'accepted' ? `accepted, applied through ${answer.sync.applied}` : `${answer.kind}: ${answer.error}`;
+              const said =
+                answer.kind === 'accepted'
+                  ? `accepted, applied through ${answer.sync.applied}`
+                  : `${answer.kind}: ${answer.error}`;
               return `is answered on ${batch.epoch}/${batch.batchSeq}: ${said}`;
             });
           },
@@ -238,11 +248,17 @@ const tellCommits = (
         const value = await request.work({
           ...transaction,
           write(changes, known, isLast) {
-            const batches = changes.applied.map(({deviceId, epoch, batchSeq}) => `${nameOf(deviceId)} e${epoch}/${batchSeq}`);
+            const batches = changes.applied.map(
+              ({deviceId, epoch, batchSeq}) => `${nameOf(deviceId)} e${epoch}/${batchSeq}`,
+            );
             if (batches.length > 0)
               story.say(process.name, () => `writes ${batches.join(', ')} to shard ${request.shardId}`);
             if (known.length > 0)
-              story.say(process.name, () => `knows ${known.map(({deviceId, epoch, batchSeq}) => `${nameOf(deviceId)} e${epoch}/${batchSeq}`).join(', ')} already`);
+              story.say(
+                process.name,
+                () =>
+                  `knows ${known.map(({deviceId, epoch, batchSeq}) => `${nameOf(deviceId)} e${epoch}/${batchSeq}`).join(', ')} already`,
+              );
             return transaction.write(changes, known, isLast);
           },
         });

@@ -1,6 +1,15 @@
 /** What has to be true when the faults are over and the world has drained, whatever happened. One function a law; each says what breaks it. */
 import {type AppliedNumbers, countApplied, isApplied} from '@pisync/worker/apply/applied-numbers';
-import {batchName, type DeviceRow, epochName, type KeptRow, type ReceiptRow, type RecordRow, type StateRow, type Tables} from '../shard/rows.ts';
+import {
+  batchName,
+  type DeviceRow,
+  epochName,
+  type KeptRow,
+  type ReceiptRow,
+  type RecordRow,
+  type StateRow,
+  type Tables,
+} from '../shard/rows.ts';
 import {contentName, type Ledger, ordinalOf} from './ledger.ts';
 
 export type Law =
@@ -97,7 +106,10 @@ function* sent({device, receipts, records, ledger}: Judged): Findings {
 }
 
 function* twice({receipts, records}: Judged): Findings {
-  yield* repeated(receipts.map(({deviceKey, epoch, batchSeq}) => batchName(deviceKey, epoch, batchSeq)), 'receipt');
+  yield* repeated(
+    receipts.map(({deviceKey, epoch, batchSeq}) => batchName(deviceKey, epoch, batchSeq)),
+    'receipt',
+  );
   yield* repeated(
     records.map(({deviceKey, epoch, batchSeq, ordinal}) => `${batchName(deviceKey, epoch, batchSeq)}#${ordinal}`),
     'record',
@@ -128,7 +140,8 @@ function* state({device, state: row, receipts, shadow, ledger}: Judged): Finding
   const {epoch, batchSeq, sent: json} = highest;
   if (row.stateEpoch !== epoch || row.stateSeq !== batchSeq)
     yield `the state is of e${row.stateEpoch}/${row.stateSeq}, the highest that is applied is e${epoch}/${batchSeq}`;
-  else if (shadow !== json) yield `the state of e${epoch}/${batchSeq} is ${shadow ?? 'missing'}, sent was ${json ?? ''}`;
+  else if (shadow !== json)
+    yield `the state of e${epoch}/${batchSeq} is ${shadow ?? 'missing'}, sent was ${json ?? ''}`;
 }
 
 function* position({state: row, receipts, epochs}: Judged): Findings {
@@ -154,7 +167,8 @@ function* sum({state: row, epochs}: Judged): Findings {
 
 function* counters({state: row, receipts}: Judged): Findings {
   const recount = receipts.reduce((total, {recordCount}) => total + recordCount, 0);
-  if (row !== undefined && row.recordsTotal !== recount) yield `records_total is ${row.recordsTotal}, receipts have ${recount}`;
+  if (row !== undefined && row.recordsTotal !== recount)
+    yield `records_total is ${row.recordsTotal}, receipts have ${recount}`;
   if (row !== undefined && row.syncsTotal !== receipts.length)
     yield `syncs_total is ${row.syncsTotal}, there are ${receipts.length} receipts`;
 }
@@ -193,6 +207,4 @@ const LAWS: readonly (readonly [Law, (device: Judged) => Findings])[] = [
 ];
 
 export const judge = (device: Judged): readonly Violation[] =>
-  LAWS.flatMap(([law, find]) =>
-    Array.from(find(device), (detail) => ({law, device: device.device.deviceId, detail})),
-  );
+  LAWS.flatMap(([law, find]) => Array.from(find(device), (detail) => ({law, device: device.device.deviceId, detail})));

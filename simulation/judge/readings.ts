@@ -12,7 +12,9 @@ export const findLostReadings = ({pis, copied, shardOfDevice}: World): readonly 
     const stored = new Set(tables.records.filter((row) => row.deviceKey === deviceKey).map(({data}) => data));
     const taken = pi
       .card()
-      .journal.flatMap((entry) => (entry.op === 'reading' && entry.reading.d.text === undefined ? [entry.reading] : []));
+      .journal.flatMap((entry) =>
+        entry.op === 'reading' && entry.reading.d.text === undefined ? [entry.reading] : [],
+      );
     const lost = taken.filter(({d}) => !stored.has(JSON.stringify(d)));
     if (lost.length === 0) return [];
     const detail = `${lost.length} of ${taken.length} readings are in no shard, the first is ${JSON.stringify(lost[0])}`;

@@ -1,6 +1,11 @@
 import {type AppliedNumbers} from '@pisync/worker/apply/applied-numbers';
 import {type Batch} from '@pisync/worker/apply/batch';
-import {type LockedDevice, type ShardStore, type ShardTransaction, type WindowChanges} from '@pisync/worker/apply/shard-store';
+import {
+  type LockedDevice,
+  type ShardStore,
+  type ShardTransaction,
+  type WindowChanges,
+} from '@pisync/worker/apply/shard-store';
 import {type HintOf, type Mutant} from './mutant.ts';
 
 /** Changes what a transaction reads or writes. */
@@ -45,7 +50,9 @@ const unmerged: Mutant['store'] = writing((changes, {locked}) => {
   const before = new Map(locked.map((device) => [device.deviceKey, device]));
   const withoutOlder = (numbers: AppliedNumbers, old: LockedDevice | undefined): AppliedNumbers => ({
     through: numbers.through,
-    ahead: numbers.ahead.filter((range) => !(old?.numbers.ahead ?? []).some(([from, to]) => from === range[0] && to === range[1])),
+    ahead: numbers.ahead.filter(
+      (range) => !(old?.numbers.ahead ?? []).some(([from, to]) => from === range[0] && to === range[1]),
+    ),
   });
   return {
     ...changes,

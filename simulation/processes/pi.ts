@@ -149,7 +149,9 @@ export const createPi = (options: PiOptions): Pi => {
     describe() {
       if (life === undefined) return `${name} is off`;
       const {session, outbox} = life.device;
-      const batches = outbox.batches.map(({epoch, batchSeq, accepted}) => `${epoch}/${batchSeq}${accepted ? ' accepted' : ''}`);
+      const batches = outbox.batches.map(
+        ({epoch, batchSeq, accepted}) => `${epoch}/${batchSeq}${accepted ? ' accepted' : ''}`,
+      );
       return `${name}: ${outbox.queued} readings wait, batches ${batches.join(', ') || 'none'}, ${session.phase}, last error ${session.lastError ?? 'none'}`;
     },
   };

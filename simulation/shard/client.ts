@@ -41,9 +41,7 @@ export const createShardClient = (options: ShardClientOptions): ShardClient => {
   /** When a server notices that its client is gone: mostly at once, at the latest when it asks. */
   const abandon = (session: Session): void => {
     open.delete(session);
-    scheduler.after(random.skewed(0, IDLE_IN_TRANSACTION_MS), () =>
-      session.end('08006', 'connection to client lost'),
-    );
+    scheduler.after(random.skewed(0, IDLE_IN_TRANSACTION_MS), () => session.end('08006', 'connection to client lost'));
   };
   process.onDeath(() => {
     for (const session of [...open]) abandon(session);

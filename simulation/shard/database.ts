@@ -84,7 +84,10 @@ export const createDatabase = ({name, scheduler, random, story}: DatabaseOptions
       });
     },
     restart(ms) {
-      story.say(name, () => `restarts and refuses for ${Math.round(ms)} ms; ${sessions.size} transactions are rolled back`);
+      story.say(
+        name,
+        () => `restarts and refuses for ${Math.round(ms)} ms; ${sessions.size} transactions are rolled back`,
+      );
       refusesUntilMs = Math.max(refusesUntilMs, scheduler.now() + ms);
       endAll();
     },

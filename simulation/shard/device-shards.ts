@@ -54,14 +54,12 @@ export const createSimulatedDeviceShards = (options: DeviceShardsOptions): Simul
         [...session.tables().commands.values()]
           .filter((command) => command.deviceKey === deviceKey && command.expiresAtMs > now())
           .slice(0, limit)
-          .map(
-            ({createdAtMs, expiresAtMs, deliveredAtMs, ...command}): Command => ({
-              ...command,
-              createdAt: new Date(createdAtMs),
-              expiresAt: new Date(expiresAtMs),
-              deliveredAt: deliveredAtMs === undefined ? null : new Date(deliveredAtMs),
-            }),
-          ),
+          .map(({createdAtMs, expiresAtMs, deliveredAtMs, ...command}): Command => ({
+            ...command,
+            createdAt: new Date(createdAtMs),
+            expiresAt: new Date(expiresAtMs),
+            deliveredAt: deliveredAtMs === undefined ? null : new Date(deliveredAtMs),
+          })),
       ),
     async markDelivered(deliveries, atMs) {
       for (const {deviceKey, slot, commandId} of deliveries) {

@@ -71,7 +71,10 @@ export const findReceipts =
   (session) =>
     known.flatMap(({deviceKey, epoch, batchSeq}) => {
       const prefix = `${batchName(deviceKey, epoch, batchSeq)}/`;
-      const days = [...session.tables().days].filter((day) => day >= fromDay).sort().reverse();
+      const days = [...session.tables().days]
+        .filter((day) => day >= fromDay)
+        .sort()
+        .reverse();
       for (const day of days) {
         const own = session.written.receipts.find(
           (row) => row.day === day && batchName(row.deviceKey, row.epoch, row.batchSeq) === prefix.slice(0, -1),
@@ -200,7 +203,11 @@ export const insertCommands =
         const before = tables.commands.get(key);
         if (before?.requestId === command.requestId) return;
         const isOpen = before !== undefined && before.deliveredAtMs === undefined;
-        tables.commands.set(key, {...command, ...(isOpen ? {commandId: before.commandId} : {}), deliveredAtMs: undefined});
+        tables.commands.set(key, {
+          ...command,
+          ...(isOpen ? {commandId: before.commandId} : {}),
+          deliveredAtMs: undefined,
+        });
       });
     }
   };
