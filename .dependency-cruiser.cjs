@@ -51,6 +51,12 @@ module.exports = {
       to: {path: '^(operator|services|scripts|test)/'},
     },
     {
+      name: 'nothing-imports-the-simulation',
+      severity: 'error',
+      from: {pathNot: '^simulation/'},
+      to: {path: '^simulation/'},
+    },
+    {
       name: 'nothing-imports-tests',
       severity: 'error',
       from: {pathNot: '\\.test\\.ts$|/testing/|^(test|bench)/'},

@@ -49,6 +49,10 @@ bench: ready-cluster ## the operator at rest, then speed against two baselines, 
 faults: ready-cluster ## kills, freezes, cuts off and changes things while devices sync, with the ledger as judge
 	@node scripts/test/main.ts --faults
 
+.PHONY: simulate
+simulate: ready ## the way of a batch in worlds of one seed each, with faults [SEEDS=10000] [FROM=1]. SEED=123: one, with its story. MUTANTS=1: known mistakes, until caught
+	@node simulation/main.ts $(if $(MUTANTS),--mutants,$(if $(SEED),--seed $(SEED),$(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)))) $(value ARGS)
+
 .PHONY: images
 images: ready-images ## container images of this checkout
 	@node scripts/images/main.ts build

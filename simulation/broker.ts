@@ -65,7 +65,12 @@ export interface BrokerWorldOptions {
   readonly partitions: number;
   readonly shardIds: readonly number[];
   /** How likely it is that a confirm is lost or late, that a kept message is kept twice, and that one that was acked comes again. */
-  readonly faults: () => {readonly confirm: number; readonly doubled: number; readonly again: number};
+  readonly faults: () => {
+    readonly confirm: number;
+    readonly doubled: number;
+    readonly again: number;
+    readonly againMs: number;
+  };
 }
 
 const CONFIRM_TIMEOUT_MS = 5_000;
@@ -153,14 +158,14 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
       ack: () =>
         settle(() => {
           story.say('broker', () => `forgets message ${message.id}, which ${consumer.process.name} acked`);
-          if (!random.chance(faults().again)) return deliver(queue);
-          const waitMs = random.skewed(1, 120_000);
+          deliver(queue);
+          if (!random.chance(faults().again)) return;
+          const waitMs = random.skewed(1, faults().againMs);
           story.say(
             'broker',
             () => `will deliver message ${message.id} again in ${Math.round(waitMs)} ms all the same`,
           );
           scheduler.after(waitMs, () => enqueue(queue, {...message, id: nextId++, isRedelivered: true}));
-          deliver(queue);
         }),
       requeue: () => settle(() => giveBack(queue, message)),
     };

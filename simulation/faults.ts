@@ -7,9 +7,9 @@ import {type World} from './world.ts';
 type Fault = (world: World, plan: Plan) => void;
 
 /** Of a run. */
-export interface Plan {
+interface Plan {
   /** Calls back after so long, unless the faults are over by then. */
-  later(ms: number, run: () => void): void;
+  readonly later: (ms: number, run: () => void) => void;
 }
 
 const DAY_MS = 86_400_000;
@@ -71,6 +71,7 @@ const newEpoch: Fault = (world) => {
   const device = tables.devices.get(deviceId);
   if (device === undefined) return;
   story.say(pi.name, () => 'shall begin a new epoch');
+  world.asked.set(deviceId, (world.asked.get(deviceId) ?? 0) + 1);
   const id = world.newId();
   tables.commands.set(`${device.deviceKey}/epoch.new`, {
     ...{deviceKey: device.deviceKey, type: 'epoch.new', commandId: id, requestId: id, priority: 'high'},
@@ -139,7 +140,7 @@ export const FAULTS: readonly FaultClass[] = [
   {name: 'the cache forgets', fault: flushCache, probability: 0.3, most: 3},
   {name: 'the cache is away', fault: cacheAway, probability: 0.3, most: 2},
   {name: 'a device loses its power', fault: cutPower, probability: 0.5, most: 6},
-  {name: 'a device begins a new epoch', fault: newEpoch, probability: 0.6, most: 8},
+  {name: 'a device begins a new epoch', fault: newEpoch, probability: 0.6, most: 20},
   {name: 'a card is replaced', fault: reimage, probability: 0.3, most: 2},
   {name: 'a card is restored', fault: restoreCard, probability: 0.2, most: 2},
   {name: 'a card is cloned', fault: cloneCard, probability: 0.15, most: 1},

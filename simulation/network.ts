@@ -23,7 +23,10 @@ export const createNetwork =
   (process: Process): Transport => {
     const arrive = (call: Call, answer: (reply: HttpReply) => void): void => {
       const [first] = servers();
-      if (first === undefined) return answer({kind: 'failed', code: 'ECONNREFUSED'});
+      if (first === undefined) {
+        answer({kind: 'failed', code: 'ECONNREFUSED'});
+        return;
+      }
       const server = random.pick(servers());
       server.process.onDeath(() => answer({kind: 'failed', code: 'ECONNRESET'}));
       void server.handle(call).then(answer);

@@ -1,7 +1,7 @@
 /** Chance that a seed decides: sfc32 (PractRand, Chris Doty-Humphrey), seeded by splitmix32. */
 export interface Random {
   /** Uniform in [0, 1). */
-  next(): number;
+  readonly next: () => number;
   /** A whole number from `from` to `to`, both included. */
   int(from: number, to: number): number;
   chance(probability: number): boolean;

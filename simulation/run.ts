@@ -44,7 +44,7 @@ export const runSeed = async ({seed, isTold = false, mutant}: RunOptions): Promi
     const hardwareId = `${name} of ${seed}`;
     world.addPi(name, {identity: {hardwareId, secret: world.newSecret()}, journal: []}).powerOn();
   }
-  const activeMs = random.int(20_000, 100_000);
+  const activeMs = random.int(10_000, 50_000);
   measureAtTimes(world, activeMs);
   const endFaults = planFaults(world, activeMs);
   await scheduler.run(activeMs);
@@ -62,15 +62,21 @@ export const runSeed = async ({seed, isTold = false, mutant}: RunOptions): Promi
     else pi.powerOn();
   }
   const isDone = (): boolean => world.broker.depth() === 0 && world.pis.every((pi) => !isKept(pi.name) || pi.isDone());
+  await drain(world, isDone);
+  // What the broker still has up its sleeve, and what devices do of themselves.
+  await scheduler.run(scheduler.now() + 130_000);
+  await drain(world, isDone);
+  return conclude(world, seed, isDone());
+};
+
+const drain = async (world: World, isDone: () => boolean): Promise<void> => {
+  const {scheduler, pis} = world;
   const untilMs = scheduler.now() + DRAIN_MS;
   for (let waitMs: number = ASK_EVERY_MS.first; !isDone() && scheduler.now() < untilMs;) {
-    for (const pi of world.pis) if (!pi.isDone()) pi.ask();
+    for (const pi of pis) if (!pi.isDone()) pi.ask();
     await passTime(world, waitMs, isDone);
     waitMs = Math.min(waitMs * 1.5, ASK_EVERY_MS.most);
   }
-  // What the broker still has up its sleeve.
-  await scheduler.run(scheduler.now() + 130_000);
-  return conclude(world, seed, isDone());
 };
 
 const isKept = (name: string): boolean => !name.endsWith('twin');
@@ -103,7 +109,7 @@ const measureAtTimes = (world: World, activeMs: number): void => {
 };
 
 const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
-  const {ledger, databases, copied, scheduler, story} = world;
+  const {ledger, databases, scheduler, story} = world;
   const violations: Violation[] = [];
   const known = new Set<string>();
   const ofRestoredShards = new Set(
@@ -116,7 +122,7 @@ const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
     else violations.push(violation);
   };
   for (const database of databases) {
-    for (const device of judgedDevices(database.tables(), ledger, copied)) judge(device).forEach(say);
+    for (const device of judgedDevices(database.tables(), ledger, world)) judge(device).forEach(say);
   }
   if (!restored) findLostReadings(world).forEach(say);
   if (!isDrained && !restored) {

@@ -4,7 +4,7 @@
  */
 export interface Scheduler {
   /** Milliseconds since the world began. */
-  now(): number;
+  readonly now: () => number;
   /** @returns what takes it back */
   after(ms: number, run: () => void): () => void;
   /** Lets the world go on until `isDone`, checked after each event, or until nothing is due before `untilMs`. */

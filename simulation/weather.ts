@@ -13,6 +13,8 @@ export interface Weather {
   kept: number;
   /** Messages that come again after their ack. */
   again: number;
+  /** When at the latest. */
+  againMs: number;
   /** Connections to shards that break around a statement. */
   breakage: number;
   /** How late a write to Redis may be. */
@@ -26,6 +28,7 @@ export const calm = (): Weather => ({
   confirm: 0,
   kept: 0,
   again: 0,
+  againMs: 1,
   breakage: 0,
   cacheMs: 5,
 });
@@ -39,6 +42,8 @@ export const drawWeather = (random: Random): Weather => {
     confirm: some(0.5, 0.2),
     kept: some(0.5, 0.5),
     again: some(0.6, 0.4),
+    // Also while the first delivery is only just being committed.
+    againMs: random.chance(0.5) ? 400 : 120_000,
     breakage: some(0.5, 0.05),
     cacheMs: random.chance(0.5) ? 20_000 : 5,
   };

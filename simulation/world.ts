@@ -24,7 +24,7 @@ import {createStory, type Story} from './story.ts';
 import {calm, type Weather} from './weather.ts';
 
 /** A machine on which one process runs at a time. */
-export interface Server {
+interface Server {
   readonly name: string;
   readonly clock: WallClock;
   readonly process: () => Process | undefined;
@@ -45,6 +45,8 @@ export interface World {
   readonly weather: Weather;
   /** Device ids whose card went back in time, or of which there were two. */
   readonly copied: Set<string>;
+  /** How often a device was asked for a new epoch, by its id. */
+  readonly asked: Map<string, number>;
   /** What no shard could keep. */
   readonly unreadable: readonly string[];
   readonly shardOfDevice: (deviceId: string) => Database;
@@ -97,9 +99,11 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
     if (found === undefined) throw new RangeError(`there is no shard ${shardId}`);
     return found;
   };
+  // Slow statements meet more often.
+  if (random.chance(0.3)) for (const database of databases) database.setPace(random.int(2, 12));
   const broker = createBrokerWorld({
     ...{scheduler, random, story, names, partitions: PARTITIONS, shardIds: SHARD_IDS},
-    faults: () => ({confirm: weather.confirm, doubled: weather.kept, again: weather.again}),
+    faults: () => ({confirm: weather.confirm, doubled: weather.kept, again: weather.again, againMs: weather.againMs}),
   });
   const cache = createCacheWorld({scheduler, random, story, latestMs: () => weather.cacheMs});
   const unreadable: string[] = [];
@@ -196,6 +200,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
   return {
     ...{scheduler, random, story, ledger, databases, broker, cache, pis, weather, unreadable, newSecret, newId},
     copied: new Set(),
+    asked: new Map(),
     servers: [
       ...Array.from({length: random.int(1, 2)}, (_, index) => createServer(`device-api ${index}`, startApi)),
       ...Array.from({length: random.int(2, 3)}, (_, index) => createServer(`worker ${index}`, startWorker)),

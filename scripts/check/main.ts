@@ -32,7 +32,7 @@ const step = (name: string, argv: readonly [string, ...string[]], needs: readonl
   },
 });
 
-const SOURCES = ['contract', 'operator', 'services', 'scripts', 'test', 'bench'];
+const SOURCES = ['contract', 'operator', 'services', 'scripts', 'test', 'bench', 'simulation'];
 
 async function check(json: string | undefined): Promise<number> {
   if (json !== undefined) mkdirSync(dirname(json), {recursive: true});

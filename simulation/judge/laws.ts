@@ -22,6 +22,7 @@ export type Law =
   | 'counters are the recount'
   | 'what is not applied is in quarantine'
   | 'no number is used twice'
+  | 'a device begins an epoch when it is asked to'
   | 'every reading arrives'
   | 'nothing waits for ever';
 
@@ -43,10 +44,18 @@ export interface Judged {
   readonly epochs: ReadonlyMap<number, AppliedNumbers>;
   /** Its card went back in time, or there were two of it. */
   readonly wasCopied: boolean;
+  /** How often it was asked for a new epoch. */
+  readonly asked: number;
   readonly ledger: Ledger;
 }
 
-export const judgedDevices = (tables: Tables, ledger: Ledger, copied: ReadonlySet<string>): readonly Judged[] =>
+/** What was done to devices, by their ids. */
+export interface CardsStory {
+  readonly copied: ReadonlySet<string>;
+  readonly asked: ReadonlyMap<string, number>;
+}
+
+export const judgedDevices = (tables: Tables, ledger: Ledger, {copied, asked}: CardsStory): readonly Judged[] =>
   Array.from(tables.devices.values(), (device) => {
     const isIts = ({deviceKey}: {readonly deviceKey: number}): boolean => deviceKey === device.deviceKey;
     const state = tables.states.get(device.deviceKey);
@@ -67,6 +76,7 @@ export const judgedDevices = (tables: Tables, ledger: Ledger, copied: ReadonlySe
       shadow: tables.shadows.get(device.deviceKey),
       epochs,
       wasCopied: copied.has(device.deviceId),
+      asked: asked.get(device.deviceId) ?? 0,
       ledger,
     };
   });
@@ -194,6 +204,14 @@ function* numbers({kept, wasCopied}: Judged): Findings {
     if (kind === 'conflict' || kind === 'unproved') yield `e${epoch}/${batchSeq} came with two contents (${kind})`;
 }
 
+/** A process that has not heard of the new epoch may ask again. */
+const ASKED_AGAIN = 3;
+
+function* epochs({device, wasCopied, asked}: Judged): Findings {
+  if (!wasCopied && device.epoch > 1 + asked * ASKED_AGAIN)
+    yield `it is at e${device.epoch}, and was asked ${asked} times for a new epoch`;
+}
+
 const LAWS: readonly (readonly [Law, (device: Judged) => Findings])[] = [
   ['what was acked is stored', acked],
   ['what is stored was sent', sent],
@@ -204,6 +222,7 @@ const LAWS: readonly (readonly [Law, (device: Judged) => Findings])[] = [
   ['the state is that of the highest batch', state],
   ['what is not applied is in quarantine', quarantine],
   ['no number is used twice', numbers],
+  ['a device begins an epoch when it is asked to', epochs],
 ];
 
 export const judge = (device: Judged): readonly Violation[] =>

@@ -2,7 +2,7 @@
 import {type Batch} from '@pisync/agent/client/outbox';
 import {type Promise2xx} from '../processes/device-api.ts';
 
-export interface Sent {
+interface Sent {
   /** JSON; undefined when the batch brought none. */
   readonly state: string | undefined;
   readonly records: number;

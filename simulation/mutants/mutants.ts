@@ -8,6 +8,8 @@ import {
 } from '@pisync/worker/apply/shard-store';
 import {type HintOf, type Mutant} from './mutant.ts';
 
+type Mutate = NonNullable<Mutant['store']>;
+
 /** Changes what a transaction reads or writes. */
 const inTransactions =
   (change: (transaction: ShardTransaction, hintOf: HintOf) => ShardTransaction) =>
@@ -20,7 +22,7 @@ const inTransactions =
       }),
   });
 
-const writing = (change: (changes: WindowChanges, transaction: ShardTransaction) => WindowChanges): Mutant['store'] =>
+const writing = (change: (changes: WindowChanges, transaction: ShardTransaction) => WindowChanges): Mutate =>
   inTransactions((transaction) => ({
     ...transaction,
     write: (changes, known, isLast) => transaction.write(change(changes, transaction), known, isLast),
@@ -29,7 +31,7 @@ const writing = (change: (changes: WindowChanges, transaction: ShardTransaction)
 const stateOf = ({content}: Batch): string | undefined => (content.kind === 'good' ? content.state : undefined);
 
 /** The last one that came with a state wins, however old it is. */
-const unguarded: Mutant['store'] = writing((changes) => {
+const unguarded: Mutate = writing((changes) => {
   const newest = new Map(
     changes.applied.flatMap((batch) => {
       const json = stateOf(batch);
@@ -46,7 +48,7 @@ const unguarded: Mutant['store'] = writing((changes) => {
   };
 });
 
-const unmerged: Mutant['store'] = writing((changes, {locked}) => {
+const unmerged: Mutate = writing((changes, {locked}) => {
   const before = new Map(locked.map((device) => [device.deviceKey, device]));
   const withoutOlder = (numbers: AppliedNumbers, old: LockedDevice | undefined): AppliedNumbers => ({
     through: numbers.through,
@@ -64,7 +66,7 @@ const unmerged: Mutant['store'] = writing((changes, {locked}) => {
 });
 
 /** What the cache says counts, where it says something. */
-const hinted: Mutant['store'] = inTransactions((transaction, hintOf) => ({
+const hinted: Mutate = inTransactions((transaction, hintOf) => ({
   ...transaction,
   locked: transaction.locked.map((device) => {
     const hint = hintOf(device.deviceKey);

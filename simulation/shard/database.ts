@@ -5,6 +5,7 @@
 import {type Random} from '../random.ts';
 import {type Scheduler} from '../scheduler.ts';
 import {type Story} from '../story.ts';
+import {DatabaseError} from './database-error.ts';
 import {copyTables, emptyTables, type Tables} from './rows.ts';
 import {createSession, type Session} from './session.ts';
 
@@ -15,9 +16,9 @@ export interface Database {
   open(who: string): Session;
   readonly isHung: () => boolean;
   /** Resolves at once, or when it no longer hangs. */
-  awake(): Promise<void>;
+  readonly awake: () => Promise<void>;
   /** Resolves after the time that a statement takes. */
-  work(): Promise<void>;
+  readonly work: () => Promise<void>;
   /** Nothing is answered for so long. */
   hang(ms: number): void;
   /** Every session ends without its commit, and for so long none is opened. */
@@ -36,14 +37,6 @@ export interface DatabaseOptions {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly story: Story;
-}
-
-export class DatabaseError extends Error {
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
 }
 
 export const createDatabase = ({name, scheduler, random, story}: DatabaseOptions): Database => {

@@ -50,7 +50,7 @@ export interface KeptRow {
   readonly detail: string;
 }
 
-export interface CommandRow {
+interface CommandRow {
   readonly deviceKey: number;
   readonly type: 'sync.full' | 'sync.delta' | 'epoch.new';
   readonly commandId: string;

@@ -1,4 +1,4 @@
-import {type Database, DatabaseError} from './database.ts';
+import {DatabaseError} from './database-error.ts';
 import {type KeptRow, type ReceiptRow, type RecordRow, type Tables} from './rows.ts';
 
 /** Runs in a session, at one moment unless it waits for a lock. */
@@ -36,7 +36,13 @@ export interface Session {
 }
 
 export interface SessionOptions {
-  readonly database: Database;
+  readonly database: {
+    readonly tables: () => Tables;
+    /** Resolves at once, or when the server no longer hangs. */
+    readonly awake: () => Promise<void>;
+    /** Resolves after the time that a statement takes. */
+    readonly work: () => Promise<void>;
+  };
   readonly who: string;
   /** Holders by name, of all sessions. */
   readonly locks: Map<string, Session>;

@@ -10,7 +10,7 @@ import {
   type LockedDevice,
   type StoredHash,
 } from '@pisync/worker/apply/shard-store';
-import {DatabaseError} from './database.ts';
+import {DatabaseError} from './database-error.ts';
 import {batchName, epochName, type KeptRow, type Tables} from './rows.ts';
 import {type Session, type Statement} from './session.ts';
 

@@ -11,7 +11,8 @@ const CREDENTIAL = /^ps_([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 /** RFC 6750 names the scheme "Bearer"; RFC 9110 makes schemes case-insensitive. */
 const BEARER = /^Bearer +(\S{1,512})$/i;
 
-export const bearerToken = (request: IncomingMessage): string | undefined => bearerTokenOf(request.headers.authorization);
+export const bearerToken = (request: IncomingMessage): string | undefined =>
+  bearerTokenOf(request.headers.authorization);
 
 const bearerTokenOf = (authorization: string | undefined): string | undefined => BEARER.exec(authorization ?? '')?.[1];
 
