@@ -152,10 +152,10 @@ const writerOf = (
     return found;
   },
   findReceipts: (known) => connection.query(sql.findReceipts(known, '')),
-  async keepRefused({quarantined, conflictsOf, commands, today}) {
+  async keepRefused({quarantined, devices, commands, today}) {
     await allAnswered([
       connection.query(sql.insertQuarantine(quarantined, today)),
-      connection.query(sql.countConflicts(conflictsOf)),
+      connection.query(sql.countConflicts(devices)),
       connection.query(sql.insertCommands(commands)),
     ]);
   },
