@@ -1,6 +1,6 @@
 import {describe, expect, test} from '@jest/globals';
 import {classifySync} from './answer.ts';
-import {afterSync, startSession, type Session} from './machine.ts';
+import {afterSync, startSession, WINDOW_BATCHES, type Session} from './machine.ts';
 import {Outbox} from './outbox.ts';
 import {PROBLEM_TYPE, syncAnswerSchema} from './wire.ts';
 
@@ -32,6 +32,24 @@ test('a batch that is accepted and not applied for a day is sent again with thos
     [2, false],
     [3, false],
   ]);
+});
+
+test('a device whose window is full pauses before it asks again, however much it still has', () => {
+  const outbox = new Outbox();
+  outbox.apply({op: 'epoch', epoch: 'e1'});
+  for (let batchSeq = 1; batchSeq <= WINDOW_BATCHES; batchSeq++) {
+    outbox.apply({op: 'seal', count: 0, mode: 'delta', reason: 'scheduled'});
+    outbox.apply({op: 'accepted', epoch: 'e1', batchSeq});
+  }
+  outbox.apply({op: 'reading', reading: {k: 'n', t: 1, d: {}}});
+  const dueAfter = (applied: number): number => {
+    const sync = syncAnswerSchema.parse({applied, continueNow: true});
+    const answer = {kind: 'accepted', status: 200, sync, bad: new Set<number>()} as const;
+    return afterSync(startSession(true, false, 0), {epoch: 'e1'}, answer, outbox, {nowMs: 0, random: 0.5}).session
+      .dueMs;
+  };
+  expect(dueAfter(0)).toBe(15_000);
+  expect(dueAfter(1)).toBe(0);
 });
 
 test('a hurried device waits the same share of every step, however often it fails', () => {

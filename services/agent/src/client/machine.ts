@@ -16,6 +16,9 @@ const GAPS_BEFORE_NEW_EPOCH = 3;
 /** Content is given up only when it is refused so often in a row: a body that was damaged on its way is refused too. */
 const REFUSALS_BEFORE_GIVING_UP = 3;
 
+/** The failure from which waits are shares of `base`. */
+const LADDER_BEGINS = 2;
+
 /** A batch that is not applied for so long is sent again, which is always safe. A region's own attempts take some hours at most. */
 const RESEND_AFTER_MS = 24 * 3600 * 1000;
 
@@ -181,7 +184,11 @@ const accepted = (
   const pauseMs =
     outbox.lastBatchSeq - applied < WINDOW_BATCHES
       ? 0
-      : waitAfterFailureMs({failures: 1, retryAfterMs: undefined}, backoffOf(session, chance), chance.random);
+      : waitAfterFailureMs(
+          {failures: LADDER_BEGINS, retryAfterMs: undefined},
+          backoffOf(session, chance),
+          chance.random,
+        );
   // The first word after a start says nothing of when to sync.
   const wasKnown = session.isPositionKnown;
   const awaited = awaitedAfter(session, sent, answer, outbox, nowMs);
