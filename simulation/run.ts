@@ -31,6 +31,8 @@ export interface Outcome {
 
 /** A ladder's rungs take an hour and a quarter; whoever still waits then waits for ever. */
 const DRAIN_MS = 6 * 3_600_000;
+/** Where a shard has lost what devices were told of, they wait a day and more, and nobody judges it. */
+const DRAIN_RESTORED_MS = 600_000;
 /** Devices ask how far the region is; those that have to wait for long ask seldom. */
 const ASK_EVERY_MS = {first: 10_000, most: 600_000} as const;
 
@@ -70,8 +72,9 @@ export const runSeed = async ({seed, isTold = false, mutant}: RunOptions): Promi
 };
 
 const drain = async (world: World, isDone: () => boolean): Promise<void> => {
-  const {scheduler, pis} = world;
-  const untilMs = scheduler.now() + DRAIN_MS;
+  const {scheduler, pis, databases} = world;
+  const isRestored = databases.some((database) => database.wasRestored());
+  const untilMs = scheduler.now() + (isRestored ? DRAIN_RESTORED_MS : DRAIN_MS);
   for (let waitMs: number = ASK_EVERY_MS.first; !isDone() && scheduler.now() < untilMs;) {
     for (const pi of pis) if (!pi.isDone()) pi.ask();
     await passTime(world, waitMs, isDone);
