@@ -10,12 +10,12 @@ export const DEFAULT_GROUP = 1;
 export interface GroupNames {
   /** Of a group that was made since, its number in words. */
   nameOf(groupId: number): string;
-  /** Undefined when there is no such group. */
+  /** Undefined when there is no such group. @throws AppError `shard-unavailable` when nobody knows */
   idOf(name: string): number | undefined;
 }
 
 export interface Groups {
-  /** At most some seconds old; older while shard 0 does not answer. @throws AppError `shard-unavailable` when it never did */
+  /** At most some seconds old; older while shard 0 does not answer. When it never did there are numbers instead of names. */
   names(): Promise<GroupNames>;
 }
 
@@ -38,7 +38,7 @@ export const createGroups = (shards: Shards, now: () => number): Groups => {
     const byId = new Map(found.rows.map(({groupId, name}) => [groupId, name]));
     const byName = new Map(found.rows.map(({groupId, name}) => [name, groupId]));
     const names: GroupNames = {
-      nameOf: (groupId) => byId.get(groupId) ?? `group ${groupId}`,
+      nameOf: (groupId) => byId.get(groupId) ?? numbered(groupId),
       idOf: (name) => byName.get(name),
     };
     known = {names, readAtMs: now()};
@@ -58,13 +58,20 @@ export const createGroups = (shards: Shards, now: () => number): Groups => {
       try {
         return await (before === undefined ? readOnce() : withTimeout(readOnce(), PATIENCE_MS, 'shard 0 is slow'));
       } catch (cause) {
-        if (before !== undefined) {
-          // Not asked again for a while: otherwise each page would wait.
-          known = {...before, readAtMs: now()};
-          return before.names;
-        }
-        throw new AppError('shard-unavailable', 'the names of groups cannot be read: shard 0 does not answer', {cause});
+        if (before === undefined) return unknownNames(cause);
+        // Not asked again for a while: otherwise each page would wait.
+        known = {...before, readAtMs: now()};
+        return before.names;
       }
     },
   };
 };
+
+const numbered = (groupId: number): string => `group ${groupId}`;
+
+const unknownNames = (cause: unknown): GroupNames => ({
+  nameOf: numbered,
+  idOf() {
+    throw new AppError('shard-unavailable', 'the names of groups cannot be read: shard 0 does not answer', {cause});
+  },
+});

@@ -16,7 +16,7 @@ export interface Unwritten {
 
 /**
  * Moves `last_seen_at` forward for many devices, one statement per shard, rows locked in key order as every writer does.
- * Sightings of a slot that is being moved are dropped: the device's next call brings a newer one.
+ * Sightings of a slot that is being moved are dropped, and those of a row that somebody has, mostly a sync, which says it too: the device's next call brings a newer one.
  * @returns one entry for each shard that failed; the others were written.
  */
 export const touchLastSeen = async (shards: Shards, sightings: readonly Sighting[]): Promise<readonly Unwritten[]> => {
@@ -48,7 +48,7 @@ const touch = (shards: Shards, shardId: number, sightings: readonly Sighting[]) 
       client.query({
         name: 'touch-last-seen',
         text: `with seen as (select * from unnest($1::bigint[], $2::float8[]) as seen (device_key, at_ms)),
-                    locked as (select device_key from device_state where device_key = any($1) order by device_key for update)
+                    locked as (select device_key from device_state where device_key = any($1) order by device_key for update skip locked)
                update device_state s set last_seen_at = greatest(s.last_seen_at, to_timestamp(seen.at_ms / 1000)),
                       tx_id = pg_current_xact_id()::text::bigint
                from seen join locked using (device_key) where s.device_key = seen.device_key`,

@@ -13,6 +13,8 @@ interface Due {
   readonly deviceKey: number;
   readonly status: DeviceStatus;
   readonly lastSyncAt: Date | null;
+  /** As the database writes it: to the microsecond. */
+  readonly checkAt: string;
 }
 
 /** What one transaction did. */
@@ -49,27 +51,25 @@ export const sweepStatuses = async (shards: Shards, shardId: number, nowMs: numb
 const sweep = async (client: pg.PoolClient, slots: readonly number[], nowMs: number): Promise<Swept> => {
   const {rows: due} = await client.query<Due>({
     name: 'statuses-due',
-    text: `select t.device_key as "deviceKey", t.status, s.last_sync_at as "lastSyncAt"
+    text: `select t.device_key as "deviceKey", t.status, s.last_sync_at as "lastSyncAt", t.check_at::text as "checkAt"
            from device_status t join unnest($2::int[]) as mine (slot) on mine.slot = ${slotOfKey('t.device_key')}
            join device_state s on s.device_key = t.device_key
            where t.check_at <= to_timestamp($1::float8 / 1000) order by t.check_at limit ${CHUNK}`,
     values: [nowMs, slots],
   });
   const sorted = due.toSorted((a, b) => a.deviceKey - b.deviceKey);
-  const [pushed, changed] = [
-    await push(
-      client,
-      sorted.filter((row) => statusAt(row, nowMs) === row.status),
-      nowMs,
-    ),
-    await change(
-      client,
-      sorted.filter((row) => statusAt(row, nowMs) !== row.status),
-      nowMs,
-    ),
-  ];
-  return {due: due.length, written: pushed + changed, changed};
+  const isAsItWas = (row: Due): boolean => hasSynced(row.status) && statusAt(row, nowMs) === row.status;
+  const pushed = await push(client, sorted.filter(isAsItWas));
+  const {written, changed} = await change(
+    client,
+    sorted.filter((row) => !isAsItWas(row)),
+    nowMs,
+  );
+  return {due: due.length, written: pushed + written, changed};
 };
+
+/** Of such a device a sync says nothing new but when it has to be looked at again. */
+const hasSynced = (status: DeviceStatus): boolean => status === 'on_time' || status === 'failing';
 
 const statusAt = ({status, lastSyncAt}: Due, nowMs: number): DeviceStatus => {
   if (lastSyncAt === null) return 'pending';
@@ -79,24 +79,25 @@ const statusAt = ({status, lastSyncAt}: Due, nowMs: number): DeviceStatus => {
   return status === 'failing' ? 'failing' : 'on_time';
 };
 
-/** SQL of when a status has to be looked at again. */
-const checkAt = (status: string, lastSyncAt: string): string =>
-  `case when ${status} in ('on_time', 'failing') then ${lastSyncAt} + interval '${LATE_AFTER_MS} ms'
-        when ${status} = 'late' then ${lastSyncAt} + interval '${SILENT_AFTER_MS} ms' end`;
+const LATE = `interval '${LATE_AFTER_MS} ms'`;
+const SILENT = `interval '${SILENT_AFTER_MS} ms'`;
 
-/** A sync that comes meanwhile makes this one look too early, which does no harm: nothing is locked for it. */
-const push = async (client: pg.PoolClient, rows: readonly Due[], nowMs: number): Promise<number> => {
+/** A sync that comes meanwhile makes this one look too early, which does no harm: no state is locked for it. A row that was written meanwhile stays. */
+const push = async (client: pg.PoolClient, rows: readonly Due[]): Promise<number> => {
   if (rows.length === 0) return 0;
   const pushed = await client.query({
     name: 'statuses-push',
-    text: `update device_status t set check_at = ${checkAt('t.status', 'n.last_sync_at')}, tx_id = pg_current_xact_id()::text::bigint
-           from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (device_key, status, last_sync_at)
-           where t.device_key = n.device_key and t.status = n.status and t.check_at <= to_timestamp($4::float8 / 1000)`,
+    text: `with due as materialized (
+             select t.device_key, n.last_sync_at
+             from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (device_key, check_at, last_sync_at)
+             join device_status t on t.device_key = n.device_key and t.check_at = n.check_at::timestamptz
+             order by t.device_key for update of t skip locked)
+           update device_status t set check_at = due.last_sync_at + ${LATE}, tx_id = pg_current_xact_id()::text::bigint
+           from due where t.device_key = due.device_key`,
     values: [
       rows.map(({deviceKey}) => deviceKey),
-      rows.map(({status}) => status),
+      rows.map(({checkAt}) => checkAt),
       rows.map(({lastSyncAt}) => lastSyncAt),
-      nowMs,
     ],
   });
   return pushed.rowCount ?? 0;
@@ -104,28 +105,36 @@ const push = async (client: pg.PoolClient, rows: readonly Due[], nowMs: number):
 
 /**
  * The states are locked: a sync that is not committed yet would find the status as it was before this, and leave it. Those that somebody
- * has are passed over. Of the others the last sync is read again.
+ * has are passed over. Of the others everything is read again.
  */
-const change = async (client: pg.PoolClient, rows: readonly Due[], nowMs: number): Promise<number> => {
-  if (rows.length === 0) return 0;
-  const changed = await client.query({
+const change = async (
+  client: pg.PoolClient,
+  rows: readonly Due[],
+  nowMs: number,
+): Promise<Pick<Swept, 'written' | 'changed'>> => {
+  if (rows.length === 0) return {written: 0, changed: 0};
+  const result = await client.query<Pick<Swept, 'written' | 'changed'>>({
     name: 'statuses-change',
     text: `with synced as materialized (
              select device_key, last_sync_at from device_state where device_key = any($1::bigint[]) order by device_key
              for share skip locked),
            now as (
-             select s.*, case when s.last_sync_at is null then 'pending'
-                              when s.last_sync_at <= n.at - interval '${SILENT_AFTER_MS} ms' then 'silent'
-                              when s.last_sync_at <= n.at - interval '${LATE_AFTER_MS} ms' then 'late'
-                              else 'on_time' end as status
-             from synced s cross join (select to_timestamp($2::float8 / 1000) as at) n)
-           update device_status t set
-             status = now.status, since = now(), tx_id = pg_current_xact_id()::text::bigint,
-             last_sync_at = case when now.status in ('late', 'silent') then now.last_sync_at end,
-             check_at = ${checkAt('now.status', 'now.last_sync_at')}
-           from now where t.device_key = now.device_key and t.status <> now.status
-             and not (t.status = 'failing' and now.status = 'on_time')`,
+             select s.*, t.status as before,
+                    case when s.last_sync_at is null then 'pending' when s.last_sync_at <= n.at - ${SILENT} then 'silent'
+                         when s.last_sync_at <= n.at - ${LATE} then 'late' when t.status = 'failing' then 'failing'
+                         else 'on_time' end as status
+             from synced s join device_status t on t.device_key = s.device_key
+             cross join (select to_timestamp($2::float8 / 1000) as at) n),
+           updated as (
+             update device_status t set
+               status = now.status, tx_id = pg_current_xact_id()::text::bigint,
+               since = case when now.status = now.before then t.since else now() end,
+               last_sync_at = case when now.status in ('late', 'silent') then now.last_sync_at end,
+               check_at = case when now.status in ('on_time', 'failing') then now.last_sync_at + ${LATE}
+                               when now.status = 'late' then now.last_sync_at + ${SILENT} end
+             from now where t.device_key = now.device_key returning now.status <> now.before as is_other)
+           select count(*)::int as written, count(*) filter (where is_other)::int as changed from updated`,
     values: [rows.map(({deviceKey}) => deviceKey), nowMs],
   });
-  return changed.rowCount ?? 0;
+  return result.rows[0] ?? {written: 0, changed: 0};
 };
