@@ -51,12 +51,15 @@ export const MIGRATIONS: readonly Migration[] = [
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 const TABLE = 'schema_migration';
+/** Tells older releases whether they may go on; there before the migration, so that one that was interrupted has told it too. */
+const WORKS_WITH = 'schema_works_with';
 /** Session lock of whoever migrates a database ("PM" in ASCII). */
 const MIGRATION_LOCK = 0x504d;
 const LOCK_EVERY_MS = 500;
-/** As knex would make it, with what tells older releases whether they may go on; and no name twice: it records over another connection, which may be late. */
+/** As knex would make it, and no name twice: it records over another connection, which may be late. */
 const RECORDS = `
-  create table if not exists ${TABLE} (id serial primary key, name varchar(255), batch int, migration_time timestamptz, works_with text);
+  create table if not exists ${TABLE} (id serial primary key, name varchar(255), batch int, migration_time timestamptz);
+  create table if not exists ${WORKS_WITH} (name text primary key, works_with text not null);
   create unique index if not exists ${TABLE}_name on ${TABLE} (name)`;
 
 /**
@@ -81,6 +84,14 @@ export const migrateShard = async (
     await takeLock(guard);
     await guard.query(RECORDS);
     requireOurs(await doneMigrations(guard), migrations, shardId);
+    for (const {name, worksWith} of migrations) {
+      if (worksWith === undefined) continue;
+      const values = [name, worksWith];
+      await guard.query(
+        `insert into ${WORKS_WITH} values ($1, $2) on conflict (name) do update set works_with = excluded.works_with`,
+        values,
+      );
+    }
     const db = knexModule.knex({
       client: 'pg',
       connection,
@@ -107,8 +118,6 @@ export const migrateShard = async (
     try {
       await db.migrate.forceFreeMigrationsLock();
       await db.migrate.latest();
-      for (const {name, worksWith = null} of migrations)
-        await guard.query(`update ${TABLE} set works_with = $2 where name = $1`, [name, worksWith]);
     } finally {
       await db.destroy();
     }
@@ -134,11 +143,13 @@ interface Done {
 
 /** In the order in which they were done. */
 const doneMigrations = async (db: pg.ClientBase | pg.Pool): Promise<readonly Done[]> => {
-  const table = await db.query<{present: boolean}>(`select to_regclass('${TABLE}') is not null as present`);
-  if (table.rows[0]?.present !== true) return [];
-  const done = await db.query<Done>( // A database of another line of releases may lack the column, and is told so by its names.
-    `select name, to_jsonb(m) ->> 'works_with' as "worksWith" from ${TABLE} m order by id`,
+  const tables = await db.query<{done: boolean; works: boolean}>(
+    `select to_regclass('${TABLE}') is not null as done, to_regclass('${WORKS_WITH}') is not null as works`,
   );
+  const [present] = tables.rows;
+  if (present?.done !== true) return [];
+  const works = present.works ? `(select works_with from ${WORKS_WITH} w where w.name = m.name)` : 'null';
+  const done = await db.query<Done>(`select name, ${works} as "worksWith" from ${TABLE} m order by id`);
   return done.rows;
 };
 

@@ -343,6 +343,7 @@ test('the list of sharded tables is what the schema has: name, key, and the colu
     'schema_migration',
     'schema_migration_lock',
     'schema_step',
+    'schema_works_with',
     'slot_owner',
   ]);
 });

@@ -17,8 +17,14 @@ export const loadSlotHash = async (): Promise<SlotOf> => {
 /** Below it are the numbers of a slot's devices; a key stays exact in a double (below 2^42). */
 const KEYS_OF_SLOT = 2 ** 32;
 
-/** The key of the device that has this number in the region. A slot is a range of keys, so rows need no other column for it. */
-export const deviceKeyOf = (slot: number, number: number): number => slot * KEYS_OF_SLOT + number;
+/**
+ * The key of the device that has this number in the region. A slot is a range of keys, so rows need no other column for it.
+ * @throws RangeError for a number that is none
+ */
+export const deviceKeyOf = (slot: number, number: number): number => {
+  if (number >= KEYS_OF_SLOT) throw new RangeError(`${number} is no number of a device: it reaches into the next slot`);
+  return slot * KEYS_OF_SLOT + number;
+};
 
 /** SQL for the slot of a device key. */
 export const slotOfKey = (key: string): string => `(${key} >> 32)`;

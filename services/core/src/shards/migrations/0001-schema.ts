@@ -13,7 +13,7 @@ create table slot_owner (
 );
 
 create table device (
-  device_key bigint primary key,
+  device_key bigint primary key check (device_key >> 32 between 0 and 1023),
   device_id uuid not null unique,
   enrolled_at timestamptz not null default now(),
   revoked_at timestamptz,
@@ -200,8 +200,11 @@ create table control.slot_map (
   epoch bigint not null default 0
 );
 
--- Each value is a block of 1000 numbers of devices.
-create sequence control.device_key_block;
+-- Each value is a block of 1000 numbers of devices. A region that is begun anew, whose old batches may still wait in the broker, begins beyond
+-- what it gave before: there are as many blocks as ten minutes in 81 years.
+do $$ begin
+  execute format('create sequence control.device_key_block start with %s', (extract(epoch from now() - timestamptz '2026-01-01') / 600)::bigint);
+end $$;
 
 -- Devices name their group by its number, so a new name changes this row alone.
 create table control.device_group (
