@@ -30,7 +30,7 @@ export const decodeUnreadable = (message: Buffer): Unreadable => {
   }
 };
 
-/** @throws what {@link Publisher}.publish throws; `broker-unavailable` also when the queue is full */
+/** @throws what {@link Publisher}.publish throws, also when the queue is full */
 export const publishUnreadable = (
   publisher: Pick<Publisher, 'publish'>,
   {unreadable}: BrokerNames,

@@ -1,6 +1,7 @@
 import type {PositionHint, PositionHints} from '@pisync/core/cache/position-hint';
 import type {Credential} from '@pisync/core/devices/credentials';
 import type {DeviceShards} from '../device-shards.ts';
+import {AppError} from '@pisync/core/errors/app-error';
 import type {OptionalRead} from '../optional-reads.ts';
 
 /** What is known of a device's position in one epoch. */
@@ -15,9 +16,12 @@ export interface KnownPosition {
 }
 
 export interface PositionSource {
-  /** Redis first, else the shard; never fails, because a batch can be taken without knowing. */
+  /**
+   * Redis first, else the shard; does not fail with it, because a batch can be taken without knowing.
+   * @throws AppError `enrol-again` for a device that its shard does not know, whatever caches say
+   */
   find(device: Credential, epoch: number): Promise<KnownPosition>;
-  /** The shard's truth. Never fails. */
+  /** The shard's truth. @throws like `find` */
   findInShard(device: Credential, epoch: number): Promise<KnownPosition>;
   /** Remembers that the broker has a batch. */
   noteAccepted(deviceId: string, accepted: NonNullable<PositionHint['accepted']>): Promise<void>;
@@ -35,7 +39,7 @@ export const createPositionSource = (options: PositionSourceOptions): PositionSo
 
   const read = async (device: Credential, epoch: number) => {
     const position = await shards.position(device, epoch);
-    if (position === undefined) return {applied: 0, commands: false};
+    if (position === undefined) throw new AppError('enrol-again', 'the region does not know this device; enrol again');
     await hints.write(device.deviceId, {
       applied: {epoch: position.epoch, through: position.appliedThrough},
       commands: position.commands,
@@ -48,6 +52,7 @@ export const createPositionSource = (options: PositionSourceOptions): PositionSo
       const found = await optionalRead(device.slot, () => read(device, epoch));
       return {...found, accepted: hint?.accepted, fromShard: true};
     } catch (error) {
+      if (error instanceof AppError && error.code === 'enrol-again') throw error;
       onShardFault(error);
       const applied = hint?.applied?.epoch === epoch ? hint.applied.through : undefined;
       return {applied, accepted: hint?.accepted, commands: hint?.commands, fromShard: false};

@@ -17,7 +17,7 @@ export interface Applied {
   readonly written: readonly Written[];
   /** Refused by the database for a reason that may pass; the retry ladder's. */
   readonly refused: readonly Refused[];
-  /** Not this shard's, or of devices that it knows nothing of. */
+  /** Not this shard's. */
   readonly moved: readonly Batch[];
   /** Somebody else has the row of their device at the moment. */
   readonly busy: readonly Batch[];
@@ -80,8 +80,11 @@ export const createApply = (options: ApplierOptions): Apply => {
         ...NOTHING,
         written: [written],
         busy,
-        moved: absent,
-        refused: tooFar.map((batch) => ({batch, reason: `too many batches before ${batch.batchSeq} are missing`})),
+        // Each may have been lost with a part of the shard, and come back with a backup; what never does ends where a person sees it.
+        refused: [
+          ...absent.map((batch) => ({batch, reason: 'the shard knows no such device'})),
+          ...tooFar.map((batch) => ({batch, reason: `too many batches before ${batch.batchSeq} are missing`})),
+        ],
       };
     };
 

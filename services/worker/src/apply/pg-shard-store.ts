@@ -47,7 +47,8 @@ interface LockedRow extends NumbersRow {
   readonly stateSeq: number;
 }
 
-type LockRow = LockedRow | {readonly deviceKey: number; readonly epoch: null; readonly busy: boolean};
+type LockRow =
+  (LockedRow & {readonly busy: false}) | {readonly deviceKey: number; readonly epoch: null; readonly busy: boolean};
 
 const numbersOf = <Row extends NumbersRow>({through, ahead, ...row}: Row) => ({
   ...row,
@@ -68,7 +69,7 @@ const openDevices = async (
   ]);
   const missing = locked.rows.filter((row) => row.epoch === null);
   return {
-    locked: locked.rows.filter((row) => row.epoch !== null).map(numbersOf),
+    locked: locked.rows.filter((row) => row.epoch !== null).map(({busy: _, ...row}) => numbersOf(row)),
     busy: new Set(missing.filter(({busy}) => busy).map(({deviceKey}) => deviceKey)),
     epochs: replaced.rows.map(numbersOf),
   };

@@ -216,7 +216,13 @@ const compareContents = async (
   if (conflicts.length + unproved.length > 0) {
     const createdAtMs = now();
     // Sorted, so that the newest epoch of a device is what remains.
-    const byDevice = new Map(conflicts.map((batch) => [batch.deviceKey, batch]));
+    // One of an epoch that was replaced asks for nothing: the device has another by now.
+    const epochs = new Map(transaction.locked.map(({deviceKey, epoch}) => [deviceKey, epoch]));
+    const byDevice = new Map(
+      conflicts
+        .filter(({deviceKey, epoch}) => epoch >= (epochs.get(deviceKey) ?? 0))
+        .map((batch) => [batch.deviceKey, batch]),
+    );
     await transaction.keepRefused({
       quarantined: [
         ...onceEach(conflicts).map((batch) => conflictRow(batch, newId)),

@@ -65,13 +65,12 @@ export const INSERT_QUARANTINE = {
          select id, device_key, epoch, batch_seq, kind, reason, detail, payload, $9::date from (
            select *, row_number() over (partition by device_key) as place
            from unnest($1::uuid[], $2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::bytea[])
-             as n (id, device_key, epoch, batch_seq, kind, reason, detail, payload)) n
-         where n.kind in ('record', 'batch') or (
-           not exists (
+             as n (id, device_key, epoch, batch_seq, kind, reason, detail, payload)
+           where n.kind in ('record', 'batch') or not exists (
              select from quarantine q where q.device_key = n.device_key and q.epoch = n.epoch and q.batch_seq = n.batch_seq
-               and q.kind = n.kind and q.detail = n.detail)
-           and n.place + (select count(*) from (
-             select from quarantine q where q.device_key = n.device_key and q.kind in ('conflict', 'unproved') limit ${MAX_KEPT}) k) <= ${MAX_KEPT})`,
+               and q.kind = n.kind and q.detail = n.detail)) n
+         where n.kind in ('record', 'batch') or n.place + (select count(*) from (
+           select from quarantine q where q.device_key = n.device_key and q.kind in ('conflict', 'unproved') limit ${MAX_KEPT}) k) <= ${MAX_KEPT}`,
 };
 
 export const COUNT_CONFLICTS = {

@@ -2,9 +2,10 @@ import {createHash} from 'node:crypto';
 import {type BrokerNames} from '@pisync/core/broker/names';
 import {type Delivery} from '@pisync/core/broker/consumer';
 import {type Publisher} from '@pisync/core/broker/publisher';
-import {decodeUnreadable, publishUnreadable} from '@pisync/core/broker/unreadable';
+import {decodeUnreadable, publishUnreadable, type Unreadable} from '@pisync/core/broker/unreadable';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type Timers} from '@pisync/core/lifecycle/timers';
+import {databaseFault} from '@pisync/core/shards/database-fault';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type WorkerMetrics} from '../metrics.ts';
@@ -30,14 +31,23 @@ export interface StoreUnreadableOptions {
 
 /** Brings such a message into the control schema, for a person to look at; the same bytes are kept once. Never rejects. */
 export const createStoreUnreadable = ({shards, log, timers, stopping}: StoreUnreadableOptions) => {
-  const store = async (message: Buffer): Promise<void> => {
-    const {reason, detail, content} = decodeUnreadable(message);
+  const insert = async ({reason, detail, content}: Unreadable): Promise<void> => {
     await shards.control('ingest').query({
       name: 'unreadable-insert',
       text: `insert into control.unreadable_message (sha256, reason, detail, payload) values ($1, $2, $3::jsonb, $4)
              on conflict (sha256) do nothing`,
       values: [createHash('sha256').update(content).digest(), reason, JSON.stringify(detail), content],
     });
+  };
+  const store = async (message: Buffer): Promise<void> => {
+    const read = decodeUnreadable(message);
+    try {
+      await insert(read);
+    } catch (error) {
+      if (databaseFault(error) !== 'permanent') throw error;
+      // Text that the database cannot hold: the bytes are what matters.
+      await insert({...read, reason: 'unreadable, and so is what was said of it', detail: {}});
+    }
   };
   return async (delivery: Delivery): Promise<void> => {
     while (!stopping.aborted && !delivery.isLost()) {

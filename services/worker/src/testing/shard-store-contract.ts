@@ -1,4 +1,5 @@
 /** What every {@link ShardStore} does, the one over PostgreSQL and the simulated one. */
+import {NOTHING_APPLIED, withApplied} from '../apply/applied-numbers.ts';
 import {expect, test} from '@jest/globals';
 import {type Batch} from '../apply/batch.ts';
 import {type LockedDevice, type ShardStore, type ShardTransaction, type WindowChanges} from '../apply/shard-store.ts';
@@ -19,7 +20,7 @@ const NOTHING: WindowChanges = {
 /** What the writer makes of one batch of a device that was at nothing. */
 const changesOf = (batch: Batch, device: Partial<LockedDevice> = {}): WindowChanges => {
   const {deviceKey, epoch, batchSeq, receivedAtMs, receivedDay} = batch;
-  const numbers = {through: 0, ahead: [[batchSeq, batchSeq + 1] as const]};
+  const numbers = withApplied(NOTHING_APPLIED, batchSeq);
   return {
     ...NOTHING,
     applied: [batch],
@@ -131,6 +132,6 @@ export const describeShardStore = (open: () => StoreUnderTest): void => {
     const write = () => inTransaction(device, (transaction) => transaction.write(changesOf(batch), [], true));
     await write();
     await expect(write()).rejects.toMatchObject({code: '23505'});
-    expect((await look(device)).locked).toMatchObject([{numbers: {ahead: [[1, 2]]}}]);
+    expect((await look(device)).locked).toMatchObject([{numbers: {through: 1, ahead: []}}]);
   });
 };
