@@ -38,11 +38,7 @@ describe('a region and its operator', () => {
       await region.kubectl.secret(`${region.name}-pg-1`, 'password'),
       await region.kubectl.secret(`${region.name}-rabbitmq`, 'password'),
     ];
-    await shardRows(
-      region,
-      0,
-      "insert into control.device_group (name) values ('kept')",
-    );
+    await shardRows(region, 0, "insert into control.device_group (name) values ('kept')");
     const before = await passwords();
     await region.kubectl.ok(['delete', 'psr', region.name, '--timeout=60s'], undefined, 70_000);
     await until(
@@ -57,9 +53,7 @@ describe('a region and its operator', () => {
     await region.kubectl.apply(regionYaml(region));
     await untilReady(region, 240_000);
     expect(await passwords()).toEqual(before);
-    expect(
-      await shardRows(region, 0, "select name from control.device_group where name = 'kept'"),
-    ).toEqual(['kept']);
+    expect(await shardRows(region, 0, "select name from control.device_group where name = 'kept'")).toEqual(['kept']);
   }, 480_000);
 
   test('deleted under Delete nothing of it is left; what was told to stay a moment before stays, even of a suspended one', async () => {

@@ -15,7 +15,9 @@ const shardsOf = (answers: Answer[]): Pick<Shards, 'ids' | 'pool'> => ({
     const query = (text: string): Promise<unknown> =>
       answer === 'hangs'
         ? new Promise(() => undefined)
-        : Promise.resolve({rows: text.includes('to_regclass') ? [{present: answer > 0}] : MIGRATIONS.slice(0, answer)});
+        : Promise.resolve({
+            rows: text.includes('to_regclass') ? [{done: answer > 0, works: false}] : MIGRATIONS.slice(0, answer),
+          });
     // Nothing else of a pool is used to read the schema's version.
     return {query} as unknown as ReturnType<Shards['pool']>;
   },
