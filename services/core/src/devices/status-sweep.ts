@@ -51,10 +51,13 @@ export const sweepStatuses = async (shards: Shards, shardId: number, nowMs: numb
 const sweep = async (client: pg.PoolClient, slots: readonly number[], nowMs: number): Promise<Swept> => {
   const {rows: due} = await client.query<Due>({
     name: 'statuses-due',
-    text: `select t.device_key as "deviceKey", t.status, s.last_sync_at as "lastSyncAt", t.check_at::text as "checkAt"
-           from device_status t join unnest($2::int[]) as mine (slot) on mine.slot = ${slotOfKey('t.device_key')}
-           join device_state s on s.device_key = t.device_key
-           where t.check_at <= to_timestamp($1::float8 / 1000) order by t.check_at limit ${CHUNK}`,
+    // Cut before the states are looked at: otherwise each chunk would join and sort all that is due.
+    text: `with due as materialized (
+             select device_key, status, check_at from device_status
+             where check_at <= to_timestamp($1::float8 / 1000) and ${slotOfKey('device_key')} = any($2::int[])
+             order by check_at limit ${CHUNK})
+           select t.device_key as "deviceKey", t.status, s.last_sync_at as "lastSyncAt", t.check_at::text as "checkAt"
+           from due t join device_state s on s.device_key = t.device_key`,
     values: [nowMs, slots],
   });
   const sorted = due.toSorted((a, b) => a.deviceKey - b.deviceKey);
