@@ -3,7 +3,7 @@
  * binary, which spares both sides the quoting and unquoting of a thousand JSON documents.
  */
 
-const OID = {int2: 21, int4: 23, int8: 20, text: 25, bytea: 17, date: 1082, timestamptz: 1184, jsonb: 3802} as const;
+const OID = {int4: 23, int8: 20, text: 25, bytea: 17, date: 1082, timestamptz: 1184, jsonb: 3802} as const;
 type Oid = (typeof OID)[keyof typeof OID];
 
 /** Dimensions, has-nulls flag, element type, length, lower bound: five 32-bit words. */
@@ -46,9 +46,6 @@ const fixed = (
   }
   return buffer.subarray(0, offset);
 };
-
-export const int2Array = (values: readonly number[]): Buffer =>
-  fixed(OID.int2, values, 2, (buffer, value, offset) => buffer.writeInt16BE(value, offset));
 
 export const int4Array = (values: readonly number[]): Buffer =>
   fixed(OID.int4, values, 4, (buffer, value, offset) => buffer.writeInt32BE(value, offset));

@@ -215,8 +215,7 @@ const compareContents = async (
   const unproved = known.filter((batch) => hashOf(batch) === undefined);
   if (conflicts.length + unproved.length > 0) {
     const createdAtMs = now();
-    // Sorted, so that the newest epoch of a device is what remains.
-    // One of an epoch that was replaced asks for nothing: the device has another by now.
+    // One of an epoch that was replaced asks for nothing: the device has another by now. Of the others, which are sorted, the newest remains.
     const epochs = new Map(transaction.locked.map(({deviceKey, epoch}) => [deviceKey, epoch]));
     const byDevice = new Map(
       conflicts
