@@ -6,9 +6,9 @@ export const redis = z
   .object({
     engine: z.enum(['Embedded']).default('Embedded').describe('Who runs the cache. Embedded: a Deployment of one pod.'),
     maxMemory: byteSize
-      .default('128Mi')
+      .optional()
       .describe(
-        'Memory for cached data; what was used least recently goes first. Keep it below three quarters of the memory limit.',
+        'Memory for cached data; what was used least recently goes first. Keep it below three quarters of the memory limit. Default: what `capacity.devices` needs, 400 bytes a device and at least 128Mi, but no more than those three quarters.',
       ),
     resources: resources('the cache', {requests: {cpu: '50m', memory: '64Mi'}, limits: {memory: '256Mi'}}),
     podTemplate: podTemplate('the cache'),

@@ -104,9 +104,10 @@ export const RULES: readonly Rule[] = [
   always({
     at: 'spec.redis',
     field: '.maxMemory',
-    cel: 'quantity(self.maxMemory).compareTo(quantity(string(self.resources.limits.memory))) < 0',
+    cel: '!has(self.maxMemory) || quantity(self.maxMemory).compareTo(quantity(string(self.resources.limits.memory))) < 0',
     message: 'the cache must be smaller than resources.limits.memory, or the kernel ends it when it is full',
-    holds: ({spec}) => quantityBytes(spec.redis.maxMemory) < quantityBytes(spec.redis.resources.limits.memory),
+    holds: ({spec: {redis}}) =>
+      redis.maxMemory === undefined || quantityBytes(redis.maxMemory) < quantityBytes(redis.resources.limits.memory),
   }),
   {
     at: '',

@@ -10,7 +10,9 @@ export const capacity = z
       .min(1)
       .max(10_000_000)
       .default(50_000)
-      .describe('Devices that the region is meant for: a note for people, which limits nothing.'),
+      .describe(
+        'Devices that the region is meant for. The cache and the log of the shards are sized by it; it limits nothing.',
+      ),
     syncWindow: z
       .object({
         start: z

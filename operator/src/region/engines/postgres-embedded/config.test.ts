@@ -17,15 +17,30 @@ const restart = (region: SimulatedRegion): void => {
   }
 };
 
-const serverConf = (parameters: Readonly<Record<string, string>>): string => {
-  const region = new SimulatedRegion({region: 'eu-west', postgres: {parameters}});
+const serverConf = (spec: Readonly<Record<string, unknown>>): string => {
+  const region = new SimulatedRegion({region: 'eu-west', ...spec});
   region.settle();
   return JSON.stringify(region.find('ConfigMap', 'eu-postgres')?.['data']);
 };
 
 test('a value is the same text for the server, whatever is in it', () => {
-  const conf = serverConf({log_line_prefix: String.raw`it's \101 %m`});
+  const conf = serverConf({postgres: {parameters: {log_line_prefix: String.raw`it's \101 %m`}}});
   expect(conf).toContain(JSON.stringify(String.raw`log_line_prefix = 'it''s \\101 %m'`).slice(1, -1));
+});
+
+test.each([
+  ['by default', {}, 1024],
+  ['of few on a small volume', {postgres: {storage: {size: '1Gi'}}}, 256],
+  ['of many in all the day', {capacity: {devices: 1_000_000}}, 1024],
+  ['of many in an hour', {capacity: {devices: 1_000_000, syncWindow: {durationMinutes: 60}}}, 2048],
+  [
+    'of many in an hour on a large volume',
+    {capacity: {devices: 1_000_000, syncWindow: {durationMinutes: 60}}, postgres: {storage: {size: '500Gi'}}},
+    8192,
+  ],
+  ['of your own', {postgres: {parameters: {max_wal_size: '3GB'}}}, '3GB'],
+])('the log of devices %s has its room', (_what, spec, expected) => {
+  expect(serverConf(spec)).toContain(`max_wal_size = '${typeof expected === 'number' ? `${expected}MB` : expected}'`);
 });
 
 describe('connections of a shard', () => {

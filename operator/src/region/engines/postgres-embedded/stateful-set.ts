@@ -10,7 +10,7 @@ import {configMapVolume, emptyDir, podTemplate, templateSpec} from '../../manife
 import {headlessService, service} from '../../manifests/service.ts';
 import {withRevision} from '../../template.ts';
 import {claims} from '../volume-claims.ts';
-import {PATHS} from './config.ts';
+import {maxWalMegabytes, PATHS} from './config.ts';
 import {maxConnections} from './max-connections.ts';
 
 /** The user that runs the server in the official image for Debian. */
@@ -94,6 +94,7 @@ export const shardStatefulSet = (context: RegionContext, id: number, settings: D
     resources,
     parameters,
     connections,
+    maxWal: maxWalMegabytes(context),
   });
   return withRevision(desired, {spec: origin, steady: {live}});
 };

@@ -16,7 +16,20 @@ const PATHS = {config: '/etc/pisync/redis', secret: '/etc/pisync/secrets', run: 
 /** The user that runs the server in the official image. */
 const REDIS_UID = 999;
 
-const serverConf = ({spec}: RegionContext): string => `# Written by the operator.
+const MIB = 1024 ** 2;
+/** A credential is 264 bytes; what else is kept of a device is so for a minute. */
+const BYTES_PER_DEVICE = 400;
+const LEAST = 128 * MIB;
+
+/** Bytes for data: the spec's own number, or what the devices need, as far as the pod has room. */
+const dataBytes = ({spec: {redis, capacity}}: RegionContext): number => {
+  if (redis.maxMemory !== undefined) return quantityBytes(redis.maxMemory);
+  const room = (quantityBytes(redis.resources.limits.memory) * 3) / 4;
+  const bytes = Math.min(room, Math.max(LEAST, capacity.devices * BYTES_PER_DEVICE));
+  return Math.floor(bytes / MIB) * MIB;
+};
+
+const serverConf = (context: RegionContext): string => `# Written by the operator.
 include ${PATHS.run}/password.conf
 bind * -::*
 port ${PORTS.redis}
@@ -24,7 +37,7 @@ port ${PORTS.redis}
 save ""
 appendonly no
 dir /tmp
-maxmemory ${quantityBytes(spec.redis.maxMemory)}
+maxmemory ${dataBytes(context)}
 maxmemory-policy allkeys-lru
 tcp-keepalive 60
 `;
@@ -48,7 +61,7 @@ const tcp = {tcpSocket: {port: 'redis'}, timeoutSeconds: 3};
 
 export const redisDeployment = (context: RegionContext): Desired => {
   const {spec, names, images, children, name} = context;
-  const {resources, maxMemory} = spec.redis;
+  const {resources} = spec.redis;
   const desired: Desired = {
     manifest: {
       ...KINDS.deployment,
@@ -94,7 +107,7 @@ export const redisDeployment = (context: RegionContext): Desired => {
     podTemplate: spec.redis.podTemplate,
     image: spec.images.redis,
     resources,
-    maxMemory,
+    maxMemory: dataBytes(context),
   });
   return withRevision(desired, {spec: origin, steady: {live: children.workload(KINDS.deployment, names.redis)}});
 };
