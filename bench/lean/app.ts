@@ -94,8 +94,11 @@ with fresh as (
   on conflict (device_key) do update set state = excluded.state, tx_id = pg_current_xact_id()::text::bigint where s.state <> excluded.state
 ), status as (
   update device_status t
-  set status = 'on_time', since = $7, check_at = $7::timestamptz + interval '26 hours', last_sync_at = null, tx_id = pg_current_xact_id()::text::bigint
+  set status = 'on_time', since = $7, last_sync_at = null, tx_id = pg_current_xact_id()::text::bigint
   from fresh where t.device_key = fresh.device_key and t.status <> 'on_time'
+  returning t.device_key
+), checks as (
+  insert into device_check (check_at, device_key) select $7::timestamptz + interval '26 hours', device_key from status on conflict do nothing
 )
 select exists (select from fresh) as stored, (select applied_through::int from device_state where device_key = $1) as through`,
 };

@@ -44,6 +44,9 @@ export const createJobs = ({shards, terms, log, now}: JobsOptions): readonly Job
   return [partitions, statuses];
 };
 
+/** Some at once, so that one that is away holds up few, and many are swept within their minute. */
+const AT_ONCE = 4;
+
 /**
  * Each shard has its turn, also when another one is away, until the signal aborts: shards that are away take seconds each, and a keeper that
  * is told to stop has few. @throws AppError that names the shards that failed.
@@ -53,14 +56,21 @@ const inTurn = async (
   signal: AbortSignal,
   work: (shardId: number) => Promise<void>,
 ): Promise<void> => {
-  const failures: string[] = [];
-  for (const shardId of shardIds) {
-    if (signal.aborted) break;
-    try {
-      await work(shardId);
-    } catch (error) {
-      failures.push(`shard ${shardId}: ${describeError(error)}`);
+  const failures: {readonly shardId: number; readonly reason: string}[] = [];
+  const waiting = [...shardIds];
+  const next = async (): Promise<void> => {
+    for (let shardId = waiting.shift(); shardId !== undefined && !signal.aborted; shardId = waiting.shift()) {
+      try {
+        await work(shardId);
+      } catch (error) {
+        failures.push({shardId, reason: describeError(error)});
+      }
     }
-  }
-  if (failures.length > 0) throw new AppError('shard-unavailable', failures.join('; '));
+  };
+  await Promise.all(Array.from({length: AT_ONCE}, next));
+  if (failures.length === 0) return;
+  const reasons = failures
+    .toSorted((a, b) => a.shardId - b.shardId)
+    .map(({shardId, reason}) => `shard ${shardId}: ${reason}`);
+  throw new AppError('shard-unavailable', reasons.join('; '));
 };

@@ -63,7 +63,7 @@ test('a keeper that stops acting turns to no other shard', async () => {
   };
   const [partitions] = createJobs({shards, terms: terms(), log, now: Date.now});
   await partitions?.run(stop.signal);
-  expect(ids).toEqual([0]);
+  expect(ids).toHaveLength(1);
 });
 
 test('a keeper that does not know that another one acts writes nothing more, unless it has the lock', async () => {

@@ -1,4 +1,5 @@
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
+import type pg from 'pg';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
 import {countDevices} from '../queries/devices.ts';
 import {createDeviceKeys} from './device-keys.ts';
@@ -11,6 +12,9 @@ jest.setTimeout(60_000);
 const HOUR_MS = 3_600_000;
 /** Nobody else sweeps. */
 const fence = () => Promise.resolve();
+
+const checkAt = (pool: Pick<pg.Pool, 'query'>, deviceKey: number, at: Date): Promise<unknown> =>
+  pool.query('insert into device_check (check_at, device_key) values ($2, $1)', [deviceKey, at]);
 
 let bench: TestShards;
 beforeAll(async () => {
@@ -37,10 +41,8 @@ test('time makes devices late and then silent, and a sync brings them back; a fa
     const at = new Date(now - hours * HOUR_MS);
     await pool.query('update device_state set last_sync_at = $2 where device_key = $1', [made.deviceKey, at]);
     const status = name.startsWith('failing') ? 'failing' : 'pending';
-    await pool.query(
-      `update device_status set status = $2, check_at = now() - interval '1 minute' where device_key = $1`,
-      [made.deviceKey, status],
-    );
+    await pool.query('update device_status set status = $2 where device_key = $1', [made.deviceKey, status]);
+    await checkAt(pool, made.deviceKey, new Date(now - 60_000));
   }
   const sweep = (): Promise<readonly number[]> =>
     Promise.all(bench.shards.ids().map((shard) => sweepStatuses(bench.shards, shard, now, fence)));
@@ -55,7 +57,7 @@ test('time makes devices late and then silent, and a sync brings them back; a fa
   expect(Object.fromEntries(counts)).toEqual({on_time: 1, late: 2, silent: 1, failing: 1});
 });
 
-test('a sync that comes while statuses are swept is never overwritten, and where one came since, the row is only pushed on', async () => {
+test('a sync that comes while statuses are swept is never overwritten, and where one came since, the check is only put off', async () => {
   const now = Date.now();
   const deviceId = crypto.randomUUID();
   const made = await enrol(bench.shards, createDeviceKeys(bench.shards), {
@@ -69,8 +71,9 @@ test('a sync that comes while statuses are swept is never overwritten, and where
   const key = [made.deviceKey];
   const syncing = await bench.shards.pool(shard, 'ingest').connect();
   const status = async () => {
-    const found = await syncing.query<{status: string; checkIn: number | null}>(
-      `select status, round(extract(epoch from check_at - $2::timestamptz) / 3600)::int as "checkIn" from device_status where device_key = $1`,
+    const found = await syncing.query<{status: string; checksIn: readonly number[] | null}>(
+      `select status, (select array_agg(round(extract(epoch from check_at - $2::timestamptz) / 3600)::int) from device_check c where c.device_key = t.device_key) as "checksIn"
+       from device_status t where device_key = $1`,
       [made.deviceKey, new Date(now)],
     );
     return found.rows[0];
@@ -80,10 +83,8 @@ test('a sync that comes while statuses are swept is never overwritten, and where
       `update device_state set last_sync_at = $2::timestamptz - interval '27 hours' where device_key = $1`,
       [made.deviceKey, new Date(now)],
     );
-    await syncing.query(
-      `update device_status set status = 'on_time', check_at = $2::timestamptz - interval '1 hour' where device_key = $1`,
-      [made.deviceKey, new Date(now)],
-    );
+    await syncing.query(`update device_status set status = 'on_time' where device_key = $1`, key);
+    await checkAt(syncing, made.deviceKey, new Date(now - HOUR_MS));
     // As a worker does it: the row of the state first, and the status only where it is another one.
     await syncing.query('begin');
     await syncing.query('update device_state set last_sync_at = $2 where device_key = $1', [
@@ -96,15 +97,23 @@ test('a sync that comes while statuses are swept is never overwritten, and where
       key,
     );
     await syncing.query('commit');
-    expect(await status()).toEqual({status: 'on_time', checkIn: -1});
+    expect(await status()).toEqual({status: 'on_time', checksIn: [-1]});
     expect(await sweepStatuses(bench.shards, shard, now, fence)).toBe(0);
-    expect(await status()).toEqual({status: 'on_time', checkIn: 26});
+    expect(await status()).toEqual({status: 'on_time', checksIn: [26]});
     // Without a sync it is late in time, and then silent.
     await sweepStatuses(bench.shards, shard, now + 26 * HOUR_MS, fence);
-    expect(await status()).toEqual({status: 'late', checkIn: 72});
+    expect(await status()).toEqual({status: 'late', checksIn: [72]});
     await sweepStatuses(bench.shards, shard, now + 72 * HOUR_MS, fence);
-    expect(await status()).toEqual({status: 'silent', checkIn: null});
+    expect(await status()).toEqual({status: 'silent', checksIn: null});
   } finally {
     syncing.release();
   }
+});
+
+test('a check of a device that is gone goes', async () => {
+  const pool = bench.shards.pool(0, 'job');
+  const deviceKey = 7;
+  await checkAt(pool, deviceKey, new Date(0));
+  expect(await sweepStatuses(bench.shards, 0, Date.now(), fence)).toBe(0);
+  expect((await pool.query('select from device_check where device_key = $1', [deviceKey])).rowCount).toBe(0);
 });

@@ -3,7 +3,7 @@ import {setTimeout as delay} from 'node:timers/promises';
 import knexModule from 'knex';
 import pg from 'pg';
 import {AppError} from '../errors/app-error.ts';
-import {CONTROL_TABLES, SHARD_TABLES} from './migrations/0001-schema.ts';
+import {CONTROL_TABLES, SHARD_TABLES} from './migrations/0001-base.ts';
 import {PG_TYPES} from './pg-types.ts';
 import {runSteps, type Step} from './migration-steps.ts';
 import {SESSION_OPTIONS} from './session-settings.ts';
@@ -42,7 +42,7 @@ export interface Migration {
 /** In order. Never edit one that was released: add the next. One that is rewritten before it is released gets another name. */
 export const MIGRATIONS: readonly Migration[] = [
   {
-    name: '0001-schema',
+    name: '0001-base',
     steps: (shardId) => [{kind: 'transaction', sql: shardId === 0 ? SHARD_TABLES + CONTROL_TABLES : SHARD_TABLES}],
   },
 ];

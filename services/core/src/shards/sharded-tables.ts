@@ -7,9 +7,11 @@ type Merge =
   /** By their key; the newer version replaces the older. */
   | 'upsert'
   /** Few, and also deleted: the slot's rows on the target are replaced by those of the source. */
-  | 'replace';
+  | 'replace'
+  /** Not brought: they follow from what other tables have, and are made again. */
+  | 'derive';
 
-/** A table whose rows belong to devices: it is in every shard, its key begins with `device_key`, and a slot's rows are a range of that. */
+/** A table whose rows belong to devices: it is in every shard, its key begins with `device_key`, unless it is derived, and a slot's rows are a range of that. */
 export interface ShardedTable {
   readonly name: string;
   readonly merge: Merge;
@@ -28,6 +30,7 @@ export const SHARDED_TABLES: readonly ShardedTable[] = [
   {name: 'device_epoch', merge: 'upsert', replicates: true},
   {name: 'device_shadow', merge: 'upsert', replicates: true},
   {name: 'device_status', merge: 'upsert', replicates: true},
+  {name: 'device_check', merge: 'derive', replicates: false},
   {
     name: 'receipt',
     merge: 'insert',

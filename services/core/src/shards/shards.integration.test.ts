@@ -330,7 +330,11 @@ test('the list of sharded tables is what the schema has: name, key, and the colu
   expect(found.rows).toEqual(
     [...SHARDED_TABLES]
       .sort((a, b) => (a.name < b.name ? -1 : 1))
-      .map(({name, partitionedBy = null}) => ({name, day: partitionedBy, key: 'device_key'})),
+      .map(({name, partitionedBy = null, merge}) => ({
+        name,
+        day: partitionedBy,
+        key: merge === 'derive' ? 'check_at' : 'device_key',
+      })),
   );
   const others = await bench.shards.pool(1, 'job').query<{name: string}>(
     `select c.relname as name from pg_class c where c.relkind in ('r', 'p') and not c.relispartition

@@ -139,7 +139,7 @@ const statementsOf = (client: pg.PoolClient, changes: WindowChanges): readonly P
       values: [
         int8Array(statuses.map(({deviceKey}) => deviceKey)),
         textArray(statuses.map(({status}) => status)),
-        timestamptzArray(statuses.map(({checkAtMs}) => checkAtMs)),
+        timestamptzArray(statuses.map(({receivedAtMs}) => receivedAtMs)),
       ],
     }),
     client.query({

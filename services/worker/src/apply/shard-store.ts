@@ -1,4 +1,5 @@
 /** What the shard writer needs of a shard: one transaction, in as few round trips as its rules allow. */
+import {type DeviceStatus} from '@pisync/core/devices/device-status';
 import {type SlotVerdict} from '@pisync/core/shards/slot-transaction';
 import {type NewCommand} from '@pisync/core/commands/commands';
 import {type AppliedNumbers} from './applied-numbers.ts';
@@ -43,10 +44,9 @@ export interface DeviceUpdate extends LockedDevice {
 
 export interface StatusUpdate {
   readonly deviceKey: number;
-  /** Undefined: the sweep has to look. */
-  readonly status: 'on_time' | 'failing' | undefined;
-  /** When it has to be looked at again. */
-  readonly checkAtMs: number;
+  /** By this batch alone: a device that has synced since is not late. */
+  readonly status: Exclude<DeviceStatus, 'pending'>;
+  readonly receivedAtMs: number;
 }
 
 /** A sync, as an answer to commands. */

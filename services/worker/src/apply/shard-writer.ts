@@ -1,4 +1,4 @@
-import {LATE_AFTER_MS} from '@pisync/core/devices/device-status';
+import {LATE_AFTER_MS, SILENT_AFTER_MS} from '@pisync/core/devices/device-status';
 import {dayOf} from '@pisync/core/shards/partitions';
 import {type SlotVerdict} from '@pisync/core/shards/slot-transaction';
 import {isApplied, isTooFar, NOTHING_APPLIED, withApplied} from './applied-numbers.ts';
@@ -185,11 +185,13 @@ const replacedEpochs = (
     .sort((a, b) => a.deviceKey - b.deviceKey || a.epoch - b.epoch);
 };
 
-/** A batch that waited for more than a day says nothing of how its device is now: the sweep looks, at once. */
-const statusOf = ({deviceKey, receivedAtMs, rejected}: DeviceChange, nowMs: number): StatusUpdate =>
-  nowMs - receivedAtMs < LATE_AFTER_MS
-    ? {deviceKey, status: rejected ? 'failing' : 'on_time', checkAtMs: receivedAtMs + LATE_AFTER_MS}
-    : {deviceKey, status: undefined, checkAtMs: nowMs};
+/** Most are on time; a batch may have waited for days. */
+const statusOf = ({deviceKey, receivedAtMs, rejected}: DeviceChange, nowMs: number): StatusUpdate => {
+  const ageMs = nowMs - receivedAtMs;
+  const recent = rejected ? 'failing' : 'on_time';
+  const status = ageMs < LATE_AFTER_MS ? recent : ageMs < SILENT_AFTER_MS ? 'late' : 'silent';
+  return {deviceKey, status, receivedAtMs};
+};
 
 interface Compared {
   readonly fresh: readonly Batch[];

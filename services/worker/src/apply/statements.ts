@@ -1,4 +1,5 @@
 /** The statements of the ingest transaction. Prepared once per connection; every parameter is an array, sorted by key. */
+import {nextCheck} from '@pisync/core/devices/device-status';
 
 const TX = 'tx_id = pg_current_xact_id()::text::bigint';
 
@@ -108,17 +109,29 @@ export const PUT_SHADOWS = {
          on conflict (device_key) do update set state = excluded.state, ${TX}`,
 };
 
-/** Touches only the rows that change, because their indexes are paid for by each of them. Without a status, the sweep is told to look. */
+/**
+ * Touches only the rows that change, because their indexes are paid for by each of them. Late or silent is said of a batch that waited for long: it changes nothing
+ * of a device that is on time or failing, which a newer sync made so.
+ */
 export const UPDATE_STATUSES = {
   name: 'statuses-update',
-  text: `with changed as (
-           select t.device_key, n.status, n.check_at from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (device_key, status, check_at)
+  text: `with changed as materialized (
+           select t.device_key, t.status as before, ${nextCheck('t.status', 't.last_sync_at')} as check_before,
+                  n.status, n.received_at, ${nextCheck('n.status', 'n.received_at')} as check_at
+           from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (device_key, status, received_at)
            join device_status t on t.device_key = n.device_key
-           where n.status is distinct from t.status order by t.device_key for update of t)
+           where case when n.status in ('on_time', 'failing') then n.status <> t.status
+                      else t.status not in ('on_time', 'failing') and n.received_at > coalesce(t.last_sync_at, '-infinity') end
+           order by t.device_key for update of t),
+         gone as (
+           delete from device_check c using changed
+           where c.check_at = changed.check_before and c.device_key = changed.device_key and changed.check_at is distinct from changed.check_before),
+         made as (
+           insert into device_check (check_at, device_key)
+           select check_at, device_key from changed where check_at is not null and before not in ('on_time', 'failing') on conflict do nothing)
          update device_status t set
-           status = coalesce(changed.status, t.status), check_at = changed.check_at, ${TX},
-           since = case when changed.status is null then t.since else now() end,
-           last_sync_at = case when changed.status is null then t.last_sync_at end
+           status = changed.status, ${TX}, since = case when changed.status = changed.before then t.since else now() end,
+           last_sync_at = case when changed.status in ('late', 'silent') then changed.received_at end
          from changed where t.device_key = changed.device_key`,
 };
 

@@ -75,8 +75,6 @@ create table device_status (
   device_key bigint primary key,
   device_id uuid not null,
   since timestamptz not null default now(),
-  -- When time may have changed the status, or earlier; null: it cannot.
-  check_at timestamptz,
   -- Of a device that is late or silent, whose last sync does not change.
   last_sync_at timestamptz,
   tx_id bigint not null default (pg_current_xact_id()::text::bigint),
@@ -88,7 +86,14 @@ create table device_status (
 create index device_status_by_status on device_status (status, device_id);
 create index device_status_by_group on device_status (group_id, device_id);
 create index device_status_by_group_and_status on device_status (group_id, status, device_id);
-create index device_status_due on device_status (check_at) where check_at is not null;
+
+-- When time will have changed a status, or earlier: one row of each device that is on time, failing or late, none of the others. It has no index by device, so
+-- rows that are due together lie together, and looking at them writes few pages. It follows from device_status and device_state.
+create table device_check (
+  check_at timestamptz not null,
+  device_key bigint not null,
+  primary key (check_at, device_key)
+) with (autovacuum_vacuum_scale_factor = 0.02);
 
 -- No table has a default partition: a row without a partition must fail, not hide where retention never looks. A batch is unique over all days by
 -- device_state and device_epoch; this key tells only doubles of a day.
