@@ -33,12 +33,19 @@ exec rabbitmq-server`,
 /** `fast`: a crash loses data, which no test asks for. `durable`: as in a region, for whoever measures. */
 export type Durability = 'fast' | 'durable';
 
-/** Manifests of the three servers, as a YAML stream. */
+/** On the namespace: the process that uses the servers. */
+export const HOLDER = 'pisync.io/holder';
+
+/** Manifests of the three servers, as a YAML stream. @param holder process id of whoever uses them */
 export function serverManifests(
   images: Readonly<Record<keyof typeof NODE_PORTS, string>>,
   durability: Durability,
+  holder: number,
 ): string {
-  const documents: unknown[] = [{apiVersion: 'v1', kind: 'Namespace', metadata: {name: SERVERS_NAMESPACE}}];
+  const annotations = {[HOLDER]: String(holder)};
+  const documents: unknown[] = [
+    {apiVersion: 'v1', kind: 'Namespace', metadata: {name: SERVERS_NAMESPACE, annotations}},
+  ];
   for (const name of ['postgres', 'rabbitmq', 'redis'] as const) {
     const {port, script} = START[name];
     const metadata = {name, namespace: SERVERS_NAMESPACE, labels: {app: name}};
