@@ -20,8 +20,9 @@ import {
 } from './shard-store.ts';
 import * as sql from './statements.ts';
 
-/** Where a receipt is looked for first: what is sent again is so after seconds, or after a day. */
-const RECENT_MS = 7 * 86_400_000;
+const DAY_MS = 86_400_000;
+/** Where a receipt is looked for first: what is sent again is so after seconds, or after a day. Clocks of servers differ around midnight. */
+const RECENT = {fromMs: -7 * DAY_MS, toMs: DAY_MS} as const;
 
 /** @param now milliseconds since 1970 */
 export const createPgShardStore = (shards: Pick<Shards, 'pool'>, now: () => number): ShardStore => ({
@@ -89,7 +90,7 @@ const transactionOf = (
         ? undefined
         : client.query<StoredHash>({
             ...sql.FIND_RECENT_RECEIPTS,
-            values: [...keyArrays(known), dayOf(now() - RECENT_MS)],
+            values: [...keyArrays(known), dayOf(now() + RECENT.fromMs), dayOf(now() + RECENT.toMs)],
           });
     await allAnswered([...statements, found ?? Promise.resolve(), isLast ? commit() : Promise.resolve()]);
     return (await found)?.rows ?? [];

@@ -31,8 +31,11 @@ const foundReceipts = (days: string): string =>
      select content_hash from receipt r where r.device_key = n.device_key and r.epoch = n.epoch and r.batch_seq = n.batch_seq ${days}
      order by r.received_day desc limit 1) r`;
 
-/** Since a day, because each day is an index to look into. */
-export const FIND_RECENT_RECEIPTS = {name: 'receipts-recent', text: foundReceipts('and r.received_day >= $4::date')};
+/** From a day to a day, because each day is an index to look into, and there are some for days to come. */
+export const FIND_RECENT_RECEIPTS = {
+  name: 'receipts-recent',
+  text: foundReceipts('and r.received_day between $4::date and $5::date'),
+};
 export const FIND_RECEIPTS = {name: 'receipts-find', text: foundReceipts('')};
 
 export const INSERT_RECEIPTS = {
