@@ -87,6 +87,8 @@ let open: Awaited<ReturnType<typeof openAll>>;
 beforeAll(async () => {
   open = await openAll(Number(url.port));
 });
+const PARKED_SHARDS = [3, 5, 6, 7];
+
 afterAll(async () => {
   await open.close();
   const model = await connect(url.href);
@@ -102,7 +104,7 @@ afterAll(async () => {
   }
   await channel.deleteExchange(names.batches.exchange);
   await channel.deleteExchange(names.requests.exchange);
-  await channel.deleteQueue(names.parked.queue(3));
+  for (const shardId of PARKED_SHARDS) await channel.deleteQueue(names.parked.queue(shardId));
   await channel.deleteExchange(names.parked.exchange);
   await model.close();
 });
@@ -188,6 +190,41 @@ test('parked batches come out of the queue of their shard with their way back an
   await consumer.close();
   expect(seen[0]).toMatchObject(message);
   expect(seen[0]?.isLost()).toBe(true);
+});
+
+test('a parked message goes to the queue of its shard alone, also where an older version bound the queues', async () => {
+  const shardIds = PARKED_SHARDS.slice(1);
+  const model = await connect(url.href);
+  try {
+    const channel = await model.createConfirmChannel();
+    await channel.assertExchange(names.parked.oldExchange, 'headers', {durable: true});
+    for (const shardId of shardIds) {
+      await assertParkedQueue(channel, names, shardId);
+      await assertParkedQueue(channel, names, shardId);
+    }
+    for (const shardId of shardIds) {
+      const message = {routingKey: 'p01.high', content: Buffer.from(String(shardId)), attempt: 2};
+      await publishParked(open.publisher, names, message, shardId);
+    }
+    const found = new Map<number, string[]>();
+    for (const shardId of shardIds) {
+      const contents: string[] = [];
+      for (;;) {
+        const got = await channel.get(names.parked.queue(shardId), {noAck: true});
+        if (got === false) break;
+        contents.push(got.content.toString());
+      }
+      found.set(shardId, contents);
+    }
+    expect(Object.fromEntries(found)).toEqual(
+      Object.fromEntries(shardIds.map((shardId) => [shardId, [String(shardId)]])),
+    );
+    const other = await model.createChannel();
+    other.on('error', () => undefined);
+    await expect(other.checkExchange(names.parked.oldExchange)).rejects.toThrow(/404/);
+  } finally {
+    await model.close().catch(() => undefined);
+  }
 });
 
 describe('a publisher', () => {

@@ -15,8 +15,11 @@ export type RetryRung = (typeof RETRY_RUNGS)[number];
 /** How often a bundle was tried before; the message's own header, because brokers count differently. */
 export const ATTEMPT_HEADER = 'x-pisync-attempt';
 
-/** Carries a {@link BrokerNames.parked} queue's name: its exchange routes by it, so that the routing key stays free for the way back. */
-export const PARKED_HEADER = 'x-pisync-parked';
+/**
+ * Carries a {@link BrokerNames.parked} queue's name: its exchange routes by it, so that the routing key stays free for the way back. It does not begin with `x-`:
+ * `x-match: all` leaves out such headers, so every queue would get every message.
+ */
+export const PARKED_HEADER = 'pisync-parked';
 
 export interface BrokerNames {
   readonly batches: {
@@ -26,7 +29,12 @@ export interface BrokerNames {
   };
   readonly retry: {exchange(rung: RetryRung): string; queue(rung: RetryRung): string};
   /** One queue a shard, for batches that wait while it is away. */
-  readonly parked: {readonly exchange: string; queue(shardId: number): string};
+  readonly parked: {
+    readonly exchange: string;
+    /** That of a version whose bindings take every message. */
+    readonly oldExchange: string;
+    queue(shardId: number): string;
+  };
   readonly requests: {readonly exchange: string; queue(priority: QueuePriority): string};
   /** For what cannot be applied anywhere, until it is in the control schema. */
   readonly unreadable: {readonly queue: string};
@@ -49,7 +57,8 @@ export const brokerNames = (prefix = 'pisync'): BrokerNames => {
       queue: (rung) => `${prefix}.retry.v1.${rung.name}`,
     },
     parked: {
-      exchange: `${prefix}.parked.v1`,
+      exchange: `${prefix}.parked.v2`,
+      oldExchange: `${prefix}.parked.v1`,
       queue: (shardId) => `${prefix}.parked.v1.s${String(shardId).padStart(2, '0')}`,
     },
     requests: {
