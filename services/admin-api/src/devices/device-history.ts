@@ -99,6 +99,7 @@ const recordView = z.object({
   seq: z.int(),
   kind: z.string(),
   deviceTime: timestamp.nullable().describe("What the device's clock said; nothing is ordered by it."),
+  badTime: z.boolean().describe('Whether the device said a time that cannot be one; there is none then.'),
   receivedAt: timestamp,
   data: z.unknown(),
 });
@@ -161,6 +162,7 @@ export const deviceHistoryRoutes = (options: DeviceHistoryOptions): readonly Rou
       seq: record.seq,
       kind: record.kind,
       deviceTime: record.deviceTime?.toISOString() ?? null,
+      badTime: record.badTime,
       receivedAt: record.receivedAt.toISOString(),
       data: record.data,
     }),

@@ -13,6 +13,8 @@ export interface StoredRecord {
   readonly kind: string;
   /** What the device's clock said; nothing is ordered by it. */
   readonly deviceTime: Date | null;
+  /** What it said cannot be a time, so there is none. */
+  readonly badTime: boolean;
   /** JSON as the device sent it. */
   readonly data: unknown;
   readonly receivedAt: Date;
@@ -39,7 +41,7 @@ export const listRecords = async (
   const found = await listPages<StoredRecord & {readonly found: number}, RecordCursor>(shards, pages, limit, {
     name: 'records-pages',
     maxBytes: Math.floor(PAGE_BYTES / Math.max(1, pages.length)),
-    columns: `r.epoch, r.seq, r.batch_seq as "batchSeq", r.ordinal, r.kind, r.device_time as "deviceTime", r.data,
+    columns: `r.epoch, r.seq, r.batch_seq as "batchSeq", r.ordinal, r.kind, r.device_time as "deviceTime", r.bad_time as "badTime", r.data,
               r.received_at as "receivedAt", r.found`,
     cursor: [
       {name: 'epoch', type: 'int', of: ({epoch}) => epoch, end: NEWEST},

@@ -66,6 +66,7 @@ export interface DeviceRecord {
   readonly seq: number;
   readonly kind: string;
   readonly deviceTime: string | null;
+  readonly badTime: boolean;
   readonly receivedAt: string;
   readonly data: unknown;
 }

@@ -44,7 +44,7 @@ const RECORD_COLUMNS: readonly TableColumn<DeviceRecord>[] = [
   {title: 'Received', cell: (record) => <Ago at={record.receivedAt} />},
   {title: 'Seq', numeric: true, cell: (record) => record.seq},
   {title: 'Kind', cell: (record) => record.kind},
-  {title: 'Device time', cell: (record) => <Moment at={record.deviceTime} />},
+  {title: 'Device time', cell: (record) => (record.badTime ? 'not a time' : <Moment at={record.deviceTime} />)},
   {title: 'Data', cell: (record) => <Data value={record.data} />},
 ];
 

@@ -11,6 +11,18 @@ test('every bad record is named, however many there are', () => {
   expect(body.faults.length).toBeLessThan(2 * MAX_RECORDS);
 });
 
+test('bytes that are no text make the whole body malformed, and two of them are never taken for one', () => {
+  const body = Buffer.from('{"epoch":"e1","batchSeq":1,"mode":"delta","records":[{"s":1,"k":"a","d":"?"}]}');
+  body[body.indexOf('?')] = 0xff;
+  expect(() => parseSyncBody(body)).toThrow(expect.objectContaining({code: 'malformed-json'}));
+});
+
+test.each([1_763_890_000, -1, 1e20])('a record whose time is %d is no bad record', (t) => {
+  const records = [{s: 1, k: 'a', t}];
+  const body = parseSyncBody(Buffer.from(JSON.stringify({epoch: 'e1', batchSeq: 1, mode: 'delta', records})));
+  expect(body).toMatchObject({bad: [], recordCount: 1});
+});
+
 describe('what is larger than is stored', () => {
   const call = (rest: string): Buffer => Buffer.from(`{"epoch":"e1","batchSeq":1,"mode":"delta",${rest}}`);
   const numbers = (number: string, count: number): string => `[${new Array<string>(count).fill(number).join(',')}]`;

@@ -1,3 +1,4 @@
+import {isUtf8} from 'node:buffer';
 import {createHash} from 'node:crypto';
 import {type Static, Type} from 'typebox';
 import {Compile} from 'typebox/compile';
@@ -31,8 +32,8 @@ const envelopeSchema = Type.Object({
 const recordSchema = Type.Object({
   s: Type.Integer({minimum: 0, maximum: Number.MAX_SAFE_INTEGER}),
   k: Type.String({minLength: 1, maxLength: 64}),
-  /** Milliseconds since 1970 by the device's clock, up to the year 9999. */
-  t: Type.Optional(Type.Union([Type.Null(), Type.Number({minimum: 0, exclusiveMaximum: Date.UTC(9999, 0, 1)})])),
+  /** Milliseconds since 1970 by the device's clock. One that cannot be is stored as none, and said to be bad. */
+  t: Type.Optional(Type.Union([Type.Null(), Type.Number()])),
   d: Type.Optional(Type.Unknown()),
 });
 
@@ -99,6 +100,8 @@ export const parseJson = (bytes: Buffer): {readonly json: unknown; readonly doub
   if (isNestedDeeperThan(bytes, MAX_DEPTH)) {
     throw new AppError('bad-request', `the body is nested deeper than ${MAX_DEPTH} levels`);
   }
+  // Decoded, bytes that are no text would all look alike, and so would bodies that differ in nothing else.
+  if (!isUtf8(bytes)) throw new AppError('malformed-json', 'the body is not UTF-8');
   const text = bytes.toString('utf8');
   try {
     const {value, hasRaw} = parseExactJson(text);

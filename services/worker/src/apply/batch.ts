@@ -16,6 +16,8 @@ export interface ParsedRecord {
   readonly kind: string;
   /** Milliseconds by the device's clock. */
   readonly timeMs: number | undefined;
+  /** Whether it said a time that cannot be one. */
+  readonly badTime: boolean;
   /** JSON text, or undefined when the record has no data. */
   readonly data: string | undefined;
 }

@@ -16,7 +16,7 @@ test('good records and the state are kept as JSON text', () => {
     parse({
       state: {v: 1},
       records: [
-        {s: 1, k: 'a', t: 5, d: {x: [1]}},
+        {s: 1, k: 'a', t: 1e12, d: {x: [1]}},
         {s: 2, k: 'b'},
       ],
     }),
@@ -24,8 +24,8 @@ test('good records and the state are kept as JSON text', () => {
     kind: 'good',
     state: '{"v":1}',
     records: [
-      {ordinal: 0, seq: 1, kind: 'a', timeMs: 5, data: '{"x":[1]}'},
-      {ordinal: 1, seq: 2, kind: 'b', timeMs: undefined, data: undefined},
+      {ordinal: 0, seq: 1, kind: 'a', timeMs: 1e12, badTime: false, data: '{"x":[1]}'},
+      {ordinal: 1, seq: 2, kind: 'b', timeMs: undefined, badTime: false, data: undefined},
     ],
     bad: [],
   });
@@ -39,11 +39,30 @@ test.each([
   ['NUL in the data', {s: 1, k: 'a', d: {deep: ['\0']}}],
   ['NUL in a key', {s: 1, k: 'a', d: {'\0': 1}}],
   ['half a surrogate pair', {s: 1, k: 'a', d: '\udc00'}],
-  ['a time that is no instant', {s: 1, k: 'a', t: 1e20}],
+  ['a time that is no number', {s: 1, k: 'a', t: '2026-11-28'}],
   ['no object', null],
 ])('a record with %s is bad and its neighbour is not', (_, record) => {
   const content = parse({records: [record, {s: 9, k: 'fine'}]});
   expect(content).toMatchObject({kind: 'good', records: [{seq: 9}], bad: [{pointer: '/records/0'}]});
+});
+
+test.each([
+  ['seconds', 1_763_890_000],
+  ['microseconds', 1_763_890_000_000_000],
+  ['a clock that was never set', 86_400_000],
+  ['a time before 1970', -1],
+  ['the last day of all', 1e20],
+])('a record whose time is %s is kept without it, and flagged', (_what, t) => {
+  expect(parse({records: [{s: 1, k: 'a', t, d: 1}]})).toMatchObject({
+    records: [{timeMs: undefined, badTime: true, data: '1'}],
+    bad: [],
+  });
+});
+
+test('bytes that are no text are never decoded to something else', () => {
+  const body = Buffer.from('{"records": [{"s": 1, "k": "a", "d": "?"}]}');
+  body[body.indexOf('?')] = 0xff;
+  expect(parseContent(body, [])).toEqual({kind: 'rejected', reason: 'the body is not UTF-8'});
 });
 
 test('a record that was refused at the edge stays refused', () => {

@@ -1,10 +1,12 @@
+import {isUtf8} from 'node:buffer';
 import {findRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {isStorableText} from '@pisync/core/json/storable';
 import {type BadPart, type Content, type ParsedRecord} from './batch.ts';
 import {storableJson} from './storable.ts';
 
-/** PostgreSQL's timestamptz reaches further both ways; a clock outside of these years is a clock that was never set. */
-const EARLIEST_MS = Date.UTC(1970, 0, 1);
+/** In 2001. What is less are seconds, or a clock that was never set, which begins at 1970. */
+const EARLIEST_MS = 1e12;
+/** What is more are microseconds. */
 const LATEST_MS = Date.UTC(9999, 0, 1);
 
 type Json = Readonly<Record<string, unknown>>;
@@ -17,6 +19,8 @@ const isObject = (value: unknown): value is Json =>
  * were found bad then; everything is checked again, because a worker that trusts a queue stops at the first surprise in it.
  */
 export const parseContent = (payload: Buffer, knownBad: readonly number[]): Content => {
+  // Decoded, bytes that are no text would all look alike.
+  if (!isUtf8(payload)) return {kind: 'rejected', reason: 'the body is not UTF-8'};
   let body: unknown;
   // A number that a double does not hold stays as it was sent, also in the payload of what is set aside.
   let hasRaw: boolean;
@@ -68,11 +72,11 @@ const parseRecord = (value: unknown, ordinal: number, hasRaw: boolean): ParsedRe
   if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 0) return '"s" must be a whole number from 0';
   if (typeof kind !== 'string' || !isStorableText(kind)) return '"k" must be text without NUL';
   const hasTime = time !== undefined && time !== null;
-  if (hasTime && (typeof time !== 'number' || !(time >= EARLIEST_MS && time < LATEST_MS))) {
-    return '"t" must be milliseconds since 1970';
-  }
+  if (hasTime && typeof time !== 'number') return '"t" must be milliseconds since 1970';
   if (hasRaw && findRawNumber(data) !== undefined) return `"d" has ${RAW_NUMBER}`;
   const text = data === undefined ? undefined : storableJson(data);
   if (data !== undefined && text === undefined) return '"d" has text that the database cannot hold';
-  return {ordinal, seq, kind, timeMs: typeof time === 'number' ? time : undefined, data: text};
+  // A reading is worth more than its time, and there is the time at which it was received.
+  const timeMs = typeof time === 'number' && time >= EARLIEST_MS && time < LATEST_MS ? time : undefined;
+  return {ordinal, seq, kind, timeMs, badTime: hasTime && timeMs === undefined, data: text};
 };

@@ -3,7 +3,7 @@
  * binary, which spares both sides the quoting and unquoting of a thousand JSON documents.
  */
 
-const OID = {int4: 23, int8: 20, text: 25, bytea: 17, date: 1082, timestamptz: 1184, jsonb: 3802} as const;
+const OID = {bool: 16, int4: 23, int8: 20, text: 25, bytea: 17, date: 1082, timestamptz: 1184, jsonb: 3802} as const;
 type Oid = (typeof OID)[keyof typeof OID];
 
 /** Dimensions, has-nulls flag, element type, length, lower bound: five 32-bit words. */
@@ -49,6 +49,9 @@ const fixed = (
 
 export const int4Array = (values: readonly number[]): Buffer =>
   fixed(OID.int4, values, 4, (buffer, value, offset) => buffer.writeInt32BE(value, offset));
+
+export const boolArray = (values: readonly boolean[]): Buffer =>
+  fixed(OID.bool, values.map(Number), 1, (buffer, value, offset) => buffer.writeUInt8(value, offset));
 
 export const int8Array = (values: readonly number[]): Buffer => fixed(OID.int8, values, 8, writeInt8);
 

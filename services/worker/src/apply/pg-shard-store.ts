@@ -6,7 +6,16 @@ import {inSlotTransaction} from '@pisync/core/shards/slot-transaction';
 import type pg from 'pg';
 import {formatRanges, parseRanges} from './applied-numbers.ts';
 import {type Batch, type BatchKey, recordCount} from './batch.ts';
-import {byteaArray, dateArray, int4Array, int8Array, jsonbArray, textArray, timestamptzArray} from './pg-array.ts';
+import {
+  boolArray,
+  byteaArray,
+  dateArray,
+  int4Array,
+  int8Array,
+  jsonbArray,
+  textArray,
+  timestamptzArray,
+} from './pg-array.ts';
 import {type QuarantineRow} from './quarantine-rows.ts';
 import {
   type EpochKey,
@@ -203,6 +212,7 @@ const insertRecords = (client: pg.PoolClient, batches: readonly Batch[]): Promis
       int8Array(records.map(({seq}) => seq)),
       textArray(records.map(({kind}) => kind)),
       timestamptzArray(records.map(({timeMs}) => timeMs)),
+      boolArray(records.map(({badTime}) => badTime)),
       jsonbArray(records.map(({data}) => data)),
     ],
   });

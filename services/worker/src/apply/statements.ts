@@ -52,11 +52,11 @@ export const INSERT_RECEIPTS = {
  */
 export const INSERT_RECORDS = {
   name: 'records-insert',
-  text: `insert into record (device_key, epoch, batch_seq, received_day, received_at, ordinal, seq, kind, device_time, data)
+  text: `insert into record (device_key, epoch, batch_seq, received_day, received_at, ordinal, seq, kind, device_time, bad_time, data)
          select ($1::bigint[])[batch], ($2::int[])[batch], ($3::bigint[])[batch], ($4::date[])[batch],
-                ($5::timestamptz[])[batch], ordinal, seq, kind, device_time, data
+                ($5::timestamptz[])[batch], ordinal, seq, kind, device_time, bad_time, data
          from (select unnest($6::int[]) as batch, unnest($7::int[]) as ordinal, unnest($8::bigint[]) as seq, unnest($9::text[]) as kind,
-                      unnest($10::timestamptz[]) as device_time, unnest($11::jsonb[]) as data) n`,
+                      unnest($10::timestamptz[]) as device_time, unnest($11::bool[]) as bad_time, unnest($12::jsonb[]) as data) n`,
 };
 
 /** So many contents of a device whose number was used are kept; after that they are only counted. */
