@@ -3,6 +3,7 @@ import {sweepStatuses} from '@pisync/core/devices/status-sweep';
 import {daysAround, ensurePartitions, PARTITION_DAYS} from '@pisync/core/shards/partitions';
 import {type Fence, type KeeperTerms} from '@pisync/core/shards/keeper-term';
 import {type Shards} from '@pisync/core/shards/shards';
+import {sleep} from '@pisync/core/lifecycle/sleep';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Job} from './schedule.ts';
 
@@ -11,22 +12,22 @@ export interface JobsOptions {
   readonly terms: KeeperTerms;
   readonly log: Logger;
   readonly now: () => number;
+  /** How long a turn waits for a shard. Default: less than the shortest interval. */
+  readonly patienceMs?: number;
 }
 
 const MINUTE_MS = 60_000;
 
 /** What the acting keeper does, all of it safe to repeat, and on each shard within its term. */
-export const createJobs = ({shards, terms, log, now}: JobsOptions): readonly Job[] => {
-  const onEveryShard = (signal: AbortSignal, work: (shardId: number, fence: Fence) => Promise<void>): Promise<void> =>
-    inTurn(shards.ids(), signal, async (shardId) => {
-      const fence = await terms.fenceOf(shardId);
-      if (!signal.aborted) await work(shardId, fence);
-    });
+export const createJobs = (options: JobsOptions): readonly Job[] => {
+  const {shards, log, now} = options;
+  const partitionsOf = createTurns(options);
+  const statusesOf = createTurns(options);
   const partitions: Job = {
     name: 'partitions',
     everyMs: 60 * MINUTE_MS,
     run: (signal) =>
-      onEveryShard(signal, async (shardId, fence) => {
+      partitionsOf(signal, async (shardId, fence) => {
         const days = daysAround(now(), PARTITION_DAYS.from, PARTITION_DAYS.to);
         const created = await ensurePartitions(shards.pool(shardId, 'job'), days, fence);
         if (created.length > 0) log.info({shard: shardId, created}, 'made day partitions ahead');
@@ -36,41 +37,72 @@ export const createJobs = ({shards, terms, log, now}: JobsOptions): readonly Job
     name: 'statuses',
     everyMs: MINUTE_MS,
     run: (signal) =>
-      onEveryShard(signal, async (shardId, fence) => {
-        const changed = await sweepStatuses(shards, shardId, now(), fence);
+      statusesOf(signal, async (shardId, fence) => {
+        const {changed, notOwned} = await sweepStatuses(shards, shardId, {nowMs: now(), fence, signal});
         if (changed > 0) log.info({shard: shardId, changed}, 'devices changed status by time');
+        if (notOwned.length > 0)
+          log.warn(
+            {shard: shardId, slots: notOwned},
+            'the statuses of slots wait, because the shard does not own them',
+          );
       }),
   };
   return [partitions, statuses];
 };
 
-/** Some at once, so that one that is away holds up few, and many are swept within their minute. */
+type Work = (shardId: number, fence: Fence) => Promise<void>;
+
+/** Some at once, so that many are looked after within a minute. */
 const AT_ONCE = 4;
+const PATIENCE_MS = 20_000;
 
 /**
- * Each shard has its turn, also when another one is away, until the signal aborts: shards that are away take seconds each, and a keeper that
- * is told to stop has few. @throws AppError that names the shards that failed.
+ * Gives each shard its turn until the signal aborts, whatever the others do. What a shard does not answer in time goes on by itself, fenced as before, and
+ * the shard has no other turn until it ends. @throws AppError that names the shards that failed
  */
-const inTurn = async (
-  shardIds: readonly number[],
-  signal: AbortSignal,
-  work: (shardId: number) => Promise<void>,
-): Promise<void> => {
-  const failures: {readonly shardId: number; readonly reason: string}[] = [];
-  const waiting = [...shardIds];
-  const next = async (): Promise<void> => {
-    for (let shardId = waiting.shift(); shardId !== undefined && !signal.aborted; shardId = waiting.shift()) {
-      try {
-        await work(shardId);
-      } catch (error) {
-        failures.push({shardId, reason: describeError(error)});
-      }
+const createTurns = ({shards, terms, patienceMs = PATIENCE_MS}: JobsOptions) => {
+  const busy = new Set<number>();
+
+  const begin = async (shardId: number, signal: AbortSignal, work: Work): Promise<void> => {
+    busy.add(shardId);
+    try {
+      const fence = await terms.fenceOf(shardId);
+      if (!signal.aborted) await work(shardId, fence);
+    } finally {
+      busy.delete(shardId);
     }
   };
-  await Promise.all(Array.from({length: AT_ONCE}, next));
-  if (failures.length === 0) return;
-  const reasons = failures
-    .toSorted((a, b) => a.shardId - b.shardId)
-    .map(({shardId, reason}) => `shard ${shardId}: ${reason}`);
-  throw new AppError('shard-unavailable', reasons.join('; '));
+
+  const turn = async (shardId: number, signal: AbortSignal, work: Work): Promise<void> => {
+    if (busy.has(shardId)) throw new AppError('shard-unavailable', 'has not answered since an earlier turn');
+    const ended = new AbortController();
+    const begun = begin(shardId, signal, work).finally(() => ended.abort());
+    const patience = sleep(patienceMs, AbortSignal.any([signal, ended.signal])).then(() => {
+      if (!signal.aborted) throw new AppError('shard-unavailable', `has not answered for ${patienceMs / 1000} s`);
+    });
+    // One of the two is not waited for.
+    begun.catch(() => undefined);
+    patience.catch(() => undefined);
+    await Promise.race([begun, patience]);
+  };
+
+  return async (signal: AbortSignal, work: Work): Promise<void> => {
+    const failures: {readonly shardId: number; readonly reason: string}[] = [];
+    const waiting = [...shards.ids()];
+    const next = async (): Promise<void> => {
+      for (let shardId = waiting.shift(); shardId !== undefined && !signal.aborted; shardId = waiting.shift()) {
+        try {
+          await turn(shardId, signal, work);
+        } catch (error) {
+          failures.push({shardId, reason: describeError(error)});
+        }
+      }
+    };
+    await Promise.all(Array.from({length: AT_ONCE}, next));
+    if (failures.length === 0) return;
+    const reasons = failures
+      .toSorted((a, b) => a.shardId - b.shardId)
+      .map(({shardId, reason}) => `shard ${shardId}: ${reason}`);
+    throw new AppError('shard-unavailable', reasons.join('; '));
+  };
 };

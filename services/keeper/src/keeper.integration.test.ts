@@ -66,6 +66,47 @@ test('a keeper that stops acting turns to no other shard', async () => {
   expect(ids).toHaveLength(1);
 });
 
+test('a shard that does not answer takes no turn from the others, and does not hold a keeper that stops', async () => {
+  const holder = await bench.shards.pool(1, 'job').connect();
+  const swept: number[] = [];
+  const shards: Shards = {
+    ...bench.shards,
+    pool: (shardId, use) => {
+      swept.push(shardId);
+      return bench.shards.pool(shardId, use);
+    },
+  };
+  const [, statuses] = createJobs({shards, terms: terms(), log, now: Date.now, patienceMs: 500});
+  const run = (signal = new AbortController().signal) => statuses?.run(signal);
+  const away = 'shard 1: has not answered';
+  try {
+    await holder.query('begin; lock table device_check in access exclusive mode');
+    await expect(run()).rejects.toThrow(`${away} for 0.5 s`);
+    await expect(run()).rejects.toThrow(`${away} since an earlier turn`);
+    expect(swept).toEqual([0, 1, 0]);
+  } finally {
+    await holder.query('rollback');
+    holder.release();
+  }
+  await until('the shard to have its turn again', () =>
+    Promise.resolve(run()).then(
+      () => true,
+      () => false,
+    ),
+  );
+  const stop = new AbortController();
+  const locked = await bench.shards.pool(1, 'job').connect();
+  try {
+    await locked.query('begin; lock table device_check in access exclusive mode');
+    const patient = createJobs({shards, terms: terms(), log, now: Date.now, patienceMs: 60_000})[1]?.run(stop.signal);
+    setImmediate(() => stop.abort());
+    await patient;
+  } finally {
+    await locked.query('rollback');
+    locked.release();
+  }
+});
+
 test('a keeper that does not know that another one acts writes nothing more, unless it has the lock', async () => {
   let days = 100;
   const jobsOf = (of: ReturnType<typeof terms>) => {

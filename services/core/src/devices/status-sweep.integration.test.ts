@@ -1,5 +1,6 @@
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import type pg from 'pg';
+import {type Shards} from '../shards/shards.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
 import {countDevices} from '../queries/devices.ts';
 import {createDeviceKeys} from './device-keys.ts';
@@ -10,8 +11,9 @@ import {sweepStatuses} from './status-sweep.ts';
 jest.setTimeout(60_000);
 
 const HOUR_MS = 3_600_000;
-/** Nobody else sweeps. */
-const fence = () => Promise.resolve();
+/** Nobody else sweeps. @returns how many statuses changed */
+const sweepOf = async (shards: Shards, shard: number, nowMs: number): Promise<number> =>
+  (await sweepStatuses(shards, shard, {nowMs, fence: () => Promise.resolve()})).changed;
 
 const checkAt = (pool: Pick<pg.Pool, 'query'>, deviceKey: number, at: Date): Promise<unknown> =>
   pool.query('insert into device_check (check_at, device_key) values ($2, $1)', [deviceKey, at]);
@@ -45,7 +47,7 @@ test('time makes devices late and then silent, and a sync brings them back; a fa
     await checkAt(pool, made.deviceKey, new Date(now - 60_000));
   }
   const sweep = (): Promise<readonly number[]> =>
-    Promise.all(bench.shards.ids().map((shard) => sweepStatuses(bench.shards, shard, now, fence)));
+    Promise.all(bench.shards.ids().map((shard) => sweepOf(bench.shards, shard, now)));
   expect((await sweep()).reduce((a, b) => a + b)).toBe(4);
   expect(await sweep()).toEqual([0, 0]);
   const counts = new Map<string, number>();
@@ -91,19 +93,19 @@ test('a sync that comes while statuses are swept is never overwritten, and where
       made.deviceKey,
       new Date(now),
     ]);
-    expect(await sweepStatuses(bench.shards, shard, now, fence)).toBe(0);
+    expect(await sweepOf(bench.shards, shard, now)).toBe(0);
     await syncing.query(
       `update device_status set status = 'on_time' where device_key = $1 and status <> 'on_time'`,
       key,
     );
     await syncing.query('commit');
     expect(await status()).toEqual({status: 'on_time', checksIn: [-1]});
-    expect(await sweepStatuses(bench.shards, shard, now, fence)).toBe(0);
+    expect(await sweepOf(bench.shards, shard, now)).toBe(0);
     expect(await status()).toEqual({status: 'on_time', checksIn: [26]});
     // Without a sync it is late in time, and then silent.
-    await sweepStatuses(bench.shards, shard, now + 26 * HOUR_MS, fence);
+    await sweepOf(bench.shards, shard, now + 26 * HOUR_MS);
     expect(await status()).toEqual({status: 'late', checksIn: [72]});
-    await sweepStatuses(bench.shards, shard, now + 72 * HOUR_MS, fence);
+    await sweepOf(bench.shards, shard, now + 72 * HOUR_MS);
     expect(await status()).toEqual({status: 'silent', checksIn: null});
   } finally {
     syncing.release();
@@ -114,6 +116,43 @@ test('a check of a device that is gone goes', async () => {
   const pool = bench.shards.pool(0, 'job');
   const deviceKey = 7;
   await checkAt(pool, deviceKey, new Date(0));
-  expect(await sweepStatuses(bench.shards, 0, Date.now(), fence)).toBe(0);
+  expect(await sweepOf(bench.shards, 0, Date.now())).toBe(0);
   expect((await pool.query('select from device_check where device_key = $1', [deviceKey])).rowCount).toBe(0);
+});
+
+test('a slot that a shard does not own leaves the others their sweep, and is told', async () => {
+  const keys = createDeviceKeys(bench.shards);
+  const pool = bench.shards.pool(0, 'job');
+  const devices: {readonly deviceKey: number; readonly slot: number}[] = [];
+  while (devices.length < 2) {
+    const deviceId = crypto.randomUUID();
+    if (bench.shards.shardOfDevice(deviceId) !== 0) continue;
+    const made = await enrol(bench.shards, keys, {
+      deviceId,
+      hardwareId: deviceId,
+      secretHash: Buffer.alloc(32),
+      groupId: 4713,
+    });
+    if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
+    devices.push({deviceKey: made.deviceKey, slot: bench.shards.slotOf(deviceId)});
+  }
+  const [lost, kept] = devices;
+  if (lost === undefined || kept === undefined) throw new Error('two devices were enrolled');
+  expect(lost.slot).not.toBe(kept.slot);
+  for (const {deviceKey} of devices) {
+    await pool.query(`update device_state set last_sync_at = now() - interval '27 hours' where device_key = $1`, [
+      deviceKey,
+    ]);
+    await pool.query(`update device_status set status = 'on_time' where device_key = $1`, [deviceKey]);
+    await checkAt(pool, deviceKey, new Date(0));
+  }
+  const own = (state: string) => pool.query('update slot_owner set state = $2 where slot = $1', [lost.slot, state]);
+  const sweep = () => sweepStatuses(bench.shards, 0, {nowMs: Date.now(), fence: () => Promise.resolve()});
+  await own('none');
+  try {
+    expect(await sweep()).toEqual({changed: 1, notOwned: [lost.slot]});
+  } finally {
+    await own('owned');
+  }
+  expect(await sweep()).toEqual({changed: 1, notOwned: []});
 });

@@ -8,6 +8,20 @@ import {type DeviceStatus, LATE_AFTER_MS, nextCheck, SILENT_AFTER_MS} from './de
 /** Rows per transaction: short enough that no writer waits for long. */
 const CHUNK = 2000;
 
+export interface SweepOptions {
+  readonly nowMs: number;
+  readonly fence: Fence;
+  /** Ends it between two transactions. */
+  readonly signal?: AbortSignal;
+}
+
+export interface StatusSweep {
+  /** How many statuses changed. */
+  readonly changed: number;
+  /** Slots that the map gives to the shard and that are not its own; what is due there waits. */
+  readonly notOwned: readonly number[];
+}
+
 /** What a check goes by. Times are as the database writes them: to the microsecond. */
 interface Standing {
   readonly deviceKey: number;
@@ -34,24 +48,32 @@ interface Swept {
 /**
  * Brings the statuses of a shard up to the clock: the ingest path only ever says that a device synced, time passing is said
  * here. A device that fails stays so until it is late. Only checks that are due are looked at, and where a sync came since they were
- * made, as it has for most, they are only put off.
- * @returns how many statuses changed.
+ * made, as it has for most, they are only put off. Where the slot map says more of a shard than is so, the others of its slots are swept.
  */
-export const sweepStatuses = async (shards: Shards, shardId: number, nowMs: number, fence: Fence): Promise<number> => {
-  const slots = shards.slotMap.slotsOf(shardId);
-  if (slots.length === 0) return 0;
+export const sweepStatuses = async (
+  shards: Shards,
+  shardId: number,
+  {nowMs, fence, signal}: SweepOptions,
+): Promise<StatusSweep> => {
+  let slots = shards.slotMap.slotsOf(shardId);
   let changed = 0;
-  for (;;) {
+  const notOwned: number[] = [];
+  while (slots.length > 0 && signal?.aborted !== true) {
     const verdict = await withOwnedSlots(shards.pool(shardId, 'job'), slots, async (client) => {
       await fence(client);
       return sweep(client, slots, nowMs);
     });
-    // A slot moved since the map was read: the next sweep sees to the rest.
-    if (verdict.kind === 'moved') return changed;
+    if (verdict.kind === 'moved') {
+      const moved = new Set(verdict.slots);
+      notOwned.push(...moved);
+      slots = slots.filter((slot) => !moved.has(slot));
+      continue;
+    }
     changed += verdict.value.changed;
     // Those that were passed over are due in the next one too.
-    if (verdict.value.due < CHUNK || verdict.value.done === 0) return changed;
+    if (verdict.value.due < CHUNK || verdict.value.done === 0) break;
   }
+  return {changed, notOwned};
 };
 
 const sweep = async (client: pg.PoolClient, slots: readonly number[], nowMs: number): Promise<Swept> => {

@@ -94,7 +94,7 @@ test('whatever comes when: a status follows the last sync, and there is one chec
           if (one.age < 26) recent = one.rejected ? 'failing' : 'on_time';
         }
         if (one.kind === 'sweep')
-          await sweepStatuses(bench.shards, 0, START_MS + at * HOUR_MS, () => Promise.resolve());
+          await sweepStatuses(bench.shards, 0, {nowMs: START_MS + at * HOUR_MS, fence: () => Promise.resolve()});
         const seen = await see(device);
         if (seen === undefined) throw new Error('the device has no status');
         const isHeldByTime = ['on_time', 'failing', 'late'].includes(seen.status);
