@@ -152,10 +152,9 @@ const writerOf = (
     return found;
   },
   findReceipts: (known) => connection.query(sql.findReceipts(known, '')),
-  async keepRefused({quarantined, devices, commands, today}) {
+  async keepRefused({quarantined, commands, today}) {
     await allAnswered([
-      connection.query(sql.insertQuarantine(quarantined, today)),
-      connection.query(sql.countConflicts(devices)),
+      connection.query(sql.keepRefused(quarantined, today)),
       connection.query(sql.insertCommands(commands)),
     ]);
   },

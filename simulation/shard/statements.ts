@@ -131,22 +131,36 @@ export const insertRecords =
   };
 
 const MAX_KEPT = 20;
-const isCapped = ({kind}: Pick<KeptRow, 'kind'>): boolean => kind === 'conflict' || kind === 'unproved';
+const isRefused = (kind: KeptRow['kind']): boolean => kind === 'conflict' || kind === 'unproved';
+
+const keptOf = ({batch, kind, reason, detail}: QuarantineRow): KeptRow => {
+  const {deviceKey, epoch, batchSeq, contentHash} = batch;
+  return {deviceKey, epoch, batchSeq, kind, reason, contentHash, detail: JSON.stringify(detail)};
+};
 
 export const insertQuarantine =
   (rows: readonly QuarantineRow[], today: string): Statement<void> =>
   (session) => {
     if (rows.length > 0) needDay(session, 'quarantine', today);
+    for (const row of rows) session.written.kept.push(keptOf(row));
+  };
+
+/** Those that came before are neither kept nor counted again. */
+export const keepRefused =
+  (rows: readonly QuarantineRow[], today: string): Statement<void> =>
+  (session) => {
+    if (rows.length > 0) needDay(session, 'quarantine', today);
     const before = [...session.tables().kept, ...session.written.kept];
-    for (const {batch, kind, reason, detail} of rows) {
-      const {deviceKey, epoch, batchSeq, contentHash} = batch;
-      const row: KeptRow = {deviceKey, epoch, batchSeq, kind, reason, contentHash, detail: JSON.stringify(detail)};
-      const ofDevice = before.filter((one) => one.deviceKey === deviceKey && isCapped(one));
+    for (const one of rows) {
+      const row = keptOf(one);
+      const ofDevice = before.filter(({deviceKey, kind}) => deviceKey === row.deviceKey && isRefused(kind));
       const isKnown = ofDevice.some(
-        (one) => one.epoch === epoch && one.batchSeq === batchSeq && one.kind === kind && one.detail === row.detail,
+        ({epoch, batchSeq, contentHash}) =>
+          epoch === row.epoch && batchSeq === row.batchSeq && contentHash.equals(row.contentHash),
       );
-      if (isCapped(row) && (isKnown || ofDevice.length >= MAX_KEPT)) continue;
-      session.written.kept.push(row);
+      if (isKnown) continue;
+      put(session, ({conflicts}) => conflicts.set(row.deviceKey, (conflicts.get(row.deviceKey) ?? 0) + 1));
+      if (ofDevice.length < MAX_KEPT) session.written.kept.push(row);
     }
   };
 
@@ -183,14 +197,6 @@ export const putShadows =
   (shadows: readonly {readonly deviceKey: number; readonly json: string}[]): Statement<void> =>
   (session) => {
     for (const {deviceKey, json} of shadows) put(session, (tables) => tables.shadows.set(deviceKey, json));
-  };
-
-export const countConflicts =
-  (deviceKeys: readonly number[]): Statement<void> =>
-  (session) => {
-    for (const deviceKey of deviceKeys) {
-      put(session, ({conflicts}) => conflicts.set(deviceKey, (conflicts.get(deviceKey) ?? 0) + 1));
-    }
   };
 
 /** A device has one open command of a type. */

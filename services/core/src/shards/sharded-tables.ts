@@ -46,6 +46,7 @@ export const SHARDED_TABLES: readonly ShardedTable[] = [
     keptBy: 'quarantineDays',
     replicates: false,
   },
+  {name: 'device_refusal', merge: 'replace', replicates: false},
   {name: 'device_command', merge: 'replace', replicates: false},
   {
     name: 'device_command_closed',

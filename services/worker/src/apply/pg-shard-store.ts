@@ -107,10 +107,10 @@ const transactionOf = (
   async findReceipts(known) {
     return (await client.query<StoredHash>({...sql.FIND_RECEIPTS, values: [...keyArrays(known)]})).rows;
   },
-  async keepRefused({quarantined, devices, commands, today}: RefusedContents) {
+  async keepRefused({quarantined, commands, today}: RefusedContents) {
+    const hashes = byteaArray(quarantined.map(({batch}) => batch.contentHash));
     await allAnswered([
-      insertQuarantine(client, quarantined, today),
-      client.query({...sql.COUNT_CONFLICTS, values: [int8Array(devices)]}),
+      client.query({...sql.KEEP_REFUSED, values: [...quarantineArrays(quarantined), hashes, today]}),
       ...(commands.length === 0 ? [] : [insertCommands(client, commands)]),
     ]);
   },
@@ -218,16 +218,14 @@ const insertRecords = (client: pg.PoolClient, batches: readonly Batch[]): Promis
   });
 };
 
+const quarantineArrays = (rows: readonly QuarantineRow[]): readonly unknown[] => [
+  rows.map(({id}) => id),
+  ...keyArrays(rows.map(({batch}) => batch)),
+  textArray(rows.map(({kind}) => kind)),
+  textArray(rows.map(({reason}) => reason)),
+  jsonbArray(rows.map(({detail}) => JSON.stringify(detail))),
+  byteaArray(rows.map(({payload}) => payload)),
+];
+
 const insertQuarantine = (client: pg.PoolClient, rows: readonly QuarantineRow[], today: string): Promise<unknown> =>
-  client.query({
-    ...sql.INSERT_QUARANTINE,
-    values: [
-      rows.map(({id}) => id),
-      ...keyArrays(rows.map(({batch}) => batch)),
-      textArray(rows.map(({kind}) => kind)),
-      textArray(rows.map(({reason}) => reason)),
-      jsonbArray(rows.map(({detail}) => JSON.stringify(detail))),
-      byteaArray(rows.map(({payload}) => payload)),
-      today,
-    ],
-  });
+  client.query({...sql.INSERT_QUARANTINE, values: [...quarantineArrays(rows), today]});

@@ -74,8 +74,6 @@ export interface WindowChanges {
 /** Contents whose number was used before. */
 export interface RefusedContents {
   readonly quarantined: readonly QuarantineRow[];
-  /** Of all of them, the kept and the others. */
-  readonly devices: readonly number[];
   readonly commands: readonly NewCommand[];
   readonly today: string;
 }

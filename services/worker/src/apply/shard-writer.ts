@@ -229,7 +229,6 @@ const compareContents = async (
         ...onceEach(conflicts).map((batch) => conflictRow(batch, newId)),
         ...onceEach(unproved).map((batch) => unprovedRow(batch, newId)),
       ],
-      devices: [...conflicts, ...unproved].map(({deviceKey}) => deviceKey),
       commands: Array.from(byDevice.values(), ({deviceKey, slot, epoch}) => ({
         commandId: newId(),
         requestId: newId(),

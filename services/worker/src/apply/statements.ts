@@ -59,29 +59,37 @@ export const INSERT_RECORDS = {
                       unnest($10::timestamptz[]) as device_time, unnest($11::bool[]) as bad_time, unnest($12::jsonb[]) as data) n`,
 };
 
-/** So many contents of a device whose number was used are kept; after that they are only counted. */
-const MAX_KEPT = 20;
-
-/** A conflict that is delivered twice is one conflict. */
 export const INSERT_QUARANTINE = {
   name: 'quarantine-insert',
   text: `insert into quarantine (id, device_key, epoch, batch_seq, kind, reason, detail, payload, created_day)
-         select id, device_key, epoch, batch_seq, kind, reason, detail, payload, $9::date from (
-           select *, row_number() over (partition by device_key) as place
-           from unnest($1::uuid[], $2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::bytea[])
-             as n (id, device_key, epoch, batch_seq, kind, reason, detail, payload)
-           where n.kind in ('record', 'batch') or not exists (
-             select from quarantine q where q.device_key = n.device_key and q.epoch = n.epoch and q.batch_seq = n.batch_seq
-               and q.kind = n.kind and q.detail = n.detail)) n
-         where n.kind in ('record', 'batch') or n.place + (select count(*) from (
-           select from quarantine q where q.device_key = n.device_key and q.kind in ('conflict', 'unproved') limit ${MAX_KEPT}) k) <= ${MAX_KEPT}`,
+         select *, $9::date
+         from unnest($1::uuid[], $2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::bytea[])`,
 };
 
-export const COUNT_CONFLICTS = {
-  name: 'conflicts-count',
-  text: `update device_status t set conflicts = conflicts + n.count, ${TX}
-         from (select device_key, count(*)::int as count from unnest($1::bigint[]) as n (device_key) group by device_key) n
-         where t.device_key = n.device_key`,
+/** So many contents of a device whose number was used are kept; after that they are only counted. */
+const MAX_KEPT = 20;
+
+/** Puts contents whose number was used into quarantine, each once however often it is delivered, and counts those that are not there yet. */
+export const KEEP_REFUSED = {
+  name: 'refused-keep',
+  text: `with n as materialized (
+           select n.*, row_number() over (partition by device_key) as place
+           from unnest($1::uuid[], $2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::bytea[], $9::bytea[])
+             as n (id, device_key, epoch, batch_seq, kind, reason, detail, payload, content_hash)
+           where not exists (
+             select from device_refusal r where r.device_key = n.device_key and r.epoch = n.epoch and r.batch_seq = n.batch_seq
+               and r.content_hash = n.content_hash)),
+         kept as (
+           insert into device_refusal (device_key, epoch, batch_seq, content_hash)
+           select device_key, epoch, batch_seq, content_hash from n
+           where place + (select count(*) from device_refusal r where r.device_key = n.device_key) <= ${MAX_KEPT}
+           returning device_key, epoch, batch_seq, content_hash),
+         put as (
+           insert into quarantine (id, device_key, epoch, batch_seq, kind, reason, detail, payload, created_day)
+           select id, device_key, epoch, batch_seq, kind, reason, detail, payload, $10::date
+           from n join kept using (device_key, epoch, batch_seq, content_hash))
+         update device_status t set conflicts = conflicts + c.count, ${TX}
+         from (select device_key, count(*)::int as count from n group by device_key) c where t.device_key = c.device_key`,
 };
 
 export const PUT_EPOCHS = {

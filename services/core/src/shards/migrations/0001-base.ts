@@ -151,6 +151,15 @@ create table quarantine (
 ) partition by range (created_day);
 create index quarantine_by_tx on quarantine using brin (tx_id);
 
+-- Which contents of a device that came under a used number are in quarantine, or were: the first so many. Without it each of them would be looked for on all days.
+create table device_refusal (
+  device_key bigint not null,
+  batch_seq bigint not null,
+  epoch int not null,
+  content_hash bytea not null,
+  primary key (device_key, epoch, batch_seq, content_hash)
+);
+
 -- What devices still have to do; requests of one type for one device are one command.
 create table device_command (
   device_key bigint not null,
