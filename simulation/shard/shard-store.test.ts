@@ -44,7 +44,15 @@ describeShardStore(() => ({
   enrol() {
     const device = {deviceId: '00000000-0000-5000-8000-000000000000', deviceKey: 1, slot: 0};
     bench.database.tables().states.set(device.deviceKey, {
-      ...{epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0, recordsTotal: 0, syncsTotal: 0},
+      ...{
+        epoch: 1,
+        numbers: {through: 0, ahead: []},
+        stateEpoch: 0,
+        stateSeq: 0,
+        lastSyncAtMs: undefined,
+        recordsTotal: 0,
+        syncsTotal: 0,
+      },
     });
     return Promise.resolve(device);
   },

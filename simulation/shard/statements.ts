@@ -9,6 +9,7 @@ import {
   type EpochNumbers,
   type LockedDevice,
   type StoredHash,
+  type SyncAnswer,
 } from '@pisync/worker/apply/shard-store';
 import {DatabaseError} from './database-error.ts';
 import {batchName, epochName, type KeptRow, type Tables} from './rows.ts';
@@ -25,8 +26,8 @@ interface Locked {
 const rowOf = (tables: Tables, deviceKey: number): LockedDevice | undefined => {
   const row = tables.states.get(deviceKey);
   if (row === undefined) return undefined;
-  const {epoch, numbers, stateEpoch, stateSeq} = row;
-  return {deviceKey, epoch, numbers, stateEpoch, stateSeq};
+  const {epoch, numbers, stateEpoch, stateSeq, lastSyncAtMs} = row;
+  return {deviceKey, epoch, numbers, stateEpoch, stateSeq, lastSyncAtMs};
 };
 
 /** `for update skip locked`. */
@@ -179,7 +180,7 @@ export const putEpochs =
 export const updateDevices =
   (devices: readonly DeviceUpdate[]): Statement<void> =>
   async (session) => {
-    for (const {deviceKey, epoch, numbers, stateEpoch, stateSeq, records, syncs} of devices) {
+    for (const {deviceKey, epoch, numbers, stateEpoch, stateSeq, receivedAtMs, records, syncs} of devices) {
       await session.lock(rowLock(deviceKey));
       put(session, (tables) => {
         const row = tables.states.get(deviceKey);
@@ -187,6 +188,7 @@ export const updateDevices =
         const {recordsTotal, syncsTotal} = row;
         tables.states.set(deviceKey, {
           ...{epoch, numbers, stateEpoch, stateSeq},
+          lastSyncAtMs: Math.max(row.lastSyncAtMs ?? 0, receivedAtMs),
           ...{recordsTotal: recordsTotal + records, syncsTotal: syncsTotal + syncs},
         });
       });
@@ -220,18 +222,16 @@ export const insertCommands =
 
 /** A sync that arrived after a command was handed out answers it. */
 export const closeCommands =
-  (syncs: readonly (EpochKey & {readonly isFull: boolean; readonly receivedAtMs: number})[]): Statement<void> =>
+  (syncs: readonly SyncAnswer[]): Statement<void> =>
   (session) => {
-    for (const {deviceKey, epoch, isFull, receivedAtMs} of syncs) {
+    for (const {deviceKey, epoch, receivedAtMs, fullReceivedAtMs = 0} of syncs) {
       put(session, ({commands}) => {
         for (const type of ['sync.full', 'sync.delta', 'epoch.new'] as const) {
           const command = commands.get(`${deviceKey}/${type}`);
-          if (command?.deliveredAtMs === undefined || command.deliveredAtMs >= receivedAtMs) continue;
-          const isAnswer =
-            type === 'sync.delta' ||
-            (type === 'sync.full' && isFull) ||
-            (type === 'epoch.new' && epoch > Number(command.params.epoch ?? 0));
-          if (isAnswer) commands.delete(`${deviceKey}/${type}`);
+          if (command?.deliveredAtMs === undefined) continue;
+          const isAnswer = type !== 'epoch.new' || epoch > Number(command.params.epoch ?? 0);
+          const answeredAtMs = type === 'sync.full' ? fullReceivedAtMs : receivedAtMs;
+          if (isAnswer && command.deliveredAtMs < answeredAtMs) commands.delete(`${deviceKey}/${type}`);
         }
       });
     }

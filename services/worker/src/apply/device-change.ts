@@ -14,8 +14,8 @@ export interface DeviceChange {
   readonly syncs: number;
   /** Whether the last batch could not be applied. */
   readonly rejected: boolean;
-  /** Whether one of them was a full sync. */
-  readonly isFull: boolean;
+  /** When the newest full sync among them was received. */
+  readonly fullReceivedAtMs: number | undefined;
 }
 
 /** `sorted` by device, epoch and number; so is the result. */
@@ -35,7 +35,8 @@ export const summarise = (sorted: readonly Batch[]): readonly DeviceChange[] => 
       records: (before?.records ?? 0) + (content.kind === 'good' ? content.records.length : 0),
       syncs: (before?.syncs ?? 0) + 1,
       rejected: content.kind === 'rejected',
-      isFull: (before?.isFull ?? false) || mode === 'full',
+      fullReceivedAtMs:
+        mode === 'full' ? Math.max(before?.fullReceivedAtMs ?? 0, receivedAtMs) : before?.fullReceivedAtMs,
     });
   }
   return [...byDevice.values()];

@@ -55,6 +55,7 @@ interface NumbersRow {
 interface LockedRow extends NumbersRow {
   readonly stateEpoch: number;
   readonly stateSeq: number;
+  readonly lastSyncAt: Date | null;
 }
 
 type LockRow =
@@ -79,7 +80,9 @@ const openDevices = async (
   ]);
   const missing = locked.rows.filter((row) => row.epoch === null);
   return {
-    locked: locked.rows.filter((row) => row.epoch !== null).map(({busy: _, ...row}) => numbersOf(row)),
+    locked: locked.rows
+      .filter((row) => row.epoch !== null)
+      .map(({busy: _, lastSyncAt, ...row}) => ({...numbersOf(row), lastSyncAtMs: lastSyncAt?.getTime()})),
     busy: new Set(missing.filter(({busy}) => busy).map(({deviceKey}) => deviceKey)),
     epochs: replaced.rows.map(numbersOf),
   };
@@ -157,8 +160,8 @@ const statementsOf = (client: pg.PoolClient, changes: WindowChanges): readonly P
       values: [
         int8Array(syncs.map(({deviceKey}) => deviceKey)),
         int4Array(syncs.map(({epoch}) => epoch)),
-        syncs.map(({isFull}) => isFull),
         timestamptzArray(syncs.map(({receivedAtMs}) => receivedAtMs)),
+        timestamptzArray(syncs.map(({fullReceivedAtMs}) => fullReceivedAtMs)),
         today,
       ],
     }),

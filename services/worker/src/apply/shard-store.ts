@@ -24,7 +24,10 @@ interface StateVersion {
 }
 
 /** A device whose row nobody else writes until the transaction ends. */
-export interface LockedDevice extends EpochNumbers, StateVersion {}
+export interface LockedDevice extends EpochNumbers, StateVersion {
+  /** When its newest batch was received; undefined: it has sent none. */
+  readonly lastSyncAtMs: number | undefined;
+}
 
 export interface OpenedDevices {
   readonly locked: readonly LockedDevice[];
@@ -35,7 +38,7 @@ export interface OpenedDevices {
 }
 
 /** What the new batches of a device make of its row. */
-export interface DeviceUpdate extends LockedDevice {
+export interface DeviceUpdate extends EpochNumbers, StateVersion {
   readonly receivedAtMs: number;
   /** To be added. */
   readonly records: number;
@@ -51,8 +54,9 @@ export interface StatusUpdate {
 
 /** A sync, as an answer to commands. */
 export interface SyncAnswer extends EpochKey {
-  readonly isFull: boolean;
   readonly receivedAtMs: number;
+  /** Of the newest full one; undefined: none is. */
+  readonly fullReceivedAtMs: number | undefined;
 }
 
 /** Everything sorted by device, epoch and number. */

@@ -89,7 +89,7 @@ const write = async (
       shadows: changes.flatMap(({deviceKey, state}, index) =>
         state !== undefined && isOf(devices[index], state) ? [{deviceKey, json: state.json}] : [],
       ),
-      statuses: changes.map((change) => statusOf(change, nowMs)),
+      statuses: statusesOf(transaction, changes, nowMs),
       syncs: changes,
       today: dayOf(nowMs),
     },
@@ -183,6 +183,18 @@ const replacedEpochs = (
       return one.epoch < (current.get(one.deviceKey) ?? 0) && !stored.has(one) && (through > 0 || ahead.length > 0);
     })
     .sort((a, b) => a.deviceKey - b.deviceKey || a.epoch - b.epoch);
+};
+
+/** Of those whose newest batch is among the changes: an older one says nothing of how its device is now. */
+const statusesOf = (
+  {locked}: ShardTransaction,
+  changes: readonly DeviceChange[],
+  nowMs: number,
+): readonly StatusUpdate[] => {
+  const lastSyncs = new Map(locked.map(({deviceKey, lastSyncAtMs = 0}) => [deviceKey, lastSyncAtMs]));
+  return changes
+    .filter(({deviceKey, receivedAtMs}) => receivedAtMs >= (lastSyncs.get(deviceKey) ?? 0))
+    .map((change) => statusOf(change, nowMs));
 };
 
 /** Most are on time; a batch may have waited for days. */

@@ -10,9 +10,10 @@ const TX = 'tx_id = pg_current_xact_id()::text::bigint';
 export const LOCK_DEVICES = {
   name: 'devices-lock',
   text: `with l as materialized (
-           select device_key, epoch, applied_through, ahead::text as ahead, state_epoch, state_seq from device_state
+           select device_key, epoch, applied_through, ahead::text as ahead, state_epoch, state_seq, last_sync_at from device_state
            where device_key = any($1::bigint[]) order by device_key for update skip locked)
          select n.device_key as "deviceKey", l.epoch, l.applied_through as through, l.ahead, l.state_epoch as "stateEpoch", l.state_seq as "stateSeq",
+                l.last_sync_at as "lastSyncAt",
                 l.device_key is null and exists (select from device_state s where s.device_key = n.device_key) as busy
          from unnest($1::bigint[]) n (device_key) left join l on l.device_key = n.device_key`,
 };
@@ -151,11 +152,10 @@ export const CLOSE_COMMANDS = {
   name: 'commands-close',
   text: `with answered as (
            select c.device_key, c.type, n.received_at
-           from unnest($1::bigint[], $2::int[], $3::bool[], $4::timestamptz[]) as n (device_key, epoch, is_full, received_at)
+           from unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) as n (device_key, epoch, received_at, full_received_at)
            join device_command c on c.device_key = n.device_key
-           where c.delivered_at < n.received_at
-             and (c.type = 'sync.delta' or (c.type = 'sync.full' and n.is_full)
-                  or (c.type = 'epoch.new' and n.epoch > coalesce((c.params ->> 'epoch')::int, 0)))
+           where c.delivered_at < case when c.type = 'sync.full' then n.full_received_at else n.received_at end
+             and (c.type <> 'epoch.new' or n.epoch > coalesce((c.params ->> 'epoch')::int, 0))
            order by c.device_key, c.type for update of c),
          gone as (
            delete from device_command c using answered a where c.device_key = a.device_key and c.type = a.type

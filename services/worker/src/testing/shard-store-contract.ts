@@ -2,7 +2,7 @@
 import {NOTHING_APPLIED, withApplied} from '../apply/applied-numbers.ts';
 import {expect, test} from '@jest/globals';
 import {type Batch} from '../apply/batch.ts';
-import {type LockedDevice, type ShardStore, type ShardTransaction, type WindowChanges} from '../apply/shard-store.ts';
+import {type DeviceUpdate, type ShardStore, type ShardTransaction, type WindowChanges} from '../apply/shard-store.ts';
 import {batchOf, type TestDevice} from './batches.ts';
 
 /** The store under test, with shard 0. */
@@ -18,7 +18,7 @@ const NOTHING: WindowChanges = {
 };
 
 /** What the writer makes of one batch of a device that was at nothing. */
-const changesOf = (batch: Batch, device: Partial<LockedDevice> = {}): WindowChanges => {
+const changesOf = (batch: Batch, device: Partial<DeviceUpdate> = {}): WindowChanges => {
   const {deviceKey, epoch, batchSeq, receivedAtMs, receivedDay} = batch;
   const numbers = withApplied(NOTHING_APPLIED, batchSeq);
   return {
@@ -62,7 +62,12 @@ export const describeShardStore = (open: () => StoreUnderTest): void => {
   test('a device that enrolled has a row at nothing', async () => {
     const device = await open().enrol();
     expect(await look(device)).toEqual({
-      locked: [{deviceKey: device.deviceKey, epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0}],
+      locked: [
+        {
+          ...{deviceKey: device.deviceKey, epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
+          lastSyncAtMs: undefined,
+        },
+      ],
       busy: [],
       epochs: [],
     });
@@ -90,7 +95,10 @@ export const describeShardStore = (open: () => StoreUnderTest): void => {
     const batch = batchOf({device, batchSeq: 3});
     await inTransaction(device, (transaction) => transaction.write(changesOf(batch), [], true));
     expect((await look(device)).locked).toMatchObject([
-      {epoch: 1, numbers: {through: 0, ahead: [[3, 4]]}, stateEpoch: 1, stateSeq: 3},
+      {
+        ...{epoch: 1, numbers: {through: 0, ahead: [[3, 4]]}, stateEpoch: 1, stateSeq: 3},
+        lastSyncAtMs: batch.receivedAtMs,
+      },
     ]);
     const found = await inTransaction(device, async (transaction) => ({
       recent: await transaction.write(NOTHING, [batch, batchOf({device, batchSeq: 4})], false),
