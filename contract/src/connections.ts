@@ -8,7 +8,7 @@ export const CONNECTIONS = {
   /** Dashboard: what people look at. */
   adminApi: {ingest: 2, dashboard: 8, job: 1},
   keeper: {ingest: 2, dashboard: 1, job: 4},
-  /** Ingest: one for each window at work, and one more each for parked batches, for sync requests and for the slot map. */
+  /** Ingest: one for each window at work, and one more each for parked batches, for those that come again, and for sync requests, which the slot map shares. */
   worker: (concurrency: number) => ({ingest: concurrency + 3, dashboard: 1, job: 2}),
 } as const;
 

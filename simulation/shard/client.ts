@@ -19,6 +19,8 @@ export interface ShardClient {
   connect(): Promise<Connection>;
   /** One statement, committed. */
   ask<T>(statement: Statement<T>): Promise<T>;
+  /** Whether a commit is answered within a second. */
+  answers(): Promise<boolean>;
 }
 
 export interface ShardClientOptions {
@@ -32,6 +34,7 @@ export interface ShardClientOptions {
 
 const CONNECT_TIMEOUT_MS = 3_000;
 const IDLE_IN_TRANSACTION_MS = 5_000;
+const ANSWER_MS = 1_000;
 
 const terminated = (): Error => new Error('Connection terminated unexpectedly');
 
@@ -119,17 +122,31 @@ export const createShardClient = (options: ShardClientOptions): ShardClient => {
       });
     });
 
+  const ask: ShardClient['ask'] = async (statement) => {
+    const connection = await connect();
+    try {
+      const answer = connection.query(statement);
+      const [value] = await Promise.all([answer, connection.commit()]);
+      return value;
+    } finally {
+      connection.close();
+    }
+  };
+
   return {
     connect,
-    async ask(statement) {
-      const connection = await connect();
-      try {
-        const answer = connection.query(statement);
-        const [value] = await Promise.all([answer, connection.commit()]);
-        return value;
-      } finally {
-        connection.close();
-      }
-    },
+    ask,
+    answers: () =>
+      new Promise((resolve) => {
+        const giveUp = process.after(ANSWER_MS, () => resolve(false));
+        const answer = (isHeard: boolean): void => {
+          giveUp();
+          resolve(isHeard);
+        };
+        ask(() => undefined).then(
+          () => answer(true),
+          () => answer(false),
+        );
+      }),
   };
 };

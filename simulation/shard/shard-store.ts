@@ -67,6 +67,12 @@ export const createSimulatedStore = (options: SimulatedStoreOptions): ShardStore
         for (const day of missing) session.tables().days.add(day);
         return missing;
       }),
+    heldDevices: (shardId, deviceKeys) =>
+      client(shardId).ask(
+        (session) => new Set(deviceKeys.filter((deviceKey) => session.isLockedByOther(sql.rowLock(deviceKey)))),
+      ),
+    answers: (shardId) => client(shardId).answers(),
+    isOutdated: () => Promise.resolve(false),
   };
 };
 

@@ -54,3 +54,13 @@ test('what is wrong with the question says nothing about the shard', async () =>
   }
   expect(await ask(1, yes)).toBe('yes');
 });
+
+test('a row that cannot be read, or that somebody holds, keeps no other from being asked', async () => {
+  const {ask, yes} = setUp();
+  for (const code of ['XX001', '55P03', '40P01']) {
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      expect(await ask(1, () => Promise.reject(Object.assign(new Error('x'), {code})))).toBe('shard-unavailable');
+    }
+  }
+  expect(await ask(1, yes)).toBe('yes');
+});

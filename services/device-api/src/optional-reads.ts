@@ -2,7 +2,7 @@ import {type Breaker, createBreaker} from '@pisync/core/cache/breaker';
 import {withLoopTimeout} from '@pisync/core/cache/loop-timeout';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {Timers} from '@pisync/core/lifecycle/timers';
-import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
+import {isShardFault, isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 
 /**
  * Asks the shard of a slot what the caller can do without. A shard that does not answer is given up on soon, and then it is not
@@ -44,7 +44,8 @@ export const createOptionalRead = ({shardOf, timers}: OptionalReadOptions): Opti
       const isLate = error instanceof AppError && error.code === 'unavailable';
       // What we say ourselves, of a slot that is being moved for instance, is no failure of the shard.
       if (!isLate && (error instanceof AppError || !isSystemicDatabaseFault(error))) throw error;
-      attempt.failed();
+      // A row that cannot be read says nothing of the shard, and its device is not everybody's.
+      if (isLate || isShardFault(error)) attempt.failed();
       throw new AppError('shard-unavailable', `shard ${shardId} does not answer`, {cause: error});
     }
   };

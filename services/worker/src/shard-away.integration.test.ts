@@ -204,7 +204,8 @@ test('a shard that needs seconds for a transaction holds up no other, and its ba
   );
   const rounds = BUNDLES / DEVICES;
   await publishRounds(2, 1 + rounds);
-  await waitApplied(well, 1 + rounds, 2_000 + SLACK_MS);
+  // Two transactions have to wait for two seconds each.
+  await waitApplied(well, 1 + rounds, 4_000 + SLACK_MS);
   await waitApplied(away, 1 + rounds);
   await shard.query('drop trigger dawdle on receipt');
   await until(

@@ -39,7 +39,10 @@ export const listOpenCommands = (shards: Shards, device: DeviceRef, limit: numbe
     return {kind: 'done', value: found.rows.filter((row) => row.commandId !== null)};
   });
 
-/** Notes when commands were first handed to their device. Commands of a slot that is being moved are left for the next call. */
+/**
+ * Notes when commands were first handed to their device. Commands of a slot that is being moved, and those whose row somebody has, are left for the next
+ * call, which hands them out again.
+ */
 export const markDelivered = async (
   shards: Shards,
   deliveries: readonly (DeviceRef & {readonly commandId: string})[],
@@ -55,7 +58,7 @@ export const markDelivered = async (
           name: 'commands-delivered',
           text: `with open as (select c.device_key, c.type from unnest($1::bigint[], $2::uuid[]) as n (device_key, command_id)
                                join device_command c on c.device_key = n.device_key and c.command_id = n.command_id
-                               where c.delivered_at is null order by c.device_key, c.type for update of c)
+                               where c.delivered_at is null order by c.device_key, c.type for update of c skip locked)
                  update device_command c set delivered_at = to_timestamp($3::float8 / 1000), tx_id = pg_current_xact_id()::text::bigint
                  from open where c.device_key = open.device_key and c.type = open.type`,
           values: [group.map(({deviceKey}) => deviceKey), group.map(({commandId}) => commandId), atMs],

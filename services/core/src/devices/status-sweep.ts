@@ -113,7 +113,7 @@ const STATUS = `case when s.last_sync_at is null then 'pending' when ${IS_SILENT
                      when t.status = 'failing' then 'failing' else 'on_time' end`;
 
 /**
- * The states are locked: a sync that is not committed yet would find the status as it was before this, and leave it. Those that somebody
+ * The states are locked: a sync that is not committed yet would find the status as it was before this, and leave it. Rows that somebody
  * has are passed over, and stay due. Of the others everything is read again.
  */
 const change = async (
@@ -126,11 +126,13 @@ const change = async (
     name: 'statuses-change',
     text: `with s as materialized (
              select device_key, last_sync_at from device_state where device_key = any($1::bigint[]) order by device_key
-             for share skip locked)
+             for share skip locked),
+           free as materialized (
+             select device_key from device_status where device_key = any($1::bigint[]) order by device_key for update skip locked)
            update device_status t set
              status = ${STATUS}, since = case when t.status = ${STATUS} then t.since else now() end,
              last_sync_at = case when ${IS_LATE} then s.last_sync_at end, tx_id = pg_current_xact_id()::text::bigint
-           from s where t.device_key = s.device_key
+           from s join free using (device_key) where t.device_key = s.device_key
            returning t.device_key as "deviceKey", t.status, s.last_sync_at::text as "lastSyncAt", t.since = now() as "isOther"`,
     values: [deviceKeys, nowMs],
   });

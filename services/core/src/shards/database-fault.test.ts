@@ -1,37 +1,49 @@
 import {expect, test} from '@jest/globals';
 import {AppError} from '../errors/app-error.ts';
-import {databaseFault, isLostConnection} from './database-fault.ts';
+import {databaseFault, isLostConnection, scopeOf} from './database-fault.ts';
 
 const fault = (code: string, message = 'x', more: object = {}) => Object.assign(new Error(message), {code, ...more});
 
 test.each([
-  ['a server that refuses', fault('ECONNREFUSED'), 'systemic'],
-  ['a server that shuts down', fault('57P01'), 'systemic'],
-  ['a deadlock', fault('40P01'), 'systemic'],
-  ['a full disk', fault('53100'), 'systemic'],
-  ['a schema older than the code', fault('42703'), 'systemic'],
-  ['a connection lost while waiting', new Error('Connection terminated unexpectedly'), 'systemic'],
-  ['a connection that was not made in time', new Error('timeout expired'), 'systemic'],
+  ['a server that refuses', fault('ECONNREFUSED'), 'unheard', 'shard'],
+  ['a server that shuts down', fault('57P01'), 'unheard', 'shard'],
+  ['a deadlock', fault('40P01'), 'collision', 'row'],
+  ['a full disk', fault('53100'), 'unable', 'shard'],
+  ['a schema older than the code', fault('42703'), 'unable', 'shard'],
+  ['a connection lost while waiting', new Error('Connection terminated unexpectedly'), 'unheard', 'shard'],
+  ['a connection that was not made in time', new Error('timeout expired'), 'unheard', 'shard'],
   [
     'both addresses of a host that refuse',
     new AggregateError([fault('ECONNREFUSED'), fault('ECONNREFUSED')]),
-    'systemic',
+    'unheard',
+    'shard',
   ],
-  ['no partition for a day', fault('23514', 'no partition of relation "record" found for row'), 'missing-partition'],
+  [
+    'no partition for a day',
+    fault('23514', 'no partition of relation "record" found for row'),
+    'missing-partition',
+    'shard',
+  ],
   [
     'the same in German',
     fault('23514', 'keine Partition von Relation »record« für die Zeile gefunden'),
     'missing-partition',
+    'shard',
   ],
-  ['a shard whose credentials are not mounted', new AppError('shard-unavailable', 'x'), 'systemic'],
-  ['a value out of range', fault('22003'), 'permanent'],
-  ['a check that has a name', fault('23514', 'violates', {constraint: 'record_check'}), 'permanent'],
-  ['a document too deep', fault('54001'), 'permanent'],
-  ['a key that is there already', fault('23505', 'duplicate key', {constraint: 'receipt_pkey'}), 'unknown'],
-  ['an error of our own', fault('P0001'), 'unknown'],
-  ['something that is no error', 'text', 'unknown'],
-])('%s', (_, error, expected) => {
-  expect(databaseFault(error)).toBe(expected);
+  ['a shard whose credentials are not mounted', new AppError('shard-unavailable', 'x'), 'ownerless', 'slot'],
+  ['a value out of range', fault('22003'), 'values', 'batch'],
+  ['a check that has a name', fault('23514', 'violates', {constraint: 'record_check'}), 'constraint', 'batch'],
+  ['a document too deep', fault('54001'), 'values', 'batch'],
+  ['a key that is there already', fault('23505', 'duplicate key', {constraint: 'receipt_pkey'}), 'unknown', 'batch'],
+  ['an error of our own', fault('P0001'), 'unknown', 'batch'],
+  ['a lock that somebody holds', fault('55P03'), 'held', 'row'],
+  ['a page that cannot be read', fault('XX001'), 'damaged', 'row'],
+  ['a file that cannot be read', fault('58030'), 'damaged', 'row'],
+  ['a broker that does not answer', new AppError('broker-timeout', 'x'), 'broker', 'broker'],
+  ['something that is no error', 'text', 'unknown', 'batch'],
+] as const)('%s', (_, error, expected, scope) => {
+  const found = databaseFault(error);
+  expect([found, scopeOf(found)]).toEqual([expected, scope]);
 });
 
 test.each([

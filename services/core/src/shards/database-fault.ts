@@ -1,20 +1,60 @@
-import {AppError} from '../errors/app-error.ts';
+import {AppError, type ErrorCode} from '../errors/app-error.ts';
+
+/** How much of a region a fault concerns. Whoever handles one keeps its harm within that. */
+export type FaultScope = 'batch' | 'row' | 'slot' | 'shard' | 'broker';
+
+/** What is the matter, and how far it reaches. */
+const SCOPES = {
+  /** These values can never be stored. */
+  values: 'batch',
+  /** A constraint forbids these values. One of an older schema may not know them yet. */
+  constraint: 'batch',
+  /** Anything else. */
+  unknown: 'batch',
+  /** Two transactions met: the same one may succeed at once. */
+  collision: 'row',
+  /** Somebody holds a lock for longer than we wait. */
+  held: 'row',
+  /** The server cannot read or write something on its disk. */
+  damaged: 'row',
+  /** A slot has no owner at the moment, or its shard is not ready for this process. */
+  ownerless: 'slot',
+  'missing-partition': 'shard',
+  /** The server says that it cannot do its work now. */
+  unable: 'shard',
+  /** Nothing was heard of the server. That may be due to one connection. */
+  unheard: 'shard',
+  broker: 'broker',
+} as const satisfies Record<string, FaultScope>;
+
+export type DatabaseFault = keyof typeof SCOPES;
+
+export const scopeOf = (fault: DatabaseFault): FaultScope => SCOPES[fault];
 
 /**
- * Whose fault a failed query is. `systemic`: the server's or the way to it; the same query may succeed later and nothing
- * is wrong with its values. `permanent`: these values can never be stored. `unknown`: anything else.
+ * SQLSTATE classes (https://www.postgresql.org/docs/current/errcodes-appendix.html): 08 connection, 22 a value that its type cannot hold, 23 a constraint,
+ * 25 transaction state, 26 a prepared statement that the server forgot, 28 authorization (a password that is being rotated), 3D no such database,
+ * 40 serialization and deadlock, 42 schema older than the code, 53 out of resources, 54 a limit of the program (a document too deep or too large),
+ * 55 not in the state that is needed, 57 shutdown and cancel, 58 system error, XX internal error.
  */
-export type DatabaseFault = 'systemic' | 'missing-partition' | 'permanent' | 'unknown';
-
-/**
- * SQLSTATE classes (https://www.postgresql.org/docs/current/errcodes-appendix.html) that say nothing about the values:
- * 08 connection, 25 transaction state, 26 a prepared statement that the server forgot, 28 authorization (a password that is being rotated), 3D no such database,
- * 40 serialization and deadlock, 42 schema older than the code, 53 out of resources, 55 lock not available,
- * 57 shutdown and cancel, 58 system error, XX internal error.
- */
-const SYSTEMIC_CLASSES = new Set(['08', '25', '26', '28', '3D', '40', '42', '53', '55', '57', '58', 'XX']);
-/** 22 a value that its type cannot hold, 23 a constraint, 54 a limit of the program (a document too deep or too large). */
-const PERMANENT_CLASSES = new Set(['22', '23', '54']);
+const FAULT_OF_CLASS: ReadonlyMap<string, DatabaseFault> = new Map([
+  ['08', 'unheard'],
+  ['22', 'values'],
+  ['23', 'constraint'],
+  ['25', 'unable'],
+  ['26', 'unable'],
+  ['28', 'unable'],
+  ['3D', 'unable'],
+  ['40', 'collision'],
+  ['42', 'unable'],
+  ['53', 'unable'],
+  ['54', 'values'],
+  ['55', 'unable'],
+  ['57', 'unheard'],
+  ['58', 'damaged'],
+  ['XX', 'damaged'],
+]);
+const LOCK_NOT_AVAILABLE = '55P03';
 /** Nothing that is written may be there already, so a key that is there is a mistake of ours and no fault of a batch: it is not thrown away for it. */
 const UNIQUE_VIOLATION = '23505';
 /** "no partition of relation found for row" is reported as a check violation without a constraint's name. Its text is in the server's language. */
@@ -45,27 +85,39 @@ const textOf = (error: object, key: string): string | undefined => {
   return typeof value === 'string' ? value : undefined;
 };
 
+const FAULT_OF_APP_ERROR: Partial<Record<ErrorCode, DatabaseFault>> = {
+  // The topology does not list it yet, its credentials are not mounted yet, or a slot is being moved.
+  'shard-unavailable': 'ownerless',
+  'broker-unavailable': 'broker',
+  'broker-timeout': 'broker',
+};
+
+const faultOfCode = (code: string, error: object): DatabaseFault => {
+  switch (code) {
+    case CHECK_VIOLATION:
+      return textOf(error, 'constraint') === undefined ? 'missing-partition' : 'constraint';
+    case UNIQUE_VIOLATION:
+      return 'unknown';
+    case LOCK_NOT_AVAILABLE:
+      return 'held';
+    default:
+      return FAULT_OF_CLASS.get(code.slice(0, 2)) ?? 'unknown';
+  }
+};
+
+/** The one place that says what a failure means; every caller goes by it. */
 export const databaseFault = (error: unknown): DatabaseFault => {
   // Not `instanceof Error`: in a test runner the errors of node's own modules are instances of another Error.
   if (typeof error !== 'object' || error === null) return 'unknown';
-  // Ours: the topology does not list it yet, or its credentials are not mounted yet.
-  if (error instanceof AppError) return error.code === 'shard-unavailable' ? 'systemic' : 'unknown';
-  const message = textOf(error, 'message') ?? '';
+  if (error instanceof AppError) return FAULT_OF_APP_ERROR[error.code] ?? 'unknown';
   if (error instanceof AggregateError) {
-    return error.errors.length > 0 && error.errors.every((one) => databaseFault(one) === 'systemic')
-      ? 'systemic'
-      : 'unknown';
+    const [first, ...others] = new Set(error.errors.map(databaseFault));
+    return first !== undefined && others.length === 0 ? first : 'unknown';
   }
   const code = textOf(error, 'code');
-  if (code !== undefined && SOCKET_CODES.has(code)) return 'systemic';
-  if (code === CHECK_VIOLATION && textOf(error, 'constraint') === undefined) return 'missing-partition';
-  if (code === UNIQUE_VIOLATION) return 'unknown';
-  if (code?.length === 5) {
-    if (SYSTEMIC_CLASSES.has(code.slice(0, 2))) return 'systemic';
-    if (PERMANENT_CLASSES.has(code.slice(0, 2))) return 'permanent';
-    return 'unknown';
-  }
-  return LOST_CONNECTION.test(message) ? 'systemic' : 'unknown';
+  if (code !== undefined && SOCKET_CODES.has(code)) return 'unheard';
+  if (code?.length === 5) return faultOfCode(code, error);
+  return LOST_CONNECTION.test(textOf(error, 'message') ?? '') ? 'unheard' : 'unknown';
 };
 
 /** Whether a connection that had been there ended: another one may be had at once. Says nothing on whether the server did what it was asked. */
@@ -75,4 +127,12 @@ export const isLostConnection = (error: unknown): boolean => {
   return code === undefined ? ENDED_CONNECTION.test(textOf(error, 'message') ?? '') : ENDED_SESSIONS.has(code);
 };
 
-export const isSystemicDatabaseFault = (error: unknown): boolean => databaseFault(error) === 'systemic';
+/** Whether the same query may succeed later, and nothing is wrong with its values. */
+export const isSystemicDatabaseFault = (error: unknown): boolean => {
+  const fault = databaseFault(error);
+  return fault !== 'missing-partition' && fault !== 'broker' && scopeOf(fault) !== 'batch';
+};
+
+/** Whether a shard as a whole does not work, as far as one failure tells. */
+export const isShardFault = (error: unknown): boolean =>
+  isSystemicDatabaseFault(error) && scopeOf(databaseFault(error)) === 'shard';

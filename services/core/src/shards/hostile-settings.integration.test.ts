@@ -71,7 +71,7 @@ test('a session means what we wrote, whatever the database says', async () => {
     default_transaction_isolation: 'read committed',
     default_transaction_read_only: 'off',
     extra_float_digits: '1',
-    lock_timeout: '0',
+    lock_timeout: '500',
     search_path: 'public',
     standard_conforming_strings: 'on',
     // The pool's own.

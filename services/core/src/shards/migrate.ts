@@ -66,7 +66,7 @@ const RECORDS = `
  * Brings one shard's schema to the newest version; several at once wait for each other. There is no way down: a release
  * that must be undone gets a migration that undoes it.
  * @returns the schema version after. @throws AppError `conflict` when the schema came about otherwise than by these migrations or is newer, and what the database
- * threw; `databaseFault` says whether to try again.
+ * threw; `isSystemicDatabaseFault` says whether to try again.
  */
 export const migrateShard = async (
   target: MigrationTarget,

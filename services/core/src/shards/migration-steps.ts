@@ -56,7 +56,7 @@ interface StepsOptions {
 
 /** A database's progress: a row for each step that was begun. */
 const TABLE = 'schema_step';
-/** Then the job tries again (`databaseFault` calls it systemic), and whoever waited behind it has had a turn. */
+/** Then the job tries again (`databaseFault` says that the lock is held), and whoever waited behind it has had a turn. */
 const LOCK_TIMEOUT = '2s';
 const ROWS_AT_ONCE = 2000;
 const SAY_MS = 10_000;

@@ -22,8 +22,8 @@ const SESSION_SETTINGS = {
   synchronous_commit: 'on',
   // Pools and jobs end their own sessions and waits, later or never.
   idle_session_timeout: '0',
-  lock_timeout: '0',
   // Pools say their own in the same message, and the later word counts; a migration may take as long as it takes.
+  lock_timeout: '0',
   statement_timeout: '0',
 } as const;
 

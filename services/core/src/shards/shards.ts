@@ -26,6 +26,11 @@ export type PoolSizes = Readonly<Record<ShardUse, number>>;
 /** Nothing of ingest takes seconds when healthy; a page is abandoned by its reader; a job may scan a partition. */
 const STATEMENT_TIMEOUT_MS: PoolSizes = {ingest: 15_000, dashboard: 10_000, job: 300_000};
 /**
+ * For a lock that somebody holds: a row that a person looks at, or a table that is being changed. Writers hold theirs for milliseconds. Without this, calls that
+ * concern one such row would soon have every connection of a pool, for as long as a statement may take.
+ */
+const LOCK_TIMEOUT_MS: PoolSizes = {ingest: 500, dashboard: 5_000, job: 5_000};
+/**
  * A process that stands still in a transaction, or died without closing its socket, holds its row and slot locks for so long: batches of the same devices,
  * which another process has by then, wait for them. Between two statements of ingest lie milliseconds.
  */
@@ -107,6 +112,7 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       application_name: `${options.applicationName}/${use}`,
       max: options.sizes[use],
       statement_timeout: STATEMENT_TIMEOUT_MS[use],
+      lock_timeout: LOCK_TIMEOUT_MS[use],
       query_timeout: STATEMENT_TIMEOUT_MS[use] + QUERY_GRACE_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS[use],
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,

@@ -1,8 +1,11 @@
 import {insertCommands} from '@pisync/core/commands/commands';
 import {allAnswered} from '@pisync/core/shards/all-answered';
 import {dayOf, ensurePartitions} from '@pisync/core/shards/partitions';
+import {SCHEMA_VERSION, schemaVersion} from '@pisync/core/shards/migrate';
 import {type Shards} from '@pisync/core/shards/shards';
 import {inSlotTransaction} from '@pisync/core/shards/slot-transaction';
+import {commitProbe, withinDeadline} from '@pisync/core/shards/write-probe';
+import {withTimeout} from '@pisync/core/lifecycle/lifecycle';
 import type pg from 'pg';
 import {formatRanges, parseRanges} from './applied-numbers.ts';
 import {type Batch, type BatchKey, recordCount} from './batch.ts';
@@ -43,7 +46,37 @@ export const createPgShardStore = (shards: Pick<Shards, 'pool'>, now: () => numb
       deadline,
     }),
   ensureDays: (shardId, days) => ensurePartitions(shards.pool(shardId, 'ingest'), days),
+  async heldDevices(shardId, deviceKeys) {
+    const found = await shards
+      .pool(shardId, 'ingest')
+      .query<{deviceKey: number}>({...sql.FIND_HELD, values: [int8Array(deviceKeys)]});
+    return new Set(found.rows.map(({deviceKey}) => deviceKey));
+  },
+  answers: createAsk(shards),
+  isOutdated: async (shardId) => (await schemaVersion(shards.pool(shardId, 'job'))) < SCHEMA_VERSION,
 });
+
+/** Far above what a commit takes. A shard that needs longer is too slow for others to wait for. */
+const ASK_MS = 1_000;
+
+/** Those who ask at the same moment share an answer, and the connection. */
+const createAsk = (shards: Pick<Shards, 'pool'>): ShardStore['answers'] => {
+  const asking = new Map<number, Promise<boolean>>();
+  const ask = async (shardId: number): Promise<boolean> => {
+    try {
+      const work = withinDeadline(shards.pool(shardId, 'job'), ASK_MS, commitProbe);
+      await withTimeout(work, ASK_MS, `no answer within ${ASK_MS} ms`);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return (shardId) => {
+    const asked = asking.get(shardId) ?? ask(shardId).finally(() => asking.delete(shardId));
+    asking.set(shardId, asked);
+    return asked;
+  };
+};
 
 interface NumbersRow {
   readonly deviceKey: number;

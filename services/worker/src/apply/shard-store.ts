@@ -112,4 +112,10 @@ export interface ShardStore {
   transaction<T>(request: TransactionRequest<T>): Promise<SlotVerdict<T>>;
   /** Makes places for rows of these days (UTC) where there are none. @returns the days that were made */
   ensureDays(shardId: number, days: readonly string[]): Promise<readonly string[]>;
+  /** Of these devices, those of which somebody has a row that a batch writes. Waits for none. */
+  heldDevices(shardId: number, deviceKeys: readonly number[]): Promise<ReadonlySet<number>>;
+  /** Whether the shard takes a write now, over another connection. Never rejects. */
+  answers(shardId: number): Promise<boolean>;
+  /** Whether its schema is older than what this release writes. */
+  isOutdated(shardId: number): Promise<boolean>;
 }

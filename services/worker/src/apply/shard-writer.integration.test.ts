@@ -27,7 +27,6 @@ const options: WriterOptions = {
   // Its shards are there when it is first used.
   store: {
     transaction: (request) => createPgShardStore(bench.shards, Date.now).transaction(request),
-    ensureDays: () => Promise.resolve([]),
   },
   now: Date.now,
   newId: () => uuidv7(),

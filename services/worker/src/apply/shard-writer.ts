@@ -40,7 +40,7 @@ export interface DevicePosition extends EpochKey {
 }
 
 export interface WriterOptions {
-  readonly store: ShardStore;
+  readonly store: Pick<ShardStore, 'transaction'>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly newId: () => string;

@@ -18,6 +18,34 @@ export const LOCK_DEVICES = {
          from unnest($1::bigint[]) n (device_key) left join l on l.device_key = n.device_key`,
 };
 
+/** The tables whose rows a batch changes, and what their keys are made of. */
+const WRITTEN = {
+  device_state: ['device_key'],
+  device_status: ['device_key'],
+  device_shadow: ['device_key'],
+  device_epoch: ['device_key', 'epoch'],
+  device_command: ['device_key', 'type'],
+} as const;
+
+/** The devices of which a row could not be locked at once: somebody has it. Its own locks end with it. */
+export const FIND_HELD = {
+  name: 'devices-held',
+  text: `with ${Object.entries(WRITTEN)
+    .map(
+      ([table, key]) =>
+        `free_${table} as materialized (
+           select ${key.join(', ')} from ${table} where device_key = any($1::bigint[]) order by ${key.join(', ')} for update skip locked)`,
+    )
+    .join(', ')}
+         ${Object.entries(WRITTEN)
+           .map(
+             ([table, key]) =>
+               `select device_key as "deviceKey" from (
+                  select ${key.join(', ')} from ${table} where device_key = any($1::bigint[]) except select ${key.join(', ')} from free_${table}) ${table}`,
+           )
+           .join(' union ')}`,
+};
+
 /** Only after {@link LOCK_DEVICES}, and in a statement of its own: what it says of devices that were locked was committed before. */
 export const FIND_EPOCHS = {
   name: 'epochs-find',

@@ -12,7 +12,10 @@ import {createByteGate} from './byte-gate.ts';
 import {createLane} from './lane.ts';
 import {type Piece} from './parcel.ts';
 
-const NOTHING: Applied = {written: [], refused: [], moved: [], busy: [], undecided: [], fault: undefined};
+const NOTHING: Applied = {
+  ...{written: [], refused: [], moved: [], busy: [], undecided: []},
+  ...{fault: undefined, isSlow: false},
+};
 const written = (batches: readonly Batch[]): Applied => ({
   ...NOTHING,
   written: [
@@ -40,7 +43,7 @@ const bench = (bytesAtWork = Infinity) => {
     shardId: 1,
     concurrency: 2,
     onAway: (shardId) => away.push(shardId),
-    apply: async (_, batches, timeoutMs) => {
+    apply: async (_, batches, {timeoutMs}) => {
       shard.attempts += 1;
       atMs += Math.min(shard.needsMs, timeoutMs);
       await shard.free;
@@ -59,7 +62,7 @@ const bench = (bytesAtWork = Infinity) => {
       for (const piece of pieces) piece.close('settled');
       return Promise.resolve([]);
     },
-    onRefused: (piece, reason) => refused.push(`${piece.batch.deviceId}: ${reason}`),
+    onRefused: (piece, {reason}) => refused.push(`${piece.batch.deviceId}: ${reason}`),
     onMoved: (pieces) => moved.push(...pieces),
     onBusy: (pieces) => moved.push(...pieces),
     metrics: createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []}),
@@ -75,10 +78,16 @@ const bench = (bytesAtWork = Infinity) => {
     stopping: stop.signal,
   });
   const send = (
-    fixture: {readonly isParked?: boolean; readonly count?: number; readonly bytes?: number} = {},
+    fixture: {
+      readonly isParked?: boolean;
+      readonly count?: number;
+      readonly bytes?: number;
+      readonly attempt?: number;
+    } = {},
   ): TestDelivery => {
-    const {isParked = false, count = 1, bytes} = fixture;
-    const delivery = deliver({batches: bytes === undefined ? batchesOf(count) : [largeBatch(bytes)], isParked});
+    const {isParked = false, count = 1, bytes, attempt = 0} = fixture;
+    const batches = bytes === undefined ? batchesOf(count) : [largeBatch(bytes)];
+    const delivery = deliver({batches, isParked, attempt});
     for (const piece of delivery.pieces) lane.add(piece);
     return delivery;
   };
@@ -90,6 +99,18 @@ const bench = (bytesAtWork = Infinity) => {
 };
 
 const acked = (delivery: TestDelivery) => until('the ack', () => delivery.outcome() === 'acked');
+
+test('a batch that comes again does not share the window of those that come for the first time', async () => {
+  const {shard, send} = bench();
+  const windows: number[] = [];
+  shard.answer = (batches) => {
+    windows.push(batches.length);
+    return written(batches);
+  };
+  const deliveries = [send({count: 2}), send({attempt: 1}), send({attempt: 2})];
+  await Promise.all(deliveries.map(acked));
+  expect(windows.toSorted()).toEqual([2, 2]);
+});
 
 test('a short fault is waited out and nothing is parked', async () => {
   const {lane, shard, broker, send} = bench();
@@ -110,6 +131,17 @@ test('after a second without an answer batches are parked, the next ones without
   const {attempts} = shard;
   await acked(send({count: 2}));
   expect({attempts: shard.attempts, parked: broker.parked}).toEqual({attempts, parked: 5});
+});
+
+test('a connection that hangs alone makes no shard go away, and a second one does', async () => {
+  const {lane, shard, broker, send} = bench();
+  shard.needsMs = 2_000;
+  shard.answer = (batches) => (shard.attempts === 1 ? {...refusing(batches), isSlow: true} : written(batches));
+  await acked(send());
+  expect({parked: broker.parked, isAway: lane.isAway()}).toEqual({parked: 0, isAway: false});
+  shard.answer = (batches) => ({...refusing(batches), isSlow: true});
+  await acked(send());
+  expect({parked: broker.parked, isAway: lane.isAway()}).toEqual({parked: 1, isAway: true});
 });
 
 test('a parked batch is tried until the shard answers, and then others need not be parked', async () => {
@@ -189,7 +221,7 @@ test('refused and moved batches go their ways and the others of the bundle are s
   shard.answer = (batches) => {
     const [bad, elsewhere, ...good] = batches;
     if (bad === undefined || elsewhere === undefined) throw new Error('three batches come together');
-    return {...written(good), refused: [{batch: bad, reason: 'a riddle'}], moved: [elsewhere]};
+    return {...written(good), refused: [{batch: bad, reason: 'a riddle', scope: 'batch'}], moved: [elsewhere]};
   };
   const delivery = send({count: 3});
   await until('the verdicts', () => moved.length === 1);

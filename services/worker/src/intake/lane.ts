@@ -3,7 +3,7 @@ import {type Timers} from '@pisync/core/lifecycle/timers';
 import {workLinked} from '@pisync/core/telemetry/linked-span';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Tracer} from '@pisync/core/telemetry/tracing';
-import {type Applied, type Apply} from '../apply/apply.ts';
+import {type Applied, type Apply, type Patience, type Refused} from '../apply/apply.ts';
 import {type Batch, recordCount} from '../apply/batch.ts';
 import {type Written} from '../apply/shard-writer.ts';
 import {countWritten, type WorkerMetrics} from '../metrics.ts';
@@ -23,7 +23,7 @@ export interface Lane {
 
 export interface LaneOptions {
   readonly shardId: number;
-  /** Windows at work at once, not counting the one of parked pieces. */
+  /** Windows at work at once, not counting one of parked pieces and one of those that come again. */
   readonly concurrency: number;
   readonly apply: Apply;
   /** Bodies that are read and applied at once, in all lanes of the process. */
@@ -31,7 +31,7 @@ export interface LaneOptions {
   /** Tells caches and live viewers what was committed; never rejects. */
   readonly announce: (written: readonly Written[]) => Promise<void>;
   readonly park: Park;
-  readonly onRefused: (piece: Piece, reason: string) => void;
+  readonly onRefused: (piece: Piece, refusal: Omit<Refused, 'batch'>) => void;
   readonly onMoved: (pieces: readonly Piece[]) => void;
   readonly onBusy: (pieces: readonly Piece[]) => void;
   /** Called each time that the shard has gone away. */
@@ -84,14 +84,14 @@ export const createLane = (options: LaneOptions): Lane => {
   let parkedTimeoutMs: number = TIMEOUT_MS.first;
 
   /** Tries once and settles what can be. @returns what is to be tried again. */
-  const attempt = async (pieces: readonly Piece[], timeoutMs: number): Promise<readonly Piece[]> => {
+  const attempt = async (pieces: readonly Piece[], patience: Patience): Promise<readonly Piece[]> => {
     const beganAtMs = now();
     // A payload is a view of its own into one message, so it names the piece also after its content was rewritten.
     const pieceOf = new Map(pieces.map((piece) => [piece.batch.payload, piece]));
     const piecesOf = (batches: readonly Batch[]): readonly Piece[] =>
       batches.map(({payload}) => pieceOf.get(payload)).filter((piece) => piece !== undefined);
     const batches = pieces.map(readBatch);
-    const {written, refused, moved, busy, undecided, fault} = await workLinked({
+    const {written, refused, moved, busy, undecided, fault, isSlow} = await workLinked({
       tracer,
       name: 'apply window',
       traces: () => pieces.map(({item}) => item.meta.trace),
@@ -100,10 +100,10 @@ export const createLane = (options: LaneOptions): Lane => {
         'pisync.batches': batches.length,
         'pisync.records': batches.reduce((sum, batch) => sum + recordCount(batch), 0),
       }),
-      work: () => apply(shardId, batches, timeoutMs),
+      work: () => apply(shardId, batches, patience),
       outcome: (applied) => ({attributes: {'pisync.outcome': outcomeOf(applied)}, fault: applied.fault}),
     });
-    if (fault !== undefined) presence.failed(beganAtMs, fault);
+    if (fault !== undefined) presence.failed(beganAtMs, fault, isSlow);
     // Rows that others hold say nothing of a shard: one that is slow gives that answer at once.
     else if (busy.length < batches.length) presence.answered(beganAtMs);
     metrics.windowSeconds.observe((now() - beganAtMs) / 1000);
@@ -112,7 +112,7 @@ export const createLane = (options: LaneOptions): Lane => {
     for (const {applied, duplicates, conflicts, unproved} of written) {
       for (const piece of piecesOf([...applied, ...duplicates, ...conflicts, ...unproved])) piece.close('settled');
     }
-    for (const {batch, reason} of refused) for (const piece of piecesOf([batch])) options.onRefused(piece, reason);
+    for (const {batch, ...refusal} of refused) for (const piece of piecesOf([batch])) options.onRefused(piece, refusal);
     if (moved.length > 0) options.onMoved(piecesOf(moved));
     if (busy.length > 0) options.onBusy(piecesOf(busy));
     return piecesOf(undecided);
@@ -132,7 +132,10 @@ export const createLane = (options: LaneOptions): Lane => {
         const leave = await gate.enter(pending.reduce((sum, {batch}) => sum + batch.payload.length, 0));
         try {
           const beganAtMs = now();
-          pending = await attempt(pending, mayWait ? parkedTimeoutMs : TIMEOUT_MS.first);
+          const timeoutMs = mayWait ? parkedTimeoutMs : TIMEOUT_MS.first;
+          // Of those that climb the ladder each is suspect; of the others only what is slow however long one waits.
+          const mayHalve = timeoutMs === TIMEOUT_MS.most || pending.every(({delivery}) => delivery.attempt > 0);
+          pending = await attempt(pending, {timeoutMs, mayHalve});
           if (mayWait) parkedTimeoutMs = nextTimeout(parkedTimeoutMs, now() - beganAtMs);
         } finally {
           leave();
@@ -166,12 +169,19 @@ export const createLane = (options: LaneOptions): Lane => {
     });
   const fresh = windows(options.concurrency, false);
   const parked = windows(1, true);
+  /** Of pieces that were tried before, so that those which fail again cost the others no time. */
+  const again = windows(1, false);
+  const windowsOf = ({returns, isParked, delivery}: Piece) => {
+    if (returns > 0) return again;
+    if (isParked) return parked;
+    return delivery.attempt > 0 ? again : fresh;
+  };
 
   return {
-    add: (piece) => (piece.isParked ? parked : fresh).add(piece, piece.isUrgent),
+    add: (piece) => windowsOf(piece).add(piece, piece.isUrgent),
     isAway: () => presence.isAway(),
     async drain() {
-      await Promise.all([fresh.drain(), parked.drain()]);
+      await Promise.all([fresh.drain(), parked.drain(), again.drain()]);
     },
   };
 };

@@ -6,7 +6,7 @@ import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
-import {type Applied} from '../apply/apply.ts';
+import {type Applied, type Refused} from '../apply/apply.ts';
 import {type Batch} from '../apply/batch.ts';
 import {createWorkerMetrics} from '../metrics.ts';
 import {batchesOf, deliver, type DeliveryFixture, type TestDelivery} from '../testing/pieces.ts';
@@ -14,7 +14,10 @@ import {createByteGate} from './byte-gate.ts';
 import {createLanes} from './lanes.ts';
 import {createPark} from './park.ts';
 
-const NOTHING: Applied = {written: [], refused: [], moved: [], busy: [], undecided: [], fault: undefined};
+const NOTHING: Applied = {
+  ...{written: [], refused: [], moved: [], busy: [], undecided: []},
+  ...{fault: undefined, isSlow: false},
+};
 const names = brokerNames('test');
 
 const stops: AbortController[] = [];
@@ -30,6 +33,7 @@ const bench = () => {
     owner: 0 as number | undefined,
     reads: 0,
     refuses: (_: Batch): boolean => false,
+    scope: 'batch' as Refused['scope'],
     brokerTakes: true,
     /** Messages that the broker did not take. */
     notTaken: 0,
@@ -73,7 +77,7 @@ const bench = () => {
         written: [
           {applied: good, duplicates: [], conflicts: [], unproved: [], busy: [], absent: [], tooFar: [], positions: []},
         ],
-        refused: refused.map((batch) => ({batch, reason: 'a riddle'})),
+        refused: refused.map((batch) => ({batch, reason: 'a riddle', scope: world.scope})),
       });
     },
     gate: createByteGate(Infinity),
@@ -159,6 +163,17 @@ test('after the last rung a refused batch is stored as a rejection, and what eve
   world.refuses = () => true;
   await acked(send({attempt: RETRY_RUNGS.length}));
   expect(kept).toEqual(['refused 5 times, at last: a riddle']);
+});
+
+test('what is not its own fault stays on the last rung, however often it is refused, and is neither rejected nor set aside', async () => {
+  const {world, sent, applied, kept, send} = bench();
+  world.map = 0;
+  world.refuses = () => true;
+  world.scope = 'row';
+  for (const attempt of [3, 4, 9]) await acked(send({attempt}));
+  const rung = {exchange: names.retry.exchange(RETRY_RUNGS[3]), headers: {'x-pisync-attempt': 4}};
+  expect(sent).toMatchObject([rung, rung, rung]);
+  expect({applied, kept}).toEqual({applied: [], kept: []});
 });
 
 test('what the broker has taken back is neither sent on nor looked for any more', async () => {

@@ -58,7 +58,7 @@ export const createLanes = (options: LanesOptions): Lanes => {
     const lane = createLane({
       ...options,
       shardId,
-      onRefused: (piece, reason) => run(refuse(piece, reason)),
+      onRefused: (piece, refusal) => run(refuse(piece, refusal)),
       onMoved: (pieces) => run(goAgain(pieces, reload)),
       onBusy: (pieces) => run(goAgain(pieces)),
     });

@@ -5,8 +5,11 @@
 export interface Presence {
   /** @param beganAtMs when the attempt began. */
   answered(beganAtMs: number): void;
-  /** @param beganAtMs when the attempt began that failed: one that hung has waited already. */
-  failed(beganAtMs: number, reason: string): void;
+  /**
+   * @param beganAtMs when the attempt began that failed: one that hung has waited already
+   * @param isSlow it let this attempt wait and answers others: the first such may be due to its connection alone
+   */
+  failed(beganAtMs: number, reason: string, isSlow?: boolean): void;
   /** Nobody should wait for it. */
   isAway(): boolean;
 }
@@ -43,12 +46,13 @@ export const createPresence = ({patienceMs, forgetAfterMs, now, onChange}: Prese
       if (state.kind === 'away' && atMs - beganAtMs >= patienceMs) state = {kind: 'away', atMs};
       else isPresent('it answered');
     },
-    failed(beganAtMs, reason) {
+    failed(beganAtMs, reason, isSlow = false) {
       const atMs = now();
       if (state.kind === 'present') {
         // One connection may hang while others are answered; what was answered since it began counts.
         state = {kind: 'doubtful', sinceMs: Math.max(beganAtMs, state.answeredAtMs)};
         onChange('doubtful', reason);
+        if (isSlow) return;
       }
       if (state.kind === 'doubtful' && atMs - state.sinceMs < patienceMs) return;
       const isNews = state.kind !== 'away';

@@ -1,10 +1,11 @@
 import {encodeBundle} from '@pisync/core/broker/bundle';
-import {type BrokerNames} from '@pisync/core/broker/names';
+import {type BrokerNames, RETRY_RUNGS} from '@pisync/core/broker/names';
 import {type Publisher} from '@pisync/core/broker/publisher';
 import {publishRetry} from '@pisync/core/broker/retry';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type Timers} from '@pisync/core/lifecycle/timers';
 import {type Logger} from '@pisync/core/telemetry/logger';
+import {type Refused} from '../apply/apply.ts';
 import {type WorkerMetrics} from '../metrics.ts';
 import {type Piece} from './parcel.ts';
 import {type KeepUnreadable} from './unreadable.ts';
@@ -23,17 +24,26 @@ export interface RefuseOptions {
 
 const PAUSE_MS = {first: 100, most: 5_000} as const;
 
+const LAST_RUNG = RETRY_RUNGS.length - 1;
+
+type Refusal = Omit<Refused, 'batch'>;
+export type Refuse = (piece: Piece, refusal: Refusal) => Promise<void>;
+
 /**
  * A piece that its shard refuses goes to the next rung, alone; after the last it is applied as a rejection, and if even that is
- * refused its bytes are kept. Until one of these worked, or the broker has taken it back, it stays in hand. Never rejects.
+ * refused its bytes are kept. What is not its own fault stays on the ladder, and once there on the last rung. Until one of these worked, or the broker has taken it back, it stays in hand. Never rejects.
  */
-export const createRefuse = (options: RefuseOptions): ((piece: Piece, reason: string) => Promise<void>) => {
+export const createRefuse = (options: RefuseOptions): Refuse => {
   const {publisher, names, keepUnreadable, dispatch, metrics, log, timers, stopping} = options;
 
-  const refuse = async (piece: Piece, reason: string): Promise<void> => {
+  const refuse = async (piece: Piece, {reason, scope}: Refusal): Promise<void> => {
     const {batch, item, delivery, exhausted} = piece;
     const content = encodeBundle([item]);
-    if (exhausted !== undefined) {
+    if (scope !== 'batch') {
+      await publishRetry(publisher, names, {...delivery, content, attempt: Math.min(delivery.attempt, LAST_RUNG)});
+      metrics.batches.inc({outcome: 'retried'});
+      piece.close('settled');
+    } else if (exhausted !== undefined) {
       await keepUnreadable(
         exhausted,
         {deviceId: batch.deviceId, epoch: batch.epoch, batchSeq: batch.batchSeq},
@@ -48,12 +58,12 @@ export const createRefuse = (options: RefuseOptions): ((piece: Piece, reason: st
     }
   };
 
-  return async (piece, reason) => {
+  return async (piece, refusal) => {
     for (let pauseMs: number = PAUSE_MS.first; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most)) {
       // Delivered again by now, and to be refused there: two on the ladder would be four after the next break.
       if (piece.delivery.isLost()) break;
       try {
-        await refuse(piece, reason);
+        await refuse(piece, refusal);
         return;
       } catch (error) {
         const {deviceId: device, batchSeq} = piece.batch;

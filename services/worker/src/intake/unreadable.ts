@@ -44,7 +44,8 @@ export const createStoreUnreadable = ({shards, log, timers, stopping}: StoreUnre
     try {
       await insert(read);
     } catch (error) {
-      if (databaseFault(error) !== 'permanent') throw error;
+      const fault = databaseFault(error);
+      if (fault !== 'values' && fault !== 'constraint') throw error;
       // Text that the database cannot hold: the bytes are what matters.
       await insert({...read, reason: 'unreadable, and so is what was said of it', detail: {}});
     }

@@ -90,6 +90,27 @@ export const describeShardStore = (open: () => StoreUnderTest): void => {
     expect((await look(device)).locked).toHaveLength(1);
   });
 
+  test('a device of which a transaction has a row is held, and not after it', async () => {
+    const [device, other] = [await open().enrol(), await open().enrol()];
+    const held = () =>
+      open().store.heldDevices(
+        0,
+        [device.deviceKey, other.deviceKey].toSorted((a, b) => a - b),
+      );
+    const during = await inTransaction(device, async (transaction) => {
+      const found = await held();
+      await transaction.write(NOTHING, [], true);
+      return found;
+    });
+    expect([...during]).toEqual([device.deviceKey]);
+    expect([...(await held())]).toEqual([]);
+  });
+
+  test('it answers, and its schema is that of this release', async () => {
+    const {store} = open();
+    expect([await store.answers(0), await store.isOutdated(0)]).toEqual([true, false]);
+  });
+
   test('what is written is there after the commit, and its receipt is found', async () => {
     const device = await open().enrol();
     const batch = batchOf({device, batchSeq: 3});

@@ -12,6 +12,7 @@ import {
   RETRY_RUNGS,
 } from '@pisync/core/broker/names';
 import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
+import {publishParked} from '@pisync/core/broker/retry';
 import {type Cache, openCache} from '@pisync/core/cache/cache';
 import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {openShards} from '@pisync/core/shards/shards';
@@ -55,6 +56,10 @@ export interface WorkerBench {
   readonly start: (options?: RunOptions) => Promise<RunningWorker>;
   /** One message; `attempt` as if it had been tried before. */
   publish(batches: readonly Batch[], priority?: 'high' | 'normal', attempt?: number): Promise<void>;
+  /** One message in the queue of a shard's parked batches, from where a worker takes it. */
+  park(shardId: number, batches: readonly Batch[]): Promise<void>;
+  /** Takes all that waits in a queue and dies with it, so many times. */
+  die(queue: string, times: number): Promise<void>;
   /** Messages that wait in a queue. */
   depth(queue: string): Promise<number>;
   /** Who takes from a queue; 0 while there is no such queue. */
@@ -160,7 +165,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
     };
   };
 
-  return {
+  const bench: WorkerBench = {
     shards,
     prefix,
     names,
@@ -176,6 +181,32 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
         contentType: BUNDLE_MEDIA_TYPE,
         ...(attempt === 0 ? {} : {headers: {[ATTEMPT_HEADER]: attempt}}),
       });
+    },
+    park: (shardId, batches) =>
+      publishParked(
+        publisher,
+        names,
+        {
+          routingKey: names.batches.routingKey(partitionOf(batches[0]?.slot ?? 0, PARTITIONS), 'normal'),
+          content: encodeBundle(batches.map(itemOf)),
+          attempt: 0,
+        },
+        shardId,
+      ),
+    async die(queue, times) {
+      for (let time = 0; time < times; time++) {
+        const waiting = await bench.depth(queue);
+        let taken = 0;
+        const channel = await (await connection.ready()).createChannel();
+        await channel.consume(queue, () => void (taken += 1));
+        await until('all that waits', () => taken === waiting);
+        await channel.close();
+        await until(
+          'them to be back',
+          () => bench.depth(queue),
+          (seen) => seen === waiting,
+        );
+      }
     },
     async depth(queue) {
       const channel = await (await connection.ready()).createChannel();
@@ -214,4 +245,5 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       await shards.close();
     },
   };
+  return bench;
 };
