@@ -14,6 +14,8 @@ jest.setTimeout(120_000);
 const BUNDLES = 300;
 /** A device's batches are one after the other, so that its position says how many are applied. */
 const DEVICES = 6;
+/** More than a worker takes in hand of one priority. */
+const REQUESTS = 1_100;
 /** What a busy machine may add to the times that are promised. */
 const SLACK_MS = 3_000;
 
@@ -170,6 +172,23 @@ test.each([
     expect(await worker.counter('pisync_worker_shard_away')).toBe(0);
   },
 );
+
+test.each([
+  {how: 'refuses connections', leave: refuse},
+  {how: 'takes connections and never answers', leave: hang},
+])('requests for a shard that $how hold up no others, and come back', async ({leave}) => {
+  await prepare(1);
+  const [gone] = away;
+  const [other] = well;
+  if (gone === undefined || other === undefined) throw new Error('there are devices');
+  leave();
+  // More than a worker takes in hand.
+  await Promise.all(Array.from({length: REQUESTS}, () => requestSync(gone)));
+  await requestSync(other);
+  await waitRequests(1);
+  comeBack();
+  await waitRequests(REQUESTS + 1);
+});
 
 test('workers that come and go while a shard is away lose nothing of what they parked', async () => {
   await prepare(1);

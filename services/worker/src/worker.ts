@@ -44,7 +44,7 @@ export interface Worker {
   close(): Promise<void>;
 }
 
-/** Of each priority. They are small, and those for a shard that is away are kept in hand, so this is what it takes to hold up the others. */
+/** Of each priority. They are small, and those for a shard that is away are put off. */
 const REQUESTS_IN_HAND = 1000;
 /**
  * Bundles in hand, over all partitions of a priority. A bundle holds some ten batches of twenty records under load, so this
@@ -124,7 +124,10 @@ export const startWorker = (options: WorkerOptions): Worker => {
   const requests = createRequestLanes({
     shards,
     cache,
+    publisher,
+    names,
     keepMessage,
+    now,
     newId,
     metrics,
     log,

@@ -13,6 +13,9 @@ const QUORUM = {'x-queue-type': 'quorum', 'x-delivery-limit': DELIVERY_LIMIT};
 /** A worker that knows the shard takes its batches from their queue itself; this brings back what no worker takes. */
 const PARKED_MS = 600_000;
 
+/** A person waits for what is asked for; a shard that restarts is back within a minute. */
+const REQUEST_LATER_MS = 5_000;
+
 /** Shard 0 takes what is unreadable; while it is away so much of it waits outside of the queues that others stand in. */
 const UNREADABLE_BYTES = 64 * 1024 * 1024;
 
@@ -44,17 +47,22 @@ export const assertBrokerTopology = async (channel: Channel, names: BrokerNames,
     await channel.assertQueue(requests.queue(priority), {durable: true, arguments: QUORUM});
     await channel.bindQueue(requests.queue(priority), requests.exchange, priority);
   }
+  const assertFanout = async (
+    way: {readonly exchange: string; readonly queue: string},
+    args: object,
+  ): Promise<void> => {
+    await channel.assertExchange(way.exchange, 'fanout', {durable: true});
+    await channel.assertQueue(way.queue, {durable: true, arguments: args});
+    await channel.bindQueue(way.queue, way.exchange, '');
+  };
+  await assertFanout(requests.later, returningTo(requests.exchange, REQUEST_LATER_MS));
   await channel.assertQueue(unreadable.queue, {
     durable: true,
     arguments: {...QUORUM, 'x-max-length-bytes': UNREADABLE_BYTES, 'x-overflow': 'reject-publish'},
   });
   for (const rung of RETRY_RUNGS) {
-    await channel.assertExchange(retry.exchange(rung), 'fanout', {durable: true});
-    await channel.assertQueue(retry.queue(rung), {
-      durable: true,
-      arguments: returningTo(batches.exchange, rung.delayMs),
-    });
-    await channel.bindQueue(retry.queue(rung), retry.exchange(rung), '');
+    const way = {exchange: retry.exchange(rung), queue: retry.queue(rung)};
+    await assertFanout(way, returningTo(batches.exchange, rung.delayMs));
   }
 };
 

@@ -35,7 +35,12 @@ export interface BrokerNames {
     readonly oldExchange: string;
     queue(shardId: number): string;
   };
-  readonly requests: {readonly exchange: string; queue(priority: QueuePriority): string};
+  readonly requests: {
+    readonly exchange: string;
+    queue(priority: QueuePriority): string;
+    /** For requests whose shard is away; they come back. */
+    readonly later: {readonly exchange: string; readonly queue: string};
+  };
   /** For what cannot be applied anywhere, until it is in the control schema. */
   readonly unreadable: {readonly queue: string};
   /** Where it is tried whether messages are taken. */
@@ -64,6 +69,7 @@ export const brokerNames = (prefix = 'pisync'): BrokerNames => {
     requests: {
       exchange: `${prefix}.requests.v1`,
       queue: (priority) => `${prefix}.requests.v1.${priority}`,
+      later: {exchange: `${prefix}.requests.v1.later`, queue: `${prefix}.requests.v1.later`},
     },
     unreadable: {queue: `${prefix}.unreadable.v1`},
     probe: {queue: `${prefix}.probe.v1`},

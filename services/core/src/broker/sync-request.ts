@@ -28,6 +28,14 @@ export const publishSyncRequest = (
     contentType: 'application/json',
   });
 
+/** Puts a request aside for some seconds. The caller acks the original after this resolved. @throws what {@link Publisher}.publish throws */
+export const publishLater = (
+  publisher: Pick<Publisher, 'publish'>,
+  {requests}: BrokerNames,
+  {routingKey, content}: {readonly routingKey: string; readonly content: Buffer},
+): Promise<void> =>
+  publisher.publish({exchange: requests.later.exchange, routingKey, content, contentType: 'application/json'});
+
 /** @throws AppError `invalid` when the message is no sync request; it can never become one. */
 export const decodeSyncRequest = (content: Buffer): SyncRequest => {
   try {

@@ -2,6 +2,7 @@ import {createHash} from 'node:crypto';
 import {type BrokerNames} from '@pisync/core/broker/names';
 import {type Delivery} from '@pisync/core/broker/consumer';
 import {type Publisher} from '@pisync/core/broker/publisher';
+import {publishParked} from '@pisync/core/broker/retry';
 import {decodeUnreadable, publishUnreadable, type Unreadable} from '@pisync/core/broker/unreadable';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type Timers} from '@pisync/core/lifecycle/timers';
@@ -68,6 +69,10 @@ export const createStoreUnreadable = ({shards, log, timers, stopping}: StoreUnre
 /** Nobody waits for it. */
 const STORE_RETRY_MS = 5_000;
 
+/** What is set aside: a message, or a part of one. */
+export type Kept = Pick<Delivery, 'queue' | 'content' | 'isLost' | 'ack' | 'requeue'>;
+export type Keep = (kept: Kept, error: unknown) => Promise<void>;
+
 export interface KeepMessageOptions {
   readonly keepUnreadable: KeepUnreadable;
   readonly metrics: Pick<WorkerMetrics, 'quarantined'>;
@@ -78,26 +83,48 @@ export interface KeepMessageOptions {
 
 const RETRY_MS = 1000;
 
-/** A message that is no bundle is kept where a person finds it; until that worked it stays with the broker. Never rejects. */
-export const createKeepMessage =
-  (options: KeepMessageOptions) =>
-  async (delivery: Delivery, error: unknown): Promise<void> => {
-    const {keepUnreadable, metrics, log, timers, stopping} = options;
-    const reason = describeError(error);
-    log.error(
-      {queue: delivery.queue, bytes: delivery.content.length, reason},
-      'a message cannot be read and is set aside',
-    );
-    while (!stopping.aborted && !delivery.isLost()) {
-      try {
-        await keepUnreadable(reason, {queue: delivery.queue}, delivery.content);
-        metrics.quarantined.inc({kind: 'message'});
-        delivery.ack();
-        return;
-      } catch (failure) {
-        log.warn({reason: describeError(failure)}, 'a message that cannot be read stays in hand');
-        await timers.sleep(RETRY_MS, stopping);
-      }
+/** Does what the broker has to confirm until it has, and acks then; a message that was lost meanwhile comes again. Never rejects. */
+export const untilConfirmed = async (
+  {log, timers, stopping}: Pick<KeepMessageOptions, 'log' | 'timers' | 'stopping'>,
+  delivery: Pick<Delivery, 'isLost' | 'ack' | 'requeue'>,
+  work: () => Promise<void>,
+): Promise<void> => {
+  while (!stopping.aborted && !delivery.isLost()) {
+    try {
+      await work();
+      delivery.ack();
+      return;
+    } catch (failure) {
+      log.warn({reason: describeError(failure)}, 'a message that has to go elsewhere stays in hand');
+      await timers.sleep(RETRY_MS, stopping);
     }
-    delivery.requeue();
+  }
+  delivery.requeue();
+};
+
+/** What nobody can read is kept where a person finds it; until that worked it stays with the broker. Never rejects. */
+export const createKeepMessage =
+  (options: KeepMessageOptions): Keep =>
+  (kept, error) => {
+    const {queue, content} = kept;
+    const reason = describeError(error);
+    options.log.error({queue, bytes: content.length, reason}, 'a message cannot be used and is set aside');
+    return untilConfirmed(options, kept, async () => {
+      await options.keepUnreadable(reason, {queue}, content);
+      options.metrics.quarantined.inc({kind: 'message'});
+    });
+  };
+
+export interface PutOffOptions extends Pick<KeepMessageOptions, 'log' | 'timers' | 'stopping'> {
+  readonly publisher: Pick<Publisher, 'publish'>;
+  readonly names: BrokerNames;
+}
+
+/** A bundle of a newer release waits on the first rung, with its attempts as they are, until a worker of that release meets it. Never rejects. */
+export const createPutOff =
+  (options: PutOffOptions) =>
+  (delivery: Delivery, error: unknown): Promise<void> => {
+    const {publisher, names, log} = options;
+    log.warn({queue: delivery.queue, reason: describeError(error)}, 'a bundle waits for a newer worker');
+    return untilConfirmed(options, delivery, () => publishParked(publisher, names, delivery, undefined));
   };

@@ -1,12 +1,16 @@
 import {type Delivery} from '@pisync/core/broker/consumer';
-import {decodeSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
+import {type BrokerNames} from '@pisync/core/broker/names';
+import {type Publisher} from '@pisync/core/broker/publisher';
+import {decodeSyncRequest, publishLater, type SyncRequest} from '@pisync/core/broker/sync-request';
 import {type Cache} from '@pisync/core/cache/cache';
 import {markChanged} from '@pisync/core/cache/device-entries';
 import {setPositionHint} from '@pisync/core/cache/position-hint';
-import {describeError} from '@pisync/core/errors/app-error';
+import {AppError, describeError} from '@pisync/core/errors/app-error';
 import {type Timers} from '@pisync/core/lifecycle/timers';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
+import {createPresence, type Presence} from '../intake/presence.ts';
+import {type Keep} from '../intake/unreadable.ts';
 import {createWindows, type Windows} from '../intake/windows.ts';
 import {type WorkerMetrics} from '../metrics.ts';
 import {storeRequests} from './store-requests.ts';
@@ -14,16 +18,23 @@ import {storeRequests} from './store-requests.ts';
 export interface RequestLanesOptions {
   readonly shards: Shards;
   readonly cache: Cache;
-  /** For a message that is no sync request. Never rejects. */
-  readonly keepMessage: (delivery: Delivery, error: unknown) => Promise<void>;
+  readonly publisher: Pick<Publisher, 'publish'>;
+  readonly names: BrokerNames;
+  /** For a message that is no sync request, or one for nobody. Never rejects. */
+  readonly keepMessage: Keep;
   readonly newId: () => string;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
-  readonly timers: Pick<Timers, 'after' | 'sleep'>;
+  /** Milliseconds. */
+  readonly now: () => number;
+  readonly timers: Pick<Timers, 'after' | 'sleep' | 'deadline'>;
   readonly stopping: AbortSignal;
 }
 
-/** Stores sync requests with the shards of their devices, each shard at its own pace, and acks them. */
+/**
+ * Stores sync requests with the shards of their devices, each shard at its own pace, and acks them. Those of a shard that is away wait on the broker, because
+ * only so many may be in hand.
+ */
 export interface RequestLanes {
   take(delivery: Delivery, isUrgent: boolean): void;
   /** Resolves when nothing is at work any more; for after `stopping`. */
@@ -31,7 +42,20 @@ export interface RequestLanes {
 }
 
 const WINDOW = {maxWeight: 200, maxWaitMs: 20, concurrency: 1} as const;
-const PAUSE_MS = {first: 50, most: 5_000} as const;
+const PAUSE_MS = {first: 50, most: 1_000} as const;
+/** Before the slot map was read. */
+const MAP_PAUSE_MS = 5_000;
+const TIMEOUT_MS = 2_000;
+const PATIENCE = {patienceMs: 1_000, forgetAfterMs: 30_000} as const;
+/** So often a shard that is away is tried with what has come for it. */
+const TRY_EVERY_MS = 2_000;
+
+/** Whether a shard takes requests. */
+interface Shard {
+  readonly presence: Presence;
+  /** Also notes that it is tried. */
+  mayBeTried(): boolean;
+}
 
 interface Open {
   readonly delivery: Delivery;
@@ -40,7 +64,7 @@ interface Open {
 }
 
 export const createRequestLanes = (options: RequestLanesOptions): RequestLanes => {
-  const {shards, cache, metrics, log, timers, stopping} = options;
+  const {shards, cache, publisher, names, metrics, log, now, timers, stopping} = options;
   const lanes = new Map<number, Windows<Open>>();
 
   const shardOf = ({request}: Open): number | undefined => {
@@ -55,48 +79,102 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
   /** @returns those that have to be tried again. */
   const storeOnce = async (shardId: number, pending: readonly Open[]): Promise<readonly Open[]> => {
     const requests = pending.map(({request}) => request);
-    const {stored, unknown, moved} = await storeRequests(shards, shardId, requests, options.newId);
+    const deadline = timers.deadline(TIMEOUT_MS);
+    const {stored, unknown, moved, busy} = await storeRequests(shards, shardId, requests, options.newId, deadline);
     metrics.requests.inc({outcome: 'stored'}, stored.length);
     metrics.requests.inc({outcome: 'unknown'}, unknown.length);
-    for (const {requestId, deviceId} of unknown)
-      log.warn({requestId, device: deviceId}, 'a sync request names no enrolled device');
     await tellDevices(cache, stored);
-    const again = new Set(moved);
-    for (const {delivery, request} of pending) if (!again.has(request)) delivery.ack();
-    return pending.filter(({request}) => again.has(request));
+    const became = new Map([
+      ...stored.map((request) => [request, 'stored'] as const),
+      ...unknown.map((request) => [request, 'unknown'] as const),
+      ...busy.map((request) => [request, 'busy'] as const),
+    ]);
+    for (const {delivery, request} of pending) {
+      if (became.get(request) === 'stored') delivery.ack();
+      if (became.get(request) === 'unknown') {
+        const {requestId, deviceId} = request;
+        void options.keepMessage(
+          delivery,
+          new AppError('not-found', `sync request ${requestId} is for device ${deviceId}, which is not enrolled`),
+        );
+      }
+    }
+    const left = await putOff(pending.filter(({request}) => became.get(request) === 'busy'));
+    return [...left, ...pending.filter(({request}) => moved.includes(request))];
   };
 
-  const settle = async (shardId: number, all: readonly Open[]): Promise<void> => {
+  /** @returns those that the broker does not take now */
+  const putOff = async (opens: readonly Open[]): Promise<readonly Open[]> => {
+    const left = await Promise.all(
+      opens.map(async (open) => {
+        try {
+          await publishLater(publisher, names, open.delivery);
+        } catch (error) {
+          log.debug({reason: describeError(error)}, 'a sync request stays in hand');
+          return [open];
+        }
+        open.delivery.ack();
+        return [];
+      }),
+    );
+    return left.flat();
+  };
+
+  const settle = async (shardId: number, all: readonly Open[], shard: Shard): Promise<void> => {
     let pending = all;
     for (let pauseMs: number = PAUSE_MS.first; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most)) {
-      try {
-        pending = await storeOnce(shardId, pending);
-        if (pending.length === 0) return;
-        await shards.slotMap.reload();
-      } catch (error) {
-        // The first failure of a window tells; it may last.
-        const level = pauseMs === PAUSE_MS.first ? 'warn' : 'debug';
-        log[level]({shard: shardId, requests: pending.length, reason: describeError(error)}, 'sync requests wait');
+      if (shard.mayBeTried()) {
+        const beganAtMs = now();
+        try {
+          pending = await storeOnce(shardId, pending);
+          shard.presence.answered(beganAtMs);
+        } catch (error) {
+          shard.presence.failed(beganAtMs, describeError(error));
+        }
       }
+      pending = pending.filter(({delivery}) => !delivery.isLost());
+      if (shard.presence.isAway()) pending = await putOff(pending);
+      if (pending.length === 0) return;
+      await shards.slotMap
+        .reload()
+        .catch((error: unknown) => log.debug({reason: describeError(error)}, 'the slot map was not read again'));
       await timers.sleep(pauseMs, stopping);
       const {here = [], elsewhere = []} = Object.groupBy(pending, (open) =>
         shardOf(open) === shardId ? 'here' : 'elsewhere',
       );
       elsewhere.forEach(dispatch);
-      pending = here.filter(({delivery}) => !delivery.isLost());
+      pending = here;
       if (pending.length === 0) return;
     }
     for (const {delivery} of pending) delivery.requeue();
   };
 
+  const shardOfLane = (shardId: number): Shard => {
+    const presence = createPresence({
+      ...PATIENCE,
+      now,
+      onChange: (change, reason) => log.warn({shard: shardId, change, reason}, 'a shard, as sync requests see it'),
+    });
+    let triedAtMs = -Infinity;
+    return {
+      presence,
+      mayBeTried() {
+        if (presence.isAway() && now() - triedAtMs < TRY_EVERY_MS) return false;
+        triedAtMs = now();
+        return true;
+      },
+    };
+  };
+
   const laneOf = (shardId: number): Windows<Open> => {
     const known = lanes.get(shardId);
     if (known !== undefined) return known;
+    const shard = shardOfLane(shardId);
     const lane = createWindows<Open>({
       ...WINDOW,
       weightOf: () => 1,
       after: timers.after,
-      process: (opens) => settle(shardId, opens),
+      process: (opens) => settle(shardId, opens, shard),
     });
     lanes.set(shardId, lane);
     return lane;
@@ -105,7 +183,7 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
   const dispatch = (open: Open): void => {
     const shardId = shardOf(open);
     if (stopping.aborted) open.delivery.requeue();
-    else if (shardId === undefined) void timers.sleep(PAUSE_MS.most, stopping).then(() => dispatch(open));
+    else if (shardId === undefined) void timers.sleep(MAP_PAUSE_MS, stopping).then(() => dispatch(open));
     else laneOf(shardId).add(open, open.isUrgent);
   };
 

@@ -1,14 +1,16 @@
 import {type SyncRequest} from '@pisync/core/broker/sync-request';
 import {insertCommands, type NewCommand} from '@pisync/core/commands/commands';
 import {type Shards} from '@pisync/core/shards/shards';
-import {type SlotVerdict, withOwnedSlots} from '@pisync/core/shards/slot-transaction';
+import {inSlotTransaction, type SlotVerdict} from '@pisync/core/shards/slot-transaction';
+import type pg from 'pg';
 
-/** What became of requests; `moved` ones are another shard's. */
+/** What became of requests; `moved` ones are another shard's, and of the device of `busy` ones somebody has a command's row. */
 export interface StoredRequests {
   readonly stored: readonly SyncRequest[];
   /** For a device that is not enrolled here, or no longer. */
   readonly unknown: readonly SyncRequest[];
   readonly moved: readonly SyncRequest[];
+  readonly busy: readonly SyncRequest[];
 }
 
 /** Two daily syncs: a device that answers neither has another problem. */
@@ -20,16 +22,18 @@ export const storeRequests = async (
   shardId: number,
   requests: readonly SyncRequest[],
   newId: () => string,
+  deadline: AbortSignal,
 ): Promise<StoredRequests> => {
-  const verdict = await storeOnShard(shards, shardId, requests, newId);
+  const store = (some: readonly SyncRequest[]) => storeOnShard(shards, shardId, some, newId, deadline);
+  const verdict = await store(requests);
   if (verdict.kind === 'done') return verdict.value;
   const elsewhere = new Set(verdict.slots);
   const {moved = [], here = []} = Object.groupBy(requests, ({deviceId}) =>
     elsewhere.has(shards.slotOf(deviceId)) ? 'moved' : 'here',
   );
-  const rest = here.length === 0 ? undefined : await storeOnShard(shards, shardId, here, newId);
+  const rest = here.length === 0 ? undefined : await store(here);
   if (rest?.kind === 'done') return {...rest.value, moved};
-  return {stored: [], unknown: [], moved: requests};
+  return {stored: [], unknown: [], busy: [], moved: requests};
 };
 
 const storeOnShard = (
@@ -37,11 +41,13 @@ const storeOnShard = (
   shardId: number,
   requests: readonly SyncRequest[],
   newId: () => string,
+  deadline: AbortSignal,
 ): Promise<SlotVerdict<StoredRequests>> =>
-  withOwnedSlots(
-    shards.pool(shardId, 'ingest'),
-    requests.map(({deviceId}) => shards.slotOf(deviceId)),
-    async (client) => {
+  inSlotTransaction(shards.pool(shardId, 'ingest'), {
+    slots: requests.map(({deviceId}) => shards.slotOf(deviceId)),
+    open: () => Promise.resolve(),
+    deadline,
+    async work(client) {
       const found = await client.query<{deviceKey: number; deviceId: string}>({
         name: 'request-devices',
         text: `select device_key as "deviceKey", device_id as "deviceId" from device
@@ -50,16 +56,37 @@ const storeOnShard = (
       });
       const keys = new Map(found.rows.map(({deviceId, deviceKey}) => [deviceId, deviceKey]));
       const commands = new Map<string, NewCommand>();
+      const held = await findHeld(client, [...keys.values()]);
       const unknown: SyncRequest[] = [];
+      const busy: SyncRequest[] = [];
+      const stored: SyncRequest[] = [];
       for (const request of requests) {
         const deviceKey = keys.get(request.deviceId.toLowerCase());
         if (deviceKey === undefined) unknown.push(request);
-        else join(commands, commandOf(request, deviceKey, shards.slotOf(request.deviceId), newId()));
+        else if (held.has(deviceKey)) busy.push(request);
+        else {
+          stored.push(request);
+          join(commands, commandOf(request, deviceKey, shards.slotOf(request.deviceId), newId()));
+        }
       }
       if (commands.size > 0) await insertCommands(client, [...commands.values()]);
-      return {stored: requests.filter((request) => !unknown.includes(request)), unknown, moved: []};
+      return {stored, unknown, busy, moved: []};
     },
-  );
+  });
+
+/** Locks the commands that the devices have, and waits for none. @returns the devices of which somebody has one */
+const findHeld = async (client: pg.PoolClient, deviceKeys: readonly number[]): Promise<ReadonlySet<number>> => {
+  const found = await client.query<{deviceKey: number}>({
+    name: 'commands-held',
+    text: `with free as materialized (
+             select device_key, type from device_command where device_key = any($1::bigint[]) order by device_key, type
+             for update skip locked)
+           select device_key as "deviceKey" from (
+             select device_key, type from device_command where device_key = any($1::bigint[]) except select device_key, type from free) held`,
+    values: [deviceKeys],
+  });
+  return new Set(found.rows.map(({deviceKey}) => deviceKey));
+};
 
 const commandOf = (request: SyncRequest, deviceKey: number, slot: number, commandId: string): NewCommand => {
   const createdAtMs = Date.parse(request.timestamp);

@@ -234,6 +234,11 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
         await channel.deleteQueue(names.retry.queue(rung));
         await channel.deleteExchange(names.retry.exchange(rung));
       }
+      for (const {queue, exchange} of [names.requests.later]) {
+        await channel.deleteQueue(queue);
+        await channel.deleteExchange(exchange);
+      }
+      await channel.deleteQueue(names.unreadable.queue);
       for (const shardId of shards.shards.ids()) await channel.deleteQueue(names.parked.queue(shardId));
       await channel.deleteExchange(names.batches.exchange);
       await channel.deleteExchange(names.requests.exchange);
