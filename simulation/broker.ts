@@ -22,7 +22,7 @@ interface Message {
   readonly routingKey: string;
   readonly content: Buffer;
   readonly attempt: number;
-  isRedelivered: boolean;
+  returned: number;
 }
 
 interface Consumer {
@@ -93,11 +93,13 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
     for (let partition = 0; partition < partitions; partition++) declare(names.batches.queue(partition, priority));
   }
   for (const rung of RETRY_RUNGS) declare(names.retry.queue(rung), rung.delayMs);
+  declare(names.suspects.queue);
   for (const shardId of shardIds) declare(names.parked.queue(shardId), PARKED_MS);
 
   const queueOf = ({exchange, routingKey, headers}: Outgoing): Queue | undefined => {
     if (exchange === names.batches.exchange) return queues.get(`${exchange}.${routingKey}`);
     if (exchange === names.parked.exchange) return queues.get(String(headers?.[PARKED_HEADER]));
+    if (exchange === names.suspects.exchange) return queues.get(names.suspects.queue);
     const rung = RETRY_RUNGS.find((one) => names.retry.exchange(one) === exchange);
     return rung === undefined ? undefined : queues.get(names.retry.queue(rung));
   };
@@ -153,7 +155,7 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
       routingKey: message.routingKey,
       content: message.content,
       attempt: message.attempt,
-      redelivered: message.isRedelivered,
+      returned: message.returned,
       isLost: () => consumer.isGone,
       ack: () =>
         settle(() => {
@@ -165,14 +167,14 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
             'broker',
             () => `will deliver message ${message.id} again in ${Math.round(waitMs)} ms all the same`,
           );
-          scheduler.after(waitMs, () => enqueue(queue, {...message, id: nextId++, isRedelivered: true}));
+          scheduler.after(waitMs, () => enqueue(queue, {...message, id: nextId++}));
         }),
       requeue: () => settle(() => giveBack(queue, message)),
     };
   };
 
   const giveBack = (queue: Queue, message: Message): void => {
-    message.isRedelivered = true;
+    message.returned += 1;
     enqueue(queue, message);
   };
 
@@ -223,7 +225,7 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
       routingKey: outgoing.routingKey,
       content: outgoing.content,
       attempt,
-      isRedelivered: false,
+      returned: 0,
     };
     story.say(
       'broker',

@@ -7,6 +7,8 @@ import {type Logger} from '@pisync/core/telemetry/logger';
 import {type ShardStore} from '@pisync/worker/apply/shard-store';
 import {newsOf} from '@pisync/worker/intake/announce';
 import {createIntake} from '@pisync/worker/intake/intake';
+import {createSuspects} from '@pisync/worker/intake/suspects';
+import {type Keep} from '@pisync/worker/intake/unreadable';
 import {createWorkerMetrics} from '@pisync/worker/metrics';
 import {Registry} from 'prom-client';
 import {type BrokerWorld} from '../broker.ts';
@@ -38,6 +40,11 @@ const PREFETCH = {batches: 32, parked: 8} as const;
 export const startSimulatedWorker = (options: WorkerOptions): void => {
   const {process, broker, names, partitions, shardIds, hints, wrapDelivery} = options;
   const isUrgent = ({routingKey}: Delivery): boolean => routingKey.endsWith('high');
+  const keepMessage: Keep = (kept, error) => {
+    options.onUnreadable(String(error));
+    kept.ack();
+    return Promise.resolve();
+  };
   const intake = createIntake({
     slotMap: {shardOf: options.shardOf, reload: () => process.pause(1)},
     concurrency: 2,
@@ -53,11 +60,8 @@ export const startSimulatedWorker = (options: WorkerOptions): void => {
       options.onUnreadable(reason);
       return Promise.resolve();
     },
-    keepMessage: (delivery, error) => {
-      options.onUnreadable(String(error));
-      delivery.ack();
-      return Promise.resolve();
-    },
+    keepMessage,
+    putOff: () => Promise.reject(new Error('all are of one release')),
     keptDays: () => KEPT_DAYS,
     newId: options.newId,
     metrics,
@@ -68,15 +72,22 @@ export const startSimulatedWorker = (options: WorkerOptions): void => {
     stopping: new AbortController().signal,
     onLane(shardId) {
       broker.consume(process, [names.parked.queue(shardId)], PREFETCH.parked, (delivery) =>
-        intake.take(wrapDelivery(delivery), {isUrgent: isUrgent(delivery), isParked: true}),
+        suspects.take(wrapDelivery(delivery), {isUrgent: isUrgent(delivery), isParked: true}),
       );
     },
+  });
+  const suspects = createSuspects({
+    ...{publisher: options.publisher, names, log: options.log, timers: process.timers},
+    stopping: new AbortController().signal,
+    keepMessage,
+    take: (delivery, arrival) => intake.take(delivery, arrival),
   });
   for (const shardId of shardIds) intake.open(shardId);
   const queues = QUEUE_PRIORITIES.flatMap((priority) =>
     Array.from({length: partitions}, (_, partition) => names.batches.queue(partition, priority)),
   );
   broker.consume(process, queues, PREFETCH.batches, (delivery) =>
-    intake.take(wrapDelivery(delivery), {isUrgent: isUrgent(delivery), isParked: false}),
+    suspects.take(wrapDelivery(delivery), {isUrgent: isUrgent(delivery), isParked: false}),
   );
+  broker.consume(process, [names.suspects.queue], 1, (delivery) => suspects.takeAlone(wrapDelivery(delivery)));
 };

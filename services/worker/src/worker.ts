@@ -12,7 +12,8 @@ import {type Registry} from 'prom-client';
 import {createPgShardStore} from './apply/pg-shard-store.ts';
 import {createAnnounce} from './intake/announce.ts';
 import {createIntake} from './intake/intake.ts';
-import {createKeepMessage, createKeepUnreadable, createStoreUnreadable} from './intake/unreadable.ts';
+import {createKeepMessage, createKeepUnreadable, createPutOff, createStoreUnreadable} from './intake/unreadable.ts';
+import {createSuspects} from './intake/suspects.ts';
 import {createWorkerMetrics} from './metrics.ts';
 import {createRequestLanes} from './requests/request-lanes.ts';
 
@@ -70,6 +71,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
   });
   const keepUnreadable = createKeepUnreadable(publisher, names);
   const keepMessage = createKeepMessage({keepUnreadable, metrics, log, timers, stopping: stopping.signal});
+  const putOff = {publisher, names, log, timers, stopping: stopping.signal};
 
   const declareAll: ConsumerOptions['declare'] = (channel) => assertBrokerTopology(channel, names, partitions);
   const consume = (
@@ -91,6 +93,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     names,
     keepUnreadable,
     keepMessage,
+    putOff: createPutOff(putOff),
     keptDays: options.keptDays,
     newId,
     metrics,
@@ -104,11 +107,17 @@ export const startWorker = (options: WorkerOptions): Worker => {
       consume(
         [names.parked.queue(shardId)],
         Math.min(PARKED_IN_HAND.ofShard, Math.ceil(PARKED_IN_HAND.ofAll / shards.ids().length)),
-        (delivery) => intake.take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: true}),
+        (delivery) => suspects.take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: true}),
         (channel) => assertParkedQueue(channel, names, shardId),
       );
     },
   });
+  const suspects = createSuspects({
+    ...putOff,
+    keepMessage,
+    take: (delivery, arrival) => intake.take(delivery, arrival),
+  });
+  consume([names.suspects.queue], 1, (delivery) => suspects.takeAlone(delivery));
   const follow = (): void => {
     if (!stopping.signal.aborted) for (const shardId of shards.ids()) intake.open(shardId);
   };
@@ -118,7 +127,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
       range(partitions).map((partition) => names.batches.queue(partition, priority)),
     ),
     Math.ceil(BUNDLES_IN_HAND / partitions),
-    (delivery) => intake.take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: false}),
+    (delivery) => suspects.take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: false}),
   );
 
   const requests = createRequestLanes({

@@ -3,7 +3,7 @@ import {type BrokerNames, PARKED_HEADER, QUEUE_PRIORITIES, RETRY_RUNGS} from './
 
 /**
  * RabbitMQ 4 drops a message of a quorum queue after 20 deliveries. A bundle must outlive any number of workers that die on it
- * (the worker's own attempt header decides when to give up), so the limit is one that is never reached. -1 would say so,
+ * (the worker's own attempt header decides when to give up, and a worker works alone on what came back often), so the limit is one that is never reached. -1 would say so,
  * but 3.x refuses it.
  */
 const DELIVERY_LIMIT = 1_000_000_000;
@@ -34,7 +34,7 @@ const returningTo = (exchange: string, afterMs: number) => ({
  * Valid on RabbitMQ 3.10 to 4.x.
  */
 export const assertBrokerTopology = async (channel: Channel, names: BrokerNames, partitions: number): Promise<void> => {
-  const {batches, parked, retry, requests, unreadable} = names;
+  const {batches, parked, retry, requests, suspects, unreadable} = names;
   await channel.assertExchange(batches.exchange, 'direct', {durable: true});
   await channel.assertExchange(requests.exchange, 'direct', {durable: true});
   await channel.assertExchange(parked.exchange, 'headers', {durable: true});
@@ -56,6 +56,7 @@ export const assertBrokerTopology = async (channel: Channel, names: BrokerNames,
     await channel.bindQueue(way.queue, way.exchange, '');
   };
   await assertFanout(requests.later, returningTo(requests.exchange, REQUEST_LATER_MS));
+  await assertFanout(suspects, QUORUM);
   await channel.assertQueue(unreadable.queue, {
     durable: true,
     arguments: {...QUORUM, 'x-max-length-bytes': UNREADABLE_BYTES, 'x-overflow': 'reject-publish'},

@@ -121,7 +121,7 @@ describe('batches', () => {
       log,
       onDelivery: (delivery) => {
         messages += 1;
-        seen.push(...decodeBundle(delivery.content).map(({meta}) => meta.batchSeq));
+        seen.push(...decodeBundle(delivery.content).items.map(({meta}) => meta.batchSeq));
         delivery.ack();
       },
     });
@@ -303,7 +303,7 @@ describe('a consumer', () => {
       prefetch: 10,
       log,
       onDelivery: (delivery) => {
-        seen.push(...decodeBundle(delivery.content).map(({meta}) => meta.batchSeq));
+        seen.push(...decodeBundle(delivery.content).items.map(({meta}) => meta.batchSeq));
         delivery.ack();
       },
     });
@@ -333,7 +333,7 @@ describe('a consumer', () => {
         prefetch: 10,
         log,
         onDelivery: (delivery) => {
-          seen.push(...decodeBundle(delivery.content).map(({meta}) => meta.batchSeq));
+          seen.push(...decodeBundle(delivery.content).items.map(({meta}) => meta.batchSeq));
           delivery.ack();
         },
       });

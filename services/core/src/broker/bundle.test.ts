@@ -24,7 +24,7 @@ describe('a bundle', () => {
   test('gives back what was put in, byte for byte', () => {
     fc.assert(
       fc.property(itemsArb, (items) => {
-        expect(decodeBundle(encodeBundle(items))).toEqual(items);
+        expect(decodeBundle(encodeBundle(items))).toEqual({items, wrong: []});
       }),
     );
   });
@@ -43,14 +43,32 @@ describe('a bundle', () => {
     const [item] = fc.sample(itemArb, 1);
     if (item === undefined) throw new Error('no item was made');
     const traceOf = (trace: string) =>
-      decodeBundle(encodeBundle([{...item, meta: {...item.meta, trace}}]))[0]?.meta.trace;
+      decodeBundle(encodeBundle([{...item, meta: {...item.meta, trace}}])).items[0]?.meta.trace;
     expect([traceOf('00-a-b-01'), traceOf('x'.repeat(1000))]).toEqual(['00-a-b-01', undefined]);
   });
 
-  test('of another version is refused', () => {
-    const header = Buffer.from('{"v":2,"items":[]}');
+  test('with an item that is wrong gives the others, and that one as a bundle of its own', () => {
+    fc.assert(
+      fc.property(itemsArb, itemArb, fc.nat(8), (items, bad, at) => {
+        const withBad = [...items.slice(0, at), {...bad, meta: {...bad.meta, slot: 1024}}, ...items.slice(at)];
+        const bundle = decodeBundle(encodeBundle(withBad));
+        expect(bundle.items).toEqual(items);
+        expect(bundle.wrong).toMatchObject([{reason: expect.stringMatching(/slot/)}]);
+        const kept = bundle.wrong.map(({content}) => decodeBundle(content));
+        expect(kept).toMatchObject([{items: [], wrong: [{content: bundle.wrong[0]?.content}]}]);
+        expect(bundle.wrong[0]?.content.subarray(-bad.payload.length || Infinity)).toEqual(bad.payload);
+      }),
+    );
+  });
+
+  test.each([
+    [2, 'unavailable'],
+    [0, 'invalid'],
+    ['1', 'invalid'],
+  ])('of version %p is %s', (v, code) => {
+    const header = Buffer.from(JSON.stringify({v, items: []}));
     const length = Buffer.alloc(4);
     length.writeUInt32BE(header.length);
-    expect(() => decodeBundle(Buffer.concat([length, header]))).toThrow(/header is wrong/);
+    expect(() => decodeBundle(Buffer.concat([length, header]))).toThrow(expect.objectContaining({code}));
   });
 });

@@ -30,9 +30,23 @@ const itemSchema = z.object({
   bytes: z.int().min(0),
 });
 
-const headerSchema = z.object({v: z.literal(1), items: z.array(itemSchema).min(1)});
+const VERSION = 1;
+const versionSchema = z.object({v: z.int()});
+/** What it takes to find the bodies: of an item that says its length only this one may be wrong. */
+const headerSchema = z.object({v: z.literal(VERSION), items: z.array(z.looseObject({bytes: z.int().min(0)})).min(1)});
 
 export type BundleMeta = Omit<z.infer<typeof itemSchema>, 'bytes'>;
+
+/** An item that cannot be read, though its message can: a bundle of this one alone, and why. */
+export interface WrongItem {
+  readonly content: Buffer;
+  readonly reason: string;
+}
+
+export interface Bundle {
+  readonly items: readonly BundleItem[];
+  readonly wrong: readonly WrongItem[];
+}
 
 export interface BundleItem {
   readonly meta: Readonly<BundleMeta>;
@@ -69,9 +83,11 @@ export const BUNDLE_MEDIA_TYPE = 'application/vnd.pisync.bundle.v1';
 
 const LENGTH_BYTES = 4;
 
-export const encodeBundle = (items: readonly BundleItem[]): Buffer => {
+export const encodeBundle = (items: readonly BundleItem[]): Buffer => encode(items);
+
+const encode = (items: readonly {readonly meta: object; readonly payload: Buffer}[]): Buffer => {
   const header = Buffer.from(
-    JSON.stringify({v: 1, items: items.map(({meta, payload}) => ({...meta, bytes: payload.length}))}),
+    JSON.stringify({v: VERSION, items: items.map(({meta, payload}) => ({...meta, bytes: payload.length}))}),
   );
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32BE(header.length);
@@ -80,29 +96,46 @@ export const encodeBundle = (items: readonly BundleItem[]): Buffer => {
 
 /**
  * The batches of a message, their payloads being views into it.
- * @throws AppError `invalid` when the message is not a bundle of this version, is cut off or has bytes left over.
+ * @throws AppError `invalid` when the message is not a bundle, is cut off or has bytes left over, and `unavailable` when it is one of a newer release.
  */
-export const decodeBundle = (message: Buffer): readonly BundleItem[] => {
+export const decodeBundle = (message: Buffer): Bundle => {
   if (message.length < LENGTH_BYTES) throw new AppError('invalid', `a bundle of ${message.length} bytes has no header`);
   const start = LENGTH_BYTES + message.readUInt32BE();
   if (start > message.length)
     throw new AppError('invalid', `a bundle of ${message.length} bytes ends within its header`);
-  let json: unknown;
-  try {
-    json = JSON.parse(message.toString('utf8', LENGTH_BYTES, start));
-  } catch (error) {
-    throw new AppError('invalid', "a bundle's header is not JSON", {cause: error});
-  }
-  const header = headerSchema.safeParse(json);
-  if (!header.success) throw new AppError('invalid', `a bundle's header is wrong: ${z.prettifyError(header.error)}`);
+  const {items: listed} = parseHeader(message.toString('utf8', LENGTH_BYTES, start));
   let offset = start;
-  const items = header.data.items.map(({bytes, ...meta}) => {
-    const payload = message.subarray(offset, offset + bytes);
-    offset += bytes;
-    return {meta, payload};
-  });
+  const items: BundleItem[] = [];
+  const wrong: WrongItem[] = [];
+  for (const raw of listed) {
+    const payload = message.subarray(offset, offset + raw.bytes);
+    offset += raw.bytes;
+    const item = itemSchema.safeParse(raw);
+    if (item.success) {
+      const {bytes: _, ...meta} = item.data;
+      items.push({meta, payload});
+    } else {
+      const reason = `an item of a bundle is wrong: ${z.prettifyError(item.error)}`;
+      wrong.push({content: encode([{meta: raw, payload}]), reason});
+    }
+  }
   if (offset !== message.length) {
     throw new AppError('invalid', `a bundle of ${message.length} bytes says that it has ${offset}`);
   }
-  return items;
+  return {items, wrong};
+};
+
+const parseHeader = (text: string): z.infer<typeof headerSchema> => {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new AppError('invalid', "a bundle's header is not JSON", {cause: error});
+  }
+  const version = versionSchema.safeParse(json);
+  if (version.success && version.data.v > VERSION)
+    throw new AppError('unavailable', `a bundle has version ${version.data.v}, and this release reads ${VERSION}`);
+  const header = headerSchema.safeParse(json);
+  if (!header.success) throw new AppError('invalid', `a bundle's header is wrong: ${z.prettifyError(header.error)}`);
+  return header.data;
 };

@@ -23,7 +23,7 @@ const createSetup = () => {
     soon: systemTimers.soon,
     registry: new Registry(),
   });
-  const numbers = () => sent.map(({message}) => decodeBundle(message.content).map(({meta}) => meta.batchSeq));
+  const numbers = () => sent.map(({message}) => decodeBundle(message.content).items.map(({meta}) => meta.batchSeq));
   return {sent, bundler, numbers};
 };
 

@@ -13,7 +13,8 @@ export interface Delivery {
   readonly content: Buffer;
   /** How many attempts came before: 0 for a fresh message. */
   readonly attempt: number;
-  readonly redelivered: boolean;
+  /** How often it was in somebody's hands before and came back: its process died, lost its connection, or gave it back. */
+  readonly returned: number;
   /** Its channel is gone: settling it has no effect and it will be delivered again. */
   readonly isLost: () => boolean;
   /** Done with it. Without effect when the channel is gone: it will come again, which idempotent receivers do not mind. */
@@ -74,8 +75,8 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
       queue,
       routingKey: message.fields.routingKey,
       content: message.content,
-      attempt: attemptOf(message),
-      redelivered: message.fields.redelivered,
+      attempt: countOf(message, ATTEMPT_HEADER),
+      returned: countOf(message, DELIVERY_COUNT_HEADER),
       isLost: () => born !== generation,
       ack: () => settle(() => channel.ack(message)),
       requeue: () => settle(() => channel.nack(message, false, true)),
@@ -131,8 +132,11 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
   };
 };
 
-const attemptOf = (message: ConsumeMessage): number => {
+/** Of quorum queues (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling). */
+const DELIVERY_COUNT_HEADER = 'x-delivery-count';
+
+const countOf = (message: ConsumeMessage, header: string): number => {
   // Headers are whatever the sender wrote.
-  const value: unknown = message.properties.headers?.[ATTEMPT_HEADER];
+  const value: unknown = message.properties.headers?.[header];
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : 0;
 };

@@ -41,6 +41,8 @@ export interface BrokerNames {
     /** For requests whose shard is away; they come back. */
     readonly later: {readonly exchange: string; readonly queue: string};
   };
+  /** For what was in hand when processes died, to be worked on alone. */
+  readonly suspects: {readonly exchange: string; readonly queue: string};
   /** For what cannot be applied anywhere, until it is in the control schema. */
   readonly unreadable: {readonly queue: string};
   /** Where it is tried whether messages are taken. */
@@ -71,6 +73,7 @@ export const brokerNames = (prefix = 'pisync'): BrokerNames => {
       queue: (priority) => `${prefix}.requests.v1.${priority}`,
       later: {exchange: `${prefix}.requests.v1.later`, queue: `${prefix}.requests.v1.later`},
     },
+    suspects: {exchange: `${prefix}.suspects.v1`, queue: `${prefix}.suspects.v1`},
     unreadable: {queue: `${prefix}.unreadable.v1`},
     probe: {queue: `${prefix}.probe.v1`},
   };

@@ -35,6 +35,23 @@ export const publishRetry = async (
   return 'scheduled';
 };
 
+/** Puts a bundle among those that are worked on alone. The caller acks the original after this resolved. @throws what {@link Publisher}.publish throws */
+export const publishSuspect = (
+  publisher: Pick<Publisher, 'publish'>,
+  {suspects}: BrokerNames,
+  {routingKey, content, attempt}: Resent,
+): Promise<void> =>
+  publisher.publish({
+    exchange: suspects.exchange,
+    routingKey,
+    content,
+    contentType: BUNDLE_MEDIA_TYPE,
+    headers: headersOf(attempt),
+  });
+
+const headersOf = (attempt: number): Readonly<Record<string, number>> =>
+  attempt === 0 ? {} : {[ATTEMPT_HEADER]: attempt};
+
 /**
  * Puts a bundle aside for a reason that is not its own, so its attempts stay what they are: into the queue of the shard
  * that is away, from where workers take it when they choose, or without one on the first rung. The caller acks the
@@ -47,7 +64,7 @@ export const publishParked = async (
   {routingKey, content, attempt}: Resent,
   shardId: number | undefined,
 ): Promise<void> => {
-  const attempts = attempt === 0 ? {} : {[ATTEMPT_HEADER]: attempt};
+  const attempts = headersOf(attempt);
   await publisher.publish({
     exchange: shardId === undefined ? names.retry.exchange(RETRY_RUNGS[0]) : names.parked.exchange,
     routingKey,

@@ -213,7 +213,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
         prefetch: 100,
         log,
         onDelivery: (delivery) => {
-          items.push(...decodeBundle(delivery.content));
+          items.push(...decodeBundle(delivery.content).items);
           delivery.ack();
         },
       });

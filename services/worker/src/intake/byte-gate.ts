@@ -4,7 +4,7 @@ export interface ByteGate {
   enter(bytes: number): Promise<() => void>;
 }
 
-/** What alone is more than `maxBytes` enters when nothing else is inside. */
+/** What alone is more than `maxBytes` enters when nothing else is inside, and nothing enters beside it. */
 export const createByteGate = (maxBytes: number): ByteGate => {
   const waiting: {readonly bytes: number; readonly admit: () => void}[] = [];
   let inside = 0;

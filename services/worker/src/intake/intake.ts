@@ -1,4 +1,5 @@
 import {type Delivery} from '@pisync/core/broker/consumer';
+import {AppError} from '@pisync/core/errors/app-error';
 import {type Timers} from '@pisync/core/lifecycle/timers';
 import {createApply} from '../apply/apply.ts';
 import {type ShardStore} from '../apply/shard-store.ts';
@@ -6,6 +7,7 @@ import {createByteGate} from './byte-gate.ts';
 import {createLanes, type Lanes, type LanesOptions} from './lanes.ts';
 import {type Arrival, openParcel, type Parcel} from './parcel.ts';
 import {createPark} from './park.ts';
+import {type Keep} from './unreadable.ts';
 
 /** The way of batches through this process: out of their parcels, down the lane of their shard, into it. */
 export interface Intake extends Pick<Lanes, 'open' | 'away' | 'drain'> {
@@ -19,9 +21,13 @@ export interface IntakeOptions extends Omit<LanesOptions, 'apply' | 'gate' | 'pa
   readonly timers: Timers;
   readonly keptDays: () => number;
   readonly newId: () => string;
-  /** For a message that is no bundle. Never rejects. */
-  readonly keepMessage: (delivery: Delivery, error: unknown) => Promise<void>;
+  /** For a message, or an item of one, that nobody can read. Never rejects. */
+  readonly keepMessage: Keep;
+  /** For a bundle of a newer release, which other workers read. Never rejects. */
+  readonly putOff: (delivery: Delivery, error: unknown) => Promise<void>;
 }
+
+const isNewer = (error: unknown): boolean => error instanceof AppError && error.code === 'unavailable';
 
 /**
  * Bodies that are read and applied at once. A window takes a tenth of a MiB as a rule, and a MiB at most. Read, a body takes up to ten times its
@@ -46,11 +52,16 @@ export const createIntake = (options: IntakeOptions): Intake => {
       try {
         parcel = openParcel(delivery, arrival, (closed) => inHand.delete(closed));
       } catch (error) {
-        void options.keepMessage(delivery, error);
+        void (isNewer(error) ? options.putOff(delivery, error) : options.keepMessage(delivery, error));
         return;
       }
       inHand.add(parcel);
       for (const piece of parcel.pieces) lanes.dispatch(piece);
+      const {queue, isLost} = delivery;
+      for (const {content, reason, close} of parcel.wrong) {
+        const item = {queue, content, isLost, ack: () => close('settled'), requeue: () => close('given-back')};
+        void options.keepMessage(item, new AppError('invalid', reason));
+      }
     },
     oldestAtMs: () => (inHand.size === 0 ? undefined : Math.min(...Array.from(inHand, ({oldestAtMs}) => oldestAtMs))),
   };

@@ -9,7 +9,7 @@ import {type Written} from '../apply/shard-writer.ts';
 import {countWritten, type WorkerMetrics} from '../metrics.ts';
 import {type Park} from './park.ts';
 import {type ByteGate} from './byte-gate.ts';
-import {type Piece, readBatch, recordsOf, weightOf} from './parcel.ts';
+import {type Piece, readBatch, recordsOf, weightOf, WHOLE_WINDOW} from './parcel.ts';
 import {createPresence} from './presence.ts';
 import {createWindows} from './windows.ts';
 
@@ -44,7 +44,7 @@ export interface LaneOptions {
   readonly stopping: AbortSignal;
 }
 
-const WINDOW = {weightOf, maxWeight: 1000, maxWaitMs: 20} as const;
+const WINDOW = {weightOf, maxWeight: WHOLE_WINDOW, maxWaitMs: 20} as const;
 /** From a fence, which lasts milliseconds, to a server that is being replaced: its return is noticed within the last of these. */
 const PAUSE_MS = {first: 50, most: 250, mostParked: 2_000} as const;
 /** Far above what a transaction takes. That of parked pieces grows up to what the server allows a statement, so that a slow shard gets somewhere. */
@@ -129,7 +129,7 @@ export const createLane = (options: LaneOptions): Lane => {
       if (pending.length === 0) return;
       if (isParking) pending = await park(pending, shardId);
       else {
-        const leave = await gate.enter(pending.reduce((sum, {batch}) => sum + batch.payload.length, 0));
+        const leave = await gate.enter(bytesOf(pending));
         try {
           const beganAtMs = now();
           const timeoutMs = mayWait ? parkedTimeoutMs : TIMEOUT_MS.first;
@@ -171,8 +171,8 @@ export const createLane = (options: LaneOptions): Lane => {
   const parked = windows(1, true);
   /** Of pieces that were tried before, so that those which fail again cost the others no time. */
   const again = windows(1, false);
-  const windowsOf = ({returns, isParked, delivery}: Piece) => {
-    if (returns > 0) return again;
+  const windowsOf = ({returns, isParked, isAlone, delivery}: Piece) => {
+    if (returns > 0 || isAlone === true) return again;
     if (isParked) return parked;
     return delivery.attempt > 0 ? again : fresh;
   };
@@ -196,6 +196,12 @@ const nextTimeout = (timeoutMs: number, tookMs: number): number => {
   if (tookMs >= timeoutMs) return Math.min(timeoutMs * 2, TIMEOUT_MS.most);
   return tookMs * 4 < timeoutMs ? Math.max(timeoutMs / 2, TIMEOUT_MS.first) : timeoutMs;
 };
+
+/** What enters the gate with more than it lets in is in there alone. */
+const bytesOf = (pieces: readonly Piece[]): number =>
+  pieces.some(({isAlone}) => isAlone)
+    ? Number.MAX_SAFE_INTEGER
+    : pieces.reduce((sum, {batch}) => sum + batch.payload.length, 0);
 
 const dropLost = (pieces: readonly Piece[]): readonly Piece[] =>
   pieces.filter((piece) => {

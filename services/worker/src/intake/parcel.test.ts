@@ -26,7 +26,7 @@ const arrive = (payload: Buffer) =>
       routingKey: 'p00.normal',
       content: encodeBundle([{meta, payload}]),
       attempt: 0,
-      redelivered: false,
+      returned: 0,
       isLost: () => false,
       ack: () => undefined,
       requeue: () => undefined,

@@ -1,4 +1,4 @@
-import {type BundleItem, decodeBundle} from '@pisync/core/broker/bundle';
+import {type BundleItem, decodeBundle, type WrongItem} from '@pisync/core/broker/bundle';
 import {type Delivery} from '@pisync/core/broker/consumer';
 import {type Batch, type UnreadBatch} from '../apply/batch.ts';
 import {parseContent} from '../apply/parse.ts';
@@ -9,6 +9,8 @@ export interface Arrival {
   readonly isUrgent: boolean;
   /** From the queue of a shard that was away: it holds nothing else up and may be kept until the shard answers. */
   readonly isParked: boolean;
+  /** Nothing else is worked on meanwhile. */
+  readonly isAlone?: boolean;
 }
 
 /** A batch on its way to its shard, and the item of the bundle that it came in. */
@@ -24,17 +26,23 @@ export interface Piece extends Arrival {
   close(how: 'settled' | 'given-back'): void;
 }
 
+/** An item that could not be read, on its way to a person. */
+export interface WrongPiece extends WrongItem {
+  close: Piece['close'];
+}
+
 /** A delivery that could be read. It is acked as a whole when every piece is settled, and given back when one was. */
 export interface Parcel {
   readonly pieces: readonly Piece[];
+  readonly wrong: readonly WrongPiece[];
   /** When the oldest of its batches was accepted. */
   readonly oldestAtMs: number;
 }
 
-/** @param onClosed called once, after the delivery was acked or given back. @throws AppError `invalid` when the message is no bundle. */
+/** @param onClosed called once, after the delivery was acked or given back. @throws what {@link decodeBundle} throws */
 export const openParcel = (delivery: Delivery, arrival: Arrival, onClosed: (parcel: Parcel) => void): Parcel => {
-  const items = decodeBundle(delivery.content);
-  let open = items.length;
+  const {items, wrong} = decodeBundle(delivery.content);
+  let open = items.length + wrong.length;
   let isGivenBack = false;
   const close = (how: 'settled' | 'given-back'): void => {
     open -= 1;
@@ -44,25 +52,27 @@ export const openParcel = (delivery: Delivery, arrival: Arrival, onClosed: (parc
     else delivery.ack();
     onClosed(parcel);
   };
-  const {routingKey, attempt, isLost} = delivery;
-  const pieces = items.map((item): Piece => {
+  const closeOnce = (): Piece['close'] => {
     let isClosed = false;
-    return {
-      ...arrival,
-      item,
-      batch: batchOf(item),
-      delivery: {routingKey, attempt, isLost},
-      returns: 0,
-      exhausted: undefined,
-      close(how) {
-        if (isClosed) return;
-        isClosed = true;
-        close(how);
-      },
+    return (how) => {
+      if (isClosed) return;
+      isClosed = true;
+      close(how);
     };
-  });
+  };
+  const {routingKey, attempt, isLost} = delivery;
+  const pieces = items.map((item): Piece => ({
+    ...arrival,
+    item,
+    batch: batchOf(item),
+    delivery: {routingKey, attempt, isLost},
+    returns: 0,
+    exhausted: undefined,
+    close: closeOnce(),
+  }));
   const parcel: Parcel = {
     pieces,
+    wrong: wrong.map((item) => ({...item, close: closeOnce()})),
     oldestAtMs: pieces.reduce((oldest, {batch}) => Math.min(oldest, batch.receivedAtMs), Infinity),
   };
   return parcel;
@@ -72,13 +82,15 @@ export const openParcel = (delivery: Delivery, arrival: Arrival, onClosed: (parc
 export const recordsOf = ({item}: Piece): number => item.meta.records ?? 0;
 
 const KIB = 1024;
+/** No other piece fits beside it. */
+export const WHOLE_WINDOW = 1000;
 
 /**
  * What a piece counts in a window: as many records as it has, or as its size is worth at a KiB each. Receipts and states cost too, so it weighs at
  * least one.
  */
 export const weightOf = (piece: Piece): number =>
-  Math.max(1, recordsOf(piece), Math.ceil(piece.batch.payload.length / KIB));
+  piece.isAlone === true ? WHOLE_WINDOW : Math.max(1, recordsOf(piece), Math.ceil(piece.batch.payload.length / KIB));
 
 /** Reads the body. What is read is for one attempt, and not to be kept in hand. */
 export const readBatch = ({batch, item, exhausted}: Piece): Batch => ({

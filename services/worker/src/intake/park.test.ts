@@ -38,7 +38,7 @@ test('pieces of several bundles are packed together, with their attempts as they
       headers: {[ATTEMPT_HEADER]: 3, [PARKED_HEADER]: names.parked.queue(7)},
     },
   ]);
-  expect(sent.flatMap(({content}) => decodeBundle(content)).map(({payload}) => payload)).toEqual(
+  expect(sent.flatMap(({content}) => decodeBundle(content).items).map(({payload}) => payload)).toEqual(
     [...a.pieces, ...b.pieces].map(({item}) => item.payload),
   );
   expect([a.outcome(), b.outcome()]).toEqual(['acked', 'acked']);
@@ -56,7 +56,7 @@ test('another way back, another number of attempts or too many batches is anothe
     deliveries.flatMap(({pieces}) => pieces),
     0,
   );
-  expect(sent.map(({content}) => decodeBundle(content).length).sort((x, y) => x - y)).toEqual([1, 1, 1, 64]);
+  expect(sent.map(({content}) => decodeBundle(content).items.length).sort((x, y) => x - y)).toEqual([1, 1, 1, 64]);
 });
 
 test('what belongs to no shard waits on the first rung and burns no attempt', async () => {

@@ -14,7 +14,7 @@ const keep = async ({awayFor, lostAfter}: {readonly awayFor: number; readonly lo
     routingKey: 'p00.normal',
     content: Buffer.from('not a bundle'),
     attempt: 0,
-    redelivered: false,
+    returned: 0,
     isLost: () => tries >= lostAfter,
     ack: () => (outcome = 'acked'),
     requeue: () => (outcome = 'requeued'),

@@ -31,7 +31,7 @@ export const deliver = ({
     routingKey,
     content: encodeBundle(batches.map(itemOf)),
     attempt,
-    redelivered: false,
+    returned: 0,
     isLost: () => isLost,
     ack: () => (outcome = 'acked'),
     requeue: () => (outcome = 'requeued'),

@@ -234,7 +234,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
         await channel.deleteQueue(names.retry.queue(rung));
         await channel.deleteExchange(names.retry.exchange(rung));
       }
-      for (const {queue, exchange} of [names.requests.later]) {
+      for (const {queue, exchange} of [names.requests.later, names.suspects]) {
         await channel.deleteQueue(queue);
         await channel.deleteExchange(exchange);
       }
