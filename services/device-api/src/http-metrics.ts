@@ -1,7 +1,7 @@
 import type {RequestHandler} from 'express';
 import {Counter, Histogram, type Registry} from 'prom-client';
 
-/** Counts answers and times them, by route; a path that is no route counts as `other`, so that a scanner cannot make series. */
+/** Counts answers and times them, by route, and calls that ended before their answer did, as `aborted`; a path that is no route counts as `other`, so that a scanner cannot make series. */
 export const httpMetrics = (registry: Registry, routes: readonly string[], now: () => number): RequestHandler => {
   const seconds = new Histogram({
     name: 'pisync_http_request_seconds',
@@ -12,7 +12,7 @@ export const httpMetrics = (registry: Registry, routes: readonly string[], now: 
   });
   const answers = new Counter({
     name: 'pisync_http_requests_total',
-    help: 'Answers by route and status',
+    help: 'Calls by route and by the status of their answer; aborted: the caller was gone before the whole of it was sent',
     labelNames: ['route', 'status'] as const,
     registers: [registry],
   });
@@ -20,9 +20,10 @@ export const httpMetrics = (registry: Registry, routes: readonly string[], now: 
   return (request, response, next) => {
     const began = now();
     const route = known.has(request.path) ? request.path : 'other';
-    response.once('finish', () => {
+    // Comes once, after the answer or instead of its end.
+    response.once('close', () => {
       seconds.observe({route}, (now() - began) / 1000);
-      answers.inc({route, status: response.statusCode});
+      answers.inc({route, status: response.writableFinished ? response.statusCode : 'aborted'});
     });
     next();
   };

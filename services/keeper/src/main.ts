@@ -5,7 +5,7 @@ import {performance} from 'node:perf_hooks';
 import {assertProbeQueue} from '@pisync/core/broker/broker-topology';
 import {brokerNames} from '@pisync/core/broker/names';
 import type {ConfigOf} from '@pisync/core/config/config';
-import {AppError} from '@pisync/core/errors/app-error';
+import {AppError, describeError} from '@pisync/core/errors/app-error';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
@@ -14,6 +14,7 @@ import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type TopologyFile} from '@pisync/core/topology/topology-file';
 import {Gauge, Histogram} from 'prom-client';
+import {countBacklog} from './backlog.ts';
 import {keeperConfig} from './config.ts';
 import {gatherFacts} from './facts.ts';
 import {createFactsPublisher, type PublishFact} from './facts-publisher.ts';
@@ -117,16 +118,35 @@ const factsJob = async (
     connection,
     declare: (channel) => assertProbeQueue(channel, names),
   });
+  const waiting = new Gauge({
+    name: 'pisync_broker_waiting_messages',
+    help: 'Messages on the broker that nobody has in hand, by what they wait for: batches, retry, parked, requests, suspects, unreadable',
+    labelNames: ['kind'] as const,
+    registers: [service.registry],
+  });
+  const count = async (): Promise<void> => {
+    try {
+      const {partitions} = topology.current().broker;
+      const counts = await countBacklog({connection, names, partitions, shardIds: shards.ids()});
+      for (const [kind, messages] of counts) waiting.set({kind}, messages);
+    } catch (error) {
+      // An old number would be a lie.
+      waiting.reset();
+      service.log.debug({reason: describeError(error)}, 'what waits on the broker was not counted');
+    }
+  };
   return {
     name: 'facts',
     everyMs: FACTS_INTERVAL_MS,
     async run(signal) {
+      const counting = count();
       const facts = await gatherFacts({
         shards,
         tryBroker: () => tryBroker(publisher, names, (ms) => sleep(ms, signal)),
         tryCache: () => tryCache(cache, podName, (ms) => sleep(ms, signal)),
         now: Date.now,
       });
+      await counting;
       await publish(FACTS_KEY, JSON.stringify(facts));
       const slotMap = shards.slotMap.known();
       if (slotMap !== undefined) await publish(SLOT_MAP_KEY, encodeSlotMap(slotMap));

@@ -15,8 +15,8 @@ export interface WorkerGauges {
 export const createWorkerMetrics = (registry: Registry, now: () => number, gauges: WorkerGauges) => {
   const registers = [registry];
   new Gauge({
-    name: 'pisync_worker_backlog_age_seconds',
-    help: 'Age of the oldest accepted batch that this worker holds and has not applied',
+    name: 'pisync_worker_in_hand_age_seconds',
+    help: 'Age of the oldest accepted batch that this worker has in hand; what waits on the broker is in pisync_broker_waiting_messages',
     registers,
     collect() {
       const oldest = gauges.oldestAtMs();
@@ -66,7 +66,7 @@ export const createWorkerMetrics = (registry: Registry, now: () => number, gauge
     }),
     lagSeconds: new Histogram({
       name: 'pisync_worker_lag_seconds',
-      help: 'Time from the acceptance of the oldest batch of a window to its commit',
+      help: 'Time from the acceptance of the oldest batch that a transaction applied to its commit',
       buckets: [0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1800],
       registers,
     }),
@@ -81,12 +81,17 @@ export const createWorkerMetrics = (registry: Registry, now: () => number, gauge
 
 /** Counts what transactions made of their batches. */
 export const countWritten = (
-  metrics: Pick<WorkerMetrics, 'batches' | 'records' | 'quarantined'>,
+  metrics: Pick<WorkerMetrics, 'batches' | 'records' | 'quarantined' | 'lagSeconds'>,
   written: readonly Written[],
+  nowMs: number,
 ): void => {
   for (const {applied, duplicates, conflicts, unproved} of written) {
     const rejected = applied.filter(({content}) => content.kind === 'rejected').length;
     const bad = applied.reduce((sum, {content}) => sum + (content.kind === 'good' ? content.bad.length : 0), 0);
+    if (applied.length > 0) {
+      const oldestAtMs = Math.min(...applied.map(({receivedAtMs}) => receivedAtMs));
+      metrics.lagSeconds.observe(Math.max(0, nowMs - oldestAtMs) / 1000);
+    }
     metrics.batches.inc({outcome: 'applied'}, applied.length - rejected);
     metrics.batches.inc({outcome: 'rejected'}, rejected);
     metrics.batches.inc({outcome: 'duplicate'}, duplicates.length);

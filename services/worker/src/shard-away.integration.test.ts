@@ -165,7 +165,7 @@ test.each([
     await waitRequests(2);
     await until(
       'the last ack',
-      () => worker.counter('pisync_worker_backlog_age_seconds'),
+      () => worker.counter('pisync_worker_in_hand_age_seconds'),
       (seen) => seen === 0,
     );
     await expectOnceEach(2 + rounds);
@@ -208,7 +208,7 @@ test('workers that come and go while a shard is away lose nothing of what they p
   await waitApplied(away, 1 + rounds);
   await until(
     'the last ack',
-    () => worker.counter('pisync_worker_backlog_age_seconds'),
+    () => worker.counter('pisync_worker_in_hand_age_seconds'),
     (seen) => seen === 0,
   );
   await expectOnceEach(1 + rounds);
@@ -229,7 +229,7 @@ test('a shard that needs seconds for a transaction holds up no other, and its ba
   await shard.query('drop trigger dawdle on receipt');
   await until(
     'the last ack',
-    () => worker.counter('pisync_worker_backlog_age_seconds'),
+    () => worker.counter('pisync_worker_in_hand_age_seconds'),
     (seen) => seen === 0,
   );
   await expectOnceEach(1 + rounds);

@@ -107,7 +107,7 @@ export const createLane = (options: LaneOptions): Lane => {
     // Rows that others hold say nothing of a shard: one that is slow gives that answer at once.
     else if (busy.length < batches.length) presence.answered(beganAtMs);
     metrics.windowSeconds.observe((now() - beganAtMs) / 1000);
-    countWritten(metrics, written);
+    countWritten(metrics, written, now());
     await options.announce(written);
     for (const {applied, duplicates, conflicts, unproved} of written) {
       for (const piece of piecesOf([...applied, ...duplicates, ...conflicts, ...unproved])) piece.close('settled');
@@ -119,7 +119,6 @@ export const createLane = (options: LaneOptions): Lane => {
   };
 
   const settle = async (pieces: readonly Piece[], mayWait: boolean): Promise<void> => {
-    const oldestAtMs = Math.min(...pieces.map(({batch}) => batch.receivedAtMs));
     metrics.windowRecords.observe(pieces.reduce((sum, piece) => sum + Math.max(1, recordsOf(piece)), 0));
     let pending = pieces;
     for (let failures = 0; !stopping.aborted; failures++) {
@@ -141,10 +140,7 @@ export const createLane = (options: LaneOptions): Lane => {
           leave();
         }
       }
-      if (pending.length === 0) {
-        if (!isParking) metrics.lagSeconds.observe(Math.max(0, now() - oldestAtMs) / 1000);
-        return;
-      }
+      if (pending.length === 0) return;
       await timers.sleep(
         Math.min(PAUSE_MS.first * 2 ** failures, mayWait ? PAUSE_MS.mostParked : PAUSE_MS.most),
         stopping,
