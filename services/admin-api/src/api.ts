@@ -13,6 +13,7 @@ import type {AskShards} from './paging/fan-out.ts';
 import {regionSummaryRoute} from './region/region-summary.ts';
 import type {Authenticator} from './sessions/authenticate.ts';
 import {sessionRoutes} from './sessions/session-routes.ts';
+import type {Sessions} from './sessions/sessions.ts';
 import type {Signer} from './signing/signer.ts';
 import {syncRequestRoute} from './sync-requests/sync-request-route.ts';
 
@@ -23,6 +24,9 @@ export interface ApiOptions {
   readonly cache: CacheAccess;
   readonly signer: Signer;
   readonly authenticator: Authenticator;
+  readonly sessions: Sessions;
+  /** Name of the cookie that has a session's id. */
+  readonly cookieName: string;
   readonly publishSyncRequest: (request: SyncRequest) => Promise<void>;
   readonly region: () => string;
   readonly now: () => number;
@@ -37,13 +41,13 @@ export const apiRoutes = (options: ApiOptions): readonly Route[] => {
   const directory = createDeviceDirectory(options);
   return withOpenApi(
     [
-      ...sessionRoutes({...options, newCsrfToken: options.newId}),
+      ...sessionRoutes(options),
       regionSummaryRoute(options),
       deviceListRoute({...options, cursors}),
       deviceRoute(directory),
       ...deviceHistoryRoutes({...options, cursors, directory}),
       syncRequestRoute({...options, directory, publish: options.publishSyncRequest}),
     ],
-    options.version,
+    options,
   );
 };

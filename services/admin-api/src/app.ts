@@ -19,6 +19,9 @@ export interface AppOptions extends ServeOptions {
   readonly random: () => number;
 }
 
+/** Of a request. Browsers send the cookies of everything that was ever on this host, each up to 4 KiB. */
+export const MAX_HEADER_BYTES = 32 * 1024;
+
 /** The API and the page behind it, as one Express application. */
 export const createApp = ({routes, page, log, newRequestId, random, ...serve}: AppOptions): Express => {
   const app = express();

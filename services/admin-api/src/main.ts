@@ -17,22 +17,24 @@ import {connectBroker, connectCache, connectShards, followTopology, openPublishe
 import {createSecretToken} from '@pisync/core/secrets/secret-token';
 import {openSecrets} from '@pisync/core/secrets/secrets';
 import {apiRoutes} from './api.ts';
-import {createApp} from './app.ts';
+import {createApp, MAX_HEADER_BYTES} from './app.ts';
 import {adminApiConfig} from './config.ts';
 import {readStaticFiles, type StaticFiles} from './page/static-files.ts';
 import {createFanOut} from './paging/fan-out.ts';
 import {withAdminToken} from './sessions/api-tokens.ts';
 import {createAuthenticator} from './sessions/authenticate.ts';
 import {createRateLimiter} from './sessions/rate-limit.ts';
+import {sessionCookieName} from './sessions/session-cookie.ts';
+import {createSessions} from './sessions/sessions.ts';
 import {createSigner} from './signing/signer.ts';
 import packageJson from '../package.json' with {type: 'json'};
 
 /** People are few; what is beyond this is a loop, and its proxy waits. */
 const MAX_CONNECTIONS = 2000;
-/** A revoked token works for no longer than this. */
-const TOKEN_FRESH_MS = 5_000;
+/** A revoked token, or a session that was ended, works for no longer than this. */
+const FRESH_MS = 5_000;
 /** How long people who were here go on reading while the control database is away. */
-const TOKEN_STALE_MS = 300_000;
+const STALE_MS = 300_000;
 /** More than a region has tokens, small enough to forget about. */
 const MAX_LIMITED_TOKENS = 10_000;
 
@@ -54,7 +56,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   const now = Date.now;
   const secrets = openSecrets(config.secretsDir);
   const signer = createSigner(() => secrets.read('signing', SECRET_KEYS.signing.key));
-  // Fails now, with the file's name, rather than at the first sign-in.
+  // Fails now, with the file's name, rather than at the first list.
   await secrets.read('signing', SECRET_KEYS.signing.key);
 
   const topology = await followTopology(service);
@@ -68,19 +70,23 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     declare: (channel) => assertBrokerTopology(channel, names, partitions),
   });
 
+  const monotonic = (): number => performance.now();
+  const sessions = createSessions({shards, now, monotonic, freshMs: FRESH_MS, staleMs: STALE_MS});
+  // A region's public name never changes.
+  const cookieName = sessionCookieName(topology.current().region);
   const authenticator = createAuthenticator({
     tokens: withAdminToken(
       createTokenCache({
         find: (hash) => findApiToken(shards, Buffer.from(hash, 'hex')),
         door: createDoor(),
-        now: () => performance.now(),
-        freshMs: TOKEN_FRESH_MS,
-        staleMs: TOKEN_STALE_MS,
+        now: monotonic,
+        freshMs: FRESH_MS,
+        staleMs: STALE_MS,
       }),
       createSecretToken({secrets, key: 'adminToken', now}),
     ),
-    signer,
-    now,
+    sessions,
+    cookieName,
   });
   const routes = apiRoutes({
     shards,
@@ -92,6 +98,8 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     cache,
     signer,
     authenticator,
+    sessions,
+    cookieName,
     publishSyncRequest: (request) => publishSyncRequest(publisher, names, request),
     region: () => topology.current().region,
     now,
@@ -117,6 +125,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
         app,
         port: config.httpPort,
         maxConnections: MAX_CONNECTIONS,
+        maxHeaderBytes: MAX_HEADER_BYTES,
         draining: life.stopping,
         tracer,
       }),

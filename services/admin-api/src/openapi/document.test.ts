@@ -4,6 +4,8 @@ import {route} from '../http/route.ts';
 import {withOpenApi} from './openapi-route.ts';
 import {openApiDocument} from './document.ts';
 
+const OPTIONS = {version: '1', cookieName: 'pisync_session_eu'};
+
 const things = route(
   {
     method: 'get',
@@ -21,7 +23,7 @@ const things = route(
 );
 
 describe('OpenAPI document', () => {
-  const document = openApiDocument(withOpenApi([things], '1'), '1');
+  const document = openApiDocument(withOpenApi([things], OPTIONS), OPTIONS);
 
   test('describes parameters, answers and problems of a route from its definition', () => {
     expect(document).toMatchObject({

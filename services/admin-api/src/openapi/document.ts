@@ -87,8 +87,14 @@ const operationOf = (definition: RouteDefinition): object => {
   };
 };
 
+export interface DocumentOptions {
+  readonly version: string;
+  /** Name of the cookie that has a session's id. */
+  readonly cookieName: string;
+}
+
 /** The OpenAPI 3.1 document of the routes. */
-export const openApiDocument = (routes: readonly Route[], version: string): JsonSchema => {
+export const openApiDocument = (routes: readonly Route[], {version, cookieName}: DocumentOptions): JsonSchema => {
   const paths: Record<string, Record<string, object>> = {};
   for (const {definition} of routes) {
     (paths[definition.path] ??= {})[definition.method] = operationOf(definition);
@@ -111,7 +117,7 @@ export const openApiDocument = (routes: readonly Route[], version: string): Json
         session: {
           type: 'apiKey',
           in: 'cookie',
-          name: 'pisync_session',
+          name: cookieName,
           description: 'A browser session; changes also need its CSRF token in the header X-CSRF-Token.',
         },
       },

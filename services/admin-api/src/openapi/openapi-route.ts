@@ -1,9 +1,9 @@
 import {z} from 'zod';
 import {route, type Route} from '../http/route.ts';
-import {openApiDocument} from './document.ts';
+import {type DocumentOptions, openApiDocument} from './document.ts';
 
 /** The routes together with the one that describes all of them, itself included. */
-export const withOpenApi = (routes: readonly Route[], version: string): readonly Route[] => {
+export const withOpenApi = (routes: readonly Route[], options: DocumentOptions): readonly Route[] => {
   const own = route(
     {
       method: 'get',
@@ -17,6 +17,6 @@ export const withOpenApi = (routes: readonly Route[], version: string): readonly
     () => Promise.resolve({body: document}),
   );
   const all = [...routes, own];
-  const document = openApiDocument(all, version);
+  const document = openApiDocument(all, options);
   return all;
 };

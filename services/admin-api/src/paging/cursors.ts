@@ -11,9 +11,9 @@ export interface Cursors {
 }
 
 export const createCursors = (signer: Signer): Cursors => ({
-  seal: (list, place) => signer.seal('cursor', list, place),
+  seal: (list, place) => signer.seal(list, place),
   async open(list, schema, cursor) {
-    const place = schema.safeParse(await signer.open('cursor', list, cursor));
+    const place = schema.safeParse(await signer.open(list, cursor));
     if (place.success) return place.data;
     const detail =
       'is not a cursor of this list with this filter; take nextCursor of the page before unchanged, or start without a cursor';

@@ -28,7 +28,7 @@ test('the document says what a limit may be', () => {
     },
     () => Promise.resolve({body: undefined}),
   );
-  expect(openApiDocument([list], '1')).toMatchObject({
+  expect(openApiDocument([list], {version: '1', cookieName: 'c'})).toMatchObject({
     paths: {
       '/api/v1/things': {
         get: {

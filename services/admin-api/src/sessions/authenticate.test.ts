@@ -2,7 +2,6 @@ import {expect, test} from '@jest/globals';
 import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {AppError} from '@pisync/core/errors/app-error';
 import {createDoor} from '@pisync/core/limits/door';
-import {createSigner} from '../signing/signer.ts';
 import {type ApiToken, hashToken} from './api-tokens.ts';
 import {createAuthenticator} from './authenticate.ts';
 
@@ -22,8 +21,8 @@ const setUp = () => {
   });
   const authenticator = createAuthenticator({
     tokens,
-    signer: createSigner(() => Promise.resolve(Buffer.alloc(32, 1).toString('base64url'))),
-    now,
+    sessions: {find: () => Promise.resolve(undefined)},
+    cookieName: 'pisync_session_eu',
   });
   const nameOf = (token: string): Promise<string> =>
     authenticator.principalOfToken(token).then(

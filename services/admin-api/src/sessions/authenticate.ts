@@ -1,10 +1,10 @@
 import {createHash, timingSafeEqual} from 'node:crypto';
 import {AppError} from '@pisync/core/errors/app-error';
-import type {Signer} from '../signing/signer.ts';
 import {type ApiTokens, hashToken} from './api-tokens.ts';
 import type {Principal} from './principal.ts';
 import {type Access, rolesFor} from './roles.ts';
-import {readSession} from './session-cookie.ts';
+import {csrfTokenOf, sessionIdIn} from './session-cookie.ts';
+import type {Sessions} from './sessions.ts';
 
 /** What a request says about who sends it. */
 export interface Credentials {
@@ -23,14 +23,15 @@ export interface Authenticator {
 
 export interface AuthenticatorOptions {
   readonly tokens: ApiTokens;
-  readonly signer: Signer;
-  readonly now: () => number;
+  readonly sessions: Pick<Sessions, 'find'>;
+  /** Name of the cookie that has the session's id. */
+  readonly cookieName: string;
 }
 
 /** Longer than any token that is given out; what is longer is not worth hashing. */
 const MAX_TOKEN_LENGTH = 512;
 
-export const createAuthenticator = ({tokens, signer, now}: AuthenticatorOptions): Authenticator => {
+export const createAuthenticator = ({tokens, sessions, cookieName}: AuthenticatorOptions): Authenticator => {
   const lookUp = async (tokenHash: string, unknown: string): Promise<Principal> => {
     const token = await tokens.find(tokenHash);
     if (token !== undefined) return {tokenHash, name: token.name, role: token.role};
@@ -50,14 +51,16 @@ export const createAuthenticator = ({tokens, signer, now}: AuthenticatorOptions)
         }
         return principalOfToken(token);
       }
-      const session = await readSession(signer, cookie, now());
-      if (session === undefined) {
+      const id = sessionIdIn(cookieName, cookie);
+      const session = id === undefined ? undefined : await sessions.find(id);
+      if (id === undefined || session === undefined) {
         throw new AppError(
           'unauthenticated',
           'Sign in at POST /api/v1/session, or send Authorization: Bearer <API token>.',
         );
       }
-      if (changesSomething && !sameText(csrfToken ?? '', session.csrfToken)) {
+      const ownCsrfToken = csrfTokenOf(id);
+      if (changesSomething && !sameText(csrfToken ?? '', ownCsrfToken)) {
         throw new AppError(
           'forbidden',
           'A change with a session must repeat its csrfToken in the header X-CSRF-Token.',
@@ -67,7 +70,7 @@ export const createAuthenticator = ({tokens, signer, now}: AuthenticatorOptions)
         session.tokenHash,
         'The API token behind this session was revoked; sign in again.',
       );
-      return {...principal, session: {csrfToken: session.csrfToken, expiresAtMs: session.expiresAtMs}};
+      return {...principal, session: {id, csrfToken: ownCsrfToken, expiresAtMs: session.expiresAtMs}};
     },
   };
 };

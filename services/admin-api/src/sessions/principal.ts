@@ -7,5 +7,5 @@ export interface Principal {
   readonly name: string;
   readonly role: Role;
   /** Set for a browser session: what a request that changes something must repeat in `X-CSRF-Token`. */
-  readonly session?: {readonly csrfToken: string; readonly expiresAtMs: number};
+  readonly session?: {readonly id: string; readonly csrfToken: string; readonly expiresAtMs: number};
 }

@@ -2,19 +2,17 @@ import {z} from 'zod';
 import {AppError} from '@pisync/core/errors/app-error';
 import {route, type Route} from '../http/route.ts';
 import {timestamp} from '../paging/page-schema.ts';
-import type {Signer} from '../signing/signer.ts';
 import type {Authenticator} from './authenticate.ts';
 import type {Principal} from './principal.ts';
 import {ROLES} from './roles.ts';
-import {endedSessionCookie, SESSION_MS, sessionCookie} from './session-cookie.ts';
+import {csrfTokenOf, endedSessionCookie, sessionCookie} from './session-cookie.ts';
+import type {Sessions} from './sessions.ts';
 
 export interface SessionRoutesOptions {
   readonly authenticator: Authenticator;
-  readonly signer: Signer;
+  readonly sessions: Sessions;
+  readonly cookieName: string;
   readonly region: () => string;
-  readonly now: () => number;
-  /** A new CSRF token: unguessable text. */
-  readonly newCsrfToken: () => string;
 }
 
 const PATH = '/api/v1/session';
@@ -31,7 +29,7 @@ const sessionSchema = z.object({
 
 /** Sign-in for browsers: a token becomes a cookie that scripts cannot read. */
 export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] => {
-  const {authenticator, signer, region, now, newCsrfToken} = options;
+  const {authenticator, sessions, cookieName, region} = options;
   const show = ({name, role, session}: Principal): z.input<typeof sessionSchema> => ({
     name,
     role,
@@ -53,9 +51,12 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
       },
       async ({body, secure}) => {
         const principal = await authenticator.principalOfToken(body.token);
-        const session = {csrfToken: newCsrfToken(), expiresAtMs: now() + SESSION_MS};
-        const cookie = await sessionCookie(signer, {...session, tokenHash: principal.tokenHash}, secure);
-        return {body: show({...principal, session}), headers: {'Set-Cookie': cookie}};
+        const begun = await sessions.begin(principal.tokenHash);
+        const session = {...begun, csrfToken: csrfTokenOf(begun.id)};
+        return {
+          body: show({...principal, session}),
+          headers: {'Set-Cookie': sessionCookie(cookieName, begun.id, secure)},
+        };
       },
     ),
     route(
@@ -77,11 +78,17 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
         method: 'delete',
         path: PATH,
         operationId: 'signOut',
-        summary: 'End the session in this browser.',
+        summary: 'End the session.',
         access: 'read',
-        success: {status: 204, description: 'The cookie is gone.'},
+        success: {
+          status: 204,
+          description: 'The session has ended, within five seconds for every process, and the cookie is gone.',
+        },
       },
-      ({secure}) => Promise.resolve({body: undefined, headers: {'Set-Cookie': endedSessionCookie(secure)}}),
+      async ({principal, secure}) => {
+        if (principal?.session !== undefined) await sessions.end(principal.session.id);
+        return {body: undefined, headers: {'Set-Cookie': endedSessionCookie(cookieName, secure)}};
+      },
     ),
   ];
 };

@@ -1,7 +1,10 @@
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {openShards} from '@pisync/core/shards/shards';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {Registry} from 'prom-client';
 import {z} from 'zod';
 import type {CacheAccess} from '../caching/read-through.ts';
+import {silentLog} from '../testing/silent-log.ts';
 import {seedApiToken, seedDevices} from '../testing/seed.ts';
 import {startTestApi, type TestApi} from '../testing/test-api.ts';
 import {hashToken} from './api-tokens.ts';
@@ -34,16 +37,21 @@ afterAll(async () => {
 
 const signIn = async (
   token: string,
+  at: TestApi = api,
 ): Promise<{readonly cookie: string; readonly csrfToken: string; readonly attributes: string}> => {
-  const answer = await api.call('POST', '/api/v1/session', {body: {token}});
+  const answer = await at.call('POST', '/api/v1/session', {body: {token}});
   expect(answer.status).toBe(200);
   const setCookie = answer.headers.get('set-cookie') ?? '';
   const {csrfToken} = z.object({csrfToken: z.string()}).parse(answer.body);
   return {cookie: setCookie.split(';')[0] ?? '', csrfToken, attributes: setCookie};
 };
 
-const status = async (method: string, path: string, options: Parameters<TestApi['call']>[2]): Promise<number> =>
-  (await api.call(method, path, options)).status;
+const status = async (
+  method: string,
+  path: string,
+  options: Parameters<TestApi['call']>[2],
+  at: TestApi = api,
+): Promise<number> => (await at.call(method, path, options)).status;
 
 describe('roles', () => {
   test.each([
@@ -101,16 +109,11 @@ describe('a browser session', () => {
     expect(await status('DELETE', '/api/v1/session', {headers: {cookie, 'x-csrf-token': csrfToken}})).toBe(204);
   });
 
-  test('cannot be forged, and ends when its token is revoked', async () => {
+  test('cannot be guessed, and ends when its token is revoked', async () => {
     const token = await seedApiToken(region.shards, 'viewer');
     const {cookie} = await signIn(token);
-    const [, signature = ''] = cookie.split('.');
-    const forged = Buffer.from(
-      JSON.stringify({tokenHash: hashToken(token), csrfToken: 'x', expiresAtMs: 9e15}),
-    ).toString('base64url');
-    expect(await status('GET', '/api/v1/devices', {headers: {cookie: `pisync_session=${forged}.${signature}`}})).toBe(
-      401,
-    );
+    const other = cookie.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'));
+    expect(await status('GET', '/api/v1/devices', {headers: {cookie: other}})).toBe(401);
     expect(await status('GET', '/api/v1/devices', {headers: {cookie: `a=b; ${cookie}`}})).toBe(200);
     await region.shards
       .control('job')
@@ -118,6 +121,134 @@ describe('a browser session', () => {
         hashToken(token),
       ]);
     expect(await status('GET', '/api/v1/devices', {headers: {cookie}})).toBe(401);
+  });
+
+  test('ends with its sign-out, for other processes within five seconds, and no other session with it', async () => {
+    let nowMs = 0;
+    const neighbour = await startTestApi({
+      shards: region.shards,
+      cache: NO_CACHE,
+      freshMs: 5_000,
+      monotonic: () => nowMs,
+    });
+    try {
+      const token = await seedApiToken(region.shards, 'viewer');
+      const {cookie, csrfToken} = await signIn(token);
+      const {cookie: elsewhere} = await signIn(token);
+      for (const at of [api, neighbour]) {
+        expect(await status('GET', '/api/v1/session', {headers: {cookie}}, at)).toBe(200);
+      }
+      expect(await status('DELETE', '/api/v1/session', {headers: {cookie, 'x-csrf-token': csrfToken}})).toBe(204);
+      expect(await status('GET', '/api/v1/session', {headers: {cookie}})).toBe(401);
+      nowMs = 5_001;
+      expect(await status('GET', '/api/v1/session', {headers: {cookie}}, neighbour)).toBe(401);
+      expect(await status('GET', '/api/v1/session', {headers: {cookie: elsewhere}}, neighbour)).toBe(200);
+    } finally {
+      await neighbour.close();
+    }
+  });
+
+  test('that is over is no session, and goes when somebody signs in', async () => {
+    const token = await seedApiToken(region.shards, 'viewer');
+    const {cookie} = await signIn(token);
+    const sessions = (): Promise<number> =>
+      region.shards
+        .control('job')
+        .query(`select from control.session where token_hash = decode($1, 'hex')`, [hashToken(token)])
+        .then(({rowCount}) => rowCount ?? 0);
+    expect(await sessions()).toBe(1);
+    await region.shards
+      .control('job')
+      .query(`update control.session set expires_at = now() where token_hash = decode($1, 'hex')`, [hashToken(token)]);
+    expect(await status('GET', '/api/v1/session', {headers: {cookie}})).toBe(401);
+    await signIn(await seedApiToken(region.shards, 'viewer'));
+    expect(await sessions()).toBe(0);
+  });
+
+  test('of a token that signs in again and again makes room for the next', async () => {
+    const token = await seedApiToken(region.shards, 'viewer');
+    const {cookie: first} = await signIn(token);
+    const {cookie: second} = await signIn(token);
+    for (let more = 0; more < 99; more++) await signIn(token);
+    expect(await status('GET', '/api/v1/session', {headers: {cookie: first}})).toBe(401);
+    expect(await status('GET', '/api/v1/session', {headers: {cookie: second}})).toBe(200);
+  });
+
+  test('is found among nine KB of cookies of other applications on the host', async () => {
+    const {cookie} = await signIn(await seedApiToken(region.shards, 'viewer'));
+    const others = Array.from({length: 3}, (_, index) => `other${index}=${'x'.repeat(3_000)}`).join('; ');
+    expect(await status('GET', '/api/v1/devices', {headers: {cookie: `${others}; ${cookie}`}})).toBe(200);
+  });
+
+  test('is not ended by signing in or out at another region of the same host', async () => {
+    const us = await startTestApi({shards: region.shards, cache: NO_CACHE, region: 'us'});
+    try {
+      const token = await seedApiToken(region.shards, 'viewer');
+      // As browsers keep them: one of a name for a host, whatever its ports.
+      const jar = new Map<string, string>();
+      const ask = async (at: TestApi, method: string, options: Parameters<TestApi['call']>[2] = {}) => {
+        const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
+        const answer = await at.call(method, '/api/v1/session', {...options, headers: {...options.headers, cookie}});
+        const [name = '', value = ''] = (answer.headers.get('set-cookie')?.split(';')[0] ?? '').split('=');
+        if (value !== '') jar.set(name, value);
+        else jar.delete(name);
+        return answer;
+      };
+      await ask(api, 'POST', {body: {token}});
+      const {csrfToken} = z.object({csrfToken: z.string()}).parse((await ask(us, 'POST', {body: {token}})).body);
+      expect((await ask(api, 'GET')).status).toBe(200);
+      expect((await ask(us, 'GET')).status).toBe(200);
+      expect((await ask(us, 'DELETE', {headers: {'x-csrf-token': csrfToken}})).status).toBe(204);
+      expect((await ask(us, 'GET')).status).toBe(401);
+      expect((await ask(api, 'GET')).status).toBe(200);
+    } finally {
+      await us.close();
+    }
+  });
+
+  test('goes on while shard 0 is away, cannot be begun or ended meanwhile, and can be ended afterwards', async () => {
+    const near = region.topology;
+    const away = {...near, shards: near.shards.map((shard) => ({...shard, rw: {host: '127.0.0.1', port: 1}}))};
+    let topology = near;
+    const listeners: ((next: typeof near, previous: typeof near) => void)[] = [];
+    const shards = await openShards({
+      topology: {
+        current: () => topology,
+        onChange: (listener) => {
+          listeners.push(listener);
+          return () => undefined;
+        },
+      },
+      secretsDir: region.secretsDir,
+      applicationName: 'test-without-shard-0',
+      log: silentLog,
+      metrics: new Registry(),
+      sizes: {ingest: 1, dashboard: 2, job: 1},
+    });
+    const move = (next: typeof near): void => {
+      const previous = topology;
+      topology = next;
+      for (const listener of listeners) listener(next, previous);
+    };
+    let nowMs = 0;
+    const impaired = await startTestApi({shards, cache: NO_CACHE, monotonic: () => nowMs});
+    try {
+      const token = await seedApiToken(region.shards, 'viewer');
+      const {cookie, csrfToken} = await signIn(token, impaired);
+      const headers = {cookie, 'x-csrf-token': csrfToken};
+      expect(await status('GET', '/api/v1/session', {headers}, impaired)).toBe(200);
+      move(away);
+      for (nowMs of [6_000, 200_000]) expect(await status('GET', '/api/v1/session', {headers}, impaired)).toBe(200);
+      expect(await status('DELETE', '/api/v1/session', {headers}, impaired)).toBe(503);
+      expect(await status('POST', '/api/v1/session', {body: {token}}, impaired)).toBe(503);
+      move(near);
+      nowMs = 210_000;
+      expect(await status('DELETE', '/api/v1/session', {headers}, impaired)).toBe(204);
+      expect(await status('GET', '/api/v1/session', {headers}, impaired)).toBe(401);
+    } finally {
+      await impaired.close();
+      await shards.close();
+    }
   });
 });
 

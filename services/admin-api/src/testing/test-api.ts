@@ -1,17 +1,21 @@
 import {randomUUID} from 'node:crypto';
 import type {SyncRequest} from '@pisync/core/broker/sync-request';
 import {createGroups} from '@pisync/core/devices/groups';
+import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {findApiToken} from '@pisync/core/devices/tokens';
 import {startHttpServer} from '@pisync/core/http/http-server';
+import {createDoor} from '@pisync/core/limits/door';
 import type {Shards} from '@pisync/core/shards/shards';
 import {silentLog} from './silent-log.ts';
 import {z} from 'zod';
 import {apiRoutes} from '../api.ts';
-import {createApp} from '../app.ts';
+import {createApp, MAX_HEADER_BYTES} from '../app.ts';
 import type {CacheAccess} from '../caching/read-through.ts';
 import {createFanOut} from '../paging/fan-out.ts';
 import {createAuthenticator} from '../sessions/authenticate.ts';
 import {createRateLimiter} from '../sessions/rate-limit.ts';
+import {sessionCookieName} from '../sessions/session-cookie.ts';
+import {createSessions} from '../sessions/sessions.ts';
 import {createSigner} from '../signing/signer.ts';
 
 /** The API on a free port of the loopback. Every answer is checked against the OpenAPI document before the test sees it. */
@@ -43,6 +47,11 @@ export interface TestApiOptions {
   readonly publish?: (request: SyncRequest) => Promise<void>;
   readonly callsPerMinute?: number;
   readonly shardTimeoutMs?: number;
+  readonly region?: string;
+  /** Milliseconds by which tokens and sessions are remembered. */
+  readonly monotonic?: () => number;
+  /** So long they are not asked for again; default: never. */
+  readonly freshMs?: number;
 }
 
 /** One key for all: a cursor of one test API is good at another one, as it is between the pods of a region. */
@@ -69,10 +78,20 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   const now = Date.now;
   const signer = createSigner(() => Promise.resolve(SIGNING_KEY));
   const limiter = (callsPerMinute: number) => createRateLimiter({callsPerMinute, now, maxKeys: 100});
+  const region = options.region ?? 'test';
+  const cookieName = sessionCookieName(region);
+  const monotonic = options.monotonic ?? (() => performance.now());
+  const times = {freshMs: options.freshMs ?? 0, staleMs: 300_000};
+  const sessions = createSessions({shards: options.shards, now, monotonic, ...times});
   const authenticator = createAuthenticator({
-    tokens: {find: (hash) => findApiToken(options.shards, Buffer.from(hash, 'hex'))},
-    signer,
-    now,
+    tokens: createTokenCache({
+      find: (hash) => findApiToken(options.shards, Buffer.from(hash, 'hex')),
+      door: createDoor(),
+      now: monotonic,
+      ...times,
+    }),
+    sessions,
+    cookieName,
   });
   const routes = apiRoutes({
     shards: options.shards,
@@ -81,8 +100,10 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
     cache: options.cache,
     signer,
     authenticator,
+    sessions,
+    cookieName,
     publishSyncRequest: options.publish ?? (() => Promise.reject(new Error('this test publishes nothing'))),
-    region: () => 'test',
+    region: () => region,
     now,
     newId: randomUUID,
     version: '0.0.0-test',
@@ -97,7 +118,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
     newRequestId: randomUUID,
     random: () => 0,
   });
-  const server = await startHttpServer({app, port: 0, maxConnections: 100});
+  const server = await startHttpServer({app, port: 0, maxConnections: 100, maxHeaderBytes: MAX_HEADER_BYTES});
   const base = `http://127.0.0.1:${server.port}`;
   const document = documentSchema.parse(await (await fetch(`${base}/api/v1/openapi.json`)).json());
   const seen = new Set<string>();

@@ -37,6 +37,20 @@ describe('cached tokens', () => {
     expect(await tokens.find('a')).toBeUndefined();
   });
 
+  test('what was ended here is unknown at once, also to whoever asked just before', async () => {
+    const {state, tokens} = setUp();
+    await tokens.find('a');
+    state.nowMs = 11;
+    const asked = tokens.find('a');
+    state.token = undefined;
+    tokens.forget('a');
+    await asked;
+    expect(await tokens.find('a')).toBeUndefined();
+    state.nowMs = 22;
+    state.token = 'ann';
+    expect(await tokens.find('a')).toBe('ann');
+  });
+
   test('goes on with a known token while the database is away, but not for ever and not for a stranger', async () => {
     const {state, tokens} = setUp();
     await tokens.find('a');

@@ -11,6 +11,11 @@ export interface Tokens<T> {
   find(tokenHash: string): Promise<T | undefined>;
 }
 
+export interface TokenCache<T> extends Tokens<T> {
+  /** Of a token that was ended here: it is unknown from now on, also to what is being read at the moment. */
+  forget(tokenHash: string): void;
+}
+
 export interface TokenCacheOptions<T> {
   /** Asks the database. */
   readonly find: (tokenHash: string) => Promise<T | undefined>;
@@ -35,7 +40,7 @@ const PATIENCE_MS = 1_000;
 const MAX_ENTRIES = 10_000;
 
 /** Remembers answers for a moment, unknown tokens too, so that a page's dozen calls ask the database once. Whoever guesses holds up nobody who is known. */
-export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCacheOptions<T>): Tokens<T> => {
+export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCacheOptions<T>): TokenCache<T> => {
   const known = createLru<Known<T>>(MAX_ENTRIES, now);
   /** Of their own, so that whoever guesses drives no token out. */
   const unknown = createLru<true>(MAX_ENTRIES, now);
@@ -43,8 +48,13 @@ export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCa
   const breaker = createBreaker({threshold: 1, pauseMs: PATIENCE_MS, now});
   const strangers = createSingleFlight<T | undefined>(MAX_WAITING);
 
+  let forgotten = 0;
+
   const read = async (hash: string): Promise<T | undefined> => {
+    const before = forgotten;
     const token = await find(hash);
+    // It may be older than what was ended meanwhile.
+    if (before !== forgotten) return token;
     if (token === undefined) {
       known.delete(hash);
       unknown.set(hash, true, freshMs);
@@ -81,6 +91,11 @@ export const createTokenCache = <T>({find, door, now, freshMs, staleMs}: TokenCa
       if (before !== undefined && ageMs < freshMs) return before.token;
       if (before === undefined) return strangers(hash, () => door(() => read(hash)));
       return ageMs < staleMs ? refreshed(hash, before) : flight(hash, () => read(hash));
+    },
+    forget(hash) {
+      forgotten += 1;
+      known.delete(hash);
+      unknown.set(hash, true, freshMs);
     },
   };
 };

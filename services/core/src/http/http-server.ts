@@ -19,6 +19,8 @@ export interface HttpServerOptions {
   readonly port: number;
   readonly maxConnections: number;
   readonly maxUnreadBytes?: number;
+  /** Of all headers of a request; more is a 431. */
+  readonly maxHeaderBytes?: number;
   /**
    * Once aborted, every answer asks its peer to use another connection, those to requests that are under way included. Whoever keeps
    * connections open then leaves by itself, between two requests, and few are left to close when the server stops.
@@ -30,7 +32,6 @@ export interface HttpServerOptions {
 
 /** Bounds on what one peer may hold. */
 const LIMITS = {
-  maxHeaderSize: 8 * 1024,
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   /**
@@ -40,6 +41,9 @@ const LIMITS = {
   keepAliveTimeout: 61 * 60_000,
   connectionsCheckingInterval: 5_000,
 } as const;
+
+/** What devices and scripts send has some hundred bytes of headers. */
+const MAX_HEADER_BYTES = 8 * 1024;
 
 /** From this share of the connections on, those make room that serve nobody. */
 const CROWDED = 0.9;
@@ -65,6 +69,7 @@ export const startHttpServer = async ({
   port,
   maxConnections,
   maxUnreadBytes = MAX_UNREAD_BYTES,
+  maxHeaderBytes = MAX_HEADER_BYTES,
   draining,
   tracer,
 }: HttpServerOptions): Promise<HttpServer> => {
@@ -73,6 +78,7 @@ export const startHttpServer = async ({
   let arrivals = 0;
   const server = createServer({
     ...LIMITS,
+    maxHeaderSize: maxHeaderBytes,
     IncomingMessage: withPrototype<typeof IncomingMessage>(IncomingMessage, app.request),
     ServerResponse: withPrototype<typeof ServerResponse>(ServerResponse, app.response),
   });

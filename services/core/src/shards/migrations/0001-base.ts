@@ -246,14 +246,15 @@ create table control.api_token (
   revoked_at timestamptz
 );
 
+-- Of browsers. Who it is and what he may do is what its API token says at each call; that of the Secret has no row to refer to.
 create table control.session (
   session_hash bytea primary key,
-  name text not null,
-  role text not null check (role in ('viewer', 'operator', 'admin', 'auditor')),
+  token_hash bytea not null,
   created_at timestamptz not null default now(),
-  used_at timestamptz not null default now(),
   expires_at timestamptz not null
 );
+create index session_by_token on control.session (token_hash, created_at);
+create index session_by_end on control.session (expires_at);
 
 -- Messages of which nobody can say whose they are, and batches that no shard takes in any form.
 create table control.unreadable_message (

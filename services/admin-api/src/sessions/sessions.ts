@@ -1,0 +1,66 @@
+import {randomBytes} from 'node:crypto';
+import {createTokenCache} from '@pisync/core/devices/token-cache';
+import {createDoor} from '@pisync/core/limits/door';
+import {beginSession, endSession, findSession, type StoredSession} from '@pisync/core/sessions/sessions';
+import type {Shards} from '@pisync/core/shards/shards';
+import {hashToken} from './api-tokens.ts';
+
+/** Browsers' sessions, by the id that the cookie has. They are in the control schema, so each ends for all processes. */
+export interface Sessions {
+  begin(tokenHash: string): Promise<{readonly id: string; readonly expiresAtMs: number}>;
+  /** Undefined for one that never was, was ended or is over. @throws when the database does not answer and nobody here knows. */
+  find(id: string): Promise<{readonly tokenHash: string; readonly expiresAtMs: number} | undefined>;
+  /** @throws when the database does not answer: then the session goes on. */
+  end(id: string): Promise<void>;
+}
+
+export interface SessionsOptions {
+  readonly shards: Shards;
+  /** Milliseconds. */
+  readonly now: () => number;
+  /** Monotonic milliseconds. */
+  readonly monotonic: () => number;
+  /** A session that was ended elsewhere works for no longer than this, while the database answers. */
+  readonly freshMs: number;
+  /** One that was seen this recently goes on while the database is away. */
+  readonly staleMs: number;
+}
+
+/** A working day. */
+export const SESSION_MS = 12 * 60 * 60 * 1000;
+
+const ID_BYTES = 32;
+
+/** Whatever else is no id is not worth a look into the database. */
+const ID = /^[\w-]{43}$/;
+
+const keyOf = (hash: string): Buffer => Buffer.from(hash, 'hex');
+
+export const createSessions = ({shards, now, monotonic, freshMs, staleMs}: SessionsOptions): Sessions => {
+  const known = createTokenCache<StoredSession>({
+    find: (hash) => findSession(shards, keyOf(hash)),
+    door: createDoor(),
+    now: monotonic,
+    freshMs,
+    staleMs,
+  });
+  return {
+    async begin(tokenHash) {
+      const id = randomBytes(ID_BYTES).toString('base64url');
+      const expiresAtMs = now() + SESSION_MS;
+      await beginSession(shards, keyOf(hashToken(id)), {tokenHash, expiresAt: new Date(expiresAtMs)});
+      return {id, expiresAtMs};
+    },
+    async find(id) {
+      if (!ID.test(id)) return undefined;
+      const session = await known.find(hashToken(id));
+      if (session === undefined || session.expiresAt.getTime() <= now()) return undefined;
+      return {tokenHash: session.tokenHash, expiresAtMs: session.expiresAt.getTime()};
+    },
+    async end(id) {
+      const hash = hashToken(id);
+      await endSession(shards, keyOf(hash));
+      known.forget(hash);
+    },
+  };
+};
