@@ -108,14 +108,81 @@ test('an unchanged device is not sent again to who has its ETag', async () => {
   expect(again.status).toBe(304);
 });
 
-test('counts come from the cache with their age', async () => {
-  const key = cacheKey.aggregate('summary');
-  await api.call('GET', '/api/v1/region/summary', {token: viewer});
-  const stored = z.string().parse(await cache.use((redis) => redis.get(key)));
-  const counted = {...z.record(z.string(), z.unknown()).parse(JSON.parse(stored)), devices: 4711};
-  await cache.use((redis) => redis.set(key, JSON.stringify(counted), 'EX', 300));
-  const {body} = await api.call('GET', '/api/v1/region/summary', {token: viewer});
-  expect(body).toMatchObject({devices: 4711});
+test('an ETag stays while only the time changes at which the device was read', async () => {
+  const {id} = deviceAt(2);
+  const read = async () => {
+    const {headers, body} = await api.call('GET', `/api/v1/devices/${id}`, {token: viewer});
+    return {etag: headers.get('etag'), asOf: z.object({asOf: z.string()}).parse(body).asOf};
+  };
+  const first = await read();
+  const again = await until(
+    'another reading',
+    async () => {
+      await cache.use((redis) => redis.del(cacheKey.status(id)));
+      return read();
+    },
+    ({asOf}) => asOf !== first.asOf,
+  );
+  expect(again.etag).toBe(first.etag);
+});
+
+/** Writes another count, of a time ago, into the cache. */
+const countedBefore = async (agoMs: number, devicesOf: (shard: number) => number): Promise<void> => {
+  const asOf = new Date(Date.now() - agoMs).toISOString();
+  const shards = [0, 1].map((shard) => ({
+    shard,
+    asOf,
+    counts: [{groupId: 1, status: 'late', count: devicesOf(shard)}],
+  }));
+  const text = JSON.stringify({asOf, missing: [], shards});
+  await cache.use((redis) => redis.set(cacheKey.aggregate('summary'), text, 'EX', 300));
+};
+
+const summarySchema = z.object({
+  devices: z.int(),
+  partial: z.array(z.string()).optional(),
+  byShard: z.array(z.object({shard: z.int(), devices: z.int(), asOf: z.string()})),
+});
+
+test('counts come from the cache, and those of long ago are counted again', async () => {
+  await countedBefore(1_000, () => 4711);
+  expect((await api.call('GET', '/api/v1/region/summary', {token: viewer})).body).toMatchObject({devices: 9422});
+  await countedBefore(301_000, () => 4711);
+  expect((await api.call('GET', '/api/v1/region/summary', {token: viewer})).body).toMatchObject({devices: 7});
+});
+
+test('a shard that does not answer is counted as it was when it last did', async () => {
+  const topology = {
+    ...region.topology,
+    shards: region.topology.shards.map((shard) =>
+      shard.id === 1 ? {...shard, rw: {host: '127.0.0.1', port: 1}} : shard,
+    ),
+  };
+  const shards = await openShards({
+    topology: {current: () => topology, onChange: () => () => undefined},
+    secretsDir: region.secretsDir,
+    applicationName: 'test-without-shard-1',
+    log: silentLog,
+    metrics: new Registry(),
+    sizes: {ingest: 1, dashboard: 2, job: 1},
+  });
+  const impaired = await startTestApi({shards, cache});
+  try {
+    const inShard0 = devices.filter(({shard}) => shard === 0).length;
+    await countedBefore(301_000, () => 4711);
+    const {body} = await impaired.call('GET', '/api/v1/region/summary', {token: viewer});
+    const summary = summarySchema.parse(body);
+    expect(summary).toMatchObject({devices: inShard0 + 4711, partial: ['shard-1']});
+    const [here, away] = summary.byShard;
+    expect(away?.devices).toBe(4711);
+    expect(Date.parse(here?.asOf ?? '') - Date.parse(away?.asOf ?? '')).toBeGreaterThan(300_000);
+    // And so it is for whoever asks another process.
+    const next = summarySchema.parse((await api.call('GET', '/api/v1/region/summary', {token: viewer})).body);
+    expect(next).toMatchObject({devices: inShard0 + 4711, partial: ['shard-1']});
+  } finally {
+    await impaired.close();
+    await shards.close();
+  }
 });
 
 test('an entry of another shape, as another release may write it, is read again from the shard', async () => {

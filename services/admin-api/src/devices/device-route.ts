@@ -18,7 +18,8 @@ export const deviceRoute = (directory: DeviceDirectory): Route =>
         description: 'The device; what syncs change is at most a minute old, `asOf` says when it was read.',
         schema: z.object({data: deviceSchema, asOf: timestamp}),
       },
-      etag: true,
+      // Not of `asOf`, which is another one each minute.
+      tagged: ({data}) => data,
       problems: {404: 'No such device.'},
     },
     async ({params}) => {

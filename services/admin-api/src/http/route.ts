@@ -23,8 +23,8 @@ export interface RouteDefinition<
   readonly query?: Q;
   readonly body?: B;
   readonly success: {readonly status: 200 | 202 | 204; readonly description: string; readonly schema?: S};
-  /** Answers carry an ETag, and `If-None-Match` is honoured. */
-  readonly etag?: boolean;
+  /** What of an answer has to stay the same for its ETag to do so. Where this is given, `If-None-Match` is honoured. */
+  tagged?(body: z.input<S>): unknown;
   /** Statuses beside those that every operation may have. */
   readonly problems?: Readonly<Record<number, string>>;
 }

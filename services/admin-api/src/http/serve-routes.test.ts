@@ -26,7 +26,7 @@ beforeEach(async () => {
       ),
     ],
     authenticator: {principalOf: unused, principalOfToken: unused},
-    limiter: {take: () => ({limit: 1, remaining: 1, resetSeconds: 1})},
+    limiter: {take: () => ({limit: 1, remaining: 1, resetSeconds: 1, waitSeconds: 0})},
     page: undefined,
     log: silentLog,
     newRequestId: () => 'request',
@@ -90,4 +90,24 @@ test('a body that is no JSON, or no UTF-8, is refused', async () => {
 
 test('a body may begin with a byte order mark', async () => {
   expect(await (await post('\ufeff{"a":"é"}')).json()).toEqual({a: 'é'});
+});
+
+test('an answer that is worth it is compressed for who takes that, and for nobody else', async () => {
+  const body = JSON.stringify(Array.from({length: 500}, (_, index) => `row ${index}`));
+  const sent = async (headers: Record<string, string>) => {
+    const answer = await fetch(`http://127.0.0.1:${server.port}${PATH}`, {
+      method: 'POST',
+      headers: {'content-type': 'application/json', ...headers},
+      body,
+    });
+    expect(await answer.text()).toBe(body);
+    expect(answer.headers.get('vary')).toBe('Accept-Encoding');
+    return [answer.headers.get('content-encoding'), Number(answer.headers.get('content-length'))] as const;
+  };
+  const [coding, length] = await sent({'accept-encoding': 'br, gzip'});
+  expect(coding).toBe('gzip');
+  expect(length).toBeLessThan(body.length / 2);
+  expect(await sent({'accept-encoding': 'gzip;q=0'})).toEqual([null, body.length]);
+  expect(await sent({'accept-encoding': 'identity'})).toEqual([null, body.length]);
+  expect((await post('{"a":1}')).headers.get('content-encoding')).toBeNull();
 });

@@ -1,3 +1,5 @@
+import {promisify} from 'node:util';
+import {gzip} from 'node:zlib';
 import {AppError} from '@pisync/core/errors/app-error';
 import {type BodyRoom, createBodyRoom} from '@pisync/core/http/body-room';
 import {readBody} from '@pisync/core/http/read-body';
@@ -7,7 +9,7 @@ import type {Principal} from '../sessions/principal.ts';
 import type {RateLimiter} from '../sessions/rate-limit.ts';
 import {etagOf, knowsEtag} from './etag.ts';
 import {parseInput, parseQueryString} from './parse.ts';
-import type {Call, Route} from './route.ts';
+import type {Call, Route, RouteDefinition} from './route.ts';
 import {cameOverTls} from './security-headers.ts';
 
 export interface ServeOptions {
@@ -110,7 +112,7 @@ const serveRoute = async (
   };
   const reply = await route.handle(call);
   for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
-  send(definition.success.status, reply.body, definition.etag === true, request, response);
+  await send(definition, reply.body, request, response);
 };
 
 /** Not by way of a URL: a path may be one that no URL can have. */
@@ -124,16 +126,32 @@ const limit = (limiter: RateLimiter, principal: Principal, response: Response): 
   response.setHeader('RateLimit-Limit', state.limit);
   response.setHeader('RateLimit-Remaining', state.remaining);
   response.setHeader('RateLimit-Reset', state.resetSeconds);
+  if (state.waitSeconds === 0) return;
+  throw new AppError('rate-limited', `More than ${state.limit} calls a minute; come back in ${state.waitSeconds} s.`, {
+    retryAfterSeconds: state.waitSeconds,
+  });
 };
 
-const send = (status: number, body: unknown, withEtag: boolean, request: Request, response: Response): void => {
+const compress = promisify(gzip);
+/** Less than this fits into the packet that is sent anyway. */
+const COMPRESSED_FROM_BYTES = 1024;
+/** Rows are much alike: more effort takes twice the time for a tenth of the size. */
+const EFFORT = {level: 3} as const;
+
+const send = async (
+  definition: RouteDefinition,
+  body: unknown,
+  request: Request,
+  response: Response,
+): Promise<void> => {
+  const {status} = definition.success;
   if (status === 204) {
     response.status(204).end();
     return;
   }
-  const text = JSON.stringify(body);
-  if (withEtag) {
-    const etag = etagOf(text);
+  response.setHeader('Vary', 'Accept-Encoding');
+  if ('tagged' in definition) {
+    const etag = etagOf(JSON.stringify(definition.tagged(body)));
     response.setHeader('ETag', etag);
     // A copy may be kept but must be asked for; no-store would forbid the question.
     response.setHeader('Cache-Control', 'private, no-cache');
@@ -142,6 +160,11 @@ const send = (status: number, body: unknown, withEtag: boolean, request: Request
       return;
     }
   }
+  const plain = Buffer.from(JSON.stringify(body));
+  const isPacked = plain.length >= COMPRESSED_FROM_BYTES && request.acceptsEncodings('gzip') === 'gzip';
+  const sent = isPacked ? await compress(plain, EFFORT) : plain;
   response.status(status).setHeader('Content-Type', 'application/json; charset=utf-8');
-  response.end(text);
+  if (isPacked) response.setHeader('Content-Encoding', 'gzip');
+  response.setHeader('Content-Length', sent.length);
+  response.end(sent);
 };

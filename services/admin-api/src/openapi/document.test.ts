@@ -16,7 +16,7 @@ const things = route(
     params: z.strictObject({id: z.uuid()}),
     query: z.strictObject({limit: z.coerce.number().int().max(5).default(2).describe('Rows.')}),
     success: {status: 200, description: 'It.', schema: z.object({at: z.iso.datetime()})},
-    etag: true,
+    tagged: (body) => body,
     problems: {404: 'No such thing.'},
   },
   () => Promise.resolve({body: {at: ''}}),

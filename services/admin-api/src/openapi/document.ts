@@ -76,7 +76,7 @@ const operationOf = (definition: RouteDefinition): object => {
           ? {}
           : {content: {'application/json': {schema: jsonSchema(success.schema, 'output')}}}),
       },
-      ...(definition.etag === true ? {304: {description: 'Not changed since the given ETag.'}} : {}),
+      ...('tagged' in definition ? {304: {description: 'Not changed since the given ETag.'}} : {}),
       ...Object.fromEntries(
         Object.entries(problems).map(([status, description]) => [
           status,

@@ -1,15 +1,15 @@
-import {AppError} from '@pisync/core/errors/app-error';
-
 export interface RateLimitState {
   readonly limit: number;
   readonly remaining: number;
   /** Until the budget is full again. */
   readonly resetSeconds: number;
+  /** How long to wait before this call; 0 where it may be made. */
+  readonly waitSeconds: number;
 }
 
 /** A budget per key that refills steadily (token bucket): short bursts pass, a loop does not. Counts in this process only. */
 export interface RateLimiter {
-  /** Takes one call. @throws AppError `rate-limited` with the time to wait when none is left. */
+  /** Takes one call, if one is left. */
   take(key: string): RateLimitState;
 }
 
@@ -37,19 +37,11 @@ export const createRateLimiter = ({callsPerMinute, now, maxKeys}: RateLimitOptio
     return {left: Math.min(callsPerMinute, bucket.left + (atMs - bucket.atMs) / msPerCall), atMs};
   };
 
-  const refuseIfEmpty = ({left}: Bucket): void => {
-    if (left >= 1) return;
-    const waitSeconds = Math.max(1, Math.ceil(((1 - left) * msPerCall) / 1000));
-    throw new AppError('rate-limited', `More than ${callsPerMinute} calls a minute; come back in ${waitSeconds} s.`, {
-      retryAfterSeconds: waitSeconds,
-    });
-  };
-
   return {
     take(key) {
       const bucket = refilled(key);
-      refuseIfEmpty(bucket);
-      const left = bucket.left - 1;
+      const isLeft = bucket.left >= 1;
+      const left = isLeft ? bucket.left - 1 : bucket.left;
       buckets.delete(key);
       buckets.set(key, {left, atMs: bucket.atMs});
       const oldest = buckets.keys().next();
@@ -58,6 +50,7 @@ export const createRateLimiter = ({callsPerMinute, now, maxKeys}: RateLimitOptio
         limit: callsPerMinute,
         remaining: Math.floor(left),
         resetSeconds: Math.ceil(((callsPerMinute - left) * msPerCall) / 1000),
+        waitSeconds: isLeft ? 0 : Math.max(1, Math.ceil(((1 - left) * msPerCall) / 1000)),
       };
     },
   };

@@ -313,6 +313,9 @@ describe('bad requests', () => {
       const refused = await limited.call('GET', '/api/v1/session', {token});
       expect(refused.status).toBe(429);
       expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(refused.headers.get('ratelimit-limit')).toBe('3');
+      expect(refused.headers.get('ratelimit-remaining')).toBe('0');
+      expect(Number(refused.headers.get('ratelimit-reset'))).toBeGreaterThan(0);
       const other = await seedApiToken(region.shards, 'viewer');
       expect((await limited.call('GET', '/api/v1/session', {token: other})).status).toBe(200);
     } finally {
@@ -326,6 +329,8 @@ describe('bad requests', () => {
     expect(headers.get('cross-origin-opener-policy')).toBeNull();
     const overTls = await api.call('GET', '/api/v1/nope', {headers: {'x-forwarded-proto': 'https'}});
     expect(overTls.headers.get('cross-origin-opener-policy')).toBe('same-origin');
+    expect(headers.get('strict-transport-security')).toBeNull();
+    expect(overTls.headers.get('strict-transport-security')).toMatch(/^max-age=\d{8}$/);
     expect(headers.get('content-security-policy')).toContain("default-src 'none'");
     expect(headers.get('x-content-type-options')).toBe('nosniff');
     expect(headers.get('x-powered-by')).toBeNull();
