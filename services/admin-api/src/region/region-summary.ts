@@ -6,13 +6,15 @@ import type {Shards} from '@pisync/core/shards/shards';
 import {type CacheAccess, readCached, writeCached} from '../caching/read-through.ts';
 import {route, type Route} from '../http/route.ts';
 import type {AskShards} from '../paging/fan-out.ts';
-import {type Counted, countedSchema, summarise, summarySchema} from './summary.ts';
+import {type Counted, countedNow, countedSchema, summarise, summarySchema} from './summary.ts';
 
 const KEY = cacheKey.aggregate('summary');
-/** A count in which shards are missing is wrong as soon as they are back. */
-const PARTIAL_TTL_SECONDS = 5;
 /** From this age on a reader still gets the old count at once, and sets a new one off for the next reader. */
 const REFRESH_AFTER_MS = 15_000;
+/** A count in which shards are missing is wrong as soon as they are back. */
+const REFRESH_PARTIAL_AFTER_MS = 5_000;
+/** Nobody looked for so long: then he waits for a new one. */
+const MAX_AGE_MS = 300_000;
 
 export interface RegionSummaryOptions {
   readonly shards: Shards;
@@ -27,14 +29,19 @@ export interface RegionSummaryOptions {
 export const regionSummaryRoute = (options: RegionSummaryOptions): Route => {
   const {shards, groups, askShards, cache, region, now} = options;
   const singleFlight = createSingleFlight<Counted>();
+  /** Of this process, for shards that do not answer while Redis does not either. */
+  let last: Counted | undefined;
 
   const count = (): Promise<Counted> =>
     singleFlight(KEY, async () => {
       const asOf = new Date(now()).toISOString();
-      const {answers, missing} = await askShards(shards.ids(), (shard) => countDevices(shards, shard));
-      const counted = summarise(answers, await groups.names(), missing, asOf);
-      await writeCached(cache, KEY, counted, missing.length === 0 ? CACHE_TTL_SECONDS.aggregate : PARTIAL_TTL_SECONDS);
-      return counted;
+      const ids = shards.ids();
+      const {answers} = await askShards(ids, (shard) => countDevices(shards, shard));
+      // Read after the answers: another process may have counted meanwhile.
+      const before = (await readCached(cache, KEY, countedSchema)) ?? last;
+      last = countedNow(ids, answers, before, asOf);
+      await writeCached(cache, KEY, last, CACHE_TTL_SECONDS.aggregate);
+      return last;
     });
 
   return route(
@@ -44,14 +51,23 @@ export const regionSummaryRoute = (options: RegionSummaryOptions): Route => {
       operationId: 'getRegionSummary',
       summary: 'How many devices are in which state, by group and by shard.',
       access: 'read',
-      success: {status: 200, description: 'Counts with their age, at most five minutes.', schema: summarySchema},
+      success: {
+        status: 200,
+        description: 'Counts with their age: at most five minutes, but for shards that do not answer.',
+        schema: summarySchema,
+      },
     },
     async () => {
       const known = await readCached(cache, KEY, countedSchema);
-      const counted = known ?? (await count());
-      const ageMs = Math.max(0, now() - Date.parse(counted.asOf));
-      if (known !== undefined && ageMs > REFRESH_AFTER_MS) count().catch(options.onRefreshFailed);
-      return {body: {region: region(), ...counted, ageSeconds: Math.floor(ageMs / 1000)}};
+      const ageOf = ({asOf}: Counted): number => Math.max(0, now() - Date.parse(asOf));
+      const isKnown = known !== undefined && ageOf(known) <= MAX_AGE_MS;
+      const counted = isKnown ? known : await count();
+      const ageMs = ageOf(counted);
+      const refreshAfterMs = counted.missing.length === 0 ? REFRESH_AFTER_MS : REFRESH_PARTIAL_AFTER_MS;
+      if (isKnown && ageMs > refreshAfterMs) count().catch(options.onRefreshFailed);
+      return {
+        body: {region: region(), ...summarise(counted, await groups.names()), ageSeconds: Math.floor(ageMs / 1000)},
+      };
     },
   );
 };

@@ -14,24 +14,60 @@ const countsSchema = z.object({
 } satisfies Record<DeviceStatus, z.ZodType>);
 type Counts = z.output<typeof countsSchema>;
 
-/** How a region's devices are, counted once and shown for a while. */
+/** What the shards said when their devices were counted: of each the last count, because one that does not answer has one too. */
 export const countedSchema = z.object({
-  devices: z.int(),
-  byStatus: countsSchema,
-  byGroup: z.array(z.object({group: z.string(), devices: z.int(), byStatus: countsSchema})),
-  byShard: z.array(z.object({shard: z.int(), devices: z.int(), byStatus: countsSchema})),
-  partial: z
-    .array(z.string())
-    .optional()
-    .describe('Shards that did not answer; their devices are missing in all counts.'),
-  asOf: timestamp.describe('When this was counted.'),
+  /** When they were asked last. */
+  asOf: timestamp,
+  /** Which of them did not answer then. */
+  missing: z.array(z.int()),
+  shards: z.array(
+    z.object({
+      shard: z.int(),
+      asOf: timestamp,
+      counts: z.array(z.object({groupId: z.int(), status: z.enum(DEVICE_STATUSES), count: z.int()})),
+    }),
+  ),
 });
 export type Counted = z.output<typeof countedSchema>;
 
-export const summarySchema = countedSchema.extend({
+export const summarySchema = z.object({
   region: z.string(),
+  devices: z.int(),
+  byStatus: countsSchema,
+  byGroup: z.array(z.object({group: z.string(), devices: z.int(), byStatus: countsSchema})),
+  byShard: z.array(
+    z.object({
+      shard: z.int(),
+      devices: z.int(),
+      byStatus: countsSchema,
+      asOf: timestamp.describe('When this shard was counted.'),
+    }),
+  ),
+  partial: z
+    .array(z.string())
+    .optional()
+    .describe(
+      "Shards that did not answer at the last count. Their devices are counted as they were at the shard's `asOf`, or missing in all counts where `byShard` has no such shard.",
+    ),
+  asOf: timestamp.describe('When this was counted.'),
   ageSeconds: z.int().describe('How long ago this was counted.'),
 });
+
+/** A count of the shards `ids`: those that answered now, and of the others what is known from before. */
+export const countedNow = (
+  ids: readonly number[],
+  answers: readonly {readonly shard: number; readonly value: readonly DeviceCount[]}[],
+  before: Counted | undefined,
+  asOf: string,
+): Counted => {
+  const shards = ids.flatMap((shard) => {
+    const answer = answers.find((one) => one.shard === shard);
+    if (answer !== undefined) return [{shard, asOf, counts: [...answer.value]}];
+    const known = before?.shards.find((one) => one.shard === shard);
+    return known === undefined ? [] : [known];
+  });
+  return {asOf, missing: ids.filter((id) => answers.every(({shard}) => shard !== id)), shards};
+};
 
 const countByStatus = (counts: readonly DeviceCount[]): {readonly devices: number; readonly byStatus: Counts} => {
   const byStatus: Record<DeviceStatus, number> = {pending: 0, on_time: 0, late: 0, silent: 0, failing: 0};
@@ -41,19 +77,17 @@ const countByStatus = (counts: readonly DeviceCount[]): {readonly devices: numbe
 
 /** Adds up what the shards counted; groups in the order of their names, shards in the order of their ids. */
 export const summarise = (
-  answers: readonly {readonly shard: number; readonly value: readonly DeviceCount[]}[],
+  {asOf, missing, shards}: Counted,
   names: GroupNames,
-  missing: readonly number[],
-  asOf: string,
-): Counted => {
-  const all = answers.flatMap(({value}) => value);
+): Omit<z.input<typeof summarySchema>, 'region' | 'ageSeconds'> => {
+  const all = shards.flatMap(({counts}) => counts);
   const groups = Map.groupBy(all, ({groupId}) => groupId);
   return {
     ...countByStatus(all),
     byGroup: [...groups]
       .map(([groupId, counts]) => ({group: names.nameOf(groupId), ...countByStatus(counts)}))
       .sort((a, b) => (a.group < b.group ? -1 : 1)),
-    byShard: answers.map(({shard, value}) => ({shard, ...countByStatus(value)})),
+    byShard: shards.map(({shard, counts, asOf: countedAt}) => ({shard, ...countByStatus(counts), asOf: countedAt})),
     asOf,
     ...(missing.length === 0 ? {} : {partial: shardNames(missing)}),
   };

@@ -5,7 +5,8 @@ const PREFIX = 'pisync:';
 export const CACHE_TTL_SECONDS = {
   /** Also the hint of a device's position. */
   status: 60,
-  aggregate: 300,
+  /** A day: what a shard said last is shown, with its age, while it is away. */
+  aggregate: 86_400,
   device: 600,
   /** Two days, so that a device that syncs once a day is known while its shard is away. */
   credential: 172_800,

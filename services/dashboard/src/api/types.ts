@@ -90,7 +90,13 @@ export interface Summary {
   readonly devices: number;
   readonly byStatus: Counts;
   readonly byGroup: readonly {readonly group: string; readonly devices: number; readonly byStatus: Counts}[];
-  readonly byShard: readonly {readonly shard: number; readonly devices: number; readonly byStatus: Counts}[];
+  readonly byShard: readonly {
+    readonly shard: number;
+    readonly devices: number;
+    readonly byStatus: Counts;
+    readonly asOf: string;
+  }[];
+  /** Shards that did not answer: counted as they were, or missing where `byShard` has none. */
   readonly partial?: readonly string[];
   readonly asOf: string;
   readonly ageSeconds: number;

@@ -35,7 +35,8 @@ const SummaryView = ({summary, stale}: {readonly summary: Summary; readonly stal
       <h1>Region {summary.region}</h1>
       <AsOf at={summary.asOf} stale={stale} />
     </div>
-    <PartialNotice shards={summary.partial} />
+    <OldCounts summary={summary} />
+    <PartialNotice shards={summary.partial?.filter((shard) => countOf(summary, shard) === undefined)} />
     <section className="tiles" aria-label="Devices by status" data-testid="summary-tiles">
       <Link href={devicesHref()} className="tile tile-total" data-testid="tile-devices">
         <span className="tile-label">Devices</span>
@@ -70,6 +71,23 @@ const SummaryView = ({summary, stale}: {readonly summary: Summary; readonly stal
     )}
   </>
 );
+
+const countOf = ({byShard}: Summary, name: string): Summary['byShard'][number] | undefined =>
+  byShard.find(({shard}) => `shard-${shard}` === name);
+
+/** Shards that did not answer and are counted as they were when they last did. */
+const OldCounts = ({summary}: {readonly summary: Summary}): ReactNode => {
+  const old = (summary.partial ?? []).flatMap((name) => countOf(summary, name) ?? []);
+  return old.length === 0 ? null : (
+    <div className="notice" role="status">
+      {old.map(({shard, asOf}) => (
+        <p key={shard}>
+          <strong>shard-{shard} does not answer.</strong> Its devices are counted as they were <Ago at={asOf} />.
+        </p>
+      ))}
+    </div>
+  );
+};
 
 const StatusTile = ({
   status,
