@@ -41,6 +41,7 @@ beforeAll(async () => {
   await secret('signing', 'key', Buffer.alloc(32, 9).toString('base64url'));
   await mkdir(join(folder, 'page'));
   await writeFile(join(folder, 'page', 'index.html'), '<!doctype html><title>PiSync</title>');
+  await writeFile(join(folder, 'page', 'views.json'), '["/", "/devices/*"]');
 }, 60_000);
 
 afterAll(async () => {
@@ -65,6 +66,9 @@ test('the process becomes ready, serves page and API, and ends cleanly when aske
     await service.ready(opsPort);
     const base = `http://127.0.0.1:${httpPort}`;
     expect(await (await fetch(`${base}/devices/x`)).text()).toContain('PiSync');
+    const unknown = await fetch(`${base}/nope`);
+    expect(unknown.status).toBe(404);
+    expect(await unknown.json()).toMatchObject({code: 'not-found', status: 404});
     const signIn = await fetch(`${base}/api/v1/session`, {
       method: 'POST',
       headers: {'content-type': 'application/json'},

@@ -3,6 +3,7 @@ import {extname, join, relative, sep} from 'node:path';
 import {promisify} from 'node:util';
 import {gzip} from 'node:zlib';
 import type {NextFunction, Request, Response} from 'express';
+import {z} from 'zod';
 import {etagOf, knowsEtag} from '../http/etag.ts';
 
 /** The dashboard's files, read once: they are small, never change while the process runs, and no path of a request reaches the disk. */
@@ -16,8 +17,14 @@ export interface StaticFile {
   readonly immutable: boolean;
 }
 
-/** By URL path. */
-export type StaticFiles = ReadonlyMap<string, StaticFile>;
+/** A folder's files by URL path, with `index.html` once more for each view. */
+export interface StaticFiles {
+  /** Undefined for what is neither a file nor a view. */
+  at(path: string): StaticFile | undefined;
+}
+
+/** Paths of views, as the dashboard lists them: `*` stands for any one segment. Any other path is a mistake, and whoever makes it should hear so. */
+const viewsSchema = z.array(z.string().startsWith('/'));
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -31,7 +38,7 @@ const TYPES: Readonly<Record<string, string>> = {
 
 const compress = promisify(gzip);
 
-/** @throws when the folder cannot be read or holds no index.html. */
+/** @throws when the folder cannot be read or holds no dashboard. */
 export const readStaticFiles = async (folder: string): Promise<StaticFiles> => {
   const files = new Map<string, StaticFile>();
   for (const entry of await readdir(folder, {recursive: true, withFileTypes: true})) {
@@ -47,13 +54,24 @@ export const readStaticFiles = async (folder: string): Promise<StaticFiles> => {
       immutable: relative(folder, path).startsWith(`assets${sep}`),
     });
   }
-  if (!files.has('/index.html')) throw new Error(`${folder} holds no index.html; was the dashboard built into it?`);
-  return files;
+  const [index, views] = [files.get('/index.html'), files.get('/views.json')];
+  if (index === undefined || views === undefined) {
+    throw new Error(`${folder} holds no index.html and views.json; was the dashboard built into it?`);
+  }
+  const patterns = viewsSchema.parse(JSON.parse(views.body.toString())).map(segmentsOf);
+  const isView = (path: string): boolean => {
+    const segments = segmentsOf(path);
+    return patterns.some(
+      (pattern) =>
+        pattern.length === segments.length && pattern.every((part, place) => part === '*' || part === segments[place]),
+    );
+  };
+  return {at: (path) => files.get(path) ?? (isView(path) ? index : undefined)};
 };
 
-/**
- * Serves the files. Any other path without a file's ending is a view of the page and gets index.html; what lies below /api/ never does.
- */
+const segmentsOf = (path: string): readonly string[] => path.split('/').filter((part) => part !== '');
+
+/** Serves the files and views; the rest is somebody else's. */
 export const serveStaticFiles =
   (files: StaticFiles) =>
   (request: Request, response: Response, next: NextFunction): void => {
@@ -61,9 +79,7 @@ export const serveStaticFiles =
       next();
       return;
     }
-    const {path} = request;
-    const isView = path !== '/api' && !path.startsWith('/api/') && extname(path) === '';
-    const file = files.get(path) ?? (isView ? files.get('/index.html') : undefined);
+    const file = files.at(request.path);
     if (file === undefined) {
       next();
       return;

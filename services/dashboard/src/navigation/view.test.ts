@@ -1,9 +1,26 @@
 import {describe, expect, test} from '@jest/globals';
+import views from '../../public/views.json' with {type: 'json'};
 import {deviceHref, devicesHref, viewOf} from './view.ts';
 
 const at = (path: string) => viewOf(new URL(path, 'http://dashboard.test'));
 
+const segments = (path: string) => path.split('/').filter((part) => part !== '');
+
+/** As admin-api goes by views.json. */
+const isServed = (path: string): boolean =>
+  views.some((view) => {
+    const [wanted, given] = [segments(view), segments(path)];
+    return wanted.length === given.length && wanted.every((part, place) => part === '*' || part === given[place]);
+  });
+
 describe('views and URLs', () => {
+  test.each(['/', '/devices', '/devices/', '/devices/x', '/devices/a%2Fb', '/nope', '/devices/x/y', '/api/v1/session'])(
+    'views.json lists %s if it is a view',
+    (path) => {
+      expect(isServed(path)).toBe(at(path).kind !== 'unknown');
+    },
+  );
+
   test('the root is the summary', () => {
     expect(at('/')).toEqual({kind: 'summary'});
   });
