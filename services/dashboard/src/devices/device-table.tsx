@@ -1,14 +1,14 @@
-import {useVirtualizer} from '@tanstack/react-virtual';
 import {type KeyboardEvent, type ReactNode, useEffect, useRef, useState} from 'react';
 import type {DeviceRow} from '../api/types.ts';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {deviceHref} from '../navigation/view.ts';
 import {Ago} from '../time/time.tsx';
 import type {Column} from './columns.ts';
+import {visibleGroup, visibleName} from '../text/visible-name.ts';
 import {StatusLabel} from './status.tsx';
+import {useScrolledRows} from './use-scrolled-rows.ts';
 
 const ROW_HEIGHT_PX = 36;
-/** The head scrolls with the rows until it sticks: rows begin below it, and it covers what is at the top. */
 const HEAD_HEIGHT_PX = ROW_HEIGHT_PX;
 /** The next page is asked for this many rows before the end: about two screens, so that a steady scroll never stops. */
 const PREFETCH_ROWS = 60;
@@ -32,36 +32,32 @@ const integer = new Intl.NumberFormat();
  * Only the rows on screen exist in the document. Tab reaches one row (the last one visited), the arrow keys, Page and Home move on from there.
  */
 export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): ReactNode => {
-  const scroller = useRef<HTMLDivElement>(null);
   const {place, keepPlace} = useNavigation();
   const isBack = place !== undefined && place.row < rows.length;
   const [active, setActive] = useState(isBack ? place.row : 0);
   const moved = useRef(isBack);
-  const virtual = useVirtualizer({
+  const shown = useScrolledRows({
     count: rows.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_HEIGHT_PX,
-    overscan: 12,
-    scrollMargin: HEAD_HEIGHT_PX,
-    scrollPaddingStart: HEAD_HEIGHT_PX,
-    initialOffset: place?.scrollPx ?? 0,
+    rowPx: ROW_HEIGHT_PX,
+    headPx: HEAD_HEIGHT_PX,
+    positionPx: place?.scrollPx ?? 0,
   });
-  const items = virtual.getVirtualItems();
+  const {scroller, first, end, positionPx} = shown;
   // Where the last visited row was scrolled away, Tab enters at the first one on screen.
-  const tabStop = items.some((item) => item.index === active)
-    ? active
-    : items.find((item) => item.start >= (virtual.scrollOffset ?? 0) + HEAD_HEIGHT_PX)?.index;
-  const lastShown = items.at(-1)?.index ?? 0;
-  const wantsMore = more.available && !more.loading && more.error === null && lastShown + PREFETCH_ROWS >= rows.length;
+  const tabStop = active >= first && active < end ? active : shown.firstSeen;
+  const seen = Array.from({length: Math.max(0, end - first)}, (_, place) => first + place);
+  // It stays where it is, because it may have the focus: whoever scrolled away from it goes on from there with the keyboard.
+  const drawn = active < first ? [active, ...seen] : active >= end ? [...seen, active] : seen;
+  const wantsMore = more.available && !more.loading && more.error === null && end + PREFETCH_ROWS >= rows.length;
 
   useEffect(() => {
     if (wantsMore) more.load();
   }, [wantsMore, more]);
 
   useEffect(() => {
-    keepPlace(() => ({scrollPx: scroller.current?.scrollTop ?? 0, row: active}));
+    keepPlace(() => ({scrollPx: positionPx(), row: active}));
     return () => keepPlace(null);
-  }, [keepPlace, active]);
+  }, [keepPlace, active, positionPx]);
 
   useEffect(() => {
     if (!moved.current) return;
@@ -87,7 +83,7 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
     event.preventDefault();
     const next = Math.min(rows.length - 1, Math.max(0, active + step));
     moved.current = true;
-    virtual.scrollToIndex(next);
+    shown.scrollTo(next);
     setActive(next);
   };
 
@@ -102,6 +98,7 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
       aria-colcount={columns.length + 1}
       aria-busy={dimmed || more.loading}
       onKeyDown={onKeyDown}
+      onScroll={shown.onScroll}
     >
       <div className="grid-inner" role="rowgroup">
         <div className="grid-row grid-head" role="row" aria-rowindex={1} style={{gridTemplateColumns: template}}>
@@ -113,32 +110,26 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
           ))}
         </div>
       </div>
-      <div className="grid-inner grid-body" role="rowgroup" style={{height: virtual.getTotalSize()}}>
-        {items.map((item) => {
-          const row = rows[item.index];
-          if (row === undefined) return null;
-          return (
+      <div className="grid-inner grid-body" role="rowgroup" style={{height: shown.bodyPx}}>
+        {drawn.map((index) => {
+          const row = rows[index];
+          return row === undefined ? null : (
             <div
               key={row.id}
               className="grid-row"
               role="row"
-              aria-rowindex={item.index + 2}
-              data-index={item.index}
+              aria-rowindex={index + 2}
+              data-index={index}
               data-testid="device-row"
               data-device-id={row.id}
               style={{
                 gridTemplateColumns: template,
-                transform: `translateY(${item.start - HEAD_HEIGHT_PX}px)`,
-                height: item.size,
+                transform: `translateY(${shown.topOf(index)}px)`,
               }}
             >
               <span role="cell" className="grid-name">
-                <Link
-                  href={deviceHref(row.id)}
-                  tabIndex={item.index === tabStop ? 0 : -1}
-                  onFocus={() => setActive(item.index)}
-                >
-                  {row.name ?? row.id}
+                <Link href={deviceHref(row.id)} tabIndex={index === tabStop ? 0 : -1} onFocus={() => setActive(index)}>
+                  {visibleName(row.name, row.id)}
                 </Link>
                 <span className="faint mono">{row.id.slice(0, 8)}</span>
               </span>
@@ -184,7 +175,10 @@ const Cell = ({row, column}: {readonly row: DeviceRow; readonly column: Column})
     case 'shard':
       return row.shard === undefined ? null : `shard-${row.shard}`;
     case 'group':
-    case 'model':
-      return row[column.key] ?? <span className="faint">–</span>;
+      return row.group === undefined ? null : visibleGroup(row.group);
+    case 'model': {
+      const model = visibleName(row.model, '');
+      return model === '' ? <span className="faint">–</span> : model;
+    }
   }
 };

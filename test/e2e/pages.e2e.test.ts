@@ -1,0 +1,363 @@
+/** The dashboard as a person meets it, with an API that says what is rarely at hand. Needs a browser and no cluster. */
+import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import axe from 'axe-core';
+import {chromium, type Browser, type Page} from 'playwright-core';
+import {until} from './kit/until.ts';
+import {buildDashboard, type MockApi, removeDashboard, type ServedDashboard, serveDashboard} from './kit/dashboard.ts';
+
+const AT = '2026-11-24T02:00:26.557Z';
+const COUNTS = {pending: 1, on_time: 1234, late: 2, silent: 0, failing: 3};
+const UNSEEN = '\u200b ';
+const ID = '00000000-0000-4000-8000-000000000001';
+
+const page = (data: readonly unknown[]): {readonly body: unknown} => ({
+  body: {data, hasNextPage: false, nextCursor: null, asOf: AT},
+});
+
+const device = (id: string, name: string | null) => ({
+  id,
+  name,
+  group: 'north',
+  status: 'late',
+  statusSince: AT,
+  model: 'Raspberry Pi 5',
+  hardwareId: 'hw-1',
+  tags: {site: 's-1'},
+  enrolledAt: AT,
+  revokedAt: null,
+  lastSyncAt: AT,
+  lastSeenAt: AT,
+  recordsTotal: 12_345,
+  syncsTotal: 678,
+  revision: 1,
+  epoch: 'e2',
+  appliedThrough: 7,
+  state: {fw: '1.12.0', load: [0.1, 0.3]},
+  slot: 5,
+  shard: 0,
+});
+
+const record = (epoch: string, ordinal: number) => ({
+  epoch,
+  batchSeq: 1,
+  ordinal,
+  seq: 1,
+  kind: 'reading',
+  deviceTime: AT,
+  receivedAt: AT,
+  data: {celsius: 15.5, text: 'long enough that it is folded into one line which opens when it is asked for'},
+});
+
+const LISTS: Readonly<Record<string, readonly unknown[]>> = {
+  syncs: ['applied', 'rejected'].map((outcome, index) => ({
+    epoch: 'e2',
+    batchSeq: 7 - index,
+    outcome,
+    recordCount: 2,
+    badCount: index,
+    mode: 'delta',
+    reason: null,
+    receivedAt: AT,
+    appliedAt: AT,
+  })),
+  records: [record('e2', 0), record('e1', 0)],
+  commands: ['queued', 'done'].map((state, index) => ({
+    id: `00000000-0000-4000-8000-00000000010${index}`,
+    requestId: ID,
+    type: 'sync.now',
+    priority: 'high',
+    state,
+    createdAt: AT,
+    expiresAt: AT,
+    deliveredAt: null,
+    doneAt: null,
+  })),
+};
+
+const breakdown = {devices: 1240, byStatus: COUNTS};
+
+/** Of a region with two devices, one of which has a name that shows as nothing. */
+const region =
+  (signedIn: boolean): MockApi =>
+  (method, {pathname, searchParams}) => {
+    const [, , , first = '', id = '', list = ''] = pathname.split('/');
+    switch (first) {
+      case 'session':
+        return signedIn
+          ? {body: {name: 'ann', role: 'admin', region: 'eu', csrfToken: 'x', expiresAt: null}}
+          : {status: 401, body: {title: 'Unauthenticated', status: 401, detail: 'This API token does not exist.'}};
+      case 'region':
+        return {
+          body: {
+            region: 'eu',
+            ...breakdown,
+            byGroup: [
+              {group: 'north', ...breakdown},
+              {group: UNSEEN, ...breakdown},
+            ],
+            byShard: [
+              {shard: 0, ...breakdown, asOf: AT},
+              {shard: 1, ...breakdown, asOf: AT},
+            ],
+            partial: ['shard-1', 'shard-2'],
+            asOf: AT,
+            ageSeconds: 3,
+          },
+        };
+      case 'devices':
+        if (method === 'POST') return {status: 202, body: {success: true, requestId: ID}};
+        if (id === '') {
+          return searchParams.get('filter') === 'status==silent'
+            ? page([])
+            : page([device(ID, UNSEEN), device(ID.replace(/1$/, '2'), 'pi-2')]);
+        }
+        if (id !== ID) return undefined;
+        return list === '' ? {body: {data: device(ID, UNSEEN), asOf: AT}} : page(LISTS[list] ?? []);
+    }
+    return undefined;
+  };
+
+let folder: string;
+let browser: Browser;
+const served: ServedDashboard[] = [];
+
+const serve = async (api: MockApi): Promise<string> => {
+  const dashboard = await serveDashboard(folder, api);
+  served.push(dashboard);
+  return dashboard.url;
+};
+
+beforeAll(async () => {
+  folder = await buildDashboard();
+  browser = await chromium.launch({
+    executablePath: process.env['PISYNC_TEST_CHROMIUM'] ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-sync'],
+  });
+}, 300_000);
+
+afterAll(async () => {
+  await browser.close();
+  for (const dashboard of served) dashboard.close();
+  removeDashboard(folder);
+}, 60_000);
+
+/** All rules, also those that axe leaves out unless it is asked. */
+const RULES = {
+  'label-content-name-mismatch': {enabled: true},
+  'link-in-text-block': {enabled: true},
+  'target-size': {enabled: true},
+  'page-has-heading-one': {enabled: true},
+  'scrollable-region-focusable': {enabled: true},
+};
+
+const violationsOf = async (shown: Page): Promise<readonly string[]> => {
+  await shown.evaluate(axe.source);
+  // The page's own axe, which was just put there.
+  const {violations} = await shown.evaluate<axe.AxeResults>(
+    `axe.run(document, ${JSON.stringify({rules: RULES, resultTypes: ['violations']})})`,
+  );
+  return violations.flatMap(({id, nodes}) => nodes.map(({html}) => `${id}: ${html.slice(0, 200)}`));
+};
+
+interface Shown {
+  readonly what: string;
+  readonly path: string;
+  /** A text that is there when the page is. */
+  readonly sign: string;
+  readonly isSignedOut?: true;
+  /** What a person does on it first. */
+  readonly act?: (shown: Page) => Promise<void>;
+}
+
+const PAGES: readonly Shown[] = [
+  {what: 'the sign-in page', path: '/', isSignedOut: true, sign: 'Sign in with an API token'},
+  {
+    what: 'the sign-in page after a wrong token',
+    path: '/',
+    isSignedOut: true,
+    sign: 'Sign in with an API token',
+    act: async (shown) => {
+      await shown.getByLabel(/token/i).fill('x');
+      await shown.getByRole('button', {name: /sign in/i}).click();
+      await shown.getByRole('alert').waitFor();
+    },
+  },
+  {what: 'the summary', path: '/', sign: 'shard-1 does not answer'},
+  {what: 'the devices', path: '/devices', sign: 'pi-2'},
+  {
+    what: 'the devices with the choice of columns',
+    path: '/devices',
+    sign: 'pi-2',
+    act: (shown) => shown.getByText('Columns', {exact: true}).click(),
+  },
+  {what: 'a list without a device', path: '/devices?status=silent', sign: 'No device matches'},
+  {what: 'a device and its syncs', path: `/devices/${ID}`, sign: 'rejected'},
+  {
+    what: 'a device that was asked to sync',
+    path: `/devices/${ID}`,
+    sign: 'rejected',
+    act: async (shown) => {
+      await shown.getByTestId('sync-now').click();
+      await shown.getByText('Queued.').waitFor();
+    },
+  },
+  {what: 'a device and its records', path: `/devices/${ID}?list=records`, sign: 'reading'},
+  {what: 'a device and its commands', path: `/devices/${ID}?list=commands`, sign: 'queued'},
+  {what: 'a device that there is not', path: '/devices/x', sign: 'There is no such device'},
+  {what: 'a page that there is not', path: '/nope', sign: 'There is no such page'},
+];
+
+describe.each(['light', 'dark'] as const)('in the %s theme axe finds nothing', (colorScheme) => {
+  test.each(PAGES)('on $what', async ({path, sign, isSignedOut, act}) => {
+    const shown = await browser.newPage({colorScheme, viewport: {width: 1280, height: 900}});
+    try {
+      await shown.goto(`${await serve(region(isSignedOut !== true))}${path}`);
+      await shown.getByText(sign).first().waitFor();
+      await act?.(shown);
+      expect(await violationsOf(shown)).toEqual([]);
+    } finally {
+      await shown.close();
+    }
+  });
+
+  test('on a narrow screen', async () => {
+    const shown = await browser.newPage({colorScheme, viewport: {width: 390, height: 844}});
+    try {
+      const url = await serve(region(true));
+      for (const path of ['/', '/devices', `/devices/${ID}?list=records`]) {
+        await shown.goto(`${url}${path}`);
+        await shown
+          .getByText(/Raspberry|does not answer|pi-2/)
+          .first()
+          .waitFor();
+        expect({path, violations: await violationsOf(shown)}).toEqual({path, violations: []});
+      }
+    } finally {
+      await shown.close();
+    }
+  });
+});
+
+test('a device whose name shows as nothing is opened by its id', async () => {
+  const shown = await browser.newPage();
+  await shown.goto(`${await serve(region(true))}/devices`);
+  await shown.getByRole('link', {name: ID}).click();
+  await shown.getByRole('heading', {level: 1, name: ID}).waitFor();
+  await shown.close();
+});
+
+test('a group whose name shows as nothing is opened by what its name is made of', async () => {
+  const shown = await browser.newPage();
+  await shown.goto(await serve(region(true)));
+  await shown.getByRole('link', {name: '(U+200B U+0020)', exact: true}).click();
+  await shown.getByTestId('device-row').first().waitFor();
+  expect(new URL(shown.url()).searchParams.get('group')).toBe(UNSEEN);
+  await shown.close();
+});
+
+test('records of two epochs are told apart, and every column has a word', async () => {
+  const shown = await browser.newPage();
+  const url = await serve(region(true));
+  await shown.goto(`${url}/devices/${ID}?list=records`);
+  await shown.getByText('e1:1').waitFor();
+  expect(await shown.getByText('e2:1').count()).toBe(1);
+  await shown.goto(url);
+  await shown.getByTestId('summary-tiles').waitFor();
+  for (const head of await shown.getByRole('columnheader').all()) {
+    const words = await head.evaluate((element) => (element as unknown as {readonly innerText: string}).innerText);
+    expect(words.trim()).not.toBe('');
+    expect((await head.boundingBox())?.width).toBeGreaterThan(20);
+  }
+  await shown.close();
+});
+
+describe('a list of a million devices', () => {
+  const COUNT = 1_000_000;
+  const ROW_PX = 36;
+  const nameOf = (index: number): string => `pi-${String(index).padStart(6, '0')}`;
+  let shown: Page;
+
+  beforeAll(async () => {
+    const rows = Array.from(
+      {length: COUNT},
+      (_, index) => `{"id":"00000000-0000-4000-8000-${String(index).padStart(12, '0')}","name":"${nameOf(index)}"}`,
+    ).join(',');
+    const list = `{"data":[${rows}],"hasNextPage":false,"nextCursor":null,"asOf":"${AT}"}`;
+    const url = await serve((method, target) =>
+      target.pathname === '/api/v1/devices' ? {body: list} : region(true)(method, target),
+    );
+    shown = await browser.newPage({viewport: {width: 1280, height: 900}});
+    await shown.goto(`${url}/devices?columns=status`);
+    await shown.getByText(nameOf(0), {exact: true}).waitFor({timeout: 60_000});
+  }, 120_000);
+  afterAll(() => shown.close());
+
+  /** Name of the row that has the focus, once it is that one. */
+  const focused = async (name: string): Promise<void> => {
+    await shown.locator('[data-testid="device-row"] a:focus').filter({hasText: name}).waitFor({timeout: 20_000});
+  };
+
+  /** Whether the row is on the screen as a whole, below the head of the table. */
+  const isSeen = async (name: string): Promise<boolean> => {
+    const row = shown.getByTestId('device-row').filter({hasText: name});
+    if ((await row.count()) === 0) return false;
+    const [box, grid] = await Promise.all([
+      row.boundingBox(),
+      shown.getByRole('table', {name: 'Devices'}).boundingBox(),
+    ]);
+    if (box === null || grid === null) return false;
+    return box.y >= grid.y + ROW_PX - 1 && box.y + box.height <= grid.y + grid.height + 1;
+  };
+
+  const seen = (name: string): Promise<true> =>
+    until(`${name} on the screen`, async () => ((await isSeen(name)) ? true : undefined), {timeoutMs: 20_000});
+
+  const scrollTo = (to: string): Promise<unknown> =>
+    shown.evaluate(`{ const grid = document.querySelector('.grid'); grid.scrollTop = ${to}; }`);
+
+  test('End shows and focuses the last, Home the first', async () => {
+    await shown.getByTestId('device-row').first().getByRole('link').focus();
+    for (const [key, name] of [
+      ['End', nameOf(COUNT - 1)],
+      ['ArrowUp', nameOf(COUNT - 2)],
+      ['Home', nameOf(0)],
+      ['ArrowDown', nameOf(1)],
+      ['End', nameOf(COUNT - 1)],
+    ] as const) {
+      await shown.keyboard.press(key);
+      await focused(name);
+      await seen(name);
+    }
+  });
+
+  test('the scrollbar reaches the last, the first and the middle', async () => {
+    await scrollTo('grid.scrollHeight');
+    await seen(nameOf(COUNT - 1));
+    await scrollTo('0');
+    await seen(nameOf(0));
+    await scrollTo('grid.scrollHeight / 2');
+    await until('rows of the middle', async () => {
+      const names = await shown.getByTestId('device-row').getByRole('link').allInnerTexts();
+      return names.find((name) => Math.abs(Number(name.slice(3)) - COUNT / 2) < COUNT / 100);
+    });
+  });
+
+  test('whoever scrolled away from the focus goes on from it', async () => {
+    await shown.keyboard.press('Home');
+    await focused(nameOf(0));
+    await scrollTo('grid.scrollHeight / 2');
+    await focused(nameOf(0));
+    await shown.keyboard.press('ArrowDown');
+    await focused(nameOf(1));
+    await seen(nameOf(1));
+  });
+
+  test('a turn of the wheel moves the rows as far wherever they are', async () => {
+    await shown.keyboard.press('End');
+    await focused(nameOf(COUNT - 1));
+    await shown.getByRole('table', {name: 'Devices'}).hover();
+    await shown.mouse.wheel(0, -20 * ROW_PX);
+    await shown.getByText(nameOf(COUNT - 40), {exact: true}).waitFor();
+    await seen(nameOf(COUNT - 25));
+  });
+});
