@@ -5,7 +5,7 @@ import {DevicePage} from './device/device-page.tsx';
 import {DeviceListPage} from './devices/device-list-page.tsx';
 import {ErrorBoundary} from './layout/error-boundary.tsx';
 import {Shell} from './layout/shell.tsx';
-import {Empty, Failed, Loading} from './layout/states.tsx';
+import {Empty, Failed, Loading, Untitled} from './layout/states.tsx';
 import {Link, useNavigation} from './navigation/navigation.tsx';
 import type {View} from './navigation/view.ts';
 import {SessionContext} from './session/session-context.ts';
@@ -29,11 +29,13 @@ export const App = (): ReactNode => {
   if (session.data === undefined) {
     return (
       <main>
-        {session.error === null ? (
-          <Loading what="PiSync" />
-        ) : (
-          <Failed what="page" error={session.error} retry={() => void session.refetch()} />
-        )}
+        <Untitled title="PiSync">
+          {session.error === null ? (
+            <Loading what="PiSync" />
+          ) : (
+            <Failed what="page" error={session.error} retry={() => void session.refetch()} />
+          )}
+        </Untitled>
       </main>
     );
   }
@@ -72,9 +74,11 @@ const ShownView = ({view}: {readonly view: View}): ReactNode => {
       return <DevicePage key={view.id} id={view.id} list={view.list} />;
     case 'unknown':
       return (
-        <Empty title="There is no such page">
-          {view.path} is not a view of this dashboard. <Link href="/">Show the summary</Link>
-        </Empty>
+        <Untitled title="Not found">
+          <Empty title="There is no such page">
+            {view.path} is not a view of this dashboard. <Link href="/">Show the summary</Link>
+          </Empty>
+        </Untitled>
       );
   }
 };

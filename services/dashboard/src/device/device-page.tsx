@@ -4,21 +4,16 @@ import {useApi} from '../api/api-context.ts';
 import {ApiError} from '../api/client.ts';
 import type {Device} from '../api/types.ts';
 import {StatusLabel} from '../devices/status.tsx';
-import {AsOf, Empty, Failed, Loading} from '../layout/states.tsx';
+import {AsOf, Empty, Failed, Loading, Untitled} from '../layout/states.tsx';
 import {Link} from '../navigation/navigation.tsx';
 import {DEVICE_LISTS, deviceHref, devicesHref, type DeviceListName} from '../navigation/view.ts';
+import {visibleGroup, visibleName} from '../text/visible-name.ts';
 import {Ago} from '../time/time.tsx';
-import {CommandList, RecordList, SyncList} from './lists.tsx';
+import {CommandList, LIST_TITLES, RecordList, SyncList} from './lists.tsx';
 import {SyncNow} from './sync-now.tsx';
 import {ValueList} from './value-list.tsx';
 
 const REFETCH_MS = 15_000;
-
-const LIST_TITLES: Readonly<Record<DeviceListName, string>> = {
-  syncs: 'Last syncs',
-  records: 'Records',
-  commands: 'Commands',
-};
 
 export const DevicePage = ({id, list}: {readonly id: string; readonly list: DeviceListName}): ReactNode => {
   const api = useApi();
@@ -28,14 +23,19 @@ export const DevicePage = ({id, list}: {readonly id: string; readonly list: Devi
     refetchInterval: REFETCH_MS,
   });
   if (device.data === undefined) {
-    if (device.error === null) return <Loading what="the device" />;
-    return isUnknown(device.error) ? (
-      <Empty title="There is no such device">
-        No device <span className="mono wrap">{id}</span> is enrolled in this region.{' '}
-        <Link href={devicesHref()}>Show all devices</Link>
-      </Empty>
-    ) : (
-      <Failed what="device" error={device.error} retry={() => void device.refetch()} />
+    return (
+      <Untitled title="Device">
+        {device.error === null ? (
+          <Loading what="the device" />
+        ) : isUnknown(device.error) ? (
+          <Empty title="There is no such device">
+            No device <span className="mono wrap">{id}</span> is enrolled in this region.{' '}
+            <Link href={devicesHref()}>Show all devices</Link>
+          </Empty>
+        ) : (
+          <Failed what="device" error={device.error} retry={() => void device.refetch()} />
+        )}
+      </Untitled>
     );
   }
   return <DeviceView device={device.data.data} asOf={device.data.asOf} stale={device.isError} list={list} />;
@@ -60,10 +60,10 @@ const DeviceView = ({
     <nav aria-label="Path" className="path">
       <Link href={devicesHref()}>Devices</Link>
       <span aria-hidden="true">›</span>
-      <Link href={devicesHref({group: device.group})}>{device.group}</Link>
+      <Link href={devicesHref({group: device.group})}>{visibleGroup(device.group)}</Link>
     </nav>
     <div className="page-head">
-      <h1>{device.name ?? device.id}</h1>
+      <h1>{visibleName(device.name, device.id)}</h1>
       <span className="badge">
         <StatusLabel status={device.status} />
         <span className="faint">
@@ -147,7 +147,7 @@ const Facts = ({device}: {readonly device: Device}): ReactNode => {
         </dd>
         <dt>Group</dt>
         <dd>
-          <Link href={devicesHref({group: device.group})}>{device.group}</Link>
+          <Link href={devicesHref({group: device.group})}>{visibleGroup(device.group)}</Link>
         </dd>
         <dt>Model</dt>
         <dd>{device.model ?? <span className="faint">unknown</span>}</dd>

@@ -1,18 +1,28 @@
 import type {ReactNode} from 'react';
 import type {DeviceCommand, DeviceRecord, Sync} from '../api/types.ts';
+import type {DeviceListName} from '../navigation/view.ts';
 import {Ago, Moment} from '../time/time.tsx';
 import {Data} from './data.tsx';
 import {PagedTable, type TableColumn} from './paged-table.tsx';
+
+export const LIST_TITLES: Readonly<Record<DeviceListName, string>> = {
+  syncs: 'Last syncs',
+  records: 'Records',
+  commands: 'Commands',
+};
+
+/** Numbers begin anew with each epoch, so neither names a batch without the other. */
+const BatchName = ({epoch, batchSeq}: {readonly epoch: string; readonly batchSeq: number}): ReactNode => (
+  <span className="mono">
+    {epoch}:{batchSeq}
+  </span>
+);
 
 const SYNC_COLUMNS: readonly TableColumn<Sync>[] = [
   {title: 'Applied', cell: (sync) => <Ago at={sync.appliedAt} />},
   {
     title: 'Batch',
-    cell: (sync) => (
-      <span className="mono">
-        {sync.epoch}:{sync.batchSeq}
-      </span>
-    ),
+    cell: (sync) => <BatchName {...sync} />,
   },
   {
     title: 'Outcome',
@@ -34,6 +44,7 @@ export const SyncList = ({id}: {readonly id: string}): ReactNode => (
   <PagedTable
     id={id}
     list="syncs"
+    title={LIST_TITLES.syncs}
     columns={SYNC_COLUMNS}
     rowKey={(sync) => `${sync.epoch}:${sync.batchSeq}`}
     empty="No sync was applied yet"
@@ -42,6 +53,7 @@ export const SyncList = ({id}: {readonly id: string}): ReactNode => (
 
 const RECORD_COLUMNS: readonly TableColumn<DeviceRecord>[] = [
   {title: 'Received', cell: (record) => <Ago at={record.receivedAt} />},
+  {title: 'Batch', cell: (record) => <BatchName {...record} />},
   {title: 'Seq', numeric: true, cell: (record) => record.seq},
   {title: 'Kind', cell: (record) => record.kind},
   {title: 'Device time', cell: (record) => (record.badTime ? 'not a time' : <Moment at={record.deviceTime} />)},
@@ -52,6 +64,7 @@ export const RecordList = ({id}: {readonly id: string}): ReactNode => (
   <PagedTable
     id={id}
     list="records"
+    title={LIST_TITLES.records}
     columns={RECORD_COLUMNS}
     rowKey={(record) => `${record.epoch}:${record.batchSeq}:${record.ordinal}`}
     empty="No record is stored"
@@ -72,6 +85,7 @@ export const CommandList = ({id}: {readonly id: string}): ReactNode => (
   <PagedTable
     id={id}
     list="commands"
+    title={LIST_TITLES.commands}
     columns={COMMAND_COLUMNS}
     rowKey={(command) => command.id}
     empty="Nobody asked this device for anything"

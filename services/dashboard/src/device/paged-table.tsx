@@ -18,12 +18,14 @@ export interface TableColumn<Row> {
 export const PagedTable = <K extends keyof DeviceLists>({
   id,
   list,
+  title,
   columns,
   rowKey,
   empty,
 }: {
   readonly id: string;
   readonly list: K;
+  readonly title: string;
   readonly columns: readonly TableColumn<DeviceLists[K]>[];
   readonly rowKey: (row: DeviceLists[K]) => string;
   readonly empty: string;
@@ -47,7 +49,8 @@ export const PagedTable = <K extends keyof DeviceLists>({
   if (rows.length === 0) return <Empty title={empty} />;
   return (
     <div>
-      <div className="scroll-x">
+      {/* Who has no pointer scrolls it with the arrow keys. */}
+      <div className="scroll-x" role="region" aria-label={title} tabIndex={0}>
         <table className="rows" data-testid={`device-${list}`}>
           <thead>
             <tr>

@@ -6,6 +6,7 @@ import {STATUSES} from '../api/types.ts';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
 import {SUMMARY_QUERY_KEY} from '../summary/summary-query.ts';
+import {visibleGroup} from '../text/visible-name.ts';
 import {type Column, COLUMNS, toggledColumns} from './columns.ts';
 import {STATUS_LABELS, STATUS_MEANINGS, StatusMark} from './status.tsx';
 
@@ -65,7 +66,7 @@ const GroupAndShard = ({
   const api = useApi();
   const {go} = useNavigation();
   const summary = useQuery({queryKey: SUMMARY_QUERY_KEY, queryFn: ({signal}) => api.summary(signal)});
-  const groups = (summary.data?.byGroup ?? []).map((row) => ({value: row.group, label: row.group}));
+  const groups = (summary.data?.byGroup ?? []).map((row) => ({value: row.group, label: visibleGroup(row.group)}));
   const shards = (summary.data?.byShard ?? []).map((row) => ({value: String(row.shard), label: `shard-${row.shard}`}));
   const choose = (change: DeviceFilter): void => go(devicesHref({...filter, ...change}, columnNames), {replace: true});
   return (

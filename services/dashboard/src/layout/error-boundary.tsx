@@ -16,7 +16,7 @@ export class ErrorBoundary extends Component<Props, {readonly error: unknown}> {
     if (this.state.error === undefined) return this.props.children;
     return (
       <div className="state state-failed" role="alert">
-        <p className="state-title">This page has a fault</p>
+        <h1 className="state-title">This page has a fault</h1>
         <p>It could not be drawn; the region is not touched by that. Load it again, or go on from the summary.</p>
         <p>
           <a className="button" href={window.location.href}>

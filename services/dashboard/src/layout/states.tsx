@@ -4,6 +4,14 @@ import {Ago} from '../time/time.tsx';
 
 /** The four states besides "here is the data" that every view has: loading, empty, error, partial. */
 
+/** A view that has none of its own content yet: it has a heading all the same, for who goes by headings. */
+export const Untitled = ({title, children}: {readonly title: string; readonly children: ReactNode}): ReactNode => (
+  <>
+    <h1 className="visually-hidden">{title}</h1>
+    {children}
+  </>
+);
+
 export const Loading = ({what}: {readonly what: string}): ReactNode => (
   <p className="state" role="status">
     <span className="spinner" aria-hidden="true" />

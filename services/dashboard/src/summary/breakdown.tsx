@@ -1,7 +1,7 @@
 import type {ReactNode} from 'react';
 import type {DeviceFilter} from '../api/client.ts';
 import {STATUSES, type Counts} from '../api/types.ts';
-import {STATUS_LABELS, StatusMark} from '../devices/status.tsx';
+import {STATUS_LABELS, StatusLabel} from '../devices/status.tsx';
 import {Link} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
 import {Proportions} from './proportions.tsx';
@@ -33,15 +33,14 @@ export const Breakdown = ({
           <tr>
             <th scope="col">{of}</th>
             <th scope="col" className="wide">
-              <span className="visually-hidden">Proportions</span>
+              Proportions
             </th>
             <th scope="col" className="number">
               Devices
             </th>
             {STATUSES.map((status) => (
-              <th key={status} scope="col" className="number" title={STATUS_LABELS[status]}>
-                <StatusMark status={status} />
-                <span className="visually-hidden">{STATUS_LABELS[status]}</span>
+              <th key={status} scope="col" className="number">
+                <StatusLabel status={status} />
               </th>
             ))}
           </tr>
@@ -63,7 +62,7 @@ export const Breakdown = ({
                   ) : (
                     <Link
                       href={devicesHref({...row.filter, status})}
-                      aria-label={`${row.byStatus[status]} ${STATUS_LABELS[status]} in ${row.label}`}
+                      aria-label={`${integer.format(row.byStatus[status])} ${STATUS_LABELS[status]} in ${row.label}`}
                     >
                       {integer.format(row.byStatus[status])}
                     </Link>

@@ -3,9 +3,11 @@ import type {ReactNode} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {STATUSES, type Status, type Summary} from '../api/types.ts';
 import {STATUS_LABELS, STATUS_MEANINGS, StatusMark} from '../devices/status.tsx';
-import {AsOf, Empty, Failed, Loading, PartialNotice} from '../layout/states.tsx';
+import {AsOf, Empty, Failed, Loading, PartialNotice, Untitled} from '../layout/states.tsx';
 import {Link} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
+import {visibleGroup} from '../text/visible-name.ts';
+import {Ago} from '../time/time.tsx';
 import {Breakdown} from './breakdown.tsx';
 import {Proportions, shareText} from './proportions.tsx';
 import {SUMMARY_QUERY_KEY, summaryRefetchMs} from './summary-query.ts';
@@ -20,10 +22,14 @@ export const SummaryPage = (): ReactNode => {
     refetchInterval: ({state}) => summaryRefetchMs(state.data?.ageSeconds),
   });
   if (summary.data === undefined) {
-    return summary.error === null ? (
-      <Loading what="the region" />
-    ) : (
-      <Failed what="region" error={summary.error} retry={() => void summary.refetch()} />
+    return (
+      <Untitled title="Summary">
+        {summary.error === null ? (
+          <Loading what="the region" />
+        ) : (
+          <Failed what="region" error={summary.error} retry={() => void summary.refetch()} />
+        )}
+      </Untitled>
     );
   }
   return <SummaryView summary={summary.data} stale={summary.isError} />;
@@ -56,7 +62,7 @@ const SummaryView = ({summary, stale}: {readonly summary: Summary; readonly stal
         <Breakdown
           title="By group"
           of="Group"
-          rows={summary.byGroup.map((row) => ({...row, label: row.group, filter: {group: row.group}}))}
+          rows={summary.byGroup.map((row) => ({...row, label: visibleGroup(row.group), filter: {group: row.group}}))}
         />
         <Breakdown
           title="By shard"
