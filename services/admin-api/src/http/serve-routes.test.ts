@@ -83,6 +83,15 @@ test.each(['http://a:99999', 'http://1.2.3.4.5.6.256', 'http://[', ''])(
   },
 );
 
+test.each([
+  ['eu.admin.example:8443', true],
+  ['localhost:8443', false],
+  ['eu.localhost', false],
+])('whether browsers are to take nothing but TLS from %s', async (host, isStrict) => {
+  const answer = await answerTo(`GET /nope HTTP/1.1\r\nHost: ${host}\r\nX-Forwarded-Proto: https\r\n\r\n`);
+  expect(/^strict-transport-security: max-age=/im.test(answer)).toBe(isStrict);
+});
+
 test('a body that is no JSON, or no UTF-8, is refused', async () => {
   expect((await post('{')).status).toBe(400);
   expect((await post(new Uint8Array([0x22, 0xe9, 0x22]))).status).toBe(400);
