@@ -1,7 +1,7 @@
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 import {onOwners, type Outer} from '../shards/on-owner.ts';
-import {PAGE_BYTES, pageColumns} from '../shards/page-bytes.ts';
+import {cutRows, PAGE_BYTES} from '../shards/page-bytes.ts';
 import {slotOfKey} from '../shards/slot.ts';
 import {type DeviceStatus} from '../devices/device-status.ts';
 
@@ -154,16 +154,20 @@ export const listDevices = async (
 };
 
 const cutPage = (
-  text: string,
+  rows: string,
   columns: readonly DeviceField[],
   wide: readonly DeviceField[],
   maxBytes: number,
 ): string => {
-  const size = wide.map((field) => `coalesce(octet_length("${field}"::text), 0)`).join(' + ');
-  return `select ${columns.map((field) => `"${field}"`).join(', ')}, found from (
-      select *, ${pageColumns(size)} from (${text}) n
-      window page as (order by "deviceId" rows unbounded preceding)) m
-    where place = 1 or bytes <= ${Math.floor(maxBytes)} order by "deviceId"`;
+  const quoted = (field: DeviceField): string => `"${field}"`;
+  const cut = cutRows({
+    rows,
+    wide: wide.map(quoted),
+    order: '"deviceId"',
+    limit: '$1',
+    bytes: String(Math.floor(maxBytes)),
+  });
+  return `select ${columns.map(quoted).join(', ')}, found from (${cut}) page order by "deviceId"`;
 };
 
 /** How many devices of one group have one status. */

@@ -5,7 +5,7 @@ import {createDeviceKeys} from '../devices/device-keys.ts';
 import {enrol} from '../devices/enrolment.ts';
 import {DEFAULT_GROUP} from '../devices/groups.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
-import {findDevices} from './devices.ts';
+import {findDevices, listDevices} from './devices.ts';
 import {listReceipts} from './receipts.ts';
 import {listRecords} from './records.ts';
 
@@ -87,6 +87,80 @@ test('records are paged by batch and place, and devices share the bytes of a pag
   );
   // Two thousand bytes each: two records.
   expect(new Set(many.map(({rows}) => rows.length))).toEqual(new Set([2]));
+});
+
+/** Blocks that the one statement looks at that `read` sends, and what it reads. */
+const blocksOf = async <T>(read: () => Promise<T>): Promise<{readonly value: T; readonly blocks: number}> => {
+  const asked = jest.spyOn(pg.Pool.prototype, 'query');
+  let value: T;
+  let call: readonly unknown[] | undefined;
+  let pool: pg.Pool | undefined;
+  try {
+    value = await read();
+    call = asked.mock.calls.at(-1);
+    // What the method was called on.
+    pool = asked.mock.contexts.at(-1) as pg.Pool | undefined;
+  } finally {
+    asked.mockRestore();
+  }
+  // As our queries are sent: a text and values, or both in one object.
+  const [query, values] = call as readonly [string | {readonly text: string; readonly values: unknown[]}, unknown[]?];
+  const [text, parameters] = typeof query === 'string' ? [query, values] : [query.text, query.values];
+  const plan = await pool?.query<{'QUERY PLAN': readonly {readonly Plan: Record<string, number>}[]}>(
+    `explain (analyze, buffers, format json) ${text}`,
+    parameters,
+  );
+  const top = plan?.rows[0]?.['QUERY PLAN'][0]?.Plan;
+  return {value, blocks: (top?.['Shared Hit Blocks'] ?? NaN) + (top?.['Shared Read Blocks'] ?? NaN)};
+};
+
+test('what does not fit into a page is not fetched for it', async () => {
+  const [device] = await seeded(1);
+  if (device === undefined) throw new Error('no device was made');
+  const pool = bench.shards.pool(bench.shards.shardOfDevice(device.deviceId), 'job');
+  const large = `(select jsonb_build_object('text', string_agg(md5(n::text), '')) from generate_series(1, 16000) n)`;
+  await pool.query(
+    `insert into record (device_key, epoch, batch_seq, ordinal, seq, kind, data, received_day, received_at)
+     select $1, 1, b, 0, b, 'k', ${large}, current_date, now() from generate_series(1, 60) b`,
+    [device.deviceKey],
+  );
+  const records = await blocksOf(() => listRecords(bench.shards, [{device}], 50));
+  expect(records.value[0]?.rows).toHaveLength(4);
+  expect(records.value[0]?.hasNextPage).toBe(true);
+  // Of 30 MB; 2 MiB and the row behind them are 320, once to measure them and once to send them.
+  expect(records.blocks).toBeLessThan(1200);
+
+  const [shard] = bench.shards.ids();
+  if (shard === undefined) throw new Error('there is no shard');
+  await bench.shards
+    .pool(shard, 'job')
+    .query(
+      `insert into device (device_key, device_id, hardware_id, secret_hash) select k, gen_random_uuid(), 'h', '' from generate_series(1, 60) k`,
+    );
+  for (const [table, columns, values] of [
+    ['device_state', 'epoch', '1'],
+    ['device_status', 'device_id, group_id, status', `device_id, 1, 'late'`],
+    ['device_shadow', 'state', large],
+  ] as const) {
+    await bench.shards
+      .pool(shard, 'job')
+      .query(
+        `insert into ${table} (device_key, ${columns}) select device_key, ${values} from device where device_key <= 60`,
+      );
+  }
+  await bench.shards.pool(shard, 'job').query(`update slot_owner set state = 'owned' where slot = 0`);
+  const states = await blocksOf(() =>
+    listDevices(bench.shards, {
+      shard,
+      filter: {status: 'late'},
+      limit: 50,
+      fields: ['state'],
+      shardsAsked: 1,
+    }),
+  );
+  expect(states.value.rows).toHaveLength(4);
+  expect(states.value.isCut).toBe(true);
+  expect(states.blocks).toBeLessThan(1800);
 });
 
 test('a slot that has moved is asked for on its new shard, and the others of the page as before', async () => {

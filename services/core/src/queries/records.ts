@@ -1,4 +1,4 @@
-import {PAGE_BYTES, pageColumns} from '../shards/page-bytes.ts';
+import {cutRows, PAGE_BYTES} from '../shards/page-bytes.ts';
 import {type Shards} from '../shards/shards.ts';
 import {listPages, type PageOf} from './device-pages.ts';
 import {NEWEST} from './receipts.ts';
@@ -48,14 +48,17 @@ export const listRecords = async (
       {name: 'batch_seq', type: 'bigint', of: ({batchSeq}) => batchSeq, end: 0},
       {name: 'ordinal', type: 'int', of: ({ordinal}) => ordinal, end: 0},
     ],
-    rows: (most, bytes) => `select * from (
-                       select *, ${pageColumns('octet_length(data::text)')} from (
-                         select * from record r where r.device_key = n.device_key
-                           and (r.epoch, r.batch_seq) <= (n.epoch, n.batch_seq)
-                           and (r.epoch, r.batch_seq, r.ordinal) < (n.epoch, n.batch_seq, n.ordinal)
-                         order by r.epoch desc, r.batch_seq desc, r.ordinal desc limit ${most} + 1) one
-                       window page as (order by epoch desc, batch_seq desc, ordinal desc rows unbounded preceding)) cut
-                     where place = 1 or place <= ${most} and bytes <= ${bytes}`,
+    rows: (most, bytes) =>
+      cutRows({
+        rows: `select * from record r where r.device_key = n.device_key
+                 and (r.epoch, r.batch_seq) <= (n.epoch, n.batch_seq)
+                 and (r.epoch, r.batch_seq, r.ordinal) < (n.epoch, n.batch_seq, n.ordinal)
+               order by r.epoch desc, r.batch_seq desc, r.ordinal desc limit ${most} + 1`,
+        wide: ['data'],
+        order: 'epoch desc, batch_seq desc, ordinal desc',
+        limit: most,
+        bytes,
+      }),
     order: 'r.epoch desc, r.batch_seq desc, r.ordinal desc',
   });
   return found.map((rows) => ({rows, hasNextPage: (rows[0]?.found ?? 0) > rows.length}));

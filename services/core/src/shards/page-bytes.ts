@@ -4,9 +4,33 @@
  */
 export const PAGE_BYTES = 2 * 1024 * 1024;
 
+export interface CutRows {
+  /** SQL of the rows, one more than the page may have. */
+  readonly rows: string;
+  /** Columns that devices fill. */
+  readonly wide: readonly string[];
+  readonly order: string;
+  /** SQL of how many rows a page has. */
+  readonly limit: string;
+  /** SQL of how many bytes a page has. */
+  readonly bytes: string;
+}
+
 /**
- * What a page is cut by, over its rows and one more, in a window `page` that has their order: each row's `place`, the `bytes` up to and with it,
- * and how many were `found`. @param size SQL that says how many bytes a row has
+ * SQL of the rows of one page, and of how many there were to choose from (`found`). To measure text the database has to fetch and unpack it, so what is
+ * stored is added up first, which it knows without: rows behind a page's bytes of that are left as they are, however many and large they be.
  */
-export const pageColumns = (size: string): string =>
-  `row_number() over page as place, coalesce(sum(${size}) over page, 0) as bytes, count(*) over () as found`;
+export const cutRows = ({rows, wide, order, limit, bytes}: CutRows): string => {
+  const sum = (size: (column: string) => string): string =>
+    wide.map((column) => `coalesce(${size(column)}, 0)`).join(' + ');
+  const stored = sum((column) => `pg_column_size(${column})`);
+  const text = sum((column) => `octet_length(${column}::text)`);
+  const page = `window page as (order by ${order} rows unbounded preceding)`;
+  return `select * from (
+      select *, row_number() over page as place, sum(${text}) over page as bytes from (
+        select * from (
+          select *, count(*) over () as found, sum(${stored}) over page - (${stored}) as stored_before from (${rows}) one ${page}
+        ) measured where stored_before <= ${bytes}
+      ) near ${page}
+    ) cut where place = 1 or place <= ${limit} and bytes <= ${bytes}`;
+};
