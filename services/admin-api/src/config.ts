@@ -29,7 +29,7 @@ export const adminApiConfig = defineConfig({
     ),
     callsPerMinute: variable(
       'PISYNC_API_CALLS_PER_MINUTE',
-      'How many calls an API token may make in a minute, per process.',
+      'How many calls an API token may make in a minute; while Redis is away, at each process.',
       integer(1, 1_000_000).default(1200),
     ),
     shardTimeoutMs: variable(

@@ -23,7 +23,7 @@ import {readStaticFiles, type StaticFiles} from './page/static-files.ts';
 import {createFanOut} from './paging/fan-out.ts';
 import {withAdminToken} from './sessions/api-tokens.ts';
 import {createAuthenticator} from './sessions/authenticate.ts';
-import {createRateLimiter} from './sessions/rate-limit.ts';
+import {createLocalLimiter, createRateLimiter} from './sessions/rate-limit.ts';
 import {sessionCookieName} from './sessions/session-cookie.ts';
 import {createSessions} from './sessions/sessions.ts';
 import {createSigner} from './signing/signer.ts';
@@ -110,7 +110,10 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   const app = createApp({
     routes,
     authenticator,
-    limiter: createRateLimiter({callsPerMinute: config.callsPerMinute, now, maxKeys: MAX_LIMITED_TOKENS}),
+    limiter: createRateLimiter(
+      cache,
+      createLocalLimiter({callsPerMinute: config.callsPerMinute, now, maxKeys: MAX_LIMITED_TOKENS}),
+    ),
     page: await readPage(service),
     log,
     newRequestId: randomUUID,

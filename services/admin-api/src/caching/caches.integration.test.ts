@@ -145,6 +145,31 @@ const summarySchema = z.object({
   byShard: z.array(z.object({shard: z.int(), devices: z.int(), asOf: z.string()})),
 });
 
+test('the calls of a token are counted for all processes together, and at each while Redis is away', async () => {
+  const token = await seedApiToken(region.shards, 'viewer');
+  const dead = await open(1);
+  const limits = {shards: region.shards, callsPerMinute: 3};
+  const [one, other, alone] = await Promise.all([
+    startTestApi({...limits, cache}),
+    startTestApi({...limits, cache}),
+    startTestApi({...limits, cache: dead}),
+  ]);
+  const left = async (at: TestApi): Promise<readonly [number, string | null]> => {
+    const {status, headers} = await at.call('GET', '/api/v1/session', {token});
+    return [status, headers.get('ratelimit-remaining')];
+  };
+  try {
+    expect(await left(one)).toEqual([200, '2']);
+    expect(await left(other)).toEqual([200, '1']);
+    expect(await left(one)).toEqual([200, '0']);
+    expect(await left(other)).toEqual([429, '0']);
+    expect(await left(alone)).toEqual([200, '2']);
+  } finally {
+    await Promise.all([one, other, alone].map((each) => each.close()));
+    await dead.close();
+  }
+});
+
 test('counts come from the cache, and those of long ago are counted again', async () => {
   await countedBefore(1_000, () => 4711);
   expect((await api.call('GET', '/api/v1/region/summary', {token: viewer})).body).toMatchObject({devices: 9422});

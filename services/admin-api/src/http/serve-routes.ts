@@ -96,7 +96,7 @@ const serveRoute = async (
       csrfToken: request.get('x-csrf-token'),
       changesSomething: definition.method !== 'get',
     });
-    limit(limiter, principal, response);
+    await limit(limiter, principal, response);
     authorize(principal, definition.access);
   }
   const call: Call<unknown, unknown, unknown> = {
@@ -121,8 +121,8 @@ const queryOf = (target: string): string => {
   return begin === -1 ? '' : target.slice(begin);
 };
 
-const limit = (limiter: RateLimiter, principal: Principal, response: Response): void => {
-  const state = limiter.take(principal.tokenHash);
+const limit = async (limiter: RateLimiter, principal: Principal, response: Response): Promise<void> => {
+  const state = await limiter.take(principal.tokenHash);
   response.setHeader('RateLimit-Limit', state.limit);
   response.setHeader('RateLimit-Remaining', state.remaining);
   response.setHeader('RateLimit-Reset', state.resetSeconds);

@@ -1,3 +1,6 @@
+import {cacheKey} from '@pisync/core/cache/cache-keys';
+import type {CacheAccess} from '../caching/read-through.ts';
+
 export interface RateLimitState {
   readonly limit: number;
   readonly remaining: number;
@@ -7,17 +10,23 @@ export interface RateLimitState {
   readonly waitSeconds: number;
 }
 
-/** A budget per key that refills steadily (token bucket): short bursts pass, a loop does not. Counts in this process only. */
+/** A budget per key that refills steadily (token bucket): short bursts pass, a loop does not. */
 export interface RateLimiter {
   /** Takes one call, if one is left. */
-  take(key: string): RateLimitState;
+  take(key: string): Promise<RateLimitState>;
 }
 
-export interface RateLimitOptions {
+export interface LocalLimitOptions {
   readonly callsPerMinute: number;
   readonly now: () => number;
   /** Keys remembered at most; the one unused for longest is forgotten, which only gives it a full budget. */
   readonly maxKeys: number;
+}
+
+/** Counts in this process only. */
+export interface LocalLimiter {
+  readonly callsPerMinute: number;
+  take(key: string): RateLimitState;
 }
 
 interface Bucket {
@@ -27,7 +36,18 @@ interface Bucket {
 
 const MINUTE_MS = 60_000;
 
-export const createRateLimiter = ({callsPerMinute, now, maxKeys}: RateLimitOptions): RateLimiter => {
+/** @param left of the budget, after the call where it was taken */
+const stateOf = (callsPerMinute: number, isTaken: boolean, left: number): RateLimitState => {
+  const msPerCall = MINUTE_MS / callsPerMinute;
+  return {
+    limit: callsPerMinute,
+    remaining: Math.floor(left),
+    resetSeconds: Math.ceil(((callsPerMinute - left) * msPerCall) / 1000),
+    waitSeconds: isTaken ? 0 : Math.max(1, Math.ceil(((1 - left) * msPerCall) / 1000)),
+  };
+};
+
+export const createLocalLimiter = ({callsPerMinute, now, maxKeys}: LocalLimitOptions): LocalLimiter => {
   const buckets = new Map<string, Bucket>();
   const msPerCall = MINUTE_MS / callsPerMinute;
 
@@ -38,20 +58,45 @@ export const createRateLimiter = ({callsPerMinute, now, maxKeys}: RateLimitOptio
   };
 
   return {
+    callsPerMinute,
     take(key) {
       const bucket = refilled(key);
-      const isLeft = bucket.left >= 1;
-      const left = isLeft ? bucket.left - 1 : bucket.left;
+      const isTaken = bucket.left >= 1;
+      const left = isTaken ? bucket.left - 1 : bucket.left;
       buckets.delete(key);
       buckets.set(key, {left, atMs: bucket.atMs});
       const oldest = buckets.keys().next();
       if (buckets.size > maxKeys && oldest.done !== true) buckets.delete(oldest.value);
-      return {
-        limit: callsPerMinute,
-        remaining: Math.floor(left),
-        resetSeconds: Math.ceil(((callsPerMinute - left) * msPerCall) / 1000),
-        waitSeconds: isLeft ? 0 : Math.max(1, Math.ceil(((1 - left) * msPerCall) / 1000)),
-      };
+      return stateOf(callsPerMinute, isTaken, left);
     },
   };
 };
+
+/** The same bucket in Redis, by its clock. What is full again is forgotten. Arguments: calls, and milliseconds a call. */
+const TAKE = `
+local time = redis.call('time')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local bucket = redis.call('hmget', KEYS[1], 'left', 'at')
+local left = tonumber(ARGV[1])
+if bucket[1] then left = math.min(left, bucket[1] + math.max(0, now - bucket[2]) / ARGV[2]) end
+local taken = 0
+if left >= 1 then
+  taken = 1
+  left = left - 1
+end
+redis.call('hset', KEYS[1], 'left', left, 'at', now)
+redis.call('pexpire', KEYS[1], ${MINUTE_MS})
+return {taken, tostring(left)}`;
+
+/** Counts for all processes together in Redis; while that is away, each counts for itself. */
+export const createRateLimiter = (cache: CacheAccess, local: LocalLimiter): RateLimiter => ({
+  async take(key) {
+    const {callsPerMinute} = local;
+    const answer = await cache.use((redis) =>
+      redis.eval(TAKE, 1, cacheKey.calls(key), callsPerMinute, MINUTE_MS / callsPerMinute),
+    );
+    if (!Array.isArray(answer)) return local.take(key);
+    const [taken, left]: readonly unknown[] = answer;
+    return stateOf(callsPerMinute, taken === 1, Number(left));
+  },
+});

@@ -13,7 +13,7 @@ import {createApp, MAX_HEADER_BYTES} from '../app.ts';
 import type {CacheAccess} from '../caching/read-through.ts';
 import {createFanOut} from '../paging/fan-out.ts';
 import {createAuthenticator} from '../sessions/authenticate.ts';
-import {createRateLimiter} from '../sessions/rate-limit.ts';
+import {createLocalLimiter, createRateLimiter} from '../sessions/rate-limit.ts';
 import {sessionCookieName} from '../sessions/session-cookie.ts';
 import {createSessions} from '../sessions/sessions.ts';
 import {createSigner} from '../signing/signer.ts';
@@ -77,7 +77,6 @@ const documentSchema = z.object({
 export const startTestApi = async (options: TestApiOptions): Promise<TestApi> => {
   const now = Date.now;
   const signer = createSigner(() => Promise.resolve(SIGNING_KEY));
-  const limiter = (callsPerMinute: number) => createRateLimiter({callsPerMinute, now, maxKeys: 100});
   const region = options.region ?? 'test';
   const cookieName = sessionCookieName(region);
   const monotonic = options.monotonic ?? (() => performance.now());
@@ -112,7 +111,10 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   const app = createApp({
     routes,
     authenticator,
-    limiter: limiter(options.callsPerMinute ?? 100_000),
+    limiter: createRateLimiter(
+      options.cache,
+      createLocalLimiter({callsPerMinute: options.callsPerMinute ?? 100_000, now, maxKeys: 100}),
+    ),
     page: undefined,
     log: silentLog,
     newRequestId: randomUUID,

@@ -20,6 +20,8 @@ export const cacheKey = {
   device: (deviceId: string): string => `${PREFIX}device:${deviceId}`,
   status: (deviceId: string): string => `${PREFIX}status:${deviceId}`,
   aggregate: (name: string): string => `${PREFIX}agg:${name}`,
+  /** How many calls are left to an API token. */
+  calls: (tokenHash: string): string => `${PREFIX}calls:${tokenHash}`,
   /** Written and read to try the cache. @param name of the process that tries */
   probe: (name: string): string => `${PREFIX}probe:${name}`,
 } as const;
