@@ -8,6 +8,8 @@ import {type PositionHints} from '@pisync/core/cache/position-hint';
 import {formatEpoch} from '@pisync/core/devices/epoch';
 import {tokenHash} from '@pisync/core/devices/tokens';
 import {AppError} from '@pisync/core/errors/app-error';
+import {onReceived} from '@pisync/core/http/received';
+import {bindingOf, type Binding} from '@pisync/device-api/answers/binding';
 import {problemOf} from '@pisync/core/errors/problem';
 import {authenticate} from '@pisync/device-api/credentials/authenticator';
 import {formatCredential, shownCredentialOf} from '@pisync/device-api/credentials/bearer';
@@ -54,6 +56,7 @@ export interface DeviceApi {
 }
 
 const LAST_SEEN_INTERVAL_MS = 1000;
+const REGION = 'sim';
 
 export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
   const {process, shards, shardOf, slotOf, hints, names, partitions, publisher} = options;
@@ -98,7 +101,7 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     onShardFault,
   });
 
-  const enrol = async ({body}: Call): Promise<object> => {
+  const enrol = async ({body}: Call, binding: Binding): Promise<object> => {
     const {hardwareId, secret} = parseEnrolBody(body ?? Buffer.alloc(0));
     const deviceId = deviceIdOf(hardwareId);
     const secretHash = tokenHash(secret);
@@ -108,26 +111,33 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     if (kind !== 'repeated') {
       await credentials.introduce({deviceId, deviceKey, slot, secretHash, epoch, revoked: false});
     }
-    return {deviceId, credential: formatCredential({deviceId, secret}), epoch: formatEpoch(epoch), policy: POLICY};
+    const credential = formatCredential({deviceId, secret});
+    return {...binding, deviceId, credential, epoch: formatEpoch(epoch), policy: POLICY};
   };
 
-  const sync = async ({headers, body: payload = Buffer.alloc(0)}: Call): Promise<HttpReply> => {
+  const sync = async ({headers, body: payload = Buffer.alloc(0)}: Call, binding: Binding): Promise<HttpReply> => {
     const device = await authenticate(credentials, shownCredentialOf(headers.authorization));
-    const body = parseSyncBody(payload);
-    const answer = {...(await service.sync(device, body, payload)), policy: POLICY};
+    const {body, taken} = await onReceived(payload, async () => {
+      const parsed = parseSyncBody(payload);
+      return {body: parsed, taken: await service.sync(device, parsed, payload)};
+    });
+    const answer = {...binding, deviceId: device.deviceId, epoch: body.epoch, ...taken, policy: POLICY};
     const {epoch, batchSeq, contentHash} = body;
     if (answer.accepted !== undefined) options.onPromise({deviceId: device.deviceId, epoch, batchSeq, contentHash});
     if (body.bad.length === 0) return reply(200, answer);
-    return refusal(new AppError('invalid', 'some records cannot be stored', {errors: body.faults, extra: answer}));
+    const problem = new AppError('invalid', 'some records cannot be stored', {errors: body.faults, extra: answer});
+    return refusal(problem, binding);
   };
 
   return {
     process,
     async handle(call) {
+      const {pathname, searchParams} = new URL(call.path, call.baseUrl);
+      const binding = bindingOf(REGION, searchParams.get('nonce'));
       try {
-        return call.path === '/v1/enroll' ? reply(200, await enrol(call)) : await sync(call);
+        return pathname === '/v1/enroll' ? reply(200, await enrol(call, binding)) : await sync(call, binding);
       } catch (error) {
-        return refusal(error);
+        return refusal(error, binding);
       }
     },
   };
@@ -140,7 +150,7 @@ const reply = (status: number, body: object, retryAfter?: string): HttpReply => 
   body: JSON.stringify(body),
 });
 
-const refusal = (error: unknown): HttpReply => {
+const refusal = (error: unknown, binding: Binding): HttpReply => {
   const {status, body, retryAfterSeconds} = problemOf(error);
-  return reply(status, body, retryAfterSeconds?.toString());
+  return reply(status, {...binding, ...body}, retryAfterSeconds?.toString());
 };

@@ -12,6 +12,7 @@ const app = createApp({
   enrol: untouched,
   sync: untouched,
   receipts: untouched,
+  region: () => 'test',
   createRequestId: () => 'request',
   random: () => 0,
   wallClock: () => 0,

@@ -4,6 +4,7 @@ import {notFoundHandler, problemHandler} from '@pisync/core/http/problem-handler
 import {requestIds} from '@pisync/core/http/request-id';
 import type {Logger} from '@pisync/core/telemetry/logger';
 import {AppError} from '@pisync/core/errors/app-error';
+import {bindingOf} from './answers/binding.ts';
 
 export interface AppOptions {
   readonly log: Logger;
@@ -11,6 +12,7 @@ export interface AppOptions {
   readonly enrol: RequestHandler;
   readonly sync: RequestHandler;
   readonly receipts: RequestHandler;
+  readonly region: () => string;
   readonly createRequestId: () => string;
   readonly random: () => number;
   /** Milliseconds since 1970. */
@@ -66,6 +68,6 @@ export const createApp = (options: AppOptions): Express => {
     });
   }
   app.use(notFoundHandler);
-  app.use(problemHandler(options));
+  app.use(problemHandler({...options, members: ({query}) => ({...bindingOf(options.region(), query.nonce)})}));
   return app;
 };

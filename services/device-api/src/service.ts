@@ -133,6 +133,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       quota,
       service,
       admission,
+      region: () => topology().region,
     }),
     enrol: enrolRoute({
       shards,
@@ -146,6 +147,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       now,
     }),
     receipts: receiptsRoute({credentials, quota, admission, shards, fromShard}),
+    region: () => topology().region,
     createRequestId: options.createRequestId,
     random,
     wallClock,

@@ -65,6 +65,17 @@ export class AppError extends Error {
     this.extra = options.extra ?? {};
   }
 
+  /** The same error with further members for its problem document. */
+  with(extra: Readonly<Record<string, unknown>>): AppError {
+    const {code, message, cause, errors, retryAfterSeconds} = this;
+    return new AppError(code, message, {
+      ...(cause === undefined ? {} : {cause}),
+      errors,
+      ...(retryAfterSeconds === undefined ? {} : {retryAfterSeconds}),
+      extra: {...this.extra, ...extra},
+    });
+  }
+
   get status(): number {
     return STATUS_OF_CODE[this.code];
   }

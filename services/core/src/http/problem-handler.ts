@@ -1,4 +1,4 @@
-import type {ErrorRequestHandler, RequestHandler} from 'express';
+import type {ErrorRequestHandler, Request, RequestHandler} from 'express';
 import {AppError, describeError} from '../errors/app-error.ts';
 import {PROBLEM_MEDIA_TYPE, problemOf} from '../errors/problem.ts';
 import type {Logger} from '../telemetry/logger.ts';
@@ -8,13 +8,15 @@ export interface ProblemHandlerOptions {
   readonly log: Logger;
   /** 0..1; spreads those who were turned away together. */
   readonly random: () => number;
+  /** Further members of every problem. */
+  readonly members?: (request: Request) => Readonly<Record<string, unknown>>;
 }
 
 /** Seconds; for a 429 or 503 that does not say itself when to come back. */
 const DEFAULT_RETRY_AFTER_S = 10;
 
 /** The last handler: every error becomes a problem document here, and is logged here, once. */
-export const problemHandler = ({log, random}: ProblemHandlerOptions): ErrorRequestHandler => {
+export const problemHandler = ({log, random, members}: ProblemHandlerOptions): ErrorRequestHandler => {
   // Express knows an error handler by its four parameters.
   return (thrown: unknown, request, response, _next) => {
     const error = fromLibrary(thrown);
@@ -34,7 +36,7 @@ export const problemHandler = ({log, random}: ProblemHandlerOptions): ErrorReque
     if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
     response.statusCode = status;
     response.setHeader('Content-Type', PROBLEM_MEDIA_TYPE);
-    response.end(JSON.stringify(body));
+    response.end(JSON.stringify({...members?.(request), ...body}));
   };
 };
 

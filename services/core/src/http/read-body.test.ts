@@ -33,6 +33,28 @@ test('a body is counted as it comes, then as what it may inflate to, then as wha
   expect(account.seen).toEqual([20 + 512, sent.length + 512, 'arrived', sent.length * 9, 50_000]);
 });
 
+test.each([
+  ['without a word of it', {}],
+  ['called x-gzip', {'content-encoding': 'x-gzip'}],
+  ['called identity', {'content-encoding': 'identity'}],
+])('gzip is known by its first bytes, %s', async (_, headers) => {
+  const body = Buffer.from('{"a":1}');
+  expect(await readBody(requestOf([gzipSync(body)], headers), LIMITS, createAccount())).toEqual(body);
+});
+
+test('what is no gzip is taken as it is, although its headers say gzip', async () => {
+  const body = Buffer.from('{"a":1}');
+  expect(await readBody(requestOf([body], {'content-encoding': 'gzip'}), LIMITS, createAccount())).toEqual(body);
+});
+
+test('gzip that was garbled is refused, with what came', async () => {
+  const sent = gzipSync(Buffer.alloc(5000, 'ab')).fill(0, 12, 20);
+  await expect(readBody(requestOf([sent]), LIMITS, createAccount())).rejects.toMatchObject({
+    code: 'bad-request',
+    extra: {received: {bytes: sent.length, sha256: expect.stringMatching(/^[0-9a-f]{64}$/)}},
+  });
+});
+
 test('who sends bytes one by one makes us hold bytes, not pieces', async () => {
   const pieces = Array.from({length: 10_000}, (_, n) => Buffer.from([n % 251]));
   const account = createAccount(20_600);

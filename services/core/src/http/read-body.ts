@@ -2,6 +2,7 @@ import type {IncomingMessage} from 'node:http';
 import {promisify} from 'node:util';
 import {gunzip, gunzipSync} from 'node:zlib';
 import {AppError} from '../errors/app-error.ts';
+import {receivedOf} from './received.ts';
 
 export interface BodyLimits {
   /** As sent. */
@@ -40,15 +41,23 @@ const tooLarge = ({maxBytes, maxInflatedBytes}: BodyLimits, cause?: unknown): Ap
     {cause, extra: {maxBytes, maxInflatedBytes}},
   );
 
-/** Content codings are compared without case (RFC 9110, 8.4.1). */
-const encodingOf = (request: IncomingMessage): string =>
-  (request.headers['content-encoding'] ?? 'identity').toLowerCase();
+/** Content codings are compared without case, and x-gzip is gzip (RFC 9110, 8.4.1). */
+const KNOWN_CODINGS = new Set(['', 'gzip', 'x-gzip', 'identity']);
+
+const codingsOf = (request: IncomingMessage): readonly string[] =>
+  (request.headers['content-encoding'] ?? '').split(',').map((coding) => coding.trim().toLowerCase());
+
+/**
+ * Whether a body is gzip, by its first bytes (RFC 1952, 2.3.1), with which no JSON begins. What its headers say may have been taken away on its way, or
+ * left there by a proxy that inflated it.
+ */
+const isGzip = (raw: Buffer): boolean => raw[0] === 0x1f && raw[1] === 0x8b;
 
 /** Refuses by the headers alone what would be refused later, before a byte of the body is read. */
 export const checkBodyHeaders = (request: IncomingMessage, limits: BodyLimits): void => {
   const length = request.headers['content-length'];
   if (length !== undefined && Number(length) > limits.maxBytes) throw tooLarge(limits);
-  if (!['gzip', 'identity'].includes(encodingOf(request))) {
+  if (!codingsOf(request).every((coding) => KNOWN_CODINGS.has(coding))) {
     throw new AppError('unsupported-media-type', 'Content-Encoding must be gzip or absent');
   }
 };
@@ -61,21 +70,13 @@ export const readBody = async (request: IncomingMessage, limits: BodyLimits, acc
   checkBodyHeaders(request, limits);
   const raw = await collect(request, limits, account);
   account.arrived();
-  const inflated = await inflate(request, raw, limits, account);
+  const inflated = isGzip(raw) ? await inflate(raw, limits, account) : raw;
+  if (inflated.length > limits.maxInflatedBytes) throw tooLarge(limits);
   account.holds(inflated.length);
   return inflated;
 };
 
-const inflate = async (
-  request: IncomingMessage,
-  raw: Buffer,
-  limits: BodyLimits,
-  account: BodyAccount,
-): Promise<Buffer> => {
-  if (encodingOf(request) !== 'gzip') {
-    if (raw.length > limits.maxInflatedBytes) throw tooLarge(limits);
-    return raw;
-  }
+const inflate = async (raw: Buffer, limits: BodyLimits, account: BodyAccount): Promise<Buffer> => {
   const options = {maxOutputLength: limits.maxInflatedBytes};
   account.holds(raw.length + Math.min(raw.length * GZIP_RATIO, limits.maxInflatedBytes));
   try {
@@ -83,7 +84,10 @@ const inflate = async (
   } catch (error) {
     if (typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
       throw tooLarge(limits, error);
-    throw new AppError('bad-request', 'the body is not the gzip that its Content-Encoding says', {cause: error});
+    throw new AppError('bad-request', 'the body begins as gzip does, and is none', {
+      cause: error,
+      extra: {received: receivedOf(raw)},
+    });
   }
 };
 

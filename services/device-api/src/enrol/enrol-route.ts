@@ -7,6 +7,7 @@ import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {findEnrolmentToken, tokenHash} from '@pisync/core/devices/tokens';
 import {AppError} from '@pisync/core/errors/app-error';
 import {readBody} from '@pisync/core/http/read-body';
+import {bindingOf} from '../answers/binding.ts';
 import type {Door} from '@pisync/core/limits/door';
 import type {SecretToken} from '@pisync/core/secrets/secret-token';
 import type {Shards} from '@pisync/core/shards/shards';
@@ -98,7 +99,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
         deviceId,
         credential: formatCredential({deviceId, secret}),
         epoch: formatEpoch(epoch),
-        region: region(),
+        ...bindingOf(region(), request.query.nonce),
         policy: POLICY,
       }),
     );

@@ -4,7 +4,9 @@ import type {Credential} from '@pisync/core/devices/credentials';
 import {AppError} from '@pisync/core/errors/app-error';
 import {PROBLEM_MEDIA_TYPE, problemOf} from '@pisync/core/errors/problem';
 import {checkBodyHeaders, readBody} from '@pisync/core/http/read-body';
+import {onReceived} from '@pisync/core/http/received';
 import {requestIdOf} from '@pisync/core/http/request-id';
+import {bindingOf} from '../answers/binding.ts';
 import {authenticate} from '../credentials/authenticator.ts';
 import {shownCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
@@ -19,15 +21,18 @@ export interface SyncRouteOptions {
   readonly quota: DeviceQuota;
   readonly admission: Admission;
   readonly service: SyncService;
+  readonly region: () => string;
 }
 
 /** `POST /v1/sync`. Cheap checks come first, so that whoever is turned away cost little. */
-export const syncRoute = ({credentials, quota, admission, service}: SyncRouteOptions): RequestHandler => {
+export const syncRoute = ({credentials, quota, admission, service, region}: SyncRouteOptions): RequestHandler => {
   const take = async (request: IncomingMessage, device: Credential, call: AdmittedCall) => {
     const payload = await readBody(request, BODY_LIMITS, call);
-    quota.spend(device.deviceId, payload.length);
-    const body = parseSyncBody(payload);
-    return {body, answer: await service.sync(device, body, payload)};
+    return onReceived(payload, async () => {
+      quota.spend(device.deviceId, payload.length);
+      const body = parseSyncBody(payload);
+      return {body, answer: await service.sync(device, body, payload)};
+    });
   };
   return async (request, response) => {
     checkBodyHeaders(request, BODY_LIMITS);
@@ -35,7 +40,9 @@ export const syncRoute = ({credentials, quota, admission, service}: SyncRouteOpt
     const device = await authenticate(credentials, shown);
     quota.take(device.deviceId);
     const call = admission.enter({broker: true, stranger: false});
-    const {body, answer} = await take(request, device, call).finally(() => call.leave());
+    const {body, answer: taken} = await take(request, device, call).finally(() => call.leave());
+    const {deviceId} = device;
+    const answer = {...bindingOf(region(), request.query.nonce), deviceId, epoch: body.epoch, ...taken};
     if (body.bad.length === 0) {
       response.setHeader('Content-Type', 'application/json');
       response.end(JSON.stringify(answer));
