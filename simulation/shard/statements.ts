@@ -220,18 +220,18 @@ export const insertCommands =
     }
   };
 
-/** A sync that arrived after a command was handed out answers it. */
+/** A sync closes the commands that it names, and that of a newer epoch the one that asked for it. */
 export const closeCommands =
   (syncs: readonly SyncAnswer[]): Statement<void> =>
   (session) => {
-    for (const {deviceKey, epoch, receivedAtMs, fullReceivedAtMs = 0} of syncs) {
+    for (const {deviceKey, epoch, cmdAcks} of syncs) {
       put(session, ({commands}) => {
         for (const type of ['sync.full', 'sync.delta', 'epoch.new'] as const) {
           const command = commands.get(`${deviceKey}/${type}`);
-          if (command?.deliveredAtMs === undefined) continue;
-          const isAnswer = type !== 'epoch.new' || epoch > Number(command.params.epoch ?? 0);
-          const answeredAtMs = type === 'sync.full' ? fullReceivedAtMs : receivedAtMs;
-          if (isAnswer && command.deliveredAtMs < answeredAtMs) commands.delete(`${deviceKey}/${type}`);
+          if (command === undefined) continue;
+          const isAnswer =
+            cmdAcks.includes(command.commandId) || (type === 'epoch.new' && epoch > Number(command.params.epoch ?? 0));
+          if (isAnswer) commands.delete(`${deviceKey}/${type}`);
         }
       });
     }

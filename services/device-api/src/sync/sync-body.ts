@@ -2,6 +2,7 @@ import {isUtf8} from 'node:buffer';
 import {createHash} from 'node:crypto';
 import {type Static, Type} from 'typebox';
 import {Compile} from 'typebox/compile';
+import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
 import {findRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {isStorable} from '@pisync/core/json/storable';
@@ -27,6 +28,7 @@ const envelopeSchema = Type.Object({
   state: Type.Optional(Type.Union([Type.Null(), Type.Record(Type.String(), Type.Unknown())])),
   records: Type.Optional(Type.Array(Type.Unknown())),
   more: Type.Optional(Type.Boolean()),
+  pull: Type.Optional(Type.Unknown()),
 });
 
 const recordSchema = Type.Object({
@@ -46,6 +48,8 @@ export interface SyncBody extends Pick<Static<typeof envelopeSchema>, 'epoch' | 
   /** Whether the device has more batches. */
   readonly more: boolean;
   readonly recordCount: number;
+  /** Commands that the call says are done, by their ids. */
+  readonly cmdAcks: readonly string[];
   /** Records that cannot be stored, in order. */
   readonly bad: readonly number[];
   /** One an entry of `bad`, at least. */
@@ -61,7 +65,7 @@ export interface SyncBody extends Pick<Static<typeof envelopeSchema>, 'epoch' | 
 export const parseSyncBody = (bytes: Buffer): SyncBody => {
   const {json, doubts} = parseJson(bytes);
   if (!envelope.Check(json)) throw new AppError('bad-request', 'the body is not a sync call', {errors: faultsOf(json)});
-  const {epoch, batchSeq, mode, reason, state, records = [], more = false} = json;
+  const {epoch, batchSeq, mode, reason, state, records = [], more = false, pull} = json;
   if (records.length > MAX_RECORDS) {
     throw new AppError('payload-too-large', `a batch has at most ${MAX_RECORDS} records`, {
       extra: {maxRecords: MAX_RECORDS},
@@ -85,7 +89,8 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
   const contentHash = createHash('sha256')
     .update(JSON.stringify([state ?? null, records]))
     .digest('hex');
-  return {epoch, batchSeq, mode, reason, more, recordCount: records.length, bad, faults, contentHash};
+  const cmdAcks = cmdAcksOf(pull);
+  return {epoch, batchSeq, mode, reason, more, recordCount: records.length, cmdAcks, bad, faults, contentHash};
 };
 
 /** What a quick look at the text could not rule out, so that the parsed values are looked at too. */

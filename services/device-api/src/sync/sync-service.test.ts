@@ -15,7 +15,7 @@ const command = (epoch: number): Command => ({
 });
 
 /** What a device whose newest epoch is `issued` is told on a heartbeat while a command asks for an epoch after 1, and which commands are marked. */
-const hear = async (issued: number) => {
+const hear = async (issued: number, cmdAcks: readonly string[] = []) => {
   const delivered: string[] = [];
   const service = createSyncService({
     credentials: {findFresh: () => Promise.resolve(undefined)},
@@ -50,7 +50,7 @@ const hear = async (issued: number) => {
     device,
     {
       ...{epoch: 'e1', batchSeq: 0, mode: 'heartbeat', reason: undefined, more: false},
-      ...{recordCount: 0, bad: [], faults: [], contentHash: '0'.repeat(64)},
+      ...{recordCount: 0, cmdAcks, bad: [], faults: [], contentHash: '0'.repeat(64)},
     },
     Buffer.alloc(0),
   );
@@ -62,5 +62,9 @@ test('a device is told to begin a new epoch', async () => {
 });
 
 test('a device that has enrolled anew since is not told again, also while nothing of the new epoch is applied', async () => {
-  expect(await hear(2)).toEqual({told: 0, delivered: ['command-1']});
+  expect(await hear(2)).toEqual({told: 0, delivered: []});
+});
+
+test('a device that says that it has done a command is not told again, while that is on its way to the shard', async () => {
+  expect(await hear(1, ['command-1'])).toEqual({told: 0, delivered: []});
 });

@@ -88,9 +88,10 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
     if (known.commands !== true) return [];
     try {
       const open = await optionalRead(device.slot, () => shards.openCommands(device, MAX_COMMANDS));
-      // A forced batch is the answer to a sync command, which stays open until the batch is applied.
-      const answering = body.mode !== 'heartbeat' && body.reason === 'forced';
-      const due = open.filter(({type}) => !(answering && type.startsWith('sync.')));
+      // What the device has done stays open until the batch that says so is applied. And a device that has enrolled anew since needs no new epoch.
+      const due = open.filter(
+        (command) => !body.cmdAcks.includes(command.commandId) && !asksForEpochBefore(device.epoch, command),
+      );
       const fresh = due.filter(({deliveredAt}) => deliveredAt === null);
       if (fresh.length > 0) {
         const {deviceKey, slot} = device;
@@ -98,8 +99,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
         // For people to look at; the answer need not wait for it.
         shards.markDelivered(deliveries, wallClock()).catch(onShardFault);
       }
-      // A device that has enrolled anew since has done it; it would enrol again with each answer until a batch of the new epoch is applied, which closes it.
-      return due.filter((command) => !asksForEpochBefore(device.epoch, command)).map(formatCommand);
+      return due.map(formatCommand);
     } catch (error) {
       onShardFault(error);
       return [];

@@ -55,6 +55,8 @@ export type Content =
       readonly state: string | undefined;
       readonly records: readonly ParsedRecord[];
       readonly bad: readonly BadPart[];
+      /** Commands that it answers, by their ids. */
+      readonly cmdAcks: readonly string[];
     }
   | {readonly kind: 'rejected'; readonly reason: string};
 

@@ -14,15 +14,15 @@ export interface DeviceChange {
   readonly syncs: number;
   /** Whether the last batch could not be applied. */
   readonly rejected: boolean;
-  /** When the newest full sync among them was received. */
-  readonly fullReceivedAtMs: number | undefined;
+  /** Commands that they answer, by their ids. */
+  readonly cmdAcks: readonly string[];
 }
 
 /** `sorted` by device, epoch and number; so is the result. */
 export const summarise = (sorted: readonly Batch[]): readonly DeviceChange[] => {
   const byDevice = new Map<number, DeviceChange>();
   for (const batch of sorted) {
-    const {deviceId, deviceKey, slot, epoch, batchSeq, content, receivedAtMs, mode} = batch;
+    const {deviceId, deviceKey, slot, epoch, batchSeq, content, receivedAtMs} = batch;
     const before = byDevice.get(deviceKey);
     const json = content.kind === 'good' ? content.state : undefined;
     byDevice.set(deviceKey, {
@@ -35,8 +35,7 @@ export const summarise = (sorted: readonly Batch[]): readonly DeviceChange[] => 
       records: (before?.records ?? 0) + (content.kind === 'good' ? content.records.length : 0),
       syncs: (before?.syncs ?? 0) + 1,
       rejected: content.kind === 'rejected',
-      fullReceivedAtMs:
-        mode === 'full' ? Math.max(before?.fullReceivedAtMs ?? 0, receivedAtMs) : before?.fullReceivedAtMs,
+      cmdAcks: [...(before?.cmdAcks ?? []), ...(content.kind === 'good' ? content.cmdAcks : [])],
     });
   }
   return [...byDevice.values()];

@@ -28,6 +28,7 @@ test('good records and the state are kept as JSON text', () => {
       {ordinal: 1, seq: 2, kind: 'b', timeMs: undefined, badTime: false, data: undefined},
     ],
     bad: [],
+    cmdAcks: [],
   });
 });
 

@@ -1,4 +1,5 @@
 import {isUtf8} from 'node:buffer';
+import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
 import {findRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {isStorableText} from '@pisync/core/json/storable';
 import {type BadPart, type Content, type ParsedRecord} from './batch.ts';
@@ -60,7 +61,7 @@ export const parseContent = (payload: Buffer, knownBad: readonly number[]): Cont
       if (stateText === undefined) spoil('/state', 'the state has text that the database cannot hold', state);
     }
   }
-  return {kind: 'good', state: stateText, records, bad};
+  return {kind: 'good', state: stateText, records, bad, cmdAcks: cmdAcksOf(body.pull)};
 };
 
 const RAW_NUMBER = 'a number that an IEEE double cannot hold';

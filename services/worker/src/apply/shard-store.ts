@@ -54,9 +54,9 @@ export interface StatusUpdate {
 
 /** A sync, as an answer to commands. */
 export interface SyncAnswer extends EpochKey {
+  /** Ids of commands that it answers. */
+  readonly cmdAcks: readonly string[];
   readonly receivedAtMs: number;
-  /** Of the newest full one; undefined: none is. */
-  readonly fullReceivedAtMs: number | undefined;
 }
 
 /** Everything sorted by device, epoch and number. */

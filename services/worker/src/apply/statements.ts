@@ -175,21 +175,22 @@ export const UPDATE_STATUSES = {
          from changed where t.device_key = changed.device_key`,
 };
 
-/** A sync that arrived after a command was handed out answers it: any for a delta, a full one for a full. */
+/** A sync closes the commands that it names. That of a newer epoch closes the one that asked for it. */
 export const CLOSE_COMMANDS = {
   name: 'commands-close',
   text: `with answered as (
            select c.device_key, c.type, n.received_at
-           from unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::timestamptz[]) as n (device_key, epoch, received_at, full_received_at)
+           from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as n (device_key, epoch, received_at)
            join device_command c on c.device_key = n.device_key
-           where c.delivered_at < case when c.type = 'sync.full' then n.full_received_at else n.received_at end
-             and (c.type <> 'epoch.new' or n.epoch > coalesce((c.params ->> 'epoch')::int, 0))
+           where exists (select from unnest($4::bigint[], $5::uuid[]) as a (device_key, command_id)
+                         where a.device_key = c.device_key and a.command_id = c.command_id)
+             or (c.type = 'epoch.new' and n.epoch > coalesce((c.params ->> 'epoch')::int, 0))
            order by c.device_key, c.type for update of c),
          gone as (
            delete from device_command c using answered a where c.device_key = a.device_key and c.type = a.type
            returning c.*, a.received_at as done_at)
          insert into device_command_closed (device_key, command_id, request_id, created_at, expires_at, delivered_at, acked_at, done_at, closed_day,
                                             type, priority, params)
-         select device_key, command_id, request_id, created_at, expires_at, delivered_at, acked_at, done_at, $5::date, type, priority, params
+         select device_key, command_id, request_id, created_at, expires_at, delivered_at, acked_at, done_at, $6::date, type, priority, params
          from gone`,
 };

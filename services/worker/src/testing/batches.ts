@@ -42,10 +42,12 @@ export interface BatchFixture {
   readonly mode?: string;
   readonly records?: readonly unknown[];
   readonly state?: unknown;
+  /** Commands that it answers. */
+  readonly cmdAcks?: readonly string[];
 }
 
 /** The body that a device would have sent. */
-export const bodyOf = ({batchSeq, records, state}: BatchFixture): Buffer =>
+export const bodyOf = ({batchSeq, records, state, cmdAcks}: BatchFixture): Buffer =>
   Buffer.from(
     JSON.stringify({
       epoch: 'e1',
@@ -55,6 +57,7 @@ export const bodyOf = ({batchSeq, records, state}: BatchFixture): Buffer =>
         {s: batchSeq * 2, k: 'reading', t: 1_763_890_000_000 + batchSeq, d: {celsius: 20 + batchSeq}},
         {s: batchSeq * 2 + 1, k: 'reading', d: {celsius: 21}},
       ],
+      ...(cmdAcks === undefined ? {} : {pull: {cmdAcks}}),
     }),
   );
 
