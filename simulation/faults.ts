@@ -87,7 +87,7 @@ const reimage: Fault = (world) => {
   world.story.say(pi.name, () => 'gets a fresh card');
   const {hardwareId} = pi.card().identity;
   pi.powerOff();
-  pi.insert({identity: {hardwareId, secret: world.newSecret()}, journal: []});
+  pi.insert({identity: {hardwareId, pending: {secret: world.newSecret()}}, journal: []});
   pi.powerOn();
 };
 

@@ -1,8 +1,9 @@
-/** The way between devices and device-api: requests and answers may be lost, late, or come twice. */
+/** The way between devices and device-api: requests and answers may be lost, late, or come twice, and answers may be those to other calls. */
 import {type HttpReply} from '@pisync/agent/client/answer';
 import {type Call, type Transport} from '@pisync/agent/client/transport';
 import {type DeviceApi} from './processes/device-api.ts';
 import {type Process} from './processes/process.ts';
+import {type Mutant} from './mutants/mutant.ts';
 import {type Random} from './random.ts';
 import {type Scheduler} from './scheduler.ts';
 
@@ -11,16 +12,25 @@ export interface NetworkOptions {
   readonly random: Random;
   /** Those that live. */
   readonly servers: () => readonly DeviceApi[];
-  readonly faults: () => {readonly lost: number; readonly doubled: number; readonly slowMs: number};
+  readonly faults: () => {
+    readonly lost: number;
+    readonly doubled: number;
+    readonly mixed: number;
+    readonly slowMs: number;
+  };
+  /** A mistake that devices make with an answer, see Mutant. */
+  readonly mistake?: Mutant['reply'];
 }
 
 const TIMEOUT_MS = 15_000;
 /** How late the second copy of a request may come: some proxies try again. */
 const LATEST_COPY_MS = 60_000;
+/** Answers that a cache or a mixed-up connection may still have. */
+const MOST_PAST = 50;
 
-export const createNetwork =
-  ({scheduler, random, servers, faults}: NetworkOptions) =>
-  (process: Process): Transport => {
+export const createNetwork = ({scheduler, random, servers, faults, mistake}: NetworkOptions) => {
+  const past: HttpReply[] = [];
+  return (process: Process): Transport => {
     const arrive = (call: Call, answer: (reply: HttpReply) => void): void => {
       const [first] = servers();
       if (first === undefined) {
@@ -35,7 +45,7 @@ export const createNetwork =
       new Promise((resolve) => {
         if (call.headers['content-encoding'] !== undefined)
           throw new Error('zlib works in threads whose time is not ours');
-        const {lost, doubled, slowMs} = faults();
+        const {lost, doubled, mixed, slowMs} = faults();
         let isAnswered = false;
         const answer = (reply: HttpReply): void => {
           if (isAnswered) return;
@@ -50,9 +60,13 @@ export const createNetwork =
         const isAnswerLost = random.chance(lost);
         scheduler.after(random.skewed(1, slowMs), () =>
           arrive(call, (reply) => {
+            const given = past.length > 0 && random.chance(mixed) ? random.pick(past) : reply;
+            past.push(reply);
+            if (past.length > MOST_PAST) past.shift();
             if (isAnswerLost) return;
-            process.after(random.skewed(1, slowMs), () => answer(reply));
+            process.after(random.skewed(1, slowMs), () => answer(mistake?.(call, given) ?? given));
           }),
         );
       });
   };
+};

@@ -44,7 +44,7 @@ export const runSeed = async ({seed, isTold = false, mutant}: RunOptions): Promi
   for (let count = random.int(1, 4); count > 0; count--) {
     const name = `pi ${count}`;
     const hardwareId = `${name} of ${seed}`;
-    world.addPi(name, {identity: {hardwareId, secret: world.newSecret()}, journal: []}).powerOn();
+    world.addPi(name, {identity: {hardwareId, pending: {secret: world.newSecret()}}, journal: []}).powerOn();
   }
   const activeMs = random.int(10_000, 50_000);
   measureAtTimes(world, activeMs);

@@ -6,6 +6,8 @@ export interface Weather {
   lost: number;
   /** Requests that come a second time. */
   doubled: number;
+  /** Answers in place of which an earlier one comes, of whatever device. */
+  mixed: number;
   slowMs: number;
   /** Confirms that are lost or late. */
   confirm: number;
@@ -24,6 +26,7 @@ export interface Weather {
 export const calm = (): Weather => ({
   lost: 0,
   doubled: 0,
+  mixed: 0,
   slowMs: 20,
   confirm: 0,
   kept: 0,
@@ -38,6 +41,7 @@ export const drawWeather = (random: Random): Weather => {
   return {
     lost: some(0.6, 0.2),
     doubled: some(0.6, 0.3),
+    mixed: some(0.3, 0.3),
     slowMs: random.chance(0.4) ? 4_000 : 60,
     confirm: some(0.5, 0.2),
     kept: some(0.5, 0.5),

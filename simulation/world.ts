@@ -193,7 +193,13 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
 
   const idNames = new Map<string, string>();
   const nameOf = (deviceId: string): string => idNames.get(deviceId) ?? deviceId;
-  const transport = createNetwork({scheduler, random, servers: () => [...apis.values()], faults: () => weather});
+  const transport = createNetwork({
+    scheduler,
+    random,
+    servers: () => [...apis.values()],
+    faults: () => weather,
+    mistake: mutant.reply,
+  });
   const pis: Pi[] = [];
   const newSecret = (): string => Array.from({length: 5}, hex).join('').padEnd(43, 'x');
 

@@ -1,3 +1,5 @@
+import {type HttpReply} from '@pisync/agent/client/answer';
+import {type Call} from '@pisync/agent/client/transport';
 import {type Delivery} from '@pisync/core/broker/consumer';
 import {type Publisher} from '@pisync/core/broker/publisher';
 import {type ShardStore} from '@pisync/worker/apply/shard-store';
@@ -16,4 +18,6 @@ export interface Mutant {
   /** Of device-api. */
   readonly publisher?: (publisher: Pick<Publisher, 'publish'>) => Pick<Publisher, 'publish'>;
   readonly delivery?: (delivery: Delivery) => Delivery;
+  /** Of a device, that takes the second for the answer to the first. */
+  readonly reply?: (call: Call, reply: HttpReply) => HttpReply;
 }

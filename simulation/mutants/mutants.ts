@@ -74,6 +74,20 @@ const hinted: Mutate = inTransactions((transaction, hintOf) => ({
   }),
 }));
 
+/** Whatever comes is the answer to what was asked. */
+const believing: NonNullable<Mutant['reply']> = (call, reply) => {
+  if (reply.kind === 'failed') return reply;
+  const nonce = new URL(call.path, call.baseUrl).searchParams.get('nonce');
+  const {deviceId} = /ps_(?<deviceId>[^.]+)/.exec(call.headers.authorization ?? '')?.groups ?? {};
+  const {epoch} = JSON.parse(call.body?.toString() ?? '{}') as {epoch?: string};
+  // Of a body that device-api made.
+  const body = JSON.parse(reply.body) as {deviceId?: string};
+  return {
+    ...reply,
+    body: JSON.stringify({...body, nonce, ...(call.path.startsWith('/v1/sync') ? {deviceId, epoch} : {})}),
+  };
+};
+
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'ack before the commit',
@@ -91,6 +105,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     }),
   },
+  {name: 'answers that are bound to no call', reply: believing},
   {name: 'a state that is not guarded', store: unguarded},
   {name: 'receipts and records in two transactions', isSplit: true},
   {name: 'the position from a hint', store: hinted},

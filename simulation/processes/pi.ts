@@ -1,5 +1,6 @@
 /** A device: the real client on a card that keeps what was made durable, and loses what was not. */
-import {Device, type Identity, type Observer} from '@pisync/agent/client/device';
+import {Device, type Observer} from '@pisync/agent/client/device';
+import {type Identity} from '@pisync/agent/client/identity';
 import {Outbox, type OutboxEntry} from '@pisync/agent/client/outbox';
 import {type Transport} from '@pisync/agent/client/transport';
 import {type Reading} from '@pisync/agent/client/wire';
@@ -81,6 +82,7 @@ export const createPi = (options: PiOptions): Pi => {
       memory: {
         saveIdentity: (identity) => persist(() => (mine.identity = identity)),
         append: (entries) => persist(() => mine.journal.push(...entries)),
+        setAside: () => Promise.resolve(true),
       },
       transport: options.transport(process),
       clock: {monotonicMs: process.timers.now, wallMs: process.wallClock},

@@ -1,5 +1,8 @@
 /** What an HTTP reply means to a device: the one table of status codes. */
+import {createHash} from 'node:crypto';
+import {permittedHome} from './region-url.ts';
 import {
+  bindingSchema,
   enrolAnswerSchema,
   PROBLEM_TYPE,
   problemSchema,
@@ -18,6 +21,26 @@ export type HttpReply =
       readonly body: string;
     }
   | {readonly kind: 'failed'; readonly code: string};
+
+/** A call, as far as an answer has to fit it. */
+export interface SentCall {
+  readonly nonce: string;
+  /** Ours; undefined before the first enrolment. */
+  readonly region: string | undefined;
+}
+
+export interface SentSync extends SentCall {
+  readonly deviceId: string;
+  readonly epoch: string;
+  /** Undefined for a heartbeat. */
+  readonly batchSeq: number | undefined;
+  /** Before it was compressed. */
+  readonly body: Buffer;
+  /** As sent. */
+  readonly sizeBytes: number;
+  /** Hosts to which a 421 may lead. */
+  readonly homes: readonly string[];
+}
 
 export type Answer =
   /** 2xx, or 422 that names the batch as accepted (its bad records went to quarantine). */
@@ -43,8 +66,8 @@ export type Answer =
       readonly status: 413;
       readonly error: string;
       readonly maxRecords: number | undefined;
-      /** The region itself says so, and not somebody in between. */
-      readonly byRegion: boolean;
+      /** The region itself says so of what we sent, and not somebody in between, or of something else. */
+      readonly isCertain: boolean;
     }
   | {readonly kind: 'wrong-region'; readonly status: 421; readonly error: string; readonly home: string | undefined}
   | {
@@ -59,6 +82,8 @@ export type Answer =
 
 export type EnrolOutcome =
   | {readonly kind: 'enrolled'; readonly answer: EnrolAnswer}
+  /** The region knows the token or the device not, or no more. */
+  | {readonly kind: 'refused'; readonly status: 401 | 403; readonly error: string}
   | {
       readonly kind: 'later';
       readonly status: number | undefined;
@@ -90,68 +115,121 @@ const describe = (status: number, problem: Problem): string =>
 const badRecords = ({errors = []}: Problem): ReadonlySet<number> =>
   new Set(errors.flatMap(({pointer = ''}) => /^\/records\/(\d+)/.exec(pointer)?.[1] ?? []).map(Number));
 
+/** A maintenance page of somebody in between may ask for a day; what stands there says nothing of the region. */
+const STRANGERS_RETRY_AFTER_MS = 3600_000;
+
+interface Word {
+  readonly json: unknown;
+  readonly problem: Problem;
+  /** A problem of our region, and the answer to this very call. */
+  readonly byRegion: boolean;
+  readonly error: string;
+  readonly retryAfterMs: number | undefined;
+}
+
+const wordOf = (reply: HttpReply & {kind: 'reply'}, {nonce, region}: SentCall): Word => {
+  const json = parseJson(reply.body);
+  const problem = problemSchema.safeParse(json).data ?? {};
+  const isProblem = problem.type?.startsWith(PROBLEM_TYPE) === true;
+  const byRegion = isProblem && problem.nonce === nonce && (region === undefined || problem.region === region);
+  const asked = parseRetryAfterMs(reply.retryAfter);
+  const foreign =
+    isProblem && region !== undefined && problem.region !== undefined && problem.region !== region
+      ? `: by region ${problem.region}, and this device is of region ${region}`
+      : '';
+  return {
+    json,
+    problem,
+    byRegion,
+    error: `${describe(reply.status, problem)}${foreign}`,
+    retryAfterMs: asked === undefined || byRegion ? asked : Math.min(asked, STRANGERS_RETRY_AFTER_MS),
+  };
+};
+
+/** Whether the region read what we sent: a body may be garbled on its way, and is refused for what it became. */
+const isReceived = ({received}: Problem, {body}: SentSync): boolean =>
+  received?.bytes === body.length && received.sha256 === createHash('sha256').update(body).digest('hex');
+
+/** A body that was too large to be read; its size is known here as well. */
+const isBeyond = ({maxBytes = Infinity, maxInflatedBytes = Infinity}: Problem, {body, sizeBytes}: SentSync): boolean =>
+  sizeBytes > maxBytes || body.length > maxInflatedBytes;
+
 /**
  * Only the region itself makes or breaks a promise. A proxy, a captive portal or a web page that happens to sit at the address answers with any status
- * too, so what has consequences must look like the region's: a 2xx names the very batch, a refusal is a problem of its own type. Anything else is `later`.
- *
- * @param batchSeq what was sent; undefined for a heartbeat
+ * too; a cache gives an old answer, and a mixed-up connection somebody else's. So what has consequences must be the answer to this very call, by our
+ * region: it has the nonce of the call, a 2xx names device, epoch and batch, and a refusal says what was refused. Anything else is `later`.
  */
-export const classifySync = (reply: HttpReply, batchSeq: number | undefined): Answer => {
+export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
   if (reply.kind === 'failed') return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined};
   const {status} = reply;
-  const json = parseJson(reply.body);
-  const retryAfterMs = parseRetryAfterMs(reply.retryAfter);
+  const {json, problem, byRegion, error, retryAfterMs} = wordOf(reply, call);
+  const later: Answer = {kind: 'later', status, error, retryAfterMs};
+  const taken = (): SyncAnswer | undefined => {
+    const binding = bindingSchema.safeParse(json).data;
+    const isBound =
+      binding?.nonce === call.nonce &&
+      binding.region === call.region &&
+      binding.deviceId === call.deviceId &&
+      binding.epoch === call.epoch;
+    const sync = isBound ? syncAnswerSchema.safeParse(json).data : undefined;
+    return sync?.accepted === call.batchSeq ? sync : undefined;
+  };
   if (status >= 200 && status < 300) {
-    const parsed = syncAnswerSchema.safeParse(json);
-    if (parsed.success && parsed.data.accepted === batchSeq) {
-      return {kind: 'accepted', status, sync: parsed.data, bad: new Set()};
-    }
-    return {kind: 'later', status, error: `HTTP ${status} without the answer to this call in its body`, retryAfterMs};
+    const sync = taken();
+    if (sync !== undefined) return {kind: 'accepted', status, sync, bad: new Set()};
+    return {...later, error: `HTTP ${status} without the answer to this call in its body`};
   }
-  const problem = problemSchema.safeParse(json).data ?? {};
-  const error = describe(status, problem);
-  const byRegion = problem.type?.startsWith(PROBLEM_TYPE) === true;
   // A proxy's limit on bodies is as good a reason for smaller batches as the region's own.
-  if (status === 413) return {kind: 'too-large', status, error, maxRecords: problem.maxRecords, byRegion};
-  if (!byRegion) return {kind: 'later', status, error, retryAfterMs};
+  if (status === 413) {
+    const isCertain = byRegion && (isReceived(problem, call) || isBeyond(problem, call));
+    return {kind: 'too-large', status, error, maxRecords: problem.maxRecords, isCertain};
+  }
+  if (!byRegion) return later;
   switch (status) {
     case 401:
-    case 403:
-      return {kind: 'enrol-again', status, error, epochUnknown: problem.code === 'enrol-again'};
-    case 409:
-      return {kind: 'gap', status, error, expected: problem.expected};
-    case 421:
-      return {kind: 'wrong-region', status, error, home: problem.home};
-    case 422: {
-      if (problem.accepted === undefined) return {kind: 'refused', status, error};
-      const sync = syncAnswerSchema.safeParse(json).data;
-      return sync === undefined || sync.accepted !== batchSeq
-        ? {kind: 'later', status, error, retryAfterMs}
-        : {kind: 'accepted', status, sync, bad: badRecords(problem)};
+    case 403: {
+      const epochUnknown = problem.code === 'enrol-again';
+      return epochUnknown && !isReceived(problem, call) ? later : {kind: 'enrol-again', status, error, epochUnknown};
     }
+    case 409:
+      return isReceived(problem, call) ? {kind: 'gap', status, error, expected: problem.expected} : later;
+    case 421:
+      return {kind: 'wrong-region', status, error, home: permittedHome(problem.home, call.homes)};
     case 400:
     case 415:
-      return {kind: 'refused', status, error};
+    case 422: {
+      const sync = status === 422 && problem.accepted !== undefined ? taken() : undefined;
+      if (sync !== undefined) return {kind: 'accepted', status, sync, bad: badRecords(problem)};
+      if (problem.accepted !== undefined) return later;
+      if (isReceived(problem, call)) return {kind: 'refused', status, error};
+      return {...later, error: `${error} (of a body that is not the one that was sent)`};
+    }
     case 429:
       return retryAfterMs === undefined || retryAfterMs < SHORTEST_QUOTA_MS
-        ? {kind: 'later', status, error, retryAfterMs}
+        ? later
         : {kind: 'over-quota', status, error, retryAfterMs};
     default:
       // 408, 425, 5xx, a proxy's 404 while a route is being made, redirects: nothing that says anything about this batch.
-      return {kind: 'later', status, error, retryAfterMs};
+      return later;
   }
 };
 
-export const classifyEnrol = (reply: HttpReply): EnrolOutcome => {
+/** Like {@link classifySync}. A device that has a region takes an enrolment of no other. */
+export const classifyEnrol = (reply: HttpReply, call: SentCall): EnrolOutcome => {
   if (reply.kind === 'failed') return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined};
-  const json = parseJson(reply.body);
-  const retryAfterMs = parseRetryAfterMs(reply.retryAfter);
-  if (reply.status >= 200 && reply.status < 300) {
-    const parsed = enrolAnswerSchema.safeParse(json);
-    if (parsed.success) return {kind: 'enrolled', answer: parsed.data};
-    const error = `HTTP ${reply.status} without an enrolment answer in its body`;
-    return {kind: 'later', status: reply.status, error, retryAfterMs};
+  const {status} = reply;
+  const {json, byRegion, error, retryAfterMs} = wordOf(reply, call);
+  if (status >= 200 && status < 300) {
+    const answer = enrolAnswerSchema.safeParse(json).data;
+    if (answer?.nonce === call.nonce && (call.region === undefined || answer.region === call.region)) {
+      return {kind: 'enrolled', answer};
+    }
+    const why =
+      answer?.nonce === call.nonce
+        ? `an enrolment by region ${answer.region}, and this device is of region ${String(call.region)}`
+        : `HTTP ${status} without the answer to this enrolment in its body`;
+    return {kind: 'later', status, error: why, retryAfterMs};
   }
-  const problem = problemSchema.safeParse(json).data ?? {};
-  return {kind: 'later', status: reply.status, error: describe(reply.status, problem), retryAfterMs};
+  if (byRegion && (status === 401 || status === 403)) return {kind: 'refused', status, error};
+  return {kind: 'later', status, error, retryAfterMs};
 };

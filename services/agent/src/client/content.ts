@@ -17,13 +17,17 @@ export const contentHash = (state: JsonObject | undefined, records: readonly Dev
     .update(JSON.stringify([state ?? null, records]))
     .digest('hex');
 
+/** Stands for a secret where it must not be seen. */
+export const lifeOf = (secret: string): string => createHash('sha256').update(secret).digest('hex').slice(0, 16);
+
 export interface EncodedBody {
+  readonly plain: Buffer;
   readonly bytes: Buffer;
   readonly encoding: 'gzip' | undefined;
 }
 
 export const encodeBody = async (body: unknown, compress: string): Promise<EncodedBody> => {
   const plain = Buffer.from(JSON.stringify(body));
-  if (compress !== 'gzip' || plain.length < COMPRESS_FROM_BYTES) return {bytes: plain, encoding: undefined};
-  return {bytes: await gzipAsync(plain, {level: 5}), encoding: 'gzip'};
+  if (compress !== 'gzip' || plain.length < COMPRESS_FROM_BYTES) return {plain, bytes: plain, encoding: undefined};
+  return {plain, bytes: await gzipAsync(plain, {level: 5}), encoding: 'gzip'};
 };

@@ -1,89 +1,42 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
-import {startFakeRegion, type FakeRegion, type Trouble} from '../testing/fake-region.ts';
-import {Device, type Identity} from './device.ts';
+import {drained, openDeviceBench, readings, type DeviceBench} from '../testing/device-bench.ts';
+import type {FakeRegion, Trouble} from '../testing/fake-region.ts';
+import type {Device} from './device.ts';
+import type {Identity} from './identity.ts';
 import {Outbox, type OutboxEntry} from './outbox.ts';
-import {createTransport} from './transport.ts';
-import type {Reading} from './wire.ts';
 
+let bench: DeviceBench;
 let region: FakeRegion;
-let closeTransport: () => Promise<void>;
-let saved: Identity[];
-let journal: OutboxEntry[];
+const makeDevice = (identity?: Identity, outbox?: Outbox): Promise<Device> => bench.makeDevice(identity, outbox);
+const until = (device: Device, done: () => boolean, what: string): Promise<void> => bench.until(device, done, what);
 
-const readings = (count: number): Reading[] => Array.from({length: count}, (_, i) => ({k: 'n', t: i, d: {i}}));
-
-const makeDevice = (identity?: Identity, outbox = new Outbox()): Device => {
-  let secrets = 0;
-  const {transport, close} = createTransport({
-    connections: 1,
-    host: 'eu.example.com',
-    timeoutMs: 2000,
-    caFile: undefined,
-    insecure: false,
-  });
-  closeTransport = close;
-  return new Device({
-    identity: identity ?? {hardwareId: 'pi-1', secret: 'first-secret'},
-    outbox,
-    memory: {
-      saveIdentity: (next) => Promise.resolve(void saved.push(next)),
-      append: (entries) => Promise.resolve(void journal.push(...entries)),
-    },
-    transport,
-    clock: {monotonicMs: () => performance.now(), wallMs: () => 0},
-    random: () => 0.5,
-    newSecret: () => `secret-${++secrets}`,
-    readState: () => ({v: 1}),
-    observer: {},
-    options: {baseUrl: region.url, enrolmentToken: region.token, profile: {}, backoffScale: 0.001},
-  });
-};
-
-/** Steps until the condition holds; a device that waits is asked again, because waits here are milliseconds. */
-const until = async (device: Device, done: () => boolean, what: string): Promise<void> => {
-  const deadlineMs = performance.now() + 5000;
-  while (!done()) {
-    if (performance.now() > deadlineMs) {
-      throw new Error(
-        `not in time: ${what}; session ${JSON.stringify(device.session)}; saw ${JSON.stringify(region.seen.slice(-3))}`,
-      );
-    }
-    await device.step();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-};
-
-const drained = (device: Device): boolean =>
-  device.outbox.epoch !== undefined && device.outbox.queued === 0 && device.outbox.batches.length === 0;
+beforeEach(async () => {
+  bench = await openDeviceBench();
+  ({region} = bench);
+});
+afterEach(() => bench.close());
 
 const taken = (): string[] =>
   [...region.devices.values()].flatMap(({batches}) =>
     [...batches].map(([key, {records}]) => `${key} ${records.map(({s}) => s).join(',')}`),
   );
 
-beforeEach(async () => {
-  region = await startFakeRegion();
-  saved = [];
-  journal = [];
-});
-afterEach(async () => {
-  await closeTransport();
-  await region.close();
-});
-
 describe('a device', () => {
   test('enrols, sends what waits, and forgets it once it is applied', async () => {
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(3));
     await until(device, () => drained(device), 'everything applied');
     expect(taken()).toEqual(['e1:1 1,2,3']);
-    expect(saved.at(-1)).toMatchObject({epoch: 'e1', secret: 'first-secret'});
+    expect(bench.saved.at(-1)).toEqual({
+      hardwareId: 'pi-1',
+      current: expect.objectContaining({epoch: 'e1', secret: 'first-secret', region: 'fake'}),
+    });
     expect(region.seen[0]?.host).toBe('eu.example.com');
   });
 
   test('keeps an accepted batch until the region says it is applied', async () => {
     region.applied = () => 0;
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => device.outbox.batches[0]?.accepted === true, 'accepted');
     expect(device.outbox.batches).toHaveLength(1);
@@ -96,7 +49,7 @@ describe('a device', () => {
   test('sends the same bytes again after an answer was lost, and is told of a duplicate', async () => {
     let calls = 0;
     region.trouble = (path) => (path === '/v1/sync' && calls++ === 0 ? {kind: 'take-and-hang-up'} : undefined);
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => drained(device), 'applied');
     expect(taken()).toEqual(['e1:1 1,2']);
@@ -109,7 +62,7 @@ describe('a device', () => {
       path === '/v1/sync' && Array.isArray(body.records) && body.records.length > 3
         ? {kind: 'status', status: 413, body: {maxRecords: 3}}
         : undefined;
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(7));
     await until(device, () => drained(device), 'all sent');
     expect(taken()[0]).toBe('e1:1 1,2,3');
@@ -124,7 +77,7 @@ describe('a device', () => {
       path === '/v1/sync' && body.batchSeq === 1 && JSON.stringify(body.records).includes('poison')
         ? {kind: 'status', status: 400}
         : undefined;
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record([{k: 'poison', t: 0, d: {}}]);
     await until(device, () => drained(device), 'emptied');
     await device.record(readings(1));
@@ -142,7 +95,7 @@ describe('a device', () => {
             body: {accepted: 1, applied: 1, errors: [{pointer: '/records/0', detail: 'no'}]},
           }
         : undefined;
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => drained(device), 'accepted');
     expect(region.seen.filter(({path}) => path === '/v1/sync')).toHaveLength(1);
@@ -160,7 +113,7 @@ describe('a device', () => {
   ])('believes nothing when somebody in between answers with %s', async (_what, trouble) => {
     let calls = 0;
     region.trouble = (path) => (path === '/v1/sync' && calls++ < 4 ? trouble : undefined);
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => calls === 4, 'four foreign answers');
     expect([...device.outbox.batches]).toMatchObject([{epoch: 'e1', batchSeq: 1, accepted: false}]);
@@ -173,7 +126,7 @@ describe('a device', () => {
   test('sends less when somebody in between finds a batch too large, and gives up none of it', async () => {
     let calls = 0;
     region.trouble = (path) => (path === '/v1/sync' && calls++ < 12 ? {...PROXY, status: 413} : undefined);
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(4));
     await until(device, () => calls === 12, 'twelve foreign answers');
     // Of 4, of 2, and ten of 1.
@@ -189,25 +142,25 @@ describe('a device', () => {
       path === '/v1/sync' && JSON.stringify(body.records).includes('poison')
         ? {kind: 'status', status: ++refused === 3 ? 503 : status}
         : undefined;
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record([{k: 'poison', t: 0, d: {}}]);
     await until(device, () => drained(device), 'emptied');
     expect({refused, dropped: device.outbox.dropped}).toEqual({refused: 6, dropped: 1});
+    expect(bench.aside).toMatchObject([{epoch: 'e1', batchSeq: 1, records: [{k: 'poison'}]}]);
   });
 
   test('takes a new epoch before it numbers anything when its storage is a restored backup', async () => {
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(1));
     await until(device, () => drained(device), 'applied');
-    const backup = {identity: saved.at(-1), journal: structuredClone(journal)};
+    const backup = {identity: bench.saved.at(-1), journal: structuredClone(bench.journal)};
     await device.record(readings(1));
     device.wakeUp('scheduled');
     await until(device, () => device.outbox.applied === 2, 'applied after the backup');
-    await closeTransport();
 
     const outbox = new Outbox();
     for (const entry of backup.journal) outbox.apply(entry);
-    const restored = makeDevice(backup.identity, outbox);
+    const restored = await makeDevice(backup.identity, outbox);
     await restored.record([{k: 'new', t: 99, d: {}}]);
     await until(restored, () => drained(restored), 'applied in a new epoch');
     expect(taken()).toEqual(['e1:1 1', 'e1:2 2', 'e2:1 1']);
@@ -220,17 +173,23 @@ describe('a device', () => {
     const seal: OutboxEntry = {op: 'seal', count: 1, mode: 'delta', reason: 'scheduled'};
     // In e4 one batch was accepted and never applied; then came e5 with another.
     for (const entry of [
-      {op: 'epoch', epoch: 'e4'},
+      {op: 'epoch', epoch: 'e4', life: 'one'},
       reading(1),
       seal,
       {op: 'accepted', epoch: 'e4', batchSeq: 1},
-      {op: 'epoch', epoch: 'e5'},
+      {op: 'epoch', epoch: 'e5', life: 'two'},
       reading(2),
       seal,
     ] as const satisfies readonly OutboxEntry[]) {
       outbox.apply(entry);
     }
-    const device = makeDevice({hardwareId: 'pi-1', secret: 'old', credential: 'ps_x.old', epoch: 'e5'}, outbox);
+    const device = await makeDevice(
+      {
+        hardwareId: 'pi-1',
+        current: {secret: 'old', deviceId: 'x', credential: 'ps_x.old', epoch: 'e5', region: region.name},
+      },
+      outbox,
+    );
     const askUntilDrained = (): boolean => {
       device.ask();
       return drained(device);
@@ -243,7 +202,7 @@ describe('a device', () => {
   });
 
   test('does not number anew what was taken before, when it is too large the second time', async () => {
-    const device = makeDevice();
+    const device = await makeDevice();
     region.applied = () => 0;
     for (let batch = 1; batch <= 2; batch++) {
       await device.record(readings(2));
@@ -269,7 +228,7 @@ describe('a device', () => {
   test('enrols again with the same secret after 401, and goes on in the same epoch', async () => {
     let calls = 0;
     region.trouble = (path) => (path === '/v1/sync' && calls++ === 0 ? {kind: 'status', status: 401} : undefined);
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(1));
     await until(device, () => drained(device), 'applied');
     expect(taken()).toEqual(['e1:1 1']);
@@ -277,7 +236,7 @@ describe('a device', () => {
   });
 
   test('begins again in a region that lost its data, even if the epoch has the old name', async () => {
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => drained(device), 'applied');
     region.devices.clear();
@@ -285,19 +244,19 @@ describe('a device', () => {
     device.wakeUp('scheduled');
     await until(device, () => drained(device) && device.session.phase === 'sync', 'applied anew');
     expect(taken()).toEqual(['e1:1 1,2,3']);
-    expect(saved.at(-1)?.secret).toBe('secret-1');
+    expect(bench.saved.at(-1)).toMatchObject({current: {secret: 'secret-1'}});
   });
 
   test('takes a new epoch with a new secret when told so, and numbers from 1', async () => {
-    region.extra = (body) => (body.epoch === 'e1' ? {commands: [{id: 'c1', type: 'epoch.new'}], cmdCursor: 'c1'} : {});
-    const device = makeDevice();
+    region.extra = (body) => (body.epoch === 'e1' ? {commands: [{id: 'c1', type: 'epoch.new'}]} : {});
+    const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => device.outbox.epoch === 'e2', 'new epoch');
     await device.record(readings(1));
     device.wakeUp('scheduled');
     await until(device, () => drained(device) && device.outbox.applied === 1, 'applied in the new epoch');
     expect(taken()).toEqual(['e1:1 1,2', 'e2:1 1']);
-    expect(saved.at(-1)?.secret).toBe('secret-1');
+    expect(bench.saved.at(-1)).toMatchObject({current: {secret: 'secret-1'}});
   });
 
   test('answers a sync.full command at once, with state and without readings', async () => {
@@ -305,17 +264,17 @@ describe('a device', () => {
     region.extra = () => {
       if (asked) return {};
       asked = true;
-      return {commands: [{id: 'c1', type: 'sync.full'}], cmdCursor: 'c1'};
+      return {commands: [{id: 'c1', type: 'sync.full'}]};
     };
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(1));
     await until(device, () => device.outbox.applied === 2, 'the forced sync');
-    expect(region.seen.at(-1)?.body).toMatchObject({mode: 'full', reason: 'forced', pull: {cmdCursor: 'c1'}});
+    expect(region.seen.at(-1)?.body).toMatchObject({mode: 'full', reason: 'forced', pull: {cmdAcks: ['c1']}});
   });
 
   test('resends from what the region misses', async () => {
     let forgotten = false;
-    const device = makeDevice();
+    const device = await makeDevice();
     region.applied = () => 0;
     for (let batch = 0; batch < 3; batch++) {
       await device.record(readings(1));
@@ -340,11 +299,26 @@ describe('a device', () => {
     expect(taken().sort()).toEqual(['e1:1 1', 'e1:2 2', 'e1:3 3', 'e1:4 4']);
   });
 
+  test('keeps what is refused for good in the outbox while the disk has no room for it elsewhere', async () => {
+    bench.hasRoom = false;
+    region.trouble = (path, body) =>
+      path === '/v1/sync' && JSON.stringify(body.records).includes('poison')
+        ? {kind: 'status', status: 400}
+        : undefined;
+    const device = await makeDevice();
+    await device.record([{k: 'poison', t: 0, d: {}}]);
+    await until(device, () => region.seen.length > 7, 'refused often');
+    expect(device.outbox).toMatchObject({dropped: 0, batches: [{records: [{k: 'poison'}]}]});
+    bench.hasRoom = true;
+    await until(device, () => drained(device), 'set aside');
+    expect(bench.aside).toHaveLength(1);
+  });
+
   test('waits for Retry-After', async () => {
     let calls = 0;
     region.trouble = (path) =>
       path === '/v1/sync' && calls++ === 0 ? {kind: 'status', status: 503, headers: {'retry-after': '30'}} : undefined;
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(1));
     await until(device, () => device.session.failures === 1, 'refused once');
     expect(device.session.notBeforeMs - performance.now()).toBeGreaterThan(29_000);
@@ -355,7 +329,7 @@ describe('a device', () => {
     let calls = 0;
     region.trouble = (path) =>
       path === '/v1/sync' && calls++ === 0 ? {kind: 'status', status: 429, headers: {'retry-after': '1'}} : undefined;
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(1));
     await until(device, () => device.session.attempt === 2, 'over quota once');
     const {failures, notBeforeMs} = device.session;
@@ -368,15 +342,14 @@ describe('a device', () => {
 
   test('goes on after a power cut from its journal', async () => {
     region.applied = () => 0;
-    const device = makeDevice();
+    const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => device.outbox.batches[0]?.accepted === true, 'accepted');
-    await closeTransport();
     const replayed = new Outbox();
-    for (const entry of journal) replayed.apply(structuredClone(entry));
+    for (const entry of bench.journal) replayed.apply(structuredClone(entry));
     expect([...replayed.entries()]).toEqual([...device.outbox.entries()]);
     region.applied = undefined;
-    const again = makeDevice(saved.at(-1), replayed);
+    const again = await makeDevice(bench.saved.at(-1), replayed);
     await again.record(readings(1));
     await until(again, () => drained(again), 'applied');
     expect(taken()).toEqual(['e1:1 1,2', 'e1:2 3']);

@@ -1,27 +1,19 @@
 /** The shell around machine.ts: one device that enrols, syncs, and remembers. The Pi's agent and the fleet simulator are built on it. */
-import {classifyEnrol, classifySync, type Answer} from './answer.ts';
-import {contentHash, encodeBody} from './content.ts';
-import {afterEnrol, afterSync, decide, startSession, wakeUp, type Chance, type Session, type Step} from './machine.ts';
+import {classifyEnrol, classifySync, type Answer, type HttpReply} from './answer.ts';
+import {contentHash, encodeBody, lifeOf} from './content.ts';
+import {isEnrolled, type Enrolled, type Identity} from './identity.ts';
+import {afterEnrol, afterSeal, afterSync, decide, failed, type Chance, type Step} from './machine.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
-import type {Transport} from './transport.ts';
-import type {JsonObject, Policy, Reading, Reason, SyncBody} from './wire.ts';
-
-/** Who the device is. The device makes its own secret, so that a repeated enrolment is the same one. */
-export interface Identity {
-  readonly hardwareId: string;
-  /** 32 random bytes in base64url. */
-  readonly secret: string;
-  readonly deviceId?: string;
-  /** Absent as long as the secret was never used for a sync. */
-  readonly credential?: string;
-  /** As issued with the credential. The outbox's is the one that counts. */
-  readonly epoch?: string;
-}
+import {askNow, startSession, wakeUp, type Session} from './session.ts';
+import type {Call, Transport} from './transport.ts';
+import {DEFAULT_POLICY, type JsonObject, type Policy, type Reading, type Reason, type SyncBody} from './wire.ts';
 
 /** Where identity and outbox entries are made durable. Resolves when a power cut can no longer undo them. */
 export interface Memory {
   saveIdentity(identity: Identity): Promise<void>;
   append(entries: readonly OutboxEntry[]): Promise<void>;
+  /** Keeps records that the region has refused for good. @returns false when there is no room: then they stay in the outbox */
+  setAside(batch: Batch, reason: string): Promise<boolean>;
 }
 
 export interface Clock {
@@ -45,6 +37,10 @@ export interface DeviceOptions {
   readonly profile: {readonly name?: string; readonly model?: string; readonly tags?: Readonly<Record<string, string>>};
   /** Waits after failures are multiplied by this; 1 for a real device, less where a simulation is in a hurry. */
   readonly backoffScale: number;
+  /** The first call waits a share of the policy's `edgeJitter`: a power cut ends for a whole site in the same second. */
+  readonly isStartSpread?: boolean;
+  /** Hosts besides that of `baseUrl` and those of the policy to which the region may send the device. */
+  readonly homeHosts?: readonly string[];
   /** Until the region has said its own. */
   readonly policy?: Policy;
 }
@@ -69,16 +65,25 @@ export class Device {
   readonly #parts: DeviceParts;
   #identity: Identity;
   #session: Session;
+  #calls = 0;
+  readonly #start: string;
 
   constructor(parts: DeviceParts) {
     this.#parts = parts;
-    this.#identity = parts.identity;
-    this.#session = startSession(
-      parts.identity.credential !== undefined,
-      parts.outbox.lastBatchSeq > 0,
-      parts.clock.monotonicMs(),
-      parts.options.policy,
-    );
+    const {hardwareId, current, pending} = parts.identity;
+    // A secret of an earlier run may have been used by a copy of this card since; with `current` it can be spared.
+    const isOld = current !== undefined && pending !== undefined && !isEnrolled(pending);
+    this.#identity = isOld ? {hardwareId, current} : parts.identity;
+    this.#start = Math.floor(parts.random() * 2 ** 48).toString(36);
+    const {policy = DEFAULT_POLICY, backoffScale, isStartSpread = false} = parts.options;
+    this.#session = startSession({
+      isEnrolled: this.#inUse() !== undefined,
+      confirming: isEnrolled(pending) ? {epoch: pending.epoch, life: lifeOf(pending.secret)} : undefined,
+      outbox: parts.outbox,
+      nowMs: parts.clock.monotonicMs(),
+      delayMs: isStartSpread ? parts.random() * policy.backoff.edgeJitter * backoffScale * 1000 : 0,
+      policy,
+    });
   }
 
   get identity(): Identity {
@@ -102,8 +107,7 @@ export class Device {
 
   /** Makes a heartbeat due now, to hear what is applied. */
   ask(): void {
-    const nowMs = this.#parts.clock.monotonicMs();
-    this.#session = {...this.#session, dueMs: Math.min(this.#session.dueMs, nowMs)};
+    this.#session = askNow(this.#session, this.#parts.clock.monotonicMs());
   }
 
   /**
@@ -120,12 +124,9 @@ export class Device {
       case 'enrol':
         await this.#enrol(action.newSecret);
         return nowMs;
-      case 'seal': {
-        const state = this.#parts.readState();
-        const {count, mode, reason} = action;
-        await this.#commit([{op: 'seal', count, mode, reason, ...(state === undefined ? {} : {state})}]);
+      case 'seal':
+        await this.#take(afterSeal(this.#session, action, this.#parts.readState()));
         return nowMs;
-      }
       case 'send':
         await this.#send(action.batch);
         return nowMs;
@@ -142,8 +143,35 @@ export class Device {
   }
 
   async #take(step: Step): Promise<void> {
+    for (const entry of step.entries) {
+      if (entry.op !== 'withdraw' || (await this.#setAside(entry, step.session.lastError ?? ''))) continue;
+      this.#session = failed(
+        step.session,
+        'there is no room to keep what the region refused',
+        undefined,
+        this.#chance(),
+      );
+      return;
+    }
     await this.#commit(step.entries);
     this.#session = step.session;
+  }
+
+  async #setAside({epoch, batchSeq}: OutboxEntry & {op: 'withdraw'}, reason: string): Promise<boolean> {
+    const {memory, outbox} = this.#parts;
+    const batch = outbox.batches.find((one) => one.epoch === epoch && one.batchSeq === batchSeq);
+    return batch === undefined || memory.setAside(batch, reason);
+  }
+
+  /** The enrolment with which calls are made. */
+  #inUse(): Enrolled | undefined {
+    const {current, pending} = this.#identity;
+    return isEnrolled(pending) ? pending : current;
+  }
+
+  async #become(identity: Identity): Promise<void> {
+    await this.#parts.memory.saveIdentity(identity);
+    this.#identity = identity;
   }
 
   #chance(): Chance {
@@ -152,70 +180,74 @@ export class Device {
   }
 
   async #enrol(newSecret: boolean): Promise<void> {
-    const {options, clock, memory, outbox, observer} = this.#parts;
-    if (newSecret) {
-      const {hardwareId} = this.#identity;
-      this.#identity = {hardwareId, secret: this.#parts.newSecret()};
+    const {options, memory, outbox, observer} = this.#parts;
+    const {hardwareId, current, pending} = this.#identity;
+    const kept = current === undefined ? {} : {current};
+    let secret = (pending ?? current)?.secret;
+    if (secret === undefined || (newSecret && (pending === undefined || isEnrolled(pending)))) {
+      secret = this.#parts.newSecret();
       // Saved before it is used: the region must never know a secret that we could forget.
-      await memory.saveIdentity(this.#identity);
-      this.#session = {...this.#session, newSecretWanted: false, phase: 'enrol'};
+      await this.#become({hardwareId, ...kept, pending: {secret}});
     }
-    // Under a secret that was never used begins another life: a region that was reset gives its epoch a name that we have used.
-    if (this.#identity.credential === undefined && outbox.epoch !== undefined) await this.#commit([{op: 'leave'}]);
-    const {hardwareId, secret} = this.#identity;
     const {bytes} = await encodeBody({hardwareId, secret, ...options.profile}, 'none');
-    const startMs = clock.monotonicMs();
-    const reply = await this.#parts.transport({
-      method: 'POST',
-      baseUrl: this.#session.home ?? options.baseUrl,
+    const region = current?.region;
+    const {reply, nonce, tookMs} = await this.#call({
+      // Never to another host, whoever names it: the token opens a group.
+      baseUrl: options.baseUrl,
       path: '/v1/enroll',
-      headers: {
-        ...PROTOCOL_HEADERS,
-        ...(options.enrolmentToken === undefined ? {} : {authorization: `Bearer ${options.enrolmentToken}`}),
-      },
+      headers: options.enrolmentToken === undefined ? {} : {authorization: `Bearer ${options.enrolmentToken}`},
       body: bytes,
     });
-    const outcome = classifyEnrol(reply);
-    const error = outcome.kind === 'later' ? outcome.error : undefined;
-    observer.called?.('enrol', clock.monotonicMs() - startMs, error);
-    // The epoch is in the journal before the credential is saved: with a credential, what is sealed is sent.
-    await this.#take(afterEnrol(this.#session, outcome, outbox, this.#chance()));
-    if (outcome.kind !== 'enrolled') return;
-    const {deviceId, credential, epoch} = outcome.answer;
-    this.#identity = {hardwareId, secret, deviceId, credential, epoch};
-    await memory.saveIdentity(this.#identity);
-    observer.enrolled?.(deviceId, epoch);
+    const outcome = classifyEnrol(reply, {nonce, region});
+    observer.called?.('enrol', tookMs, outcome.kind === 'enrolled' ? undefined : outcome.error);
+    const isReplacing = current !== undefined && secret !== current.secret;
+    const how = {life: lifeOf(secret), isReplacing, hasCurrent: current !== undefined};
+    const step = afterEnrol(this.#session, outcome, outbox, this.#chance(), how);
+    if (outcome.kind === 'enrolled') {
+      const {deviceId, credential, epoch, region: home} = outcome.answer;
+      const enrolled: Enrolled = {secret, deviceId, credential, epoch, region: home};
+      if (isReplacing) await this.#become({hardwareId, ...kept, pending: enrolled});
+      else {
+        // The epoch is in the journal before the credential is saved: with a credential, what is sealed is sent.
+        await this.#commit(step.entries);
+        await memory.saveIdentity({hardwareId, current: enrolled});
+        this.#identity = {hardwareId, current: enrolled};
+        observer.enrolled?.(deviceId, epoch);
+      }
+    } else if (outcome.kind === 'refused' && current !== undefined && isEnrolled(this.#identity.pending)) {
+      await this.#become({hardwareId, current, pending: {secret}});
+    }
+    this.#session = step.session;
   }
 
   async #send(batch: Batch): Promise<void> {
-    const {observer, clock} = this.#parts;
-    const deviceId = this.#identity.deviceId ?? '';
+    const {observer} = this.#parts;
+    const deviceId = this.#inUse()?.deviceId ?? '';
     const hash = contentHash(batch.state, batch.records);
     await observer.sending?.(deviceId, batch, hash);
-    const startMs = clock.monotonicMs();
     const reason = this.#session.attempt > 1 ? 'retry' : batch.reason;
-    const answer = await this.#post(this.#body(batch.epoch, batch.batchSeq, batch.mode, reason, batch), batch.batchSeq);
-    const tookMs = clock.monotonicMs() - startMs;
-    observer.called?.('sync', tookMs, answer.kind === 'accepted' ? undefined : answer.error);
+    const body = this.#body(batch.epoch, batch.batchSeq, batch.mode, reason, batch);
+    const {answer, tookMs} = await this.#sync('sync', body, batch.batchSeq);
     observer.answered?.(deviceId, batch, hash, answer, tookMs);
     await this.#take(afterSync(this.#session, batch, answer, this.#parts.outbox, this.#chance()));
   }
 
   async #heartbeat(epoch: string, reason: Reason): Promise<void> {
-    const {clock, outbox, observer} = this.#parts;
-    const startMs = clock.monotonicMs();
-    const answer = await this.#post(this.#body(epoch, outbox.lastBatchSeq, 'heartbeat', reason, undefined), undefined);
-    observer.called?.(
-      'heartbeat',
-      clock.monotonicMs() - startMs,
-      answer.kind === 'accepted' ? undefined : answer.error,
-    );
+    const {outbox, observer} = this.#parts;
+    const {hardwareId, pending} = this.#identity;
+    const body = this.#body(epoch, outbox.lastBatchSeq, 'heartbeat', reason, undefined);
+    const {answer} = await this.#sync('heartbeat', body, undefined);
+    const wasConfirming = this.#session.confirming !== undefined;
     await this.#take(afterSync(this.#session, {epoch}, answer, outbox, this.#chance()));
+    const {confirming, newSecretWanted} = this.#session;
+    if (!wasConfirming || confirming !== undefined || newSecretWanted || !isEnrolled(pending)) return;
+    await this.#become({hardwareId, current: pending});
+    observer.enrolled?.(pending.deviceId, pending.epoch);
   }
 
   #body(epoch: string, batchSeq: number, mode: SyncBody['mode'], reason: Reason, batch: Batch | undefined): SyncBody {
     const {clock, outbox} = this.#parts;
-    const {configRev, attempt, lastError} = this.#session;
+    const {configRev, attempt, lastError, cmdAcks} = this.#session;
     return {
       epoch,
       batchSeq,
@@ -228,7 +260,7 @@ export class Device {
       more: outbox.queued > 0,
       pull: {
         ...(configRev === undefined ? {} : {configRev}),
-        ...(outbox.cmdCursor === undefined ? {} : {cmdCursor: outbox.cmdCursor}),
+        ...(cmdAcks.length === 0 ? {} : {cmdAcks}),
       },
       stats: {
         attempt,
@@ -239,22 +271,44 @@ export class Device {
     };
   }
 
-  async #post(body: SyncBody, batchSeq: number | undefined): Promise<Answer> {
+  async #sync(
+    what: 'sync' | 'heartbeat',
+    body: SyncBody,
+    batchSeq: number | undefined,
+  ): Promise<{answer: Answer; tookMs: number}> {
+    const {baseUrl, homeHosts = []} = this.#parts.options;
     const {policy, home} = this.#session;
-    const {bytes, encoding} = await encodeBody(body, policy.compress);
-    return classifySync(
-      await this.#parts.transport({
-        method: 'POST',
-        baseUrl: home ?? this.#parts.options.baseUrl,
-        path: '/v1/sync',
-        headers: {
-          ...PROTOCOL_HEADERS,
-          authorization: `Bearer ${this.#identity.credential ?? ''}`,
-          ...(encoding === undefined ? {} : {'content-encoding': encoding}),
-        },
-        body: bytes,
-      }),
-      batchSeq,
-    );
+    const {deviceId = '', credential = '', region} = this.#inUse() ?? {};
+    const {plain, bytes, encoding} = await encodeBody(body, policy.compress);
+    const {reply, nonce, tookMs} = await this.#call({
+      baseUrl: home ?? baseUrl,
+      path: '/v1/sync',
+      headers: {
+        authorization: `Bearer ${credential}`,
+        ...(encoding === undefined ? {} : {'content-encoding': encoding}),
+      },
+      body: bytes,
+    });
+    const homes = [new URL(baseUrl).hostname, ...homeHosts, ...policy.homes];
+    const sent = {nonce, region, deviceId, epoch: body.epoch, batchSeq, body: plain, sizeBytes: bytes.length, homes};
+    const answer = classifySync(reply, sent);
+    this.#parts.observer.called?.(what, tookMs, answer.kind === 'accepted' ? undefined : answer.error);
+    return {answer, tookMs};
+  }
+
+  /** One call, with a nonce in its address: no proxy takes it away there, and no cache has an answer for it. */
+  async #call(
+    call: Omit<Call, 'method'>,
+  ): Promise<{readonly reply: HttpReply; readonly nonce: string; readonly tookMs: number}> {
+    const {clock, transport} = this.#parts;
+    const nonce = `${this.#start}-${(this.#calls += 1)}`;
+    const startMs = clock.monotonicMs();
+    const reply = await transport({
+      method: 'POST',
+      ...call,
+      path: `${call.path}?nonce=${nonce}`,
+      headers: {...PROTOCOL_HEADERS, ...call.headers},
+    });
+    return {reply, nonce, tookMs: clock.monotonicMs() - startMs};
   }
 }

@@ -1,19 +1,26 @@
 import {describe, expect, test} from '@jest/globals';
-import {classifySync} from './answer.ts';
-import {afterSync, startSession, WINDOW_BATCHES, type Session} from './machine.ts';
+import {classifySync, type SentSync} from './answer.ts';
+import {afterEnrol, afterSync, decide, WINDOW_BATCHES} from './machine.ts';
 import {Outbox} from './outbox.ts';
-import {PROBLEM_TYPE, syncAnswerSchema} from './wire.ts';
+import {startSession, wakeUp, type Session} from './session.ts';
+import {enrolAnswerSchema, PROBLEM_TYPE, syncAnswerSchema} from './wire.ts';
 
 const HOUR_MS = 3600_000;
 
+/** Of a device that has its place. */
+const started = (outbox = new Outbox()): Session => ({
+  ...startSession({isEnrolled: true, outbox, nowMs: 0}),
+  isPositionKnown: true,
+});
+
 test('a batch that is accepted and not applied for a day is sent again with those behind it, and not before', () => {
   const outbox = new Outbox();
-  outbox.apply({op: 'epoch', epoch: 'e1'});
+  outbox.apply({op: 'epoch', epoch: 'e1', life: 'one'});
   for (let batchSeq = 1; batchSeq <= 3; batchSeq++) {
     outbox.apply({op: 'seal', count: 0, mode: 'delta', reason: 'scheduled'});
     outbox.apply({op: 'accepted', epoch: 'e1', batchSeq});
   }
-  let session = startSession(true, true, 0);
+  let session = startSession({isEnrolled: true, outbox: new Outbox(), nowMs: 0});
   /** The number that is sent next, after the region said at this hour that it has applied so much. */
   const hear = (hour: number, applied: number): number | undefined => {
     const sync = syncAnswerSchema.parse({applied});
@@ -36,7 +43,7 @@ test('a batch that is accepted and not applied for a day is sent again with thos
 
 test('a device whose window is full pauses before it asks again, however much it still has', () => {
   const outbox = new Outbox();
-  outbox.apply({op: 'epoch', epoch: 'e1'});
+  outbox.apply({op: 'epoch', epoch: 'e1', life: 'one'});
   for (let batchSeq = 1; batchSeq <= WINDOW_BATCHES; batchSeq++) {
     outbox.apply({op: 'seal', count: 0, mode: 'delta', reason: 'scheduled'});
     outbox.apply({op: 'accepted', epoch: 'e1', batchSeq});
@@ -45,8 +52,7 @@ test('a device whose window is full pauses before it asks again, however much it
   const dueAfter = (applied: number): number => {
     const sync = syncAnswerSchema.parse({applied, continueNow: true});
     const answer = {kind: 'accepted', status: 200, sync, bad: new Set<number>()} as const;
-    return afterSync(startSession(true, false, 0), {epoch: 'e1'}, answer, outbox, {nowMs: 0, random: 0.5}).session
-      .dueMs;
+    return afterSync(started(), {epoch: 'e1'}, answer, outbox, {nowMs: 0, random: 0.5}).session.dueMs;
   };
   expect(dueAfter(0)).toBe(15_000);
   expect(dueAfter(1)).toBe(0);
@@ -55,7 +61,7 @@ test('a device whose window is full pauses before it asks again, however much it
 test('a hurried device waits the same share of every step, however often it fails', () => {
   const outbox = new Outbox();
   const waits = (backoffScale: number): number[] => {
-    let session = startSession(true, false, 0);
+    let session = started();
     const answer = {kind: 'later', status: 503, error: 'HTTP 503', retryAfterMs: undefined} as const;
     return Array.from({length: 12}, () => {
       session = afterSync(session, {epoch: 'e1'}, answer, outbox, {nowMs: 0, random: 0.5, backoffScale}).session;
@@ -65,9 +71,103 @@ test('a hurried device waits the same share of every step, however often it fail
   expect(waits(0.01)).toEqual(waits(1).map((ms) => expect.closeTo(ms / 100, 6)));
 });
 
+describe('what was accepted before a start', () => {
+  const boot = (outbox: Outbox): Session => startSession({isEnrolled: true, outbox, nowMs: 0});
+  /** The device hears at the hours that the region gives it, until it has to start again. @returns the hour at which it sends again */
+  const hearUntilResend = (upHours: number, applied = 0): number | undefined => {
+    const outbox = new Outbox();
+    outbox.apply({op: 'epoch', epoch: 'e1', life: 'one'});
+    outbox.apply({op: 'seal', count: 0, mode: 'delta', reason: 'scheduled'});
+    outbox.apply({op: 'accepted', epoch: 'e1', batchSeq: 1});
+    for (let startHour = 0; startHour < 200; startHour += upHours) {
+      let session = boot(outbox);
+      for (let hour = startHour; hour < startHour + upHours; hour += 0.25) {
+        const nowMs = (hour - startHour) * HOUR_MS;
+        if (decide(session, outbox, nowMs).kind !== 'heartbeat') continue;
+        // Each day at half past midnight.
+        const nextSyncAt = ((24.5 - (hour % 24)) % 24 || 24) * HOUR_MS;
+        const sync = syncAnswerSchema.parse({applied, serverTime: 0, nextSyncAt});
+        const answer = {kind: 'accepted', status: 200, sync, bad: new Set<number>()} as const;
+        const step = afterSync(session, {epoch: 'e1'}, answer, outbox, {nowMs, random: 0});
+        session = step.session;
+        for (const entry of step.entries) outbox.apply(entry);
+        if (outbox.toSend !== undefined) return hour;
+      }
+    }
+    return undefined;
+  };
+
+  test.each([1, 20, 23])(
+    'is sent again at the second scheduled answer, also where a start comes every %i hours',
+    (upHours) => {
+      expect(hearUntilResend(upHours)).toBe(24.5);
+    },
+  );
+  test('is not sent again when it is applied', () => {
+    expect(hearUntilResend(20, 1)).toBeUndefined();
+  });
+});
+
+test('a device that was started waits its share before it says anything, also where it is enrolled', () => {
+  const outbox = new Outbox();
+  for (const isEnrolled of [true, false]) {
+    const session = startSession({isEnrolled, outbox, nowMs: 1000, delayMs: 60_000});
+    expect(decide(session, outbox, 1000)).toEqual({kind: 'wait', untilMs: 61_000});
+    expect(decide(wakeUp(session, 'forced', 1000), outbox, 1000)).toEqual({kind: 'wait', untilMs: 61_000});
+  }
+});
+
+test('a command for a new epoch that is done is not done again, however often it is listed', () => {
+  const outbox = new Outbox();
+  outbox.apply({op: 'epoch', epoch: 'e1', life: 'one'});
+  const hear = (session: Session) => {
+    const sync = syncAnswerSchema.parse({applied: 0, commands: [{id: 'c1', type: 'epoch.new'}]});
+    const answer = {kind: 'accepted', status: 200, sync, bad: new Set<number>()} as const;
+    return afterSync(session, {epoch: 'e1'}, answer, outbox, {nowMs: 0, random: 0}).session;
+  };
+  expect(hear(started(outbox))).toMatchObject({newSecretWanted: true, epochCommand: 'c1'});
+  outbox.apply({op: 'done', ids: ['c1']});
+  expect(hear(started(outbox))).toMatchObject({newSecretWanted: false, cmdAcks: ['c1']});
+});
+
+test('enrolments that do not last come ever later, and one that lasted makes the next prompt', () => {
+  const outbox = new Outbox();
+  outbox.apply({op: 'epoch', epoch: 'e1', life: 'one'});
+  const refused = {kind: 'enrol-again', status: 401, error: 'HTTP 401', epochUnknown: false} as const;
+  const answer = enrolAnswerSchema.parse({deviceId: 'd', credential: 'c', epoch: 'e1', region: 'a', nonce: 'n'});
+  const how = {life: 'one', isReplacing: false, hasCurrent: true};
+  const taken = {
+    kind: 'accepted',
+    status: 200,
+    sync: syncAnswerSchema.parse({applied: 0}),
+    bad: new Set<number>(),
+  } as const;
+  let session = started(outbox);
+  let nowMs = 0;
+  /** Is shut out, enrols, and syncs. @returns how long it waited before it enrolled */
+  const round = (): number => {
+    const chance = {nowMs, random: 0.5};
+    session = afterSync(session, {epoch: 'e1'}, refused, outbox, chance).session;
+    const waitMs = session.notBeforeMs - nowMs;
+    nowMs = session.notBeforeMs;
+    session = afterEnrol(session, {kind: 'enrolled', answer}, outbox, {nowMs, random: 0.5}, how).session;
+    session = afterSync(session, {epoch: 'e1'}, taken, outbox, {nowMs, random: 0.5}).session;
+    return waitMs;
+  };
+  const waits = Array.from({length: 12}, round);
+  expect(waits).toEqual([60, 60, 60, 60, 60, 120, 240, 480, 960, 1800, 1800, 1800].map((s) => s * 1000));
+  nowMs += 24 * HOUR_MS;
+  session = afterSync(session, {epoch: 'e1'}, taken, outbox, {nowMs, random: 0.5}).session;
+  expect(round()).toBe(60_000);
+});
+
 describe('a device that is told 429', () => {
   const HOME = 'https://home.example.com';
-  const failing: Session = {...startSession(true, false, 0), failures: 2, refusals: 2, home: HOME};
+  const failing: Session = {...started(), failures: 2, refusals: 2, home: HOME};
+  const CALL: SentSync = {
+    ...{nonce: 'n', region: 'a', deviceId: 'd', epoch: 'e1', batchSeq: undefined},
+    ...{body: Buffer.alloc(0), sizeBytes: 0, homes: []},
+  };
   const hear = (
     session: Session,
     retryAfter: string | undefined,
@@ -77,7 +177,10 @@ describe('a device that is told 429', () => {
     afterSync(
       session,
       {epoch: 'e1'},
-      classifySync({kind: 'reply', status: 429, retryAfter, body: JSON.stringify({type})}, undefined),
+      classifySync(
+        {kind: 'reply', status: 429, retryAfter, body: JSON.stringify({type, nonce: 'n', region: 'a'})},
+        CALL,
+      ),
       new Outbox(),
       {nowMs: 0, random},
     ).session;
@@ -87,7 +190,7 @@ describe('a device that is told 429', () => {
     ['30', 30, 33],
     ['999999', 24 * 3600, 24 * 3600],
   ])('waits the %s s that its quota needs, little more, and a day at most', (retryAfter, leastS, mostS) => {
-    for (const session of [startSession(true, false, 0), failing]) {
+    for (const session of [started(), failing]) {
       expect(hear(session, retryAfter, 0).notBeforeMs).toBe(leastS * 1000);
       expect(hear(session, retryAfter, 0.999).notBeforeMs).toBeLessThanOrEqual(mostS * 1000);
     }

@@ -5,7 +5,8 @@
 import type {Answer, EnrolOutcome} from './answer.ts';
 import {LONGEST_WAIT_MS, waitAfterFailureMs, waitForQuotaMs} from './backoff.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
-import {DEFAULT_POLICY, type Policy, type Reason, type SyncAnswer} from './wire.ts';
+import {nameOf, type Session} from './session.ts';
+import type {JsonObject, Policy, Reason, SyncAnswer} from './wire.ts';
 
 /** Batches a device may have accepted and not applied: the region answers 409 beyond it. */
 export const WINDOW_BATCHES = 64;
@@ -22,65 +23,11 @@ const LADDER_BEGINS = 2;
 /** A batch that is not applied for so long is sent again, which is always safe. A region's own attempts take some hours at most. */
 const RESEND_AFTER_MS = 24 * 3600 * 1000;
 
-export interface Session {
-  readonly phase: 'enrol' | 'sync';
-  /** Consecutive failures since the last accepted call. */
-  readonly failures: number;
-  readonly lastError: string | undefined;
-  /** Nothing is sent before this. */
-  readonly notBeforeMs: number;
-  /** The next scheduled sync. */
-  readonly dueMs: number;
-  readonly dueReason: Reason;
-  readonly fullWanted: boolean;
-  /** The region asked for a sync, so one is sent even when no reading waits. */
-  readonly syncWanted: boolean;
-  /** The next enrolment uses a new secret, which makes a new epoch. */
-  readonly newSecretWanted: boolean;
-  /**
-   * The region has said how far it is in our epoch since we started. Before that nothing is numbered: our storage may be a backup that was restored, or a
-   * copy of a card, and its numbers used already.
-   */
-  readonly isPositionKnown: boolean;
-  readonly policy: Policy;
-  /** Most records a batch may have: the policy's, or less after a 413. */
-  readonly recordLimit: number;
-  /** Attempts of the batch at the head. */
-  readonly attempt: number;
-  /** Refusals in a row of the batch at the head. */
-  readonly refusals: number;
-  /** The oldest batch that is accepted and not applied, and since when we have waited for it. */
-  readonly awaited: {readonly epoch: string; readonly batchSeq: number; readonly sinceMs: number} | undefined;
-  readonly configRev: number | undefined;
-  /** The home region's address, where another one said so. */
-  readonly home: string | undefined;
-}
+/** What was accepted before a start has no time that is known; it is sent again when so many scheduled answers did not say that it is applied. */
+const RESEND_AFTER_ANSWERS = 2;
 
-/** @param numbered whether the outbox has given out numbers in its epoch */
-export const startSession = (
-  enrolled: boolean,
-  numbered: boolean,
-  nowMs: number,
-  policy: Policy = DEFAULT_POLICY,
-): Session => ({
-  phase: enrolled ? 'sync' : 'enrol',
-  failures: 0,
-  lastError: undefined,
-  notBeforeMs: nowMs,
-  dueMs: nowMs,
-  dueReason: 'boot',
-  fullWanted: false,
-  syncWanted: false,
-  newSecretWanted: false,
-  isPositionKnown: !numbered,
-  policy,
-  recordLimit: policy.maxRecords,
-  attempt: 1,
-  refusals: 0,
-  awaited: undefined,
-  configRev: undefined,
-  home: undefined,
-});
+/** An enrolment that lasted so long was a good one, and the next need not wait. */
+const GOOD_ENROLMENT_MS = 24 * 3600 * 1000;
 
 export type Action =
   | {readonly kind: 'wait'; readonly untilMs: number}
@@ -93,19 +40,40 @@ export type Action =
 
 export const decide = (session: Session, outbox: Outbox, nowMs: number): Action => {
   if (nowMs < session.notBeforeMs) return {kind: 'wait', untilMs: session.notBeforeMs};
-  if (session.newSecretWanted || session.phase === 'enrol' || outbox.epoch === undefined) {
+  const present = session.confirming?.epoch ?? outbox.epoch;
+  if (session.newSecretWanted || session.phase === 'enrol' || present === undefined) {
     return {kind: 'enrol', newSecret: session.newSecretWanted};
   }
-  if (!session.isPositionKnown) return {kind: 'heartbeat', epoch: outbox.epoch, reason: session.dueReason};
+  if (session.confirming !== undefined || !session.isPositionKnown) {
+    return {kind: 'heartbeat', epoch: present, reason: session.dueReason};
+  }
   const head = outbox.toSend;
   if (head !== undefined) return {kind: 'send', batch: head};
   if (nowMs < session.dueMs) return {kind: 'wait', untilMs: session.dueMs};
   const oldest = outbox.batches[0];
-  const ask = {kind: 'heartbeat', epoch: oldest?.epoch ?? outbox.epoch, reason: session.dueReason} as const;
+  const ask = {kind: 'heartbeat', epoch: oldest?.epoch ?? present, reason: session.dueReason} as const;
   if (outbox.lastBatchSeq - outbox.applied >= WINDOW_BATCHES) return ask;
   if (outbox.queued === 0 && !session.syncWanted) return ask;
   const mode = session.fullWanted ? 'full' : 'delta';
   return {kind: 'seal', count: Math.min(outbox.queued, session.recordLimit), mode, reason: session.dueReason};
+};
+
+/** What is written down with a batch that is sealed, and the session after it: the batch is the answer to the commands that wait. */
+export const afterSeal = (session: Session, seal: Action & {kind: 'seal'}, state: JsonObject | undefined): Step => {
+  const {count, mode, reason} = seal;
+  const ids = session.answering;
+  const entries: OutboxEntry[] = [{op: 'seal', count, mode, reason, ...(state === undefined ? {} : {state})}];
+  if (ids.length > 0) entries.push({op: 'done', ids});
+  return {
+    session: {
+      ...session,
+      fullWanted: false,
+      syncWanted: false,
+      answering: [],
+      cmdAcks: [...session.cmdAcks, ...ids],
+    },
+    entries,
+  };
 };
 
 export interface Step {
@@ -130,19 +98,29 @@ const scaled = ({base, cap, edgeJitter}: Policy['backoff'], by: number): Policy[
 const backoffOf = ({policy}: Session, {backoffScale = 1}: Chance): Policy['backoff'] =>
   scaled(policy.backoff, backoffScale);
 
-const failed = (session: Session, error: string, retryAfterMs: number | undefined, chance: Chance): Session => {
+const waitMs = (session: Session, failures: number, chance: Chance, retryAfterMs?: number): number =>
+  waitAfterFailureMs({failures, retryAfterMs}, backoffOf(session, chance), chance.random);
+
+/** The session after a call that came to nothing. */
+export const failed = (session: Session, error: string, retryAfterMs: number | undefined, chance: Chance): Session => {
   const failures = session.failures + 1;
-  const waitMs = waitAfterFailureMs({failures, retryAfterMs}, backoffOf(session, chance), chance.random);
   return {
     ...session,
     failures,
     lastError: error,
     attempt: session.attempt + 1,
     refusals: 0,
-    notBeforeMs: chance.nowMs + waitMs,
+    notBeforeMs: chance.nowMs + waitMs(session, failures, chance, retryAfterMs),
     // A home region that does not answer is forgotten: ask the configured address again.
     home: failures >= 3 ? undefined : session.home,
   };
+};
+
+/** Before the second and each further enrolment of a day: two devices with one hardware id shut each other out, and each succeeds every time. */
+const beforeEnrolment = (session: Session, chance: Chance): Session => {
+  if (session.enrolments < LADDER_BEGINS) return session;
+  const untilMs = chance.nowMs + waitMs(session, session.enrolments, chance);
+  return {...session, notBeforeMs: Math.max(session.notBeforeMs, untilMs)};
 };
 
 /** @returns milliseconds until the region wants to hear from us, by the distance of two of *its* times. */
@@ -167,6 +145,58 @@ const awaitedAfter = (
   return {epoch, batchSeq, sinceMs: isSame ? session.awaited.sinceMs : nowMs};
 };
 
+/** The oldest batch of before the start that so many scheduled answers did not mention, this one included. */
+const forgotten = (
+  {inherited}: Session,
+  sent: {readonly epoch: string},
+  {applied}: SyncAnswer,
+  outbox: Outbox,
+): Batch | undefined =>
+  outbox.batches.find(
+    (batch) =>
+      batch.accepted &&
+      inherited.has(nameOf(batch)) &&
+      !(batch.epoch === sent.epoch && batch.batchSeq <= applied) &&
+      (batch.waits ?? 0) + 1 >= RESEND_AFTER_ANSWERS,
+  );
+
+/** Without those that are sent again from `missed` on. */
+const without = (
+  inherited: Session['inherited'],
+  {epoch, batchSeq}: Pick<Batch, 'epoch' | 'batchSeq'>,
+  {batches}: Outbox,
+): Session['inherited'] => {
+  const again = new Set(batches.filter((b) => b.epoch === epoch && b.batchSeq >= batchSeq).map(nameOf));
+  return new Set([...inherited].filter((name) => !again.has(name)));
+};
+
+/** When to come back after an answer, and with what reason. */
+const dueAfter = (session: Session, answer: SyncAnswer, isForced: boolean, left: number, chance: Chance) => {
+  const {nowMs} = chance;
+  const isKnown = session.isPositionKnown;
+  if (isForced || (answer.continueNow && left > 0)) {
+    const dueReason = isForced ? 'forced' : isKnown ? 'scheduled' : session.dueReason;
+    return {dueMs: nowMs, dueReason, isScheduled: false} as const;
+  }
+  // The first word after a start says nothing of when to sync.
+  if (!isKnown) return {};
+  return {dueMs: nowMs + scheduledInMs(answer), dueReason: 'scheduled', isScheduled: true} as const;
+};
+
+/** What the region asks for and was not done before. */
+const ordersOf = (session: Session, {commands}: SyncAnswer, outbox: Outbox) => {
+  const isDone = ({id}: {readonly id: string}): boolean => outbox.done.includes(id);
+  const open = commands.filter((command) => !isDone(command));
+  const syncs = open.filter(({type}) => type === 'sync.full' || type === 'sync.delta');
+  return {
+    isFull: syncs.some(({type}) => type === 'sync.full'),
+    answering: [...new Set([...session.answering, ...syncs.map(({id}) => id)])],
+    epochCommand: open.find(({type}) => type === 'epoch.new')?.id,
+    // Of those that are done, the region lists what it has not heard of, or the batch of which is not applied yet.
+    done: commands.filter(isDone).map(({id}) => id),
+  };
+};
+
 const accepted = (
   session: Session,
   sent: Batch | {readonly epoch: string},
@@ -175,53 +205,67 @@ const accepted = (
   chance: Chance,
 ): Step => {
   const {nowMs} = chance;
-  const forced = answer.commands.some(({type}) => type === 'sync.full' || type === 'sync.delta');
-  const continueNow = forced || (answer.continueNow && outbox.queued > 0);
   const isBatch = 'batchSeq' in sent;
   const isPresent = sent.epoch === outbox.epoch;
+  const {isFull, answering, epochCommand, done} = ordersOf(session, answer, outbox);
+  const isForced = answering.length > 0;
+  const due = dueAfter(session, answer, isForced, outbox.queued, chance);
   const applied = isPresent ? Math.max(outbox.applied, answer.applied) : outbox.applied;
   // Nothing can be numbered until more is applied: to ask at once, and again, would not hurry it.
-  const pauseMs =
-    outbox.lastBatchSeq - applied < WINDOW_BATCHES
-      ? 0
-      : waitAfterFailureMs(
-          {failures: LADDER_BEGINS, retryAfterMs: undefined},
-          backoffOf(session, chance),
-          chance.random,
-        );
-  // The first word after a start says nothing of when to sync.
-  const wasKnown = session.isPositionKnown;
+  const isWindowFull = outbox.lastBatchSeq - applied >= WINDOW_BATCHES;
+  const pauseMs = isWindowFull && due.isScheduled === false ? waitMs(session, LADDER_BEGINS, chance) : 0;
   const awaited = awaitedAfter(session, sent, answer, outbox, nowMs);
   const isOverdue = awaited !== undefined && nowMs - awaited.sinceMs >= RESEND_AFTER_MS;
+  const isWaitCounted = session.isScheduled && nowMs >= session.dueMs && outbox.batches.some((batch) => batch.accepted);
+  const missed = isOverdue ? awaited : isWaitCounted ? forgotten(session, sent, answer, outbox) : undefined;
+  // It has numbers that we never gave out: what we have is older than what was sent from it.
+  const isCopy = isPresent && answer.applied > outbox.lastBatchSeq;
   const next: Session = {
     ...session,
-    awaited: isOverdue ? undefined : awaited,
+    ...due,
+    dueMs: (due.dueMs ?? session.dueMs) + pauseMs,
+    awaited: missed === undefined ? awaited : undefined,
+    inherited: missed === undefined ? session.inherited : without(session.inherited, missed, outbox),
     failures: 0,
     attempt: 1,
     refusals: 0,
     lastError: undefined,
     notBeforeMs: nowMs,
-    dueMs: continueNow ? nowMs + pauseMs : wasKnown ? nowMs + scheduledInMs(answer) : session.dueMs,
-    dueReason: forced ? 'forced' : wasKnown ? 'scheduled' : session.dueReason,
-    fullWanted: answer.commands.some(({type}) => type === 'sync.full') || (session.fullWanted && !isBatch),
-    syncWanted: forced || (session.syncWanted && !isBatch),
-    newSecretWanted:
-      answer.commands.some(({type}) => type === 'epoch.new') ||
-      // It has numbers that we never gave out: what we have is older than what was sent from it.
-      (isPresent && answer.applied > outbox.lastBatchSeq),
-    isPositionKnown: wasKnown || isPresent,
+    fullWanted: isFull || session.fullWanted,
+    syncWanted: isForced || session.syncWanted,
+    answering,
+    epochCommand,
+    // Only a batch carries them to where commands are closed.
+    cmdAcks: isBatch ? done : [...new Set([...session.cmdAcks, ...done])],
+    newSecretWanted: epochCommand !== undefined || isCopy,
+    isPositionKnown: !isCopy && (session.isPositionKnown || isPresent),
+    enrolments: nowMs - session.enrolledMs >= GOOD_ENROLMENT_MS ? 0 : session.enrolments,
     policy: answer.policy,
     recordLimit: Math.min(answer.policy.maxRecords, Math.max(session.recordLimit * 2, 1)),
     configRev: answer.config?.rev ?? session.configRev,
   };
   const entries: OutboxEntry[] = [];
+  if (isWaitCounted) entries.push({op: 'waited'});
   if (isBatch) entries.push({op: 'accepted', epoch: sent.epoch, batchSeq: sent.batchSeq});
   if (answer.applied > 0) entries.push({op: 'applied', epoch: sent.epoch, through: answer.applied});
-  if (typeof answer.cmdCursor === 'string' && answer.cmdCursor !== outbox.cmdCursor) {
-    entries.push({op: 'cursor', cmdCursor: answer.cmdCursor});
+  if (missed !== undefined) entries.push({op: 'resend', epoch: missed.epoch, from: missed.batchSeq});
+  return {session: next.newSecretWanted ? beforeEnrolment(next, chance) : next, entries};
+};
+
+/** The first success under a new credential: from here on it is ours, and the epoch too. */
+const confirmed = (
+  session: Session,
+  {epoch, life}: NonNullable<Session['confirming']>,
+  answer: SyncAnswer,
+  outbox: Outbox,
+  chance: Chance,
+): Step => {
+  const next = {...session, confirming: undefined, lastError: undefined, attempt: 1, policy: answer.policy};
+  // Somebody has numbered in it already: a copy of our card. What we gave out ourselves came after the confirmation.
+  if (answer.applied > 0) {
+    return {session: beforeEnrolment({...next, newSecretWanted: true}, chance), entries: []};
   }
-  if (isOverdue) entries.push({op: 'resend', epoch: awaited.epoch, from: awaited.batchSeq});
-  return {session: next, entries};
+  return begun({...next, notBeforeMs: chance.nowMs}, outbox, epoch, life);
 };
 
 /** Content that the region does not take: it is given up once it was refused often enough. */
@@ -247,7 +291,9 @@ export const afterSync = (
   const batch = 'batchSeq' in sent ? sent : undefined;
   switch (answer.kind) {
     case 'accepted':
-      return accepted(session, sent, answer.sync, outbox, chance);
+      return session.confirming === undefined
+        ? accepted(session, sent, answer.sync, outbox, chance)
+        : confirmed(session, session.confirming, answer.sync, outbox, chance);
     case 'later':
       return {session: failed(session, answer.error, answer.retryAfterMs, chance), entries: []};
     case 'over-quota': {
@@ -260,22 +306,19 @@ export const afterSync = (
     }
     case 'enrol-again': {
       const next = failed(session, answer.error, undefined, chance);
+      const isPresent = sent.epoch === (session.confirming?.epoch ?? outbox.epoch);
       if (answer.epochUnknown) {
-        const isPresent = sent.epoch === outbox.epoch;
         // What it never gave out it never took, also where it said so in a life that it lost: our copies are all there is.
         const entries: OutboxEntry[] = [{op: 'reopen', epoch: sent.epoch}];
-        if (isPresent) entries.push({op: 'leave'});
-        return {session: isPresent ? {...next, phase: 'enrol'} : next, entries};
+        return {session: isPresent ? beforeEnrolment({...next, newSecretWanted: true}, chance) : next, entries};
       }
-      return {
-        session: {
-          ...next,
-          phase: 'enrol',
-          // A region that applied our batches and does not know us any more has lost its data: our numbers mean nothing to it.
-          newSecretWanted: session.newSecretWanted || outbox.applied > 0,
-        },
-        entries: [],
+      const again: Session = {
+        ...next,
+        phase: 'enrol',
+        // A region that applied our batches and does not know us any more has lost its data: our numbers mean nothing to it.
+        newSecretWanted: session.newSecretWanted || (session.confirming === undefined && outbox.applied > 0),
       };
+      return {session: beforeEnrolment(again, chance), entries: []};
     }
     case 'wrong-region':
       return {session: {...failed(session, answer.error, undefined, chance), home: answer.home}, entries: []};
@@ -288,11 +331,11 @@ export const afterSync = (
       }
       // The region lost what it had said was applied. 409 means that this batch was not taken, so its readings may be numbered again.
       if (next.failures < GAPS_BEFORE_NEW_EPOCH) return {session: next, entries: []};
-      return {session: {...next, newSecretWanted: true}, entries: [{op: 'reopen'}]};
+      return {session: beforeEnrolment({...next, newSecretWanted: true}, chance), entries: [{op: 'reopen'}]};
     }
     case 'too-large': {
       const isSmallest = batch === undefined || batch.records.length <= 1;
-      if (isSmallest && answer.byRegion) return refused(session, batch, answer.error, chance);
+      if (isSmallest && answer.isCertain) return refused(session, batch, answer.error, chance);
       if (isSmallest) return {session: failed(session, answer.error, undefined, chance), entries: []};
       // Behind it are batches that were taken once and are sent again: numbered anew, their records would be there twice.
       if (outbox.batches.some(({accepted: taken, batchSeq}) => !taken && batchSeq !== batch.batchSeq)) {
@@ -308,35 +351,45 @@ export const afterSync = (
   }
 };
 
-export const afterEnrol = (session: Session, outcome: EnrolOutcome, outbox: Outbox, chance: Chance): Step => {
-  if (outcome.kind === 'later') {
-    return {session: failed(session, outcome.error, outcome.retryAfterMs, chance), entries: []};
-  }
-  const {epoch, policy} = outcome.answer;
+/** Numbers begin anew where the epoch or the secret is another one. */
+const begun = (session: Session, outbox: Outbox, epoch: string, life: string): Step => {
+  const {epochCommand} = session;
+  const isNew = epoch !== outbox.epoch || life !== outbox.life;
   const entries: OutboxEntry[] = [];
-  if (epoch !== outbox.epoch) {
-    // The region was restored to a time before it gave out this name: batches sealed under it would collide.
-    if (outbox.batches.some((batch) => batch.epoch === epoch)) entries.push({op: 'reopen', epoch});
-    entries.push({op: 'epoch', epoch});
-  }
+  // The region was restored to a time before it gave out this name: batches sealed under it would collide.
+  if (isNew && outbox.batches.some((batch) => batch.epoch === epoch)) entries.push({op: 'reopen', epoch});
+  if (isNew) entries.push({op: 'epoch', epoch, life});
+  if (epochCommand !== undefined) entries.push({op: 'done', ids: [epochCommand]});
   return {
-    // Failures are kept until a sync succeeds: a credential that is refused right after enrolment must not become a tight loop.
     session: {
       ...session,
-      phase: 'sync',
-      newSecretWanted: false,
-      isPositionKnown: session.isPositionKnown || epoch !== outbox.epoch,
-      policy,
-      recordLimit: policy.maxRecords,
+      isPositionKnown: session.isPositionKnown || isNew,
+      epochCommand: undefined,
+      cmdAcks: epochCommand === undefined ? session.cmdAcks : [epochCommand],
     },
     entries,
   };
 };
 
-/** Makes the device due now, without shortening a back-off. */
-export const wakeUp = (session: Session, reason: Reason, nowMs: number): Session => ({
-  ...session,
-  dueMs: Math.min(session.dueMs, nowMs),
-  dueReason: reason,
-  syncWanted: true,
-});
+/** @param isReplacing the device has a credential besides, which it keeps until the new one has been of use */
+export const afterEnrol = (
+  session: Session,
+  outcome: EnrolOutcome,
+  outbox: Outbox,
+  chance: Chance,
+  {life, isReplacing, hasCurrent}: {readonly life: string; readonly isReplacing: boolean; readonly hasCurrent: boolean},
+): Step => {
+  if (outcome.kind === 'later') {
+    return {session: failed(session, outcome.error, outcome.retryAfterMs, chance), entries: []};
+  }
+  const answered = {...session, enrolments: session.enrolments + 1, enrolledMs: chance.nowMs, newSecretWanted: false};
+  if (outcome.kind === 'refused') {
+    const next = failed(answered, outcome.error, undefined, chance);
+    // The token may have ended: what the device has may still be good.
+    return {session: {...next, phase: hasCurrent ? 'sync' : 'enrol', confirming: undefined}, entries: []};
+  }
+  const {epoch, policy} = outcome.answer;
+  // Failures are kept until a sync succeeds: a credential that is refused right after enrolment must not become a tight loop.
+  const next: Session = {...answered, phase: 'sync', policy, recordLimit: policy.maxRecords, confirming: undefined};
+  return isReplacing ? {session: {...next, confirming: {epoch, life}}, entries: []} : begun(next, outbox, epoch, life);
+};

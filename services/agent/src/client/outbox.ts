@@ -15,15 +15,19 @@ export interface Batch {
   readonly records: readonly DeviceRecord[];
   /** A 2xx was seen. The batch is kept until it is known as applied. */
   readonly accepted: boolean;
+  /** Scheduled answers since then that did not say that it is applied. */
+  readonly waits?: number;
 }
+
+/** Commands that are remembered as done. The region lists ten at a time, and one of a type. */
+const MAX_DONE = 64;
 
 export type OutboxEntry =
   | {readonly op: 'reading'; readonly reading: Reading}
   /** The oldest `count` readings that wait are given up, because the spool is full. */
   | {readonly op: 'drop'; readonly count: number}
-  | {readonly op: 'epoch'; readonly epoch: string}
-  /** The epoch has ended and nothing more is numbered in it, whatever name the region gives to the next. */
-  | {readonly op: 'leave'}
+  /** Numbers begin anew. `life` stands for the secret: a region that was reset gives the name of an epoch a second time. */
+  | {readonly op: 'epoch'; readonly epoch: string; readonly life: string}
   | {
       readonly op: 'seal';
       readonly count: number;
@@ -40,11 +44,15 @@ export type OutboxEntry =
   | {readonly op: 'reopen'; readonly epoch?: string}
   /** The region will never take this content: the batch becomes empty, so that the numbers after it stay contiguous. */
   | {readonly op: 'withdraw'; readonly epoch: string; readonly batchSeq: number}
-  | {readonly op: 'cursor'; readonly cmdCursor: string}
+  /** A scheduled answer did not say that what is accepted is applied. */
+  | {readonly op: 'waited'}
+  /** Commands that are done, and not done again however often they are listed. */
+  | {readonly op: 'done'; readonly ids: readonly string[]}
   /** First entry of a compacted journal. */
   | {
       readonly op: 'start';
       readonly epoch?: string;
+      readonly life?: string;
       readonly nextBatchSeq: number;
       readonly nextS: number;
       readonly dropped: number;
@@ -58,12 +66,17 @@ export class Outbox {
   #nextS = 1;
   #applied = 0;
   #dropped = 0;
-  #cmdCursor: string | undefined;
+  #life: string | undefined;
+  #done: string[] = [];
   #queue: Reading[] = [];
   #batches: Batch[] = [];
 
   get epoch(): string | undefined {
     return this.#epoch;
+  }
+  /** Of the epoch, see {@link OutboxEntry}. */
+  get life(): string | undefined {
+    return this.#life;
   }
   /** The highest number given out in this epoch; 0 before the first. */
   get lastBatchSeq(): number {
@@ -76,8 +89,9 @@ export class Outbox {
   get dropped(): number {
     return this.#dropped;
   }
-  get cmdCursor(): string | undefined {
-    return this.#cmdCursor;
+  /** Ids of commands that are done, the newest last. */
+  get done(): readonly string[] {
+    return this.#done;
   }
   /** Readings that are in no batch yet. */
   get queued(): number {
@@ -101,12 +115,10 @@ export class Outbox {
         return;
       case 'epoch':
         this.#epoch = entry.epoch;
+        this.#life = entry.life;
         this.#nextBatchSeq = 1;
         this.#nextS = 1;
         this.#applied = 0;
-        return;
-      case 'leave':
-        this.#epoch = undefined;
         return;
       case 'seal':
         this.#seal(entry);
@@ -131,11 +143,17 @@ export class Outbox {
           return {...batch, records: []};
         });
         return;
-      case 'cursor':
-        this.#cmdCursor = entry.cmdCursor;
+      case 'waited':
+        this.#batches = this.#batches.map((batch) =>
+          batch.accepted ? {...batch, waits: (batch.waits ?? 0) + 1} : batch,
+        );
+        return;
+      case 'done':
+        this.#done = [...this.#done, ...entry.ids].slice(-MAX_DONE);
         return;
       case 'start':
         this.#epoch = entry.epoch;
+        this.#life = entry.life;
         this.#nextBatchSeq = entry.nextBatchSeq;
         this.#nextS = entry.nextS;
         this.#dropped = entry.dropped;
@@ -151,12 +169,13 @@ export class Outbox {
     yield {
       op: 'start',
       ...(this.#epoch === undefined ? {} : {epoch: this.#epoch}),
+      ...(this.#life === undefined ? {} : {life: this.#life}),
       nextBatchSeq: this.#nextBatchSeq,
       nextS: this.#nextS,
       dropped: this.#dropped,
       applied: this.#applied,
     };
-    if (this.#cmdCursor !== undefined) yield {op: 'cursor', cmdCursor: this.#cmdCursor};
+    if (this.#done.length > 0) yield {op: 'done', ids: this.#done};
     for (const batch of this.#batches) yield {op: 'batch', batch};
     for (const reading of this.#queue) yield {op: 'reading', reading};
   }
@@ -178,8 +197,10 @@ export class Outbox {
   }
 
   #mark(epoch: string, which: (batch: Batch) => boolean, accepted: boolean): void {
-    this.#batches = this.#batches.map((batch) =>
-      batch.epoch === epoch && which(batch) ? {...batch, accepted} : batch,
+    this.#batches = this.#batches.map(({waits, ...batch}) =>
+      batch.epoch === epoch && which(batch)
+        ? {...batch, accepted}
+        : {...batch, ...(waits === undefined ? {} : {waits})},
     );
   }
 

@@ -1,7 +1,8 @@
 /** A device loses its power at every moment that matters: before and after each thing that it makes durable. */
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
 import {startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
-import {Device, type Identity, type Memory} from './device.ts';
+import {Device, type Memory} from './device.ts';
+import type {Identity} from './identity.ts';
 import {Outbox, type OutboxEntry} from './outbox.ts';
 import {createTransport} from './transport.ts';
 import type {Reading} from './wire.ts';
@@ -20,7 +21,7 @@ const NEVER: Cut = {at: 0, again: 0, durable: true};
 
 /** A card that keeps what was made durable. */
 class Card {
-  identity: Identity = {hardwareId: 'pi-1', secret: 'secret-0'};
+  identity: Identity = {hardwareId: 'pi-1', pending: {secret: 'secret-0'}};
   readonly journal: OutboxEntry[] = [];
   operations = 0;
   readonly #cut: Cut;
@@ -32,6 +33,7 @@ class Card {
   readonly memory: Memory = {
     saveIdentity: (identity) => this.#keep(() => (this.identity = identity)),
     append: (entries) => this.#keep(() => this.journal.push(...structuredClone(entries))),
+    setAside: () => Promise.resolve(true),
   };
 
   get readings(): number[] {

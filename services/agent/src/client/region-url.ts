@@ -10,3 +10,15 @@ export const problemOfUrl = (text: string): string | undefined => {
     ? undefined
     : `--url must be an address without a path, such as ${url.origin}`;
 };
+
+/**
+ * Where a 421 may send a device: its credential goes there, so only over TLS, and only to a host that is known.
+ * @param hosts names of the configuration and of the last policy
+ * @returns the address, or undefined where it is not to be followed
+ */
+export const permittedHome = (home: string | undefined, hosts: readonly string[]): string | undefined => {
+  const url = home === undefined ? null : URL.parse(home);
+  if (url?.protocol !== 'https:' || problemOfUrl(url.href) !== undefined || !hosts.includes(url.hostname))
+    return undefined;
+  return url.origin;
+};

@@ -30,7 +30,8 @@ export interface SyncBody {
   readonly state?: JsonObject;
   readonly records: readonly DeviceRecord[];
   readonly more: boolean;
-  readonly pull: {readonly configRev?: number; readonly cmdCursor?: string};
+  /** `cmdAcks`: commands that are done, by their ids; the batch that carries them closes them. */
+  readonly pull: {readonly configRev?: number; readonly cmdAcks?: readonly string[]};
   readonly stats: {
     readonly attempt: number;
     readonly lastError?: string;
@@ -52,6 +53,8 @@ const policySchema = z.object({
   maxRecords: z.int().min(1).default(500),
   compress: z.string().default('gzip'),
   backoff: backoffSchema.prefault({}),
+  /** Host names to which a device of the region may be sent by a 421. */
+  homes: z.array(z.string()).default([]),
 });
 
 /** How the region wants to be talked to; it comes with every answer. */
@@ -65,6 +68,8 @@ export const enrolAnswerSchema = z.object({
   deviceId: z.string().min(1),
   credential: z.string().min(1),
   epoch: z.string().min(1),
+  region: z.string().min(1),
+  nonce: z.string(),
   policy: policySchema.prefault({}),
 });
 export type EnrolAnswer = z.infer<typeof enrolAnswerSchema>;
@@ -80,10 +85,17 @@ export const syncAnswerSchema = z.object({
   continueNow: z.boolean().default(false),
   config: z.object({rev: z.int(), patch: z.unknown().optional()}).nullish(),
   commands: z.array(commandSchema).default([]),
-  cmdCursor: z.string().nullish(),
   policy: policySchema.prefault({}),
 });
 export type SyncAnswer = z.infer<typeof syncAnswerSchema>;
+
+/** What ties an answer to its call. Without it a cached answer, or that to somebody else, could say that batches are applied which were never sent. */
+export const bindingSchema = z.object({
+  region: z.string(),
+  deviceId: z.string(),
+  epoch: z.string(),
+  nonce: z.string(),
+});
 
 /** What every problem's type of a region begins with. */
 export const PROBLEM_TYPE = 'urn:pisync:problem:';
@@ -98,6 +110,12 @@ export const problemSchema = z.object({
   applied: z.int().optional(),
   expected: z.int().optional(),
   maxRecords: z.int().min(1).optional(),
+  maxBytes: z.int().optional(),
+  maxInflatedBytes: z.int().optional(),
+  region: z.string().optional(),
+  nonce: z.string().optional(),
+  /** Of the body as the region read it, inflated; absent where it read none. */
+  received: z.object({bytes: z.int(), sha256: z.string()}).optional(),
   home: z.string().optional(),
   errors: z.array(z.object({pointer: z.string().optional(), detail: z.string().optional()})).optional(),
 });

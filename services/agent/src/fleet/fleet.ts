@@ -64,9 +64,9 @@ class Simulated {
     this.#parts = parts;
     const none = Promise.resolve();
     this.device = new Device({
-      identity: {hardwareId: `sim-${options.run}-${index}`, secret: newSecret()},
+      identity: {hardwareId: `sim-${options.run}-${index}`, pending: {secret: newSecret()}},
       outbox: new Outbox(),
-      memory: {saveIdentity: () => none, append: () => none},
+      memory: {saveIdentity: () => none, append: () => none, setAside: () => Promise.resolve(true)},
       transport,
       clock,
       random,

@@ -1,6 +1,7 @@
 /** The loop of a real device: measure when it is time to, sync when it is due, sleep in between. */
 import type {Device} from '../client/device.ts';
 import type {Reading} from '../client/wire.ts';
+import {explain} from './explain.ts';
 import {isFull} from './reserve.ts';
 import {dropFor, type Spool, type SpoolLimits} from './spool.ts';
 
@@ -19,11 +20,13 @@ export interface AgentLoop {
 }
 
 /** @returns how many readings were given up, because the disk is full. */
-export const measure = async ({device, limits, collect, drop, hasRoom}: AgentLoop): Promise<number> => {
+export const measure = async ({device, limits, collect, drop, hasRoom, tell}: AgentLoop): Promise<number> => {
   const readings = collect();
   if (!(await hasRoom())) return readings.length;
   try {
-    await drop(dropFor(device.outbox, readings.length, limits));
+    const overflow = dropFor(device.outbox, readings.length, limits);
+    if (overflow.length > 0) tell('GIVEN UP: more readings wait than --max-queued, and the oldest are dropped');
+    await drop(overflow);
     await device.record(readings);
     return 0;
   } catch (error) {
@@ -80,7 +83,7 @@ export const syncOnce = async (loop: AgentLoop, deadlineMs: number): Promise<boo
   const {device, nowMs, sleep, signal} = loop;
   const {outbox} = device;
   const done = (): boolean =>
-    outbox.epoch !== undefined && outbox.queued === 0 && outbox.batches.length === 0 && outbox.lastBatchSeq > 0;
+    outbox.epoch !== undefined && outbox.queued === 0 && outbox.batches.length === 0 && !device.session.syncWanted;
   device.wakeUp('scheduled');
   while (!done()) {
     if (signal.aborted || nowMs() >= deadlineMs) return false;
@@ -92,4 +95,20 @@ export const syncOnce = async (loop: AgentLoop, deadlineMs: number): Promise<boo
     if (accepted && !failing) device.ask();
   }
   return true;
+};
+
+/** How a run with an end went, in a sentence and an exit code. @param lost readings that were given up in this run, for whatever reason */
+export const verdict = (
+  {outbox, session}: Device,
+  done: boolean,
+  lost: number,
+  isStopped: boolean,
+): {readonly code: 0 | 1; readonly text: string} => {
+  if (!done) {
+    const why = isStopped ? 'stopped' : explain(session.lastError ?? 'no time left');
+    return {code: 1, text: `not everything is applied: ${why}`};
+  }
+  return lost > 0
+    ? {code: 1, text: `${lost} readings were given up; the others are applied: batch ${outbox.applied}`}
+    : {code: 0, text: `everything applied: batch ${outbox.applied}`};
 };

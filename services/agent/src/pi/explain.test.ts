@@ -5,7 +5,8 @@ test.each([
   ['ECONNREFUSED', 'nothing listens'],
   ['fetch failed: ENOTFOUND', 'DNS'],
   ['HTTP 308', 'https'],
-  ['HTTP 200 without an enrolment answer in its body', 'login page'],
+  ['HTTP 200 without the answer to this enrolment in its body', 'login page'],
+  ['HTTP 401: by region b, and this device is of region a', 'identity.json'],
   ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', '--ca-file'],
   ['ERR_SSL_WRONG_VERSION_NUMBER', 'https or http?'],
 ])('says what to do about %s', (error, hint) => {

@@ -19,6 +19,10 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/\b(ERR_SSL_\w+|EPROTO)\b/, 'this is not TLS, or not a version of it that both know: https or http?'],
   [/^HTTP 30[1-8]\b/, 'a redirect, which is not followed: give the address that it leads to as --url (https?)'],
   [/^HTTP 2\d\d without/, 'what answers is not a region: is --url right, and no login page in between?'],
+  [
+    /\bthis device is of region\b/,
+    'is --url that of another region? To move this device there, remove identity.json from its state folder: what it has to send goes along',
+  ],
   [/^HTTP 404\b/, 'is --url the address of a region, without a path?'],
 ];
 

@@ -2,16 +2,24 @@
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {z} from 'zod';
-import type {Identity} from '../client/device.ts';
+import type {Identity} from '../client/identity.ts';
 import {isMissing, writeDurably} from './spool.ts';
 
-const identitySchema = z.object({
-  hardwareId: z.string().min(1),
-  secret: z.string().min(32),
-  deviceId: z.string().optional(),
-  credential: z.string().optional(),
-  epoch: z.string().optional(),
+const secretSchema = z.string().min(32);
+const enrolledSchema = z.object({
+  secret: secretSchema,
+  deviceId: z.string(),
+  credential: z.string(),
+  epoch: z.string(),
+  region: z.string(),
 });
+const identitySchema = z
+  .object({
+    hardwareId: z.string().min(1),
+    current: enrolledSchema.exactOptional(),
+    pending: z.union([enrolledSchema, z.object({secret: secretSchema})]).exactOptional(),
+  })
+  .refine(({current, pending}) => (current ?? pending) !== undefined);
 
 const pathIn = (folder: string): string => join(folder, 'identity.json');
 
@@ -30,10 +38,7 @@ export const loadIdentity = async (folder: string): Promise<Identity | undefined
     throw error;
   }
   try {
-    const {hardwareId, secret, deviceId, credential, epoch} = identitySchema.parse(JSON.parse(text));
-    const enrolled =
-      deviceId === undefined || credential === undefined || epoch === undefined ? {} : {deviceId, credential, epoch};
-    return {hardwareId, secret, ...enrolled};
+    return identitySchema.parse(JSON.parse(text));
   } catch {
     return undefined;
   }

@@ -4,8 +4,17 @@ import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {gunzipSync} from 'node:zlib';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
 import {startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
+import {startMiddlebox, type Deed, type Passing} from '../testing/middlebox.ts';
+
+const PAGE_413 = {status: 413, headers: {'content-type': 'text/html'}, body: Buffer.from('<html>too large</html>')};
+const inflated = (body: Buffer): Buffer => (body[0] === 0x1f ? gunzipSync(body) : body);
+const asking =
+  (change: (call: Passing) => Passing): Deed =>
+  async ({call, forward, answer}) =>
+    answer(await forward(change(call)));
 
 let region: FakeRegion;
 let folder: string;
@@ -83,7 +92,9 @@ test('takes a new epoch when its spool is gone', async () => {
   expect(code).toBe(0);
   const [device] = region.devices.values();
   expect([...(device?.batches.keys() ?? [])]).toEqual(['e1:1', 'e2:1']);
-  expect(JSON.parse(readFileSync(join(folder, 'state', 'identity.json'), 'utf8'))).toMatchObject({epoch: 'e2'});
+  expect(JSON.parse(readFileSync(join(folder, 'state', 'identity.json'), 'utf8'))).toMatchObject({
+    current: {epoch: 'e2'},
+  });
 }, 30_000);
 
 test.each([
@@ -104,7 +115,7 @@ test.each([
 
 test('leaves a state folder to the agent that has it, until that one ends', async () => {
   let second: Promise<Ended> | undefined;
-  const first = await start([], (log, child) => {
+  const first = await start(['--backoff-scale', '0.001'], (log, child) => {
     if (!log.includes('accepted') || second !== undefined) return;
     second = agent('--once');
     void second.then(() => child.kill('SIGKILL'));
@@ -151,6 +162,62 @@ test('says what is wrong with its state folder', async () => {
   const {code, log} = await agent('--once');
   expect({code, log}).toEqual({code: 1, log: expect.stringContaining(`${join(folder, 'state')}: it must be a folder`)});
 }, 30_000);
+
+test('keeps what the region refuses for good in a file, says so, and does not end with 0', async () => {
+  region.trouble = (path, body) =>
+    path === '/v1/sync' && Array.isArray(body.records) && body.records.length > 0
+      ? {kind: 'status', status: 400}
+      : undefined;
+  const {code, log} = await agent('--once', '--backoff-scale', '0.001');
+  const kept = readFileSync(join(folder, 'state', 'refused.ndjson'), 'utf8')
+    .trimEnd()
+    .split('\n');
+  expect(kept.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    {epoch: 'e1', batchSeq: 1, reason: expect.stringContaining('400')},
+  ]);
+  expect({code, log}).toEqual({
+    code: 1,
+    log: expect.stringMatching(/GIVEN UP.*refused\.ndjson[^]*readings were given up/),
+  });
+  region.trouble = () => undefined;
+  expect(await agent('--once')).toMatchObject({code: 0});
+}, 30_000);
+
+test.each<[string, Deed, number]>([
+  [
+    'deletes Content-Encoding',
+    asking(({headers: {'content-encoding': _, ...headers}, ...call}) => ({...call, headers})),
+    0,
+  ],
+  ['inflates what it leaves called gzip', asking((call) => ({...call, body: inflated(call.body)})), 0],
+  [
+    'answers a bare 413',
+    ({answer}) => {
+      answer(PAGE_413);
+      return Promise.resolve();
+    },
+    1,
+  ],
+])(
+  'gives nothing up behind a proxy that %s',
+  async (_what, deed, code) => {
+    const box = await startMiddlebox(region.url, deed);
+    box.isRude = (_call, path) => path.startsWith('/v1/sync');
+    try {
+      const hurried = ['--backoff-scale', '0.001', '--timeout', '0.3', '--measurements', '10', '--interval', '0.01'];
+      const first = await agent('--once', ...hurried, '--url', box.url);
+      expect({code: first.code, log: first.log}).toEqual({code, log: expect.not.stringContaining('GIVEN UP')});
+      expect(await agent('--once')).toMatchObject({code: 0});
+      const records = [...region.devices.values()].flatMap(({batches}) =>
+        [...batches.values()].flatMap((b) => b.records),
+      );
+      expect(records.filter(({k}) => k === 'uptime')).toHaveLength(11);
+    } finally {
+      await box.close();
+    }
+  },
+  30_000,
+);
 
 test('does not give the identity of one device to another', async () => {
   await agent('--once');

@@ -3,11 +3,14 @@
 import {randomBytes} from 'node:crypto';
 import {readdirSync, readFileSync, statfsSync} from 'node:fs';
 import {hostname} from 'node:os';
+import {join} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
-import {Device, type Identity, type Observer} from '../client/device.ts';
+import {Device, type Observer} from '../client/device.ts';
+import {isEnrolled, type Identity} from '../client/identity.ts';
 import {createTransport} from '../client/transport.ts';
 import {ledgerObserver, openLedger} from '../ledger/writer.ts';
-import {measure, runAgent, syncOnce, type AgentLoop} from './agent.ts';
+import {measure, runAgent, syncOnce, verdict, type AgentLoop} from './agent.ts';
+import {keepAside, REFUSED_FILE} from './aside.ts';
 import {readEnrolmentToken} from './enrolment-token.ts';
 import {explain} from './explain.ts';
 import {loadIdentity, saveIdentity} from './identity-file.ts';
@@ -60,13 +63,13 @@ const openStore = async ({stateDir, maxQueued, hardwareId}: AgentOptions, ofThis
   const id = hardwareId ?? known?.hardwareId ?? ofThisMachine;
   if (id === undefined)
     throw new Error('this machine has neither a serial number nor /etc/machine-id: give --hardware-id');
-  let identity: Identity = known ?? {hardwareId: id, secret: newSecret()};
+  let identity: Identity = known ?? {hardwareId: id, pending: {secret: newSecret()}};
   if (identity !== known) await saveIdentity(stateDir, identity);
   const limits = {maxQueued, compactBytes: COMPACT_BYTES};
   const spool = await openSpool(stateDir, limits, async (recovery) => {
-    if (recovery === 'new' && identity.credential === undefined) return;
+    if (recovery === 'new' && identity.current === undefined && !isEnrolled(identity.pending)) return;
     // Without the spool's numbers, numbers could be used twice. A new secret makes a new epoch.
-    identity = {hardwareId: id, secret: newSecret()};
+    identity = {hardwareId: id, pending: {secret: newSecret()}};
     await saveIdentity(stateDir, identity);
   });
   if (spool.recovery === 'torn') log('the last line of the spool was torn by a power cut and is left out');
@@ -93,7 +96,7 @@ const run = async (options: AgentOptions): Promise<number> => {
   const machine = machineOf(options.stateDir);
   const {hardwareId, model, state} = describeMachine(machine);
   const {identity, spool, limits} = await openStore(options, hardwareId);
-  const enrolmentToken = readEnrolmentToken(options.tokenFile, identity.credential !== undefined, log);
+  const enrolmentToken = readEnrolmentToken(options.tokenFile, identity.current !== undefined, log);
   const {transport, close} = createTransport({...options, connections: 1, signal: stop.signal});
   const ledger = options.ledger === undefined ? undefined : await openLedger(options.ledger);
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -103,6 +106,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     });
   }
 
+  const droppedBefore = spool.outbox.dropped;
   let givenUp = 0;
   let isDiskFull = false;
   const giveUp = (readings: number): void => {
@@ -118,6 +122,15 @@ const run = async (options: AgentOptions): Promise<number> => {
     memory: {
       saveIdentity: (next) => saveIdentity(options.stateDir, next),
       append: (entries) => spool.append(entries),
+      async setAside(batch, reason) {
+        const isKept = await keepAside(options.stateDir, batch, reason);
+        log(
+          isKept
+            ? `GIVEN UP: the region refuses ${batch.records.length} readings for good (${reason}); they are kept in ${join(options.stateDir, REFUSED_FILE)}`
+            : `the region refuses ${batch.records.length} readings for good (${reason}), and the disk is too full to keep them aside: they stay in the spool`,
+        );
+        return isKept;
+      },
     },
     transport,
     clock,
@@ -130,6 +143,8 @@ const run = async (options: AgentOptions): Promise<number> => {
       enrolmentToken,
       profile: {name: options.name ?? hostname(), model},
       backoffScale: options.backoffScale,
+      isStartSpread: !options.once,
+      homeHosts: options.homeHosts,
     },
   });
   const loop: AgentLoop = {
@@ -156,9 +171,10 @@ const run = async (options: AgentOptions): Promise<number> => {
       giveUp(await measure(loop));
     }
     const done = await syncOnce(loop, clock.monotonicMs() + options.timeoutMs * 10);
-    const why = stop.signal.aborted ? 'stopped' : explain(device.session.lastError ?? 'no time left');
-    log(done ? `everything applied: batch ${spool.outbox.applied}` : `not everything is applied: ${why}`);
-    return done && givenUp === 0 ? 0 : 1;
+    const lost = givenUp + spool.outbox.dropped - droppedBefore;
+    const {code, text} = verdict(device, done, lost, stop.signal.aborted);
+    log(text);
+    return code;
   } finally {
     // What failed has been told where it was awaited; here all is only let go.
     await Promise.allSettled([spool.close(), ledger?.close(), close()]);

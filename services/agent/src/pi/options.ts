@@ -16,6 +16,7 @@ export const AGENT_HELP = `pisync-agent: measures the machine it runs on and syn
   --max-queued N                readings kept while the region cannot be reached, default 100000; beyond it the oldest are dropped and counted
   --hardware-id ID              default: the board's serial number, else /etc/machine-id
   --name NAME                   shown to people, default the host name
+  --home-hosts NAMES            hosts, with commas between them, to which the region may send the device besides that of --url
   --host-header NAME            Host header, where the URL is an ingress and not the region's name
   --ca-file FILE                TLS: PEM of another authority
   --insecure                    TLS: no verification (laboratory only)
@@ -24,7 +25,7 @@ export const AGENT_HELP = `pisync-agent: measures the machine it runs on and syn
   --ledger FILE                 append every batch and answer (NDJSON), for pisync-fleet judge
   --help
 
-Exit codes: 0 all well; 1 failed, or --once ended without everything applied; 2 wrong usage.
+Exit codes: 0 all well; 1 failed, or --once ended without everything applied, or readings were given up; 2 wrong usage.
 `;
 
 export interface AgentOptions {
@@ -38,6 +39,7 @@ export interface AgentOptions {
   readonly maxQueued: number;
   readonly hardwareId: string | undefined;
   readonly name: string | undefined;
+  readonly homeHosts: readonly string[];
   readonly host: string | undefined;
   readonly caFile: string | undefined;
   readonly insecure: boolean;
@@ -68,6 +70,7 @@ const parse = (args: readonly string[]) =>
       'max-queued': one,
       'hardware-id': one,
       name: one,
+      'home-hosts': one,
       'host-header': one,
       'ca-file': one,
       insecure: flag,
@@ -122,6 +125,7 @@ export const parseAgentCommand = (args: readonly string[]): AgentCommand => {
     maxQueued: Math.ceil(number('max-queued', values['max-queued'], 100_000)),
     hardwareId: short('hardware-id', values['hardware-id']),
     name: short('name', values.name),
+    homeHosts: (values['home-hosts'] ?? '').split(',').filter((name) => name !== ''),
     host: values['host-header'],
     caFile: values['ca-file'],
     insecure: values.insecure ?? false,

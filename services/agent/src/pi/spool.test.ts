@@ -33,7 +33,7 @@ afterEach(() => rmSync(folder, {recursive: true}));
 test('is the same after it is opened again', async () => {
   const spool = await openSpool(folder, LIMITS, lost);
   expect(spool.recovery).toBe('new');
-  await commit(spool, reading(1), reading(2), reading(3), {op: 'epoch', epoch: 'e1'}, SEAL);
+  await commit(spool, reading(1), reading(2), reading(3), {op: 'epoch', epoch: 'e1', life: 'one'}, SEAL);
   await spool.close();
   const again = await openSpool(folder, LIMITS, lost);
   expect(again.recovery).toBe('clean');
@@ -47,7 +47,7 @@ test.each(['new', 'corrupt'] as const)(
   async (recovery) => {
     if (recovery === 'corrupt') {
       const spool = await openSpool(folder, LIMITS, lost);
-      await commit(spool, reading(1), {op: 'epoch', epoch: 'e1'}, reading(2), reading(3));
+      await commit(spool, reading(1), {op: 'epoch', epoch: 'e1', life: 'one'}, reading(2), reading(3));
       await spool.close();
       const lines = readFileSync(file(), 'utf8').split('\n');
       lines[3] = 'dirt';
@@ -64,7 +64,7 @@ test.each(['new', 'corrupt'] as const)(
 
 test('cuts off a torn tail at any byte, and keeps every whole entry before it', async () => {
   const spool = await openSpool(folder, LIMITS, lost);
-  await commit(spool, {op: 'epoch', epoch: 'e1'}, reading(1), reading(2), SEAL, {
+  await commit(spool, {op: 'epoch', epoch: 'e1', life: 'one'}, reading(1), reading(2), SEAL, {
     op: 'accepted',
     epoch: 'e1',
     batchSeq: 1,
@@ -138,7 +138,7 @@ test('on a full disk refuses readings and still writes down the delivery of thos
   const disk = smallDisk(1200, 1000);
   const spool = await openSpool(folder, {...LIMITS, compactBytes: 100_000}, lost, disk);
   expect(await spool.hasRoom()).toBe(true);
-  await commit(spool, {op: 'epoch', epoch: 'e1'}, reading(1), reading(2));
+  await commit(spool, {op: 'epoch', epoch: 'e1', life: 'one'}, reading(1), reading(2));
   const long: OutboxEntry = {op: 'reading', reading: {k: 'n', t: 3, d: {text: 'x'.repeat(500)}}};
   await expect(commit(spool, long)).rejects.toThrow('no space left');
   expect(await spool.hasRoom()).toBe(true);
@@ -158,9 +158,9 @@ test('on a full disk refuses readings and still writes down the delivery of thos
 });
 
 test('ends when not even the reserve is enough, and is whole at the next start', async () => {
-  const disk = smallDisk(300, 200);
+  const disk = smallDisk(320, 200);
   const spool = await openSpool(folder, {...LIMITS, compactBytes: 100_000}, lost, disk);
-  await commit(spool, {op: 'epoch', epoch: 'e1'}, reading(1));
+  await commit(spool, {op: 'epoch', epoch: 'e1', life: 'one'}, reading(1));
   const seal: OutboxEntry = {...SEAL, state: {text: 'x'.repeat(500)}};
   await expect(commit(spool, seal)).rejects.toThrow('no space left');
   await spool.close();

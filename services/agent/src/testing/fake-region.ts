@@ -36,7 +36,9 @@ export type Trouble =
 
 export interface FakeRegion {
   readonly url: string;
-  readonly token: string;
+  readonly name: string;
+  /** Enrols. */
+  token: string;
   readonly devices: Map<string, FakeDevice>;
   readonly seen: {readonly path: string; readonly host: string | undefined; readonly body: JsonObject}[];
   /** Asked for each call, before anything else. */
@@ -48,15 +50,26 @@ export interface FakeRegion {
   close(): Promise<void>;
 }
 
-const readBody = async (request: IncomingMessage): Promise<JsonObject> => {
+/** The body as sent; inflated where it is gzip, by its first bytes; and what stands in it, or nothing where it was garbled. */
+const readBody = async (request: IncomingMessage): Promise<{plain: Buffer; json: JsonObject | undefined}> => {
   const chunks: Buffer[] = [];
   // Node's types say any for chunks; without an encoding they are Buffers.
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const bytes = Buffer.concat(chunks);
-  const plain = request.headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes;
-  // The client under test is the only caller.
-  return JSON.parse(plain.toString('utf8')) as JsonObject;
+  try {
+    const plain = bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes;
+    try {
+      // The client under test is the only caller.
+      return {plain, json: JSON.parse(plain.toString('utf8')) as JsonObject};
+    } catch {
+      return {plain, json: undefined};
+    }
+  } catch {
+    return {plain: bytes, json: undefined};
+  }
 };
+
+const CREDENTIAL = /^Bearer ps_([^.]+)\.(.+)$/;
 
 const contiguous = (device: FakeDevice, epoch: string): number => {
   let through = 0;
@@ -64,16 +77,22 @@ const contiguous = (device: FakeDevice, epoch: string): number => {
   return through;
 };
 
-export const startFakeRegion = async (): Promise<FakeRegion> => {
+export const startFakeRegion = async (name = 'fake'): Promise<FakeRegion> => {
   const devices = new Map<string, FakeDevice>();
+  /** The calls under way, as answers name them. */
+  const calls = new WeakMap<ServerResponse, {readonly nonce: string | null; readonly plain: Buffer}>();
   const reply = (
     response: ServerResponse,
     status: number,
     body: JsonObject,
     headers: Readonly<Record<string, string>> = {},
+    isOurs = true,
   ): void => {
+    const {nonce, plain} = calls.get(response) ?? {nonce: null, plain: Buffer.alloc(0)};
+    const received = {bytes: plain.length, sha256: createHash('sha256').update(plain).digest('hex')};
+    const binding = {region: name, nonce, ...(status < 300 ? {} : {received})};
     response.writeHead(status, {'content-type': 'application/json', ...headers});
-    response.end(JSON.stringify(body));
+    response.end(JSON.stringify(isOurs ? {...binding, ...body} : body));
   };
 
   const enrol = (request: IncomingMessage, response: ServerResponse, body: JsonObject): void => {
@@ -93,12 +112,11 @@ export const startFakeRegion = async (): Promise<FakeRegion> => {
       deviceId,
       credential: `ps_${deviceId}.${secret}`,
       epoch: `e${device.ordinal}`,
-      region: 'fake',
     });
   };
 
   const sync = (request: IncomingMessage, response: ServerResponse, body: SyncBody, hangUp: boolean): void => {
-    const credential = /^Bearer ps_([^.]+)\.(.+)$/.exec(request.headers.authorization ?? '');
+    const credential = CREDENTIAL.exec(request.headers.authorization ?? '');
     const device = devices.get(credential?.[1] ?? '');
     if (device === undefined || device.secret !== credential?.[2]) {
       reply(response, 401, {type: `${PROBLEM_TYPE}unauthenticated`, title: 'enrol again'});
@@ -129,6 +147,8 @@ export const startFakeRegion = async (): Promise<FakeRegion> => {
     const now = Date.now();
     reply(response, 200, {
       ...(body.mode === 'heartbeat' ? {} : {accepted: body.batchSeq}),
+      deviceId: device.deviceId,
+      epoch: body.epoch,
       applied: applied(),
       duplicate,
       continueNow: body.more,
@@ -141,14 +161,22 @@ export const startFakeRegion = async (): Promise<FakeRegion> => {
 
   const server: Server = createServer((request, response) => {
     void (async () => {
-      const path = request.url ?? '';
-      const body = await readBody(request);
+      const {pathname: path, searchParams} = new URL(request.url ?? '', 'http://region');
+      const {plain, json: body} = await readBody(request);
+      calls.set(response, {nonce: searchParams.get('nonce'), plain});
+      if (body === undefined) {
+        reply(response, 400, {type: `${PROBLEM_TYPE}malformed-json`, title: 'not JSON'});
+        return;
+      }
       region.seen.push({path, host: request.headers.host, body});
       const trouble = region.trouble(path, body);
       if (trouble?.kind === 'silence') return;
       if (trouble?.kind === 'status') {
         const type = 'type' in trouble ? trouble.type : `${PROBLEM_TYPE}trouble`;
-        reply(response, trouble.status, {...(type === undefined ? {} : {type}), ...trouble.body}, trouble.headers);
+        const deviceId = CREDENTIAL.exec(request.headers.authorization ?? '')?.[1];
+        const ours = type === undefined ? {} : {type, deviceId, epoch: body.epoch};
+        // What a proxy answers has no type, and knows nothing of the call.
+        reply(response, trouble.status, {...ours, ...trouble.body}, trouble.headers, type !== undefined);
       } else if (path === '/v1/enroll') enrol(request, response, body);
       // The client under test is the only caller.
       else sync(request, response, body as unknown as SyncBody, trouble !== undefined);
@@ -159,6 +187,7 @@ export const startFakeRegion = async (): Promise<FakeRegion> => {
   const {port} = server.address() as AddressInfo;
   const region: FakeRegion = {
     url: `http://127.0.0.1:${port}`,
+    name,
     token: 'enrol-me',
     devices,
     seen: [],

@@ -1,0 +1,111 @@
+/** What a device knows of its talk with the region while it runs. Times are milliseconds of a monotonic clock. */
+import type {Batch, Outbox} from './outbox.ts';
+import {DEFAULT_POLICY, type Policy, type Reason} from './wire.ts';
+
+export interface Session {
+  readonly phase: 'enrol' | 'sync';
+  /** Consecutive failures since the last accepted call. */
+  readonly failures: number;
+  readonly lastError: string | undefined;
+  /** Nothing is sent before this. */
+  readonly notBeforeMs: number;
+  /** The next scheduled sync. */
+  readonly dueMs: number;
+  readonly dueReason: Reason;
+  /** `dueMs` is by a schedule, and not because somebody or something is in a hurry. */
+  readonly isScheduled: boolean;
+  readonly fullWanted: boolean;
+  /** The region asked for a sync, so one is sent even when no reading waits. */
+  readonly syncWanted: boolean;
+  /** Commands that the next batch answers, by their ids. */
+  readonly answering: readonly string[];
+  /** The command that asked for a new epoch. */
+  readonly epochCommand: string | undefined;
+  /** Commands that are done, to be told with the next call. */
+  readonly cmdAcks: readonly string[];
+  /** The next enrolment uses a new secret, which makes a new epoch. */
+  readonly newSecretWanted: boolean;
+  /** An enrolment under which nothing succeeded yet; until then the one before it is kept. `life` is that of the outbox. */
+  readonly confirming: {readonly epoch: string; readonly life: string} | undefined;
+  /** Enrolments in a row of which none lasted, and when the last was answered. */
+  readonly enrolments: number;
+  readonly enrolledMs: number;
+  /**
+   * The region has said how far it is in our epoch since we started. Before that nothing is numbered: our storage may be a backup that was restored, or a
+   * copy of a card, and its numbers used already.
+   */
+  readonly isPositionKnown: boolean;
+  readonly policy: Policy;
+  /** Most records a batch may have: the policy's, or less after a 413. */
+  readonly recordLimit: number;
+  /** Attempts of the batch at the head. */
+  readonly attempt: number;
+  /** Refusals in a row of the batch at the head. */
+  readonly refusals: number;
+  /** The oldest batch that is accepted and not applied, and since when we have waited for it. */
+  readonly awaited: {readonly epoch: string; readonly batchSeq: number; readonly sinceMs: number} | undefined;
+  /** Batches that were accepted before we started. */
+  readonly inherited: ReadonlySet<string>;
+  readonly configRev: number | undefined;
+  /** The home region's address, where another one said so. */
+  readonly home: string | undefined;
+}
+
+export interface Start {
+  /** Whether there is a credential. */
+  readonly isEnrolled: boolean;
+  /** See {@link Session}. */
+  readonly confirming?: Session['confirming'];
+  readonly outbox: Outbox;
+  readonly nowMs: number;
+  /** Nothing is sent for so long: what lost its power together must not come back together. */
+  readonly delayMs?: number;
+  readonly policy?: Policy | undefined;
+}
+
+/** Of a batch, within its device. */
+export const nameOf = ({epoch, batchSeq}: Pick<Batch, 'epoch' | 'batchSeq'>): string => `${epoch}/${batchSeq}`;
+
+export const startSession = ({isEnrolled, confirming, outbox, nowMs, delayMs = 0, policy}: Start): Session => ({
+  phase: isEnrolled ? 'sync' : 'enrol',
+  failures: 0,
+  lastError: undefined,
+  notBeforeMs: nowMs + delayMs,
+  dueMs: nowMs,
+  dueReason: 'boot',
+  isScheduled: false,
+  fullWanted: false,
+  syncWanted: false,
+  answering: [],
+  epochCommand: undefined,
+  cmdAcks: [],
+  newSecretWanted: false,
+  confirming,
+  enrolments: 0,
+  enrolledMs: nowMs,
+  isPositionKnown: outbox.lastBatchSeq === 0,
+  policy: policy ?? DEFAULT_POLICY,
+  recordLimit: (policy ?? DEFAULT_POLICY).maxRecords,
+  attempt: 1,
+  refusals: 0,
+  awaited: undefined,
+  inherited: new Set(outbox.batches.filter(({accepted}) => accepted).map(nameOf)),
+  configRev: undefined,
+  home: undefined,
+});
+
+/** Makes the device due now, without shortening a back-off. */
+export const wakeUp = (session: Session, reason: Reason, nowMs: number): Session => ({
+  ...session,
+  dueMs: Math.min(session.dueMs, nowMs),
+  dueReason: reason,
+  isScheduled: reason === 'scheduled',
+  syncWanted: true,
+});
+
+/** Makes a heartbeat due now. */
+export const askNow = (session: Session, nowMs: number): Session => ({
+  ...session,
+  dueMs: Math.min(session.dueMs, nowMs),
+  isScheduled: false,
+});
