@@ -115,7 +115,8 @@ test.each(['device_state', 'device_status'])(
       `insert into device_check (check_at, device_key) select now() - interval '1 h', key from unnest($1::bigint[]) key`,
       [keys],
     );
-    const sweep = () => sweepStatuses(bench.shards, 0, Date.now(), () => Promise.resolve());
+    const sweep = async () =>
+      (await sweepStatuses(bench.shards, 0, {nowMs: Date.now(), fence: () => Promise.resolve()})).changed;
     expect((await whileHeld(table, held.deviceKey, () => timed(sweep))).value).toBe(1);
     expect(await sweep()).toBe(1);
   },
