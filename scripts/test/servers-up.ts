@@ -10,14 +10,29 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
-/** @throws when another run uses the servers, which would end in the middle. */
-async function refuseOthers(kubectl: readonly string[]): Promise<void> {
-  const path = `jsonpath={.metadata.annotations.${HOLDER.replaceAll('.', String.raw`\.`)}}`;
-  const holder = Number(
-    await runPrinted([...kubectl, 'get', 'namespace', SERVERS_NAMESPACE, '--ignore-not-found', '-o', path]),
-  );
-  if (holder > 0 && holder !== process.pid && isAlive(holder))
+/** Removes what a run that has ended left. @throws when another run uses the servers, which would end in the middle. */
+async function removeLeftovers(kubectl: readonly string[]): Promise<void> {
+  const json = await runPrinted([
+    ...kubectl,
+    'get',
+    'namespace',
+    SERVERS_NAMESPACE,
+    '--ignore-not-found',
+    '-o',
+    'json',
+  ]);
+  if (json === '') return;
+  const {metadata} = JSON.parse(json) as {
+    readonly metadata: {readonly uid: string; readonly annotations?: Readonly<Record<string, string>>};
+  };
+  const holder = Number(metadata.annotations?.[HOLDER]);
+  if (holder > 0 && isAlive(holder))
     throw new Error(`process ${holder} uses the test servers of the local cluster: wait until it has ended`);
+  // This one, not one that another run makes meanwhile.
+  const options = {kind: 'DeleteOptions', apiVersion: 'v1', preconditions: {uid: metadata.uid}};
+  const path = `/api/v1/namespaces/${SERVERS_NAMESPACE}`;
+  await runPrinted([...kubectl, 'delete', '--raw', path, '-f', '-'], JSON.stringify(options));
+  await runPrinted([...kubectl, 'wait', '--for=delete', `namespace/${SERVERS_NAMESPACE}`, '--timeout=120s']);
 }
 
 /**
@@ -37,9 +52,7 @@ export async function withServers<T>(
     readonly rabbitmq: string;
     readonly redis: string;
   };
-  await refuseOthers(kubectl);
-  // Those of a run from a moment ago are still going, and would go in the middle of this one.
-  await runPrinted([...kubectl, 'delete', 'namespace', SERVERS_NAMESPACE, '--ignore-not-found', '--timeout=120s']);
+  await removeLeftovers(kubectl);
   // Fails where another run was quicker.
   await runPrinted([...kubectl, 'create', '-f', '-'], serverManifests(images, durability, process.pid));
   try {
