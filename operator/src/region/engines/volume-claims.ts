@@ -44,6 +44,15 @@ export const claims = (context: RegionContext, storage: Storage, selector: objec
 export const claimsOf = ({name, spec}: RegionContext, component: DataClaim['component']): readonly DataClaim[] =>
   dataClaims(name, spec).filter((claim) => claim.component === component);
 
+/** Bytes of the smallest volume of a tier: of what is there, which may never become what the spec wishes. */
+export const smallestVolume = (context: RegionContext, component: DataClaim['component']): number =>
+  Math.min(
+    ...claimsOf(context, component).map(({name}) => {
+      const volume = context.children.volume(name);
+      return quantityBytes(volume?.size ?? volume?.requested ?? context.spec[component].storage.size);
+    }),
+  );
+
 /**
  * What a claim should ask for, where that is not what it does. Only one that has its volume can grow. A wish that was not fulfilled can be lowered, from Kubernetes
  * 1.32 on and to more than there is; where the spec wants no more than that, the claim stays as it is.

@@ -43,6 +43,14 @@ test.each([
   expect(serverConf(spec)).toContain(`max_wal_size = '${typeof expected === 'number' ? `${expected}MB` : expected}'`);
 });
 
+test('the log has its room by the volume that is there, not by the one that is wished for', () => {
+  const capacity = {devices: 1_000_000, syncWindow: {durationMinutes: 60}};
+  const region = new SimulatedRegion({region: 'eu-west', capacity, postgres: {storage: {size: '10Gi'}}}).bringUp();
+  region.change({capacity, postgres: {storage: {size: '500Gi'}}});
+  region.settle();
+  expect(JSON.stringify(region.find('ConfigMap', 'eu-postgres')?.['data'])).toContain("max_wal_size = '2048MB'");
+});
+
 describe('connections of a shard', () => {
   const region = 'eu-west';
 

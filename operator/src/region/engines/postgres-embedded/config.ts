@@ -5,6 +5,7 @@ import {type RegionContext} from '../../context.ts';
 import {KINDS} from '../../kinds.ts';
 import {metadataOf} from '../../labels.ts';
 import {DATABASE, USER} from '../../names.ts';
+import {smallestVolume} from '../volume-claims.ts';
 import {maxConnections} from './max-connections.ts';
 import {readyScript, type ShardPaths, startScript, stopScript} from './scripts.ts';
 
@@ -36,12 +37,13 @@ const LEAST_WAL_MIB = 1024;
 
 /**
  * Room for twice what devices make from one checkpoint to the next in the region's window, so that checkpoints go by time: each one makes the log longer. At most a
- * quarter of the volume. It doubles, and does not go by the number of shards, because each other number restarts them.
+ * quarter of a volume. It doubles, and does not go by the number of shards, because each other number restarts them.
  */
-export const maxWalMegabytes = ({spec: {capacity, postgres}}: RegionContext): number => {
+export const maxWalMegabytes = (context: RegionContext): number => {
+  const {capacity} = context.spec;
   const perSecond = capacity.devices / (capacity.syncWindow.durationMinutes * 60);
   const wished = Math.max(LEAST_WAL_MIB, (2 * CHECKPOINT_SECONDS * perSecond * WAL_PER_SYNC) / MIB);
-  const room = quantityBytes(postgres.storage.size) / 4 / MIB;
+  const room = smallestVolume(context, 'postgres') / 4 / MIB;
   return Math.max(128, 2 ** Math.floor(Math.log2(Math.min(2 ** Math.ceil(Math.log2(wished)), room))));
 };
 

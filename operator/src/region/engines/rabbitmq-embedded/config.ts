@@ -5,7 +5,7 @@ import {type RegionContext} from '../../context.ts';
 import {KINDS} from '../../kinds.ts';
 import {metadataOf} from '../../labels.ts';
 import {DOUBLE_QUOTED} from '../shell-quoting.ts';
-import {claimsOf} from '../volume-claims.ts';
+import {smallestVolume} from '../volume-claims.ts';
 
 export const PATHS = {
   home: '/var/lib/rabbitmq',
@@ -37,18 +37,11 @@ definitions.local.path = ${PATHS.run}/definitions.json
 };
 
 /**
- * Publishers are held back while there is still room to write what is accepted already: a tenth of the volume that is there, which may never become what
- * the spec wishes; of the smallest, since all nodes read this. Not among the settings that restart the broker: it is for its next start, as the volume has
+ * Publishers are held back while there is still room to write what is accepted already: a tenth of the smallest volume, since all nodes read this. Not among the settings that restart the broker: it is for its next start, as the volume has
  * grown by then or not.
  */
-const diskConf = (context: RegionContext): string => {
-  const sizes = claimsOf(context, 'rabbitmq').map(({name}) => {
-    const volume = context.children.volume(name);
-    return quantityBytes(volume?.size ?? volume?.requested ?? context.spec.rabbitmq.storage.size);
-  });
-  const disk = Math.min(...sizes);
-  return `disk_free_limit.absolute = ${Math.floor(disk / 10)}\n`;
-};
+const diskConf = (context: RegionContext): string =>
+  `disk_free_limit.absolute = ${Math.floor(smallestVolume(context, 'rabbitmq') / 10)}\n`;
 
 const START = `#!/bin/sh
 # Puts the credentials where the broker wants them and becomes the broker.

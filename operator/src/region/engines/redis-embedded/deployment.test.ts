@@ -4,11 +4,7 @@ import {SimulatedRegion} from '../../testing/simulated-region.ts';
 test.each([
   ['by default', {}, 128],
   ['for a million devices, as far as there is room', {capacity: {devices: 1_000_000}}, 192],
-  [
-    'for a million devices',
-    {capacity: {devices: 1_000_000}, redis: {resources: {limits: {memory: '1Gi'}}}},
-    Math.floor(400e6 / 1024 ** 2),
-  ],
+  ['for a million devices', {capacity: {devices: 1_000_000}, redis: {resources: {limits: {memory: '1Gi'}}}}, 512],
   ['in a small pod', {redis: {resources: {limits: {memory: '100Mi'}}}}, 75],
   ['of your own', {redis: {maxMemory: '200Mi'}}, 200],
 ])('the cache has its memory %s', (_what, spec, mebibytes) => {

@@ -21,11 +21,12 @@ const MIB = 1024 ** 2;
 const BYTES_PER_DEVICE = 400;
 const LEAST = 128 * MIB;
 
-/** Bytes for data: the spec's own number, or what the devices need, as far as the pod has room. */
+/** Bytes for data: the spec's own number, or what the devices need, as far as the pod has room. It doubles, because each other number restarts the cache. */
 const dataBytes = ({spec: {redis, capacity}}: RegionContext): number => {
   if (redis.maxMemory !== undefined) return quantityBytes(redis.maxMemory);
   const room = (quantityBytes(redis.resources.limits.memory) * 3) / 4;
-  const bytes = Math.min(room, Math.max(LEAST, capacity.devices * BYTES_PER_DEVICE));
+  const doublings = Math.max(0, Math.ceil(Math.log2((capacity.devices * BYTES_PER_DEVICE) / LEAST)));
+  const bytes = Math.min(room, LEAST * 2 ** doublings);
   return Math.floor(bytes / MIB) * MIB;
 };
 
