@@ -12,7 +12,7 @@ export interface JobsOptions {
   readonly terms: KeeperTerms;
   readonly log: Logger;
   readonly now: () => number;
-  /** How long a turn waits for a shard. Default: less than the shortest interval. */
+  /** How long a turn waits for a shard that begins no transaction. Default: less than the shortest interval. */
   readonly patienceMs?: number;
 }
 
@@ -57,17 +57,22 @@ const AT_ONCE = 4;
 const PATIENCE_MS = 20_000;
 
 /**
- * Gives each shard its turn until the signal aborts, whatever the others do. What a shard does not answer in time goes on by itself, fenced as before, and
- * the shard has no other turn until it ends. @throws AppError that names the shards that failed
+ * Gives each shard its turn until the signal aborts, whatever the others do. One that does not get on goes on by itself, fenced as before, and
+ * has no other turn until it ends. @throws AppError that names the shards that failed
  */
 const createTurns = ({shards, terms, patienceMs = PATIENCE_MS}: JobsOptions) => {
   const busy = new Set<number>();
 
-  const begin = async (shardId: number, signal: AbortSignal, work: Work): Promise<void> => {
+  const begin = async (shardId: number, signal: AbortSignal, work: Work, onProgress: () => void): Promise<void> => {
     busy.add(shardId);
     try {
       const fence = await terms.fenceOf(shardId);
-      if (!signal.aborted) await work(shardId, fence);
+      if (signal.aborted) return;
+      // Each transaction asks for it.
+      await work(shardId, (client) => {
+        onProgress();
+        return fence(client);
+      });
     } finally {
       busy.delete(shardId);
     }
@@ -76,14 +81,22 @@ const createTurns = ({shards, terms, patienceMs = PATIENCE_MS}: JobsOptions) => 
   const turn = async (shardId: number, signal: AbortSignal, work: Work): Promise<void> => {
     if (busy.has(shardId)) throw new AppError('shard-unavailable', 'has not answered since an earlier turn');
     const ended = new AbortController();
-    const begun = begin(shardId, signal, work).finally(() => ended.abort());
-    const patience = sleep(patienceMs, AbortSignal.any([signal, ended.signal])).then(() => {
-      if (!signal.aborted) throw new AppError('shard-unavailable', `has not answered for ${patienceMs / 1000} s`);
-    });
-    // One of the two is not waited for.
+    const stop = AbortSignal.any([signal, ended.signal]);
+    let untilMs = performance.now() + patienceMs;
+    const onProgress = (): void => void (untilMs = performance.now() + patienceMs);
+    const begun = begin(shardId, signal, work, onProgress).finally(() => ended.abort());
+    const waitForIt = async (): Promise<void> => {
+      for (;;) {
+        const restMs = untilMs - performance.now();
+        if (restMs <= 0) throw new AppError('shard-unavailable', `has not answered for ${patienceMs / 1000} s`);
+        await sleep(restMs, stop);
+        if (stop.aborted) return;
+      }
+    };
+    // When the turn is stopped it is not waited for; its own end decides otherwise.
     begun.catch(() => undefined);
-    patience.catch(() => undefined);
-    await Promise.race([begun, patience]);
+    await waitForIt();
+    if (ended.signal.aborted) await begun;
   };
 
   return async (signal: AbortSignal, work: Work): Promise<void> => {
