@@ -85,6 +85,4 @@ export const assertParkedQueue = async (
     arguments: {...QUORUM, ...returningTo(batches.exchange, PARKED_MS)},
   });
   await channel.bindQueue(queue, parked.exchange, '', {'x-match': 'all', [PARKED_HEADER]: queue});
-  // The queues are the same, so nothing is lost with it. Where there is none, the broker says that it is deleted.
-  await channel.deleteExchange(parked.oldExchange);
 };

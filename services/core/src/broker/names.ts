@@ -29,12 +29,7 @@ export interface BrokerNames {
   };
   readonly retry: {exchange(rung: RetryRung): string; queue(rung: RetryRung): string};
   /** One queue a shard, for batches that wait while it is away. */
-  readonly parked: {
-    readonly exchange: string;
-    /** That of a version whose bindings take every message. */
-    readonly oldExchange: string;
-    queue(shardId: number): string;
-  };
+  readonly parked: {readonly exchange: string; queue(shardId: number): string};
   readonly requests: {
     readonly exchange: string;
     queue(priority: QueuePriority): string;
@@ -65,7 +60,6 @@ export const brokerNames = (prefix = 'pisync'): BrokerNames => {
     },
     parked: {
       exchange: `${prefix}.parked.v2`,
-      oldExchange: `${prefix}.parked.v1`,
       queue: (shardId) => `${prefix}.parked.v1.s${String(shardId).padStart(2, '0')}`,
     },
     requests: {
