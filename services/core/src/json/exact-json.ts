@@ -24,6 +24,8 @@ const LONG_NUMBER = /(?:^|[:,[\s])-?(?:\d{16}|\d+(?:\.\d+)?[eE]\+?\d{3})/;
 const TEXT_OR_LONG_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<=^|[:,[\s])-?(?:\d{16}|\d+(?:\.\d+)?[eE]\+?\d{3})[\d.eE+-]*/g;
 const INTEGER = /^-?\d+$/;
 
+export const isRawNumber = (value: unknown): boolean => json.isRawJSON(value);
+
 export interface ExactJson {
   readonly value: unknown;
   /** Whether the value has raw numbers. */

@@ -4,7 +4,7 @@ import {type Static, Type} from 'typebox';
 import {Compile} from 'typebox/compile';
 import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
-import {findRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
+import {findRawNumber, isRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {isStorable} from '@pisync/core/json/storable';
 import {isNestedDeeperThan, mayBeUnstorable} from './json-guard.ts';
 import {mayBeLargerThan, storedSize} from './stored-size.ts';
@@ -35,7 +35,7 @@ const recordSchema = Type.Object({
   s: Type.Integer({minimum: 0, maximum: Number.MAX_SAFE_INTEGER}),
   k: Type.String({minLength: 1, maxLength: 64}),
   /** Milliseconds since 1970 by the device's clock. One that cannot be is stored as none, and said to be bad. */
-  t: Type.Optional(Type.Union([Type.Null(), Type.Number()])),
+  t: Type.Optional(Type.Unknown()),
   d: Type.Optional(Type.Unknown()),
 });
 
@@ -148,6 +148,10 @@ const tooLarge = (value: unknown, doubts: Doubts): readonly Fault[] => {
   return [{pointer: '', detail: `is ${bytes} bytes, every number written out; at most ${MAX_VALUE_BYTES} are stored`}];
 };
 
+/** Of a number that is none, a double or not, only the time is not stored. */
+const isTime = (value: unknown): boolean =>
+  value === undefined || value === null || typeof value === 'number' || isRawNumber(value);
+
 const faultsOfRecord = (value: unknown, doubts: Doubts): readonly Fault[] => {
   if (!record.Check(value)) {
     return record
@@ -155,5 +159,7 @@ const faultsOfRecord = (value: unknown, doubts: Doubts): readonly Fault[] => {
       .slice(0, 3)
       .map(({instancePath, message}) => ({pointer: instancePath, detail: message}));
   }
-  return [...unstorable(value, doubts), ...tooLarge(value.d, doubts).map((fault) => ({...fault, pointer: '/d'}))];
+  const {t, ...rest} = value;
+  if (!isTime(t)) return [{pointer: '/t', detail: 'must be milliseconds since 1970, or null'}];
+  return [...unstorable(rest, doubts), ...tooLarge(value.d, doubts).map((fault) => ({...fault, pointer: '/d'}))];
 };

@@ -53,8 +53,10 @@ test.each([
   ['a clock that was never set', 86_400_000],
   ['a time before 1970', -1],
   ['the last day of all', 1e20],
+  ['nanoseconds', '1763890000123456789'],
+  ['infinite', '1e400'],
 ])('a record whose time is %s is kept without it, and flagged', (_what, t) => {
-  expect(parse({records: [{s: 1, k: 'a', t, d: 1}]})).toMatchObject({
+  expect(parseContent(Buffer.from(`{"records": [{"s": 1, "k": "a", "t": ${t}, "d": 1}]}`), [])).toMatchObject({
     records: [{timeMs: undefined, badTime: true, data: '1'}],
     bad: [],
   });

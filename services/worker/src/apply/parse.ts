@@ -1,6 +1,6 @@
 import {isUtf8} from 'node:buffer';
 import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
-import {findRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
+import {findRawNumber, isRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {isStorableText} from '@pisync/core/json/storable';
 import {type BadPart, type Content, type ParsedRecord} from './batch.ts';
 import {storableJson} from './storable.ts';
@@ -73,7 +73,7 @@ const parseRecord = (value: unknown, ordinal: number, hasRaw: boolean): ParsedRe
   if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 0) return '"s" must be a whole number from 0';
   if (typeof kind !== 'string' || !isStorableText(kind)) return '"k" must be text without NUL';
   const hasTime = time !== undefined && time !== null;
-  if (hasTime && typeof time !== 'number') return '"t" must be milliseconds since 1970';
+  if (hasTime && typeof time !== 'number' && !isRawNumber(time)) return '"t" must be milliseconds since 1970';
   if (hasRaw && findRawNumber(data) !== undefined) return `"d" has ${RAW_NUMBER}`;
   const text = data === undefined ? undefined : storableJson(data);
   if (data !== undefined && text === undefined) return '"d" has text that the database cannot hold';
