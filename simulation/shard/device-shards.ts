@@ -90,7 +90,7 @@ export const createSimulatedDeviceShards = (options: DeviceShardsOptions): Simul
           session.written.changes.push((tables) => {
             tables.devices.set(deviceId, {deviceKey, deviceId, slot, secretHash, epoch: 1});
             tables.states.set(deviceKey, {
-              ...{epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0, lastSyncAtMs: undefined},
+              ...{epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
               ...{recordsTotal: 0, syncsTotal: 0},
             });
           });

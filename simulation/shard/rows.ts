@@ -15,7 +15,6 @@ export interface StateRow {
   readonly numbers: AppliedNumbers;
   readonly stateEpoch: number;
   readonly stateSeq: number;
-  readonly lastSyncAtMs: number | undefined;
   readonly recordsTotal: number;
   readonly syncsTotal: number;
 }

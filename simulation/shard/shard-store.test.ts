@@ -49,7 +49,6 @@ describeShardStore(() => ({
         numbers: {through: 0, ahead: []},
         stateEpoch: 0,
         stateSeq: 0,
-        lastSyncAtMs: undefined,
         recordsTotal: 0,
         syncsTotal: 0,
       },

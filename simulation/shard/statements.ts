@@ -26,8 +26,8 @@ interface Locked {
 const rowOf = (tables: Tables, deviceKey: number): LockedDevice | undefined => {
   const row = tables.states.get(deviceKey);
   if (row === undefined) return undefined;
-  const {epoch, numbers, stateEpoch, stateSeq, lastSyncAtMs} = row;
-  return {deviceKey, epoch, numbers, stateEpoch, stateSeq, lastSyncAtMs};
+  const {epoch, numbers, stateEpoch, stateSeq} = row;
+  return {deviceKey, epoch, numbers, stateEpoch, stateSeq};
 };
 
 /** `for update skip locked`. */
@@ -180,7 +180,7 @@ export const putEpochs =
 export const updateDevices =
   (devices: readonly DeviceUpdate[]): Statement<void> =>
   async (session) => {
-    for (const {deviceKey, epoch, numbers, stateEpoch, stateSeq, receivedAtMs, records, syncs} of devices) {
+    for (const {deviceKey, epoch, numbers, stateEpoch, stateSeq, records, syncs} of devices) {
       await session.lock(rowLock(deviceKey));
       put(session, (tables) => {
         const row = tables.states.get(deviceKey);
@@ -188,7 +188,6 @@ export const updateDevices =
         const {recordsTotal, syncsTotal} = row;
         tables.states.set(deviceKey, {
           ...{epoch, numbers, stateEpoch, stateSeq},
-          lastSyncAtMs: Math.max(row.lastSyncAtMs ?? 0, receivedAtMs),
           ...{recordsTotal: recordsTotal + records, syncsTotal: syncsTotal + syncs},
         });
       });

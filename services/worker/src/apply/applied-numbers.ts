@@ -36,6 +36,9 @@ export const withApplied = ({through, ahead}: AppliedNumbers, number: number): A
   return {through, ahead: [...before, [from, to], ...after]};
 };
 
+/** 0: none is. */
+export const highestApplied = ({through, ahead}: AppliedNumbers): number => (ahead.at(-1)?.[1] ?? through + 1) - 1;
+
 /** How many they are. */
 export const countApplied = ({through, ahead}: AppliedNumbers): number =>
   ahead.reduce((sum, [from, to]) => sum + to - from, through);

@@ -31,7 +31,6 @@ const bench = () => {
       const value = await work({
         locked: deviceKeys.map((deviceKey) => ({
           ...{deviceKey, epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
-          lastSyncAtMs: undefined,
         })),
         busy: new Set(),
         epochs: [],

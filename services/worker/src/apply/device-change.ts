@@ -5,8 +5,9 @@ export interface DeviceChange {
   readonly deviceId: string;
   readonly deviceKey: number;
   readonly slot: number;
-  /** The newest epoch among the batches. */
+  /** Of the newest of the batches. */
   readonly epoch: number;
+  readonly batchSeq: number;
   /** From the newest batch that brought one. */
   readonly state: {readonly json: string; readonly epoch: number; readonly batchSeq: number} | undefined;
   readonly receivedAtMs: number;
@@ -30,6 +31,7 @@ export const summarise = (sorted: readonly Batch[]): readonly DeviceChange[] => 
       deviceKey,
       slot,
       epoch,
+      batchSeq,
       state: json === undefined ? before?.state : {json, epoch, batchSeq},
       receivedAtMs: Math.max(before?.receivedAtMs ?? 0, receivedAtMs),
       records: (before?.records ?? 0) + (content.kind === 'good' ? content.records.length : 0),

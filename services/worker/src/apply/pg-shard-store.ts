@@ -88,7 +88,6 @@ interface NumbersRow {
 interface LockedRow extends NumbersRow {
   readonly stateEpoch: number;
   readonly stateSeq: number;
-  readonly lastSyncAt: Date | null;
 }
 
 type LockRow =
@@ -113,9 +112,7 @@ const openDevices = async (
   ]);
   const missing = locked.rows.filter((row) => row.epoch === null);
   return {
-    locked: locked.rows
-      .filter((row) => row.epoch !== null)
-      .map(({busy: _, lastSyncAt, ...row}) => ({...numbersOf(row), lastSyncAtMs: lastSyncAt?.getTime()})),
+    locked: locked.rows.filter((row) => row.epoch !== null).map(({busy: _, ...row}) => numbersOf(row)),
     busy: new Set(missing.filter(({busy}) => busy).map(({deviceKey}) => deviceKey)),
     epochs: replaced.rows.map(numbersOf),
   };
@@ -186,6 +183,7 @@ const statementsOf = (client: pg.PoolClient, changes: WindowChanges): readonly P
         int8Array(statuses.map(({deviceKey}) => deviceKey)),
         textArray(statuses.map(({status}) => status)),
         timestamptzArray(statuses.map(({receivedAtMs}) => receivedAtMs)),
+        boolArray(statuses.map(({isNewest}) => isNewest)),
       ],
     }),
     client.query({

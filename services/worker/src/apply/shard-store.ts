@@ -24,10 +24,7 @@ interface StateVersion {
 }
 
 /** A device whose row nobody else writes until the transaction ends. */
-export interface LockedDevice extends EpochNumbers, StateVersion {
-  /** When its newest batch was received; undefined: it has sent none. */
-  readonly lastSyncAtMs: number | undefined;
-}
+export interface LockedDevice extends EpochNumbers, StateVersion {}
 
 export interface OpenedDevices {
   readonly locked: readonly LockedDevice[];
@@ -38,7 +35,7 @@ export interface OpenedDevices {
 }
 
 /** What the new batches of a device make of its row. */
-export interface DeviceUpdate extends EpochNumbers, StateVersion {
+export interface DeviceUpdate extends LockedDevice {
   readonly receivedAtMs: number;
   /** To be added. */
   readonly records: number;
@@ -50,6 +47,8 @@ export interface StatusUpdate {
   /** By this batch alone: a device that has synced since is not late. */
   readonly status: Exclude<DeviceStatus, 'pending'>;
   readonly receivedAtMs: number;
+  /** Whether none with a higher number was applied: only then it tells a device that fails from one that does not. */
+  readonly isNewest: boolean;
 }
 
 /** A sync, as an answer to commands. */

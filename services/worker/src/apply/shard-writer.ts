@@ -1,7 +1,7 @@
 import {LATE_AFTER_MS, SILENT_AFTER_MS} from '@pisync/core/devices/device-status';
 import {dayOf} from '@pisync/core/shards/partitions';
 import {type SlotVerdict} from '@pisync/core/shards/slot-transaction';
-import {isApplied, isTooFar, NOTHING_APPLIED, withApplied} from './applied-numbers.ts';
+import {highestApplied, isApplied, isTooFar, NOTHING_APPLIED, withApplied} from './applied-numbers.ts';
 import {type Batch, type BatchKey, compareBatches} from './batch.ts';
 import {type DeviceChange, summarise} from './device-change.ts';
 import {conflictRow, quarantineRows, unprovedRow} from './quarantine-rows.ts';
@@ -185,24 +185,27 @@ const replacedEpochs = (
     .sort((a, b) => a.deviceKey - b.deviceKey || a.epoch - b.epoch);
 };
 
-/** Of those whose newest batch is among the changes: an older one says nothing of how its device is now. */
 const statusesOf = (
   {locked}: ShardTransaction,
   changes: readonly DeviceChange[],
   nowMs: number,
 ): readonly StatusUpdate[] => {
-  const lastSyncs = new Map(locked.map(({deviceKey, lastSyncAtMs = 0}) => [deviceKey, lastSyncAtMs]));
-  return changes
-    .filter(({deviceKey, receivedAtMs}) => receivedAtMs >= (lastSyncs.get(deviceKey) ?? 0))
-    .map((change) => statusOf(change, nowMs));
+  const before = new Map(locked.map((device) => [device.deviceKey, device]));
+  return changes.map((change) => ({
+    ...statusOf(change, nowMs),
+    isNewest: isNewestOf(before.get(change.deviceKey), change),
+  }));
 };
 
+const isNewestOf = (before: LockedDevice | undefined, {epoch, batchSeq}: DeviceChange): boolean =>
+  before === undefined || epoch > before.epoch || (epoch === before.epoch && batchSeq > highestApplied(before.numbers));
+
 /** Most are on time; a batch may have waited for days. */
-const statusOf = ({deviceKey, receivedAtMs, rejected}: DeviceChange, nowMs: number): StatusUpdate => {
+const statusOf = ({deviceKey, receivedAtMs, rejected}: DeviceChange, nowMs: number) => {
   const ageMs = nowMs - receivedAtMs;
   const recent = rejected ? 'failing' : 'on_time';
   const status = ageMs < LATE_AFTER_MS ? recent : ageMs < SILENT_AFTER_MS ? 'late' : 'silent';
-  return {deviceKey, status, receivedAtMs};
+  return {deviceKey, status, receivedAtMs} as const;
 };
 
 interface Compared {

@@ -10,10 +10,9 @@ const TX = 'tx_id = pg_current_xact_id()::text::bigint';
 export const LOCK_DEVICES = {
   name: 'devices-lock',
   text: `with l as materialized (
-           select device_key, epoch, applied_through, ahead::text as ahead, state_epoch, state_seq, last_sync_at from device_state
+           select device_key, epoch, applied_through, ahead::text as ahead, state_epoch, state_seq from device_state
            where device_key = any($1::bigint[]) order by device_key for update skip locked)
          select n.device_key as "deviceKey", l.epoch, l.applied_through as through, l.ahead, l.state_epoch as "stateEpoch", l.state_seq as "stateSeq",
-                l.last_sync_at as "lastSyncAt",
                 l.device_key is null and exists (select from device_state s where s.device_key = n.device_key) as busy
          from unnest($1::bigint[]) n (device_key) left join l on l.device_key = n.device_key`,
 };
@@ -98,7 +97,7 @@ export const INSERT_QUARANTINE = {
 /** So many contents of a device whose number was used are kept; after that they are only counted. */
 const MAX_KEPT = 20;
 
-/** Puts contents whose number was used into quarantine, each once however often it is delivered, and counts those that are not there yet. */
+/** Puts contents whose number was used into quarantine, each once however often it is delivered. It counts those that are not kept yet; beyond the most, each time they come. */
 export const KEEP_REFUSED = {
   name: 'refused-keep',
   text: `with n as materialized (
@@ -158,9 +157,9 @@ export const UPDATE_STATUSES = {
   text: `with changed as materialized (
            select t.device_key, t.status as before, ${nextCheck('t.status', 't.last_sync_at')} as check_before,
                   n.status, n.received_at, ${nextCheck('n.status', 'n.received_at')} as check_at
-           from unnest($1::bigint[], $2::text[], $3::timestamptz[]) as n (device_key, status, received_at)
+           from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::bool[]) as n (device_key, status, received_at, is_newest)
            join device_status t on t.device_key = n.device_key
-           where case when n.status in ('on_time', 'failing') then n.status <> t.status
+           where case when n.status in ('on_time', 'failing') then n.status <> t.status and (n.is_newest or t.status not in ('on_time', 'failing'))
                       else t.status not in ('on_time', 'failing') and n.received_at > coalesce(t.last_sync_at, '-infinity') end
            order by t.device_key for update of t),
          gone as (

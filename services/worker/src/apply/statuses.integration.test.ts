@@ -60,11 +60,12 @@ const apply = async (device: TestDevice, batchSeq: number, sync: Sync, at: numbe
   await writeBatches(options, 0, [{...batch, content}]);
 };
 
-/** A batch that waited for so many hours. */
+/** A batch that waited for so many hours. `skip`: the one before it comes later; `fill`: such a one. */
 interface Sync {
   readonly kind: 'sync';
   readonly age: number;
   readonly rejected: boolean;
+  readonly order: 'next' | 'skip' | 'fill';
 }
 type Step = Sync | {readonly kind: 'pass'; readonly hours: number} | {readonly kind: 'sweep'};
 
@@ -72,7 +73,12 @@ const byTime = (lastSync: number, at: number): DeviceStatus | undefined =>
   at - lastSync >= 72 ? 'silent' : at - lastSync >= 26 ? 'late' : undefined;
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({kind: fc.constant('sync' as const), age: fc.constantFrom(0, 1, 25, 27, 71, 73), rejected: fc.boolean()}),
+  fc.record({
+    kind: fc.constant('sync' as const),
+    age: fc.constantFrom(0, 1, 25, 27, 71, 73),
+    rejected: fc.boolean(),
+    order: fc.constantFrom('next' as const, 'skip' as const, 'fill' as const),
+  }),
   fc.record({kind: fc.constant('pass' as const), hours: fc.constantFrom(1, 10, 25, 27, 50, 73)}),
   fc.constant({kind: 'sweep' as const}),
 );
@@ -83,17 +89,22 @@ test('whatever comes when: a status follows the last sync, and there is one chec
       const [device] = await enrolDevices(bench.shards, 1);
       if (device === undefined) throw new Error('no device was enrolled');
       let at = 0;
-      let batchSeq = 0;
+      let highest = 0;
+      const skipped: number[] = [];
       let lastSync: number | undefined;
+      // Of a device whose last sync is not too long ago.
       let recent: DeviceStatus = 'pending';
-      let isNewest = false;
       for (const one of [...steps, {kind: 'sweep' as const}]) {
         if (one.kind === 'pass') at += one.hours;
         if (one.kind === 'sync') {
-          await apply(device, ++batchSeq, one, at);
-          isNewest = at - one.age >= (lastSync ?? -Infinity);
+          const before = await see(device);
+          if (one.order === 'skip') skipped.push(++highest);
+          const filled = one.order === 'fill' ? skipped.shift() : undefined;
+          await apply(device, filled ?? ++highest, one, at);
           lastSync = Math.max(lastSync ?? -Infinity, at - one.age);
-          if (one.age < 26 && isNewest) recent = one.rejected ? 'failing' : 'on_time';
+          const hadSynced = before?.status === 'on_time' || before?.status === 'failing';
+          if (one.age < 26 && (filled === undefined || !hadSynced)) recent = one.rejected ? 'failing' : 'on_time';
+          if (one.age < 26) expect(await see(device)).toMatchObject({status: recent, lastSyncAt: null});
         }
         if (one.kind === 'sweep')
           await sweepStatuses(bench.shards, 0, {nowMs: START_MS + at * HOUR_MS, fence: () => Promise.resolve()});
@@ -104,8 +115,6 @@ test('whatever comes when: a status follows the last sync, and there is one chec
         if (isHeldByTime)
           expect(seen.checks[0]).toBeLessThanOrEqual((lastSync ?? NaN) + (seen.status === 'late' ? 72 : 26));
         if (one.kind === 'pass') continue;
-        if (one.kind === 'sync' && one.age < 26 && isNewest)
-          expect(seen).toMatchObject({status: recent, lastSyncAt: null});
         if (one.kind === 'sweep' && lastSync !== undefined) {
           const due = byTime(lastSync, at);
           expect(seen).toMatchObject({

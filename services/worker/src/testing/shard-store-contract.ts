@@ -65,7 +65,6 @@ export const describeShardStore = (open: () => StoreUnderTest): void => {
       locked: [
         {
           ...{deviceKey: device.deviceKey, epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
-          lastSyncAtMs: undefined,
         },
       ],
       busy: [],
@@ -118,7 +117,6 @@ export const describeShardStore = (open: () => StoreUnderTest): void => {
     expect((await look(device)).locked).toMatchObject([
       {
         ...{epoch: 1, numbers: {through: 0, ahead: [[3, 4]]}, stateEpoch: 1, stateSeq: 3},
-        lastSyncAtMs: batch.receivedAtMs,
       },
     ]);
     const found = await inTransaction(device, async (transaction) => ({
