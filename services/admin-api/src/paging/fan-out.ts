@@ -1,5 +1,6 @@
 import {describeError} from '@pisync/core/errors/app-error';
 import {withTimeout} from '@pisync/core/lifecycle/lifecycle';
+import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 
 export interface ShardAnswer<T> {
   readonly shard: number;
@@ -9,7 +10,7 @@ export interface ShardAnswer<T> {
 export interface FanOut<T> {
   /** In the order of the shards that were asked. */
   readonly answers: readonly ShardAnswer<T>[];
-  /** Shards that failed or did not answer in time. */
+  /** Shards that are away or did not answer in time. */
   readonly missing: readonly number[];
 }
 
@@ -21,21 +22,22 @@ export interface FanOutOptions {
 
 export type AskShards = <T>(shards: readonly number[], ask: (shard: number) => Promise<T>) => Promise<FanOut<T>>;
 
-/** Asks shards at the same moment; one that fails costs its own rows, not the answer. */
+/**
+ * Asks shards at the same moment; one that does not answer costs its own rows, not the answer.
+ * @throws what a shard answered that is there: that it cannot do what it was asked is a mistake of ours, and no row of it would ever come.
+ */
 export const createFanOut =
   ({timeoutMs, onMissing}: FanOutOptions): AskShards =>
   async <T>(shards: readonly number[], ask: (shard: number) => Promise<T>): Promise<FanOut<T>> => {
     const outcomes = await Promise.all(
       shards.map(async (shard) => {
+        const late = `shard ${shard} did not answer within ${timeoutMs} ms`;
         try {
-          const value = await withTimeout(
-            ask(shard),
-            timeoutMs,
-            `shard ${shard} did not answer within ${timeoutMs} ms`,
-          );
-          return {kind: 'answer', shard, value} as const;
+          return {kind: 'answer', shard, value: await withTimeout(ask(shard), timeoutMs, late)} as const;
         } catch (error) {
-          onMissing(shard, describeError(error));
+          const reason = describeError(error);
+          if (reason !== late && !isSystemicDatabaseFault(error)) throw error;
+          onMissing(shard, reason);
           return {kind: 'missing', shard} as const;
         }
       }),
