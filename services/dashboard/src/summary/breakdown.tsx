@@ -33,7 +33,7 @@ export const Breakdown = ({
           <tr>
             <th scope="col">{of}</th>
             <th scope="col" className="wide">
-              Proportions
+              Share
             </th>
             <th scope="col" className="number">
               Devices
