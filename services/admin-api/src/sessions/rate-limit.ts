@@ -1,4 +1,5 @@
 import {cacheKey} from '@pisync/core/cache/cache-keys';
+import {z} from 'zod';
 import type {CacheAccess} from '../caching/read-through.ts';
 
 export interface RateLimitState {
@@ -88,6 +89,8 @@ redis.call('hset', KEYS[1], 'left', left, 'at', now)
 redis.call('pexpire', KEYS[1], ${MINUTE_MS})
 return {taken, tostring(left)}`;
 
+const answerSchema = z.tuple([z.literal([0, 1]), z.coerce.number()]);
+
 /** Counts for all processes together in Redis; while that is away, each counts for itself. */
 export const createRateLimiter = (cache: CacheAccess, local: LocalLimiter): RateLimiter => ({
   async take(key) {
@@ -95,8 +98,9 @@ export const createRateLimiter = (cache: CacheAccess, local: LocalLimiter): Rate
     const answer = await cache.use((redis) =>
       redis.eval(TAKE, 1, cacheKey.calls(key), callsPerMinute, MINUTE_MS / callsPerMinute),
     );
-    if (!Array.isArray(answer)) return local.take(key);
-    const [taken, left]: readonly unknown[] = answer;
-    return stateOf(callsPerMinute, taken === 1, Number(left));
+    const bucket = answerSchema.safeParse(answer);
+    if (!bucket.success) return local.take(key);
+    const [taken, left] = bucket.data;
+    return stateOf(callsPerMinute, taken === 1, left);
   },
 });
