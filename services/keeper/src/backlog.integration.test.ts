@@ -3,9 +3,9 @@ import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {type BrokerConnection, openBrokerConnection} from '@pisync/core/broker/connection';
 import {brokerNames, RETRY_RUNGS} from '@pisync/core/broker/names';
+import {createLogger} from '@pisync/core/telemetry/logger';
 import {serverAddress} from '@pisync/core/testing/server-address';
 import {until} from '@pisync/core/testing/until';
-import {pino} from 'pino';
 import {countBacklog} from './backlog.ts';
 
 // Servers that others also use answer slowly at times.
@@ -24,7 +24,7 @@ beforeAll(() => {
         password: decodeURIComponent(amqp.password),
       }),
     name: 'backlog',
-    log: pino({level: 'silent'}),
+    log: createLogger({level: 'silent', service: 'keeper', pod: 'test'}),
     random: Math.random,
   });
 });

@@ -104,12 +104,17 @@ test('a bundle of a newer release waits on the first rung and is not given up', 
 test('what came back often is worked on alone, and applied where nothing is wrong with it', async () => {
   const devices = await someDevices(4);
   const queue = bench.names.batches.queue(0, 'normal');
+  // Queues exist once a worker has declared them.
+  await (await bench.start()).close();
+  const channel = await (await bench.connect()).createChannel();
+  const seen = await channel.assertQueue('', {exclusive: true});
+  await channel.bindQueue(seen.queue, bench.names.suspects.exchange, '');
   await publish(encodeBundle(devices.map((device) => itemOf(batchOf({device, batchSeq: 1})))));
   await bench.die(queue, 3);
-  // As a worker that has put them apart and ends then.
-  const first = await bench.start();
+  worker = await bench.start();
   await waitApplied(devices, 1);
-  await first.close();
+  expect((await channel.checkQueue(seen.queue)).messageCount).toBe(devices.length);
+  await channel.close();
   expect(await kept('%ended%')).toEqual([]);
   expect(await bench.depth(bench.names.suspects.queue)).toBe(0);
 });

@@ -4,6 +4,7 @@ import {RETRY_RUNGS} from '@pisync/core/broker/names';
 import {publishSyncRequest} from '@pisync/core/broker/sync-request';
 import {type MuteProxy, openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {until} from '@pisync/core/testing/until';
+import pg from 'pg';
 import {type Batch} from './apply/batch.ts';
 import {batchOf, enrolDevices, type TestDevice} from './testing/batches.ts';
 import {openWorkerBench, PARTITIONS, type RunningWorker, type WorkerBench} from './testing/test-worker.ts';
@@ -206,6 +207,25 @@ test('workers that come and go while a shard is away lose nothing of what they p
   await waitApplied(well, 1 + rounds);
   comeBack();
   await waitApplied(away, 1 + rounds);
+  await until(
+    'the last ack',
+    () => worker.counter('pisync_worker_in_hand_age_seconds'),
+    (seen) => seen === 0,
+  );
+  await expectOnceEach(1 + rounds);
+});
+
+test('a table that somebody locks holds up its shard alone, and no batch has an attempt more', async () => {
+  await prepare(1);
+  const person = new pg.Client(bench.shards.target(1));
+  await person.connect();
+  await person.query('begin; lock table receipt in access exclusive mode');
+  const rounds = BUNDLES / DEVICES;
+  await publishRounds(2, 1 + rounds);
+  await waitApplied(well, 1 + rounds, 2_000 + SLACK_MS);
+  expect(await worker.counter('pisync_worker_shard_away')).toBe(1);
+  await person.end();
+  await waitApplied(away, 1 + rounds, 5_000 + SLACK_MS);
   await until(
     'the last ack',
     () => worker.counter('pisync_worker_in_hand_age_seconds'),

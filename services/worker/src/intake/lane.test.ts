@@ -33,6 +33,7 @@ const bench = (bytesAtWork = Infinity) => {
   stops.push(stop);
   const shard = {answer: written, attempts: 0, needsMs: 0, free: Promise.resolve<unknown>(undefined)};
   const gate = createByteGate(bytesAtWork);
+  const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
   const asked: number[] = [];
   const broker = {takes: true, parked: 0};
   const refused: string[] = [];
@@ -65,7 +66,7 @@ const bench = (bytesAtWork = Infinity) => {
     onRefused: (piece, {reason}) => refused.push(`${piece.batch.deviceId}: ${reason}`),
     onMoved: (pieces) => moved.push(...pieces),
     onBusy: (pieces) => moved.push(...pieces),
-    metrics: createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []}),
+    metrics,
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
     now: () => atMs,
     timers: {
@@ -83,11 +84,12 @@ const bench = (bytesAtWork = Infinity) => {
       readonly count?: number;
       readonly bytes?: number;
       readonly attempt?: number;
+      readonly isAlone?: boolean;
     } = {},
   ): TestDelivery => {
-    const {isParked = false, count = 1, bytes, attempt = 0} = fixture;
+    const {isParked = false, isAlone = false, count = 1, bytes, attempt = 0} = fixture;
     const batches = bytes === undefined ? batchesOf(count) : [largeBatch(bytes)];
-    const delivery = deliver({batches, isParked, attempt});
+    const delivery = deliver({batches, isParked, isAlone, attempt});
     for (const piece of delivery.pieces) lane.add(piece);
     return delivery;
   };
@@ -95,7 +97,7 @@ const bench = (bytesAtWork = Infinity) => {
     stop.abort();
     return lane.drain();
   };
-  return {lane, shard, broker, asked, refused, moved, away, send, drain};
+  return {lane, shard, broker, asked, refused, moved, away, metrics, send, drain};
 };
 
 const acked = (delivery: TestDelivery) => until('the ack', () => delivery.outcome() === 'acked');
@@ -195,6 +197,56 @@ test('a window is not read before those at work leave room for its bytes', async
   resolve(undefined);
   await Promise.all(deliveries.map(acked));
   expect(shard.attempts).toBe(3);
+});
+
+test('a suspect waits until nothing else is at work, and nothing else begins beside it', async () => {
+  const {shard, asked, send} = bench(1_000_000);
+  const windows: number[] = [];
+  shard.answer = (batches) => {
+    windows.push(batches.length);
+    return written(batches);
+  };
+  let go = (): void => undefined;
+  const hold = (): void => {
+    shard.free = new Promise<void>((resolve) => (go = resolve));
+  };
+  hold();
+  const first = send();
+  await until('the first at work', () => shard.attempts === 1);
+  const suspects = [send({isAlone: true}), send({isAlone: true})];
+  await until('a suspect at the gate', () => asked.length === 2);
+  const last = send();
+  await until('the last at the gate', () => asked.length === 3);
+  expect(shard.attempts).toBe(1);
+  const release = go;
+  hold();
+  release();
+  await until('the suspect at work', () => shard.attempts === 2);
+  expect([first.outcome(), ...suspects.map((one) => one.outcome()), last.outcome()]).toEqual([
+    'acked',
+    'open',
+    'open',
+    'open',
+  ]);
+  shard.free = Promise.resolve();
+  go();
+  await Promise.all([...suspects, last].map(acked));
+  expect(windows).toEqual([1, 1, 1, 1]);
+});
+
+test('what was not applied has no lag', async () => {
+  const {shard, refused, metrics, send} = bench();
+  const counted = async () =>
+    (await metrics.lagSeconds.get()).values.find(({metricName}) => metricName?.endsWith('_count') === true)?.value;
+  shard.answer = (batches) => ({
+    ...NOTHING,
+    refused: batches.map((batch) => ({batch, reason: 'a riddle', scope: 'batch' as const})),
+  });
+  send();
+  await until('the refusal', () => refused.length === 1);
+  shard.answer = written;
+  await acked(send());
+  expect(await counted()).toBe(1);
 });
 
 test('what stopping leaves undecided is given back', async () => {

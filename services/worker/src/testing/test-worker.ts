@@ -58,6 +58,8 @@ export interface WorkerBench {
   publish(batches: readonly Batch[], priority?: 'high' | 'normal', attempt?: number): Promise<void>;
   /** One message in the queue of a shard's parked batches, from where a worker takes it. */
   park(shardId: number, batches: readonly Batch[]): Promise<void>;
+  /** To the broker, of the bench. */
+  connect(): ReturnType<BrokerConnection['ready']>;
   /** Takes all that waits in a queue and dies with it, so many times. */
   die(queue: string, times: number): Promise<void>;
   /** Messages that wait in a queue. */
@@ -193,6 +195,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
         },
         shardId,
       ),
+    connect: () => connection.ready(),
     async die(queue, times) {
       for (let time = 0; time < times; time++) {
         const waiting = await bench.depth(queue);
