@@ -53,9 +53,11 @@ export const createApp = (options: AppOptions): Express => {
     enrol: options.enrol,
     sync: options.sync,
     receipts: options.receipts,
-    time: (_request, response) => {
+    time: (request, response) => {
       response.setHeader('Content-Type', 'application/json');
-      response.end(JSON.stringify({serverTime: options.wallClock()}));
+      response.end(
+        JSON.stringify({...bindingOf(options.region(), request.query.nonce), serverTime: options.wallClock()}),
+      );
     },
   };
   for (const [name, handler] of Object.entries(handlers)) {

@@ -146,7 +146,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       admission,
       now,
     }),
-    receipts: receiptsRoute({credentials, quota, admission, shards, fromShard}),
+    receipts: receiptsRoute({credentials, quota, admission, shards, fromShard, region: () => topology().region}),
     region: () => topology().region,
     createRequestId: options.createRequestId,
     random,

@@ -267,6 +267,18 @@ const codings: readonly Rudeness[] = [
   },
 ];
 
+/** Gives answers that are right but for one thing: to calls of another day, or of somebody else. @param deviceId the device's own */
+export const strayAnswers = (region: string, deviceId: string): readonly Rudeness[] => {
+  const own = {region, deviceId, epoch: 'e1', nonce: 'another-1', applied: 500};
+  const others = {'of another day': own, 'of a neighbour': {...own, deviceId: 'neighbour'}};
+  return Object.entries(others).flatMap(([name, answer]) =>
+    [undefined, 1, 2, 3].map((accepted) => ({
+      name: `gives an answer ${name} to ${accepted === undefined ? 'a heartbeat' : `batch ${accepted}`}`,
+      deed: instead(json(200, {...answer, ...(accepted === undefined ? {} : {accepted})})),
+    })),
+  );
+};
+
 /** Leads to another region. @param urls regions, with a name for what they are */
 export const misroutings = (urls: Readonly<Record<string, string>>): readonly Rudeness[] =>
   Object.entries(urls).flatMap(([name, url]): Rudeness[] => [

@@ -2,6 +2,7 @@ import type {RequestHandler} from 'express';
 import {AppError} from '@pisync/core/errors/app-error';
 import {listReceiptsAfter} from '@pisync/core/receipts/receipts';
 import type {Shards} from '@pisync/core/shards/shards';
+import {bindingOf} from '../answers/binding.ts';
 import {authenticate} from '../credentials/authenticator.ts';
 import {shownCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
@@ -17,6 +18,7 @@ export interface ReceiptsRouteOptions {
   readonly admission: Admission;
   readonly shards: Shards;
   readonly fromShard: FromShard;
+  readonly region: () => string;
 }
 
 const PAGE = 200;
@@ -26,7 +28,7 @@ const PAGE = 200;
  * epoch unless it names another. `more` says that the last one is not the end.
  */
 export const receiptsRoute =
-  ({credentials, quota, admission, shards, fromShard}: ReceiptsRouteOptions): RequestHandler =>
+  ({credentials, quota, admission, shards, fromShard, region}: ReceiptsRouteOptions): RequestHandler =>
   async (request, response) => {
     const device = await authenticate(credentials, shownCredential(request));
     quota.take(device.deviceId);
@@ -46,6 +48,8 @@ export const receiptsRoute =
     response.setHeader('Content-Type', 'application/json');
     response.end(
       JSON.stringify({
+        ...bindingOf(region(), request.query.nonce),
+        deviceId: device.deviceId,
         epoch: formatEpoch(epoch),
         receipts: found.slice(0, PAGE).map(({batchSeq, outcome, recordCount, badCount, receivedAt, appliedAt}) => ({
           batchSeq,
