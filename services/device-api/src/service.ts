@@ -4,15 +4,16 @@ import type {Publisher} from '@pisync/core/broker/publisher';
 import type {Cache} from '@pisync/core/cache/cache';
 import {createPositionHints} from '@pisync/core/cache/position-hint';
 import type {ConfigOf} from '@pisync/core/config/config';
-import type {Credential} from '@pisync/core/devices/credentials';
+import {type Credential, type DeviceContext, findDeviceContexts} from '@pisync/core/devices/credentials';
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type HttpServer, startHttpServer} from '@pisync/core/http/http-server';
-import {createDoors} from '@pisync/core/limits/door';
+import {createDoor} from '@pisync/core/limits/door';
+import {createGathers} from '@pisync/core/limits/gather';
 import type {Lifecycle} from '@pisync/core/lifecycle/lifecycle';
 import type {Timers} from '@pisync/core/lifecycle/timers';
 import type {SecretToken} from '@pisync/core/secrets/secret-token';
-import {CONTROL_SHARD, type Shards} from '@pisync/core/shards/shards';
+import type {Shards} from '@pisync/core/shards/shards';
 import type {Logger} from '@pisync/core/telemetry/logger';
 import type {Tracer} from '@pisync/core/telemetry/tracing';
 import type {Topology} from '@pisync/contract/topology';
@@ -97,19 +98,18 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
   );
   const fromShard = createFromShard(timers);
   const optionalRead = createOptionalRead({shardOf: (slot) => shards.slotMap.shardOf(slot), timers});
-  const doors = createDoors();
+  const strangers = createGathers((shardId, deviceIds) => findDeviceContexts(shards, shardId, deviceIds));
   /** What comes with the credential is kept as the position, which the same call asks for next. */
-  const load = async (deviceId: string): Promise<Credential | undefined> => {
-    const context = await deviceShards.context(deviceId);
-    if (context === undefined) return undefined;
+  const kept = (context: DeviceContext | undefined): Credential | undefined => {
     // Not waited for: what is read of the cache later comes after it.
-    void hints.write(deviceId, context);
-    return context.credential;
+    if (context !== undefined) void hints.write(context.credential.deviceId, context);
+    return context?.credential;
   };
   const credentials = createCredentialStore({
     cache: createCredentialCache(cache),
-    load: async (deviceId) => fromShard(doors(shards.shardOfDevice(deviceId))(() => load(deviceId))),
-    loadQuickly: (deviceId) => optionalRead(shards.slotOf(deviceId), () => load(deviceId)),
+    load: async (deviceId) => kept(await fromShard(strangers(shards.shardOfDevice(deviceId))(deviceId))),
+    loadQuickly: async (deviceId) =>
+      kept(await optionalRead(shards.slotOf(deviceId), () => deviceShards.context(deviceId))),
     now,
   });
   const quota = createDeviceQuota({burst: config.deviceBurst, perSecond: config.deviceRate, now});
@@ -142,7 +142,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       secretToken,
       region: () => topology().region,
       fromShard,
-      controlDoor: doors(CONTROL_SHARD),
+      controlDoor: createDoor(),
       admission,
       now,
     }),

@@ -1,7 +1,7 @@
 import {AppError} from '../errors/app-error.ts';
 
 /**
- * Lets through who asks a database about somebody whom no cache knows: a device or a person whom nobody remembers, or a stranger who guesses. They
+ * Lets through who asks the control schema about somebody whom no cache knows: a person whom nobody remembers, or a stranger who guesses. They
  * cannot be told apart before the answer, nor by their address behind a proxy, so together they have a share of the pool, and who is known has the rest.
  * @throws AppError `overloaded` when as many wait as may, or what `ask` threw.
  */
@@ -32,15 +32,5 @@ export const createDoor = (): Door => {
       if (next === undefined) busy -= 1;
       else next();
     }
-  };
-};
-
-/** One for each shard. */
-export const createDoors = (): ((shardId: number) => Door) => {
-  const doors = new Map<number, Door>();
-  return (shardId) => {
-    const door = doors.get(shardId) ?? createDoor();
-    doors.set(shardId, door);
-    return door;
   };
 };

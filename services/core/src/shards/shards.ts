@@ -73,7 +73,7 @@ export interface ShardsOptions {
 }
 
 /** Has the control schema. */
-export const CONTROL_SHARD = 0;
+const CONTROL_SHARD = 0;
 
 /**
  * Opens pools on every shard of the topology and keeps the slot map. Succeeds while databases are down and while credentials are missing: pools connect

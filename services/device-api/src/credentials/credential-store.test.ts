@@ -1,14 +1,14 @@
 import {expect, test} from '@jest/globals';
-import {createDoor} from '@pisync/core/limits/door';
+import type {Credential} from '@pisync/core/devices/credentials';
+import {createGather} from '@pisync/core/limits/gather';
 import {createCredentialStore} from './credential-store.ts';
 
 test.each<[string, (caller: number) => string]>([
   ['each another', (caller) => `device ${caller}`],
   ['all the same', () => 'device'],
 ])('of those who name devices of a shard that hangs, %s, a few hundred wait', async (_which, idOf) => {
-  const door = createDoor();
-  const {promise: never} = Promise.withResolvers<undefined>();
-  const load = () => door(() => never);
+  const {promise: never} = Promise.withResolvers<ReadonlyMap<string, Credential>>();
+  const load = createGather<Credential>({askAll: () => never});
   const store = createCredentialStore({
     cache: {
       find: () => Promise.resolve(undefined),

@@ -2,7 +2,6 @@ import {createLru} from '@pisync/core/cache/lru';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import type {Credential} from '@pisync/core/devices/credentials';
 import {AppError} from '@pisync/core/errors/app-error';
-import {MAX_WAITING} from '@pisync/core/limits/door';
 import {type CredentialCache, LONGEST_READ_S} from './credential-cache.ts';
 
 /** Where credentials are looked up: this process, else Redis, else the device's shard. */
@@ -41,6 +40,8 @@ const MAX_UNKNOWN = 10_000;
 const KNOWN_TTL_MS = 60_000;
 const UNKNOWN_TTL_MS = 5_000;
 const FRESH_EVERY_MS = 1_000;
+/** Who may wait for an answer that another call has asked for. */
+const MAX_JOINED = 200;
 interface Entry {
   readonly credential: Credential | undefined;
 }
@@ -62,7 +63,7 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
   /** Devices that the shard was asked for within the last second. */
   const freshened = createLru<true>(MAX_ENTRIES, now);
   /** Anybody may name a device, and all at once the same. */
-  const flight = createSingleFlight<Credential | undefined>(MAX_WAITING);
+  const flight = createSingleFlight<Credential | undefined>(MAX_JOINED);
 
   /** By device, which invalidation was its last; a read keeps its result only when there was none since it began. */
   const invalidations = createLru<number>(MAX_ENTRIES, now);
