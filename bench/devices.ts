@@ -20,7 +20,7 @@ export const enrolDevices = async (shards: Shards, count: number): Promise<reado
       const secret = randomBytes(32).toString('base64url');
       const secretHash = createHash('sha256').update(secret).digest();
       const made = await enrol(shards, keys, {deviceId, hardwareId: deviceId, secretHash, groupId: DEFAULT_GROUP});
-      if (made.kind === 'revoked') throw new Error(`the new device ${deviceId} is already revoked`);
+      if (made.kind === 'refused') throw new Error(`the new device ${deviceId} is refused`);
       return {deviceId, deviceKey: made.deviceKey, slot: made.slot, secret};
     }),
   );

@@ -106,7 +106,6 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     const deviceId = deviceIdOf(hardwareId);
     const secretHash = tokenHash(secret);
     const enrolment = await fromShard(shards.enrol({deviceId, secretHash}));
-    if (enrolment.kind === 'revoked') throw new AppError('forbidden', 'this device was revoked by an administrator');
     const {kind, deviceKey, slot, epoch} = enrolment;
     if (kind !== 'repeated') {
       await credentials.introduce({deviceId, deviceKey, slot, secretHash, epoch, revoked: false});

@@ -1,6 +1,6 @@
 import {type Command} from '@pisync/core/commands/commands';
 import {AppError} from '@pisync/core/errors/app-error';
-import {type Enrolment, type EnrolmentRequest} from '@pisync/core/devices/enrolment';
+import {type Enrolled, type EnrolmentRequest} from '@pisync/core/devices/enrolment';
 import {type DeviceShards} from '@pisync/device-api/device-shards';
 import {type ShardClient} from './client.ts';
 import {type Tables} from './rows.ts';
@@ -8,7 +8,7 @@ import {appliedOf, rowLock} from './statements.ts';
 
 export interface SimulatedDeviceShards extends DeviceShards {
   /** As core's enrolment.ts. */
-  enrol(request: Pick<EnrolmentRequest, 'deviceId' | 'secretHash'>): Promise<Enrolment>;
+  enrol(request: Pick<EnrolmentRequest, 'deviceId' | 'secretHash'>): Promise<Enrolled>;
 }
 
 export interface DeviceShardsOptions {
@@ -82,7 +82,7 @@ export const createSimulatedDeviceShards = (options: DeviceShardsOptions): Simul
     },
     enrol({deviceId, secretHash}) {
       const slot = slotOf(deviceId);
-      return clientOf(slot).ask(async (session): Promise<Enrolment> => {
+      return clientOf(slot).ask(async (session): Promise<Enrolled> => {
         await session.lock(`device ${deviceId}`);
         const known = session.tables().devices.get(deviceId);
         if (known === undefined) {

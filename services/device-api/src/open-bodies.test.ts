@@ -65,6 +65,8 @@ beforeEach(async () => {
       region: () => 'test',
       fromShard: (answer) => answer,
       controlDoor: () => new Promise(() => undefined),
+      log: pino({level: 'silent'}),
+      registry: new Registry(),
       now,
     }),
     sync: syncRoute({

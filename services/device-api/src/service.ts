@@ -144,6 +144,8 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       fromShard,
       controlDoor: createDoor(),
       admission,
+      log,
+      registry,
       now,
     }),
     receipts: receiptsRoute({credentials, quota, admission, shards, fromShard, region: () => topology().region}),

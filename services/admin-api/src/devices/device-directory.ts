@@ -25,6 +25,9 @@ const infoSchema = z.object({
   tags: z.record(z.string(), z.string()),
   enrolledAt: z.string(),
   revokedAt: z.string().nullable(),
+  reEnrolledAt: z.string().nullable(),
+  reEnrolments: z.int(),
+  disputedUntil: z.string().nullable(),
   revision: z.int(),
   epoch: z.int(),
 });
@@ -121,6 +124,9 @@ const infoOf = (device: Device): DeviceInfo => ({
   tags: device.tags,
   enrolledAt: device.enrolledAt.toISOString(),
   revokedAt: device.revokedAt?.toISOString() ?? null,
+  reEnrolledAt: device.reEnrolledAt?.toISOString() ?? null,
+  reEnrolments: device.reEnrolments,
+  disputedUntil: device.disputedUntil?.toISOString() ?? null,
   revision: device.revision,
   epoch: device.epoch,
 });

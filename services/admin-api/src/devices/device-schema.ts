@@ -20,6 +20,13 @@ export const deviceSchema = z.object({
   tags: z.record(z.string(), z.string()),
   enrolledAt: timestamp,
   revokedAt: timestamp.nullable(),
+  reEnrolledAt: timestamp
+    .nullable()
+    .describe('When it last enrolled with a new secret, which shut out the one before.'),
+  reEnrolments: z.int().describe('How often it did.'),
+  disputedUntil: timestamp
+    .nullable()
+    .describe('More than one machine seems to have its hardware id. Null when none of that was seen for a day.'),
   lastSyncAt: timestamp.nullable().describe('When its last batch arrived.'),
   lastSeenAt: timestamp.nullable().describe('When it was last heard of, also without records.'),
   recordsTotal: z.int(),
@@ -89,6 +96,8 @@ export const viewOf = (
       case 'statusSince':
       case 'enrolledAt':
       case 'revokedAt':
+      case 'reEnrolledAt':
+      case 'disputedUntil':
       case 'lastSyncAt':
       case 'lastSeenAt':
         return [field, time(row[field])] as const;

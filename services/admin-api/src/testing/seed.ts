@@ -63,7 +63,7 @@ export const seedDevices = async (shards: Shards, count: number): Promise<readon
       model: pick(MODELS, index),
       tags: {site: `s-${index % 7}`},
     });
-    if (enrolment.kind === 'revoked') throw new Error(`device ${id} is revoked`);
+    if (enrolment.kind === 'refused') throw new Error(`device ${id} is refused`);
     const shard = shards.shardOfDevice(id);
     const status = pick(STATUS_OF, index);
     await shards

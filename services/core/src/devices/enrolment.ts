@@ -15,37 +15,53 @@ export interface EnrolmentRequest {
   readonly name?: string | undefined;
   readonly model?: string | undefined;
   readonly tags?: Readonly<Record<string, string>> | undefined;
+  /** Asked before a new device is let in; false: there is no room for it. May be asked again for the same device. */
+  readonly takePlace?: (() => Promise<boolean>) | undefined;
+}
+
+/** `created`: a new device. `repeated`: the same secret again, nothing changed. `replaced`: another secret, so the card was re-imaged: a new epoch. */
+export interface Enrolled {
+  readonly kind: 'created' | 'repeated' | 'replaced';
+  readonly deviceKey: number;
+  readonly slot: number;
+  readonly epoch: number;
 }
 
 /**
- * `created`: a new device. `repeated`: the same secret again, nothing changed. `replaced`: another secret, so the card was
- * re-imaged: a new epoch. `revoked`: an administrator shut the device out, and a group's token does not let it in again.
+ * `revoked`: an administrator shut the device out, and a group's token does not let it in again. `no-place`: its token has no room for another device.
+ * `other-group`: the device is there, with another secret, in a group that the token is not for. `too-often`: it had as many secrets as it may have by now.
  */
-export type Enrolment =
-  | {
-      readonly kind: 'created' | 'repeated' | 'replaced';
-      readonly deviceKey: number;
-      readonly slot: number;
-      readonly epoch: number;
-    }
-  | {readonly kind: 'revoked'};
+export type Refused =
+  | {readonly kind: 'refused'; readonly why: 'revoked' | 'no-place' | 'other-group'}
+  | {readonly kind: 'refused'; readonly why: 'too-often'; readonly retryAfterSeconds: number};
+
+export type Enrolment = Enrolled | Refused;
+
+/** A device may have so many new secrets at once, and one an hour after that. A card is re-imaged a few times while somebody sets it up. */
+const SECRETS_AT_ONCE = 10;
+/** That many of late are no accident: two machines that share a hardware id take the device from each other. */
+const SECRETS_IN_DISPUTE = 4;
+const HOUR_S = 3600;
 
 interface KnownDevice {
   readonly deviceKey: number;
   readonly epoch: number;
   readonly secretHash: Buffer;
   readonly revoked: boolean;
+  /** What is still to be paid for secrets that it had, an hour each. */
+  readonly owedSeconds: number;
 }
 
 /** Enrols a device, or answers a repeated enrolment as the first was answered. */
 export const enrol = async (shards: Shards, keys: DeviceKeys, request: EnrolmentRequest): Promise<Enrolment> => {
   const slot = shards.slotOf(request.deviceId);
-  // The key is taken before the transaction begins: fetching a block of keys needs a connection of the same pool, and
+  // Key and place are taken before the transaction begins: they may need a connection of the same pool, and
   // transactions that hold all of them would wait for it for ever.
   const known = await findDeviceContext(shards, request.deviceId);
+  if (known === undefined && (await request.takePlace?.()) === false) return {kind: 'refused', why: 'no-place'};
   const newKey = known === undefined ? await keys.next(slot) : undefined;
   return onOwner(shards, slot, async (shardId) =>
-    withOwnedSlots(shards.pool(shardId, 'ingest'), [slot], async (client) => {
+    withOwnedSlots(shards.pool(shardId, 'ingest'), [slot], async (client): Promise<Enrolment> => {
       if (newKey !== undefined && (await insertDevice(client, newKey, request))) {
         return {kind: 'created', deviceKey: newKey, slot, epoch: 1};
       }
@@ -61,7 +77,8 @@ export const enrol = async (shards: Shards, keys: DeviceKeys, request: Enrolment
 const findForUpdate = async (client: pg.PoolClient, deviceId: string): Promise<KnownDevice | undefined> => {
   const found = await client.query<KnownDevice>({
     name: 'enrol-find',
-    text: `select device_key as "deviceKey", epoch, secret_hash as "secretHash", revoked_at is not null as revoked
+    text: `select device_key as "deviceKey", epoch, secret_hash as "secretHash", revoked_at is not null as revoked,
+                  coalesce(greatest(extract(epoch from re_enrolments_paid_at - now()), 0), 0)::float8 as "owedSeconds"
            from device where device_id = $1 for update`,
     values: [deviceId],
   });
@@ -74,13 +91,20 @@ const reEnrol = async (
   slot: number,
   request: EnrolmentRequest,
 ): Promise<Enrolment> => {
-  const {deviceKey, epoch} = known;
-  if (known.revoked) return {kind: 'revoked'};
+  const {deviceKey, epoch, owedSeconds} = known;
+  if (known.revoked) return {kind: 'refused', why: 'revoked'};
+  // Whoever has the secret is the device, whatever token it shows.
   if (known.secretHash.equals(request.secretHash)) return {kind: 'repeated', deviceKey, slot, epoch};
+  const refusal = await refusalOf(client, known, request);
+  if (refusal !== undefined) {
+    await noteDispute(client, deviceKey);
+    return refusal;
+  }
   await client.query({
     name: 'enrol-replace',
     text: `update device set secret_hash = $2, epoch = $3, name = coalesce($4, name), model = coalesce($5, model),
                   tags = coalesce($6, tags), revision = revision + 1, re_enrolments = re_enrolments + 1, re_enrolled_at = now(),
+                  re_enrolments_paid_at = greatest(re_enrolments_paid_at, now()) + interval '${HOUR_S} s',
                   tx_id = pg_current_xact_id()::text::bigint
            where device_key = $1`,
     values: [
@@ -92,7 +116,34 @@ const reEnrol = async (
       request.tags === undefined ? null : JSON.stringify(request.tags),
     ],
   });
+  if (owedSeconds > (SECRETS_IN_DISPUTE - 2) * HOUR_S) await noteDispute(client, deviceKey);
   return {kind: 'replaced', deviceKey, slot, epoch: epoch + 1};
+};
+
+const refusalOf = async (
+  client: pg.PoolClient,
+  {deviceKey, owedSeconds}: KnownDevice,
+  {groupId}: EnrolmentRequest,
+): Promise<Refused | undefined> => {
+  const found = await client.query<{isOfGroup: boolean}>({
+    name: 'enrol-group',
+    text: 'select group_id = $2 as "isOfGroup" from device_status where device_key = $1',
+    values: [deviceKey, groupId],
+  });
+  if (found.rows[0]?.isOfGroup !== true) return {kind: 'refused', why: 'other-group'};
+  const tooMuchSeconds = owedSeconds - (SECRETS_AT_ONCE - 1) * HOUR_S;
+  if (tooMuchSeconds <= 0) return undefined;
+  return {kind: 'refused', why: 'too-often', retryAfterSeconds: Math.ceil(tooMuchSeconds)};
+};
+
+/** For a day from the last time. Not written each time, because whoever is refused may try as often as he likes. */
+const noteDispute = async (client: pg.PoolClient, deviceKey: number): Promise<void> => {
+  await client.query({
+    name: 'enrol-dispute',
+    text: `update device set disputed_until = now() + interval '24 h', tx_id = pg_current_xact_id()::text::bigint
+           where device_key = $1 and coalesce(disputed_until, '-infinity') < now() + interval '23 h'`,
+    values: [deviceKey],
+  });
 };
 
 /** False when the device exists already. */

@@ -1,4 +1,5 @@
 import {createHash} from 'node:crypto';
+import {isViolationOf} from '../shards/database-fault.ts';
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 
@@ -11,20 +12,44 @@ export const tokenHash = (token: string): Buffer => createHash('sha256').update(
 /** What people and scripts may do. */
 export type Role = 'viewer' | 'operator' | 'admin' | 'auditor';
 
-/** The number of the group that an enrolment token admits to, or undefined when the token is unknown, expired or revoked. */
-export const findEnrolmentToken = async (
-  shards: Shards,
-  hash: Buffer,
-): Promise<{readonly groupId: number} | undefined> => {
+export interface EnrolmentToken {
+  /** The group that it admits to. */
+  readonly groupId: number;
+  /** Whether it admits only so many devices. */
+  readonly isLimited: boolean;
+}
+
+/** Undefined when the token is unknown, expired or revoked. */
+export const findEnrolmentToken = async (shards: Shards, hash: Buffer): Promise<EnrolmentToken | undefined> => {
   const found = await onceMore(() =>
-    shards.control('ingest').query<{groupId: number}>({
+    shards.control('ingest').query<EnrolmentToken>({
       name: 'enrolment-token',
-      text: `select group_id as "groupId" from control.enrolment_token
+      text: `select group_id as "groupId", max_devices is not null as "isLimited" from control.enrolment_token
              where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,
       values: [hash],
     }),
   );
   return found.rows[0];
+};
+
+/** Takes a place of a token that has a limit, one for a device however often it asks. @returns false when there is none left */
+export const takePlace = async (shards: Shards, hash: Buffer, deviceId: string): Promise<boolean> => {
+  try {
+    await onceMore(() =>
+      shards.control('ingest').query({
+        name: 'enrolment-place',
+        text: `with place as (
+                 insert into control.enrolment_place (token_hash, device_id) values ($1, $2) on conflict do nothing returning token_hash)
+               update control.enrolment_token t set used = used + 1 from place where t.token_hash = place.token_hash`,
+        values: [hash, deviceId],
+      }),
+    );
+    return true;
+  } catch (error) {
+    // The whole statement is undone, the place too.
+    if (isViolationOf(error, 'has_room')) return false;
+    throw error;
+  }
 };
 
 /** Whose API token this is, or undefined when it is unknown or revoked. */

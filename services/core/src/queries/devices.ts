@@ -19,6 +19,11 @@ export interface Device {
   readonly statusSince: Date;
   readonly enrolledAt: Date;
   readonly revokedAt: Date | null;
+  /** When it last got a new secret, and how often it did. */
+  readonly reEnrolledAt: Date | null;
+  readonly reEnrolments: number;
+  /** More than one machine seems to have its hardware id: so long people are told so. */
+  readonly disputedUntil: Date | null;
   /** Grows with each change of what people may change. */
   readonly revision: number;
   /** The newest epoch issued. */
@@ -49,6 +54,9 @@ const COLUMN: Readonly<Record<DeviceField, string>> = {
   statusSince: 't.since',
   enrolledAt: 'd.enrolled_at',
   revokedAt: 'd.revoked_at',
+  reEnrolledAt: 'd.re_enrolled_at',
+  reEnrolments: 'd.re_enrolments',
+  disputedUntil: 'case when d.disputed_until > now() then d.disputed_until end',
   revision: 'd.revision',
   epoch: 'd.epoch',
   appliedThrough: 's.applied_through',

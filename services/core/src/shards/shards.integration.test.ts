@@ -175,7 +175,7 @@ test('an enrolment that is repeated, also at the same time, changes nothing', as
     'repeated',
     'repeated',
   ]);
-  expect(new Set(all.map((one) => (one.kind === 'revoked' ? 'revoked' : `${one.deviceKey}/${one.epoch}`))).size).toBe(
+  expect(new Set(all.map((one) => (one.kind === 'refused' ? 'refused' : `${one.deviceKey}/${one.epoch}`))).size).toBe(
     1,
   );
 });
@@ -186,7 +186,7 @@ test('another secret is a re-imaged card: a new epoch and credential, the same d
   const first = await enrol(bench.shards, keys, enrolment(deviceId, 'a'));
   const second = await enrol(bench.shards, keys, enrolment(deviceId, 'b'));
   expect(first).toMatchObject({kind: 'created', epoch: 1});
-  expect(second).toMatchObject({kind: 'replaced', epoch: 2, deviceKey: first.kind === 'revoked' ? 0 : first.deviceKey});
+  expect(second).toMatchObject({kind: 'replaced', epoch: 2, deviceKey: first.kind === 'refused' ? 0 : first.deviceKey});
   const credential = (await findDeviceContext(bench.shards, deviceId))?.credential;
   expect(credential?.secretHash.equals(tokenHash('b'))).toBe(true);
   expect(credential).toMatchObject({epoch: 2, revoked: false, deviceId});
@@ -204,7 +204,7 @@ test('a device that was never enrolled has no credential, position or page', asy
 test('a new device is pending, at the start of epoch 1, and listed on its own shard only', async () => {
   const deviceId = randomUUID();
   const made = await enrol(bench.shards, createDeviceKeys(bench.shards), enrolment(deviceId, 'a'));
-  if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
+  if (made.kind === 'refused') throw new Error('a new device is let in');
   expect(await findPosition(bench.shards, made, 1)).toEqual({
     epoch: 1,
     appliedThrough: 0,
@@ -251,7 +251,7 @@ test('pages of devices follow one another without gaps or repeats', async () => 
 test('a sighting moves last seen forward and never back', async () => {
   const deviceId = randomUUID();
   const made = await enrol(bench.shards, createDeviceKeys(bench.shards), enrolment(deviceId, 'a'));
-  if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
+  if (made.kind === 'refused') throw new Error('a new device is let in');
   const at = Date.UTC(2026, 0, 2, 3, 4, 5);
   expect(
     await touchLastSeen(bench.shards, [

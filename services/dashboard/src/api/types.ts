@@ -44,6 +44,9 @@ export interface Device extends Required<DeviceRow> {
   readonly epoch: string;
   readonly appliedThrough: number;
   readonly revokedAt: string | null;
+  readonly reEnrolledAt: string | null;
+  readonly reEnrolments: number;
+  readonly disputedUntil: string | null;
   readonly slot: number;
 }
 

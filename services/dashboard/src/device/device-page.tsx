@@ -77,6 +77,13 @@ const DeviceView = ({
         <strong>Revoked</strong> <Ago at={device.revokedAt} />. Its credential no longer works.
       </p>
     )}
+    {device.disputedUntil === null ? null : (
+      <p className="notice">
+        <strong>Two machines may be this device.</strong> Enrolments with other secrets came again and again, or with
+        the token of another group. If two machines have the hardware id{' '}
+        <span className="mono wrap">{device.hardwareId}</span>, give one of them another.
+      </p>
+    )}
     <div className="device-columns">
       <div className="device-side">
         <Facts device={device} />
@@ -155,6 +162,15 @@ const Facts = ({device}: {readonly device: Device}): ReactNode => {
         <dd>
           <Ago at={device.enrolledAt} />
         </dd>
+        {device.reEnrolledAt === null ? null : (
+          <>
+            <dt>New secret</dt>
+            <dd>
+              <Ago at={device.reEnrolledAt} />
+              <span className="faint"> {integer.format(device.reEnrolments)} in all</span>
+            </dd>
+          </>
+        )}
         <dt>Stored in</dt>
         <dd>
           <Link href={devicesHref({shard: String(device.shard)})}>shard-{device.shard}</Link>

@@ -3,6 +3,7 @@ import {Compile} from 'typebox/compile';
 import {AppError} from '@pisync/core/errors/app-error';
 import {isStorable} from '@pisync/core/json/storable';
 import {parseJson} from '../sync/sync-body.ts';
+import {isPlaceholder} from './placeholder.ts';
 
 /** `.` would not match a line break, and a key that matches nothing is not looked at. */
 const TAG = '^[\\s\\S]{1,64}$';
@@ -38,5 +39,9 @@ export const parseEnrolBody = (bytes: Buffer): EnrolBody => {
   // Every member is text, so no number can be lost.
   if (doubts.text && !isStorable(json))
     throw new AppError('bad-request', 'the enrolment has text that cannot be stored');
+  if (isPlaceholder(json.hardwareId)) {
+    const detail = 'is what machines without a serial number say, so it names none; give the device an id of its own';
+    throw new AppError('bad-request', `the hardware id ${detail}`, {errors: [{pointer: '/hardwareId', detail}]});
+  }
   return json;
 };

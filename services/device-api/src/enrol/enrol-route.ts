@@ -1,16 +1,18 @@
 import type {IncomingMessage} from 'node:http';
 import type {RequestHandler} from 'express';
-import {enrol} from '@pisync/core/devices/enrolment';
+import {Counter, type Registry} from 'prom-client';
+import {enrol, type Enrolment, type Refused} from '@pisync/core/devices/enrolment';
 import {DEFAULT_GROUP} from '@pisync/core/devices/groups';
 import type {DeviceKeys} from '@pisync/core/devices/device-keys';
 import {createTokenCache} from '@pisync/core/devices/token-cache';
-import {findEnrolmentToken, tokenHash} from '@pisync/core/devices/tokens';
+import {findEnrolmentToken, takePlace, tokenHash} from '@pisync/core/devices/tokens';
 import {AppError} from '@pisync/core/errors/app-error';
 import {readBody} from '@pisync/core/http/read-body';
 import {bindingOf} from '../answers/binding.ts';
 import type {Door} from '@pisync/core/limits/door';
 import type {SecretToken} from '@pisync/core/secrets/secret-token';
 import type {Shards} from '@pisync/core/shards/shards';
+import type {Logger} from '@pisync/core/telemetry/logger';
 import {bearerToken, formatCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission, AdmittedCall} from '../limits/admission.ts';
@@ -29,9 +31,11 @@ export interface EnrolRouteOptions {
   readonly region: () => string;
   /** Turns a database's error into one that the caller is told. */
   readonly fromShard: FromShard;
-  /** To the control shard, for tokens that nobody knows. */
+  /** To the control shard, for tokens that nobody knows, and for places of a token. */
   readonly controlDoor: Door;
   readonly admission: Admission;
+  readonly log: Logger;
+  readonly registry: Registry;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -40,12 +44,20 @@ const BODY_LIMITS = {maxBytes: 16 * 1024, maxInflatedBytes: 16 * 1024, timeoutMs
 /** A fleet enrols with one token; a revoked one works this much longer, an unknown one is not asked for again this long. */
 const TOKEN_TTL_MS = 5_000;
 
+/** What a token lets a device do. */
+interface Admitted {
+  readonly groupId: number;
+  /** Undefined where there is no limit. */
+  readonly takePlace: ((deviceId: string) => Promise<boolean>) | undefined;
+}
+
 /**
  * `POST /v1/enroll`. The device makes its secret, so a lost answer is repeated by asking again: the same secret changes
  * nothing, another one means that the card was re-imaged and gets a new epoch.
  */
 export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
-  const {shards, keys, credentials, secretToken, region, fromShard, controlDoor, admission, now} = options;
+  const {shards, keys, credentials, secretToken, region, fromShard, controlDoor, admission, log, registry, now} =
+    options;
   const tokens = createTokenCache({
     find: (hash) => findEnrolmentToken(shards, Buffer.from(hash, 'hex')),
     door: controlDoor,
@@ -53,15 +65,32 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     freshMs: TOKEN_TTL_MS,
     staleMs: 0,
   });
+  const outcomes = new Counter({
+    name: 'pisync_device_api_enrolments_total',
+    help: 'Enrolments by outcome: created, repeated, replaced by a new secret, or why a device was refused',
+    labelNames: ['outcome'] as const,
+    registers: [registry],
+  });
 
-  const groupOf = async (token: string): Promise<number> => {
-    const hash = tokenHash(token).toString('hex');
-    if (await secretToken.matches(hash)) return DEFAULT_GROUP;
-    const known = await fromShard(tokens.find(hash));
+  const admittedBy = async (token: string): Promise<Admitted> => {
+    const hash = tokenHash(token);
+    if (await secretToken.matches(hash.toString('hex'))) return {groupId: DEFAULT_GROUP, takePlace: undefined};
+    const known = await fromShard(tokens.find(hash.toString('hex')));
     if (known === undefined) {
       throw new AppError('unauthenticated', 'the enrolment token is unknown, expired or revoked');
     }
-    return known.groupId;
+    const {groupId, isLimited} = known;
+    const take = (deviceId: string): Promise<boolean> => controlDoor(() => takePlace(shards, hash, deviceId));
+    return {groupId, takePlace: isLimited ? take : undefined};
+  };
+
+  /** A new secret shuts another one out, and a refusal may be somebody who tries to: both are on record. */
+  const note = (enrolment: Enrolment, deviceId: string, groupId: number): void => {
+    const outcome = enrolment.kind === 'refused' ? enrolment.why : enrolment.kind;
+    outcomes.inc({outcome});
+    const fields = {deviceId, groupId, outcome};
+    if (enrolment.kind === 'refused') log.warn(fields, 'an enrolment was refused');
+    else if (enrolment.kind === 'replaced') log.info(fields, 'a device enrolled anew, with another secret');
   };
 
   const take = async (request: IncomingMessage, call: AdmittedCall) => {
@@ -70,17 +99,21 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     if (token === undefined) {
       throw new AppError('unauthenticated', 'an enrolment token is needed, as bearer token or as enrolmentToken');
     }
-    const groupId = await groupOf(token);
+    const {groupId, takePlace: place} = await admittedBy(token);
     const {hardwareId, secret, name, model, tags} = body;
     const deviceId = deviceIdOf(hardwareId);
     const secretHash = tokenHash(secret);
     const enrolment = await fromShard(
-      enrol(shards, keys, {deviceId, hardwareId, secretHash, groupId, name, model, tags}),
+      enrol(shards, keys, {
+        ...{deviceId, hardwareId, secretHash, groupId, name, model, tags},
+        takePlace: place === undefined ? undefined : () => place(deviceId),
+      }),
     );
-    if (enrolment.kind === 'revoked') {
+    note(enrolment, deviceId, groupId);
+    if (enrolment.kind === 'refused') {
       // Whoever revoked it in the database may not have told the caches.
-      await credentials.invalidate(deviceId);
-      throw new AppError('forbidden', 'this device was revoked by an administrator');
+      if (enrolment.why === 'revoked') await credentials.invalidate(deviceId);
+      throw refusal(enrolment);
     }
     const {kind, deviceKey, slot, epoch} = enrolment;
     if (kind !== 'repeated') {
@@ -104,4 +137,19 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
       }),
     );
   };
+};
+
+const refusal = (refused: Refused): AppError => {
+  switch (refused.why) {
+    case 'revoked':
+      return new AppError('forbidden', 'this device was revoked by an administrator');
+    case 'no-place':
+      return new AppError('forbidden', 'the enrolment token has let in as many devices as it may');
+    case 'other-group':
+      return new AppError('forbidden', 'a device with this hardware id is in another group; its token is needed');
+    case 'too-often':
+      return new AppError('rate-limited', 'this device had too many new secrets; is its hardware id used twice?', {
+        retryAfterSeconds: refused.retryAfterSeconds,
+      });
+  }
 };

@@ -1,4 +1,4 @@
-import {createHash, randomBytes, randomUUID} from 'node:crypto';
+import {randomBytes, randomUUID} from 'node:crypto';
 import {mkdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {connect} from 'amqplib';
@@ -11,6 +11,7 @@ import {createConsumer} from '@pisync/core/broker/consumer';
 import {createPublisher} from '@pisync/core/broker/publisher';
 import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
 import {openCache} from '@pisync/core/cache/cache';
+import {tokenHash} from '@pisync/core/devices/tokens';
 import {createLifecycle} from '@pisync/core/lifecycle/lifecycle';
 import {systemTimers} from '@pisync/core/lifecycle/timers';
 import type {Tracer} from '@pisync/core/telemetry/tracing';
@@ -76,12 +77,17 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       }),
     (opened) => opened.close(),
   );
-  const token = `enrol-${randomUUID()}`;
-  await databases.shards.control('job').query(
-    `with made as (insert into control.device_group (name) values ('pond') returning group_id)
-       insert into control.enrolment_token (token_hash, group_id) select $1, group_id from made`,
-    [createHash('sha256').update(token).digest()],
-  );
+  /** An enrolment token of a group of its own. */
+  const makeToken = async (group: string, maxDevices?: number): Promise<string> => {
+    const made = `enrol-${randomUUID()}`;
+    await databases.shards.control('job').query(
+      `with made as (insert into control.device_group (name) values ($2) returning group_id)
+       insert into control.enrolment_token (token_hash, group_id, max_devices) select $1, group_id, $3 from made`,
+      [tokenHash(made), group, maxDevices ?? null],
+    );
+    return made;
+  };
+  const token = await makeToken('pond');
   const openConnection = (host: string, port: number) =>
     openBrokerConnection({
       address: () =>
@@ -198,6 +204,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       await writeFile(join(databases.secretsDir, 'bootstrap', 'enrolment-token'), value);
     },
     token,
+    makeToken,
     port: server.port,
     publisher,
     /** Batches that wait in the queues, taken out of them. */
@@ -228,12 +235,12 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       await consumer.close();
       return items;
     },
-    async enrol(hardwareId: string = randomUUID()) {
+    async enrol(hardwareId: string = randomUUID(), enrolmentToken = token) {
       const secret = randomBytes(32).toString('base64url');
       const answer = await call(
         'POST',
         '/v1/enroll',
-        {authorization: `Bearer ${token}`},
+        {authorization: `Bearer ${enrolmentToken}`},
         JSON.stringify({hardwareId, secret}),
       );
       return {...answer, hardwareId, secret, auth: {authorization: `Bearer ${String(answer.json.credential)}`}};

@@ -27,7 +27,7 @@ export const enrolDevices = async (shards: Shards, count: number): Promise<reado
         secretHash: tokenHash(deviceId),
         groupId: DEFAULT_GROUP,
       });
-      if (made.kind === 'revoked') throw new Error('a new device cannot be revoked');
+      if (made.kind === 'refused') throw new Error('a new device is let in');
       return {deviceId, deviceKey: made.deviceKey, slot: made.slot};
     }),
   );

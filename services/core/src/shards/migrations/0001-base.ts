@@ -18,6 +18,10 @@ create table device (
   enrolled_at timestamptz not null default now(),
   revoked_at timestamptz,
   re_enrolled_at timestamptz,
+  -- Each enrolment with a new secret adds an hour, counted from now at least; more than some hours ahead there is none.
+  re_enrolments_paid_at timestamptz,
+  -- So long people are told that more than one machine seems to have its hardware id.
+  disputed_until timestamptz,
   tx_id bigint not null default (pg_current_xact_id()::text::bigint),
   epoch int not null default 1,
   -- Grows with whatever people may change: name, group, tags, revocation.
@@ -235,7 +239,16 @@ create table control.enrolment_token (
   expires_at timestamptz,
   revoked_at timestamptz,
   max_devices int,
-  used int not null default 0
+  -- How many devices it has let in, counted while there is a limit.
+  used int not null default 0,
+  constraint has_room check (used <= max_devices)
+);
+
+-- Who has a place of a token that has a limit: however often a device enrols, it takes one.
+create table control.enrolment_place (
+  token_hash bytea not null references control.enrolment_token on delete cascade,
+  device_id uuid not null,
+  primary key (token_hash, device_id)
 );
 
 create table control.api_token (

@@ -1,0 +1,108 @@
+import {randomBytes, randomUUID} from 'node:crypto';
+import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
+import pg from 'pg';
+import {findDevice} from '@pisync/core/queries/devices';
+import {until} from '@pisync/core/testing/until';
+import {startTestDeviceApi, type TestDeviceApi} from '../testing/test-device-api.ts';
+import {deviceIdOf} from './device-id.ts';
+
+jest.setTimeout(60_000);
+
+let api: TestDeviceApi;
+beforeAll(async () => {
+  api = await startTestDeviceApi();
+});
+afterAll(() => api.stop());
+
+/** As people see it. */
+const seen = (hardwareId: string) => findDevice(api.databases.shards, deviceIdOf(hardwareId));
+
+const heartbeat = async (auth: Readonly<Record<string, string>>, epoch: string): Promise<number> => {
+  const body = JSON.stringify({epoch, batchSeq: 0, mode: 'heartbeat'});
+  return (await api.call('POST', '/v1/sync', auth, body)).status;
+};
+
+test("a group's token does not take over a device of another group, which people are told of", async () => {
+  const device = await api.enrol();
+  expect(await seen(device.hardwareId)).toMatchObject({reEnrolments: 0, disputedUntil: null});
+  const foreign = await api.makeToken(`group-${randomUUID()}`);
+  expect(await api.enrol(device.hardwareId, foreign)).toMatchObject({status: 403, json: {code: 'forbidden'}});
+  expect(await heartbeat(device.auth, 'e1')).toBe(200);
+  expect(await seen(device.hardwareId)).toMatchObject({epoch: 1, reEnrolments: 0, disputedUntil: expect.any(Date)});
+  // Whoever has its secret is the device.
+  const body = JSON.stringify({hardwareId: device.hardwareId, secret: device.secret, enrolmentToken: foreign});
+  expect((await api.call('POST', '/v1/enroll', {}, body)).json).toEqual(device.json);
+});
+
+test('new secrets of one device are counted, disputed when there are many, and then one an hour', async () => {
+  const {hardwareId} = await api.enrol();
+  const again = () => api.enrol(hardwareId);
+  const statuses: number[] = [];
+  for (let time = 0; time < 3; time++) statuses.push((await again()).status);
+  expect(await seen(hardwareId)).toMatchObject({reEnrolments: 3, reEnrolledAt: expect.any(Date), disputedUntil: null});
+  for (let time = 3; time < 9; time++) statuses.push((await again()).status);
+  const last = await again();
+  expect([...statuses, last.status]).toEqual(new Array(10).fill(200));
+  const refused = await again();
+  expect(refused.status).toBe(429);
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(3_000);
+  expect(await seen(hardwareId)).toMatchObject({epoch: 11, reEnrolments: 10, disputedUntil: expect.any(Date)});
+  expect(await heartbeat(last.auth, 'e11')).toBe(200);
+  const {shards} = api.databases;
+  const deviceId = deviceIdOf(hardwareId);
+  await shards
+    .pool(shards.shardOfDevice(deviceId), 'job')
+    .query(`update device set re_enrolments_paid_at = re_enrolments_paid_at - interval '1 h' where device_id = $1`, [
+      deviceId,
+    ]);
+  expect([(await again()).status, (await again()).status]).toEqual([200, 429]);
+});
+
+test('a token lets in as many devices as it may, and those again that it has let in', async () => {
+  const limited = await api.makeToken(`group-${randomUUID()}`, 3);
+  const all = await Promise.all(Array.from({length: 8}, () => api.enrol(randomUUID(), limited)));
+  const [letIn, refused] = [all.filter(({status}) => status === 200), all.filter(({status}) => status !== 200)];
+  expect(letIn).toHaveLength(3);
+  expect(refused.map(({status, json}) => [status, json.code])).toEqual(new Array(5).fill([403, 'forbidden']));
+  for (const {hardwareId} of letIn) expect((await api.enrol(hardwareId, limited)).json).toMatchObject({epoch: 'e2'});
+  expect((await api.enrol(randomUUID(), limited)).status).toBe(403);
+  expect(await seen(refused[0]?.hardwareId ?? '')).toBeUndefined();
+});
+
+test.each(['0000000000000000', 'To be filled by O.E.M.', '03000200-0400-0500-0006-000700080009', 'ffff-ffff', ' '])(
+  'a machine that calls itself %j is told to have a name of its own',
+  async (hardwareId) => {
+    expect(await api.enrol(hardwareId)).toMatchObject({status: 400, json: {errors: [{pointer: '/hardwareId'}]}});
+  },
+);
+
+test.each(['10000000abcdef01', '0000000000000001', 'a', 'none-7', '生产线一号'])(
+  'a machine that calls itself %j is let in',
+  async (hardwareId) => {
+    expect((await api.enrol(hardwareId)).status).toBe(200);
+  },
+);
+
+test('hundreds who name devices that are not there cost a slow shard a few statements', async () => {
+  const query: unknown = Reflect.get(pg.Pool.prototype, 'query');
+  const {promise: isOver, resolve: end} = Promise.withResolvers<undefined>();
+  const slowly = function (this: pg.Pool, ...given: readonly unknown[]): unknown {
+    // It is pg's.
+    return isOver.then((): unknown => Reflect.apply(query as () => unknown, this, given));
+  };
+  const asked = jest.spyOn(pg.Pool.prototype, 'query').mockImplementation(slowly);
+  const looked = jest.spyOn(api.cache, 'use');
+  try {
+    const answers = Array.from({length: 300}, () =>
+      heartbeat({authorization: `Bearer ps_${randomUUID()}.${randomBytes(32).toString('base64url')}`}, 'e1'),
+    );
+    await until('all of them to be looked for', () => looked.mock.calls.length >= 300);
+    await Promise.all(looked.mock.results.map(({value}) => value));
+    end(undefined);
+    expect(await Promise.all(answers)).toEqual(new Array(300).fill(401));
+    expect(asked.mock.calls.length).toBeLessThan(30);
+  } finally {
+    asked.mockRestore();
+    looked.mockRestore();
+  }
+});
