@@ -42,6 +42,8 @@ export interface AppErrorOptions {
   readonly errors?: readonly Fault[];
   /** When the caller should come back, in seconds; becomes `Retry-After`. */
   readonly retryAfterSeconds?: number;
+  /** What the answer says besides, in its headers. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Further members of the problem document, such as `expected` of a gap. Never secrets. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }
@@ -54,6 +56,7 @@ export class AppError extends Error {
   readonly code: ErrorCode;
   readonly errors: readonly Fault[];
   readonly retryAfterSeconds: number | undefined;
+  readonly headers: Readonly<Record<string, string>>;
   readonly extra: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: AppErrorOptions = {}) {
@@ -62,6 +65,7 @@ export class AppError extends Error {
     this.code = code;
     this.errors = options.errors ?? [];
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.headers = options.headers ?? {};
     this.extra = options.extra ?? {};
   }
 

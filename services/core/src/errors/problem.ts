@@ -4,6 +4,8 @@ import {AppError, type Fault, STATUS_OF_CODE} from './app-error.ts';
 export interface Problem {
   readonly status: number;
   readonly retryAfterSeconds: number | undefined;
+  /** Of this problem in particular. */
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: {
     readonly type: string;
     readonly title: string;
@@ -30,6 +32,7 @@ export const problemOf = (error: unknown, requestId?: string): Problem => {
   return {
     status,
     retryAfterSeconds: known.retryAfterSeconds,
+    headers: known.headers,
     body: {
       ...known.extra,
       type: `urn:pisync:problem:${known.code}`,

@@ -21,7 +21,7 @@ export const problemHandler = ({log, random, members}: ProblemHandlerOptions): E
   return (thrown: unknown, request, response, _next) => {
     const error = fromLibrary(thrown);
     const requestId = requestIdOf(response);
-    const {status, body, retryAfterSeconds} = problemOf(error, requestId);
+    const {status, body, headers, retryAfterSeconds} = problemOf(error, requestId);
     const fields = {requestId, method: request.method, path: request.path, status, reason: describeError(error)};
     if (status === 500) log.error({...fields, err: error}, 'a request failed');
     else log.debug(fields, 'a request was refused');
@@ -33,6 +33,7 @@ export const problemHandler = ({log, random, members}: ProblemHandlerOptions): E
       const base = retryAfterSeconds ?? DEFAULT_RETRY_AFTER_S;
       response.setHeader('Retry-After', String(Math.ceil(base * (1 + random()))));
     }
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
     response.statusCode = status;
     response.setHeader('Content-Type', PROBLEM_MEDIA_TYPE);

@@ -41,11 +41,17 @@ const tooLarge = ({maxBytes, maxInflatedBytes}: BodyLimits, cause?: unknown): Ap
     {cause, extra: {maxBytes, maxInflatedBytes}},
   );
 
-/** Content codings are compared without case, and x-gzip is gzip (RFC 9110, 8.4.1). */
-const KNOWN_CODINGS = new Set(['', 'gzip', 'x-gzip', 'identity']);
-
-const codingsOf = (request: IncomingMessage): readonly string[] =>
-  (request.headers['content-encoding'] ?? '').split(',').map((coding) => coding.trim().toLowerCase());
+/**
+ * Whether a body may come under these names (RFC 9110, 8.4): without case, with empty places, and `identity`, which nobody should send, is none. `x-gzip` is an
+ * old name of gzip.
+ */
+const isKnown = (request: IncomingMessage): boolean => {
+  const codings = (request.headers['content-encoding'] ?? '')
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '' && name !== 'identity');
+  return codings.length === 0 || (codings.length === 1 && (codings[0] === 'gzip' || codings[0] === 'x-gzip'));
+};
 
 /**
  * Whether a body is gzip, by its first bytes (RFC 1952, 2.3.1), with which no JSON begins. What its headers say may have been taken away on its way, or
@@ -57,9 +63,11 @@ const isGzip = (raw: Buffer): boolean => raw[0] === 0x1f && raw[1] === 0x8b;
 export const checkBodyHeaders = (request: IncomingMessage, limits: BodyLimits): void => {
   const length = request.headers['content-length'];
   if (length !== undefined && Number(length) > limits.maxBytes) throw tooLarge(limits);
-  if (!codingsOf(request).every((coding) => KNOWN_CODINGS.has(coding))) {
-    throw new AppError('unsupported-media-type', 'Content-Encoding must be gzip or absent');
-  }
+  if (isKnown(request)) return;
+  // With what would be taken (15.5.16).
+  throw new AppError('unsupported-media-type', 'Content-Encoding must be gzip, once, or absent', {
+    headers: {'Accept-Encoding': 'gzip'},
+  });
 };
 
 /**
