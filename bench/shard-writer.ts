@@ -76,7 +76,7 @@ export const openWriterBench = async (batches: number): Promise<WriterBench> => 
           mode: 'delta',
           reason: 'scheduled',
           payload,
-          content: parseContent(payload, []),
+          content: parseContent(payload, {bad: []}),
         }));
         const verdict = await writeBatches(options, 0, window);
         if (verdict.kind !== 'done' || verdict.value.applied.length !== window.length) {

@@ -123,8 +123,8 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     const answer = {...binding, deviceId: device.deviceId, epoch: body.epoch, ...taken, policy: POLICY};
     const {epoch, batchSeq, contentHash} = body;
     if (answer.accepted !== undefined) options.onPromise({deviceId: device.deviceId, epoch, batchSeq, contentHash});
-    if (body.bad.length === 0) return reply(200, answer);
-    const problem = new AppError('invalid', 'some records cannot be stored', {errors: body.faults, extra: answer});
+    if (body.faults.length === 0) return reply(200, answer);
+    const problem = new AppError('invalid', 'some of it cannot be stored', {errors: body.faults, extra: answer});
     return refusal(problem, binding);
   };
 

@@ -22,6 +22,8 @@ const itemSchema = z.object({
   reason: z.string().nullable(),
   /** Indexes of records that were refused at the edge. */
   bad: z.array(z.int().min(0)),
+  /** The state was refused at the edge. */
+  badState: z.boolean().optional().catch(undefined),
   /** How many records the body lists, for who plans without reading it. Releases before this one do not say. */
   records: z.int().min(0).optional().catch(undefined),
   /** W3C `traceparent` of the request, where its trace is kept. What cannot be read is left out: no batch is lost for it. */

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {MAX_RECORDS, MAX_VALUE_BYTES, parseSyncBody} from './sync-body.ts';
+import {MAX_RECORDS, MAX_STATE_BYTES, MAX_VALUE_BYTES, parseSyncBody} from './sync-body.ts';
 
 test('every bad record is named, however many there are', () => {
   // Two faults each.
@@ -48,10 +48,23 @@ describe('what is larger than is stored', () => {
     });
   });
 
-  test('in the state is refused with the batch', () => {
-    expect(() => parseSyncBody(call(`"state":{"a":${numbers('1e308', 250)}},"records":[]`))).toThrow(
-      expect.objectContaining({code: 'bad-request', errors: [expect.objectContaining({pointer: '/state'})]}),
-    );
+  test.each([
+    ['as it was sent', JSON.stringify('x'.repeat(MAX_STATE_BYTES))],
+    ['in the database', numbers('1e308', 60)],
+  ])('%s makes the state bad, and the records are taken', (_how, data) => {
+    const body = parseSyncBody(call(`"state":{"a":${data}},"records":[{"s":1,"k":"a"}]`));
+    expect(body).toMatchObject({
+      isStateBad: true,
+      bad: [],
+      faults: [{pointer: '/state', detail: expect.stringContaining(`at most ${MAX_STATE_BYTES} are stored`)}],
+    });
+    const largest = JSON.stringify('x'.repeat(MAX_STATE_BYTES - '{"a": ""}'.length));
+    expect(parseSyncBody(call(`"state":{"a":${largest}},"records":[]`)).isStateBad).toBe(false);
+  });
+
+  test('in the state of a heartbeat, which is not stored, is fine', () => {
+    const text = `{"epoch":"e1","batchSeq":0,"mode":"heartbeat","state":{"a":${numbers('1e308', 60)}}}`;
+    expect(parseSyncBody(Buffer.from(text))).toMatchObject({isStateBad: false, faults: []});
   });
 
   test('in members that nobody knows, or in all records together, is fine', () => {
@@ -74,14 +87,12 @@ describe('a number that a double does not hold', () => {
     });
   });
 
-  test('in the state is refused with the batch', () => {
-    const parse = () => parseSyncBody(call('"state":{"rx":9007199254740993},"records":[]'));
-    expect(parse).toThrow(
-      expect.objectContaining({code: 'bad-request', errors: [expect.objectContaining({pointer: '/state/rx'})]}),
-    );
-    expect(() => parseSyncBody(call('"state":9007199254740993'))).toThrow(
-      expect.objectContaining({code: 'bad-request'}),
-    );
+  test('in the state makes that bad', () => {
+    expect(parseSyncBody(call('"state":{"rx":9007199254740993},"records":[]'))).toMatchObject({
+      isStateBad: true,
+      faults: [{pointer: '/state/rx', detail: expect.stringContaining('send it as text')}],
+    });
+    expect(parseSyncBody(call('"state":9007199254740993')).isStateBad).toBe(true);
   });
 
   test('in members that nobody knows, or as text, is fine', () => {
@@ -96,4 +107,14 @@ describe('a number that a double does not hold', () => {
     );
     expect(one).not.toBe(other);
   });
+});
+
+test.each<[unknown, string | undefined]>([
+  ['boot', 'boot'],
+  ['wakeup', undefined],
+  [7, undefined],
+  [undefined, undefined],
+])('a reason that is %j refuses no batch', (reason, known) => {
+  const call = {epoch: 'e1', batchSeq: 1, mode: 'delta', reason, records: [{s: 1, k: 'a'}]};
+  expect(parseSyncBody(Buffer.from(JSON.stringify(call)))).toMatchObject({reason: known, recordCount: 1, faults: []});
 });

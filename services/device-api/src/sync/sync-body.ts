@@ -12,8 +12,10 @@ import {mayBeLargerThan, storedSize} from './stored-size.ts';
 /** Most records of one batch; told to devices in the policy. */
 export const MAX_RECORDS = 500;
 const MAX_DEPTH = 32;
-/** Of the data of one record, and of a state, as the database writes it. What is larger is a file rather than a reading. */
+/** Of the data of one record, as the database writes it. What is larger is a file rather than a reading. */
 export const MAX_VALUE_BYTES = 64 * 1024;
+/** Of a state likewise. Pages show the states of many devices, and one that changes is written anew with each sync. */
+export const MAX_STATE_BYTES = 16 * 1024;
 /** A body may have hundreds of faults of one kind; after so many each bad record is only named. */
 const MAX_FAULTS = 100;
 
@@ -22,9 +24,8 @@ const envelopeSchema = Type.Object({
   epoch: Type.String({minLength: 1, maxLength: 64}),
   batchSeq: Type.Integer({minimum: 0, maximum: Number.MAX_SAFE_INTEGER}),
   mode: Type.Union([Type.Literal('delta'), Type.Literal('full'), Type.Literal('heartbeat')]),
-  reason: Type.Optional(
-    Type.Union([Type.Literal('scheduled'), Type.Literal('forced'), Type.Literal('retry'), Type.Literal('boot')]),
-  ),
+  /** For people to read; a newer device may say more. */
+  reason: Type.Optional(Type.Unknown()),
   state: Type.Optional(Type.Union([Type.Null(), Type.Record(Type.String(), Type.Unknown())])),
   records: Type.Optional(Type.Array(Type.Unknown())),
   more: Type.Optional(Type.Boolean()),
@@ -39,12 +40,16 @@ const recordSchema = Type.Object({
   d: Type.Optional(Type.Unknown()),
 });
 
+const REASONS = ['scheduled', 'forced', 'retry', 'boot'] as const;
+type Reason = (typeof REASONS)[number];
+
 const envelope = Compile(envelopeSchema);
 const record = Compile(recordSchema);
 
 /** What is kept of a body while its batch is on its way: the parsed records are garbage by then, the bytes go on instead. */
 export interface SyncBody extends Pick<Static<typeof envelopeSchema>, 'epoch' | 'batchSeq' | 'mode'> {
-  readonly reason: Static<typeof envelopeSchema>['reason'] | undefined;
+  /** Undefined when the device says none that we know. */
+  readonly reason: Reason | undefined;
   /** Whether the device has more batches. */
   readonly more: boolean;
   readonly recordCount: number;
@@ -52,14 +57,16 @@ export interface SyncBody extends Pick<Static<typeof envelopeSchema>, 'epoch' | 
   readonly cmdAcks: readonly string[];
   /** Records that cannot be stored, in order. */
   readonly bad: readonly number[];
-  /** One an entry of `bad`, at least. */
+  /** The state cannot be stored; a heartbeat's, which is not stored anyway, is not looked at. */
+  readonly isStateBad: boolean;
+  /** One an entry of `bad`, at least, and one of a bad state. */
   readonly faults: readonly Fault[];
   /** sha256 in hex of what is equal in every attempt of a batch: clock, statistics and reason are not. */
   readonly contentHash: string;
 }
 
 /**
- * Reads a sync call's body. Faults of single records are listed in the result; the rest of the batch is fine.
+ * Reads a sync call's body. Faults of single records, and of the state, are listed in the result; the rest of the batch is fine.
  * @throws AppError `malformed-json`, `bad-request` with one entry per fault, or `payload-too-large`.
  */
 export const parseSyncBody = (bytes: Buffer): SyncBody => {
@@ -71,14 +78,9 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
       extra: {maxRecords: MAX_RECORDS},
     });
   }
-  const [fault] = [...unstorable(state, doubts), ...tooLarge(state, doubts)];
-  if (fault !== undefined) {
-    throw new AppError('bad-request', 'the state has something that cannot be stored', {
-      errors: [{...fault, pointer: `/state${fault.pointer}`}],
-    });
-  }
+  const ofState = mode === 'heartbeat' ? [] : faultsOfState(state, doubts, bytes.length);
   const bad: number[] = [];
-  const faults: Fault[] = [];
+  const faults: Fault[] = ofState.slice(0, 1).map((fault) => ({...fault, pointer: `/state${fault.pointer}`}));
   for (const [index, value] of records.entries()) {
     const found = faultsOfRecord(value, doubts);
     if (found.length === 0) continue;
@@ -89,8 +91,13 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
   const contentHash = createHash('sha256')
     .update(JSON.stringify([state ?? null, records]))
     .digest('hex');
-  const cmdAcks = cmdAcksOf(pull);
-  return {epoch, batchSeq, mode, reason, more, recordCount: records.length, cmdAcks, bad, faults, contentHash};
+  return {
+    ...{epoch, batchSeq, mode, more, bad, faults, contentHash},
+    reason: REASONS.find((known) => known === reason),
+    recordCount: records.length,
+    cmdAcks: cmdAcksOf(pull),
+    isStateBad: ofState.length > 0,
+  };
 };
 
 /** What a quick look at the text could not rule out, so that the parsed values are looked at too. */
@@ -142,10 +149,15 @@ const unstorable = (value: unknown, doubts: Doubts): readonly Fault[] => {
   return [{pointer: raw.pointer, detail: `${number} would change, because numbers are IEEE doubles; send it as text`}];
 };
 
-const tooLarge = (value: unknown, doubts: Doubts): readonly Fault[] => {
-  const bytes = doubts.sizes && value !== undefined ? storedSize(value) : 0;
-  if (bytes <= MAX_VALUE_BYTES) return [];
-  return [{pointer: '', detail: `is ${bytes} bytes, every number written out; at most ${MAX_VALUE_BYTES} are stored`}];
+const tooLarge = (value: unknown, mostBytes: number): readonly Fault[] => {
+  const bytes = value === undefined ? 0 : storedSize(value);
+  if (bytes <= mostBytes) return [];
+  return [{pointer: '', detail: `is ${bytes} bytes, every number written out; at most ${mostBytes} are stored`}];
+};
+
+const faultsOfState = (state: unknown, doubts: Doubts, sentBytes: number): readonly Fault[] => {
+  const mayBeLarge = doubts.sizes || mayBeLargerThan(MAX_STATE_BYTES, sentBytes, '');
+  return [...unstorable(state, doubts), ...(mayBeLarge ? tooLarge(state, MAX_STATE_BYTES) : [])];
 };
 
 /** Of a number that is none, a double or not, only the time is not stored. */
@@ -161,5 +173,6 @@ const faultsOfRecord = (value: unknown, doubts: Doubts): readonly Fault[] => {
   }
   const {t, ...rest} = value;
   if (!isTime(t)) return [{pointer: '/t', detail: 'must be milliseconds since 1970, or null'}];
-  return [...unstorable(rest, doubts), ...tooLarge(value.d, doubts).map((fault) => ({...fault, pointer: '/d'}))];
+  const large = doubts.sizes ? tooLarge(value.d, MAX_VALUE_BYTES) : [];
+  return [...unstorable(rest, doubts), ...large.map((fault) => ({...fault, pointer: '/d'}))];
 };

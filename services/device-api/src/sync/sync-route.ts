@@ -13,7 +13,7 @@ import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission, AdmittedCall} from '../limits/admission.ts';
 import type {DeviceQuota} from '../limits/device-quota.ts';
 import {BODY_LIMITS} from '../policy.ts';
-import {parseSyncBody} from './sync-body.ts';
+import {parseSyncBody, type SyncBody} from './sync-body.ts';
 import type {SyncService} from './sync-service.ts';
 
 export interface SyncRouteOptions {
@@ -43,21 +43,17 @@ export const syncRoute = ({credentials, quota, admission, service, region}: Sync
     const {body, answer: taken} = await take(request, device, call).finally(() => call.leave());
     const {deviceId} = device;
     const answer = {...bindingOf(region(), request.query.nonce), deviceId, epoch: body.epoch, ...taken};
-    if (body.bad.length === 0) {
+    if (body.faults.length === 0) {
       response.setHeader('Content-Type', 'application/json');
       response.end(JSON.stringify(answer));
       return;
     }
-    // The good records are taken all the same, so this is an answer and not an error.
+    // The rest is taken all the same, so this is an answer and not an error.
     const problem = problemOf(
-      new AppError(
-        'invalid',
-        `${body.bad.length} of ${body.recordCount} records cannot be stored; the others are taken`,
-        {
-          errors: body.faults,
-          extra: {...answer},
-        },
-      ),
+      new AppError('invalid', `${whatIsBad(body)} cannot be stored; the rest is taken`, {
+        errors: body.faults,
+        extra: {...answer},
+      }),
       requestIdOf(response),
     );
     response.statusCode = problem.status;
@@ -65,3 +61,8 @@ export const syncRoute = ({credentials, quota, admission, service, region}: Sync
     response.end(JSON.stringify(problem.body));
   };
 };
+
+const whatIsBad = ({bad, recordCount, isStateBad}: SyncBody): string =>
+  [...(isStateBad ? ['the state'] : []), ...(bad.length === 0 ? [] : [`${bad.length} of ${recordCount} records`])].join(
+    ' and ',
+  );

@@ -161,6 +161,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
         mode: body.mode,
         reason: body.reason ?? null,
         bad: [...body.bad],
+        ...(body.isStateBad ? {badState: true} : {}),
         records: body.recordCount,
         trace: activeTrace(),
       };

@@ -1,14 +1,15 @@
 import {expect, test} from '@jest/globals';
 import {parseContent} from './parse.ts';
 
-const parse = (body: unknown, bad: readonly number[] = []) => parseContent(Buffer.from(JSON.stringify(body)), bad);
+const parse = (body: unknown, bad: readonly number[] = [], badState = false) =>
+  parseContent(Buffer.from(JSON.stringify(body)), {bad: [...bad], badState});
 
 test.each([
   ['no JSON', '{'],
   ['no object', '[]'],
   ['records that are no list', '{"records":{}}'],
 ])('a body with %s is rejected as a whole', (_, text) => {
-  expect(parseContent(Buffer.from(text), []).kind).toBe('rejected');
+  expect(parseContent(Buffer.from(text), {bad: []}).kind).toBe('rejected');
 });
 
 test('good records and the state are kept as JSON text', () => {
@@ -93,12 +94,19 @@ test('a state that cannot be stored is set aside and the records are applied', (
   });
 });
 
+test('a state that was refused at the edge stays refused', () => {
+  expect(parse({state: {x: 1}, records: [{s: 1, k: 'a'}]}, [], true)).toMatchObject({
+    state: undefined,
+    records: [{seq: 1}],
+    bad: [{pointer: '/state'}],
+  });
+});
+
 test.each(['9007199254740993', '1e400'])('%s is set aside digit by digit, and its neighbour is applied', (number) => {
   const record = `{"s":1,"k":"a","d":{"count":${number}}}`;
-  const content = parseContent(
-    Buffer.from(`{"state":{"n":[${number}]},"records":[${record},{"s":2,"k":"a","d":1}]}`),
-    [],
-  );
+  const content = parseContent(Buffer.from(`{"state":{"n":[${number}]},"records":[${record},{"s":2,"k":"a","d":1}]}`), {
+    bad: [],
+  });
   expect(content).toMatchObject({state: undefined, records: [{seq: 2}]});
   expect(content.kind === 'good' && content.bad.map(({pointer, payload}) => [pointer, payload.toString()])).toEqual([
     ['/records/0', record],

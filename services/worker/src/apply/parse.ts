@@ -1,4 +1,5 @@
 import {isUtf8} from 'node:buffer';
+import {type BundleMeta} from '@pisync/core/broker/bundle';
 import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
 import {findRawNumber, isRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {isStorableText} from '@pisync/core/json/storable';
@@ -16,10 +17,10 @@ const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * Reads a request's body for the database. The body was validated when it was accepted, and `knownBad` are the records that
- * were found bad then; everything is checked again, because a worker that trusts a queue stops at the first surprise in it.
+ * Reads a request's body for the database. The body was validated when it was accepted, and `known` is what was
+ * found bad then; everything is checked again, because a worker that trusts a queue stops at the first surprise in it.
  */
-export const parseContent = (payload: Buffer, knownBad: readonly number[]): Content => {
+export const parseContent = (payload: Buffer, known: Pick<BundleMeta, 'bad' | 'badState'>): Content => {
   // Decoded, bytes that are no text would all look alike.
   if (!isUtf8(payload)) return {kind: 'rejected', reason: 'the body is not UTF-8'};
   let body: unknown;
@@ -42,20 +43,21 @@ export const parseContent = (payload: Buffer, knownBad: readonly number[]): Cont
     bad.push({pointer, reason, payload: Buffer.from(JSON.stringify(value))});
   };
 
-  const known = new Set(knownBad);
+  const knownBad = new Set(known.bad);
   const records: ParsedRecord[] = [];
   // Array.isArray leaves the elements untyped; parseRecord takes anything.
   for (const [index, value] of (listed as readonly unknown[]).entries()) {
     const pointer = `/records/${index}`;
     const record = parseRecord(value, index, hasRaw);
     if (typeof record === 'string') spoil(pointer, record, value);
-    else if (known.has(index)) spoil(pointer, 'refused when it was received', value);
+    else if (knownBad.has(index)) spoil(pointer, REFUSED, value);
     else records.push(record);
   }
 
   let stateText: string | undefined;
   if (state !== undefined && state !== null) {
     if (hasRaw && findRawNumber(state) !== undefined) spoil('/state', `the state has ${RAW_NUMBER}`, state);
+    else if (known.badState === true) spoil('/state', REFUSED, state);
     else {
       stateText = storableJson(state);
       if (stateText === undefined) spoil('/state', 'the state has text that the database cannot hold', state);
@@ -64,6 +66,7 @@ export const parseContent = (payload: Buffer, knownBad: readonly number[]): Cont
   return {kind: 'good', state: stateText, records, bad, cmdAcks: cmdAcksOf(body.pull)};
 };
 
+const REFUSED = 'refused when it was received';
 const RAW_NUMBER = 'a number that an IEEE double cannot hold';
 
 /** The record, or the sentence that says what is wrong with it. */

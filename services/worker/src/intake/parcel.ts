@@ -95,7 +95,7 @@ export const weightOf = (piece: Piece): number =>
 /** Reads the body. What is read is for one attempt, and not to be kept in hand. */
 export const readBatch = ({batch, item, exhausted}: Piece): Batch => ({
   ...batch,
-  content: exhausted === undefined ? parseContent(batch.payload, item.meta.bad) : {kind: 'rejected', reason: exhausted},
+  content: exhausted === undefined ? parseContent(batch.payload, item.meta) : {kind: 'rejected', reason: exhausted},
 });
 
 const batchOf = ({meta, payload}: BundleItem): UnreadBatch => ({

@@ -75,7 +75,7 @@ export const batchOf = (fixture: BatchFixture): Batch => {
     mode,
     reason: 'scheduled',
     payload,
-    content: parseContent(payload, []),
+    content: parseContent(payload, {bad: []}),
   };
 };
 
