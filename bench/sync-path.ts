@@ -152,6 +152,7 @@ export const startPiSync = async (servers: Servers, folder: string): Promise<PiS
     // A device of the load generator syncs again at once, which the quota of a real one forbids.
     PISYNC_DEVICE_BURST: '10000',
     PISYNC_DEVICE_RATE: '10000',
+    PISYNC_DEVICE_BURST_BYTES: String(64 * 1024 ** 3),
   });
   const path = pathOf({
     url: `http://127.0.0.1:${httpPort}`,

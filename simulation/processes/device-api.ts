@@ -96,6 +96,7 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     }),
     shards,
     optionalRead,
+    chargeBytes: () => Promise.resolve(),
     syncWindow: () => ({start: '00:00', durationMinutes: 1440}),
     wallClock,
     onShardFault,

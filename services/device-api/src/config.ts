@@ -45,6 +45,16 @@ export const deviceApiConfig = defineConfig({
       'Calls per second that a device may keep up; each 256 KiB of a body count as one more.',
       decimal(0.01, 10_000).default(2),
     ),
+    deviceBurstBytes: variable(
+      'PISYNC_DEVICE_BURST_BYTES',
+      'Bytes that a device may have stored at once, its records and batches counted with what their rows take.',
+      integer(1024 * 1024, 64 * 1024 * 1024 * 1024).default(64 * 1024 * 1024),
+    ),
+    deviceBytesADay: variable(
+      'PISYNC_DEVICE_BYTES_A_DAY',
+      'Bytes that a device may have stored day by day after that. All pods count together.',
+      integer(1024 * 1024, 1024 * 1024 * 1024 * 1024).default(256 * 1024 * 1024),
+    ),
     drainMs: variable(
       'PISYNC_DRAIN_MS',
       'How many milliseconds a stopping process at least goes on serving, so that proxies stop sending first.',

@@ -309,6 +309,24 @@ test('a device that calls too often is told when to come back', async () => {
   }
 }, 60_000);
 
+test('a device that would have too much stored is told when to come back, and another is not', async () => {
+  const strict = await startTestDeviceApi({deviceBurstBytes: 64 * 1024});
+  try {
+    const [greedy, modest] = [await strict.enrol(), await strict.enrol()];
+    const send = (auth: Readonly<Record<string, string>>, number: number) =>
+      strict.call('POST', '/v1/sync', auth, JSON.stringify(batch(number, {state: {a: 'x'.repeat(15_000)}})));
+    const answers = [];
+    for (let number = 1; number <= 6; number++) answers.push(await send(greedy.auth, number));
+    expect(answers.map(({status}) => status)).toEqual([200, 200, 200, 200, 429, 429]);
+    expect(Number(answers[4]?.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await send(modest.auth, 1)).status).toBe(200);
+    // What was refused is in no queue.
+    expect(await strict.drain(5)).toHaveLength(5);
+  } finally {
+    await strict.stop();
+  }
+}, 60_000);
+
 test('a broker that does not confirm is a 503 with a time to come back, and the same batch is taken once it does', async () => {
   const proxy = await openMuteProxy(new URL(process.env.PISYNC_TEST_AMQP_URL ?? ''));
   const cutOff = await startTestDeviceApi({brokerPort: proxy.port});

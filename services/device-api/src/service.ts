@@ -27,6 +27,7 @@ import {enrolRoute} from './enrol/enrol-route.ts';
 import {createLastSeen} from './heartbeat/last-seen.ts';
 import {httpMetrics} from './http-metrics.ts';
 import {createAdmission} from './limits/admission.ts';
+import {createByteQuota} from './limits/byte-quota.ts';
 import {createDeviceQuota} from './limits/device-quota.ts';
 import {receiptsRoute} from './receipts/receipts-route.ts';
 import {createOptionalRead} from './optional-reads.ts';
@@ -40,7 +41,15 @@ import {warmUp} from './warm-up.ts';
 export interface DeviceApiOptions {
   readonly config: Pick<
     ConfigOf<typeof deviceApiConfig>,
-    'httpPort' | 'maxConnections' | 'maxOpenBatches' | 'maxOpenBytes' | 'maxLagMs' | 'deviceBurst' | 'deviceRate'
+    | 'httpPort'
+    | 'maxConnections'
+    | 'maxOpenBatches'
+    | 'maxOpenBytes'
+    | 'maxLagMs'
+    | 'deviceBurst'
+    | 'deviceRate'
+    | 'deviceBurstBytes'
+    | 'deviceBytesADay'
   >;
   readonly topology: () => Topology;
   readonly shards: Shards;
@@ -113,6 +122,12 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     now,
   });
   const quota = createDeviceQuota({burst: config.deviceBurst, perSecond: config.deviceRate, now});
+  const bytes = createByteQuota({
+    cache,
+    burstBytes: config.deviceBurstBytes,
+    bytesADay: config.deviceBytesADay,
+    now,
+  });
   const service = createSyncService({
     credentials,
     positions: createPositionSource({hints, shards: deviceShards, optionalRead, onShardFault}),
@@ -120,6 +135,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     lastSeen,
     shards: deviceShards,
     optionalRead,
+    chargeBytes: (deviceId, count) => bytes.charge(deviceId, count),
     syncWindow: () => topology().capacity.syncWindow,
     wallClock,
     onShardFault,

@@ -17,6 +17,8 @@ export const cacheKey = {
   credential: (deviceId: string): string => `${PREFIX}cred:${deviceId}`,
   /** One key a fact, see position-hint.ts: each expires by itself. */
   position: (deviceId: string, fact: 'applied' | 'accepted' | 'commands'): string => `${PREFIX}pos:${fact}:${deviceId}`,
+  /** It lives as long as what the device has used takes to refill, see device-api's byte-quota.ts. */
+  quota: (deviceId: string): string => `${PREFIX}quota:${deviceId}`,
   device: (deviceId: string): string => `${PREFIX}device:${deviceId}`,
   status: (deviceId: string): string => `${PREFIX}status:${deviceId}`,
   aggregate: (name: string): string => `${PREFIX}agg:${name}`,

@@ -7,6 +7,7 @@ import {activeTrace} from '@pisync/core/telemetry/trace-context';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {DeviceShards} from '../device-shards.ts';
 import type {LastSeen} from '../heartbeat/last-seen.ts';
+import {bytesOf} from '../limits/byte-quota.ts';
 import type {OptionalRead} from '../optional-reads.ts';
 import {POLICY} from '../policy.ts';
 import {SHARD_RETRY_S} from '../shard-fault.ts';
@@ -36,7 +37,7 @@ export interface SyncAnswer {
 export interface SyncService {
   /**
    * Takes a validated call of an authenticated device; resolves once what it brought is durable.
-   * @throws AppError `bad-request`, `enrol-again`, `batch-gap`, `shard-unavailable` for a heartbeat that nobody can answer, or what
+   * @throws AppError `bad-request`, `enrol-again`, `batch-gap`, `rate-limited`, `shard-unavailable` for a heartbeat that nobody can answer, or what
    * the broker's publisher throws.
    */
   sync(device: Credential, body: SyncBody, payload: Buffer): Promise<SyncAnswer>;
@@ -49,6 +50,8 @@ export interface SyncServiceOptions {
   readonly lastSeen: Pick<LastSeen, 'note'>;
   readonly shards: Pick<DeviceShards, 'openCommands' | 'markDelivered'>;
   readonly optionalRead: OptionalRead;
+  /** What a batch will take in its shard. @throws AppError `rate-limited` */
+  readonly chargeBytes: (deviceId: string, bytes: number) => Promise<void>;
   readonly syncWindow: () => SyncWindow;
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
@@ -165,6 +168,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
         records: body.recordCount,
         trace: activeTrace(),
       };
+      await options.chargeBytes(deviceId, bytesOf(payload.length, body.recordCount));
       await publish({meta, payload}, body.reason === 'forced' ? 'high' : 'normal');
       // Also what is already applied goes to a worker: only there a repetition with other content can be told.
       const duplicate = position.applied !== undefined && batchSeq <= position.applied;

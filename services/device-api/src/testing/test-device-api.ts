@@ -36,6 +36,7 @@ export interface TestDeviceApiOptions {
   /** The slot map as it was before the API's start lies in a file, for when shard 0 does not answer. */
   readonly savedSlotMap?: true;
   readonly deviceBurst?: number;
+  readonly deviceBurstBytes?: number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly tracer?: Tracer | undefined;
@@ -153,6 +154,8 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       maxLagMs: 60_000,
       deviceBurst: options.deviceBurst ?? 100_000,
       deviceRate: 1,
+      deviceBurstBytes: options.deviceBurstBytes ?? 1024 ** 4,
+      deviceBytesADay: 1024 ** 3,
     },
     topology: () => topology,
     shards,

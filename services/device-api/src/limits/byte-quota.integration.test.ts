@@ -1,0 +1,81 @@
+import {randomUUID} from 'node:crypto';
+import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {pino} from 'pino';
+import {Registry} from 'prom-client';
+import {type Cache, openCache} from '@pisync/core/cache/cache';
+import {serverAddress} from '@pisync/core/testing/server-address';
+import {until} from '@pisync/core/testing/until';
+import {createByteQuota} from './byte-quota.ts';
+
+const MIB = 1024 * 1024;
+const REFUSED: unknown = expect.objectContaining({code: 'rate-limited'});
+
+let cache: Cache;
+beforeAll(async () => {
+  const {hostname, port} = serverAddress('PISYNC_TEST_REDIS_URL');
+  cache = await openCache({
+    endpoint: {host: hostname, port: Number(port)},
+    password: () => Promise.resolve(undefined),
+    log: pino({level: 'silent'}),
+    registry: new Registry(),
+    now: () => performance.now(),
+  });
+  await until('Redis', async () => (await cache.use((redis) => redis.ping())) === 'PONG');
+});
+afterAll(() => cache.close());
+
+const AWAY: Pick<Cache, 'use'> = {use: () => Promise.resolve(undefined)};
+
+/** A pod, and its clock. */
+const startPod = (shared: Pick<Cache, 'use'> = cache) => {
+  const clock = {ms: 0};
+  const quota = createByteQuota({cache: shared, burstBytes: 64 * MIB, bytesADay: 256 * MIB, now: () => clock.ms});
+  return {clock, quota};
+};
+
+/** How many batches of a MiB are taken before one is refused; `pods` are called in turn. */
+const takenBy = async (pods: readonly ReturnType<typeof startPod>[], deviceId: string): Promise<number> => {
+  for (let taken = 0; taken < 1_000; taken++) {
+    try {
+      await pods[taken % pods.length]?.quota.charge(deviceId, MIB);
+    } catch (error) {
+      expect(error).toEqual(REFUSED);
+      return taken;
+    }
+  }
+  return Infinity;
+};
+
+test('all pods together grant a device what one would, and what each grants unasked', async () => {
+  const pods = [startPod(), startPod(), startPod(), startPod()];
+  const taken = await takenBy(pods, randomUUID());
+  expect(taken).toBeGreaterThanOrEqual(64);
+  expect(taken).toBeLessThanOrEqual(64 + pods.length);
+  expect(await takenBy([startPod()], randomUUID())).toBeGreaterThanOrEqual(64);
+});
+
+test('without Redis each pod counts by itself, and what refills is granted again', async () => {
+  const pod = startPod(AWAY);
+  const deviceId = randomUUID();
+  expect(await takenBy([pod], deviceId)).toBe(64);
+  await expect(pod.quota.charge(deviceId, MIB)).rejects.toThrow(
+    expect.objectContaining({code: 'rate-limited', retryAfterSeconds: 338}),
+  );
+  expect(await takenBy([pod], randomUUID())).toBe(64);
+  pod.clock.ms += 86_400_000 / 16;
+  expect(await takenBy([pod], deviceId)).toBe(16);
+});
+
+test('a device that stays small asks nobody', async () => {
+  let uses = 0;
+  const counting: Pick<Cache, 'use'> = {
+    use: (work) => {
+      uses += 1;
+      return cache.use(work);
+    },
+  };
+  const {quota} = startPod(counting);
+  const deviceId = randomUUID();
+  for (let batch = 0; batch < 50; batch++) await quota.charge(deviceId, 20_000);
+  expect(uses).toBe(0);
+});
