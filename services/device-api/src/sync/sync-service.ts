@@ -86,27 +86,31 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
     });
   };
 
-  const commandsFor = async (device: Credential, body: SyncBody, known: KnownPosition): Promise<readonly object[]> => {
+  /** None when nobody can say. */
+  const openCommands = async (device: Credential, known: KnownPosition): Promise<readonly Command[]> => {
     // When nobody could say, the shard was asked a moment ago.
     if (known.commands !== true) return [];
     try {
-      const open = await optionalRead(device.slot, () => shards.openCommands(device, MAX_COMMANDS));
-      // What the device has done stays open until the batch that says so is applied. And a device that has enrolled anew since needs no new epoch.
-      const due = open.filter(
-        (command) => !body.cmdAcks.includes(command.commandId) && !asksForEpochBefore(device.epoch, command),
-      );
-      const fresh = due.filter(({deliveredAt}) => deliveredAt === null);
-      if (fresh.length > 0) {
-        const {deviceKey, slot} = device;
-        const deliveries = fresh.map(({commandId}) => ({deviceKey, slot, commandId}));
-        // For people to look at; the answer need not wait for it.
-        shards.markDelivered(deliveries, wallClock()).catch(onShardFault);
-      }
-      return due.map(formatCommand);
+      return await optionalRead(device.slot, () => shards.openCommands(device, MAX_COMMANDS));
     } catch (error) {
       onShardFault(error);
       return [];
     }
+  };
+
+  const tell = (device: Credential, body: SyncBody, open: readonly Command[]): readonly object[] => {
+    // What the device has done stays open until the batch that says so is applied. And a device that has enrolled anew since needs no new epoch.
+    const due = open.filter(
+      (command) => !body.cmdAcks.includes(command.commandId) && !asksForEpochBefore(device.epoch, command),
+    );
+    const fresh = due.filter(({deliveredAt}) => deliveredAt === null);
+    if (fresh.length > 0) {
+      const {deviceKey, slot} = device;
+      const deliveries = fresh.map(({commandId}) => ({deviceKey, slot, commandId}));
+      // For people to look at; the answer need not wait for it.
+      shards.markDelivered(deliveries, wallClock()).catch(onShardFault);
+    }
+    return due.map(formatCommand);
   };
 
   const answer = async (
@@ -114,6 +118,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
     body: SyncBody,
     known: KnownPosition,
     taken: Pick<SyncAnswer, 'accepted' | 'receipt' | 'duplicate'>,
+    open?: readonly Command[],
   ): Promise<SyncAnswer> => {
     const now = wallClock();
     return {
@@ -121,7 +126,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
       applied: known.applied ?? 0,
       nextSyncAt: nextSyncAt(now, options.syncWindow(), phaseOf(device.deviceId)),
       continueNow: body.more,
-      commands: await commandsFor(device, body, known),
+      commands: tell(device, body, open ?? (await openCommands(device, known))),
       serverTime: now,
       policy: POLICY,
     };
@@ -169,17 +174,22 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
         trace: activeTrace(),
       };
       await options.chargeBytes(deviceId, bytesOf(payload.length, body.recordCount));
-      await publish({meta, payload}, body.reason === 'forced' ? 'high' : 'normal');
+      const open = body.reason === 'forced' ? await openCommands(device, position) : undefined;
+      await publish({meta, payload}, priorityOf(open ?? []));
       // Also what is already applied goes to a worker: only there a repetition with other content can be told.
       const duplicate = position.applied !== undefined && batchSeq <= position.applied;
       const [result] = await Promise.all([
-        answer(device, body, position, {...taken, duplicate}),
+        answer(device, body, position, {...taken, duplicate}, open),
         positions.noteAccepted(deviceId, {epoch, batchSeq, contentHash}),
       ]);
       return result;
     },
   };
 };
+
+/** That of the command that asked for the batch, if any did: a device's own word gives it none. */
+const priorityOf = (open: readonly Command[]): QueuePriority =>
+  open.some(({type, priority}) => type.startsWith('sync.') && priority === 'high') ? 'high' : 'normal';
 
 const asksForEpochBefore = (issued: number, {type, params}: Command): boolean =>
   type === 'epoch.new' && typeof params.epoch === 'number' && params.epoch < issued;

@@ -57,7 +57,7 @@ test.each([
   ['nanoseconds', '1763890000123456789'],
   ['infinite', '1e400'],
 ])('a record whose time is %s is kept without it, and flagged', (_what, t) => {
-  expect(parseContent(Buffer.from(`{"records": [{"s": 1, "k": "a", "t": ${t}, "d": 1}]}`), [])).toMatchObject({
+  expect(parseContent(Buffer.from(`{"records": [{"s": 1, "k": "a", "t": ${t}, "d": 1}]}`), {bad: []})).toMatchObject({
     records: [{timeMs: undefined, badTime: true, data: '1'}],
     bad: [],
   });
@@ -66,7 +66,7 @@ test.each([
 test('bytes that are no text are never decoded to something else', () => {
   const body = Buffer.from('{"records": [{"s": 1, "k": "a", "d": "?"}]}');
   body[body.indexOf('?')] = 0xff;
-  expect(parseContent(body, [])).toEqual({kind: 'rejected', reason: 'the body is not UTF-8'});
+  expect(parseContent(body, {bad: []})).toEqual({kind: 'rejected', reason: 'the body is not UTF-8'});
 });
 
 test('a record that was refused at the edge stays refused', () => {
