@@ -19,7 +19,7 @@ export interface ServeOptions {
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
-const BODY_LIMITS = {maxBytes: MAX_BODY_BYTES, maxInflatedBytes: MAX_BODY_BYTES, timeoutMs: 10_000} as const;
+const BODY_LIMITS = {maxBytes: MAX_BODY_BYTES, maxInflatedBytes: MAX_BODY_BYTES} as const;
 /** For those of all calls: a sign-in has some hundred bytes and may come from anybody, so one that stops half-way makes room. */
 const BODIES = {maxBytes: 8 * 1024 * 1024, patienceMs: 1_000} as const;
 

@@ -69,6 +69,8 @@ export type Answer =
       /** The region itself says so of what we sent, and not somebody in between, or of something else. */
       readonly isCertain: boolean;
     }
+  /** Not all of the batch came in time. */
+  | {readonly kind: 'too-slow'; readonly status: 408; readonly error: string}
   | {readonly kind: 'wrong-region'; readonly status: 421; readonly error: string; readonly home: string | undefined}
   | {
       readonly kind: 'enrol-again';
@@ -184,6 +186,7 @@ export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
     const isCertain = byRegion && (isReceived(problem, call) || isBeyond(problem, call));
     return {kind: 'too-large', status, error, maxRecords: problem.maxRecords, isCertain};
   }
+  if (status === 408) return {kind: 'too-slow', status, error};
   if (!byRegion) return later;
   switch (status) {
     case 401:
@@ -209,7 +212,7 @@ export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
         ? later
         : {kind: 'over-quota', status, error, retryAfterMs};
     default:
-      // 408, 425, 5xx, a proxy's 404 while a route is being made, redirects: nothing that says anything about this batch.
+      // 425, 5xx, a proxy's 404 while a route is being made, redirects: nothing that says anything about this batch.
       return later;
   }
 };

@@ -213,3 +213,41 @@ describe('a device that is told 429', () => {
     expect(hear(failing, retryAfter, 0.5, type)).toMatchObject({failures: 3, home: undefined});
   });
 });
+
+describe('a batch that comes too slowly', () => {
+  const sealed = (count: number): Outbox => {
+    const outbox = new Outbox();
+    outbox.apply({op: 'epoch', epoch: 'e1'});
+    for (let n = 0; n < 4; n++) outbox.apply({op: 'reading', reading: {k: 'n', t: n, d: {}}});
+    outbox.apply({op: 'seal', count, mode: 'delta', reason: 'scheduled'});
+    return outbox;
+  };
+  const hear = (session: Session, outbox: Outbox, body: string): Session => {
+    const sent = outbox.toSend ?? {epoch: 'e1'};
+    const answer = classifySync({kind: 'reply', status: 408, retryAfter: undefined, body}, 1);
+    const step = afterSync(session, sent, answer, outbox, {nowMs: 0, random: 0});
+    for (const entry of step.entries) outbox.apply(entry);
+    return step.session;
+  };
+  const region = JSON.stringify({type: `${PROBLEM_TYPE}request-timeout`, status: 408});
+
+  test.each([
+    ['the region', region],
+    ['somebody in between', '<html>'],
+  ])('for %s is halved, and nothing of it is given up', (_who, body) => {
+    const outbox = sealed(4);
+    expect(hear(startSession(true, false, 0), outbox, body)).toMatchObject({recordLimit: 2, failures: 0});
+    expect(outbox).toMatchObject({queued: 4, lastBatchSeq: 0, toSend: undefined});
+    const single = sealed(1);
+    let session = startSession(true, false, 0);
+    for (let time = 0; time < 5; time++) session = hear(session, single, body);
+    expect(session.failures).toBe(5);
+    expect(single).toMatchObject({queued: 3, dropped: 0, toSend: {batchSeq: 1}});
+  });
+
+  test('and was sent before, so that it may have been taken, keeps its number', () => {
+    const outbox = sealed(4);
+    expect(hear({...startSession(true, false, 0), attempt: 2}, outbox, region).failures).toBe(1);
+    expect(outbox.toSend?.records).toHaveLength(4);
+  });
+});

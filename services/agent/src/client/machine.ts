@@ -280,6 +280,22 @@ const refused = (session: Session, batch: Batch | undefined, error: string, chan
   };
 };
 
+/** The batch, which was not taken, as one of half its records. Undefined where it cannot be numbered anew. */
+const smaller = (
+  session: Session,
+  batch: Batch,
+  maxRecords: number | undefined,
+  outbox: Outbox,
+  {nowMs}: Chance,
+): Step | undefined => {
+  // Behind it are batches that were taken once and are sent again: numbered anew, their records would be there twice.
+  if (outbox.batches.some(({accepted: taken, batchSeq}) => !taken && batchSeq !== batch.batchSeq)) return undefined;
+  const half = Math.floor(batch.records.length / 2);
+  const recordLimit = Math.max(1, Math.min(half, maxRecords ?? half));
+  // At once: between two batches that are taken there are no more of these than halves.
+  return {session: {...session, recordLimit, dueMs: nowMs, refusals: 0}, entries: [{op: 'reopen'}]};
+};
+
 /** What a device that got this answer does next. `sent` is the batch, or the epoch that a heartbeat asked for. */
 export const afterSync = (
   session: Session,
@@ -337,14 +353,18 @@ export const afterSync = (
       const isSmallest = batch === undefined || batch.records.length <= 1;
       if (isSmallest && answer.isCertain) return refused(session, batch, answer.error, chance);
       if (isSmallest) return {session: failed(session, answer.error, undefined, chance), entries: []};
-      // Behind it are batches that were taken once and are sent again: numbered anew, their records would be there twice.
-      if (outbox.batches.some(({accepted: taken, batchSeq}) => !taken && batchSeq !== batch.batchSeq)) {
-        return {session: failed(session, answer.error, undefined, chance), entries: []};
-      }
-      const half = Math.floor(batch.records.length / 2);
-      const recordLimit = Math.max(1, Math.min(half, answer.maxRecords ?? half));
-      // At once: between two batches that are taken there are no more of these than halves.
-      return {session: {...session, recordLimit, dueMs: chance.nowMs, refusals: 0}, entries: [{op: 'reopen'}]};
+      return (
+        smaller(session, batch, answer.maxRecords, outbox, chance) ?? {
+          session: failed(session, answer.error, undefined, chance),
+          entries: [],
+        }
+      );
+    }
+    case 'too-slow': {
+      // One that was sent before may have been taken, its answer lost: it keeps its number and its content.
+      const isFirst = batch !== undefined && batch.records.length > 1 && session.attempt === 1;
+      const halved = isFirst ? smaller(session, batch, undefined, outbox, chance) : undefined;
+      return halved ?? {session: failed(session, answer.error, undefined, chance), entries: []};
     }
     case 'refused':
       return refused(session, batch, answer.error, chance);

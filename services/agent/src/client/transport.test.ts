@@ -64,6 +64,23 @@ test.each<[string, (socket: Socket) => void]>([
   await close();
 });
 
+test('a body has the time that it needs on a slow line', async () => {
+  const baseUrl = await serve((socket) => {
+    const answer = setTimeout(() => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}'), 3_000);
+    socket.on('close', () => clearTimeout(answer));
+  });
+  const options = {connections: 1, host: undefined, timeoutMs: 300, caFile: undefined, insecure: false};
+  const [patient, hasty] = [createTransport(options), createTransport(options)];
+  const call = {method: 'POST', baseUrl, path: '/v1/sync', headers: {}} as const;
+  const [long, short] = await Promise.all([
+    patient.transport({...call, body: Buffer.alloc(16 * 1024)}),
+    hasty.transport({...call, body: Buffer.from('{}')}),
+  ]);
+  expect([long, short]).toMatchObject([{kind: 'reply', status: 200}, {kind: 'failed'}]);
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await Promise.all([patient.close(), hasty.close()]);
+});
+
 test('offers no HTTP/2, where a call that is given up in the middle of its body may never end', async () => {
   const hello = Promise.withResolvers<Buffer>();
   const baseUrl = await serve(

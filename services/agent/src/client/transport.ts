@@ -20,7 +20,7 @@ export interface TransportOptions {
   readonly connections: number;
   /** Host header, where the address is an ingress's and not the region's name. */
   readonly host: string | undefined;
-  /** For the reply to begin, and again for it to end. */
+  /** For the reply to begin, besides what the body takes, and again for it to end. */
   readonly timeoutMs: number;
   /** PEM file of the authority that signed the region's certificate, besides the system's own. */
   readonly caFile: string | undefined;
@@ -29,6 +29,9 @@ export interface TransportOptions {
   /** Ends the calls under way, as failed. The region may have taken what they carried, which sending it again does not harm. */
   readonly signal?: AbortSignal;
 }
+
+/** The region lets a body take a second for each KiB. */
+const SLOWEST_BYTES_A_MS = 1024 / 1000;
 
 /** Answers are small; more than this is not the region speaking. */
 const MAX_REPLY_BYTES = 1024 * 1024;
@@ -79,7 +82,9 @@ export const createTransport = (options: TransportOptions): {transport: Transpor
         path: call.path,
         method: call.method,
         headers: {...call.headers, ...host},
-        ...(call.body === undefined ? {} : {body: call.body}),
+        ...(call.body === undefined
+          ? {}
+          : {body: call.body, headersTimeout: options.timeoutMs + call.body.length / SLOWEST_BYTES_A_MS}),
         ...(options.signal === undefined ? {} : {signal: options.signal}),
       });
       const body = await textWithin(reply.body, options.timeoutMs);

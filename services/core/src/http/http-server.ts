@@ -33,7 +33,8 @@ export interface HttpServerOptions {
 /** Bounds on what one peer may hold. */
 const LIMITS = {
   headersTimeout: 10_000,
-  requestTimeout: 30_000,
+  /** Nobody needs it: a body that is read has a rate to keep, at which the longest takes nine minutes (read-body.ts). */
+  requestTimeout: 10 * 60_000,
   /**
    * Longer than any proxy keeps a connection that it does not use: nginx 60 s, HAProxy and cloud balancers up to 10 min, Envoy 1 h. The one that
    * gives up first must be the proxy; a request that it sends while we close gets no answer.
@@ -53,7 +54,7 @@ const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
 
 /**
  * For the rest of a request that was answered before it came, as it is when its headers suffice to refuse it. To close at once would reset the
- * connection under a peer that still sends, which would then never read its answer. A body that is read has as long.
+ * connection under a peer that still sends, which would then never read its answer.
  */
 const REST_MS = 10_000;
 

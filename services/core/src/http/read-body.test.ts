@@ -1,11 +1,11 @@
-import type {IncomingMessage} from 'node:http';
-import {Readable} from 'node:stream';
+import type {IncomingHttpHeaders, IncomingMessage} from 'node:http';
+import {PassThrough, Readable} from 'node:stream';
 import {gzipSync} from 'node:zlib';
-import {expect, test} from '@jest/globals';
+import {afterEach, beforeEach, describe, expect, jest, test} from '@jest/globals';
 import {AppError} from '../errors/app-error.ts';
-import {readBody} from './read-body.ts';
+import {checkBodyHeaders, readBody} from './read-body.ts';
 
-const LIMITS = {maxBytes: 100_000, maxInflatedBytes: 200_000, timeoutMs: 1000};
+const LIMITS = {maxBytes: 100_000, maxInflatedBytes: 200_000};
 
 const requestOf = (pieces: readonly Buffer[], headers = {}): IncomingMessage =>
   // Of a request, readBody uses the stream and its headers.
@@ -64,4 +64,63 @@ test('who sends bytes one by one makes us hold bytes, not pieces', async () => {
 test('a body for which there is no room is refused', async () => {
   const pieces = [Buffer.alloc(6_000), Buffer.alloc(6_000)];
   await expect(readBody(requestOf(pieces), LIMITS, createAccount(10_000))).rejects.toThrow('no room');
+});
+
+describe('of a slow line', () => {
+  beforeEach(() => {
+    jest.useFakeTimers({doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate']});
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  /** `kib` KiB a second, of which `seconds` come. */
+  const send = async (kib: number, seconds: number, isWhole: boolean) => {
+    const stream = new PassThrough();
+    // Of a request, readBody uses the stream and its headers.
+    const request = Object.assign(stream, {headers: {}}) as unknown as IncomingMessage;
+    const outcome = readBody(request, LIMITS, createAccount()).then(
+      ({length}) => length,
+      (error: unknown) => (error instanceof AppError ? error.code : error),
+    );
+    for (let second = 0; second < seconds; second++) {
+      stream.write(Buffer.alloc(kib * 1024));
+      await jest.advanceTimersByTimeAsync(1_000);
+    }
+    if (isWhole) stream.end();
+    else await jest.advanceTimersByTimeAsync(200_000);
+    return outcome;
+  };
+
+  test('60 KiB at 4 KiB a second are read', async () => {
+    expect(await send(4, 15, true)).toBe(60 * 1024);
+  });
+
+  test.each([
+    ['that stops', 4, 15],
+    ['that brings next to nothing', 0.5, 60],
+    ['on which nothing comes', 0, 1],
+  ])('a body %s is a time-out', async (_how, kib, seconds) => {
+    expect(await send(kib, seconds, false)).toBe('request-timeout');
+  });
+});
+
+describe('a content coding', () => {
+  const check = (headers: IncomingHttpHeaders): void => checkBodyHeaders(requestOf([], headers), LIMITS);
+
+  test.each(['gzip', 'GZIP', 'x-gzip', 'X-GZip', ' gzip ', 'identity, gzip', ',gzip,', 'identity', '', 'Identity'])(
+    '%j is taken',
+    async (coding) => {
+      const isGzip = /gzip/i.test(coding);
+      const sent = isGzip ? gzipSync(Buffer.from('{}')) : Buffer.from('{}');
+      const body = await readBody(requestOf([sent], {'content-encoding': coding}), LIMITS, createAccount());
+      expect(body.toString()).toBe('{}');
+    },
+  );
+
+  test.each(['br', 'deflate', 'gzip, gzip', 'gzip;q=1', 'gz ip', 'gzip2'])('%j is not, and gzip is named', (coding) => {
+    expect(() => check({'content-encoding': coding})).toThrow(
+      expect.objectContaining({code: 'unsupported-media-type', headers: {'Accept-Encoding': 'gzip'}}),
+    );
+  });
 });

@@ -9,9 +9,18 @@ export interface BodyLimits {
   readonly maxBytes: number;
   /** After inflating. */
   readonly maxInflatedBytes: number;
-  /** For the whole body to arrive. */
-  readonly timeoutMs: number;
 }
+
+/**
+ * A body may take so long, and a second more for every {@link SLOWEST_BYTES_A_SECOND} that have come: one that crawls comes to an end, and one that has
+ * stopped is noticed.
+ */
+const PATIENCE_MS = 10_000;
+/** A fifth of what EDGE at the end of its cell brings. */
+const SLOWEST_BYTES_A_SECOND = 1024;
+
+/** How long a body of so many bytes may take. */
+const longestBodyMs = (bytes: number): number => PATIENCE_MS + (bytes / SLOWEST_BYTES_A_SECOND) * 1000;
 
 /** Is told what a body takes while it comes; what it throws refuses the body. */
 export interface BodyAccount {
@@ -133,9 +142,16 @@ const collect = (request: IncomingMessage, limits: BodyLimits, account: BodyAcco
     const onBroken = (): void => {
       finish(() => reject(new AppError('bad-request', 'the connection ended within the body')));
     };
-    const timer = setTimeout(() => {
-      refuse(new AppError('request-timeout', `the body did not arrive within ${limits.timeoutMs} ms`));
-    }, limits.timeoutMs);
+    const tooSlow = (): void => {
+      const restMs = began + longestBodyMs(bytes) - performance.now();
+      if (restMs > 0) timer = setTimeout(tooSlow, restMs);
+      else {
+        const message = `${bytes} bytes of the body came in ${Math.round(performance.now() - began)} ms; send less at once`;
+        refuse(new AppError('request-timeout', message));
+      }
+    };
+    const began = performance.now();
+    let timer = setTimeout(tooSlow, PATIENCE_MS);
     account.arrives(refuse);
     request.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken);
   });

@@ -40,7 +40,7 @@ export interface EnrolRouteOptions {
   readonly now: () => number;
 }
 
-const BODY_LIMITS = {maxBytes: 16 * 1024, maxInflatedBytes: 16 * 1024, timeoutMs: 10_000} as const;
+const BODY_LIMITS = {maxBytes: 16 * 1024, maxInflatedBytes: 16 * 1024} as const;
 /** A fleet enrols with one token; a revoked one works this much longer, an unknown one is not asked for again this long. */
 const TOKEN_TTL_MS = 5_000;
 

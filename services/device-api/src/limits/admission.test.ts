@@ -1,4 +1,4 @@
-import {expect, test} from '@jest/globals';
+import {expect, jest, test} from '@jest/globals';
 import {Registry} from 'prom-client';
 import {createAdmission} from './admission.ts';
 
@@ -90,4 +90,23 @@ test('counts a body as what it takes at the moment, and turns it away when that 
 test('takes a single call of any size', () => {
   const {admission} = create();
   expect(() => admission.enter(DEVICE).holds(100 * MIB)).not.toThrow();
+});
+
+test("a device's body that takes long keeps its room, and makes room where there is none", () => {
+  jest.useFakeTimers();
+  try {
+    const {admission} = create();
+    const refused: unknown[] = [];
+    const slow = admission.enter(DEVICE);
+    slow.arrives((reason) => refused.push(reason));
+    slow.holds(56 * MIB);
+    jest.advanceTimersByTime(9_000);
+    expect(() => admission.enter(DEVICE)).toThrow(OVERLOADED);
+    jest.advanceTimersByTime(2_000);
+    expect(refused).toEqual([]);
+    expect(() => admission.enter(DEVICE).holds(MIB)).not.toThrow();
+    expect(refused).toEqual([OVERLOADED]);
+  } finally {
+    jest.useRealTimers();
+  }
 });

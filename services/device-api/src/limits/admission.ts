@@ -47,8 +47,9 @@ const OVERLOAD_RETRY_S = 5;
 const STRANGERS_SHARE = 1 / 8;
 /** Of the places: more than may wait for a database that hangs. */
 const STRANGERS_PLACES = 1 / 4;
-/** An enrolment fits one segment. A device's body may be long and its link slow, so it keeps its place until its time is up. */
+/** An enrolment fits one segment. A device's body may be long and its link slow: it makes room late, and only where there is none. */
 const STRANGERS_PATIENCE_MS = 1_000;
+const DEVICES_PATIENCE_MS = 10_000;
 
 export const createAdmission = ({brokerTrouble, lagMs, limits, registry}: AdmissionOptions): Admission => {
   let open = 0;
@@ -59,7 +60,11 @@ export const createAdmission = ({brokerTrouble, lagMs, limits, registry}: Admiss
       retryAfterSeconds: OVERLOAD_RETRY_S,
       cause: `${open} calls and ${openBytes()} bytes under way, lag ${Math.round(lagMs())} ms`,
     });
-  const devices = createBodyRoom({maxBytes: limits.maxOpenBytes * (1 - STRANGERS_SHARE), overloaded});
+  const devices = createBodyRoom({
+    maxBytes: limits.maxOpenBytes * (1 - STRANGERS_SHARE),
+    patienceMs: DEVICES_PATIENCE_MS,
+    overloaded,
+  });
   const strangers = createBodyRoom({
     maxBytes: limits.maxOpenBytes * STRANGERS_SHARE,
     patienceMs: STRANGERS_PATIENCE_MS,
