@@ -4,8 +4,10 @@ import {BUNDLE_MEDIA_TYPE, encodeBundle} from '@pisync/core/broker/bundle';
 import {RETRY_RUNGS} from '@pisync/core/broker/names';
 import {publishSuspect} from '@pisync/core/broker/retry';
 import {publishSyncRequest} from '@pisync/core/broker/sync-request';
+import {listOpenCommands} from '@pisync/core/commands/commands';
 import {findPosition} from '@pisync/core/devices/position';
 import {until} from '@pisync/core/testing/until';
+import pg from 'pg';
 import {batchOf, enrolDevices, itemOf, type TestDevice} from './testing/batches.ts';
 import {openWorkerBench, PARTITIONS, type RunningWorker, type WorkerBench} from './testing/test-worker.ts';
 
@@ -139,12 +141,41 @@ test('only what ended the process with nothing else at work is set aside', async
   expect((await findPosition(bench.shards.shards, culprit, 1))?.appliedThrough).toBe(0);
 });
 
+const requestSync = (deviceId: string, requestId: string = randomUUID()): Promise<void> =>
+  publishSyncRequest(bench.publisher, bench.names, {
+    ...{requestId, deviceId, timestamp: new Date().toISOString(), syncType: 'full', priority: 'normal'},
+  });
+
+test('a request whose command somebody holds waits, and those of others are stored', async () => {
+  const {shards} = bench.shards;
+  const devices = (await someDevices(8)).filter(({slot}) => shards.slotMap.shardOf(slot) === 0);
+  const [held, other] = devices;
+  if (held === undefined || other === undefined) throw new Error('the shard has too few devices');
+  const running = (worker = await bench.start());
+  const stored = (count: number) =>
+    until(
+      `${count} stored requests`,
+      () => running.counter('pisync_worker_sync_requests_total', {outcome: 'stored'}),
+      (seen) => seen === count,
+    );
+  await requestSync(held.deviceId);
+  await stored(1);
+  const person = new pg.Client(bench.shards.target(0));
+  await person.connect();
+  await person.query('begin');
+  await person.query('select from device_command where device_key = $1 for update', [held.deviceKey]);
+  await requestSync(held.deviceId);
+  await requestSync(other.deviceId);
+  await stored(2);
+  expect(await listOpenCommands(shards, other, 10)).toHaveLength(1);
+  await person.end();
+  await stored(3);
+});
+
 test('a request for a device that is not enrolled is kept for a person', async () => {
   const [requestId, deviceId] = [randomUUID(), randomUUID()];
   worker = await bench.start();
-  await publishSyncRequest(bench.publisher, bench.names, {
-    ...{requestId, deviceId, timestamp: new Date().toISOString(), syncType: 'full', priority: 'normal'},
-  });
+  await requestSync(deviceId, requestId);
   const [row] = await waitKept(`%${requestId}%`);
   expect(row?.reason).toContain(deviceId);
   expect(row?.payload.toString()).toContain(requestId);
