@@ -7,6 +7,11 @@ import {enrolAnswerSchema, PROBLEM_TYPE, syncAnswerSchema} from './wire.ts';
 
 const HOUR_MS = 3600_000;
 
+const CALL: SentSync = {
+  ...{nonce: 'n', region: 'a', deviceId: 'd', epoch: 'e1', batchSeq: undefined},
+  ...{body: Buffer.alloc(0), sizeBytes: 0, homes: []},
+};
+
 /** Of a device that has its place. */
 const started = (outbox = new Outbox()): Session => ({
   ...startSession({isEnrolled: true, outbox, nowMs: 0}),
@@ -164,10 +169,6 @@ test('enrolments that do not last come ever later, and one that lasted makes the
 describe('a device that is told 429', () => {
   const HOME = 'https://home.example.com';
   const failing: Session = {...started(), failures: 2, refusals: 2, home: HOME};
-  const CALL: SentSync = {
-    ...{nonce: 'n', region: 'a', deviceId: 'd', epoch: 'e1', batchSeq: undefined},
-    ...{body: Buffer.alloc(0), sizeBytes: 0, homes: []},
-  };
   const hear = (
     session: Session,
     retryAfter: string | undefined,
@@ -217,14 +218,14 @@ describe('a device that is told 429', () => {
 describe('a batch that comes too slowly', () => {
   const sealed = (count: number): Outbox => {
     const outbox = new Outbox();
-    outbox.apply({op: 'epoch', epoch: 'e1'});
+    outbox.apply({op: 'epoch', epoch: 'e1', life: 'one'});
     for (let n = 0; n < 4; n++) outbox.apply({op: 'reading', reading: {k: 'n', t: n, d: {}}});
     outbox.apply({op: 'seal', count, mode: 'delta', reason: 'scheduled'});
     return outbox;
   };
   const hear = (session: Session, outbox: Outbox, body: string): Session => {
     const sent = outbox.toSend ?? {epoch: 'e1'};
-    const answer = classifySync({kind: 'reply', status: 408, retryAfter: undefined, body}, 1);
+    const answer = classifySync({kind: 'reply', status: 408, retryAfter: undefined, body}, CALL);
     const step = afterSync(session, sent, answer, outbox, {nowMs: 0, random: 0});
     for (const entry of step.entries) outbox.apply(entry);
     return step.session;
@@ -236,10 +237,10 @@ describe('a batch that comes too slowly', () => {
     ['somebody in between', '<html>'],
   ])('for %s is halved, and nothing of it is given up', (_who, body) => {
     const outbox = sealed(4);
-    expect(hear(startSession(true, false, 0), outbox, body)).toMatchObject({recordLimit: 2, failures: 0});
+    expect(hear(started(), outbox, body)).toMatchObject({recordLimit: 2, failures: 0});
     expect(outbox).toMatchObject({queued: 4, lastBatchSeq: 0, toSend: undefined});
     const single = sealed(1);
-    let session = startSession(true, false, 0);
+    let session = started();
     for (let time = 0; time < 5; time++) session = hear(session, single, body);
     expect(session.failures).toBe(5);
     expect(single).toMatchObject({queued: 3, dropped: 0, toSend: {batchSeq: 1}});
@@ -247,7 +248,7 @@ describe('a batch that comes too slowly', () => {
 
   test('and was sent before, so that it may have been taken, keeps its number', () => {
     const outbox = sealed(4);
-    expect(hear({...startSession(true, false, 0), attempt: 2}, outbox, region).failures).toBe(1);
+    expect(hear({...started(), attempt: 2}, outbox, region).failures).toBe(1);
     expect(outbox.toSend?.records).toHaveLength(4);
   });
 });

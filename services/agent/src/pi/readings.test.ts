@@ -45,6 +45,11 @@ test('reads a Raspberry Pi', () => {
   });
 });
 
+test.each(['', '0000000000000000\0'])('a board with the serial number %j goes by its machine id', (serial) => {
+  const files = {...FILES, '/proc/device-tree/serial-number': serial, '/etc/machine-id': '5f1d0a\n'};
+  expect(describeMachine(machine(files)).hardwareId).toBe('5f1d0a');
+});
+
 test('leaves out what a machine does not have', () => {
   expect(collectReadings(machine(EMPTY), 0)).toEqual([]);
   expect(describeMachine(machine(EMPTY))).toMatchObject({hardwareId: undefined, model: 'linux'});

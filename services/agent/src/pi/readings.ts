@@ -92,7 +92,8 @@ export const describeMachine = (
   const machineId = machine.readFile('/etc/machine-id')?.trim();
   const kernel = machine.readFile('/proc/sys/kernel/osrelease')?.trim();
   return {
-    hardwareId: serial === undefined || serial === '' ? machineId : serial,
+    // Zeros are fuses that were never burnt: other boards have them too.
+    hardwareId: serial === undefined || /^0*$/.test(serial) ? machineId : serial,
     model: tree('model') ?? 'linux',
     state: {agent: packageJson.version, ...(kernel === undefined ? {} : {kernel})},
   };
