@@ -1,6 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {recordOf} from '../../../kube/object.ts';
 import {SimulatedRegion} from '../../testing/simulated-region.ts';
+import {setClaim} from '../../testing/volume-claims.ts';
 
 const workersOf = (region: SimulatedRegion): string => JSON.stringify(region.find('Deployment', 'eu-worker')?.['spec']);
 
@@ -45,8 +46,10 @@ test.each([
 
 test('the log has its room by the volume that is there, not by the one that is wished for', () => {
   const capacity = {devices: 1_000_000, syncWindow: {durationMinutes: 60}};
-  const region = new SimulatedRegion({region: 'eu-west', capacity, postgres: {storage: {size: '10Gi'}}}).bringUp();
-  region.change({capacity, postgres: {storage: {size: '500Gi'}}});
+  const postgres = (size: string) => ({shards: 1, storage: {size}});
+  const region = new SimulatedRegion({region: 'eu-west', capacity, postgres: postgres('10Gi')}).bringUp();
+  setClaim(region, 'volume', '10Gi', '10Gi');
+  region.change({capacity, postgres: postgres('500Gi')});
   region.settle();
   expect(JSON.stringify(region.find('ConfigMap', 'eu-postgres')?.['data'])).toContain("max_wal_size = '2048MB'");
 });
