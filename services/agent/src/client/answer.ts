@@ -69,7 +69,7 @@ export type Answer =
       /** The region itself says so of what we sent, and not somebody in between, or of something else. */
       readonly isCertain: boolean;
     }
-  /** Not all of the batch came in time. */
+  /** Not all of the batch came in time, says the region; somebody in between may say so of one that the region took. */
   | {readonly kind: 'too-slow'; readonly status: 408; readonly error: string}
   | {readonly kind: 'wrong-region'; readonly status: 421; readonly error: string; readonly home: string | undefined}
   | {
@@ -186,7 +186,6 @@ export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
     const isCertain = byRegion && (isReceived(problem, call) || isBeyond(problem, call));
     return {kind: 'too-large', status, error, maxRecords: problem.maxRecords, isCertain};
   }
-  if (status === 408) return {kind: 'too-slow', status, error};
   if (!byRegion) return later;
   switch (status) {
     case 401:
@@ -194,6 +193,8 @@ export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
       const epochUnknown = problem.code === 'enrol-again';
       return epochUnknown && !isReceived(problem, call) ? later : {kind: 'enrol-again', status, error, epochUnknown};
     }
+    case 408:
+      return {kind: 'too-slow', status, error};
     case 409:
       return isReceived(problem, call) ? {kind: 'gap', status, error, expected: problem.expected} : later;
     case 421:

@@ -3,10 +3,11 @@
  * {@link afterSync} or {@link afterEnrol}. Times are milliseconds of a monotonic clock; a device's wall clock decides nothing.
  */
 import type {Answer, EnrolOutcome} from './answer.ts';
-import {LONGEST_WAIT_MS, waitAfterFailureMs, waitForQuotaMs} from './backoff.ts';
+import {waitForQuotaMs} from './backoff.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
 import {nameOf, type Session} from './session.ts';
-import type {JsonObject, Policy, Reason, SyncAnswer} from './wire.ts';
+import {beforeEnrolment, type Chance, failed, LADDER_BEGINS, scheduledInMs, waitMs} from './waits.ts';
+import type {JsonObject, Reason, SyncAnswer} from './wire.ts';
 
 /** Batches a device may have accepted and not applied: the region answers 409 beyond it. */
 export const WINDOW_BATCHES = 64;
@@ -16,9 +17,6 @@ const GAPS_BEFORE_NEW_EPOCH = 3;
 
 /** Content is given up only when it is refused so often in a row: a body that was damaged on its way is refused too. */
 const REFUSALS_BEFORE_GIVING_UP = 3;
-
-/** The failure from which waits are shares of `base`. */
-const LADDER_BEGINS = 2;
 
 /** A batch that is not applied for so long is sent again, which is always safe. A region's own attempts take some hours at most. */
 const RESEND_AFTER_MS = 24 * 3600 * 1000;
@@ -80,54 +78,6 @@ export interface Step {
   readonly session: Session;
   readonly entries: readonly OutboxEntry[];
 }
-
-export interface Chance {
-  readonly nowMs: number;
-  /** Uniform in [0, 1). */
-  readonly random: number;
-  /** The policy's waits are multiplied by this; 1 for a real device, less where a simulation is in a hurry. */
-  readonly backoffScale?: number;
-}
-
-const scaled = ({base, cap, edgeJitter}: Policy['backoff'], by: number): Policy['backoff'] => ({
-  base: base * by,
-  cap: cap * by,
-  edgeJitter: edgeJitter * by,
-});
-
-const backoffOf = ({policy}: Session, {backoffScale = 1}: Chance): Policy['backoff'] =>
-  scaled(policy.backoff, backoffScale);
-
-const waitMs = (session: Session, failures: number, chance: Chance, retryAfterMs?: number): number =>
-  waitAfterFailureMs({failures, retryAfterMs}, backoffOf(session, chance), chance.random);
-
-/** The session after a call that came to nothing. */
-export const failed = (session: Session, error: string, retryAfterMs: number | undefined, chance: Chance): Session => {
-  const failures = session.failures + 1;
-  return {
-    ...session,
-    failures,
-    lastError: error,
-    attempt: session.attempt + 1,
-    refusals: 0,
-    notBeforeMs: chance.nowMs + waitMs(session, failures, chance, retryAfterMs),
-    // A home region that does not answer is forgotten: ask the configured address again.
-    home: failures >= 3 ? undefined : session.home,
-  };
-};
-
-/** Before the second and each further enrolment of a day: two devices with one hardware id shut each other out, and each succeeds every time. */
-const beforeEnrolment = (session: Session, chance: Chance): Session => {
-  if (session.enrolments < LADDER_BEGINS) return session;
-  const untilMs = chance.nowMs + waitMs(session, session.enrolments, chance);
-  return {...session, notBeforeMs: Math.max(session.notBeforeMs, untilMs)};
-};
-
-/** @returns milliseconds until the region wants to hear from us, by the distance of two of *its* times. */
-const scheduledInMs = (answer: SyncAnswer): number => {
-  if (answer.nextSyncAt === undefined || answer.serverTime === undefined) return LONGEST_WAIT_MS;
-  return Math.min(Math.max(answer.nextSyncAt - answer.serverTime, 1000), LONGEST_WAIT_MS);
-};
 
 const awaitedAfter = (
   session: Session,
