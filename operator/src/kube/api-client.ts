@@ -96,6 +96,8 @@ export class ApiClient {
       if (response.statusCode === 401) await this.#current(true);
       throw await toApiError(response, `GET ${call.path}`);
     }
+    // It may end before the caller reads it, who is told so then.
+    response.body.on('error', () => undefined);
     return response.body;
   }
 
