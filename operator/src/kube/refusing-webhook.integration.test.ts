@@ -112,5 +112,12 @@ test('a resource whose passes end in a wait again and again says so', async () =
   const {log} = shops.start('waiting', shops.server.credentials, {controller: {...controller, observe}});
   await shops.open('patient', ['a']);
   expect(await problemOf('patient', 'the till is open', log.lines)).toBe('again and again: the till is open');
-  expect(log.lines.filter((line) => /^waits again and again .*patient/.test(line))).toHaveLength(1);
+  // It is in the log a moment after the status.
+  const told = (): number => log.lines.filter((line) => /^waits again and again .*patient/.test(line)).length;
+  expect(
+    await eventually(
+      () => told() || undefined,
+      () => log.lines.slice(-20).join('\n'),
+    ),
+  ).toBe(1);
 });
