@@ -33,8 +33,22 @@ export interface AuditLine {
 
 const READY_WITHIN_MS = 60_000;
 
+const ATTEMPTS = 3;
+
 /** Starts in about four seconds. The folder in PISYNC_TEST_KUBE_BIN holds the binaries `etcd` and `kube-apiserver`; `args` are more of the latter's. */
 export const startApiServer = async (...args: readonly string[]): Promise<TestApiServer> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(args);
+    } catch (error) {
+      // A port that was free a moment ago may be somebody else's.
+      const isTaken = error instanceof Error && error.message.includes('address already in use');
+      if (!isTaken || attempt >= ATTEMPTS) throw error;
+    }
+  }
+};
+
+const startOnce = async (args: readonly string[]): Promise<TestApiServer> => {
   const bin = process.env['PISYNC_TEST_KUBE_BIN'];
   if (bin === undefined) {
     throw new Error('PISYNC_TEST_KUBE_BIN is not set: it must name a folder with the binaries etcd and kube-apiserver');
@@ -107,9 +121,12 @@ export const startApiServer = async (...args: readonly string[]): Promise<TestAp
   try {
     await untilReady(client, children);
   } catch (error) {
-    const log = await readFile(join(dir, 'kube-apiserver.log'), 'utf8').catch(() => '');
+    const logs = await Promise.all(
+      ['etcd', 'kube-apiserver'].map((name) => readFile(join(dir, `${name}.log`), 'utf8').catch(() => '')),
+    );
     await stop();
-    throw new Error(`the test's API server did not start; its last words:\n${log.slice(-2000)}`, {cause: error});
+    const words = logs.map((log) => log.slice(-2000)).join('\n');
+    throw new Error(`the test's API server did not start; its and etcd's last words:\n${words}`, {cause: error});
   }
   return {
     port,
