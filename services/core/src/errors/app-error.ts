@@ -71,10 +71,11 @@ export class AppError extends Error {
 
   /** The same error with further members for its problem document. */
   with(extra: Readonly<Record<string, unknown>>): AppError {
-    const {code, message, cause, errors, retryAfterSeconds} = this;
+    const {code, message, cause, errors, retryAfterSeconds, headers} = this;
     return new AppError(code, message, {
       ...(cause === undefined ? {} : {cause}),
       errors,
+      headers,
       ...(retryAfterSeconds === undefined ? {} : {retryAfterSeconds}),
       extra: {...this.extra, ...extra},
     });
