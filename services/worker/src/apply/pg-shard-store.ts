@@ -1,3 +1,4 @@
+import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import {insertCommands} from '@pisync/core/commands/commands';
 import {allAnswered} from '@pisync/core/shards/all-answered';
 import {dayOf, ensurePartitions} from '@pisync/core/shards/partitions';
@@ -61,7 +62,7 @@ const ASK_MS = 1_000;
 
 /** Those who ask at the same moment share an answer, and the connection. */
 const createAsk = (shards: Pick<Shards, 'pool'>): ShardStore['answers'] => {
-  const asking = new Map<number, Promise<boolean>>();
+  const flight = createSingleFlight<boolean>();
   const ask = async (shardId: number): Promise<boolean> => {
     try {
       const work = withinDeadline(shards.pool(shardId, 'job'), ASK_MS, commitProbe);
@@ -71,11 +72,7 @@ const createAsk = (shards: Pick<Shards, 'pool'>): ShardStore['answers'] => {
       return false;
     }
   };
-  return (shardId) => {
-    const asked = asking.get(shardId) ?? ask(shardId).finally(() => asking.delete(shardId));
-    asking.set(shardId, asked);
-    return asked;
-  };
+  return (shardId) => flight(String(shardId), () => ask(shardId));
 };
 
 interface NumbersRow {
