@@ -1,12 +1,10 @@
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
-import {openShards} from '@pisync/core/shards/shards';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
-import {silentLog} from './testing/silent-log.ts';
-import {Registry} from 'prom-client';
 import {z} from 'zod';
 import type {CacheAccess} from './caching/read-through.ts';
 import {type SeededDevice, seedApiToken, seedDevices, seedSyncs} from './testing/seed.ts';
 import {startTestApi, type TestApi} from './testing/test-api.ts';
+import {openWithoutShard1} from './testing/without-shard.ts';
 
 const NO_CACHE: CacheAccess = {use: () => Promise.resolve(undefined)};
 
@@ -136,20 +134,7 @@ describe('the device list', () => {
 
 describe('a shard that is down', () => {
   test('is named in the page and in the counts, and its devices are read on from where they were once it is back', async () => {
-    const topology = {
-      ...region.topology,
-      shards: region.topology.shards.map((shard) =>
-        shard.id === 1 ? {...shard, rw: {host: '127.0.0.1', port: 1}} : shard,
-      ),
-    };
-    const shards = await openShards({
-      topology: {current: () => topology, onChange: () => () => undefined},
-      secretsDir: region.secretsDir,
-      applicationName: 'test-without-shard-1',
-      log: silentLog,
-      metrics: new Registry(),
-      sizes: {ingest: 1, dashboard: 2, job: 1},
-    });
+    const shards = await openWithoutShard1(region);
     const impaired = await startTestApi({shards, cache: NO_CACHE});
     try {
       const {body} = await impaired.call('GET', '/api/v1/devices?limit=500', {token: viewer});

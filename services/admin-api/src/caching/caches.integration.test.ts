@@ -3,7 +3,6 @@ import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {type Cache, openCache} from '@pisync/core/cache/cache';
 import {cacheKey} from '@pisync/core/cache/cache-keys';
 import {markChanged} from '@pisync/core/cache/device-entries';
-import {openShards} from '@pisync/core/shards/shards';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {until} from '@pisync/core/testing/until';
 import {silentLog} from '../testing/silent-log.ts';
@@ -12,6 +11,7 @@ import {z} from 'zod';
 import {type SeededDevice, seedApiToken, seedDevices, seedSyncs} from '../testing/seed.ts';
 import {redisUrl} from '../testing/test-redis.ts';
 import {startTestApi, type TestApi} from '../testing/test-api.ts';
+import {openWithoutShard1} from '../testing/without-shard.ts';
 
 let region: TestShards;
 let cache: Cache;
@@ -178,20 +178,7 @@ test('counts come from the cache, and those of long ago are counted again', asyn
 });
 
 test('a shard that does not answer is counted as it was when it last did', async () => {
-  const topology = {
-    ...region.topology,
-    shards: region.topology.shards.map((shard) =>
-      shard.id === 1 ? {...shard, rw: {host: '127.0.0.1', port: 1}} : shard,
-    ),
-  };
-  const shards = await openShards({
-    topology: {current: () => topology, onChange: () => () => undefined},
-    secretsDir: region.secretsDir,
-    applicationName: 'test-without-shard-1',
-    log: silentLog,
-    metrics: new Registry(),
-    sizes: {ingest: 1, dashboard: 2, job: 1},
-  });
+  const shards = await openWithoutShard1(region);
   const impaired = await startTestApi({shards, cache});
   try {
     const inShard0 = devices.filter(({shard}) => shard === 0).length;
