@@ -24,7 +24,7 @@ test: ready-cluster ## check, integration, end to end (the long faults are in `m
 	@node scripts/test/main.ts
 
 .PHONY: check
-check: ready ## about a minute, no servers: format, lint, types, imports, dead code, generated files, unit tests
+check: ready ## about four minutes, no servers: format, lint, types, imports, dead code, generated files, unit tests
 	@node scripts/check/main.ts $(if $(JEST_JSON),--jest-json "$(JEST_JSON)")
 
 .PHONY: up
