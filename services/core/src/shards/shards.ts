@@ -27,9 +27,9 @@ export type PoolSizes = Readonly<Record<ShardUse, number>>;
 const STATEMENT_TIMEOUT_MS: PoolSizes = {ingest: 15_000, dashboard: 10_000, job: 300_000};
 /**
  * For a lock that somebody holds: a row that a person looks at, or a table that is being changed. Writers hold theirs for milliseconds. Without this, calls that
- * concern one such row would soon have every connection of a pool, for as long as a statement may take.
+ * concern one such row would soon have every connection of a pool, for as long as a statement may take. A job outlasts a writer that stands still.
  */
-const LOCK_TIMEOUT_MS: PoolSizes = {ingest: 500, dashboard: 5_000, job: 5_000};
+const LOCK_TIMEOUT_MS: PoolSizes = {ingest: 500, dashboard: 5_000, job: 10_000};
 /**
  * A process that stands still in a transaction, or died without closing its socket, holds its row and slot locks for so long: batches of the same devices,
  * which another process has by then, wait for them. Between two statements of ingest lie milliseconds.
