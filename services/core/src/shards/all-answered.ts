@@ -1,3 +1,16 @@
+import type pg from 'pg';
+
+/** Puts all that `send` sends into one write: each statement would have its own, and wake the server for it. */
+export const inOneGo = <T>(client: pg.PoolClient, send: () => T): T => {
+  const {stream} = client.connection;
+  stream.cork();
+  try {
+    return send();
+  } finally {
+    stream.uncork();
+  }
+};
+
 /**
  * The values of statements that were sent in one go. Unlike Promise.all it throws only when every one is answered: after
  * that nothing of them is sent any more, so a roll back that follows really is the transaction's last statement.

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import {AppError} from '../errors/app-error.ts';
-import {allAnswered} from './all-answered.ts';
+import {allAnswered, inOneGo} from './all-answered.ts';
 
 /**
  * First key of the two-key advisory locks on slots ("PS" in ASCII); the second key is the slot. Writers hold a slot's lock
@@ -60,21 +60,26 @@ export const inSlotTransaction = async <Opened, T>(
   };
   try {
     deadline?.throwIfAborted();
-    // Sent in one go and run one after the other.
-    const [, , owned, opened] = await allAnswered([
-      client.query('begin'),
-      client.query({
-        name: 'slots-lock',
-        text: `select count(pg_advisory_xact_lock_shared(${SLOT_LOCK_CLASS}, slot)) from unnest($1::int[]) slot`,
-        values: [sorted],
-      }),
-      client.query<{slot: number}>({
-        name: 'slots-owned',
-        text: `select slot from slot_owner where slot = any($1::smallint[]) and state = 'owned'`,
-        values: [sorted],
-      }),
-      open(client),
-    ]);
+    // Run one after the other.
+    const opening = inOneGo(
+      client,
+      () =>
+        [
+          client.query('begin'),
+          client.query({
+            name: 'slots-lock',
+            text: `select count(pg_advisory_xact_lock_shared(${SLOT_LOCK_CLASS}, slot)) from unnest($1::int[]) slot`,
+            values: [sorted],
+          }),
+          client.query<{slot: number}>({
+            name: 'slots-owned',
+            text: `select slot from slot_owner where slot = any($1::smallint[]) and state = 'owned'`,
+            values: [sorted],
+          }),
+          open(client),
+        ] as const,
+    );
+    const [, , owned, opened] = await allAnswered(opening);
     if (owned.rows.length < sorted.length) {
       broken = await rollback(client);
       const here = new Set(owned.rows.map(({slot}) => slot));

@@ -1,6 +1,6 @@
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import {insertCommands} from '@pisync/core/commands/commands';
-import {allAnswered} from '@pisync/core/shards/all-answered';
+import {allAnswered, inOneGo} from '@pisync/core/shards/all-answered';
 import {dayOf, ensurePartitions} from '@pisync/core/shards/partitions';
 import {SCHEMA_VERSION, schemaVersion} from '@pisync/core/shards/migrate';
 import {type Shards} from '@pisync/core/shards/shards';
@@ -123,16 +123,15 @@ const transactionOf = (
 ): ShardTransaction => ({
   ...opened,
   async write(changes, known, isLast) {
-    const statements = statementsOf(client, changes);
-    const found =
-      known.length === 0
-        ? undefined
-        : client.query<StoredHash>({
-            ...sql.FIND_RECENT_RECEIPTS,
-            values: [...keyArrays(known), dayOf(now() + RECENT.fromMs), dayOf(now() + RECENT.toMs)],
-          });
-    await allAnswered([...statements, found ?? Promise.resolve(), isLast ? commit() : Promise.resolve()]);
-    return (await found)?.rows ?? [];
+    const small = inOneGo(client, () => statementsOf(client, changes));
+    // Most of the bytes. They are made ready while the server is at the others.
+    const last = inOneGo(client, () => {
+      const recent = findRecent(client, known, now());
+      return [recent, insertRecords(client, changes.applied), isLast ? commit() : Promise.resolve()] as const;
+    });
+    // In the order of sending: after the first that fails all others do.
+    await allAnswered([...small, ...last]);
+    return last[0];
   },
   async findReceipts(known) {
     return (await client.query<StoredHash>({...sql.FIND_RECEIPTS, values: [...keyArrays(known)]})).rows;
@@ -146,13 +145,22 @@ const transactionOf = (
   },
 });
 
-/** Sent in one go, in an order that every writer has. */
+const findRecent = async (
+  client: pg.PoolClient,
+  known: readonly BatchKey[],
+  nowMs: number,
+): Promise<readonly StoredHash[]> => {
+  if (known.length === 0) return [];
+  const days = [dayOf(nowMs + RECENT.fromMs), dayOf(nowMs + RECENT.toMs)];
+  return (await client.query<StoredHash>({...sql.FIND_RECENT_RECEIPTS, values: [...keyArrays(known), ...days]})).rows;
+};
+
+/** In an order that every writer has; what waits for nobody, the records, is not among them. */
 const statementsOf = (client: pg.PoolClient, changes: WindowChanges): readonly Promise<unknown>[] => {
   const {applied, quarantined, epochs, devices, shadows, statuses, syncs, today} = changes;
   if (applied.length === 0) return [];
   return [
     insertReceipts(client, applied),
-    ...(applied.some((batch) => recordCount(batch) > 0) ? [insertRecords(client, applied)] : []),
     ...(quarantined.length > 0 ? [insertQuarantine(client, quarantined, today)] : []),
     ...(epochs.length > 0 ? [putEpochs(client, epochs)] : []),
     client.query({
@@ -231,6 +239,7 @@ const insertReceipts = (client: pg.PoolClient, batches: readonly Batch[]): Promi
 
 const insertRecords = (client: pg.PoolClient, batches: readonly Batch[]): Promise<unknown> => {
   const records = batches.flatMap(({content}) => (content.kind === 'good' ? content.records : []));
+  if (records.length === 0) return Promise.resolve();
   // PostgreSQL counts elements from 1.
   const batchOf = batches.flatMap((batch, index) => new Array<number>(recordCount(batch)).fill(index + 1));
   return client.query({
