@@ -5,10 +5,11 @@ import {KNOWN_VIOLATIONS} from './judge/known-violations.ts';
 import {type Catch, huntMutant} from './mutants/hunt.ts';
 import {MUTANTS} from './mutants/mutants.ts';
 import {type Outcome, runSeed} from './run.ts';
+import {runSeeds, type SeedResult} from './seeds.ts';
 
 const HELP = `usage: node simulation/main.ts [--seeds N] [--from SEED] [--seed SEED] [--mutants]
 
-  --seeds N      runs so many seeds (1000), from --from (1) on; the first that breaks a law is told as a story
+  --seeds N      runs so many seeds (1000), from --from (1) on, on every processor; the first that breaks a law is told as a story
   --seed SEED    runs one and tells its story
   --mutants      puts each known mistake into the region, and counts the seeds until a law catches it
   --mutant NAME  with --seed: the story of one with that mistake
@@ -56,22 +57,20 @@ const runMany = async (from: number, count: number): Promise<number> => {
   const rate = (): number => done / ((performance.now() - beganAt) / 1000);
   let saidAt = beganAt;
   print(`${count} seeds from ${from}; ${FAULTS.length} kinds of faults`);
-  for (let seed = from; seed < from + count && !stopping.signal.aborted; seed++) {
-    const outcome = await runSeed({seed});
+  const take = (result: SeedResult): void => {
     done += 1;
-    batches += outcome.batches;
-    events += outcome.events;
-    virtualMs += outcome.tookMs;
-    for (const name of outcome.known) known.set(name, (known.get(name) ?? 0) + 1);
-    if (outcome.violations.length > 0) {
-      broken.push(seed);
-      if (broken.length === 1) tell(await runSeed({seed, isTold: true}), undefined);
-    }
-    if (performance.now() - saidAt >= 1000) {
-      saidAt = performance.now();
-      print(`${done} of ${count} seeds, ${rate().toFixed(1)}/s, ${batches} batches, ${broken.length} broken`);
-    }
-  }
+    batches += result.batches;
+    events += result.events;
+    virtualMs += result.tookMs;
+    for (const name of result.known) known.set(name, (known.get(name) ?? 0) + 1);
+    if (result.isBroken) broken.push(result.seed);
+    if (performance.now() - saidAt < 1000) return;
+    saidAt = performance.now();
+    print(`${done} of ${count} seeds, ${rate().toFixed(1)}/s, ${batches} batches, ${broken.length} broken`);
+  };
+  await runSeeds(from, count, take, stopping.signal);
+  broken.sort((a, b) => a - b);
+  if (broken[0] !== undefined) tell(await runSeed({seed: broken[0], isTold: true}), undefined);
   print(
     `${done} seeds, ${rate().toFixed(1)}/s: ${batches} batches, ${events} events, ${(virtualMs / 3_600_000).toFixed(1)} hours of a region's life`,
   );
