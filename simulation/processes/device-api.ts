@@ -17,6 +17,7 @@ import {type CredentialCache} from '@pisync/device-api/credentials/credential-ca
 import {createCredentialStore} from '@pisync/device-api/credentials/credential-store';
 import {deviceIdOf} from '@pisync/device-api/enrol/device-id';
 import {parseEnrolBody} from '@pisync/device-api/enrol/enrol-body';
+import {enrolRefusal} from '@pisync/device-api/enrol/enrol-route';
 import {createLastSeen} from '@pisync/device-api/heartbeat/last-seen';
 import {createOptionalRead} from '@pisync/device-api/optional-reads';
 import {createFromShard} from '@pisync/device-api/shard-fault';
@@ -107,6 +108,7 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     const deviceId = deviceIdOf(hardwareId);
     const secretHash = tokenHash(secret);
     const enrolment = await fromShard(shards.enrol({deviceId, secretHash}));
+    if (enrolment.kind === 'refused') throw enrolRefusal(enrolment);
     const {kind, deviceKey, slot, epoch} = enrolment;
     if (kind !== 'repeated') {
       await credentials.introduce({deviceId, deviceKey, slot, secretHash, epoch, revoked: false});

@@ -1,6 +1,6 @@
 import {type Command} from '@pisync/core/commands/commands';
 import {AppError} from '@pisync/core/errors/app-error';
-import {type Enrolled, type EnrolmentRequest} from '@pisync/core/devices/enrolment';
+import {type Enrolment, type EnrolmentRequest} from '@pisync/core/devices/enrolment';
 import {type DeviceShards} from '@pisync/device-api/device-shards';
 import {type ShardClient} from './client.ts';
 import {type Tables} from './rows.ts';
@@ -8,7 +8,7 @@ import {appliedOf, rowLock} from './statements.ts';
 
 export interface SimulatedDeviceShards extends DeviceShards {
   /** As core's enrolment.ts. */
-  enrol(request: Pick<EnrolmentRequest, 'deviceId' | 'secretHash'>): Promise<Enrolled>;
+  enrol(request: Pick<EnrolmentRequest, 'deviceId' | 'secretHash'>): Promise<Enrolment>;
 }
 
 export interface DeviceShardsOptions {
@@ -82,13 +82,13 @@ export const createSimulatedDeviceShards = (options: DeviceShardsOptions): Simul
     },
     enrol({deviceId, secretHash}) {
       const slot = slotOf(deviceId);
-      return clientOf(slot).ask(async (session): Promise<Enrolled> => {
+      return clientOf(slot).ask(async (session): Promise<Enrolment> => {
         await session.lock(`device ${deviceId}`);
         const known = session.tables().devices.get(deviceId);
         if (known === undefined) {
           const deviceKey = newKey(slot);
           session.written.changes.push((tables) => {
-            tables.devices.set(deviceId, {deviceKey, deviceId, slot, secretHash, epoch: 1});
+            tables.devices.set(deviceId, {deviceKey, deviceId, slot, secretHash, replacedSecrets: [], epoch: 1});
             tables.states.set(deviceKey, {
               ...{epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
               ...{recordsTotal: 0, syncsTotal: 0},
@@ -98,8 +98,13 @@ export const createSimulatedDeviceShards = (options: DeviceShardsOptions): Simul
         }
         const {deviceKey, epoch} = known;
         if (known.secretHash.equals(secretHash)) return {kind: 'repeated', deviceKey, slot, epoch};
+        if (known.replacedSecrets.includes(secretHash.toString('hex')))
+          return {kind: 'refused', why: 'secret-replaced'};
+        const replacedSecrets = [known.secretHash.toString('hex'), ...known.replacedSecrets];
         if (epoch > 1000) throw new AppError('internal', 'a device that enrols for ever');
-        session.written.changes.push(({devices}) => devices.set(deviceId, {...known, secretHash, epoch: epoch + 1}));
+        session.written.changes.push(({devices}) =>
+          devices.set(deviceId, {...known, secretHash, replacedSecrets, epoch: epoch + 1}),
+        );
         return {kind: 'replaced', deviceKey, slot, epoch: epoch + 1};
       });
     },

@@ -6,6 +6,8 @@ export interface DeviceRow {
   readonly deviceId: string;
   readonly slot: number;
   readonly secretHash: Buffer;
+  /** The hashes of those before, in hex. */
+  readonly replacedSecrets: readonly string[];
   /** The newest that was issued. */
   readonly epoch: number;
 }

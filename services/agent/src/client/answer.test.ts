@@ -106,5 +106,8 @@ describe('an enrolment', () => {
     expect(classifyEnrol(reply(200, ANSWER), {nonce: 'n1', region: 'us'})).toMatchObject({kind: 'later'});
     expect(classifyEnrol(reply(401, problem()), {nonce: 'n1', region: 'us'})).toMatchObject({kind: 'later'});
     expect(classifyEnrol(reply(401, problem()), {nonce: 'n1', region: 'eu'})).toMatchObject({kind: 'refused'});
+    const replaced = reply(403, problem({code: 'secret-replaced'}));
+    expect(classifyEnrol(replaced, {nonce: 'n1', region: 'eu'})).toMatchObject({kind: 'secret-replaced'});
+    expect(classifyEnrol(replaced, {nonce: 'n2', region: 'eu'})).toMatchObject({kind: 'later'});
   });
 });

@@ -86,6 +86,8 @@ export type EnrolOutcome =
   | {readonly kind: 'enrolled'; readonly answer: EnrolAnswer}
   /** The region knows the token or the device not, or no more. */
   | {readonly kind: 'refused'; readonly status: 401 | 403; readonly error: string}
+  /** Another secret of this device came after this one, which never counts again. */
+  | {readonly kind: 'secret-replaced'; readonly status: 403; readonly error: string}
   | {
       readonly kind: 'later';
       readonly status: number | undefined;
@@ -222,7 +224,7 @@ export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
 export const classifyEnrol = (reply: HttpReply, call: SentCall): EnrolOutcome => {
   if (reply.kind === 'failed') return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined};
   const {status} = reply;
-  const {json, byRegion, error, retryAfterMs} = wordOf(reply, call);
+  const {json, problem, byRegion, error, retryAfterMs} = wordOf(reply, call);
   if (status >= 200 && status < 300) {
     const answer = enrolAnswerSchema.safeParse(json).data;
     if (answer?.nonce === call.nonce && (call.region === undefined || answer.region === call.region)) {
@@ -234,6 +236,7 @@ export const classifyEnrol = (reply: HttpReply, call: SentCall): EnrolOutcome =>
         : `HTTP ${status} without the answer to this enrolment in its body`;
     return {kind: 'later', status, error: why, retryAfterMs};
   }
+  if (byRegion && status === 403 && problem.code === 'secret-replaced') return {kind: problem.code, status, error};
   if (byRegion && (status === 401 || status === 403)) return {kind: 'refused', status, error};
   return {kind: 'later', status, error, retryAfterMs};
 };

@@ -58,6 +58,22 @@ describe('a device that is enrolled', () => {
     expect(bench.saved.findIndex(({pending}) => pending?.secret === 'secret-1')).toBeLessThan(bench.saved.length - 2);
   });
 
+  test('and whose secret was replaced, as by a copy of its card, enrols with another one', async () => {
+    const device = await makeDevice();
+    await until(device, () => device.identity.current !== undefined, 'enrolled');
+    await device.record(readings(1));
+    const taken = region.devices.values().next().value;
+    if (taken === undefined) throw new Error('no device');
+    taken.replaced.add(taken.secret);
+    taken.secret = 'of a copy';
+    await until(device, () => taken.batches.has('e1:1'), 'taken');
+    expect(device.identity).toEqual({
+      hardwareId: 'pi-1',
+      current: expect.objectContaining({secret: 'secret-1', epoch: 'e2'}),
+    });
+    expect(region.seen.filter(({path}) => path === '/v1/enroll')).toHaveLength(3);
+  });
+
   test('goes on with what it has when its enrolment token has ended', async () => {
     const device = await enrolled();
     region.token = 'another';

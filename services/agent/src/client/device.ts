@@ -215,6 +215,8 @@ export class Device {
         this.#identity = {hardwareId, current: enrolled};
         observer.enrolled?.(deviceId, epoch);
       }
+    } else if (outcome.kind === 'secret-replaced') {
+      await this.#become({hardwareId, ...kept});
     } else if (outcome.kind === 'refused' && current !== undefined && isEnrolled(this.#identity.pending)) {
       await this.#become({hardwareId, current, pending: {secret}});
     }

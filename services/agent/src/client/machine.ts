@@ -358,6 +358,10 @@ export const afterEnrol = (
     // The token may have ended: what the device has may still be good.
     return {session: {...next, phase: hasCurrent ? 'sync' : 'enrol', confirming: undefined}, entries: []};
   }
+  if (outcome.kind === 'secret-replaced') {
+    const next = failed({...answered, newSecretWanted: true, confirming: undefined}, outcome.error, undefined, chance);
+    return {session: beforeEnrolment(next, chance), entries: []};
+  }
   const {epoch, policy} = outcome.answer;
   // Failures are kept until a sync succeeds: a credential that is refused right after enrolment must not become a tight loop.
   const next: Session = {...answered, phase: 'sync', policy, recordLimit: policy.maxRecords, confirming: undefined};

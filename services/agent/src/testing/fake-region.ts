@@ -15,6 +15,8 @@ export interface TakenBatch {
 export interface FakeDevice {
   readonly deviceId: string;
   secret: string;
+  /** Those that it had before. */
+  readonly replaced: Set<string>;
   ordinal: number;
   /** By `epoch:batchSeq`. */
   readonly batches: Map<string, TakenBatch>;
@@ -102,9 +104,21 @@ export const startFakeRegion = async (name = 'fake'): Promise<FakeRegion> => {
     }
     const deviceId = createHash('md5').update(String(body.hardwareId)).digest('hex');
     const secret = String(body.secret);
-    const device = devices.get(deviceId) ?? {deviceId, secret, ordinal: 1, batches: new Map(), conflicts: []};
+    const device = devices.get(deviceId) ?? {
+      deviceId,
+      secret,
+      ordinal: 1,
+      batches: new Map(),
+      conflicts: [],
+      replaced: new Set(),
+    };
     devices.set(deviceId, device);
+    if (device.replaced.has(secret)) {
+      reply(response, 403, {type: `${PROBLEM_TYPE}secret-replaced`, code: 'secret-replaced'});
+      return;
+    }
     if (device.secret !== secret) {
+      device.replaced.add(device.secret);
       device.secret = secret;
       device.ordinal += 1;
     }

@@ -29,10 +29,11 @@ export interface Enrolled {
 
 /**
  * `revoked`: an administrator shut the device out, and a group's token does not let it in again. `no-place`: its token has no room for another device.
- * `other-group`: the device is there, with another secret, in a group that the token is not for. `too-often`: it had as many secrets as it may have by now.
+ * `other-group`: the device is there, with another secret, in a group that the token is not for. `secret-replaced`: its secret was
+ * followed by another one, so this call came late or the device has an old copy of its storage. `too-often`: it had as many secrets as it may have by now.
  */
 export type Refused =
-  | {readonly kind: 'refused'; readonly why: 'revoked' | 'no-place' | 'other-group'}
+  | {readonly kind: 'refused'; readonly why: 'revoked' | 'no-place' | 'other-group' | 'secret-replaced'}
   | {readonly kind: 'refused'; readonly why: 'too-often'; readonly retryAfterSeconds: number};
 
 export type Enrolment = Enrolled | Refused;
@@ -42,12 +43,16 @@ const SECRETS_AT_ONCE = 10;
 /** That many of late are no accident: two machines that share a hardware id take the device from each other. */
 const SECRETS_IN_DISPUTE = 4;
 const HOUR_S = 3600;
+/** As many as a day may bring. No network delivers a call later than that. */
+const KEPT_SECRETS = SECRETS_AT_ONCE + 24;
 
 interface KnownDevice {
   readonly deviceKey: number;
   readonly epoch: number;
   readonly secretHash: Buffer;
   readonly revoked: boolean;
+  /** Whether the secret of the request is one that it had before. */
+  readonly isReplaced: boolean;
   /** What is still to be paid for secrets that it had, an hour each. */
   readonly owedSeconds: number;
 }
@@ -66,7 +71,7 @@ export const enrol = async (shards: Shards, keys: DeviceKeys, request: Enrolment
         return {kind: 'created', deviceKey: newKey, slot, epoch: 1};
       }
       // It was there, or another enrolment of the same device committed in between and is visible to the next statement.
-      const found = await findForUpdate(client, request.deviceId);
+      const found = await findForUpdate(client, request);
       if (found === undefined)
         throw new AppError('internal', `device ${request.deviceId} was neither inserted nor found`);
       return reEnrol(client, found, slot, request);
@@ -74,13 +79,17 @@ export const enrol = async (shards: Shards, keys: DeviceKeys, request: Enrolment
   );
 };
 
-const findForUpdate = async (client: pg.PoolClient, deviceId: string): Promise<KnownDevice | undefined> => {
+const findForUpdate = async (
+  client: pg.PoolClient,
+  {deviceId, secretHash}: EnrolmentRequest,
+): Promise<KnownDevice | undefined> => {
   const found = await client.query<KnownDevice>({
     name: 'enrol-find',
     text: `select device_key as "deviceKey", epoch, secret_hash as "secretHash", revoked_at is not null as revoked,
+                  $2 = any(replaced_secrets) as "isReplaced",
                   coalesce(greatest(extract(epoch from re_enrolments_paid_at - now()), 0), 0)::float8 as "owedSeconds"
            from device where device_id = $1 for update`,
-    values: [deviceId],
+    values: [deviceId, secretHash],
   });
   return found.rows[0];
 };
@@ -95,6 +104,7 @@ const reEnrol = async (
   if (known.revoked) return {kind: 'refused', why: 'revoked'};
   // Whoever has the secret is the device, whatever token it shows.
   if (known.secretHash.equals(request.secretHash)) return {kind: 'repeated', deviceKey, slot, epoch};
+  if (known.isReplaced) return {kind: 'refused', why: 'secret-replaced'};
   const refusal = await refusalOf(client, known, request);
   if (refusal !== undefined) {
     await noteDispute(client, deviceKey);
@@ -102,7 +112,7 @@ const reEnrol = async (
   }
   await client.query({
     name: 'enrol-replace',
-    text: `update device set secret_hash = $2, epoch = $3, name = coalesce($4, name), model = coalesce($5, model),
+    text: `update device set secret_hash = $2, replaced_secrets = (secret_hash || replaced_secrets)[1:${KEPT_SECRETS}], epoch = $3, name = coalesce($4, name), model = coalesce($5, model),
                   tags = coalesce($6, tags), revision = revision + 1, re_enrolments = re_enrolments + 1, re_enrolled_at = now(),
                   re_enrolments_paid_at = greatest(re_enrolments_paid_at, now()) + interval '${HOUR_S} s',
                   tx_id = pg_current_xact_id()::text::bigint

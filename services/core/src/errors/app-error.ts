@@ -8,6 +8,7 @@ export const STATUS_OF_CODE = {
   unauthenticated: 401,
   forbidden: 403,
   'enrol-again': 403,
+  'secret-replaced': 403,
   'not-found': 404,
   'method-not-allowed': 405,
   'request-timeout': 408,

@@ -53,7 +53,7 @@ interface Admitted {
 
 /**
  * `POST /v1/enroll`. The device makes its secret, so a lost answer is repeated by asking again: the same secret changes
- * nothing, another one means that the card was re-imaged and gets a new epoch.
+ * nothing, another one means that the card was re-imaged and gets a new epoch. One that was replaced is refused for good.
  */
 export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
   const {shards, keys, credentials, secretToken, region, fromShard, controlDoor, admission, log, registry, now} =
@@ -113,7 +113,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     if (enrolment.kind === 'refused') {
       // Whoever revoked it in the database may not have told the caches.
       if (enrolment.why === 'revoked') await credentials.invalidate(deviceId);
-      throw refusal(enrolment);
+      throw enrolRefusal(enrolment);
     }
     const {kind, deviceKey, slot, epoch} = enrolment;
     if (kind !== 'repeated') {
@@ -139,7 +139,8 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
   };
 };
 
-const refusal = (refused: Refused): AppError => {
+/** What a device that is not let in is told. */
+export const enrolRefusal = (refused: Refused): AppError => {
   switch (refused.why) {
     case 'revoked':
       return new AppError('forbidden', 'this device was revoked by an administrator');
@@ -147,6 +148,8 @@ const refusal = (refused: Refused): AppError => {
       return new AppError('forbidden', 'the enrolment token has let in as many devices as it may');
     case 'other-group':
       return new AppError('forbidden', 'a device with this hardware id is in another group; its token is needed');
+    case 'secret-replaced':
+      return new AppError('secret-replaced', 'this secret was replaced by another one; enrol with a new secret');
     case 'too-often':
       return new AppError('rate-limited', 'this device had too many new secrets; is its hardware id used twice?', {
         retryAfterSeconds: refused.retryAfterSeconds,

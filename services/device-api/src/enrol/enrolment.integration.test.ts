@@ -34,6 +34,28 @@ test("a group's token does not take over a device of another group, which people
   expect((await api.call('POST', '/v1/enroll', {}, body)).json).toEqual(device.json);
 });
 
+test('a secret that was replaced never enrols again: a call that comes late, or twice, takes nothing back', async () => {
+  const device = await api.enrol();
+  const {hardwareId} = device;
+  const again = await api.enrol(hardwareId);
+  const token = await api.makeToken(`group-${randomUUID()}`);
+  const late = JSON.stringify({hardwareId, secret: device.secret, enrolmentToken: token});
+  for (let time = 0; time < 2; time++) {
+    expect(await api.call('POST', '/v1/enroll', {}, late)).toMatchObject({
+      status: 403,
+      json: {code: 'secret-replaced'},
+    });
+  }
+  expect(await heartbeat(again.auth, 'e2')).toBe(200);
+  expect(await heartbeat(device.auth, 'e1')).toBe(401);
+  expect(await seen(hardwareId)).toMatchObject({epoch: 2, reEnrolments: 1});
+  await api.enrol(hardwareId);
+  for (const {secret} of [device, again]) {
+    const body = JSON.stringify({hardwareId, secret, enrolmentToken: token});
+    expect((await api.call('POST', '/v1/enroll', {}, body)).status).toBe(403);
+  }
+});
+
 test('new secrets of one device are counted, disputed when there are many, and then one an hour', async () => {
   const {hardwareId} = await api.enrol();
   const again = () => api.enrol(hardwareId);

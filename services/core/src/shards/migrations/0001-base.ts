@@ -31,7 +31,9 @@ create table device (
   name text,
   model text,
   tags jsonb not null default '{}',
-  secret_hash bytea not null
+  secret_hash bytea not null,
+  -- Those that it had before, the newest first: an enrolment that comes late, or twice, must not bring one of them back.
+  replaced_secrets bytea[] not null default '{}'
 );
 
 -- What every batch updates: narrow, room for the new version on the same page, and no second index, so that updates stay heap-only.
