@@ -17,10 +17,10 @@ export interface KnownPosition {
 
 export interface PositionSource {
   /**
-   * Redis first, else the shard; does not fail with it, because a batch can be taken without knowing.
+   * Redis first, else the shard, or the other way round; does not fail with them, because a batch can be taken without knowing.
    * @throws AppError `enrol-again` for a device that its shard does not know, whatever caches say
    */
-  find(device: Credential, epoch: number): Promise<KnownPosition>;
+  find(device: Credential, epoch: number, order?: {readonly isShardFirst: boolean}): Promise<KnownPosition>;
   /** The shard's truth. @throws like `find` */
   findInShard(device: Credential, epoch: number): Promise<KnownPosition>;
   /** Remembers that the broker has a batch. */
@@ -60,9 +60,9 @@ export const createPositionSource = (options: PositionSourceOptions): PositionSo
   };
 
   return {
-    async find(device, epoch) {
+    async find(device, epoch, {isShardFirst} = {isShardFirst: false}) {
       const hint = await hints.read(device.deviceId);
-      if (hint?.applied?.epoch === epoch && hint.commands !== undefined) {
+      if (!isShardFirst && hint?.applied?.epoch === epoch && hint.commands !== undefined) {
         return {applied: hint.applied.through, accepted: hint.accepted, commands: hint.commands, fromShard: false};
       }
       return findInShard(device, epoch, hint);

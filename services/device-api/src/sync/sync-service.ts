@@ -136,12 +136,13 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
     async sync(device, body, payload) {
       const {deviceId, deviceKey, slot} = device;
       const epoch = await issuedEpoch(device, body.epoch);
-      const known = await positions.find(device, epoch);
+      const isHeartbeat = body.mode === 'heartbeat';
+      // A device that was restarted relies on it: told too little, it would use numbers a second time. And a hint lags.
+      const known = await positions.find(device, epoch, {isShardFirst: isHeartbeat});
       const receivedAt = wallClock();
-      if (body.mode === 'heartbeat') {
+      if (isHeartbeat) {
         if (body.recordCount > 0) throw new AppError('bad-request', 'a heartbeat carries no records');
         lastSeen.note({deviceKey, slot, seenAtMs: receivedAt});
-        // A device that was restarted relies on it: told too little, it would use numbers a second time.
         if (known.applied === undefined) {
           throw new AppError('shard-unavailable', 'nobody can say at the moment what is applied; come back later', {
             retryAfterSeconds: SHARD_RETRY_S,
