@@ -7,6 +7,7 @@ import {createTestShards, type TestShards} from '@pisync/core/testing/test-shard
 import {afterAll, afterEach, beforeAll, describe, expect, jest, test} from '@jest/globals';
 import {rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
+import pg from 'pg';
 import {type MigrationJob, runMigration} from './migrate.ts';
 
 // Servers that others also use answer slowly at times.
@@ -34,11 +35,11 @@ const migrate = (job: Partial<MigrationJob> = {}): Promise<void> =>
     shardId: 0,
     slotMapFile: slotMapFile(),
     topology: () => bench.topology,
-    ...job,
     secrets: openSecrets(bench.secretsDir),
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
     now: Date.now,
     deadlineMs: 10_000,
+    ...job,
   });
 
 /** With two shards that wait to be admitted. */
@@ -103,4 +104,19 @@ describe('shard 0 that is begun anew', () => {
     });
     expect(await owners()).toEqual([]);
   });
+});
+
+test('a migration that another one has locked out says so, and gives up at its deadline', async () => {
+  const other = new pg.Client({...bench.target(0), application_name: 'stopped'});
+  await other.connect();
+  try {
+    await other.query('select pg_advisory_lock($1)', [0x504d]);
+    await expect(migrate({deadlineMs: 1_000})).rejects.toMatchObject({
+      code: 'shard-unavailable',
+      cause: {message: expect.stringMatching(/is being migrated by session \d+ \(stopped, idle since/)},
+    });
+  } finally {
+    await other.end();
+  }
+  await migrate();
 });

@@ -56,6 +56,8 @@ const WORKS_WITH = 'schema_works_with';
 /** Session lock of whoever migrates a database ("PM" in ASCII). */
 const MIGRATION_LOCK = 0x504d;
 const LOCK_EVERY_MS = 500;
+/** After that whoever waits is told for whom. */
+const LOCK_PATIENCE_MS = 5_000;
 /** As knex would make it, and no name twice: it records over another connection, which may be late. */
 const RECORDS = `
   create table if not exists ${TABLE} (id serial primary key, name varchar(255), batch int, migration_time timestamptz);
@@ -65,8 +67,8 @@ const RECORDS = `
 /**
  * Brings one shard's schema to the newest version; several at once wait for each other. There is no way down: a release
  * that must be undone gets a migration that undoes it.
- * @returns the schema version after. @throws AppError `conflict` when the schema came about otherwise than by these migrations or is newer, and what the database
- * threw; `isSystemicDatabaseFault` says whether to try again.
+ * @returns the schema version after. @throws AppError `conflict` when the schema came about otherwise than by these migrations or is newer, `shard-unavailable` after
+ * some seconds in which another had the lock, and what the database threw; `isSystemicDatabaseFault` says whether to try again.
  */
 export const migrateShard = async (
   target: MigrationTarget,
@@ -81,7 +83,7 @@ export const migrateShard = async (
   guard.on('error', () => undefined);
   await guard.connect();
   try {
-    await takeLock(guard);
+    await takeLock(guard, shardId);
     await guard.query(RECORDS);
     requireOurs(await doneMigrations(guard), migrations, shardId);
     for (const {name, worksWith} of migrations) {
@@ -128,12 +130,25 @@ export const migrateShard = async (
 };
 
 /** Asks again and again: a statement that waits is one that `create index concurrently` waits for, so both would. */
-const takeLock = async (guard: pg.Client): Promise<void> => {
+const takeLock = async (guard: pg.Client, shardId: number): Promise<void> => {
+  const until = performance.now() + LOCK_PATIENCE_MS;
   for (;;) {
     const got = await guard.query<{locked: boolean}>('select pg_try_advisory_lock($1) as locked', [MIGRATION_LOCK]);
     if (got.rows[0]?.locked === true) return;
+    if (performance.now() >= until) throw await heldBy(guard, shardId);
     await delay(LOCK_EVERY_MS);
   }
+};
+
+const heldBy = async (guard: pg.Client, shardId: number): Promise<AppError> => {
+  const holders = await guard.query<{session: string}>(
+    `select format('session %s (%s, %s since %s)', pid, application_name, state, state_change) as session
+     from pg_locks join pg_stat_activity using (pid)
+     where database = (select oid from pg_database where datname = current_database()) and locktype = 'advisory' and objid = $1 and objsubid = 1 and granted`,
+    [MIGRATION_LOCK],
+  );
+  const session = holders.rows[0]?.session ?? 'a session that has ended by now';
+  return new AppError('shard-unavailable', `shard ${shardId} is being migrated by ${session}`);
 };
 
 interface Done {
