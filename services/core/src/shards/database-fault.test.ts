@@ -10,6 +10,7 @@ test.each([
   ['a deadlock', fault('40P01'), 'collision', 'row'],
   ['a full disk', fault('53100'), 'unable', 'shard'],
   ['a schema older than the code', fault('42703'), 'unable', 'shard'],
+  ['a statement whose columns were changed', fault('0A000'), 'unable', 'shard'],
   ['a connection lost while waiting', new Error('Connection terminated unexpectedly'), 'unheard', 'shard'],
   ['a connection that was not made in time', new Error('timeout expired'), 'unheard', 'shard'],
   [

@@ -32,13 +32,14 @@ export type DatabaseFault = keyof typeof SCOPES;
 export const scopeOf = (fault: DatabaseFault): FaultScope => SCOPES[fault];
 
 /**
- * SQLSTATE classes (https://www.postgresql.org/docs/current/errcodes-appendix.html): 08 connection, 22 a value that its type cannot hold, 23 a constraint,
+ * SQLSTATE classes (https://www.postgresql.org/docs/current/errcodes-appendix.html): 08 connection, 0A a prepared statement whose columns a migration has changed, 22 a value that its type cannot hold, 23 a constraint,
  * 25 transaction state, 26 a prepared statement that the server forgot, 28 authorization (a password that is being rotated), 3D no such database,
  * 40 serialization and deadlock, 42 schema older than the code, 53 out of resources, 54 a limit of the program (a document too deep or too large),
  * 55 not in the state that is needed, 57 shutdown and cancel, 58 system error, XX internal error.
  */
 const FAULT_OF_CLASS: ReadonlyMap<string, DatabaseFault> = new Map([
   ['08', 'unheard'],
+  ['0A', 'unable'],
   ['22', 'values'],
   ['23', 'constraint'],
   ['25', 'unable'],
@@ -119,6 +120,10 @@ export const databaseFault = (error: unknown): DatabaseFault => {
   if (code?.length === 5) return faultOfCode(code, error);
   return LOST_CONNECTION.test(textOf(error, 'message') ?? '') ? 'unheard' : 'unknown';
 };
+
+/** Whether a connection has prepared statements that no longer fit, which it never gets rid of (0A000), or lost them (class 26). */
+export const isStaleConnection = (error: unknown): boolean =>
+  typeof error === 'object' && error !== null && /^(0A|26)/.test(textOf(error, 'code') ?? '');
 
 /** Whether a connection that had been there ended: another one may be had at once. Says nothing on whether the server did what it was asked. */
 export const isLostConnection = (error: unknown): boolean => {

@@ -17,6 +17,7 @@ import {tokenHash} from '../devices/tokens.ts';
 import {until} from '../testing/until.ts';
 import {SHARDED_TABLES} from './sharded-tables.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
+import {databaseFault} from './database-fault.ts';
 import {migrateShard, type MigrationTarget, SCHEMA_VERSION, schemaVersion} from './migrate.ts';
 import {daysAround, ensurePartitions} from './partitions.ts';
 import {openShards} from './shards.ts';
@@ -307,6 +308,33 @@ test('a process that stands still in a transaction loses its locks within second
   } finally {
     still.release(true);
   }
+});
+
+test('a transaction whose statements do not fit any more since a migration ends its connection', async () => {
+  const pool = bench.shards.pool(1, 'ingest');
+  const job = bench.shards.pool(1, 'job');
+  await job.query('create table migrated (n int); insert into migrated values (7)');
+  const look = () =>
+    withOwnedSlots(pool, [700], async (client) => {
+      const found = await client.query<{n: unknown}>({name: 'migrated', text: 'select n from migrated'});
+      return found.rows;
+    });
+  const statements = 6;
+  // Every connection of the pool has the statement.
+  await Promise.all(Array.from({length: statements}, look));
+  await job.query('alter table migrated alter column n type text');
+  const seen: unknown[] = [];
+  await until('a connection that knows', async () => {
+    const verdict = await look().catch((error: unknown) => {
+      expect(databaseFault(error)).toBe('unable');
+      return undefined;
+    });
+    seen.push(verdict);
+    return verdict !== undefined;
+  });
+  expect(seen.length).toBeLessThanOrEqual(statements + 1);
+  expect(seen.at(-1)).toEqual({kind: 'done', value: [{n: '7'}]});
+  await job.query('drop table migrated');
 });
 
 test('partitions are made once, whoever else makes them at the same time', async () => {

@@ -40,6 +40,8 @@ const QUERY_GRACE_MS = 1_000;
 /** Longer than a TCP handshake over a bad network, shorter than a caller's patience. */
 const CONNECT_TIMEOUT_MS = 3_000;
 const IDLE_TIMEOUT_MS = 30_000;
+/** A busy connection is never idle. So what a server has changed since it was made, the columns of a prepared statement for instance, is known everywhere after this. */
+const MAX_LIFETIME_S = 600;
 /** A move announces itself; the poll is for announcements that were lost. */
 const SLOT_MAP_POLL_MS = 5_000;
 /** A Secret is mounted in memory, so to look costs microseconds; the mount itself is up to a minute behind. */
@@ -117,6 +119,7 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS[use],
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idleTimeoutMillis: IDLE_TIMEOUT_MS,
+      maxLifetimeSeconds: MAX_LIFETIME_S,
       keepAlive: true,
       // Statements that do not need each other's answers are sent in one go.
       pipeline: true,

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import {AppError} from '../errors/app-error.ts';
 import {allAnswered, inOneGo} from './all-answered.ts';
+import {isStaleConnection} from './database-fault.ts';
 
 /**
  * First key of the two-key advisory locks on slots ("PS" in ASCII); the second key is the slot. Writers hold a slot's lock
@@ -89,7 +90,9 @@ export const inSlotTransaction = async <Opened, T>(
     await commit();
     return {kind: 'done', value};
   } catch (error) {
-    broken = await rollback(client);
+    broken =
+      (await rollback(client)) ??
+      (isStaleConnection(error) ? new Error('a stale connection', {cause: error}) : undefined);
     throw error;
   } finally {
     deadline?.removeEventListener('abort', cut);
