@@ -23,9 +23,17 @@ export interface Report {
   readonly request: {readonly maxMs: number};
 }
 
+/** One call of a device that sent a batch, whatever its answer. */
+export interface TimedCall {
+  readonly device: string;
+  readonly tookMs: number;
+}
+
 export interface RunningFleet {
   /** Ends when every device has synced all its batches; fails when the simulator does. */
   readonly done: Promise<Report>;
+  /** Those that have ended. */
+  calls(): readonly TimedCall[];
   /** Compares what devices were told with what the shards hold. */
   judge(): Promise<Verdict>;
 }
@@ -84,6 +92,15 @@ export async function startFleet(
   done.catch(() => undefined);
   return {
     done,
+    calls() {
+      // The last line may be half written.
+      const lines = readFileSync(ledger, 'utf8').split('\n').slice(0, -1);
+      // written by the simulator, which has its own tests
+      const entries = lines.map(
+        (line) => JSON.parse(line) as {readonly t: string; readonly device: string; readonly ms: number},
+      );
+      return entries.flatMap(({t, device, ms}) => (t === 'answer' ? [{device, tookMs: ms}] : []));
+    },
     async judge() {
       const shardsFile = join(folder, 'shards');
       writeFileSync(shardsFile, (await shardUrls(region)).join('\n'), {mode: 0o600});

@@ -1,5 +1,5 @@
 import {allRows} from './device.ts';
-import {startFleet, type Report, type Verdict} from './fleet.ts';
+import {startFleet, type Report, type TimedCall, type Verdict} from './fleet.ts';
 import {type Region} from './region.ts';
 import {until} from './until.ts';
 
@@ -10,13 +10,13 @@ const receiptsIn = async (region: Region): Promise<number> =>
 /**
  * Starts devices, breaks something while they sync, waits until every batch got its 2xx, and has the ledger judged.
  *
- * @param fault begins when devices are at work; what it returns is printed with what was seen
+ * @param fault begins when devices are at work, and is told what their calls were so far; what it returns is printed with what was seen
  */
 export async function syncWhile(
   region: Region,
   fleetOptions: Parameters<typeof startFleet>[1],
-  fault: () => Promise<string>,
-): Promise<{readonly report: Report; readonly verdict: Verdict}> {
+  fault: (calls: () => readonly TimedCall[]) => Promise<string>,
+): Promise<{readonly report: Report; readonly verdict: Verdict; readonly calls: readonly TimedCall[]}> {
   const before = await receiptsIn(region);
   const fleet = await startFleet(region, fleetOptions);
   await until(
@@ -28,12 +28,12 @@ export async function syncWhile(
     },
     {everyMs: 100},
   );
-  const seen = await fault();
+  const seen = await fault(() => fleet.calls());
   const report = await fleet.done;
   const verdict = await fleet.judge();
   const {acked, applied, lost, duplicated} = verdict;
   process.stdout.write(
     `    saw ${seen}; then ${JSON.stringify({acked, applied, lost, duplicated, failedCalls: report.errors, slowestCallMs: report.request.maxMs})}\n`,
   );
-  return {report, verdict};
+  return {report, verdict, calls: fleet.calls()};
 }
