@@ -94,7 +94,7 @@ with fresh as (
   on conflict (device_key) do update set state = excluded.state, tx_id = pg_current_xact_id()::text::bigint where s.state <> excluded.state
 ), status as (
   update device_status t
-  set status = 'on_time', since = $7, last_sync_at = null, tx_id = pg_current_xact_id()::text::bigint
+  set status = 'on_time', since = $7, last_seen_at = null, tx_id = pg_current_xact_id()::text::bigint
   from fresh where t.device_key = fresh.device_key and t.status <> 'on_time'
   returning t.device_key
 ), checks as (

@@ -124,7 +124,7 @@ const store = ({db, now}: SeedParts, device: Device, sync: Sync): Promise<Outcom
     const changed = await transaction('device_status')
       .where(row)
       .whereNot({status: 'on_time'})
-      .update({status: 'on_time', since: receivedAt, last_sync_at: null, ...tx});
+      .update({status: 'on_time', since: receivedAt, last_seen_at: null, ...tx});
     if (changed > 0) {
       await transaction('device_check')
         .insert({...row, check_at: new Date(receivedAt.getTime() + LATE_AFTER_MS)})

@@ -90,7 +90,7 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     positions: createPositionSource({hints, shards, optionalRead, onShardFault}),
     publish: (item, priority) => bundler.add(item, priority),
     lastSeen: createLastSeen({
-      write: (sightings) => shards.touchLastSeen(sightings),
+      write: (sightings) => shards.touchLastSeen(sightings, wallClock()),
       intervalMs: LAST_SEEN_INTERVAL_MS,
       after: timers.after,
       onFault: onShardFault,

@@ -133,7 +133,7 @@ const writerOf = (
   another: (() => Promise<Connection>) | undefined,
 ): Pick<ShardTransaction, 'write' | 'findReceipts' | 'keepRefused'> => ({
   async write(changes, known, isLast) {
-    const {applied, quarantined, epochs, devices, shadows, syncs, today} = changes;
+    const {applied, quarantined, epochs, devices, shadows, syncs, nowMs} = changes;
     const hasRecords = applied.some((batch) => recordCount(batch) > 0);
     const statements =
       applied.length === 0
@@ -141,7 +141,7 @@ const writerOf = (
         : [
             sql.insertReceipts(applied),
             ...(hasRecords && another === undefined ? [sql.insertRecords(applied)] : []),
-            ...(quarantined.length > 0 ? [sql.insertQuarantine(quarantined, today)] : []),
+            ...(quarantined.length > 0 ? [sql.insertQuarantine(quarantined, dayOf(nowMs))] : []),
             ...(epochs.length > 0 ? [sql.putEpochs(epochs)] : []),
             sql.updateDevices(devices),
             ...(shadows.length > 0 ? [sql.putShadows(shadows)] : []),

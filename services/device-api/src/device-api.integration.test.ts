@@ -258,30 +258,6 @@ describe('a bad call', () => {
   });
 });
 
-test('a heartbeat moves last-seen without a queue', async () => {
-  const device = await api.enrol();
-  await api.drain(0);
-  // 503 where the shard takes longer than the device should wait: it asks again.
-  const {json} = await until(
-    'an answer',
-    () => sync(device.auth, {epoch: 'e1', batchSeq: 0, mode: 'heartbeat', records: []}),
-    ({status}) => status !== 503,
-  );
-  expect(json).toMatchObject({applied: 0, duplicate: false});
-  expect(await api.drain(0)).toEqual([]);
-  const {shards} = api.databases;
-  const deviceId = String(device.json.deviceId);
-  await until('last_seen_at to be written', async () => {
-    const found = await shards
-      .pool(shards.shardOfDevice(deviceId), 'job')
-      .query(
-        'select 1 from device join device_state using (device_key) where device_id = $1 and last_seen_at is not null',
-        [deviceId],
-      );
-    return found.rowCount === 1;
-  });
-});
-
 test('receipts and the time are there to be read', async () => {
   const device = await api.enrol();
   expect((await api.call('GET', '/v1/sync/receipts?after=0', device.auth)).json).toEqual({

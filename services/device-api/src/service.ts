@@ -98,7 +98,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     'last-seen writer',
     () =>
       createLastSeen({
-        write: (sightings) => deviceShards.touchLastSeen(sightings),
+        write: (sightings) => deviceShards.touchLastSeen(sightings, wallClock()),
         intervalMs: LAST_SEEN_INTERVAL_MS,
         after: timers.after,
         onFault: onShardFault,

@@ -13,7 +13,9 @@ export const deviceSchema = z.object({
   group: z.string(),
   status: z
     .enum(DEVICE_STATUSES)
-    .describe('pending: never synced; late: missed a day; silent: missed three; failing: its syncs cannot be applied.'),
+    .describe(
+      'pending: never synced; late: neither synced nor sent a heartbeat for a day; silent: for three; failing: its last batch could not be applied.',
+    ),
   statusSince: timestamp,
   model: z.string().nullable(),
   hardwareId: z.string(),

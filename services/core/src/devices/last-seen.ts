@@ -1,3 +1,4 @@
+import {changeStatuses} from './device-status.ts';
 import {type Shards} from '../shards/shards.ts';
 import {withOwnedSlots} from '../shards/slot-transaction.ts';
 
@@ -8,18 +9,23 @@ export interface Sighting {
   readonly seenAtMs: number;
 }
 
-/** What could not be written, for another time, and why. */
+/** What could not be written, for another time. */
 export interface Unwritten {
   readonly sightings: readonly Sighting[];
-  readonly reason: unknown;
+  /** Absent where somebody has the rows: a sync, the sweep, or a person. */
+  readonly reason?: unknown;
 }
 
 /**
- * Moves `last_seen_at` forward for many devices, one statement per shard, rows locked in key order as every writer does.
- * Sightings of a slot that is being moved are dropped, and those of a row that somebody has, mostly a sync, which says it too: the device's next call brings a newer one.
- * @returns one entry for each shard that failed; the others were written.
+ * Moves `last_seen_at` forward for many devices, rows locked in key order as every writer does, and brings the statuses of those back that were late or silent.
+ * Sightings of a slot that is being moved are dropped: the device's next call brings a newer one.
+ * @returns what could not be written; the others were.
  */
-export const touchLastSeen = async (shards: Shards, sightings: readonly Sighting[]): Promise<readonly Unwritten[]> => {
+export const touchLastSeen = async (
+  shards: Shards,
+  sightings: readonly Sighting[],
+  nowMs: number,
+): Promise<readonly Unwritten[]> => {
   const newest = new Map<number, Sighting>();
   for (const sighting of sightings) {
     const known = newest.get(sighting.deviceKey);
@@ -27,31 +33,64 @@ export const touchLastSeen = async (shards: Shards, sightings: readonly Sighting
   }
   const byShard = Map.groupBy(newest.values(), ({slot}) => shards.slotMap.shardOf(slot));
   const outcomes = Array.from(byShard, ([shardId, group]) =>
-    touchOnShard(shards, shardId, group).catch((reason: unknown): Unwritten => ({sightings: group, reason})),
+    touchOnShard(shards, shardId, group, nowMs).then(
+      (held): Unwritten => ({sightings: held}),
+      (reason: unknown): Unwritten => ({sightings: group, reason}),
+    ),
   );
-  return (await Promise.all(outcomes)).filter((outcome) => outcome !== undefined);
+  return (await Promise.all(outcomes)).filter((outcome) => outcome.sightings.length > 0);
 };
 
-const touchOnShard = async (shards: Shards, shardId: number, group: readonly Sighting[]): Promise<undefined> => {
-  const first = await touch(shards, shardId, group);
-  if (first.kind === 'done') return;
+/** @returns those whose rows somebody has */
+const touchOnShard = async (
+  shards: Shards,
+  shardId: number,
+  group: readonly Sighting[],
+  nowMs: number,
+): Promise<readonly Sighting[]> => {
+  const first = await touch(shards, shardId, group, nowMs);
+  if (first.kind === 'done') return first.value;
   const moved = new Set(first.slots);
   const rest = group.filter(({slot}) => !moved.has(slot));
-  if (rest.length > 0) await touch(shards, shardId, rest);
+  if (rest.length === 0) return [];
+  const second = await touch(shards, shardId, rest, nowMs);
+  return second.kind === 'done' ? second.value : [];
 };
 
-const touch = (shards: Shards, shardId: number, sightings: readonly Sighting[]) =>
+/** A statement of its own: a sweep that made a device late a moment ago is seen by it, because the device's row could be locked since. */
+const BRING_BACK = {
+  name: 'statuses-bring-back',
+  text: changeStatuses(
+    `select device_key, status as before, last_seen_at as seen_before, is_failing as was_failing, is_failing
+     from device_status where device_key = any($1::bigint[]) and status in ('late', 'silent') order by device_key for update skip locked`,
+    'to_timestamp($2::float8 / 1000)',
+  ),
+};
+
+const touch = (shards: Shards, shardId: number, sightings: readonly Sighting[], nowMs: number) =>
   withOwnedSlots(
     shards.pool(shardId, 'ingest'),
     sightings.map(({slot}) => slot),
-    (client) =>
-      client.query({
+    async (client) => {
+      const held = await client.query<{readonly deviceKey: number}>({
         name: 'touch-last-seen',
-        text: `with seen as (select * from unnest($1::bigint[], $2::float8[]) as seen (device_key, at_ms)),
-                    locked as (select device_key from device_state where device_key = any($1) order by device_key for update skip locked)
-               update device_state s set last_seen_at = greatest(s.last_seen_at, to_timestamp(seen.at_ms / 1000)),
-                      tx_id = pg_current_xact_id()::text::bigint
-               from seen join locked using (device_key) where s.device_key = seen.device_key`,
+        text: `with seen as (
+                 select device_key, to_timestamp(at_ms / 1000) as at from unnest($1::bigint[], $2::float8[]) as seen (device_key, at_ms)),
+               free as materialized (select device_key from device_state where device_key = any($1) order by device_key for update skip locked),
+               touched as (
+                 update device_state s set last_seen_at = seen.at, tx_id = pg_current_xact_id()::text::bigint
+                 from seen join free using (device_key)
+                 where s.device_key = seen.device_key and coalesce(s.last_seen_at, '-infinity') < seen.at)
+               select device_key as "deviceKey" from device_state
+               where device_key = any($1) and device_key not in (select device_key from free)`,
         values: [sightings.map(({deviceKey}) => deviceKey), sightings.map(({seenAtMs}) => seenAtMs)],
-      }),
+      });
+      const busy = new Set(held.rows.map(({deviceKey}) => deviceKey));
+      const isBusy = ({deviceKey}: Sighting): boolean => busy.has(deviceKey);
+      await client.query({
+        ...BRING_BACK,
+        values: [sightings.filter((sighting) => !isBusy(sighting)).map(({deviceKey}) => deviceKey), nowMs],
+      });
+      return sightings.filter(isBusy);
+    },
   );

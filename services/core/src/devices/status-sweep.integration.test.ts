@@ -41,9 +41,15 @@ test('time makes devices late and then silent, and a sync brings them back; a fa
     if (made.kind === 'refused') throw new Error('a new device is let in');
     const pool = bench.shards.pool(bench.shards.shardOfDevice(deviceId), 'job');
     const at = new Date(now - hours * HOUR_MS);
-    await pool.query('update device_state set last_sync_at = $2 where device_key = $1', [made.deviceKey, at]);
-    const status = name.startsWith('failing') ? 'failing' : 'pending';
-    await pool.query('update device_status set status = $2 where device_key = $1', [made.deviceKey, status]);
+    await pool.query('update device_state set last_sync_at = $2, last_seen_at = $2 where device_key = $1', [
+      made.deviceKey,
+      at,
+    ]);
+    const isFailing = name.startsWith('failing');
+    const status = isFailing ? 'failing' : 'pending';
+    await pool.query('update device_status set status = $2, is_failing = $3 where device_key = $1', [
+      ...[made.deviceKey, status, isFailing],
+    ]);
     await checkAt(pool, made.deviceKey, new Date(now - 60_000));
   }
   const sweep = (): Promise<readonly number[]> =>
@@ -82,14 +88,15 @@ test('a sync that comes while statuses are swept is never overwritten, and where
   };
   try {
     await syncing.query(
-      `update device_state set last_sync_at = $2::timestamptz - interval '27 hours' where device_key = $1`,
+      `update device_state set last_sync_at = $2::timestamptz - interval '27 hours', last_seen_at = $2::timestamptz - interval '27 hours'
+       where device_key = $1`,
       [made.deviceKey, new Date(now)],
     );
     await syncing.query(`update device_status set status = 'on_time' where device_key = $1`, key);
     await checkAt(syncing, made.deviceKey, new Date(now - HOUR_MS));
     // As a worker does it: the row of the state first, and the status only where it is another one.
     await syncing.query('begin');
-    await syncing.query('update device_state set last_sync_at = $2 where device_key = $1', [
+    await syncing.query('update device_state set last_sync_at = $2, last_seen_at = $2 where device_key = $1', [
       made.deviceKey,
       new Date(now),
     ]);
@@ -140,9 +147,10 @@ test('a slot that a shard does not own leaves the others their sweep, and is tol
   if (lost === undefined || kept === undefined) throw new Error('two devices were enrolled');
   expect(lost.slot).not.toBe(kept.slot);
   for (const {deviceKey} of devices) {
-    await pool.query(`update device_state set last_sync_at = now() - interval '27 hours' where device_key = $1`, [
-      deviceKey,
-    ]);
+    await pool.query(
+      `update device_state set last_sync_at = now() - interval '27 hours', last_seen_at = now() - interval '27 hours' where device_key = $1`,
+      [deviceKey],
+    );
     await pool.query(`update device_status set status = 'on_time' where device_key = $1`, [deviceKey]);
     await checkAt(pool, deviceKey, new Date(0));
   }

@@ -3,7 +3,7 @@ import {type Fence} from '../shards/keeper-term.ts';
 import {type Shards} from '../shards/shards.ts';
 import {slotOfKey} from '../shards/slot.ts';
 import {withOwnedSlots} from '../shards/slot-transaction.ts';
-import {type DeviceStatus, LATE_AFTER_MS, nextCheck, SILENT_AFTER_MS} from './device-status.ts';
+import {type DeviceStatus, LATE_AFTER_MS, nextCheck, statusAt} from './device-status.ts';
 
 /** Rows per transaction: short enough that no writer waits for long. */
 const CHUNK = 2000;
@@ -27,14 +27,14 @@ interface Standing {
   readonly deviceKey: number;
   /** Null: there is no such device any more. */
   readonly status: DeviceStatus | null;
-  readonly lastSyncAt: string | null;
+  readonly lastSeenAt: string | null;
 }
 
 /** A check that is due. */
 interface Due extends Standing {
   readonly checkAt: string;
-  /** Null: it never did. */
-  readonly hasSyncedInTime: boolean | null;
+  /** Null: it never called. */
+  readonly hasCalledInTime: boolean | null;
 }
 
 /** What one transaction did. */
@@ -46,8 +46,8 @@ interface Swept {
 }
 
 /**
- * Brings the statuses of a shard up to the clock: the ingest path only ever says that a device synced, time passing is said
- * here. A device that fails stays so until it is late. Only checks that are due are looked at, and where a sync came since they were
+ * Brings the statuses of a shard up to the clock: elsewhere it is only ever said that a device called, time passing is said
+ * here. A device that fails stays so until it is late. Only checks that are due are looked at, and where a call came since they were
  * made, as it has for most, they are only put off. Where the slot map says more of a shard than is so, the others of its slots are swept.
  */
 export const sweepStatuses = async (
@@ -84,8 +84,8 @@ const sweep = async (client: pg.PoolClient, slots: readonly number[], nowMs: num
              select check_at, device_key from device_check
              where check_at <= to_timestamp($1::float8 / 1000) and ${slotOfKey('device_key')} = any($2::int[])
              order by check_at, device_key limit ${CHUNK})
-           select due.device_key as "deviceKey", t.status, s.last_sync_at::text as "lastSyncAt", due.check_at::text as "checkAt",
-                  s.last_sync_at > to_timestamp($1::float8 / 1000) - interval '${LATE_AFTER_MS} ms' as "hasSyncedInTime"
+           select due.device_key as "deviceKey", t.status, s.last_seen_at::text as "lastSeenAt", due.check_at::text as "checkAt",
+                  s.last_seen_at > to_timestamp($1::float8 / 1000) - interval '${LATE_AFTER_MS} ms' as "hasCalledInTime"
            from due left join device_status t on t.device_key = due.device_key
            left join device_state s on s.device_key = due.device_key`,
     values: [nowMs, slots],
@@ -103,17 +103,12 @@ const sweep = async (client: pg.PoolClient, slots: readonly number[], nowMs: num
   return {due: due.length, done: standing.size, changed: changed.filter(({isOther}) => isOther).length};
 };
 
-/** Of such a device a sync says nothing new but when it has to be looked at again. */
-const staysAsItIs = ({status, hasSyncedInTime}: Due): boolean =>
-  status === null || ((status === 'on_time' || status === 'failing') && hasSyncedInTime === true);
-
-const IS_LATE = `s.last_sync_at <= to_timestamp($2::float8 / 1000) - interval '${LATE_AFTER_MS} ms'`;
-const IS_SILENT = `s.last_sync_at <= to_timestamp($2::float8 / 1000) - interval '${SILENT_AFTER_MS} ms'`;
-const STATUS = `case when s.last_sync_at is null then 'pending' when ${IS_SILENT} then 'silent' when ${IS_LATE} then 'late'
-                     when t.status = 'failing' then 'failing' else 'on_time' end`;
+/** Of such a device a call says nothing new but when it has to be looked at again. */
+const staysAsItIs = ({status, hasCalledInTime}: Due): boolean =>
+  status === null || ((status === 'on_time' || status === 'failing') && hasCalledInTime === true);
 
 /**
- * The states are locked: a sync that is not committed yet would find the status as it was before this, and leave it. Rows that somebody
+ * The states are locked: a call that is not committed yet would find the status as it was before this, and leave it. Rows that somebody
  * has are passed over, and stay due. Of the others everything is read again.
  */
 const change = async (
@@ -125,21 +120,23 @@ const change = async (
   const result = await client.query<Standing & {readonly isOther: boolean}>({
     name: 'statuses-change',
     text: `with s as materialized (
-             select device_key, last_sync_at from device_state where device_key = any($1::bigint[]) order by device_key
+             select device_key, last_sync_at, last_seen_at from device_state where device_key = any($1::bigint[]) order by device_key
              for share skip locked),
            free as materialized (
-             select device_key from device_status where device_key = any($1::bigint[]) order by device_key for update skip locked)
+             select device_key, is_failing from device_status where device_key = any($1::bigint[]) order by device_key for update skip locked),
+           n as (
+             select s.*, ${statusAt('to_timestamp($2::float8 / 1000)', 'free.is_failing')} as status from s join free using (device_key))
            update device_status t set
-             status = ${STATUS}, since = case when t.status = ${STATUS} then t.since else now() end,
-             last_sync_at = case when ${IS_LATE} then s.last_sync_at end, tx_id = pg_current_xact_id()::text::bigint
-           from s join free using (device_key) where t.device_key = s.device_key
-           returning t.device_key as "deviceKey", t.status, s.last_sync_at::text as "lastSyncAt", t.since = now() as "isOther"`,
+             status = n.status, since = case when t.status = n.status then t.since else now() end,
+             last_seen_at = case when n.status in ('late', 'silent') then n.last_seen_at end, tx_id = pg_current_xact_id()::text::bigint
+           from n where t.device_key = n.device_key
+           returning t.device_key as "deviceKey", t.status, n.last_seen_at::text as "lastSeenAt", t.since = now() as "isOther"`,
     values: [deviceKeys, nowMs],
   });
   return result.rows;
 };
 
-/** Each goes, and comes again for when time changes the status next. A sync that comes meanwhile makes that too early, which does no harm. */
+/** Each goes, and comes again for when time changes the status next. A call that comes meanwhile makes that too early, which does no harm. */
 const moveChecks = async (
   client: pg.PoolClient,
   due: readonly Due[],
@@ -154,15 +151,15 @@ const moveChecks = async (
     name: 'checks-move',
     text: `with gone as (
              delete from device_check c
-             using unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[]) as n (device_key, check_at, status, last_sync_at)
+             using unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::timestamptz[]) as n (device_key, check_at, status, last_seen_at)
              where c.check_at = n.check_at and c.device_key = n.device_key
-             returning n.device_key, ${nextCheck('n.status', 'n.last_sync_at')} as check_at)
+             returning n.device_key, ${nextCheck('n.status', 'n.last_seen_at')} as check_at)
            insert into device_check (device_key, check_at) select * from gone where check_at is not null on conflict do nothing`,
     values: [
       moved.map(({deviceKey}) => deviceKey),
       moved.map(({checkAt}) => checkAt),
       moved.map(({to}) => to.status),
-      moved.map(({to}) => to.lastSyncAt),
+      moved.map(({to}) => to.lastSeenAt),
     ],
   });
 };

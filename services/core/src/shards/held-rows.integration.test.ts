@@ -84,22 +84,29 @@ test('a command whose row somebody holds is marked the next time, and the others
   expect(await delivered()).toEqual([true, true]);
 });
 
-test('signs of life of others are written while somebody holds a row', async () => {
+test('signs of life of others are written while somebody holds a row, and that of its device is left for the next time', async () => {
   const [held, other] = [await enrolled(), await enrolled()];
   const seenAtMs = Date.now() + 1_000;
-  const {value} = await whileHeld('device_state', held.deviceKey, () =>
-    timed(() =>
-      touchLastSeen(
-        bench.shards,
-        [held, other].map(({deviceKey, slot}) => ({deviceKey, slot, seenAtMs})),
-      ),
-    ),
+  const [left, ...rest] = [held, other].map(({deviceKey, slot}) => ({deviceKey, slot, seenAtMs}));
+  if (left === undefined) throw new Error('two devices were seen');
+  const gone = {...left, deviceKey: left.deviceKey - 1_000_000};
+  const {value, ms} = await whileHeld('device_state', held.deviceKey, () =>
+    timed(() => touchLastSeen(bench.shards, [left, ...rest, gone], seenAtMs)),
   );
-  expect(value).toEqual([]);
-  const {rows} = await bench.shards
-    .pool(0, 'job')
-    .query('select device_key from device_state where last_seen_at = to_timestamp($1::float8 / 1000)', [seenAtMs]);
-  expect(rows).toEqual([{device_key: other.deviceKey}]);
+  expect(value).toEqual([{sightings: [left]}]);
+  expect(ms).toBeLessThan(SOON_MS);
+  const seen = async (): Promise<readonly unknown[]> => {
+    const {rows} = await bench.shards
+      .pool(0, 'job')
+      .query<{deviceKey: number}>(
+        'select device_key as "deviceKey" from device_state where last_seen_at = to_timestamp($1::float8 / 1000) order by 1',
+        [seenAtMs],
+      );
+    return rows.map(({deviceKey}) => deviceKey);
+  };
+  expect(await seen()).toEqual([other.deviceKey]);
+  expect(await touchLastSeen(bench.shards, [left], seenAtMs)).toEqual([]);
+  expect(await seen()).toEqual([held.deviceKey, other.deviceKey].sort((a, b) => a - b));
 });
 
 test.each(['device_state', 'device_status'])(
@@ -108,9 +115,10 @@ test.each(['device_state', 'device_status'])(
     const [held, other] = [await enrolled(), await enrolled()];
     const pool = bench.shards.pool(0, 'job');
     const keys = [held.deviceKey, other.deviceKey];
-    await pool.query(`update device_state set last_sync_at = now() - interval '27 h' where device_key = any($1)`, [
-      keys,
-    ]);
+    await pool.query(
+      `update device_state set last_sync_at = now() - interval '27 h', last_seen_at = now() - interval '27 h' where device_key = any($1)`,
+      [keys],
+    );
     await pool.query(
       `insert into device_check (check_at, device_key) select now() - interval '1 h', key from unnest($1::bigint[]) key`,
       [keys],

@@ -255,12 +255,16 @@ test('a sighting moves last seen forward and never back', async () => {
   if (made.kind === 'refused') throw new Error('a new device is let in');
   const at = Date.UTC(2026, 0, 2, 3, 4, 5);
   expect(
-    await touchLastSeen(bench.shards, [
-      {...made, seenAtMs: at},
-      {...made, seenAtMs: at - 5000},
-    ]),
+    await touchLastSeen(
+      bench.shards,
+      [
+        {...made, seenAtMs: at},
+        {...made, seenAtMs: at - 5000},
+      ],
+      at,
+    ),
   ).toEqual([]);
-  await touchLastSeen(bench.shards, [{...made, seenAtMs: at - 1000}]);
+  await touchLastSeen(bench.shards, [{...made, seenAtMs: at - 1000}], at);
   expect((await findDevice(bench.shards, deviceId))?.lastSeenAt).toEqual(new Date(at));
 });
 

@@ -12,9 +12,9 @@ export const STATUS_LABELS: Readonly<Record<Status, string>> = {
 
 /** What each status means, for tiles and hover texts. */
 export const STATUS_MEANINGS: Readonly<Record<Status, string>> = {
-  on_time: 'synced within the last day',
-  late: 'no sync for more than a day',
-  silent: 'no sync for three days',
+  on_time: 'called within the last day',
+  late: 'no call for more than a day',
+  silent: 'no call for three days',
   failing: 'its last batch could not be applied',
   pending: 'enrolled, no sync yet',
 };

@@ -16,7 +16,7 @@ export interface LastSeenOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-/** Kept for the next round while a shard is away. Above it new ones are dropped: the device's next call brings a newer one. */
+/** Kept for the next round while a shard is away, or somebody has the row. Above it new ones are dropped: the device's next call brings a newer one. */
 const MAX_WAITING = 50_000;
 
 export const createLastSeen = ({write, intervalMs, after, onFault}: LastSeenOptions): LastSeen => {
@@ -34,7 +34,7 @@ export const createLastSeen = ({write, intervalMs, after, onFault}: LastSeenOpti
     const left = await write(group).catch((reason: unknown) => [{sightings: group, reason}]);
     busy = false;
     for (const {sightings, reason} of left) {
-      onFault(reason);
+      if (reason !== undefined) onFault(reason);
       // What came meanwhile is newer.
       for (const sighting of sightings) if (!waiting.has(sighting.deviceKey)) keep(sighting);
     }
@@ -47,6 +47,10 @@ export const createLastSeen = ({write, intervalMs, after, onFault}: LastSeenOpti
       writing = flush();
     });
   };
+  const disarm = (): void => {
+    cancel?.();
+    cancel = undefined;
+  };
   const keep = (sighting: Sighting): void => {
     if (waiting.size < MAX_WAITING || waiting.has(sighting.deviceKey)) waiting.set(sighting.deviceKey, sighting);
   };
@@ -58,9 +62,9 @@ export const createLastSeen = ({write, intervalMs, after, onFault}: LastSeenOpti
     },
     async stop() {
       await writing;
-      cancel?.();
-      cancel = undefined;
+      disarm();
       await flush();
+      disarm();
     },
   };
 };

@@ -157,8 +157,9 @@ const findRecent = async (
 
 /** In an order that every writer has; what waits for nobody, the records, is not among them. */
 const statementsOf = (client: pg.PoolClient, changes: WindowChanges): readonly Promise<unknown>[] => {
-  const {applied, quarantined, epochs, devices, shadows, statuses, syncs, today} = changes;
+  const {applied, quarantined, epochs, devices, shadows, statuses, syncs, nowMs} = changes;
   if (applied.length === 0) return [];
+  const today = dayOf(nowMs);
   return [
     insertReceipts(client, applied),
     ...(quarantined.length > 0 ? [insertQuarantine(client, quarantined, today)] : []),
@@ -186,9 +187,9 @@ const statementsOf = (client: pg.PoolClient, changes: WindowChanges): readonly P
       ...sql.UPDATE_STATUSES,
       values: [
         int8Array(statuses.map(({deviceKey}) => deviceKey)),
-        textArray(statuses.map(({status}) => status)),
-        timestamptzArray(statuses.map(({receivedAtMs}) => receivedAtMs)),
+        boolArray(statuses.map(({rejected}) => rejected)),
         boolArray(statuses.map(({isNewest}) => isNewest)),
+        nowMs,
       ],
     }),
     client.query({

@@ -1,5 +1,4 @@
 /** What the shard writer needs of a shard: one transaction, in as few round trips as its rules allow. */
-import {type DeviceStatus} from '@pisync/core/devices/device-status';
 import {type SlotVerdict} from '@pisync/core/shards/slot-transaction';
 import {type NewCommand} from '@pisync/core/commands/commands';
 import {type AppliedNumbers} from './applied-numbers.ts';
@@ -44,9 +43,8 @@ export interface DeviceUpdate extends LockedDevice {
 
 export interface StatusUpdate {
   readonly deviceKey: number;
-  /** By this batch alone: a device that has synced since is not late. */
-  readonly status: Exclude<DeviceStatus, 'pending'>;
-  readonly receivedAtMs: number;
+  /** Whether its last batch of these could not be applied. */
+  readonly rejected: boolean;
   /** Whether none with a higher number was applied: only then it tells a device that fails from one that does not. */
   readonly isNewest: boolean;
 }
@@ -70,8 +68,8 @@ export interface WindowChanges {
   readonly shadows: readonly {readonly deviceKey: number; readonly json: string}[];
   readonly statuses: readonly StatusUpdate[];
   readonly syncs: readonly SyncAnswer[];
-  /** UTC day of what is put into quarantine, and of commands that are done. */
-  readonly today: string;
+  /** Since 1970. Statuses go by it, and the UTC day of what is put into quarantine and of commands that are done. */
+  readonly nowMs: number;
 }
 
 /** Contents whose number was used before. */

@@ -1,4 +1,3 @@
-import {LATE_AFTER_MS, SILENT_AFTER_MS} from '@pisync/core/devices/device-status';
 import {dayOf} from '@pisync/core/shards/partitions';
 import {type SlotVerdict} from '@pisync/core/shards/slot-transaction';
 import {highestApplied, isApplied, isTooFar, NOTHING_APPLIED, withApplied} from './applied-numbers.ts';
@@ -78,7 +77,6 @@ const write = async (
   const {fresh, known, numbers, ...left} = sortOut(transaction, sorted);
   const changes = summarise(fresh);
   const devices = updatesOf(transaction, changes, numbers);
-  const nowMs = options.now();
   const stored = await transaction.write(
     {
       applied: fresh,
@@ -89,9 +87,9 @@ const write = async (
       shadows: changes.flatMap(({deviceKey, state}, index) =>
         state !== undefined && isOf(devices[index], state) ? [{deviceKey, json: state.json}] : [],
       ),
-      statuses: statusesOf(transaction, changes, nowMs),
+      statuses: statusesOf(transaction, changes),
       syncs: changes,
-      today: dayOf(nowMs),
+      nowMs: options.now(),
     },
     known,
     known.length === 0,
@@ -185,28 +183,17 @@ const replacedEpochs = (
     .sort((a, b) => a.deviceKey - b.deviceKey || a.epoch - b.epoch);
 };
 
-const statusesOf = (
-  {locked}: ShardTransaction,
-  changes: readonly DeviceChange[],
-  nowMs: number,
-): readonly StatusUpdate[] => {
+const statusesOf = ({locked}: ShardTransaction, changes: readonly DeviceChange[]): readonly StatusUpdate[] => {
   const before = new Map(locked.map((device) => [device.deviceKey, device]));
   return changes.map((change) => ({
-    ...statusOf(change, nowMs),
+    deviceKey: change.deviceKey,
+    rejected: change.rejected,
     isNewest: isNewestOf(before.get(change.deviceKey), change),
   }));
 };
 
 const isNewestOf = (before: LockedDevice | undefined, {epoch, batchSeq}: DeviceChange): boolean =>
   before === undefined || epoch > before.epoch || (epoch === before.epoch && batchSeq > highestApplied(before.numbers));
-
-/** Most are on time; a batch may have waited for days. */
-const statusOf = ({deviceKey, receivedAtMs, rejected}: DeviceChange, nowMs: number) => {
-  const ageMs = nowMs - receivedAtMs;
-  const recent = rejected ? 'failing' : 'on_time';
-  const status = ageMs < LATE_AFTER_MS ? recent : ageMs < SILENT_AFTER_MS ? 'late' : 'silent';
-  return {deviceKey, status, receivedAtMs} as const;
-};
 
 interface Compared {
   readonly fresh: readonly Batch[];

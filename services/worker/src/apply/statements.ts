@@ -1,5 +1,5 @@
 /** The statements of the ingest transaction. Prepared once per connection; every parameter is an array, sorted by key. */
-import {nextCheck} from '@pisync/core/devices/device-status';
+import {changeStatuses} from '@pisync/core/devices/device-status';
 
 const TX = 'tx_id = pg_current_xact_id()::text::bigint';
 
@@ -149,29 +149,20 @@ export const PUT_SHADOWS = {
 };
 
 /**
- * Touches only the rows that change, because their indexes are paid for by each of them. Late or silent is said of a batch that waited for long: it changes nothing
- * of a device that is on time or failing, which a newer sync made so.
+ * After {@link UPDATE_DEVICES}. Of batches that come in another order the one with the highest number tells whether a device fails. Nothing is looked at of a device
+ * that is on time or failing and stays so.
  */
 export const UPDATE_STATUSES = {
   name: 'statuses-update',
-  text: `with changed as materialized (
-           select t.device_key, t.status as before, ${nextCheck('t.status', 't.last_sync_at')} as check_before,
-                  n.status, n.received_at, ${nextCheck('n.status', 'n.received_at')} as check_at
-           from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::bool[]) as n (device_key, status, received_at, is_newest)
-           join device_status t on t.device_key = n.device_key
-           where case when n.status in ('on_time', 'failing') then n.status <> t.status and (n.is_newest or t.status not in ('on_time', 'failing'))
-                      else t.status not in ('on_time', 'failing') and n.received_at > coalesce(t.last_sync_at, '-infinity') end
-           order by t.device_key for update of t),
-         gone as (
-           delete from device_check c using changed
-           where c.check_at = changed.check_before and c.device_key = changed.device_key and changed.check_at is distinct from changed.check_before),
-         made as (
-           insert into device_check (check_at, device_key)
-           select check_at, device_key from changed where check_at is not null and before not in ('on_time', 'failing') on conflict do nothing)
-         update device_status t set
-           status = changed.status, ${TX}, since = case when changed.status = changed.before then t.since else now() end,
-           last_sync_at = case when changed.status in ('late', 'silent') then changed.received_at end
-         from changed where t.device_key = changed.device_key`,
+  text: changeStatuses(
+    `select t.device_key, t.status as before, t.last_seen_at as seen_before, t.is_failing as was_failing,
+            case when n.is_newest then n.rejected else t.is_failing end as is_failing
+     from unnest($1::bigint[], $2::bool[], $3::bool[]) as n (device_key, rejected, is_newest)
+     join device_status t on t.device_key = n.device_key
+     where t.status not in ('on_time', 'failing') or (n.is_newest and n.rejected <> t.is_failing)
+     order by t.device_key for update of t`,
+    'to_timestamp($4::float8 / 1000)',
+  ),
 };
 
 /** A sync closes the commands that it names. That of a newer epoch closes the one that asked for it. */

@@ -1,5 +1,6 @@
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {type DeviceStatus} from '@pisync/core/devices/device-status';
+import {touchLastSeen} from '@pisync/core/devices/last-seen';
 import {sweepStatuses} from '@pisync/core/devices/status-sweep';
 import {dayOf, ensurePartitions} from '@pisync/core/shards/partitions';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
@@ -28,7 +29,7 @@ afterAll(() => bench.close());
 /** Hours since the start. */
 interface Seen {
   readonly status: DeviceStatus;
-  readonly lastSyncAt: number | null;
+  readonly lastSeenAt: number | null;
   readonly checks: readonly number[];
 }
 
@@ -36,7 +37,7 @@ const hours = (sql: string): string => `(extract(epoch from ${sql} - to_timestam
 
 const see = async ({deviceKey}: TestDevice): Promise<Seen | undefined> => {
   const found = await bench.shards.pool(0, 'job').query<Seen>(
-    `select status, ${hours('last_sync_at')} as "lastSyncAt",
+    `select status, ${hours('last_seen_at')} as "lastSeenAt",
             array(select ${hours('check_at')} from device_check c where c.device_key = t.device_key) as checks
      from device_status t where device_key = $1`,
     [deviceKey, START_MS],
@@ -60,6 +61,14 @@ const apply = async (device: TestDevice, batchSeq: number, sync: Sync, at: numbe
   await writeBatches(options, 0, [{...batch, content}]);
 };
 
+const heartbeat = async ({deviceKey, slot}: TestDevice, age: number, at: number): Promise<void> => {
+  const seenAtMs = START_MS + (at - age) * HOUR_MS;
+  expect(await touchLastSeen(bench.shards, [{deviceKey, slot, seenAtMs}], START_MS + at * HOUR_MS)).toEqual([]);
+};
+
+const sweep = (at: number): Promise<unknown> =>
+  sweepStatuses(bench.shards, 0, {nowMs: START_MS + at * HOUR_MS, fence: () => Promise.resolve()});
+
 /** A batch that waited for so many hours. `skip`: the one before it comes later; `fill`: such a one. */
 interface Sync {
   readonly kind: 'sync';
@@ -67,63 +76,146 @@ interface Sync {
   readonly rejected: boolean;
   readonly order: 'next' | 'skip' | 'fill';
 }
-type Step = Sync | {readonly kind: 'pass'; readonly hours: number} | {readonly kind: 'sweep'};
+type Step =
+  | Sync
+  /** One that waited because its shard was away. */
+  | {readonly kind: 'heartbeat'; readonly age: number}
+  | {readonly kind: 'pass'; readonly hours: number}
+  | {readonly kind: 'sweep'};
 
-const byTime = (lastSync: number, at: number): DeviceStatus | undefined =>
-  at - lastSync >= 72 ? 'silent' : at - lastSync >= 26 ? 'late' : undefined;
-
+const age = fc.constantFrom(0, 1, 25, 27, 71, 73);
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({
     kind: fc.constant('sync' as const),
-    age: fc.constantFrom(0, 1, 25, 27, 71, 73),
+    age,
     rejected: fc.boolean(),
     order: fc.constantFrom('next' as const, 'skip' as const, 'fill' as const),
   }),
+  fc.record({kind: fc.constant('heartbeat' as const), age}),
   fc.record({kind: fc.constant('pass' as const), hours: fc.constantFrom(1, 10, 25, 27, 50, 73)}),
   fc.constant({kind: 'sweep' as const}),
 );
 
-test('whatever comes when: a status follows the last sync, and there is one check where time may change it, in time', async () => {
+/** What a device's status should be, by what came. */
+class Expected {
+  #at = 0;
+  #highest = 0;
+  #lastSeen = -Infinity;
+  #isFailing = false;
+  #shown: DeviceStatus = 'pending';
+
+  sync(at: number, {age: waited, rejected}: Sync, batchSeq: number): void {
+    if (batchSeq > this.#highest) this.#isFailing = rejected;
+    this.#highest = Math.max(this.#highest, batchSeq);
+    this.#called(at, waited);
+    // Time makes nobody late but in a sweep.
+    this.#shown = ['on_time', 'failing'].includes(this.#shown) ? this.#recent() : this.#byTime();
+  }
+
+  heartbeat(at: number, waited: number): void {
+    this.#called(at, waited);
+    if (['late', 'silent'].includes(this.#shown)) this.#shown = this.#byTime();
+  }
+
+  sweep(at: number): void {
+    this.#at = at;
+    if (this.#shown !== 'pending') this.#shown = this.#byTime();
+  }
+
+  get status(): DeviceStatus {
+    return this.#shown;
+  }
+
+  /** What is kept with the status. */
+  get lastSeenAt(): number | null {
+    return ['late', 'silent'].includes(this.#shown) ? this.#lastSeen : null;
+  }
+
+  /** The time by which there has to be a check; null: there is none. */
+  get checkBy(): number | null {
+    if (this.#shown === 'pending' || this.#shown === 'silent') return null;
+    return this.#lastSeen + (this.#shown === 'late' ? 72 : 26);
+  }
+
+  #called(at: number, waited: number): void {
+    this.#at = at;
+    this.#lastSeen = Math.max(this.#lastSeen, at - waited);
+  }
+
+  #recent(): DeviceStatus {
+    return this.#isFailing ? 'failing' : 'on_time';
+  }
+
+  #byTime(): DeviceStatus {
+    const age = this.#at - this.#lastSeen;
+    return age >= 72 ? 'silent' : age >= 26 ? 'late' : this.#recent();
+  }
+}
+
+test('whatever comes when: a status follows the last sync or heartbeat, and there is one check where time may change it, in time', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, {minLength: 1, maxLength: MOST_STEPS}), async (steps) => {
       const [device] = await enrolDevices(bench.shards, 1);
       if (device === undefined) throw new Error('no device was enrolled');
+      const expected = new Expected();
       let at = 0;
       let highest = 0;
       const skipped: number[] = [];
-      let lastSync: number | undefined;
-      // Of a device whose last sync is not too long ago.
-      let recent: DeviceStatus = 'pending';
       for (const one of [...steps, {kind: 'sweep' as const}]) {
-        if (one.kind === 'pass') at += one.hours;
-        if (one.kind === 'sync') {
-          const before = await see(device);
-          if (one.order === 'skip') skipped.push(++highest);
-          const filled = one.order === 'fill' ? skipped.shift() : undefined;
-          await apply(device, filled ?? ++highest, one, at);
-          lastSync = Math.max(lastSync ?? -Infinity, at - one.age);
-          const hadSynced = before?.status === 'on_time' || before?.status === 'failing';
-          if (one.age < 26 && (filled === undefined || !hadSynced)) recent = one.rejected ? 'failing' : 'on_time';
-          if (one.age < 26) expect(await see(device)).toMatchObject({status: recent, lastSyncAt: null});
+        switch (one.kind) {
+          case 'pass':
+            at += one.hours;
+            break;
+          case 'sync': {
+            if (one.order === 'skip') skipped.push(++highest);
+            const batchSeq = (one.order === 'fill' ? skipped.shift() : undefined) ?? ++highest;
+            await apply(device, batchSeq, one, at);
+            expected.sync(at, one, batchSeq);
+            break;
+          }
+          case 'heartbeat':
+            await heartbeat(device, one.age, at);
+            expected.heartbeat(at, one.age);
+            break;
+          case 'sweep':
+            await sweep(at);
+            expected.sweep(at);
         }
-        if (one.kind === 'sweep')
-          await sweepStatuses(bench.shards, 0, {nowMs: START_MS + at * HOUR_MS, fence: () => Promise.resolve()});
         const seen = await see(device);
-        if (seen === undefined) throw new Error('the device has no status');
-        const isHeldByTime = ['on_time', 'failing', 'late'].includes(seen.status);
-        expect(seen.checks).toHaveLength(isHeldByTime ? 1 : 0);
-        if (isHeldByTime)
-          expect(seen.checks[0]).toBeLessThanOrEqual((lastSync ?? NaN) + (seen.status === 'late' ? 72 : 26));
-        if (one.kind === 'pass') continue;
-        if (one.kind === 'sweep' && lastSync !== undefined) {
-          const due = byTime(lastSync, at);
-          expect(seen).toMatchObject({
-            status: due ?? recent,
-            lastSyncAt: due === undefined ? null : lastSync,
-          });
-        }
+        const {status, lastSeenAt, checkBy} = expected;
+        expect(seen).toMatchObject({status, lastSeenAt});
+        expect(seen?.checks).toHaveLength(checkBy === null ? 0 : 1);
+        if (checkBy !== null) expect(seen?.checks[0]).toBeLessThanOrEqual(checkBy);
       }
     }),
-    {numRuns: 100},
+    {numRuns: 150},
   );
+});
+
+const NEXT = {kind: 'sync', age: 0, rejected: false, order: 'next'} as const;
+
+test('a device that has nothing to send stays on time by its heartbeats, and they write nothing of its status', async () => {
+  const [device] = await enrolDevices(bench.shards, 1);
+  if (device === undefined) throw new Error('no device was enrolled');
+  const written = async () => {
+    const {rows} = await bench.shards
+      .pool(0, 'job')
+      .query('select status, tx_id, ctid from device_status where device_key = $1', [device.deviceKey]);
+    return rows[0] as {readonly status: string} | undefined;
+  };
+  await apply(device, 1, NEXT, 0);
+  const synced = await written();
+  expect(synced?.status).toBe('on_time');
+  for (let day = 1; day <= 10; day++) {
+    await sweep(24 * day);
+    await heartbeat(device, 0, 24 * day);
+  }
+  expect(await written()).toEqual(synced);
+  await sweep(24 * 10 + 26);
+  expect((await written())?.status).toBe('late');
+  await heartbeat(device, 0, 24 * 12);
+  const back = await written();
+  expect(back?.status).toBe('on_time');
+  await heartbeat(device, 0, 24 * 13);
+  expect(await written()).toEqual(back);
 });

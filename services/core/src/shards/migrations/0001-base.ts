@@ -43,6 +43,7 @@ create table device_state (
   -- The batch that the state in device_shadow is of, or equal to: one of an earlier batch never replaces it, in whatever order they arrive.
   state_seq bigint not null default 0,
   last_sync_at timestamptz,
+  -- Of the last sync or heartbeat.
   last_seen_at timestamptz,
   records_total bigint not null default 0,
   syncs_total bigint not null default 0,
@@ -81,12 +82,14 @@ create table device_status (
   device_key bigint primary key,
   device_id uuid not null,
   since timestamptz not null default now(),
-  -- Of a device that is late or silent, whose last sync does not change.
-  last_sync_at timestamptz,
+  -- Of a device that is late or silent, which does not call.
+  last_seen_at timestamptz,
   tx_id bigint not null default (pg_current_xact_id()::text::bigint),
   group_id int not null,
   -- Batches whose number was used before, with other content or nobody can say with which.
   conflicts int not null default 0,
+  -- Its last batch could not be applied. Known of one that is late or silent too, for when it calls again.
+  is_failing boolean not null default false,
   status text not null check (status in ('pending', 'on_time', 'late', 'silent', 'failing'))
 );
 create index device_status_by_status on device_status (status, device_id);
