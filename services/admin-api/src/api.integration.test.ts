@@ -1,4 +1,6 @@
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {createDeviceKeys} from '@pisync/core/devices/device-keys';
+import {enrol} from '@pisync/core/devices/enrolment';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {z} from 'zod';
 import type {CacheAccess} from './caching/read-through.ts';
@@ -205,6 +207,58 @@ describe('one device', () => {
       expect((await api.call('GET', `/api/v1/devices/${unknown}${path}`, {token: viewer})).status).toBe(404);
       expect((await api.call('GET', `/api/v1/devices/nonsense${path}`, {token: viewer})).status).toBe(400);
     }
+  });
+});
+
+describe('a device that more than one machine claims to be', () => {
+  const groupIdOf = async ({deviceKey, shard}: SeededDevice): Promise<number> => {
+    const {rows} = await region.shards
+      .pool(shard, 'job')
+      .query<{groupId: number}>('select group_id as "groupId" from device_status where device_key = $1', [deviceKey]);
+    return rows[0]?.groupId ?? -1;
+  };
+  /** A machine that says that it is the device. */
+  const claim = async ({id}: SeededDevice, secret: number, groupId: number): Promise<string> => {
+    const request = {deviceId: id, hardwareId: 'one-serial', secretHash: Buffer.alloc(32, secret), groupId};
+    return (await enrol(region.shards, createDeviceKeys(region.shards), request)).kind;
+  };
+  const shown = async ({id}: SeededDevice): Promise<Readonly<Record<string, unknown>>> => {
+    const {body} = await api.call('GET', `/api/v1/devices/${id}`, {token: viewer});
+    return z.object({data: z.record(z.string(), z.unknown())}).parse(body).data;
+  };
+  /** In a day, or a little earlier. */
+  const expectADay = (until: unknown): void => {
+    const leftMs = Date.parse(z.string().parse(until)) - Date.now();
+    expect(leftMs).toBeGreaterThan(23 * 3_600_000);
+    expect(leftMs).toBeLessThan(24.1 * 3_600_000);
+  };
+
+  test('is shown as disputed for a day, by itself and in lists, and others are not', async () => {
+    const [ofOneGroup, ofTwoGroups] = [devices[4], devices[5]];
+    if (ofOneGroup === undefined || ofTwoGroups === undefined) throw new Error('no devices were seeded');
+    const groupId = await groupIdOf(ofOneGroup);
+    for (const secret of [1, 2, 3]) expect(await claim(ofOneGroup, secret, groupId)).toBe('replaced');
+    // That is a card which somebody sets up.
+    expect(await shown(ofOneGroup)).toMatchObject({
+      reEnrolments: 3,
+      reEnrolledAt: expect.any(String),
+      disputedUntil: null,
+    });
+    expect(await claim(ofOneGroup, 4, groupId)).toBe('replaced');
+    expect(await claim(ofTwoGroups, 1, (await groupIdOf(ofTwoGroups)) + 1000)).toBe('refused');
+    const [taken, refused] = [await shown(ofOneGroup), await shown(ofTwoGroups)];
+    expect(taken).toMatchObject({reEnrolments: 4});
+    expect(refused).toMatchObject({reEnrolments: 0, reEnrolledAt: null});
+    for (const {disputedUntil} of [taken, refused]) expectADay(disputedUntil);
+
+    const list = await api.call('GET', '/api/v1/devices?limit=500&fields=disputedUntil', {token: viewer});
+    const listed = pageSchema.parse(list.body).data.filter((row) => row['disputedUntil'] !== null);
+    expect(listed.map(({id}) => id).sort()).toEqual([ofOneGroup.id, ofTwoGroups.id].sort());
+
+    await region.shards
+      .pool(ofOneGroup.shard, 'job')
+      .query(`update device set disputed_until = now() - interval '1 s' where device_key = $1`, [ofOneGroup.deviceKey]);
+    expect(await shown(ofOneGroup)).toMatchObject({reEnrolments: 4, disputedUntil: null});
   });
 });
 
