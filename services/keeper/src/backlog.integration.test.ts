@@ -1,8 +1,9 @@
 import {randomBytes} from 'node:crypto';
+import {isDeepStrictEqual} from 'node:util';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
-import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
+import {assertBrokerTopology, assertParkedQueue} from '@pisync/core/broker/broker-topology';
 import {type BrokerConnection, openBrokerConnection} from '@pisync/core/broker/connection';
-import {brokerNames, RETRY_RUNGS} from '@pisync/core/broker/names';
+import {brokerNames, QUEUE_PRIORITIES, RETRY_RUNGS} from '@pisync/core/broker/names';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {serverAddress} from '@pisync/core/testing/server-address';
 import {until} from '@pisync/core/testing/until';
@@ -12,6 +13,7 @@ import {countBacklog} from './backlog.ts';
 jest.setTimeout(60_000);
 
 const PARTITIONS = 2;
+const SHARDS = [0, 1];
 const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
 let connection: BrokerConnection;
 beforeAll(() => {
@@ -31,7 +33,8 @@ beforeAll(() => {
 afterAll(async () => {
   const channel = await (await connection.ready()).createChannel();
   const {batches, requests, retry, suspects, unreadable, parked} = names;
-  for (const priority of ['high', 'normal'] as const) {
+  for (const shardId of SHARDS) await channel.deleteQueue(parked.queue(shardId));
+  for (const priority of QUEUE_PRIORITIES) {
     for (const partition of [0, 1]) await channel.deleteQueue(batches.queue(partition, priority));
     await channel.deleteQueue(requests.queue(priority));
   }
@@ -49,22 +52,26 @@ afterAll(async () => {
 });
 
 const count = async () =>
-  Object.fromEntries(await countBacklog({connection, names, partitions: PARTITIONS, shardIds: [0, 1]}));
+  Object.fromEntries(await countBacklog({connection, names, partitions: PARTITIONS, shardIds: SHARDS}));
 const NOTHING = {batches: 0, retry: 0, parked: 0, requests: 0, suspects: 0, unreadable: 0};
 
 test('what waits on the broker is counted without any worker, and without queues nothing waits', async () => {
   expect(await count()).toEqual(NOTHING);
   const channel = await (await connection.ready()).createChannel();
   await assertBrokerTopology(channel, names, PARTITIONS);
-  for (const queue of [
-    names.batches.queue(0, 'high'),
-    names.batches.queue(1, 'normal'),
-    names.retry.queue(RETRY_RUNGS[3]),
-    names.requests.queue('normal'),
-    names.suspects.queue,
-  ])
-    channel.sendToQueue(queue, Buffer.from('x'));
+  for (const shardId of SHARDS) await assertParkedQueue(channel, names, shardId);
+  const queues = [
+    ...QUEUE_PRIORITIES.flatMap((priority) => [0, 1].map((partition) => names.batches.queue(partition, priority))),
+    // Those from which nothing goes on while this runs.
+    ...RETRY_RUNGS.slice(2).map((rung) => names.retry.queue(rung)),
+    ...SHARDS.map((shardId) => names.parked.queue(shardId)),
+    ...QUEUE_PRIORITIES.map((priority) => names.requests.queue(priority)),
+    ...[names.suspects.queue, names.unreadable.queue],
+  ];
+  for (const queue of queues) channel.sendToQueue(queue, Buffer.from('x'));
+  // It waits here for some seconds, and then where the others do.
+  channel.publish(names.requests.later.exchange, 'high', Buffer.from('x'));
   await channel.close();
-  await until('all to be counted', count, ({batches, suspects}) => batches === 2 && suspects === 1);
-  expect(await count()).toEqual({...NOTHING, batches: 2, retry: 1, requests: 1, suspects: 1});
+  const all = {batches: 4, retry: 2, parked: 2, requests: 3, suspects: 1, unreadable: 1};
+  await until('all to be counted', count, (counts) => isDeepStrictEqual(counts, all));
 });
