@@ -15,6 +15,7 @@ test.each([
   '\u00ad',
   '\u{e0020}',
   '\u202e',
+  '\ufff9',
 ])('%j shows as nothing', (name) => {
   expect(visibleName(name, 'instead')).toBe('instead');
 });

@@ -1,5 +1,5 @@
 /** Anything that leaves a mark: no control or format character, no kind of space, nothing that fonts draw as nothing. */
-const MARK = /[^\p{Cc}\p{Cf}\p{Cs}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/u;
+const MARK = /[^\p{Cc}\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/u;
 
 /** The name as it can be seen and clicked; `instead` where there is none, or it shows as nothing. */
 export const visibleName = (name: string | null | undefined, instead: string): string =>
