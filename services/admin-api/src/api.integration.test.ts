@@ -199,6 +199,13 @@ describe('one device', () => {
     };
     expect(await walk('syncs', (row) => row['batchSeq'])).toEqual([5, 4, 3, 2, 1]);
     expect(await walk('records', (row) => row['seq'])).toEqual(Array.from({length: 15}, (_, index) => 15 - index));
+    // A device may give several records one number.
+    await region.shards
+      .pool(device.shard, 'job')
+      .query('update record set seq = 7 where device_key = $1', [device.deviceKey]);
+    expect(await walk('records', (row) => [row['seq'], row['batchSeq'], row['ordinal']])).toEqual(
+      Array.from({length: 15}, (_, index) => [7, 5 - Math.floor(index / 3), 2 - (index % 3)]),
+    );
   });
 
   test('that nobody enrolled is 404 everywhere, and an id that is none is 400', async () => {
