@@ -74,15 +74,15 @@ const touch = (shards: Shards, shardId: number, sightings: readonly Sighting[], 
     async (client) => {
       const held = await client.query<{readonly deviceKey: number}>({
         name: 'touch-last-seen',
-        text: `with seen as (
-                 select device_key, to_timestamp(at_ms / 1000) as at from unnest($1::bigint[], $2::float8[]) as seen (device_key, at_ms)),
-               free as materialized (select device_key from device_state where device_key = any($1) order by device_key for update skip locked),
+        text: `with free as materialized (
+                 select s.device_key, to_timestamp(seen.at_ms / 1000) as at
+                 from unnest($1::bigint[], $2::float8[]) as seen (device_key, at_ms) join device_state s on s.device_key = seen.device_key
+                 order by s.device_key for update of s skip locked),
                touched as (
-                 update device_state s set last_seen_at = seen.at, tx_id = pg_current_xact_id()::text::bigint
-                 from seen join free using (device_key)
-                 where s.device_key = seen.device_key and coalesce(s.last_seen_at, '-infinity') < seen.at)
-               select device_key as "deviceKey" from device_state
-               where device_key = any($1) and device_key not in (select device_key from free)`,
+                 update device_state s set last_seen_at = free.at, tx_id = pg_current_xact_id()::text::bigint
+                 from free where s.device_key = free.device_key and coalesce(s.last_seen_at, '-infinity') < free.at)
+               select s.device_key as "deviceKey" from unnest($1::bigint[]) as n (device_key) join device_state s on s.device_key = n.device_key
+               where n.device_key not in (select device_key from free)`,
         values: [sightings.map(({deviceKey}) => deviceKey), sightings.map(({seenAtMs}) => seenAtMs)],
       });
       const busy = new Set(held.rows.map(({deviceKey}) => deviceKey));
