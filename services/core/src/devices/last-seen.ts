@@ -9,6 +9,9 @@ export interface Sighting {
   readonly seenAtMs: number;
 }
 
+/** As far as the clocks of servers may differ. What one of them says of a later time would keep a device on time until then. */
+const CLOCKS_DIFFER = '1 hour';
+
 /** What could not be written, for another time. */
 export interface Unwritten {
   readonly sightings: readonly Sighting[];
@@ -75,7 +78,7 @@ const touch = (shards: Shards, shardId: number, sightings: readonly Sighting[], 
       const held = await client.query<{readonly deviceKey: number}>({
         name: 'touch-last-seen',
         text: `with free as materialized (
-                 select s.device_key, to_timestamp(seen.at_ms / 1000) as at
+                 select s.device_key, least(to_timestamp(seen.at_ms / 1000), now() + interval '${CLOCKS_DIFFER}') as at
                  from unnest($1::bigint[], $2::float8[]) as seen (device_key, at_ms) join device_state s on s.device_key = seen.device_key
                  order by s.device_key for update of s skip locked),
                touched as (

@@ -26,6 +26,8 @@ import {inSlotTransaction, withOwnedSlots} from './slot-transaction.ts';
 // Servers that others also use answer slowly at times; what is waited for has its own, shorter deadline.
 jest.setTimeout(60_000);
 
+const YEAR_MS = 365 * 86_400_000;
+
 let bench: TestShards;
 beforeAll(async () => {
   bench = await createTestShards({shards: 2});
@@ -266,6 +268,10 @@ test('a sighting moves last seen forward and never back', async () => {
   ).toEqual([]);
   await touchLastSeen(bench.shards, [{...made, seenAtMs: at - 1000}], at);
   expect((await findDevice(bench.shards, deviceId))?.lastSeenAt).toEqual(new Date(at));
+  // By a server whose clock is ahead.
+  await touchLastSeen(bench.shards, [{...made, seenAtMs: Date.now() + YEAR_MS}], at);
+  const lastSeenAt = (await findDevice(bench.shards, deviceId))?.lastSeenAt;
+  expect(lastSeenAt?.getTime()).toBeLessThan(Date.now() + 2 * 3_600_000);
 });
 
 test('a transaction on a slot that another shard owns is refused and writes nothing', async () => {

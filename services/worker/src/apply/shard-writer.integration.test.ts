@@ -373,3 +373,12 @@ test('a state that is the same is not written again, and what it is of moves on'
   await write([batchOf({device, batchSeq: 5, state: {v: 5}})]);
   expect(await shadow()).toMatchObject([{state: {v: 5}}]);
 });
+
+test('what a server whose clock is ahead has received was heard of now, so that time goes on for its device', async () => {
+  const device = await oneDevice();
+  const batch = batchOf({device, batchSeq: 1, receivedAtMs: Date.now() + 365 * 86_400_000, receivedDay: today});
+  expect((await write([batch])).applied).toHaveLength(1);
+  const found = await findDevice(bench.shards, device.deviceId);
+  expect(found?.lastSyncAt?.getTime()).toBeLessThanOrEqual(Date.now());
+  expect(found?.lastSeenAt?.getTime()).toBeLessThanOrEqual(Date.now());
+});

@@ -75,7 +75,8 @@ const write = async (
   options: WriterOptions,
 ): Promise<Written> => {
   const {fresh, known, numbers, ...left} = sortOut(transaction, sorted);
-  const changes = summarise(fresh);
+  const nowMs = options.now();
+  const changes = summarise(fresh, nowMs);
   const devices = updatesOf(transaction, changes, numbers);
   const stored = await transaction.write(
     {
@@ -89,7 +90,7 @@ const write = async (
       ),
       statuses: statusesOf(transaction, changes),
       syncs: changes,
-      nowMs: options.now(),
+      nowMs,
     },
     known,
     known.length === 0,

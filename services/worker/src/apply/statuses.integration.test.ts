@@ -14,7 +14,8 @@ import {writeBatches} from './shard-writer.ts';
 jest.setTimeout(60_000);
 
 const HOUR_MS = 3_600_000;
-const START_MS = Date.now();
+/** In the past: nobody is heard of in the future. */
+const START_MS = Date.now() - 400 * 24 * HOUR_MS;
 const MOST_STEPS = 10;
 
 let bench: TestShards;
