@@ -9,7 +9,6 @@ import {AppError, describeError} from '@pisync/core/errors/app-error';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
-import {createKeeperTerms} from '@pisync/core/shards/keeper-term';
 import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type TopologyFile} from '@pisync/core/topology/topology-file';
@@ -18,19 +17,18 @@ import {countBacklog} from './backlog.ts';
 import {keeperConfig} from './config.ts';
 import {gatherFacts} from './facts.ts';
 import {createFactsPublisher, type PublishFact} from './facts-publisher.ts';
-import {createJobs} from './jobs.ts';
-import {whileLeading} from './leadership.ts';
+import {keepShards} from './keep-shards.ts';
 import {tryBroker, tryCache} from './probes.ts';
 import {type Job, runJobs, type ScheduleOptions} from './schedule.ts';
 
-/** How long a region may be without an acting keeper after one died. */
-const LEADERSHIP_INTERVAL_MS = 5_000;
+/** How long a shard may be without an acting keeper after one died. */
+const ACTING_INTERVAL_MS = 5_000;
 /** What is found is told at once, so a fault is known within this and the time that a probe waits. */
 const FACTS_INTERVAL_MS = 10_000;
 
 type Keeper = Service<ConfigOf<typeof keeperConfig>>;
 
-/** The keeper: one acts for its region, others stand by. */
+/** The keeper: of those that run, one acts for each shard, and the others stand by. */
 export const main = (argv: readonly string[]): Promise<void> =>
   runService({definition: keeperConfig, argv, process, now: () => performance.now(), body: keep});
 
@@ -39,11 +37,6 @@ const keep = async (service: Keeper): Promise<'serving'> => {
   const {podName} = service.config;
   const topology = await followTopology(service);
   const shards = await connectShards(service, topology, CONNECTIONS.keeper);
-  const acting = new Gauge({
-    name: 'pisync_keeper_acting',
-    help: '1 while this keeper acts for the region, 0 while it stands by',
-    registers: [registry],
-  });
   const jobSeconds = new Histogram({
     name: 'pisync_keeper_job_seconds',
     help: 'Duration of jobs by outcome',
@@ -62,7 +55,7 @@ const keep = async (service: Keeper): Promise<'serving'> => {
   const publish = await openFactsPublisher(service);
   if (publish !== undefined) {
     const facts = await factsJob(service, topology, shards, publish);
-    // Without the right to act, which is kept in shard 0: that this shard is away is what has to be told.
+    // Every keeper tells them, whether it acts or not: that a shard is away is what nobody can tell who has to act for it.
     await life.own(
       'facts',
       () => {
@@ -75,31 +68,21 @@ const keep = async (service: Keeper): Promise<'serving'> => {
       },
     );
   }
-  await life.own(
-    'leadership',
-    () => {
-      const stopping = new AbortController();
-      const running = whileLeading(
-        {
-          control: () => shards.control('job'),
-          log,
-          intervalMs: LEADERSHIP_INTERVAL_MS,
-          sleep,
-          onChange: (leading) => acting.set(leading ? 1 : 0),
-        },
-        stopping.signal,
-        (signal, stillActs) => {
-          const terms = createKeeperTerms({shards, holder: `${podName} ${randomUUID()}`, stillActs});
-          return runJobs(createJobs({shards, terms, log, now: Date.now}), signal, schedule);
-        },
-      );
-      return {stopping, running};
-    },
-    async ({stopping, running}) => {
-      stopping.abort();
-      await running;
-    },
+  const kept = await life.own(
+    'shards kept',
+    () =>
+      keepShards({
+        shards,
+        newHolder: () => `${podName} ${randomUUID()}`,
+        intervalMs: ACTING_INTERVAL_MS,
+        schedule,
+        log,
+        registry,
+        now: Date.now,
+      }),
+    (opened) => opened.stop(),
   );
+  topology.onChange(() => kept.follow());
   return 'serving';
 };
 

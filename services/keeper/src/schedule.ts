@@ -24,17 +24,20 @@ export const runJobs = async (jobs: readonly Job[], signal: AbortSignal, options
 };
 
 const repeat = async (job: Job, signal: AbortSignal, {log, now, sleep, onRun}: ScheduleOptions): Promise<void> => {
-  while (!signal.aborted) {
+  for (;;) {
     const began = now();
     let waitMs = job.everyMs;
     try {
       await job.run(signal);
       onRun(job.name, 'ok', (now() - began) / 1000);
     } catch (error) {
+      // It was cut off, and whoever did that says why.
+      if (signal.aborted) return;
       waitMs = Math.min(RETRY_MS, job.everyMs);
       onRun(job.name, 'failed', (now() - began) / 1000);
       log.error({job: job.name, retryInMs: waitMs, reason: describeError(error)}, 'a job failed');
     }
     await sleep(waitMs, signal);
+    if (signal.aborted) return;
   }
 };

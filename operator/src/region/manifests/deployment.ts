@@ -147,7 +147,7 @@ export const keeperDeployment = (context: RegionContext): Desired => {
       context,
       context.names.keeper,
       'keeper',
-      // Two at once are safe: only the one with the lock acts.
+      // Two at once are safe: only the one with a shard's lock acts for it.
       ROLL,
       {
         ...pod,

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import {type Fence} from '../shards/keeper-term.ts';
-import {type Shards} from '../shards/shards.ts';
 import {slotOfKey} from '../shards/slot.ts';
-import {withOwnedSlots} from '../shards/slot-transaction.ts';
+import {inSlotTransaction} from '../shards/slot-transaction.ts';
+import {withConnection} from '../shards/with-connection.ts';
 import {type DeviceStatus, LATE_AFTER_MS, nextCheck, statusAt} from './device-status.ts';
 
 /** Rows per transaction: short enough that no writer waits for long. */
@@ -11,15 +11,8 @@ const CHUNK = 2000;
 export interface SweepOptions {
   readonly nowMs: number;
   readonly fence: Fence;
-  /** Ends it between two transactions. */
+  /** When it aborts the connection is cut. */
   readonly signal?: AbortSignal;
-}
-
-export interface StatusSweep {
-  /** How many statuses changed. */
-  readonly changed: number;
-  /** Slots that the map gives to the shard and that are not its own; what is due there waits. */
-  readonly notOwned: readonly number[];
 }
 
 /** What a check goes by. Times are as the database writes them: to the microsecond. */
@@ -48,24 +41,22 @@ interface Swept {
 /**
  * Brings the statuses of a shard up to the clock: elsewhere it is only ever said that a device called, time passing is said
  * here. A device that fails stays so until it is late. Only checks that are due are looked at, and where a call came since they were
- * made, as it has for most, they are only put off. Where the slot map says more of a shard than is so, the others of its slots are swept.
+ * made, as it has for most, they are only put off. The shard itself says which slots it owns, so no other one is needed for it.
+ *
+ * @returns how many statuses changed
  */
-export const sweepStatuses = async (
-  shards: Shards,
-  shardId: number,
-  {nowMs, fence, signal}: SweepOptions,
-): Promise<StatusSweep> => {
-  let slots = shards.slotMap.slotsOf(shardId);
+export const sweepStatuses = async (pool: pg.Pool, {nowMs, fence, signal}: SweepOptions): Promise<number> => {
+  let slots = await withConnection(pool, signal, ownedSlots);
   let changed = 0;
-  const notOwned: number[] = [];
-  while (slots.length > 0 && signal?.aborted !== true) {
-    const verdict = await withOwnedSlots(shards.pool(shardId, 'job'), slots, async (client) => {
-      await fence(client);
-      return sweep(client, slots, nowMs);
+  while (slots.length > 0) {
+    const verdict = await inSlotTransaction(pool, {
+      slots,
+      open: fence,
+      work: (client) => sweep(client, slots, nowMs),
+      deadline: signal,
     });
     if (verdict.kind === 'moved') {
       const moved = new Set(verdict.slots);
-      notOwned.push(...moved);
       slots = slots.filter((slot) => !moved.has(slot));
       continue;
     }
@@ -73,7 +64,12 @@ export const sweepStatuses = async (
     // Those that were passed over are due in the next one too.
     if (verdict.value.due < CHUNK || verdict.value.done === 0) break;
   }
-  return {changed, notOwned};
+  return changed;
+};
+
+const ownedSlots = async (client: pg.ClientBase): Promise<readonly number[]> => {
+  const {rows} = await client.query<{slot: number}>(`select slot from slot_owner where state = 'owned' order by slot`);
+  return rows.map(({slot}) => slot);
 };
 
 const sweep = async (client: pg.PoolClient, slots: readonly number[], nowMs: number): Promise<Swept> => {

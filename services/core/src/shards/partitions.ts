@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import {type Fence} from './keeper-term.ts';
 import {DAY_TABLES} from './sharded-tables.ts';
+import {withConnection} from './with-connection.ts';
 
 const DAY_MS = 86_400_000;
 /** One creator at a time per database ("PP" in ASCII). */
@@ -24,57 +25,53 @@ export const partitionName = (table: string, day: string): string => {
   return `${table}_${day.replaceAll('-', '')}`;
 };
 
+export interface EnsureOptions {
+  /** Of the keeper; workers and migrations make what they need at once, which does no harm. */
+  readonly fence?: Fence;
+  /** When it aborts the connection is cut. */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Creates what is missing of the day partitions of all tables that have some, and returns the days. Each is built aside and then attached, which asks
  * for a lock that lets writers go on; `create table ... partition of` would stop them.
- * @param fence of the keeper; workers and migrations make what they need at once, which does no harm
  */
-export const ensurePartitions = async (
+export const ensurePartitions = (
   pool: pg.Pool,
   days: readonly string[],
-  fence?: Fence,
-): Promise<readonly string[]> => {
-  const names = days.flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
-  const found = await pool.query<{name: string}>(
-    `select child.relname as name from pg_inherits join pg_class child on child.oid = inhrelid
-     where inhparent = any($1::regclass[]) and child.relname = any($2)`,
-    [DAY_TABLES, names],
-  );
-  const existing = new Set(found.rows.map(({name}) => name));
-  const created: string[] = [];
-  for (const day of days) {
-    if (DAY_TABLES.every((table) => existing.has(partitionName(table, day)))) continue;
-    if (await createPartitions(pool, day, fence)) created.push(day);
-  }
-  return created;
-};
-
-const createPartitions = async (pool: pg.Pool, day: string, fence: Fence | undefined): Promise<boolean> => {
-  const next = dayOf(Date.parse(day) + DAY_MS);
-  const client = await pool.connect();
-  let broken: Error | undefined;
-  let hasCreated = false;
-  try {
-    await client.query('begin');
-    await client.query(`set local lock_timeout = '5s'`);
-    await fence?.(client);
-    await client.query('select pg_advisory_xact_lock($1)', [PARTITION_LOCK]);
-    for (const table of DAY_TABLES) {
-      const name = partitionName(table, day);
-      const attached = await client.query(`select 1 from pg_inherits where inhrelid = to_regclass($1)`, [name]);
-      if (attached.rowCount !== 0) continue;
-      await client.query(`create table if not exists ${name} (like ${table} including all)`);
-      await client.query(`alter table ${table} attach partition ${name} for values from ('${day}') to ('${next}')`);
-      hasCreated = true;
+  {fence, signal}: EnsureOptions = {},
+): Promise<readonly string[]> =>
+  withConnection(pool, signal, async (client) => {
+    const names = days.flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
+    const found = await client.query<{name: string}>(
+      `select child.relname as name from pg_inherits join pg_class child on child.oid = inhrelid
+       where inhparent = any($1::regclass[]) and child.relname = any($2)`,
+      [DAY_TABLES, names],
+    );
+    const existing = new Set(found.rows.map(({name}) => name));
+    const created: string[] = [];
+    for (const day of days) {
+      if (DAY_TABLES.every((table) => existing.has(partitionName(table, day)))) continue;
+      if (await createPartitions(client, day, fence)) created.push(day);
     }
-    await client.query('commit');
-    return hasCreated;
-  } catch (error) {
-    await client.query('rollback').catch((failure: unknown) => {
-      broken = failure instanceof Error ? failure : new Error(String(failure));
-    });
-    throw error;
-  } finally {
-    client.release(broken);
+    return created;
+  });
+
+const createPartitions = async (client: pg.PoolClient, day: string, fence: Fence | undefined): Promise<boolean> => {
+  const next = dayOf(Date.parse(day) + DAY_MS);
+  let hasCreated = false;
+  await client.query('begin');
+  await client.query(`set local lock_timeout = '5s'`);
+  await fence?.(client);
+  await client.query('select pg_advisory_xact_lock($1)', [PARTITION_LOCK]);
+  for (const table of DAY_TABLES) {
+    const name = partitionName(table, day);
+    const attached = await client.query(`select 1 from pg_inherits where inhrelid = to_regclass($1)`, [name]);
+    if (attached.rowCount !== 0) continue;
+    await client.query(`create table if not exists ${name} (like ${table} including all)`);
+    await client.query(`alter table ${table} attach partition ${name} for values from ('${day}') to ('${next}')`);
+    hasCreated = true;
   }
+  await client.query('commit');
+  return hasCreated;
 };

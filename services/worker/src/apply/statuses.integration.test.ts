@@ -68,7 +68,7 @@ const heartbeat = async ({deviceKey, slot}: TestDevice, age: number, at: number)
 };
 
 const sweep = (at: number): Promise<unknown> =>
-  sweepStatuses(bench.shards, 0, {nowMs: START_MS + at * HOUR_MS, fence: () => Promise.resolve()});
+  sweepStatuses(bench.shards.pool(0, 'job'), {nowMs: START_MS + at * HOUR_MS, fence: () => Promise.resolve()});
 
 /** A batch that waited for so many hours. `skip`: the one before it comes later; `fill`: such a one. */
 interface Sync {

@@ -1,0 +1,78 @@
+import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {type Fence} from '@pisync/core/shards/keeper-term';
+import {daysAround, partitionName} from '@pisync/core/shards/partitions';
+import {DAY_TABLES} from '@pisync/core/shards/sharded-tables';
+import {createLogger} from '@pisync/core/telemetry/logger';
+import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {until} from '@pisync/core/testing/until';
+import {createJobs} from './jobs.ts';
+
+let bench: TestShards;
+beforeAll(async () => {
+  bench = await createTestShards({shards: 1});
+});
+afterAll(() => bench.close());
+
+const log = createLogger({level: 'silent', service: 'keeper', pod: 'test'});
+const DAY_MS = 24 * 3_600_000;
+
+const OPEN: Fence = () => Promise.resolve();
+const runJob = (name: string, signal: AbortSignal, nowMs = Date.now(), fence = OPEN): Promise<void> => {
+  const pool = () => bench.shards.pool(0, 'job');
+  const job = createJobs({pool, fence, log, now: () => nowMs}).find((one) => one.name === name);
+  if (job === undefined) throw new Error(`there is no job ${name}`);
+  return job.run(signal);
+};
+
+test('partitions from yesterday to a week ahead are made, once', async () => {
+  const now = Date.now() + 20 * DAY_MS;
+  for (let time = 0; time < 2; time++) await runJob('partitions', new AbortController().signal, now);
+  const names = daysAround(now, -1, 7)
+    .flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)))
+    .sort();
+  const found = await bench.shards
+    .pool(0, 'job')
+    .query<{name: string}>(
+      `select relname as name from pg_class join pg_inherits on inhrelid = oid where relname = any($1) order by 1`,
+      [names],
+    );
+  expect(found.rows.map(({name}) => name)).toEqual(names);
+});
+
+test.each([
+  {name: 'partitions', lock: 'lock table receipt in access exclusive mode', atMs: Date.now() + 40 * DAY_MS},
+  {name: 'statuses', lock: 'lock table device_check in access exclusive mode', atMs: Date.now()},
+])('the job $name ends at once when the keeper stops acting, whatever the shard does', async ({name, lock, atMs}) => {
+  const holder = await bench.shards.pool(0, 'ingest').connect();
+  const stop = new AbortController();
+  try {
+    await holder.query('begin');
+    await holder.query(lock);
+    const outcome = Promise.allSettled([runJob(name, stop.signal, atMs)]);
+    await until('the job to wait', async () => {
+      const found = await bench.shards
+        .pool(0, 'dashboard')
+        .query(`select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`);
+      return found.rowCount === 1;
+    });
+    const began = performance.now();
+    stop.abort();
+    expect(await outcome).toMatchObject([{status: 'rejected'}]);
+    expect(performance.now() - began).toBeLessThan(3_000);
+  } finally {
+    await holder.query('rollback');
+    holder.release();
+  }
+});
+
+test.each(['partitions', 'statuses'])('the job %s writes nothing once another keeper acts', async (name) => {
+  const pool = bench.shards.pool(0, 'ingest');
+  const atMs = Date.now() + 60 * DAY_MS;
+  // Of a device that is gone, so it would go.
+  await pool.query('insert into device_check (check_at, device_key) values (now(), 7)');
+  const over: Fence = () => Promise.reject(new Error('another one acts'));
+  await expect(runJob(name, new AbortController().signal, atMs, over)).rejects.toThrow('another one acts');
+  const made = daysAround(atMs, -1, 7).flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
+  expect((await pool.query('select from pg_class where relname = any($1)', [made])).rowCount).toBe(0);
+  expect((await pool.query('delete from device_check where device_key = 7')).rowCount).toBe(1);
+});
