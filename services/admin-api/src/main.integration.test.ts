@@ -4,33 +4,46 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {freePort, startProcess} from '@pisync/core/testing/service-process';
+import {type MuteProxy, openMuteProxy} from '@pisync/core/testing/mute-proxy';
+import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
-import {seedDevices} from './testing/seed.ts';
+import {seedDevices, type SeededDevice} from './testing/seed.ts';
 import {redisUrl} from './testing/test-redis.ts';
 import {openTestBroker, type TestBroker} from './testing/test-broker.ts';
 
 const MAIN = new URL('./main.ts', import.meta.url);
+/** Of a list, by default. */
+const SHARD_TIMEOUT_MS = 2_500;
 const TOKENS = {adminToken: 'first-admin', enrolmentToken: 'first-device'};
 
 let region: TestShards;
+let devices: readonly SeededDevice[];
 let broker: TestBroker;
+/** Stands before shard 0, for those who go through it. */
+let proxy: MuteProxy;
 let folder: string;
 
 beforeAll(async () => {
   region = await createTestShards({shards: 2});
-  await seedDevices(region.shards, 3);
+  devices = await seedDevices(region.shards, 12);
   broker = openTestBroker(2);
   folder = await mkdtemp(join(tmpdir(), 'pisync-admin-api-'));
   const redis = redisUrl();
   const {host, port, vhost, username, password} = broker.address;
-  await writeFile(
-    join(folder, 'topology.json'),
-    JSON.stringify({
-      ...region.topology,
-      broker: {host, port, vhost, partitions: broker.partitions, replicas: 1},
-      redis: {host: redis.hostname, port: Number(redis.port === '' ? '6379' : redis.port)},
-    }),
+  const topology = {
+    ...region.topology,
+    broker: {host, port, vhost, partitions: broker.partitions, replicas: 1},
+    redis: {host: redis.hostname, port: Number(redis.port === '' ? '6379' : redis.port)},
+  };
+  await writeFile(join(folder, 'topology.json'), JSON.stringify(topology));
+  const target = region.target(0);
+  proxy = await openMuteProxy(new URL(`postgres://${target.host}:${target.port}`));
+  const shards = topology.shards.map((shard) =>
+    shard.id === 0 ? {...shard, rw: {host: '127.0.0.1', port: proxy.port}} : shard,
   );
+  await writeFile(join(folder, 'through-proxy.json'), JSON.stringify({...topology, shards}));
+  const slotMap = region.shards.slotMap.known();
+  if (slotMap !== undefined) await writeFile(join(folder, 'slot-map.json'), encodeSlotMap(slotMap));
   const secret = async (name: string, key: string, value: string): Promise<void> => {
     await mkdir(join(region.secretsDir, name), {recursive: true});
     await writeFile(join(region.secretsDir, name, key), value);
@@ -45,15 +58,17 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
+  proxy.close();
   await broker.close();
   await region.close();
   await rm(folder, {recursive: true});
 }, 30_000);
 
-test('the process becomes ready, serves page and API, and ends cleanly when asked to', async () => {
+const start = async (topologyFile: string) => {
   const [httpPort, opsPort] = [await freePort(), await freePort()];
   const service = startProcess(MAIN, {
-    PISYNC_TOPOLOGY_FILE: join(folder, 'topology.json'),
+    PISYNC_TOPOLOGY_FILE: join(folder, topologyFile),
+    PISYNC_SLOT_MAP_FILE: join(folder, 'slot-map.json'),
     PISYNC_SECRETS_DIR: region.secretsDir,
     PISYNC_DASHBOARD_DIR: join(folder, 'page'),
     PISYNC_HTTP_PORT: String(httpPort),
@@ -61,10 +76,15 @@ test('the process becomes ready, serves page and API, and ends cleanly when aske
     PISYNC_BROKER_PREFIX: broker.prefix,
     PISYNC_DRAIN_MS: '0',
   });
+  return {...service, opsPort, base: `http://127.0.0.1:${httpPort}`};
+};
+
+test('the process becomes ready, serves page and API, and ends cleanly when asked to', async () => {
+  const service = await start('topology.json');
+  const {base, opsPort} = service;
   let code: number | null = null;
   try {
     await service.ready(opsPort);
-    const base = `http://127.0.0.1:${httpPort}`;
     expect(await (await fetch(`${base}/devices/x`)).text()).toContain('PiSync');
     const unknown = await fetch(`${base}/nope`);
     expect(unknown.status).toBe(404);
@@ -77,7 +97,7 @@ test('the process becomes ready, serves page and API, and ends cleanly when aske
     expect(await signIn.json()).toMatchObject({name: 'bootstrap', role: 'admin', region: 'test'});
     const cookie = signIn.headers.get('set-cookie')?.split(';')[0] ?? '';
     const list = await fetch(`${base}/api/v1/devices`, {headers: {cookie}});
-    expect(await list.json()).toMatchObject({data: [{}, {}, {}], hasNextPage: false});
+    expect(await list.json()).toMatchObject({data: devices.map(() => ({})), hasNextPage: false});
     const metrics = await (await fetch(`http://127.0.0.1:${opsPort}/metrics`)).text();
     expect(metrics).toContain('pisync_pg_pool_connections');
   } finally {
@@ -85,6 +105,37 @@ test('the process becomes ready, serves page and API, and ends cleanly when aske
   }
   expect({code, output: code === 0 ? '' : service.output()}).toEqual({code: 0, output: ''});
 }, 60_000);
+
+test.each([
+  {how: 'refuses connections', state: {mute: false, refuse: true}},
+  {how: 'takes connections and never answers', state: {mute: true, refuse: false}},
+])(
+  'a process that starts while shard 0 $how shows the devices of the others to who has the token of the Secret',
+  async ({state}) => {
+    Object.assign(proxy.state, state);
+    const service = await start('through-proxy.json');
+    try {
+      await service.ready(service.opsPort);
+      const there = devices.filter(({shard}) => shard === 1).map(({id}) => id);
+      const get = async (path: string) => {
+        const began = performance.now();
+        const answer = await fetch(`${service.base}${path}`, {headers: {authorization: `Bearer ${TOKENS.adminToken}`}});
+        return {body: (await answer.json()) as {data: {id: string}[]}, ms: performance.now() - began};
+      };
+      const first = await get('/api/v1/devices');
+      expect(first.body.data.map(({id}) => id).sort()).toEqual(there.toSorted());
+      expect(first.body).toMatchObject({partial: ['shard-0']});
+      // A list waits for the slowest shard, and for nothing else that shard 0 has.
+      expect((await get('/api/v1/devices')).ms).toBeLessThan(SHARD_TIMEOUT_MS + 1_500);
+      expect((await get(`/api/v1/devices/${there[0] ?? ''}`)).ms).toBeLessThan(1_500);
+    } finally {
+      proxy.state.mute = false;
+      proxy.cut();
+      await service.stop();
+    }
+  },
+  60_000,
+);
 
 test('--help documents every variable, and a bad one is named', async () => {
   const help = startProcess(MAIN, {}, ['--help']);

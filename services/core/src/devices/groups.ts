@@ -54,14 +54,13 @@ export const createGroups = (shards: Shards, now: () => number): Groups => {
   return {
     async names() {
       if (known !== undefined && now() - known.readAtMs < FRESH_MS) return known.names;
-      const before = known;
+      const before = known?.names;
       try {
         return await (before === undefined ? readOnce() : withTimeout(readOnce(), PATIENCE_MS, 'shard 0 is slow'));
       } catch (cause) {
-        if (before === undefined) return unknownNames(cause);
         // Not asked again for a while: otherwise each page would wait.
-        known = {...before, readAtMs: now()};
-        return before.names;
+        known = {names: before ?? unknownNames(cause), readAtMs: now()};
+        return known.names;
       }
     },
   };
