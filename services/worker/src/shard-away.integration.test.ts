@@ -215,6 +215,28 @@ test('workers that come and go while a shard is away lose nothing of what they p
   await expectOnceEach(1 + rounds);
 });
 
+test.each([
+  {how: 'refuses connections', leave: refuse},
+  {how: 'takes connections and never answers', leave: hang},
+])('a worker that starts while shard 0 $how applies the batches of the other one', async ({leave}) => {
+  await prepare(0);
+  leave();
+  await worker.close();
+  worker = await bench.start({ports: new Map([[0, proxy.port]]), savedSlotMap: true});
+  const rounds = BUNDLES / DEVICES;
+  await publishRounds(2, 1 + rounds);
+  await waitApplied(well, 1 + rounds, 4_000 + SLACK_MS);
+  expect(await positions(away)).toEqual(away.map(() => 1));
+  comeBack();
+  await waitApplied(away, 1 + rounds, 5_000 + SLACK_MS);
+  await until(
+    'the last ack',
+    () => worker.counter('pisync_worker_in_hand_age_seconds'),
+    (seen) => seen === 0,
+  );
+  await expectOnceEach(1 + rounds);
+});
+
 test('a table that somebody locks holds up its shard alone, and no batch has an attempt more', async () => {
   await prepare(1);
   const person = new pg.Client(bench.shards.target(1));

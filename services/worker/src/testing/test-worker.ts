@@ -1,4 +1,6 @@
 import {randomBytes} from 'node:crypto';
+import {writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
 import {v7 as uuidv7} from 'uuid';
 import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
 import {type BrokerConnection, openBrokerConnection} from '@pisync/core/broker/connection';
@@ -15,6 +17,7 @@ import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
 import {publishParked} from '@pisync/core/broker/retry';
 import {type Cache, openCache} from '@pisync/core/cache/cache';
 import {systemTimers} from '@pisync/core/lifecycle/timers';
+import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {openShards} from '@pisync/core/shards/shards';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {type Tracer} from '@pisync/core/telemetry/tracing';
@@ -42,6 +45,8 @@ export interface RunOptions {
   readonly cache?: Cache;
   /** Loopback ports to reach shards by, where it is not the server itself: a proxy that can fail. */
   readonly ports?: ReadonlyMap<number, number>;
+  /** The slot map as it is now lies in a file, for when shard 0 does not answer. */
+  readonly savedSlotMap?: true;
   readonly tracer?: Tracer | undefined;
 }
 
@@ -121,9 +126,13 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
         return port === undefined ? shard : {...shard, rw: {host: '127.0.0.1', port}};
       }),
     };
+    const slotMapFile = join(shards.secretsDir, 'slot-map.json');
+    const slotMap = shards.shards.slotMap.known();
+    if (options.savedSlotMap && slotMap !== undefined) await writeFile(slotMapFile, encodeSlotMap(slotMap));
     const own = await openShards({
       topology: {current: () => topology, onChange: () => () => undefined},
       secretsDir: shards.secretsDir,
+      slotMapFile,
       applicationName: 'test-worker',
       log,
       metrics: registry,
