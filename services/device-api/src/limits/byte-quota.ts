@@ -39,10 +39,17 @@ return 0`;
 /** A row of a receipt with its index entries, and one of a record besides what it says. */
 const BATCH_BYTES = 512;
 const RECORD_BYTES = 256;
+/** What jsonb has of a value besides its text: an entry of four bytes, and eight more of a number, whose text may be one. Short values are not compressed. */
+const VALUE_BYTES = 10;
+
+export interface StoredCounts {
+  readonly recordCount: number;
+  readonly valueCount: number;
+}
 
 /** About what a batch takes in its shard. */
-export const bytesOf = (payloadBytes: number, records: number): number =>
-  payloadBytes + BATCH_BYTES + records * RECORD_BYTES;
+export const bytesOf = (payloadBytes: number, {recordCount, valueCount}: StoredCounts): number =>
+  payloadBytes + BATCH_BYTES + recordCount * RECORD_BYTES + valueCount * VALUE_BYTES;
 
 export const createByteQuota = ({cache, burstBytes, bytesADay, now}: ByteQuotaOptions): ByteQuota => {
   const msOf = (bytes: number): number => (bytes / bytesADay) * DAY_MS;

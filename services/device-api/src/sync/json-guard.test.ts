@@ -1,7 +1,7 @@
 import {expect, test} from '@jest/globals';
 import fc from 'fast-check';
 import {isStorable} from '@pisync/core/json/storable';
-import {isNestedDeeperThan, mayBeUnstorable} from './json-guard.ts';
+import {countValues, mayBeUnstorable} from './json-guard.ts';
 
 test('nothing unstorable passes the quick look', () => {
   fc.assert(
@@ -18,11 +18,13 @@ test('nothing unstorable passes the quick look', () => {
 });
 
 test.each([
-  ['[[]]', 2, false],
-  ['[[[]]]', 2, true],
-  ['[{"a":[1]}]', 2, true],
-  ['["[[[[", {"a\\"[[[":1}]', 2, false],
-  ['[],[],[]', 1, false],
-])('%s is nested deeper than %i: %s', (json, limit, expected) => {
-  expect(isNestedDeeperThan(Buffer.from(json), limit)).toBe(expected);
+  ['1', 0, 1],
+  ['[1]', 1, 2],
+  ['[[]]', 2, 3],
+  ['[[[]]]', 2, undefined],
+  ['[{"a":[1]}]', 2, undefined],
+  ['["[[[,", {"a\\"[,[":1, "b":2}]', 2, 5],
+  ['[],[],[]', 1, 6],
+])('%s, of which %i levels are allowed, has some %p values', (json, maxDepth, expected) => {
+  expect(countValues(Buffer.from(json), maxDepth)).toBe(expected);
 });

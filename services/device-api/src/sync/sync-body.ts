@@ -6,7 +6,7 @@ import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
 import {findRawNumber, isRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {isStorable} from '@pisync/core/json/storable';
-import {isNestedDeeperThan, mayBeUnstorable} from './json-guard.ts';
+import {countValues, mayBeUnstorable} from './json-guard.ts';
 import {mayBeLargerThan, storedSize} from './stored-size.ts';
 
 /** Most records of one batch; told to devices in the policy. */
@@ -53,6 +53,8 @@ export interface SyncBody extends Pick<Static<typeof envelopeSchema>, 'epoch' | 
   /** Whether the device has more batches. */
   readonly more: boolean;
   readonly recordCount: number;
+  /** About how many values all of the body has. */
+  readonly valueCount: number;
   /** Commands that the call says are done, by their ids. */
   readonly cmdAcks: readonly string[];
   /** Records that cannot be stored, in order. */
@@ -70,7 +72,7 @@ export interface SyncBody extends Pick<Static<typeof envelopeSchema>, 'epoch' | 
  * @throws AppError `malformed-json`, `bad-request` with one entry per fault, or `payload-too-large`.
  */
 export const parseSyncBody = (bytes: Buffer): SyncBody => {
-  const {json, doubts} = parseJson(bytes);
+  const {json, doubts, valueCount} = parseJson(bytes);
   if (!envelope.Check(json)) throw new AppError('bad-request', 'the body is not a sync call', {errors: faultsOf(json)});
   const {epoch, batchSeq, mode, reason, state, records = [], more = false, pull} = json;
   if (records.length > MAX_RECORDS) {
@@ -92,7 +94,7 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
     .update(JSON.stringify([state ?? null, records]))
     .digest('hex');
   return {
-    ...{epoch, batchSeq, mode, more, bad, faults, contentHash},
+    ...{epoch, batchSeq, mode, more, bad, faults, contentHash, valueCount},
     reason: REASONS.find((known) => known === reason),
     recordCount: records.length,
     cmdAcks: cmdAcksOf(pull),
@@ -108,8 +110,11 @@ export interface Doubts {
 }
 
 /** Numbers that would change are in the value as raw numbers, see parseExactJson. */
-export const parseJson = (bytes: Buffer): {readonly json: unknown; readonly doubts: Doubts} => {
-  if (isNestedDeeperThan(bytes, MAX_DEPTH)) {
+export const parseJson = (
+  bytes: Buffer,
+): Pick<SyncBody, 'valueCount'> & {readonly json: unknown; readonly doubts: Doubts} => {
+  const valueCount = countValues(bytes, MAX_DEPTH);
+  if (valueCount === undefined) {
     throw new AppError('bad-request', `the body is nested deeper than ${MAX_DEPTH} levels`);
   }
   // Decoded, bytes that are no text would all look alike, and so would bodies that differ in nothing else.
@@ -119,6 +124,7 @@ export const parseJson = (bytes: Buffer): {readonly json: unknown; readonly doub
     const {value, hasRaw} = parseExactJson(text);
     return {
       json: value,
+      valueCount,
       doubts: {
         text: mayBeUnstorable(text),
         numbers: hasRaw,

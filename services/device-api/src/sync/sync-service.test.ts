@@ -17,7 +17,7 @@ const command = (of: Pick<Command, 'type'> & Partial<Command>): Command => ({
 
 const HEARTBEAT: SyncBody = {
   ...{epoch: 'e1', batchSeq: 0, mode: 'heartbeat', reason: undefined, more: false},
-  ...{recordCount: 0, cmdAcks: [], bad: [], faults: [], isStateBad: false, contentHash: '0'.repeat(64)},
+  ...{recordCount: 0, valueCount: 1, cmdAcks: [], bad: [], faults: [], isStateBad: false, contentHash: '0'.repeat(64)},
 };
 
 /** What is made of the call of a device whose newest epoch is `issued`, while these commands wait for it. */

@@ -174,7 +174,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
         records: body.recordCount,
         trace: activeTrace(),
       };
-      await options.chargeBytes(deviceId, bytesOf(payload.length, body.recordCount));
+      await options.chargeBytes(deviceId, bytesOf(payload.length, body));
       const open = body.reason === 'forced' ? await openCommands(device, position) : undefined;
       await publish({meta, payload}, priorityOf(open ?? []));
       // Also what is already applied goes to a worker: only there a repetition with other content can be told.
