@@ -26,7 +26,12 @@ export interface Application {
 
 export const SERVICE: Application = {
   name: 'pisync',
-  programs: {main: 'scripts/images/entry/service.ts', compile: 'scripts/images/entry/compile.ts', ...SERVICES},
+  programs: {
+    main: 'scripts/images/entry/service.ts',
+    compile: 'scripts/images/entry/compile.ts',
+    ...SERVICES,
+    'device-api-body-thread': 'services/device-api/src/sync/body-thread.ts',
+  },
   dockerfile: 'scripts/images/pisync.Dockerfile',
   hasDashboard: true,
 };

@@ -13,6 +13,12 @@ import {connectBroker, connectCache, connectShards, followTopology, openPublishe
 import {deviceApiConfig} from './config.ts';
 import {startDeviceApi} from './service.ts';
 
+/** The bundler writes a program beside this one (scripts/images/bundle.ts). */
+const BODY_THREAD = new URL(
+  import.meta.url.endsWith('.ts') ? './sync/body-thread.ts' : './device-api-body-thread.mjs',
+  import.meta.url,
+);
+
 /** Serves devices until the process is told to stop. Does not throw: what fails ends the process with a code. */
 export const main = (argv: readonly string[]): Promise<void> =>
   runService({
@@ -45,6 +51,7 @@ const serve = async (service: Service<ConfigOf<typeof deviceApiConfig>>): Promis
     secretToken: createSecretToken({secrets: openSecrets(config.secretsDir), key: 'enrolmentToken', now}),
     cache,
     publisher,
+    bodyThread: BODY_THREAD,
     names,
     partitions,
     log,

@@ -13,6 +13,7 @@ import {enrolRoute, type EnrolRouteOptions} from './enrol/enrol-route.ts';
 import {createAdmission} from './limits/admission.ts';
 import {createDeviceQuota} from './limits/device-quota.ts';
 import {POLICY} from './policy.ts';
+import {parseSyncBody} from './sync/sync-body.ts';
 import {syncRoute} from './sync/sync-route.ts';
 import type {SyncAnswer} from './sync/sync-service.ts';
 
@@ -73,6 +74,7 @@ beforeEach(async () => {
       credentials,
       admission,
       quota: createDeviceQuota({burst: 1000, perSecond: 1, now}),
+      bodies: {read: (payload) => Promise.resolve(parseSyncBody(payload))},
       service: {sync: () => Promise.resolve(ANSWER)},
       region: () => 'test',
     }),

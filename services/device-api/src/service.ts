@@ -32,6 +32,7 @@ import {createDeviceQuota} from './limits/device-quota.ts';
 import {receiptsRoute} from './receipts/receipts-route.ts';
 import {createOptionalRead} from './optional-reads.ts';
 import {createFromShard} from './shard-fault.ts';
+import {createBodyReader} from './sync/body-reader.ts';
 import {createPositionSource} from './sync/position.ts';
 import {syncRoute} from './sync/sync-route.ts';
 import {createSyncService} from './sync/sync-service.ts';
@@ -57,6 +58,8 @@ export interface DeviceApiOptions {
   readonly secretToken: SecretToken;
   readonly cache: Cache;
   readonly publisher: Publisher;
+  /** Address of sync/body-thread.ts, or of what it was bundled to. */
+  readonly bodyThread: URL;
   readonly names: BrokerNames;
   readonly partitions: number;
   readonly log: Logger;
@@ -140,6 +143,11 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     wallClock,
     onShardFault,
   });
+  const bodies = await life.own(
+    'body reader',
+    () => createBodyReader(options.bodyThread),
+    (opened) => opened.close(),
+  );
   const admission = createAdmission({brokerTrouble: () => publisher.trouble(), lagMs, limits: config, registry});
   const app = createApp({
     log,
@@ -147,6 +155,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     sync: syncRoute({
       credentials,
       quota,
+      bodies,
       service,
       admission,
       region: () => topology().region,

@@ -42,7 +42,7 @@ const RECORD_BYTES = 256;
 /** What jsonb has of a value besides its text: an entry of four bytes, and eight more of a number, whose text may be one. Short values are not compressed. */
 const VALUE_BYTES = 10;
 
-export interface StoredCounts {
+interface StoredCounts {
   readonly recordCount: number;
   readonly valueCount: number;
 }

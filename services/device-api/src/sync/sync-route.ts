@@ -13,24 +13,33 @@ import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission, AdmittedCall} from '../limits/admission.ts';
 import type {DeviceQuota} from '../limits/device-quota.ts';
 import {BODY_LIMITS} from '../policy.ts';
-import {parseSyncBody, type SyncBody} from './sync-body.ts';
+import type {BodyReader} from './body-reader.ts';
+import type {SyncBody} from './sync-body.ts';
 import type {SyncService} from './sync-service.ts';
 
 export interface SyncRouteOptions {
   readonly credentials: CredentialStore;
   readonly quota: DeviceQuota;
   readonly admission: Admission;
+  readonly bodies: Pick<BodyReader, 'read'>;
   readonly service: SyncService;
   readonly region: () => string;
 }
 
 /** `POST /v1/sync`. Cheap checks come first, so that whoever is turned away cost little. */
-export const syncRoute = ({credentials, quota, admission, service, region}: SyncRouteOptions): RequestHandler => {
+export const syncRoute = ({
+  credentials,
+  quota,
+  admission,
+  bodies,
+  service,
+  region,
+}: SyncRouteOptions): RequestHandler => {
   const take = async (request: IncomingMessage, device: Credential, call: AdmittedCall) => {
     const payload = await readBody(request, BODY_LIMITS, call);
     return onReceived(payload, async () => {
       quota.spend(device.deviceId, payload.length);
-      const body = parseSyncBody(payload);
+      const body = await bodies.read(payload);
       return {body, answer: await service.sync(device, body, payload)};
     });
   };

@@ -166,6 +166,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     }),
     cache,
     publisher,
+    bodyThread: new URL('../sync/body-thread.ts', import.meta.url),
     names,
     partitions: PARTITIONS,
     log,
