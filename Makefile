@@ -46,7 +46,7 @@ bench: ready-cluster ## the operator at rest, then speed against two baselines, 
 	@node scripts/test/main.ts --bench $(if $(REGION),--region --) $(if $(COMPARE),--compare $(COMPARE)) $(value ARGS)
 
 .PHONY: faults
-faults: ready-cluster ## kills, freezes, cuts off and changes things while devices sync, with the ledger as judge
+faults: ready-cluster ## kills, freezes, cuts off and changes things while devices sync, with the ledger as judge; then calls that mean no good
 	@node scripts/test/main.ts --faults
 
 .PHONY: simulate

@@ -14,7 +14,7 @@ const HELP = `usage: node scripts/test/main.ts [--only check,integration,e2e] [-
        node scripts/test/main.ts --bench --region [-- options of bench/region/main.ts]
 
   --only     run these suites only (comma between them)
-  --faults   run the fault scenarios of the end-to-end suite only, also those that take minutes (faults-*.e2e.test.ts)
+  --faults   run the fault scenarios of the end-to-end suite only, also those that take minutes (faults-*.e2e.test.ts), and all that test/hostile can do
   --match    run the test files whose path matches this pattern only
   --bench    run no tests but the benchmark; --quick takes about two minutes, --no-budget accepts any result
   --region   the benchmark of a whole region
@@ -28,6 +28,10 @@ const results = join(out, 'test');
 
 /** Of the end-to-end files those that run only when they are asked for: they wait for what takes its time, such as a node that is away or every field of a region. */
 const LONG_FAULTS = '/faults-[a-z]+\\.e2e';
+
+/** Of the integration tests those that do more when they are asked to: calls, and minutes of one device, that mean no good. */
+const HOSTILE = 'test/hostile';
+const HOSTILE_ENV = {PISYNC_TEST_HOSTILE_CALLS: '10000', PISYNC_TEST_HOSTILE_MINUTES: '10'};
 
 const heading = (text: string): void => console.log(`\n== ${text}`);
 
@@ -113,6 +117,13 @@ async function integration(cluster: ClusterFile, match: readonly string[]): Prom
   );
 }
 
+/** By themselves, because they measure how much the innocent notice. */
+async function hostile(cluster: ClusterFile): Promise<Tally> {
+  return withServers(cluster.exec, 'durable', (servers) =>
+    jest('integration', cluster, {...servers, ...HOSTILE_ENV}, ['--runInBand', HOSTILE]),
+  );
+}
+
 /** @returns the exit code of the benchmark; 1 also means that a limit of bench/budgets.json was not kept */
 async function bench(options: readonly string[]): Promise<number> {
   const {exec} = await bringUp();
@@ -183,7 +194,10 @@ async function main(): Promise<number> {
     if (needsCluster) cluster = await bringUp();
     if (afresh !== undefined) tallies.push(await afresh);
     if (suites.includes('integration') && cluster !== undefined) tallies.push(await integration(cluster, match));
-    if (suites.includes('e2e') && cluster !== undefined) {
+    // With --match, where that is what is meant.
+    const isHostile = values.faults && HOSTILE.includes(values.match ?? HOSTILE);
+    if (isHostile && cluster !== undefined) tallies.push(await hostile(cluster));
+    if (suites.includes('e2e') && cluster !== undefined && !(isHostile && values.match !== undefined)) {
       if (process.env['PISYNC_TEST_CHROMIUM'] === undefined) await ensureBrowser();
       // One after the other: they share the operator, and each would see the other's faults.
       tallies.push(
