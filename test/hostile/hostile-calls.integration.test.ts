@@ -9,7 +9,7 @@ import type {Api, Loot} from './targets.ts';
 import {watch} from './watch.ts';
 
 const SEED = Number(process.env['PISYNC_TEST_HOSTILE_SEED'] ?? '1');
-const CALLS = Number(process.env['PISYNC_TEST_HOSTILE_CALLS'] ?? '600');
+const CALLS = Number(process.env['PISYNC_TEST_HOSTILE_CALLS'] ?? '240');
 /** With fewer calls a percentile says little, and other tests run at the same time, so nothing is said of times. */
 const IS_MEASURED = CALLS >= 10_000;
 const CALLS_A_SECOND = 80;

@@ -11,7 +11,7 @@ import {STORING, WORKING} from './tricks.ts';
 import {watch} from './watch.ts';
 
 const SEED = Number(process.env['PISYNC_TEST_HOSTILE_SEED'] ?? '1');
-const MINUTES = Number(process.env['PISYNC_TEST_HOSTILE_MINUTES'] ?? '0.5');
+const MINUTES = Number(process.env['PISYNC_TEST_HOSTILE_MINUTES'] ?? '0.2');
 const MIB = 1024 * 1024;
 /** Pages of tables that are begun, and old versions of rows that wait for a vacuum. */
 const SLACK_BYTES = 2 * MIB;
