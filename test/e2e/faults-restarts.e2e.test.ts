@@ -40,10 +40,16 @@ describe('every service is restarted under load', () => {
   };
 
   /** One that has synced, so that its row is there. */
-  const someDevice = (calls: readonly TimedCall[], shard: number): Promise<string> =>
+  const someDevice = (calls: () => readonly TimedCall[], shard: number): Promise<string> =>
     until('a device of the shard to have synced', async () => {
-      const ids = calls.map(({device}) => `'${device}'`).join(',');
-      const found = await shardRows(region, shard, `select device_id from device where device_id in (${ids}) limit 1`);
+      const ids = calls()
+        .map(({device}) => `'${device}'`)
+        .join(',');
+      const found = await shardRows(
+        region,
+        shard,
+        `select device_id from device where device_id::text in (${ids || "''"}) limit 1`,
+      );
       return found[0];
     });
 
@@ -56,11 +62,11 @@ describe('every service is restarted under load', () => {
   }
   /** @param fault what it resolves to ends the fault */
   const restartedWhile = async (
-    fault: (calls: readonly TimedCall[]) => Promise<() => Promise<unknown>>,
+    fault: (calls: () => readonly TimedCall[]) => Promise<() => Promise<unknown>>,
   ): Promise<Seen> => {
     const seen = await syncWhile(region, FLEET, async (calls) => {
       const endsAtMs = performance.now() + FAULT_SECONDS * 1000;
-      const end = await fault(calls());
+      const end = await fault(calls);
       try {
         await restartServices();
         await until('two minutes to be over', () => Promise.resolve(performance.now() >= endsAtMs ? true : undefined), {
@@ -98,7 +104,7 @@ describe('every service is restarted under load', () => {
         region,
         1,
         `begin; select from device_state where device_key = (select device_key from device where device_id = '${victim}') for update;
-         select pg_sleep(${FAULT_SECONDS}); commit`,
+         select pg_sleep(${FAULT_SECONDS - 15}); commit`,
         'postgres',
       );
       held.catch(() => undefined);

@@ -1,5 +1,5 @@
 import {spawn} from 'node:child_process';
-import {mkdirSync, mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {clusterFile, ROOT} from './files.ts';
 import {type Region} from './region.ts';
@@ -93,6 +93,7 @@ export async function startFleet(
   return {
     done,
     calls() {
+      if (!existsSync(ledger)) return [];
       // The last line may be half written.
       const lines = readFileSync(ledger, 'utf8').split('\n').slice(0, -1);
       // written by the simulator, which has its own tests
