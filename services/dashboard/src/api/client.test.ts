@@ -33,6 +33,17 @@ describe('the API client', () => {
     expect(error).toMatchObject({status: 502, message: expect.stringContaining('502') as unknown});
   });
 
+  test("no answer comes from the browser's cache, where it has the time of an older one", async () => {
+    const sent: RequestInit[] = [];
+    const api = createApi((_url, init) => {
+      sent.push(init ?? {});
+      return Promise.resolve(new Response('{}'));
+    });
+    await api.device('x');
+    await api.summary();
+    expect(sent.map(({cache}) => cache)).toEqual(['no-store', 'no-store']);
+  });
+
   test('no answer at all is said as such', async () => {
     const api = createApi(() => Promise.reject(new TypeError('fetch failed')));
     await expect(api.summary()).rejects.toMatchObject({status: 0});

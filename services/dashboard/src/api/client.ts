@@ -81,8 +81,9 @@ const problemOf = async (response: Response): Promise<ApiError> => {
 export const createApi = (send: typeof fetch): Api => {
   const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
     let response: Response;
+    // An ETag leaves out `asOf`: a browser that asks with one is told "not modified", and hands over its old answer with the old time.
     try {
-      response = await send(`/api/v1${path}`, {credentials: 'same-origin', ...init});
+      response = await send(`/api/v1${path}`, {credentials: 'same-origin', cache: 'no-store', ...init});
     } catch (cause) {
       if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
       throw new ApiError(0, 'The server cannot be reached. Check the network.', {cause});
