@@ -315,7 +315,7 @@ describe('a list of a million devices', () => {
     ).join(',');
     const list = `{"data":[${rows}],"hasNextPage":false,"nextCursor":null,"asOf":"${AT}"}`;
     const url = await serve((method, target) =>
-      target.pathname === '/api/v1/devices' ? {body: list} : region(true)(method, target),
+      target.pathname === '/api/v1/devices' ? {body: list} : region(true)(method, target, {}),
     );
     shown = await browser.newPage({viewport: {width: 1280, height: 900}});
     await shown.goto(`${url}/devices?columns=status`);

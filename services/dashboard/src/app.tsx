@@ -24,6 +24,8 @@ export const App = (): ReactNode => {
       return nextSession(queries.getQueryData<SessionState>(SESSION_KEY), answer);
     },
     staleTime: Infinity,
+    // Another tab may have signed in, as somebody else too, or out.
+    refetchOnWindowFocus: 'always',
   });
   const {view, href} = useNavigation();
   if (session.data === undefined) {

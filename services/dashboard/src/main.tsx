@@ -1,4 +1,4 @@
-import {MutationCache, QueryCache, QueryClient, QueryClientProvider} from '@tanstack/react-query';
+import {focusManager, MutationCache, QueryCache, QueryClient, QueryClientProvider} from '@tanstack/react-query';
 import {StrictMode} from 'react';
 import {createRoot} from 'react-dom/client';
 import {ApiContext} from './api/api-context.ts';
@@ -19,8 +19,19 @@ import './styles/device.css';
 /** How long a view that could show nothing waits before it tries again by itself. */
 const RETRY_MS = 10_000;
 
+/** A window beside others is seen all the time, and looked at when it gets the focus. */
+const followFocus = (): void =>
+  focusManager.setEventListener((onFocus) => {
+    const events = new AbortController();
+    for (const name of ['focus', 'visibilitychange']) {
+      window.addEventListener(name, () => onFocus(), {signal: events.signal});
+    }
+    return () => events.abort();
+  });
+
 const main = (): void => {
   applyTheme(storedTheme());
+  followFocus();
   // Any 401 means that the session ended, wherever it is noticed: the sign-in page replaces the view, the URL stays.
   const onError = (error: Error): void => {
     if (!(error instanceof ApiError) || error.status !== 401) return;

@@ -1,4 +1,4 @@
-import {createServer} from 'node:http';
+import {createServer, type IncomingHttpHeaders} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -9,6 +9,8 @@ import {runOk} from './run.ts';
 /** The dashboard of this checkout with an API that says what a test wants: what no region has at hand, such as a million devices. */
 export interface ServedDashboard {
   readonly url: string;
+  /** What was asked of the API so far. */
+  readonly calls: readonly string[];
   close(): void;
 }
 
@@ -19,7 +21,7 @@ interface ApiAnswer {
 }
 
 /** @returns undefined for what is to be a 404 */
-export type MockApi = (method: string, url: URL) => ApiAnswer | undefined;
+export type MockApi = (method: string, url: URL, headers: IncomingHttpHeaders) => ApiAnswer | undefined;
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -41,10 +43,12 @@ export const buildDashboard = async (): Promise<string> => {
 export const removeDashboard = (folder: string): void => rmSync(folder, {recursive: true});
 
 export const serveDashboard = async (folder: string, api: MockApi): Promise<ServedDashboard> => {
+  const calls: string[] = [];
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://dashboard.test');
     if (url.pathname.startsWith('/api/')) {
-      const {status = 200, body} = api(request.method ?? 'GET', url) ?? {
+      calls.push(`${request.method} ${url.pathname}${url.search}`);
+      const {status = 200, body} = api(request.method ?? 'GET', url, request.headers) ?? {
         status: 404,
         body: {title: 'Not found', status: 404, detail: 'There is no such thing.'},
       };
@@ -61,6 +65,7 @@ export const serveDashboard = async (folder: string, api: MockApi): Promise<Serv
   const {port} = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,
+    calls,
     close: () => {
       server.closeAllConnections();
       server.close();

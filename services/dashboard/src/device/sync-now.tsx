@@ -6,7 +6,7 @@ import type {Device} from '../api/types.ts';
 import {Link} from '../navigation/navigation.tsx';
 import {deviceHref} from '../navigation/view.ts';
 import {mayOperate, useSession} from '../session/session-context.ts';
-import {withCsrfToken} from '../session/with-csrf-token.ts';
+import {useSignedChange} from '../session/use-signed-change.ts';
 
 /** The broker has the request at once; a worker makes a command of it within moments. */
 const COMMAND_AFTER_MS = 1_000;
@@ -15,10 +15,11 @@ const COMMAND_AFTER_MS = 1_000;
 export const SyncNow = ({device}: {readonly device: Device}): ReactNode => {
   const api = useApi();
   const session = useSession();
+  const change = useSignedChange();
   const queries = useQueryClient();
   const [wish, setWish] = useState<SyncWish>({syncType: 'delta', force: false});
   const request = useMutation({
-    mutationFn: () => withCsrfToken(session, api.session, (csrfToken) => api.requestSync(device.id, wish, csrfToken)),
+    mutationFn: () => change((csrfToken) => api.requestSync(device.id, wish, csrfToken)),
     onSuccess: () => {
       setTimeout(() => void queries.invalidateQueries({queryKey: ['device', device.id]}), COMMAND_AFTER_MS);
     },

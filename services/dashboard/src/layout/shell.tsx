@@ -5,7 +5,7 @@ import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
 import {useSession} from '../session/session-context.ts';
 import {SESSION_KEY, type SessionState} from '../session/session-state.ts';
-import {withCsrfToken} from '../session/with-csrf-token.ts';
+import {useSignedChange} from '../session/use-signed-change.ts';
 import {Logo} from './logo.tsx';
 import {type Theme, useTheme} from './theme.ts';
 
@@ -80,8 +80,9 @@ const SignOut = (): ReactNode => {
   const api = useApi();
   const queries = useQueryClient();
   const session = useSession();
+  const change = useSignedChange();
   const signOut = useMutation({
-    mutationFn: () => withCsrfToken(session, api.session, api.signOut),
+    mutationFn: () => change(api.signOut),
     onSuccess: () => {
       // The session stays in the cache, as "nobody": the page looks at it and shows the sign-in form.
       queries.setQueryData<SessionState>(SESSION_KEY, null);
@@ -93,7 +94,12 @@ const SignOut = (): ReactNode => {
       <span className="who" title={`Role: ${session.role}`}>
         {session.name}
       </span>
-      <button type="button" className="button button-quiet" onClick={() => signOut.mutate()}>
+      <button
+        type="button"
+        className="button button-quiet"
+        title={signOut.error?.message}
+        onClick={() => signOut.mutate()}
+      >
         {signOut.isError ? 'Sign out failed, try again' : 'Sign out'}
       </button>
     </>

@@ -39,6 +39,15 @@ test('who may not do it is told so, without a second try', async () => {
   expect(sent).toEqual(['old', 'old']);
 });
 
+test.each([
+  {...newer, name: 'bob'},
+  {...newer, role: 'viewer'},
+] satisfies Session[])('nothing is done as $name ($role), who was not on the page', async (other) => {
+  const {sent, change} = changing('new');
+  await expect(withCsrfToken(ann, () => Promise.resolve(other), change)).rejects.toThrow(other.name);
+  expect(sent).toEqual(['old']);
+});
+
 test('any other failure is passed on', async () => {
   const away = new ApiError(503, 'away');
   await expect(

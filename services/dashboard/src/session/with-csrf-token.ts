@@ -3,8 +3,8 @@ import type {Session} from '../api/types.ts';
 
 /**
  * Makes a change with the session's CSRF token. Signing in in another tab replaces the session of this one, so a token that was refused is
- * read again, once.
- * @throws what the change throws.
+ * read again, once. Only the same person's change is made again: the page named who makes it.
+ * @throws what the change throws, or that somebody else is signed in.
  */
 export const withCsrfToken = async <T>(
   known: Session,
@@ -17,6 +17,9 @@ export const withCsrfToken = async <T>(
     if (!(error instanceof ApiError) || error.status !== 403) throw error;
     const current = await readSession();
     if (current === null || current.csrfToken === known.csrfToken) throw error;
+    if (current.name !== known.name || current.role !== known.role) {
+      throw new Error(`Another tab signed in as ${current.name} (${current.role}). Nothing was done.`, {cause: error});
+    }
     return change(current.csrfToken);
   }
 };
