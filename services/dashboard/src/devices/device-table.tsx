@@ -89,58 +89,61 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
 
   const template = ['minmax(12rem, 2fr)', ...columns.map((column) => column.width)].join(' ');
   return (
-    <div
-      className={dimmed ? 'grid panel dimmed' : 'grid panel'}
-      ref={scroller}
-      role="table"
-      aria-label="Devices"
-      aria-rowcount={more.available ? -1 : rows.length + 1}
-      aria-colcount={columns.length + 1}
-      aria-busy={dimmed || more.loading}
-      onKeyDown={onKeyDown}
-      onScroll={shown.onScroll}
-    >
-      <div className="grid-inner" role="rowgroup">
-        <div className="grid-row grid-head" role="row" aria-rowindex={1} style={{gridTemplateColumns: template}}>
-          <span role="columnheader">Device</span>
-          {columns.map((column) => (
-            <span key={column.key} role="columnheader" className={column.numeric ? 'number' : undefined}>
-              {column.title}
-            </span>
-          ))}
-        </div>
-      </div>
-      <div className="grid-inner grid-body" role="rowgroup" style={{height: shown.bodyPx}}>
-        {drawn.map((index) => {
-          const row = rows[index];
-          return row === undefined ? null : (
-            <div
-              key={row.id}
-              className="grid-row"
-              role="row"
-              aria-rowindex={index + 2}
-              data-index={index}
-              data-testid="device-row"
-              data-device-id={row.id}
-              style={{
-                gridTemplateColumns: template,
-                transform: `translateY(${shown.topOf(index)}px)`,
-              }}
-            >
-              <span role="cell" className="grid-name">
-                <Link href={deviceHref(row.id)} tabIndex={index === tabStop ? 0 : -1} onFocus={() => setActive(index)}>
-                  {visibleName(row.name, row.id)}
-                </Link>
-                <span className="faint mono">{row.id.slice(0, 8)}</span>
+    <div className={dimmed ? 'grid panel dimmed' : 'grid panel'} ref={scroller} onScroll={shown.onScroll}>
+      <div
+        role="table"
+        aria-label="Devices"
+        aria-rowcount={more.available ? -1 : rows.length + 1}
+        aria-colcount={columns.length + 1}
+        aria-busy={dimmed || more.loading}
+        onKeyDown={onKeyDown}
+      >
+        <div className="grid-inner" role="rowgroup">
+          <div className="grid-row grid-head" role="row" aria-rowindex={1} style={{gridTemplateColumns: template}}>
+            <span role="columnheader">Device</span>
+            {columns.map((column) => (
+              <span key={column.key} role="columnheader" className={column.numeric ? 'number' : undefined}>
+                {column.title}
               </span>
-              {columns.map((column) => (
-                <span key={column.key} role="cell" className={column.numeric ? 'number' : undefined}>
-                  <Cell row={row} column={column} />
+            ))}
+          </div>
+        </div>
+        <div className="grid-inner grid-body" role="rowgroup" style={{height: shown.bodyPx}}>
+          {drawn.map((index) => {
+            const row = rows[index];
+            return row === undefined ? null : (
+              <div
+                key={row.id}
+                className="grid-row"
+                role="row"
+                aria-rowindex={index + 2}
+                data-index={index}
+                data-testid="device-row"
+                data-device-id={row.id}
+                style={{
+                  gridTemplateColumns: template,
+                  transform: `translateY(${shown.topOf(index)}px)`,
+                }}
+              >
+                <span role="cell" className="grid-name">
+                  <Link
+                    href={deviceHref(row.id)}
+                    tabIndex={index === tabStop ? 0 : -1}
+                    onFocus={() => setActive(index)}
+                  >
+                    {visibleName(row.name, row.id)}
+                  </Link>
+                  <span className="faint mono">{row.id.slice(0, 8)}</span>
                 </span>
-              ))}
-            </div>
-          );
-        })}
+                {columns.map((column) => (
+                  <span key={column.key} role="cell" className={column.numeric ? 'number' : undefined}>
+                    <Cell row={row} column={column} />
+                  </span>
+                ))}
+              </div>
+            );
+          })}
+        </div>
       </div>
       {more.loading ? (
         <p className="grid-foot faint" role="status">
