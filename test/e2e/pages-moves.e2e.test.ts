@@ -176,3 +176,116 @@ describe('another tab', () => {
     await shown.getByTestId('summary-tiles').waitFor();
   });
 });
+
+describe('where the reader is in the list', () => {
+  test('survives the end of the session', async () => {
+    let isIn = true;
+    const {shown} = await show('/devices', (method, url) => {
+      if (method === 'POST' && url.pathname.endsWith('/session')) {
+        isIn = true;
+        return {body: ANN};
+      }
+      return isIn ? undefined : refusal(401, 'Sign in.');
+    });
+    await goDownTo(shown, 599);
+    await shown.getByText('800 loaded').waitFor();
+    isIn = false;
+    await shown.keyboard.press('End');
+    await shown.getByText('Your session has ended').waitFor();
+    await shown.getByLabel(/token/i).fill('x');
+    await shown.keyboard.press('Enter');
+    await sees(shown, 799);
+    await shown.getByText('1,000 loaded').waitFor();
+    expect(await shown.getByRole('alert').count()).toBe(0);
+  });
+
+  test('survives another column', async () => {
+    const {shown, calls} = await show('/devices');
+    await goDownTo(shown, 599);
+    await shown.getByText('800 loaded').waitFor();
+    const before = calls.length;
+    await shown.getByText('Columns', {exact: true}).click();
+    await shown.getByLabel('Model').check();
+    await shown.getByRole('columnheader', {name: 'Model'}).waitFor();
+    await sees(shown, 599);
+    await shown.getByText('Pi 5').first().waitFor();
+    expect(calls.slice(before)).toEqual([]);
+  });
+
+  test('survives Back and Forward, and Back gives the focus to the row', async () => {
+    const {shown} = await show('/');
+    await shown.getByRole('navigation', {name: 'Views'}).getByRole('link', {name: 'Devices'}).click();
+    await goDownTo(shown, 399);
+    await shown.goBack();
+    await shown.getByTestId('summary-tiles').waitFor();
+    await shown.goForward();
+    await sees(shown, 399);
+    await focused(shown, nameOf(399));
+    await shown.keyboard.press('Enter');
+    await shown.getByRole('heading', {level: 1, name: nameOf(399)}).waitFor();
+    await shown.goBack();
+    await sees(shown, 399);
+    await focused(shown, nameOf(399));
+  });
+
+  test('is the top where the list has to be read anew', async () => {
+    const {shown} = await show('/devices');
+    await goDownTo(shown, 599);
+    await shown.keyboard.press('Enter');
+    await shown.getByTestId('sync-now').waitFor();
+    await shown.reload();
+    await shown.getByTestId('sync-now').waitFor();
+    await shown.goBack();
+    await sees(shown, 0);
+  });
+
+  test('has the focus however fast End comes', async () => {
+    const {shown} = await show('/devices');
+    await goDownTo(shown, 199);
+    await shown.getByText('400 loaded').waitFor();
+    // A key that comes when rows were drawn a moment ago, as one does that is held.
+    await shown.evaluate(`{
+      const grid = document.querySelector('.grid');
+      new MutationObserver((_changes, observer) => {
+        observer.disconnect();
+        document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'End', bubbles: true}));
+      }).observe(grid.querySelector('.grid-body'), {childList: true});
+      grid.scrollTop -= 2000;
+    }`);
+    await focused(shown, nameOf(399));
+  });
+});
+
+test('a list of which a page failed is not read as a whole again when the window is looked at', async () => {
+  let isAway = false;
+  const {shown, calls} = await show('/devices', (_method, url) =>
+    isAway && isList(url) ? refusal(400, 'The shard is away.') : undefined,
+  );
+  await goDownTo(shown, 399);
+  await shown.getByText('600 loaded').waitFor();
+  isAway = true;
+  await shown.keyboard.press('End');
+  await shown.getByText('The next rows did not come').waitFor();
+  const before = calls.length;
+  await lookedAt(shown);
+  // The session is read when the window is looked at, after the lists were.
+  await until('the session read', () =>
+    Promise.resolve(calls.slice(before).some((call) => /session/.test(call)) || undefined),
+  );
+  await shown.getByRole('button', {name: 'Try again'}).click();
+  await until('another try', () =>
+    Promise.resolve(calls.slice(before).some((call) => /cursor/.test(call)) || undefined),
+  );
+  expect(calls.slice(before).filter((call) => /devices\?/.test(call))).toHaveLength(1);
+});
+
+test('a link to what is shown adds nothing to go back through', async () => {
+  const {shown} = await show('/');
+  const link = shown.getByRole('navigation', {name: 'Views'}).getByRole('link', {name: 'Devices'});
+  for (let click = 0; click < 3; click++) {
+    await link.click();
+    await shown.getByTestId('device-row').first().waitFor();
+  }
+  await shown.goBack();
+  await shown.getByTestId('summary-tiles').waitFor();
+});

@@ -1,4 +1,4 @@
-/** What the device list can show beside the name, in the order of the screen; `fields` of the request follows the choice. */
+/** What the device list can show beside the name, in the order of the screen. */
 export const COLUMNS = [
   {key: 'status', title: 'Status', width: '8.5rem', numeric: false},
   {key: 'group', title: 'Group', width: 'minmax(7rem, 1fr)', numeric: false},

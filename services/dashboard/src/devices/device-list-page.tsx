@@ -32,26 +32,25 @@ export const DeviceListPage = ({
   const api = useApi();
   const columns = useMemo(() => chosenColumns(columnNames), [columnNames]);
   const queries = useQueryClient();
-  const {place} = useNavigation();
-  const fields = useMemo(() => ['id', 'name', ...columns.map((column) => column.key)], [columns]);
-  const queryKey = useMemo(() => ['devices', filter, fields], [filter, fields]);
+  const {step, place} = useNavigation();
+  const queryKey = useMemo(() => ['devices', filter], [filter]);
   const list = useInfiniteQuery({
     queryKey,
-    queryFn: ({pageParam, signal}) => api.devices(filter, fields, pageParam, signal),
+    queryFn: ({pageParam, signal}) => api.devices(filter, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => (page.hasNextPage ? page.nextCursor : null),
     placeholderData: keepPreviousData,
     // Never read again by itself: that would be every page loaded so far. Its age is shown, and a button reads it anew.
-    staleTime: Infinity,
+    staleTime: ({state}) => (state.data === undefined ? 0 : 'static'),
     gcTime: REMEMBERED_MS,
   });
   useEffect(() => {
-    if (place !== undefined) return;
-    const known = queries.getQueryCache().find({queryKey, exact: true});
-    if (known?.state.data !== undefined && known.isStaleByTime(FRESH_MS)) {
+    if (place() !== undefined) return;
+    const known = queries.getQueryState(queryKey);
+    if (known?.data !== undefined && Date.now() - known.dataUpdatedAt > FRESH_MS) {
       void queries.resetQueries({queryKey, exact: true});
     }
-  }, [place, queries, queryKey]);
+  }, [step, place, queries, queryKey]);
   const rows = useMemo(() => list.data?.pages.flatMap((page) => page.data) ?? [], [list.data]);
   const partial = [...new Set(list.data?.pages.flatMap((page) => page.partial ?? []) ?? [])].sort();
 

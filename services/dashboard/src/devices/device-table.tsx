@@ -1,6 +1,7 @@
 import {type KeyboardEvent, type ReactNode, useEffect, useRef, useState} from 'react';
 import type {DeviceRow} from '../api/types.ts';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
+import {placeWithin} from '../navigation/place.ts';
 import {deviceHref} from '../navigation/view.ts';
 import {Ago} from '../time/time.tsx';
 import type {Column} from './columns.ts';
@@ -32,15 +33,19 @@ const integer = new Intl.NumberFormat();
  * Only the rows on screen exist in the document. Tab reaches one row (the last one visited), the arrow keys, Page and Home move on from there.
  */
 export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): ReactNode => {
-  const {place, keepPlace} = useNavigation();
-  const isBack = place !== undefined && place.row < rows.length;
-  const [active, setActive] = useState(isBack ? place.row : 0);
-  const moved = useRef(isBack);
+  const {place, keepPlace, notePlace} = useNavigation();
+  const [start] = useState(() => placeWithin(place(), rows.length, HEAD_HEIGHT_PX + rows.length * ROW_HEIGHT_PX));
+  const [active, setActive] = useState(start?.row ?? 0);
+  // The row that is to get the focus. One far away is drawn only after the scroll: until then there is nothing to focus.
+  const wanted = useRef(start?.row);
+  // What failed before this was shown is tried again, as the reader may have signed in since.
+  const [errorBefore] = useState(more.error);
+  const error = more.error === errorBefore ? null : more.error;
   const shown = useScrolledRows({
     count: rows.length,
     rowPx: ROW_HEIGHT_PX,
     headPx: HEAD_HEIGHT_PX,
-    positionPx: place?.scrollPx ?? 0,
+    positionPx: start?.scrollPx ?? 0,
   });
   const {scroller, first, end, positionPx} = shown;
   // Where the last visited row was scrolled away, Tab enters at the first one on screen.
@@ -48,7 +53,7 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
   const seen = Array.from({length: Math.max(0, end - first)}, (_, place) => first + place);
   // It stays where it is, because it may have the focus: whoever scrolled away from it goes on from there with the keyboard.
   const drawn = active < first ? [active, ...seen] : active >= end ? [...seen, active] : seen;
-  const wantsMore = more.available && !more.loading && more.error === null && end + PREFETCH_ROWS >= rows.length;
+  const wantsMore = more.available && !more.loading && error === null && end + PREFETCH_ROWS >= rows.length;
 
   useEffect(() => {
     if (wantsMore) more.load();
@@ -60,11 +65,10 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
   }, [keepPlace, active, positionPx]);
 
   useEffect(() => {
-    if (!moved.current) return;
-    // A row far away is drawn only after the scroll: until then there is nothing to focus.
-    const link = scroller.current?.querySelector<HTMLElement>(`[data-index="${active}"] a`);
+    if (wanted.current === undefined) return;
+    const link = scroller.current?.querySelector<HTMLElement>(`[data-index="${wanted.current}"] a`);
     if (link === null || link === undefined) return;
-    moved.current = false;
+    wanted.current = undefined;
     link.focus({preventScroll: true});
   });
 
@@ -81,15 +85,22 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
     const step = steps[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    const next = Math.min(rows.length - 1, Math.max(0, active + step));
-    moved.current = true;
+    const next = Math.min(rows.length - 1, Math.max(0, (wanted.current ?? active) + step));
+    wanted.current = next;
     shown.scrollTo(next);
     setActive(next);
   };
 
   const template = ['minmax(12rem, 2fr)', ...columns.map((column) => column.width)].join(' ');
   return (
-    <div className={dimmed ? 'grid panel dimmed' : 'grid panel'} ref={scroller} onScroll={shown.onScroll}>
+    <div
+      className={dimmed ? 'grid panel dimmed' : 'grid panel'}
+      ref={scroller}
+      onScroll={() => {
+        shown.onScroll();
+        notePlace();
+      }}
+    >
       <div
         role="table"
         aria-label="Devices"
@@ -129,7 +140,10 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
                   <Link
                     href={deviceHref(row.id)}
                     tabIndex={index === tabStop ? 0 : -1}
-                    onFocus={() => setActive(index)}
+                    onFocus={() => {
+                      setActive(index);
+                      notePlace();
+                    }}
                   >
                     {visibleName(row.name, row.id)}
                   </Link>
@@ -150,9 +164,9 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
           Loading more…
         </p>
       ) : null}
-      {more.error === null ? null : (
+      {error === null ? null : (
         <p className="grid-foot" role="alert">
-          The next rows did not come: {more.error.message}{' '}
+          The next rows did not come: {error.message}{' '}
           <button type="button" className="button" onClick={more.load}>
             Try again
           </button>

@@ -1,5 +1,5 @@
 import {useMutation, useQueryClient} from '@tanstack/react-query';
-import {type ReactNode, useEffect, useRef} from 'react';
+import {type ReactNode, useEffect, useLayoutEffect, useRef} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
@@ -23,8 +23,9 @@ export const Shell = ({title, children}: {readonly title: string; readonly child
     document.title = `${title} · ${session.region} · PiSync`;
   }, [title, session.region]);
 
-  // Another view is another page: read it from its top, and tell a screen reader that it changed.
-  useEffect(() => {
+  // Another view is another page: read it from its top, and tell a screen reader that it changed. A view that knows better where
+  // the reader was moves the focus on from here in an effect of its own, which comes after this one.
+  useLayoutEffect(() => {
     if (shownKind.current === view.kind) return;
     shownKind.current = view.kind;
     window.scrollTo(0, 0);

@@ -7,52 +7,50 @@ import {
   useContext,
   useEffect,
   useMemo,
-  useRef,
   useState,
 } from 'react';
-import {type Place, placeOf} from './place.ts';
+import {type KeptPlace, useKeptPlace} from './use-kept-place.ts';
 import {type View, viewOf} from './view.ts';
 
-interface Navigation {
+interface Navigation extends Pick<KeptPlace, 'place' | 'keepPlace' | 'notePlace'> {
   readonly href: string;
+  /** Another one after each link and each Back, also where the address is the same. */
+  readonly step: object;
   readonly view: View;
-  /** `replace` for refinements of one view (filters), so that Back leaves the view. */
+  /** `replace` for refinements of one view (filters), so that Back leaves the view. The shown address is always replaced. */
   readonly go: (href: string, options?: {readonly replace?: boolean}) => void;
-  /** Where the reader was when this address was left; undefined where it was not come back to. */
-  readonly place: Place | undefined;
-  /** Says where the reader is, for when the shown address is left by a link; null when the list is gone. */
-  readonly keepPlace: (read: (() => Place) | null) => void;
 }
 
 const NavigationContext = createContext<Navigation | null>(null);
 
-const currentEntry = (): {readonly href: string; readonly place: Place | undefined} => ({
-  href: window.location.href,
-  place: placeOf(window.history.state),
-});
-
 export const NavigationProvider = ({children}: {readonly children: ReactNode}): ReactNode => {
-  const [{href, place}, setEntry] = useState(currentEntry);
-  const readPlace = useRef<(() => Place) | null>(null);
+  const [step, setStep] = useState(() => ({href: window.location.href}));
+  const {place, keepPlace, notePlace, leavePlace, dropPlace} = useKeptPlace();
   useEffect(() => {
-    const follow = (): void => setEntry(currentEntry());
+    const follow = (): void => {
+      dropPlace();
+      setStep({href: window.location.href});
+    };
     window.addEventListener('popstate', follow);
     return () => window.removeEventListener('popstate', follow);
-  }, []);
-  const go = useCallback<Navigation['go']>((target, {replace = false} = {}) => {
-    if (replace) window.history.replaceState(null, '', target);
-    else {
-      if (readPlace.current !== null) window.history.replaceState({place: readPlace.current()}, '');
-      window.history.pushState(null, '', target);
-    }
-    setEntry(currentEntry());
-  }, []);
-  const keepPlace = useCallback<Navigation['keepPlace']>((read) => {
-    readPlace.current = read;
-  }, []);
+  }, [dropPlace]);
+  const go = useCallback<Navigation['go']>(
+    (target, {replace = false} = {}) => {
+      if (replace || new URL(target, window.location.href).href === window.location.href) {
+        dropPlace();
+        window.history.replaceState(null, '', target);
+      } else {
+        leavePlace();
+        window.history.pushState(null, '', target);
+      }
+      setStep({href: window.location.href});
+    },
+    [leavePlace, dropPlace],
+  );
+  const {href} = step;
   const value = useMemo(
-    () => ({href, view: viewOf(new URL(href)), go, place, keepPlace}),
-    [href, go, place, keepPlace],
+    () => ({step, href, view: viewOf(new URL(href)), go, place, keepPlace, notePlace}),
+    [step, href, go, place, keepPlace, notePlace],
   );
   return <NavigationContext value={value}>{children}</NavigationContext>;
 };

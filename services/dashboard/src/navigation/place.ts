@@ -15,3 +15,7 @@ export const placeOf = (state: unknown): Place | undefined => {
   const {scrollPx, row} = place;
   return isCount(scrollPx) && isCount(row) ? {scrollPx, row: Math.floor(row)} : undefined;
 };
+
+/** The place where a list of so many rows, so high, still has it; else the reader begins at its top. */
+export const placeWithin = (place: Place | undefined, rows: number, heightPx: number): Place | undefined =>
+  place !== undefined && place.row < rows && place.scrollPx < heightPx ? place : undefined;
