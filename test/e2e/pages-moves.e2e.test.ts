@@ -132,6 +132,39 @@ const sees = (shown: Page, index: number): Promise<true> =>
     timeoutMs: 10_000,
   });
 
+describe('a shard that does not answer', () => {
+  const CUT = {partial: ['shard-1'], nextCursor: 'later'};
+
+  test('is not said to have no devices, and what it has comes once it answers', async () => {
+    let isDead = true;
+    const {shown} = await show('/devices?shard=1', (_method, url) =>
+      isList(url) ? (isDead ? list([], CUT) : list([row(1)])) : undefined,
+    );
+    await shown.getByText('Nobody knows now which devices match').waitFor();
+    expect(await shown.locator('main').innerText()).not.toMatch(/no device/i);
+    isDead = false;
+    await shown.getByRole('button', {name: 'Try again'}).click();
+    await shown.getByText(nameOf(1)).waitFor();
+    await shown.getByText('1 device', {exact: true}).waitFor();
+  });
+
+  test('is asked again behind the end of the list, and is missing until its devices came', async () => {
+    let isDead = true;
+    const {shown} = await show('/devices', (_method, url) => {
+      if (!isList(url)) return undefined;
+      if (url.searchParams.get('cursor') === null) return list([row(0)], CUT);
+      return isDead ? list([], CUT) : list([row(1)]);
+    });
+    await shown.getByText('1 loaded, others are missing').waitFor();
+    await shown.getByText('shard-1 did not answer').waitFor();
+    isDead = false;
+    // By itself.
+    await shown.getByText(nameOf(1)).waitFor({timeout: 20_000});
+    await shown.getByText('2 devices', {exact: true}).waitFor();
+    expect(await shown.getByText('Incomplete').count()).toBe(0);
+  });
+});
+
 describe('another tab', () => {
   test('signs in as somebody else: this one says so when it is looked at', async () => {
     let who = ANN;

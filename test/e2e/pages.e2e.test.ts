@@ -113,7 +113,8 @@ const region =
           if (searchParams.get('cursor') !== null)
             return {status: 400, body: {title: 'Bad', status: 400, detail: 'No.'}};
           if (searchParams.get('filter') === 'status==silent') return page([]);
-          return {body: {...page([]).body, ...CUT, partial: ['shard-1']}};
+          if (searchParams.get('filter') === 'shard==1')
+            return {body: {...page([]).body, ...CUT, partial: ['shard-1']}};
           return searchParams.get('filter') === 'status==late'
             ? {body: {...page([device(ID, 'pi-1')]).body, ...CUT, hasNextPage: true}}
             : page([device(ID, UNSEEN), device(ID.replace(/1$/, '2'), 'pi-2')]);
@@ -199,6 +200,7 @@ const PAGES: readonly Shown[] = [
   },
   {what: 'a list without a device', path: '/devices?status=silent', sign: 'No device matches'},
   {what: 'a list whose next rows did not come', path: '/devices?status=late', sign: 'The next rows did not come'},
+  {what: 'a list that nobody knows', path: '/devices?shard=1', sign: 'Nobody knows now'},
   {what: 'a device and its syncs', path: `/devices/${ID}`, sign: 'rejected'},
   {
     what: 'a device that was asked to sync',

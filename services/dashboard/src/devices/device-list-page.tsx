@@ -1,26 +1,22 @@
 import {keepPreviousData, useInfiniteQuery, useQueryClient} from '@tanstack/react-query';
-import {type ReactNode, useEffect, useMemo} from 'react';
+import {type ReactNode, useCallback, useEffect, useMemo} from 'react';
 import {useApi} from '../api/api-context.ts';
-import type {DeviceFilter} from '../api/client.ts';
-import {Empty, Failed, Loading, PartialNotice} from '../layout/states.tsx';
+import {type DeviceFilter, isFinal} from '../api/client.ts';
+import {Empty, Failed, Loading, NotKnown, PartialNotice} from '../layout/states.tsx';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
 import {Ago} from '../time/time.tsx';
 import {chosenColumns} from './columns.ts';
 import {DeviceTable} from './device-table.tsx';
 import {Filters} from './filters.tsx';
+import {cursorAfter, extentOf, extentText} from './list-extent.ts';
 
 /** Left and come back to (Back) within this time, the list is as it was, scrolled pages included; later it is read anew. */
 const REMEMBERED_MS = 600_000;
 /** Gone to by a link, a list that was read longer ago than this is read anew. */
 const FRESH_MS = 30_000;
-
-const integer = new Intl.NumberFormat();
-
-const countText = (loaded: number, more: boolean): string => {
-  if (more) return `${integer.format(loaded)} loaded, more below`;
-  return loaded === 0 ? 'No devices' : loaded === 1 ? '1 device' : `${integer.format(loaded)} devices`;
-};
+/** Shards that did not answer are asked again after this. */
+const ASK_AGAIN_MS = 10_000;
 
 export const DeviceListPage = ({
   filter,
@@ -38,7 +34,7 @@ export const DeviceListPage = ({
     queryKey,
     queryFn: ({pageParam, signal}) => api.devices(filter, pageParam, signal),
     initialPageParam: null as string | null,
-    getNextPageParam: (page) => (page.hasNextPage ? page.nextCursor : null),
+    getNextPageParam: cursorAfter,
     placeholderData: keepPreviousData,
     // Never read again by itself: that would be every page loaded so far. Its age is shown, and a button reads it anew.
     staleTime: ({state}) => (state.data === undefined ? 0 : 'static'),
@@ -52,7 +48,19 @@ export const DeviceListPage = ({
     }
   }, [step, place, queries, queryKey]);
   const rows = useMemo(() => list.data?.pages.flatMap((page) => page.data) ?? [], [list.data]);
-  const partial = [...new Set(list.data?.pages.flatMap((page) => page.partial ?? []) ?? [])].sort();
+  const extent = useMemo(() => extentOf(list.data?.pages ?? []), [list.data]);
+  const {hasMore, missing} = extent;
+  const isEmpty = rows.length === 0;
+
+  const {refetch, fetchNextPage, isFetching} = list;
+  const askMissing = useCallback(() => void (isEmpty ? refetch() : fetchNextPage()), [isEmpty, refetch, fetchNextPage]);
+  const isCutOff = missing.length > 0 && !hasMore && !list.isPlaceholderData;
+  const asksAgain = isCutOff && !isFetching && (list.error === null || !isFinal(list.error));
+  useEffect(() => {
+    if (!asksAgain) return;
+    const timer = setTimeout(askMissing, ASK_AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [asksAgain, askMissing]);
 
   return (
     <div className="list-page">
@@ -61,8 +69,7 @@ export const DeviceListPage = ({
         <p className="faint">
           {list.data === undefined || list.isPlaceholderData ? null : (
             <>
-              <span role="status">{countText(rows.length, list.hasNextPage)}</span> · as of{' '}
-              <Ago at={list.data.pages[0]?.asOf} />
+              <span role="status">{extentText(extent)}</span> · as of <Ago at={list.data.pages[0]?.asOf} />
             </>
           )}
           <button
@@ -75,14 +82,16 @@ export const DeviceListPage = ({
         </p>
       </div>
       <Filters filter={filter} columns={columns} columnNames={columnNames} />
-      <PartialNotice shards={partial} />
-      {list.data === undefined || (list.isPlaceholderData && rows.length === 0) ? (
+      {isEmpty ? null : <PartialNotice shards={missing} askAgain={isCutOff ? askMissing : undefined} />}
+      {list.data === undefined || (list.isPlaceholderData && isEmpty) ? (
         list.error === null ? (
           <Loading what="devices" />
         ) : (
           <Failed what="devices" error={list.error} retry={() => void list.refetch()} />
         )
-      ) : rows.length === 0 ? (
+      ) : isEmpty && missing.length > 0 ? (
+        <NotKnown title="Nobody knows now which devices match" shards={missing} askAgain={askMissing} />
+      ) : isEmpty ? (
         <Empty title="No device matches">
           <Link href={devicesHref({}, columnNames)}>Show all devices</Link>
         </Empty>
@@ -93,10 +102,11 @@ export const DeviceListPage = ({
           columns={columns}
           dimmed={list.isPlaceholderData}
           more={{
-            available: list.hasNextPage,
+            available: hasMore,
+            isComplete: !hasMore && missing.length === 0,
             loading: list.isFetchingNextPage,
             error: list.isFetchNextPageError ? list.error : null,
-            load: () => void list.fetchNextPage(),
+            load: () => void fetchNextPage(),
           }}
         />
       )}

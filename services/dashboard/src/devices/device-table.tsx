@@ -21,6 +21,8 @@ interface DeviceTableProps {
   readonly dimmed: boolean;
   readonly more: {
     readonly available: boolean;
+    /** Whether all rows that there are have come. */
+    readonly isComplete: boolean;
     readonly loading: boolean;
     readonly error: Error | null;
     readonly load: () => void;
@@ -104,7 +106,7 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
       <div
         role="table"
         aria-label="Devices"
-        aria-rowcount={more.available ? -1 : rows.length + 1}
+        aria-rowcount={more.isComplete ? rows.length + 1 : -1}
         aria-colcount={columns.length + 1}
         aria-busy={dimmed || more.loading}
         onKeyDown={onKeyDown}

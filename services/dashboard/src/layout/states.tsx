@@ -59,11 +59,44 @@ export const AsOf = ({at, stale}: {readonly at: string; readonly stale: boolean}
   </p>
 );
 
-/** Numbers and rows below are true, but some shards are missing from them. */
-export const PartialNotice = ({shards}: {readonly shards: readonly string[] | undefined}): ReactNode =>
+/** Numbers and rows below are true, but some shards are missing from them. @param askAgain is done by the page itself, too */
+export const PartialNotice = ({
+  shards,
+  askAgain,
+}: {
+  readonly shards: readonly string[] | undefined;
+  readonly askAgain?: (() => void) | undefined;
+}): ReactNode =>
   shards === undefined || shards.length === 0 ? null : (
     <p className="notice" role="status">
       <strong>Incomplete.</strong> {shards.join(', ')} did not answer in time; {shards.length === 1 ? 'its' : 'their'}{' '}
-      devices are missing here.
+      devices are missing here.{' '}
+      {askAgain === undefined ? null : (
+        <>
+          The page tries again by itself.{' '}
+          <button type="button" className="button" onClick={askAgain}>
+            Try again
+          </button>
+        </>
+      )}
     </p>
   );
+
+/** Nothing came, and some shards did not answer: that is not the same as that there is nothing. */
+export const NotKnown = ({
+  title,
+  shards,
+  askAgain,
+}: {
+  readonly title: string;
+  readonly shards: readonly string[];
+  readonly askAgain: () => void;
+}): ReactNode => (
+  <div className="state state-failed" role="alert">
+    <p className="state-title">{title}</p>
+    <p>{shards.join(', ')} did not answer in time. The page tries again by itself.</p>
+    <button type="button" className="button" onClick={askAgain}>
+      Try again
+    </button>
+  </div>
+);

@@ -1,0 +1,36 @@
+import {describe, expect, test} from '@jest/globals';
+import type {DeviceRow, Page} from '../api/types.ts';
+import {cursorAfter, extentOf, extentText} from './list-extent.ts';
+
+const page = (rows: number, more: Partial<Page<DeviceRow>> = {}): Page<DeviceRow> => ({
+  data: Array.from({length: rows}, (_, index) => ({id: String(index)})),
+  hasNextPage: false,
+  nextCursor: null,
+  asOf: '2026-11-24T02:00:26.557Z',
+  ...more,
+});
+
+const DEAD = {partial: ['shard-1'], nextCursor: 'c'};
+
+describe('what is known of a list', () => {
+  test.each([
+    ['nothing where nobody answered', [page(0, DEAD)], 'Not known now'],
+    ['that there is none where everybody answered', [page(0)], 'No devices'],
+    ['the number where all came', [page(200, {hasNextPage: true}), page(3)], '203 devices'],
+    ['no number while a shard is missing', [page(3, DEAD)], '3 loaded, others are missing'],
+    ['that there are more', [page(200, {hasNextPage: true})], '200 loaded, more below'],
+  ])('%s', (_what, pages, text) => {
+    expect(extentText(extentOf(pages))).toBe(text);
+  });
+
+  test('a shard whose devices came with a later page is missing no more', () => {
+    expect(extentOf([page(200, {...DEAD, hasNextPage: true}), page(200)]).missing).toEqual([]);
+    expect(extentOf([page(200, {hasNextPage: true}), page(1, DEAD)]).missing).toEqual(['shard-1']);
+  });
+
+  test('the list goes on behind its end while a shard is missing', () => {
+    expect(cursorAfter(page(3, DEAD))).toBe('c');
+    expect(cursorAfter(page(3, {hasNextPage: true, nextCursor: 'd'}))).toBe('d');
+    expect(cursorAfter(page(3, {nextCursor: 'e'}))).toBeNull();
+  });
+});

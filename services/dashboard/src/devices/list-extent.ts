@@ -1,0 +1,32 @@
+import type {DeviceRow, Page} from '../api/types.ts';
+
+/** How much of a list was read. */
+export interface ListExtent {
+  readonly rows: number;
+  /** Whether there are more rows to be had at once. */
+  readonly hasMore: boolean;
+  /** Shards whose rows did not come yet: those that the last page says. What earlier pages missed has come with a later one since. */
+  readonly missing: readonly string[];
+}
+
+export const extentOf = (pages: readonly Page<DeviceRow>[]): ListExtent => {
+  const last = pages.at(-1);
+  return {
+    rows: pages.reduce((sum, page) => sum + page.data.length, 0),
+    hasMore: last?.hasNextPage ?? false,
+    missing: last?.partial ?? [],
+  };
+};
+
+/** Where the list goes on: also behind its end while shards are missing, whose rows come with the page that they answer for. */
+export const cursorAfter = (page: Page<DeviceRow>): string | null =>
+  page.hasNextPage || (page.partial ?? []).length > 0 ? page.nextCursor : null;
+
+const integer = new Intl.NumberFormat();
+
+/** Says a number of devices only where nobody can have more. */
+export const extentText = ({rows, hasMore, missing}: ListExtent): string => {
+  if (hasMore) return `${integer.format(rows)} loaded, more below`;
+  if (missing.length > 0) return rows === 0 ? 'Not known now' : `${integer.format(rows)} loaded, others are missing`;
+  return rows === 0 ? 'No devices' : rows === 1 ? '1 device' : `${integer.format(rows)} devices`;
+};
