@@ -41,6 +41,16 @@ const device = (index: number) => ({
   reEnrolments: 0,
   disputedUntil: null,
 });
+const SYNC = {
+  epoch: 'e1',
+  outcome: 'applied',
+  recordCount: 1,
+  badCount: 0,
+  mode: 'delta',
+  reason: null,
+  receivedAt: AT,
+  appliedAt: AT,
+};
 const list = (data: readonly unknown[], more: object = {}) => ({
   body: {data, hasNextPage: false, nextCursor: null, asOf: AT, ...more},
 });
@@ -310,6 +320,40 @@ test('a list of which a page failed is not read as a whole again when the window
     Promise.resolve(calls.slice(before).some((call) => /cursor/.test(call)) || undefined),
   );
   expect(calls.slice(before).filter((call) => /devices\?/.test(call))).toHaveLength(1);
+});
+
+test('an empty list of a device says that it cannot be read again', async () => {
+  let isAway = false;
+  const {shown} = await show(`/devices/${idOf(1)}?list=commands`, (_method, url) =>
+    isAway && url.pathname.endsWith('/commands') ? refusal(400, 'The shard is away.') : undefined,
+  );
+  await shown.getByText('Nobody asked this device').waitFor();
+  isAway = true;
+  await shown.getByTestId('sync-now').click();
+  await shown.getByText('The shard is away.').waitFor();
+});
+
+test('history that was gone back through is read again only when the reader wants the newest', async () => {
+  const path = `/devices/${idOf(1)}`;
+  const {shown, calls} = await show(path, (_method, url) => {
+    if (!url.pathname.endsWith('/syncs')) return undefined;
+    const from = Number(url.searchParams.get('cursor') ?? 0);
+    return list([{...SYNC, batchSeq: 1000 - from}], {hasNextPage: true, nextCursor: String(from + 1)});
+  });
+  for (let page = 0; page < 3; page++) {
+    await shown.getByText(`e1:${1000 - page}`).waitFor();
+    await shown.getByRole('button', {name: 'Show older'}).click();
+  }
+  await shown.getByText('e1:997').waitFor();
+  const before = calls.length;
+  const asked = (end: string): number => calls.slice(before).filter((call) => call.split('?')[0]?.endsWith(end)).length;
+  // Reads the device, and what is shown of it, again.
+  await shown.getByTestId('sync-now').click();
+  await until('the device read', () => Promise.resolve(asked(`GET /api/v1${path}`) > 0 || undefined));
+  await shown.getByRole('button', {name: 'Show the newest'}).click();
+  await until('the newest', async () => ((await shown.getByText('e1:997').count()) === 0 ? true : undefined));
+  await shown.getByText('e1:1000').waitFor();
+  expect(asked('/syncs')).toBe(1);
 });
 
 test('a link to what is shown adds nothing to go back through', async () => {

@@ -1,12 +1,16 @@
-import {useInfiniteQuery} from '@tanstack/react-query';
+import {useInfiniteQuery, useQueryClient} from '@tanstack/react-query';
 import type {ReactNode} from 'react';
 import {useApi} from '../api/api-context.ts';
 import type {DeviceLists} from '../api/client.ts';
 import {Empty, Failed, Loading} from '../layout/states.tsx';
+import {Ago} from '../time/time.tsx';
 
 const REFETCH_MS = 15_000;
+const FRESH_MS = 10_000;
 /** Who has gone further back reads history; reading all of it again every time would cost a call a page. */
 const LIVE_PAGES = 2;
+
+const isLive = (pages: number | undefined): boolean => (pages ?? 0) <= LIVE_PAGES;
 
 export interface TableColumn<Row> {
   readonly title: string;
@@ -31,12 +35,16 @@ export const PagedTable = <K extends keyof DeviceLists>({
   readonly empty: string;
 }): ReactNode => {
   const api = useApi();
+  const queries = useQueryClient();
+  const queryKey = ['device', id, list];
   const pages = useInfiniteQuery({
-    queryKey: ['device', id, list],
+    queryKey,
     queryFn: ({pageParam, signal}) => api.deviceList(id, list, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => (page.hasNextPage ? page.nextCursor : null),
-    refetchInterval: ({state}) => ((state.data?.pages.length ?? 0) <= LIVE_PAGES ? REFETCH_MS : false),
+    refetchInterval: ({state}) => (isLive(state.data?.pages.length) ? REFETCH_MS : false),
+    // Static: only the reader has it read again, no focus of the window does.
+    staleTime: ({state}) => (isLive(state.data?.pages.length) ? FRESH_MS : 'static'),
   });
   if (pages.data === undefined) {
     return pages.error === null ? (
@@ -46,34 +54,37 @@ export const PagedTable = <K extends keyof DeviceLists>({
     );
   }
   const rows = pages.data.pages.flatMap((page) => page.data);
-  if (rows.length === 0) return <Empty title={empty} />;
   return (
     <div>
-      {/* Who has no pointer scrolls it with the arrow keys. */}
-      <div className="scroll-x" role="region" aria-label={title} tabIndex={0}>
-        <table className="rows" data-testid={`device-${list}`}>
-          <thead>
-            <tr>
-              {columns.map((column) => (
-                <th key={column.title} scope="col" className={column.numeric === true ? 'number' : undefined}>
-                  {column.title}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <tr key={rowKey(row)}>
+      {rows.length === 0 ? (
+        <Empty title={empty} />
+      ) : (
+        // Who has no pointer scrolls it with the arrow keys.
+        <div className="scroll-x" role="region" aria-label={title} tabIndex={0}>
+          <table className="rows" data-testid={`device-${list}`}>
+            <thead>
+              <tr>
                 {columns.map((column) => (
-                  <td key={column.title} className={column.numeric === true ? 'number' : undefined}>
-                    {column.cell(row)}
-                  </td>
+                  <th key={column.title} scope="col" className={column.numeric === true ? 'number' : undefined}>
+                    {column.title}
+                  </th>
                 ))}
               </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+            </thead>
+            <tbody>
+              {rows.map((row) => (
+                <tr key={rowKey(row)}>
+                  {columns.map((column) => (
+                    <td key={column.title} className={column.numeric === true ? 'number' : undefined}>
+                      {column.cell(row)}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
       {pages.isError ? (
         <p className="field-error show-more" role="alert">
           {pages.isFetchNextPageError ? 'The older ones did not come' : 'This cannot be read again now'}:{' '}
@@ -90,6 +101,14 @@ export const PagedTable = <K extends keyof DeviceLists>({
           {pages.isFetchingNextPage ? 'Loading…' : 'Show older'}
         </button>
       ) : null}
+      {isLive(pages.data.pages.length) ? null : (
+        <p className="faint show-more">
+          Read <Ago at={pages.data.pages[0]?.asOf} />. With older ones shown it is not read again by itself.{' '}
+          <button type="button" className="button" onClick={() => void queries.resetQueries({queryKey, exact: true})}>
+            Show the newest
+          </button>
+        </p>
+      )}
     </div>
   );
 };
