@@ -1,5 +1,6 @@
 /** What the dashboard says, and where the reader is, when something happens meanwhile. With an API of the test's own; needs a browser and no cluster. */
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {LATE_AFTER_MS} from '@pisync/core/devices/device-status';
 import {chromium, type Browser, type Page} from 'playwright-core';
 import {buildDashboard, type MockApi, removeDashboard, type ServedDashboard, serveDashboard} from './kit/dashboard.ts';
 import {until} from './kit/until.ts';
@@ -365,4 +366,11 @@ test('a link to what is shown adds nothing to go back through', async () => {
   }
   await shown.goBack();
   await shown.getByTestId('summary-tiles').waitFor();
+});
+
+test('what late means is what the server goes by', async () => {
+  const {shown} = await show('/');
+  const hours = `${LATE_AFTER_MS / 3_600_000} hours`;
+  expect(await shown.getByTestId('tile-on_time').getAttribute('title')).toContain(hours);
+  expect(await shown.getByTestId('tile-late').getAttribute('title')).toContain(hours);
 });

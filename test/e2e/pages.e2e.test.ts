@@ -9,6 +9,7 @@ const AT = '2026-11-24T02:00:26.557Z';
 const COUNTS = {pending: 1, on_time: 1234, late: 2, silent: 0, failing: 3};
 const UNSEEN = '\u200b ';
 const ID = '00000000-0000-4000-8000-000000000001';
+const DISPUTED_ID = ID.replace(/1$/, '3');
 
 const page = (data: readonly unknown[]) => ({
   body: {data, hasNextPage: false, nextCursor: null, asOf: AT},
@@ -28,6 +29,9 @@ const device = (id: string, name: string | null) => ({
   tags: {site: 's-1'},
   enrolledAt: AT,
   revokedAt: null,
+  reEnrolledAt: null,
+  reEnrolments: 0,
+  disputedUntil: null,
   lastSyncAt: AT,
   lastSeenAt: AT,
   recordsTotal: 12_345,
@@ -79,7 +83,13 @@ const LISTS: Readonly<Record<string, readonly unknown[]>> = {
 
 const breakdown = {devices: 1240, byStatus: COUNTS};
 
-/** Of a region with two devices, one of which has a name that shows as nothing. */
+/** That more than one machine claims to be. */
+const disputed = {
+  ...{...device(DISPUTED_ID, 'pi-3'), hardwareId: 'one-serial'},
+  ...{reEnrolledAt: AT, reEnrolments: 12, disputedUntil: AT},
+};
+
+/** Of a region with some devices, one of which has a name that shows as nothing. */
 const region =
   (signedIn: boolean): MockApi =>
   (method, {pathname, searchParams}) => {
@@ -117,8 +127,9 @@ const region =
             return {body: {...page([]).body, ...CUT, partial: ['shard-1']}};
           return searchParams.get('filter') === 'status==late'
             ? {body: {...page([device(ID, 'pi-1')]).body, ...CUT, hasNextPage: true}}
-            : page([device(ID, UNSEEN), device(ID.replace(/1$/, '2'), 'pi-2')]);
+            : page([device(ID, UNSEEN), device(ID.replace(/1$/, '2'), 'pi-2'), disputed]);
         }
+        if (id === DISPUTED_ID && list === '') return {body: {data: disputed, asOf: AT}};
         if (id !== ID) return undefined;
         return list === '' ? {body: {data: device(ID, UNSEEN), asOf: AT}} : page(LISTS[list] ?? []);
     }
@@ -211,6 +222,11 @@ const PAGES: readonly Shown[] = [
       await shown.getByText('Queued.').waitFor();
     },
   },
+  {
+    what: 'a device that more than one machine claims to be',
+    path: `/devices/${DISPUTED_ID}`,
+    sign: 'Two machines may be this device',
+  },
   {what: 'a device and its records', path: `/devices/${ID}?list=records`, sign: 'reading'},
   {what: 'a device and its commands', path: `/devices/${ID}?list=commands`, sign: 'queued'},
   {what: 'a device that there is not', path: '/devices/x', sign: 'There is no such device'},
@@ -253,6 +269,21 @@ test('a device whose name shows as nothing is opened by its id', async () => {
   await shown.goto(`${await serve(region(true))}/devices`);
   await shown.getByRole('link', {name: ID}).click();
   await shown.getByRole('heading', {level: 1, name: ID}).waitFor();
+  await shown.close();
+});
+
+test('a device that more than one machine claims to be says so, with the hardware id that they share, and another does not', async () => {
+  const shown = await browser.newPage();
+  await shown.goto(`${await serve(region(true))}/devices`);
+  const notice = shown.getByText('Two machines may be this device.');
+  await shown.getByRole('link', {name: 'pi-3'}).click();
+  await notice.waitFor();
+  expect(await shown.locator('.notice').innerText()).toContain('the hardware id one-serial, give one of them another');
+  expect(await shown.getByText('12 in all').count()).toBe(1);
+  await shown.goBack();
+  await shown.getByRole('link', {name: ID}).click();
+  await shown.getByRole('heading', {level: 1, name: ID}).waitFor();
+  expect(await notice.count()).toBe(0);
   await shown.close();
 });
 

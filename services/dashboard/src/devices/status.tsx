@@ -12,8 +12,8 @@ export const STATUS_LABELS: Readonly<Record<Status, string>> = {
 
 /** What each status means, for tiles and hover texts. */
 export const STATUS_MEANINGS: Readonly<Record<Status, string>> = {
-  on_time: 'called within the last day',
-  late: 'no call for more than a day',
+  on_time: 'called within the last 26 hours',
+  late: 'no call for more than 26 hours',
   silent: 'no call for three days',
   failing: 'its last batch could not be applied',
   pending: 'enrolled, no sync yet',
