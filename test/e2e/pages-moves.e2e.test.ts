@@ -368,6 +368,27 @@ test('a link to what is shown adds nothing to go back through', async () => {
   await shown.getByTestId('summary-tiles').waitFor();
 });
 
+test('on a phone nothing lies beside the screen, and it says who is signed in', async () => {
+  const marks = `a${'\u20dd'.repeat(126)}`;
+  const {shown} = await show(
+    `/devices/${idOf(1)}`,
+    (_method, url) =>
+      url.pathname.endsWith(idOf(1))
+        ? {
+            body: {
+              data: {...device(1), name: marks, tags: {[marks]: marks}, model: marks, state: {[marks]: marks}},
+              asOf: AT,
+            },
+          }
+        : undefined,
+    {width: 320, height: 640},
+  );
+  await shown.getByTestId('sync-now').waitFor();
+  expect(await shown.evaluate('document.documentElement.scrollWidth')).toBe(320);
+  expect(await shown.getByText('ann', {exact: true}).isVisible()).toBe(true);
+  expect(await shown.getByText('admin', {exact: true}).isVisible()).toBe(true);
+});
+
 test('what late means is what the server goes by', async () => {
   const {shown} = await show('/');
   const hours = `${LATE_AFTER_MS / 3_600_000} hours`;

@@ -92,8 +92,8 @@ const SignOut = (): ReactNode => {
   });
   return (
     <>
-      <span className="who" title={`Role: ${session.role}`}>
-        {session.name}
+      <span className="who" title={`${session.name}, role ${session.role}`}>
+        <span>{session.name}</span> <span className="role">{session.role}</span>
       </span>
       <button
         type="button"
