@@ -27,7 +27,12 @@ const SYNC_COLUMNS: readonly TableColumn<Sync>[] = [
   {
     title: 'Outcome',
     cell: (sync) => (
-      <span className={sync.outcome === 'rejected' ? 'tone-failing' : 'tone-on_time'}>{sync.outcome}</span>
+      <span
+        className={sync.outcome === 'rejected' ? 'tone-failing' : 'tone-on_time'}
+        title={sync.outcome === 'rejected' ? 'in quarantine with the reason: see the runbook' : undefined}
+      >
+        {sync.outcome}
+      </span>
     ),
   },
   {title: 'Records', numeric: true, cell: (sync) => sync.recordCount},
@@ -37,7 +42,8 @@ const SYNC_COLUMNS: readonly TableColumn<Sync>[] = [
     cell: (sync) => <span className={sync.badCount > 0 ? 'tone-failing' : 'faint'}>{sync.badCount}</span>,
   },
   {title: 'Mode', cell: (sync) => sync.mode},
-  {title: 'Reason', cell: (sync) => sync.reason ?? <span className="faint">–</span>},
+  // Why the device synced, which has nothing to do with the outcome.
+  {title: 'Sent because', cell: (sync) => sync.reason ?? <span className="faint">–</span>},
 ];
 
 export const SyncList = ({id}: {readonly id: string}): ReactNode => (
