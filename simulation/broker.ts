@@ -12,6 +12,7 @@ import {
 } from '@pisync/core/broker/names';
 import {type Outgoing, type Publisher} from '@pisync/core/broker/publisher';
 import {AppError} from '@pisync/core/errors/app-error';
+import {type Copies, createCopies} from './judge/copies.ts';
 import {type Process} from './processes/process.ts';
 import {type Random} from './random.ts';
 import {type Scheduler} from './scheduler.ts';
@@ -42,7 +43,10 @@ interface Queue {
 }
 
 export interface BrokerWorld {
-  publisherFor(process: Process): Pick<Publisher, 'publish'>;
+  /** For who is waited for: what is not confirmed in time counts as not published. */
+  publisherFor(process: Process, confirmTimeoutMs: number): Pick<Publisher, 'publish'>;
+  /** For a worker, of what it has in hand. */
+  publisherOf(process: Process, confirmTimeoutMs: number | undefined): Pick<Publisher, 'publish'>;
   consume(
     process: Process,
     queues: readonly string[],
@@ -53,6 +57,8 @@ export interface BrokerWorld {
   breakConnections(process: Process | undefined): void;
   /** Takes and gives nothing for so long; what it had not kept is lost. */
   away(ms: number): void;
+  /** Batches of which some worker made more copies than it may. */
+  readonly tooManyCopies: () => readonly string[];
   /** Messages that wait or are in somebody's hands. */
   readonly depth: () => number;
 }
@@ -73,7 +79,6 @@ export interface BrokerWorldOptions {
   };
 }
 
-const CONFIRM_TIMEOUT_MS = 5_000;
 const PARKED_MS = 600_000;
 
 export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
@@ -83,6 +88,8 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
   /** Gone, and the broker has not noticed. */
   const leaving = new Set<Consumer>();
   const pending = new Map<Process, Set<(error: AppError) => void>>();
+  const copies = new Map<Process, Copies>();
+  const tooManyCopies = new Set<string>();
   let awayUntilMs = 0;
   let nextId = 1;
   const isAway = (): boolean => scheduler.now() < awayUntilMs;
@@ -137,7 +144,9 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
     if (message === undefined) return;
     consumer.inHand.set(message, queue);
     consumer.process.after(random.skewed(0.1, 30), () => {
-      if (!consumer.isGone) consumer.onDelivery(deliveryOf(consumer, queue, message));
+      if (consumer.isGone) return;
+      copies.get(consumer.process)?.handed(message.content);
+      consumer.onDelivery(deliveryOf(consumer, queue, message));
     });
   };
 
@@ -232,56 +241,79 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
       () =>
         `keeps message ${message.id} of ${process.name} in ${queue.name}${attempt > 0 ? `, attempt ${attempt}` : ''}`,
     );
+    copies.get(process)?.kept(outgoing.content);
     enqueue(queue, message);
     return true;
   };
 
-  return {
-    publisherFor(process) {
-      const mine = new Set<(error: AppError) => void>();
-      pending.set(process, mine);
-      process.onDeath(() => pending.delete(process));
-      return {
-        publish: (outgoing) =>
-          new Promise((resolve, reject) => {
-            if (isAway()) {
-              reject(new AppError('broker-unavailable', 'nothing was published: no connection'));
-              return;
-            }
-            const fail = (error: AppError): void => {
-              if (mine.delete(fail)) reject(error);
-            };
-            mine.add(fail);
-            const giveUp = process.after(CONFIRM_TIMEOUT_MS, () =>
-              fail(new AppError('broker-timeout', 'no confirm in time')),
-            );
-            const isBroken = random.chance(faults().confirm);
-            // Lost on the way there, on the way back, or so late that nobody waits any more.
-            const how = isBroken ? random.pick(['there', 'back', 'late'] as const) : 'well';
-            scheduler.after(random.skewed(0.5, 50), () => {
-              if (isAway() || how === 'there') return;
-              const isKept = keep(outgoing, process);
-              if (how === 'back') return;
-              process.after(how === 'late' ? random.int(4_000, 8_000) : random.skewed(0.5, 50), () => {
-                if (!mine.delete(fail)) return;
-                giveUp();
-                if (isKept) resolve();
-                else
-                  reject(
-                    new AppError('broker-unavailable', `${outgoing.exchange} has no queue for ${outgoing.routingKey}`),
-                  );
+  const loseChannel = (process: Process): void => {
+    for (const fail of [...(pending.get(process) ?? [])])
+      fail(new AppError('broker-timeout', 'it is unknown whether the broker has the message'));
+  };
+
+  const publisherFor = (process: Process, confirmTimeoutMs: number | undefined): Pick<Publisher, 'publish'> => {
+    const mine = new Set<(error: AppError) => void>();
+    pending.set(process, mine);
+    process.onDeath(() => pending.delete(process));
+    const publish = (outgoing: Outgoing) =>
+      new Promise<void>((resolve, reject) => {
+        if (isAway()) {
+          reject(new AppError('broker-unavailable', 'nothing was published: no connection'));
+          return;
+        }
+        const lose = (error: AppError): void => {
+          if (!mine.delete(lose)) return;
+          copies.get(process)?.lost(outgoing.content);
+          giveUp?.();
+          reject(error);
+        };
+        const giveUp =
+          confirmTimeoutMs === undefined
+            ? undefined
+            : process.after(confirmTimeoutMs, () => {
+                if (mine.delete(lose)) reject(new AppError('broker-timeout', 'no confirm in time'));
               });
-            });
-          }),
-      };
+        mine.add(lose);
+        const isBroken = random.chance(faults().confirm);
+        // Lost on the way there or back, which ends the channel in time, or so late that nobody waits for it who has a deadline.
+        const how = isBroken ? random.pick(['there', 'back', 'late'] as const) : 'well';
+        if (how === 'there' || how === 'back') process.after(random.int(1_000, 20_000), () => loseChannel(process));
+        scheduler.after(random.skewed(0.5, 50), () => {
+          if (isAway() || how === 'there') return;
+          const isKept = keep(outgoing, process);
+          if (how === 'back') return;
+          process.after(how === 'late' ? random.int(4_000, 30_000) : random.skewed(0.5, 50), () => {
+            if (!mine.delete(lose)) return;
+            giveUp?.();
+            if (isKept) resolve();
+            else
+              reject(
+                new AppError('broker-unavailable', `${outgoing.exchange} has no queue for ${outgoing.routingKey}`),
+              );
+          });
+        });
+      });
+    return {publish};
+  };
+
+  return {
+    publisherFor,
+    publisherOf(process, confirmTimeoutMs) {
+      const own = createCopies();
+      copies.set(process, own);
+      process.onDeath(() => {
+        for (const batch of own.tooMany()) tooManyCopies.add(`${batch} by ${process.name}`);
+        copies.delete(process);
+      });
+      return publisherFor(process, confirmTimeoutMs);
     },
+    tooManyCopies: () => [
+      ...tooManyCopies,
+      ...[...copies].flatMap(([{name}, own]) => own.tooMany().map((batch) => `${batch} by ${name}`)),
+    ],
     consume,
     breakConnections(process) {
-      for (const [owner, mine] of pending) {
-        if (process !== undefined && owner !== process) continue;
-        for (const fail of [...mine])
-          fail(new AppError('broker-timeout', 'it is unknown whether the broker has the message'));
-      }
+      for (const owner of process === undefined ? [...pending.keys()] : [process]) loseChannel(owner);
       for (const consumer of [...consumers]) {
         if (process !== undefined && consumer.process !== process) continue;
         drop(consumer);

@@ -133,6 +133,8 @@ const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
     const detail = `${world.broker.depth()} messages on the broker; ${waiting.join('; ')}`;
     violations.push({law: 'nothing waits for ever', device: undefined, detail});
   }
+  for (const detail of world.broker.tooManyCopies())
+    violations.push({law: 'what is in hand is published once', device: undefined, detail});
   for (const reason of world.unreadable)
     violations.push({
       law: 'what is not applied is in quarantine',

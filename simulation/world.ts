@@ -62,6 +62,7 @@ export interface WorldOptions {
 }
 
 const PARTITIONS = 2;
+const CONFIRM_TIMEOUT_MS = 5_000;
 const SHARD_IDS = [0, 1];
 const SILENT = createLogger({level: 'silent', service: 'simulation', pod: 'none'});
 const names = brokerNames('sim');
@@ -123,7 +124,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
   const apis = new Map<string, DeviceApi>();
   const startApi = (process: Process): void => {
     const clients = clientsOf(process);
-    const publisher = broker.publisherFor(process);
+    const publisher = broker.publisherFor(process, CONFIRM_TIMEOUT_MS);
     const api = createDeviceApi({
       process,
       shards: createSimulatedDeviceShards({
@@ -161,7 +162,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
     });
     startSimulatedWorker({
       ...{process, broker, names, partitions: PARTITIONS, shardIds: SHARD_IDS, shardOf, log, newId, wrapDelivery},
-      publisher: broker.publisherFor(process),
+      publisher: broker.publisherOf(process, mutant.workerConfirmTimeoutMs),
       store: tellCommits(mutate?.(store, hintOf) ?? store, process, story, nameOf),
       hints: cache.hintsFor(process),
       onUnreadable: (reason) => unreadable.push(reason),

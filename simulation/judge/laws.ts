@@ -24,6 +24,7 @@ export type Law =
   | 'no number is used twice'
   | 'a device begins an epoch when it is asked to'
   | 'every reading arrives'
+  | 'what is in hand is published once'
   | 'nothing waits for ever';
 
 export interface Violation {

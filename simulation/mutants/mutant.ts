@@ -17,6 +17,8 @@ export interface Mutant {
   readonly store?: (store: ShardStore, hintOf: HintOf) => ShardStore;
   /** Of device-api. */
   readonly publisher?: (publisher: Pick<Publisher, 'publish'>) => Pick<Publisher, 'publish'>;
+  /** For a worker's confirms, after which it publishes anew. */
+  readonly workerConfirmTimeoutMs?: number;
   readonly delivery?: (delivery: Delivery) => Delivery;
   /** Of a device, that takes the second for the answer to the first. */
   readonly reply?: (call: Call, reply: HttpReply) => HttpReply;

@@ -105,6 +105,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
     }),
   },
+  {name: 'a deadline for what is published from hand', workerConfirmTimeoutMs: 5_000},
   {name: 'answers that are bound to no call', reply: believing},
   {name: 'a state that is not guarded', store: unguarded},
   {name: 'receipts and records in two transactions', isSplit: true},

@@ -6,6 +6,7 @@ import {type PositionHints} from '@pisync/core/cache/position-hint';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type ShardStore} from '@pisync/worker/apply/shard-store';
 import {newsOf} from '@pisync/worker/intake/announce';
+import {createHeld} from '@pisync/worker/intake/held';
 import {createIntake} from '@pisync/worker/intake/intake';
 import {createSuspects} from '@pisync/worker/intake/suspects';
 import {type Keep} from '@pisync/worker/intake/unreadable';
@@ -45,6 +46,7 @@ export const startSimulatedWorker = (options: WorkerOptions): void => {
     kept.ack();
     return Promise.resolve();
   };
+  const held = createHeld(process.timers.after);
   const intake = createIntake({
     slotMap: {shardOf: options.shardOf, reload: () => process.pause(1)},
     concurrency: 2,
@@ -56,6 +58,7 @@ export const startSimulatedWorker = (options: WorkerOptions): void => {
     },
     publisher: options.publisher,
     names,
+    held,
     keepUnreadable: (reason) => {
       options.onUnreadable(reason);
       return Promise.resolve();
@@ -77,7 +80,7 @@ export const startSimulatedWorker = (options: WorkerOptions): void => {
     },
   });
   const suspects = createSuspects({
-    ...{publisher: options.publisher, names, log: options.log, timers: process.timers},
+    ...{publisher: options.publisher, names, held, log: options.log, timers: process.timers},
     stopping: new AbortController().signal,
     keepMessage,
     take: (delivery, arrival) => intake.take(delivery, arrival),

@@ -1,6 +1,6 @@
 import {CONNECTIONS} from '@pisync/contract/connections';
 import {PORTS} from '@pisync/contract/ports';
-import {brokerVariables} from '@pisync/core/config/broker';
+import {publishVariables} from '@pisync/core/config/broker';
 import {defineConfig, variable} from '@pisync/core/config/config';
 import {sharedVariables} from '@pisync/core/config/shared';
 import {integer, text} from '@pisync/core/config/values';
@@ -11,7 +11,7 @@ export const adminApiConfig = defineConfig({
   summary: 'What people talk to: the REST API and the dashboard.',
   variables: {
     ...sharedVariables,
-    ...brokerVariables,
+    ...publishVariables,
     httpPort: variable(
       'PISYNC_HTTP_PORT',
       'TCP port of the API and the dashboard; 0 picks a free one.',

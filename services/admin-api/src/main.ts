@@ -68,6 +68,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   const publisher = await openPublisher(service, {
     connection,
     declare: (channel) => assertBrokerTopology(channel, names, partitions),
+    confirmTimeoutMs: config.confirmTimeoutMs,
   });
 
   const monotonic = (): number => performance.now();

@@ -1,5 +1,5 @@
 import {PORTS} from '@pisync/contract/ports';
-import {brokerVariables} from '@pisync/core/config/broker';
+import {publishVariables} from '@pisync/core/config/broker';
 import {defineConfig, variable} from '@pisync/core/config/config';
 import {sharedVariables} from '@pisync/core/config/shared';
 import {decimal, integer} from '@pisync/core/config/values';
@@ -9,7 +9,7 @@ export const deviceApiConfig = defineConfig({
   summary: 'what devices talk to: enrolment and sync',
   variables: {
     ...sharedVariables,
-    ...brokerVariables,
+    ...publishVariables,
     httpPort: variable(
       'PISYNC_HTTP_PORT',
       'TCP port for devices; 0 picks a free one.',

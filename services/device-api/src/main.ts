@@ -43,6 +43,7 @@ const serve = async (service: Service<ConfigOf<typeof deviceApiConfig>>): Promis
   const publisher = await openPublisher(service, {
     connection,
     declare: (channel) => assertBrokerTopology(channel, names, partitions),
+    confirmTimeoutMs: config.confirmTimeoutMs,
   });
   await startDeviceApi({
     config,

@@ -1,5 +1,5 @@
 import {ENV} from '@pisync/contract/env';
-import {brokerVariables} from '@pisync/core/config/broker';
+import {publishVariables} from '@pisync/core/config/broker';
 import {defineConfig, variable} from '@pisync/core/config/config';
 import {sharedVariables} from '@pisync/core/config/shared';
 import {text} from '@pisync/core/config/values';
@@ -9,7 +9,7 @@ export const keeperConfig = defineConfig({
   summary: 'does what must be done once: partitions ahead and statuses by time for each shard, facts for the operator',
   variables: {
     ...sharedVariables,
-    ...brokerVariables,
+    ...publishVariables,
     factsConfigMap: variable(
       ENV.factsConfigMap,
       "ConfigMap of the pod's namespace that facts are written into; none are written while unset.",

@@ -100,6 +100,7 @@ const factsJob = async (
   const publisher = await openPublisher(service, {
     connection,
     declare: (channel) => assertProbeQueue(channel, names),
+    confirmTimeoutMs: service.config.confirmTimeoutMs,
   });
   const waiting = new Gauge({
     name: 'pisync_broker_waiting_messages',

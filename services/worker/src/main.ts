@@ -28,6 +28,7 @@ const work = async (service: Service<ConfigOf<typeof workerConfig>>): Promise<'s
   const publisher = await openPublisher(service, {
     connection: publishing,
     declare: (channel) => assertBrokerTopology(channel, names, partitions),
+    confirmTimeoutMs: undefined,
   });
   const schema = createSchemaCheck(shards);
   const worker = await life.own(

@@ -11,6 +11,7 @@ import {type Tracer} from '@pisync/core/telemetry/tracing';
 import {type Registry} from 'prom-client';
 import {createPgShardStore} from './apply/pg-shard-store.ts';
 import {createAnnounce} from './intake/announce.ts';
+import {createHeld} from './intake/held.ts';
 import {createIntake} from './intake/intake.ts';
 import {createKeepMessage, createKeepUnreadable, createPutOff, createStoreUnreadable} from './intake/unreadable.ts';
 import {createSuspects} from './intake/suspects.ts';
@@ -22,6 +23,7 @@ export interface WorkerOptions {
   readonly cache: Cache;
   /** For consuming alone: a broker that blocks a connection because of what it publishes also stops reading its acks. */
   readonly connection: BrokerConnection;
+  /** Without a deadline: what a worker publishes it has in hand. */
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly names: BrokerNames;
   readonly partitions: number;
@@ -70,8 +72,9 @@ export const startWorker = (options: WorkerOptions): Worker => {
     shards: () => intake.away(),
   });
   const keepUnreadable = createKeepUnreadable(publisher, names);
-  const keepMessage = createKeepMessage({keepUnreadable, metrics, log, timers, stopping: stopping.signal});
-  const putOff = {publisher, names, log, timers, stopping: stopping.signal};
+  const held = createHeld(timers.after);
+  const keepMessage = createKeepMessage({keepUnreadable, held, metrics, log, timers, stopping: stopping.signal});
+  const putOff = {publisher, names, held, log, timers, stopping: stopping.signal};
 
   const declareAll: ConsumerOptions['declare'] = (channel) => assertBrokerTopology(channel, names, partitions);
   const consume = (
@@ -91,6 +94,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     announce: createAnnounce(cache, now),
     publisher,
     names,
+    held,
     keepUnreadable,
     keepMessage,
     putOff: createPutOff(putOff),
@@ -135,6 +139,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
     cache,
     publisher,
     names,
+    held,
     keepMessage,
     now,
     newId,

@@ -31,7 +31,11 @@ export interface PublisherOptions {
   readonly connection: BrokerConnection;
   /** Makes sure, on each new channel, that the queues are there that messages go to. */
   readonly declare: (channel: Channel) => Promise<void>;
-  readonly confirmTimeoutMs: number;
+  /**
+   * For callers that somebody waits for. Undefined for those that have in hand what they publish: the outcome is open until the broker says it or the channel is lost,
+   * because to publish anew after each time would leave a copy each time.
+   */
+  readonly confirmTimeoutMs: number | undefined;
   readonly log: Logger;
   readonly registry: Registry;
 }
@@ -102,9 +106,9 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
         outcome();
       };
       const entry: Pending = {returned: false, reject: (error) => settle(() => reject(error))};
-      const timer = setTimeout(() => {
+      const giveUp = (): void =>
         entry.reject(new AppError('broker-timeout', `the broker did not confirm within ${confirmTimeoutMs} ms`));
-      }, confirmTimeoutMs);
+      const timer = confirmTimeoutMs === undefined ? undefined : setTimeout(giveUp, confirmTimeoutMs);
       pending.set(messageId, entry);
       // The channel keeps this for as long as the broker does not answer, which may be hours: no function here may hold the content.
       const onConfirm = (error: unknown): void => {

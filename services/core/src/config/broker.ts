@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import {type ConfigDefinition, type ConfigOf, variable} from './config.ts';
+import {variable} from './config.ts';
 import {integer} from './values.ts';
 
 /** What a service that uses the broker reads besides the shared variables. */
@@ -12,11 +12,14 @@ export const brokerVariables = {
       .regex(/^[\w-]+$/, {error: 'must be letters, digits, _ or -'})
       .default('pisync'),
   ),
+} as const;
+
+/** And one whose callers wait until the broker has what they brought. */
+export const publishVariables = {
+  ...brokerVariables,
   confirmTimeoutMs: variable(
     'PISYNC_CONFIRM_TIMEOUT_MS',
     'How many milliseconds the broker has to confirm a message before it counts as not published.',
     integer(50, 60_000).default(5_000),
   ),
 } as const;
-
-export type BrokerConfig = ConfigOf<ConfigDefinition<typeof brokerVariables>>;

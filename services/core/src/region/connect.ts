@@ -2,7 +2,6 @@ import {SECRET_KEYS} from '@pisync/contract/files';
 import {type BrokerConnection, openBrokerConnection} from '../broker/connection.ts';
 import {createPublisher, type Publisher, type PublisherOptions} from '../broker/publisher.ts';
 import {type Cache, openCache} from '../cache/cache.ts';
-import {type BrokerConfig} from '../config/broker.ts';
 import {type SharedConfig} from '../config/shared.ts';
 import {describeError} from '../errors/app-error.ts';
 import {type Service} from '../lifecycle/run-service.ts';
@@ -95,11 +94,11 @@ export const connectBroker = (
 };
 
 export const openPublisher = (
-  {config, life, log, registry}: Service<SharedConfig & BrokerConfig>,
-  channel: Pick<PublisherOptions, 'connection' | 'declare'>,
+  {life, log, registry}: RegionService,
+  channel: Pick<PublisherOptions, 'connection' | 'declare' | 'confirmTimeoutMs'>,
 ): Promise<Publisher> =>
   life.own(
     'publisher',
-    () => createPublisher({...channel, confirmTimeoutMs: config.confirmTimeoutMs, log, registry}),
+    () => createPublisher({...channel, log, registry}),
     (publisher) => publisher.close(),
   );

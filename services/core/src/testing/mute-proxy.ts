@@ -4,8 +4,8 @@ import {connect, createServer, type AddressInfo, type Socket} from 'node:net';
 export interface MuteProxy {
   /** On 127.0.0.1. */
   readonly port: number;
-  /** While `mute`, what the server says is swallowed: confirms do not come. While `refuse`, new connections are ended at once. */
-  readonly state: {mute: boolean; refuse: boolean};
+  /** While `mute`, what the server says is swallowed: confirms do not come. While `refuse`, new connections are ended at once. What it says comes `lateMs` late. */
+  readonly state: {mute: boolean; refuse: boolean; lateMs: number};
   /** Ends every connection; new ones are taken. */
   cut(): void;
   /** Every connection that is open goes silent for ever without ending, as when its node lost power; new ones are served. */
@@ -19,7 +19,7 @@ export interface MuteProxy {
 export const openMuteProxy = async (upstream: URL): Promise<MuteProxy> => {
   const sockets = new Set<Socket>();
   const clients = new Set<Socket>();
-  const state = {mute: false, refuse: false};
+  const state = {mute: false, refuse: false, lateMs: 0};
   let generation = 0;
   const server = createServer((client) => {
     if (state.refuse) {
@@ -41,7 +41,9 @@ export const openMuteProxy = async (upstream: URL): Promise<MuteProxy> => {
     const born = generation;
     client.pipe(far);
     far.on('data', (chunk) => {
-      if (!state.mute && born === generation) client.write(chunk);
+      if (state.mute || born !== generation) return;
+      if (state.lateMs === 0) client.write(chunk);
+      else setTimeout(() => client.write(chunk), state.lateMs);
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -123,8 +123,7 @@ export const createLane = (options: LaneOptions): Lane => {
     let pending = pieces;
     for (let failures = 0; !stopping.aborted; failures++) {
       const isParking = !mayWait && presence.isAway();
-      // What the broker delivers again is not kept here as well, however often its connection breaks.
-      pending = dropLost(pending);
+      pending = pending.filter(isInHand);
       if (pending.length === 0) return;
       if (isParking) pending = await park(pending, shardId);
       else {
@@ -199,9 +198,8 @@ const bytesOf = (pieces: readonly Piece[]): number =>
     ? Number.MAX_SAFE_INTEGER
     : pieces.reduce((sum, {batch}) => sum + batch.payload.length, 0);
 
-const dropLost = (pieces: readonly Piece[]): readonly Piece[] =>
-  pieces.filter((piece) => {
-    const isLost = piece.delivery.isLost();
-    if (isLost) piece.close('given-back');
-    return !isLost;
-  });
+/** What the broker delivers again is not kept here as well, however often its connection breaks. */
+const isInHand = (piece: Piece): boolean => {
+  if (piece.delivery.isLost()) piece.close('given-back');
+  return !piece.isClosed();
+};

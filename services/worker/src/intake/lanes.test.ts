@@ -11,6 +11,7 @@ import {type Batch} from '../apply/batch.ts';
 import {createWorkerMetrics} from '../metrics.ts';
 import {batchesOf, deliver, type DeliveryFixture, type TestDelivery} from '../testing/pieces.ts';
 import {createByteGate} from './byte-gate.ts';
+import {createHeld} from './held.ts';
 import {createLanes} from './lanes.ts';
 import {createPark} from './park.ts';
 
@@ -35,6 +36,9 @@ const bench = () => {
     refuses: (_: Batch): boolean => false,
     scope: 'batch' as Refused['scope'],
     brokerTakes: true,
+    confirmed: Promise.resolve<undefined>(undefined),
+    /** How often somebody looked around while a confirm did not come. */
+    looks: 0,
     /** Messages that the broker did not take. */
     notTaken: 0,
   };
@@ -48,11 +52,17 @@ const bench = () => {
         return Promise.reject(new Error('the broker blocks publishers'));
       }
       sent.push(message);
-      return Promise.resolve();
+      return world.confirmed;
     },
   };
   const log = createLogger({level: 'silent', service: 'worker', pod: 'test'});
   const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
+  const held = createHeld((ms, callback) =>
+    systemTimers.after(ms / 1000, () => {
+      world.looks += 1;
+      callback();
+    }),
+  );
   const lanes = createLanes({
     slotMap: {
       shardOf: () => {
@@ -82,9 +92,10 @@ const bench = () => {
     },
     gate: createByteGate(Infinity),
     announce: () => Promise.resolve(),
-    park: createPark({publisher, names, metrics, log}),
+    park: createPark({publisher, names, held, metrics, log}),
     publisher,
     names,
+    held,
     keepUnreadable: (reason) => {
       kept.push(reason);
       return Promise.resolve();
@@ -150,6 +161,20 @@ test('a refused batch climbs to the next rung, and stays in hand while the broke
   world.brokerTakes = true;
   await acked(delivery);
   expect(sent).toMatchObject([{exchange: names.retry.exchange(RETRY_RUNGS[1]), headers: {'x-pisync-attempt': 2}}]);
+});
+
+test('a refused batch is published once, however late the broker confirms it', async () => {
+  const {world, sent, send} = bench();
+  world.map = 0;
+  world.refuses = () => true;
+  const confirm = Promise.withResolvers<undefined>();
+  world.confirmed = confirm.promise;
+  const delivery = send();
+  await until('three looks', () => world.looks >= 3);
+  expect({sent: sent.length, outcome: delivery.outcome()}).toEqual({sent: 1, outcome: 'open'});
+  confirm.resolve(undefined);
+  await acked(delivery);
+  expect(sent).toHaveLength(1);
 });
 
 test('after the last rung a refused batch is stored as a rejection, and what even then is refused is kept as bytes', async () => {

@@ -69,6 +69,7 @@ export const createLanes = (options: LanesOptions): Lanes => {
 
   const dispatch = (piece: Piece): void => {
     const shardId = shardOf(piece.batch.slot);
+    if (piece.isClosed()) return;
     // What the broker delivers again is not looked after here as well.
     if (stopping.aborted || piece.delivery.isLost()) piece.close('given-back');
     else if (shardId === undefined) run(goAgain([piece], reload));

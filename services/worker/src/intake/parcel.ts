@@ -24,6 +24,8 @@ export interface Piece extends Arrival {
   readonly exhausted: string | undefined;
   /** `settled`: committed, in quarantine, or confirmed elsewhere on the broker. `given-back`: the broker delivers it again. */
   close(how: 'settled' | 'given-back'): void;
+  /** The broker may have confirmed late what was published of it. */
+  isClosed(): boolean;
 }
 
 /** An item that could not be read, on its way to a person. */
@@ -52,12 +54,15 @@ export const openParcel = (delivery: Delivery, arrival: Arrival, onClosed: (parc
     else delivery.ack();
     onClosed(parcel);
   };
-  const closeOnce = (): Piece['close'] => {
+  const closing = (): Pick<Piece, 'close' | 'isClosed'> => {
     let isClosed = false;
-    return (how) => {
-      if (isClosed) return;
-      isClosed = true;
-      close(how);
+    return {
+      close(how) {
+        if (isClosed) return;
+        isClosed = true;
+        close(how);
+      },
+      isClosed: () => isClosed,
     };
   };
   const {routingKey, attempt, isLost} = delivery;
@@ -68,11 +73,11 @@ export const openParcel = (delivery: Delivery, arrival: Arrival, onClosed: (parc
     delivery: {routingKey, attempt, isLost},
     returns: 0,
     exhausted: undefined,
-    close: closeOnce(),
+    ...closing(),
   }));
   const parcel: Parcel = {
     pieces,
-    wrong: wrong.map((item) => ({...item, close: closeOnce()})),
+    wrong: wrong.map((item) => ({...item, close: closing().close})),
     oldestAtMs: pieces.reduce((oldest, {batch}) => Math.min(oldest, batch.receivedAtMs), Infinity),
   };
   return parcel;

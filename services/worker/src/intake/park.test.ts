@@ -2,29 +2,34 @@ import {expect, test} from '@jest/globals';
 import {decodeBundle} from '@pisync/core/broker/bundle';
 import {ATTEMPT_HEADER, brokerNames, PARKED_HEADER} from '@pisync/core/broker/names';
 import {type Outgoing} from '@pisync/core/broker/publisher';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {Registry} from 'prom-client';
 import {createWorkerMetrics} from '../metrics.ts';
 import {batchesOf, deliver} from '../testing/pieces.ts';
+import {createHeld} from './held.ts';
 import {createPark} from './park.ts';
 
 const names = brokerNames('test');
 
 const bench = (refuses: (message: Outgoing) => boolean = () => false) => {
   const sent: Outgoing[] = [];
+  const broker = {confirmed: Promise.resolve<undefined>(undefined)};
   const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
   const park = createPark({
     publisher: {
       publish: (message) => {
         sent.push(message);
-        return refuses(message) ? Promise.reject(new Error('the broker blocks publishers')) : Promise.resolve();
+        return refuses(message) ? Promise.reject(new Error('the broker blocks publishers')) : broker.confirmed;
       },
     },
     names,
+    // A thousand times as fast.
+    held: createHeld((ms, callback) => systemTimers.after(ms / 1000, callback)),
     metrics,
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
   });
-  return {sent, park};
+  return {sent, broker, park};
 };
 
 test('pieces of several bundles are packed together, with their attempts as they were', async () => {
@@ -73,4 +78,18 @@ test('what the broker does not confirm stays in hand, and only its delivery stay
   ];
   expect(await park([...taken.pieces, ...refused.pieces], 0)).toEqual(refused.pieces);
   expect([taken.outcome(), refused.outcome()]).toEqual(['acked', 'open']);
+});
+
+test('what the broker confirms late stays in hand until then, and is not published again', async () => {
+  const {sent, broker, park} = bench();
+  const confirm = Promise.withResolvers<undefined>();
+  broker.confirmed = confirm.promise;
+  const [early, later] = [deliver({batches: batchesOf(2)}), deliver({batches: batchesOf(1)})];
+  expect(await park(early.pieces, 0)).toEqual(early.pieces);
+  expect(await park([...early.pieces, ...later.pieces], 0)).toEqual([...early.pieces, ...later.pieces]);
+  expect(await park([...early.pieces, ...later.pieces], 0)).toHaveLength(3);
+  expect(sent.map(({content}) => decodeBundle(content).items.length)).toEqual([2, 1]);
+  confirm.resolve(undefined);
+  expect(await park([...early.pieces, ...later.pieces], 0)).toEqual([]);
+  expect([sent.length, early.outcome(), later.outcome()]).toEqual([2, 'acked', 'acked']);
 });

@@ -5,45 +5,58 @@ import {publishParked} from '@pisync/core/broker/retry';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type WorkerMetrics} from '../metrics.ts';
+import {type Held} from './held.ts';
 import {type Piece} from './parcel.ts';
 
 /**
  * Puts pieces aside on the broker and settles those that it has confirmed. Without a shard they come back after the first
- * rung. @returns those that stay in hand, because the broker does not take them now. Never rejects.
+ * rung. @returns those that stay in hand, because the broker does not take them now, or has not confirmed them yet: such a piece is closed when it does. Never rejects.
  */
 export type Park = (pieces: readonly Piece[], shardId: number | undefined) => Promise<readonly Piece[]>;
 
 export interface ParkOptions {
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly names: BrokerNames;
+  readonly held: Held;
   readonly metrics: Pick<WorkerMetrics, 'batches'>;
   readonly log: Logger;
 }
 
-export const createPark = ({publisher, names, metrics, log}: ParkOptions): Park => {
+export const createPark = ({publisher, names, held, metrics, log}: ParkOptions): Park => {
   let isRefused = false;
 
-  const publish = async (pieces: readonly Piece[], shardId: number | undefined): Promise<readonly Piece[]> => {
+  const publish = async (pieces: readonly Piece[], shardId: number | undefined): Promise<void> => {
     const [first] = pieces;
-    if (first === undefined) return [];
-    try {
-      const content = encodeBundle(pieces.map(({item}) => item));
-      await publishParked(publisher, names, {...first.delivery, content}, shardId);
-    } catch (error) {
-      if (!isRefused)
-        log.warn({shard: shardId, reason: describeError(error)}, 'batches cannot be parked and stay in hand');
-      isRefused = true;
-      return pieces;
-    }
-    isRefused = false;
+    if (first === undefined) return;
+    const content = encodeBundle(pieces.map(({item}) => item));
+    await publishParked(publisher, names, {...first.delivery, content}, shardId);
     metrics.batches.inc({outcome: 'parked'}, pieces.length);
     for (const piece of pieces) piece.close('settled');
-    return [];
+  };
+
+  const settle = async (pieces: readonly Piece[], shardId: number | undefined): Promise<void> => {
+    let reason = 'the broker has not confirmed them yet';
+    try {
+      const outcome = await held.settle(
+        pieces.map(({item}) => item),
+        () => publish(pieces, shardId),
+      );
+      if (outcome === 'confirmed') {
+        isRefused = false;
+        return;
+      }
+    } catch (error) {
+      reason = describeError(error);
+    }
+    if (!isRefused) log.warn({shard: shardId, reason}, 'batches cannot be parked and stay in hand');
+    isRefused = true;
   };
 
   return async (pieces, shardId) => {
-    const left = await Promise.all(packPieces(pieces).map((group) => publish(group, shardId)));
-    return left.flat();
+    const {open = [], fresh = []} = Object.groupBy(pieces, ({item}) => (held.isOpen(item) ? 'open' : 'fresh'));
+    const groups = [...open.map((piece) => [piece]), ...packPieces(fresh)];
+    await Promise.all(groups.map((group) => settle(group, shardId)));
+    return pieces.filter((piece) => !piece.isClosed());
   };
 };
 

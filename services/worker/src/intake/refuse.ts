@@ -7,12 +7,14 @@ import {type Timers} from '@pisync/core/lifecycle/timers';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Refused} from '../apply/apply.ts';
 import {type WorkerMetrics} from '../metrics.ts';
+import {type Held} from './held.ts';
 import {type Piece} from './parcel.ts';
 import {type KeepUnreadable} from './unreadable.ts';
 
 export interface RefuseOptions {
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly names: BrokerNames;
+  readonly held: Held;
   readonly keepUnreadable: KeepUnreadable;
   /** Sends a piece on its way to its shard. */
   readonly dispatch: (piece: Piece) => void;
@@ -34,7 +36,7 @@ export type Refuse = (piece: Piece, refusal: Refusal) => Promise<void>;
  * refused its bytes are kept. What is not its own fault stays on the ladder, and once there on the last rung. Until one of these worked, or the broker has taken it back, it stays in hand. Never rejects.
  */
 export const createRefuse = (options: RefuseOptions): Refuse => {
-  const {publisher, names, keepUnreadable, dispatch, metrics, log, timers, stopping} = options;
+  const {publisher, names, held, keepUnreadable, dispatch, metrics, log, timers, stopping} = options;
 
   const refuse = async (piece: Piece, {reason, scope}: Refusal): Promise<void> => {
     const {batch, item, delivery, exhausted} = piece;
@@ -61,10 +63,9 @@ export const createRefuse = (options: RefuseOptions): Refuse => {
   return async (piece, refusal) => {
     for (let pauseMs: number = PAUSE_MS.first; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most)) {
       // Delivered again by now, and to be refused there: two on the ladder would be four after the next break.
-      if (piece.delivery.isLost()) break;
+      if (piece.isClosed() || piece.delivery.isLost()) break;
       try {
-        await refuse(piece, refusal);
-        return;
+        if ((await held.settle([piece.item], () => refuse(piece, refusal))) === 'confirmed') return;
       } catch (error) {
         const {deviceId: device, batchSeq} = piece.batch;
         log.warn({device, batchSeq, reason: describeError(error)}, 'a refused batch stays in hand');

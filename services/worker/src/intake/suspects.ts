@@ -42,11 +42,10 @@ export const createSuspects = (options: SuspectsOptions): Suspects => {
   const putApart = (delivery: Delivery): Promise<void> => {
     const {queue, returned, routingKey, attempt} = delivery;
     log.warn({queue, returned}, 'a message came back often, and its batches are worked on alone');
-    return untilConfirmed(options, delivery, async () => {
-      await Promise.all(
-        partsOf(delivery).map((content) => publishSuspect(publisher, names, {routingKey, attempt, content})),
-      );
-    });
+    const parts = partsOf(delivery).map(
+      (content) => () => publishSuspect(publisher, names, {routingKey, attempt, content}),
+    );
+    return untilConfirmed(options, delivery, parts);
   };
 
   return {

@@ -1,9 +1,11 @@
 import {expect, test} from '@jest/globals';
 import {type Delivery} from '@pisync/core/broker/consumer';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {Registry} from 'prom-client';
 import {createWorkerMetrics} from '../metrics.ts';
-import {createKeepMessage} from './unreadable.ts';
+import {createHeld} from './held.ts';
+import {createKeepMessage, untilConfirmed} from './unreadable.ts';
 
 /** Keeps a message while its queue takes nothing, which is so until after the tries given; then the broker takes the message back, or not. */
 const keep = async ({awayFor, lostAfter}: {readonly awayFor: number; readonly lostAfter: number}) => {
@@ -24,6 +26,7 @@ const keep = async ({awayFor, lostAfter}: {readonly awayFor: number; readonly lo
       tries += 1;
       return tries > awayFor ? Promise.resolve() : Promise.reject(new Error('the queue is full'));
     },
+    held: createHeld(systemTimers.after),
     metrics: createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []}),
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
     timers: {sleep: () => Promise.resolve()},
@@ -39,4 +42,26 @@ test('a message that cannot be read is acked once it is set aside', async () => 
 
 test('a message that the broker has taken back is not tried any more: it is delivered again', async () => {
   expect(await keep({awayFor: Infinity, lostAfter: 2})).toEqual({tries: 2, outcome: 'requeued'});
+});
+
+test('of a message in parts those that the broker has confirmed are not published again', async () => {
+  const published: string[] = [];
+  const part = (name: string, refusals: number) => () => {
+    published.push(name);
+    const isRefused = published.filter((one) => one === name).length <= refusals;
+    return isRefused ? Promise.reject(new Error('the broker blocks publishers')) : Promise.resolve();
+  };
+  const {promise: acked, resolve: ack} = Promise.withResolvers<undefined>();
+  await untilConfirmed(
+    {
+      held: createHeld(systemTimers.after),
+      log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
+      timers: {sleep: () => Promise.resolve()},
+      stopping: new AbortController().signal,
+    },
+    {isLost: () => false, ack: () => ack(undefined), requeue: () => undefined},
+    [part('a', 0), part('b', 2)],
+  );
+  await acked;
+  expect(published).toEqual(['a', 'b', 'b', 'b']);
 });

@@ -10,6 +10,7 @@ import {databaseFault} from '@pisync/core/shards/database-fault';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type WorkerMetrics} from '../metrics.ts';
+import {type Held} from './held.ts';
 
 /** Puts what cannot be applied anywhere into a queue of its own, so that it holds nothing else up while shard 0 is away. @throws what the publisher threw */
 export type KeepUnreadable = (
@@ -75,6 +76,7 @@ export type Keep = (kept: Kept, error: unknown) => Promise<void>;
 
 export interface KeepMessageOptions {
   readonly keepUnreadable: KeepUnreadable;
+  readonly held: Held;
   readonly metrics: Pick<WorkerMetrics, 'quarantined'>;
   readonly log: Logger;
   readonly timers: Pick<Timers, 'sleep'>;
@@ -83,15 +85,22 @@ export interface KeepMessageOptions {
 
 const RETRY_MS = 1000;
 
-/** Does what the broker has to confirm until it has, and acks then; a message that was lost meanwhile comes again. Never rejects. */
+/** Publishes all of it until the broker has confirmed each, and acks then; a message that was lost meanwhile comes again. Never rejects. */
 export const untilConfirmed = async (
-  {log, timers, stopping}: Pick<KeepMessageOptions, 'log' | 'timers' | 'stopping'>,
+  {held, log, timers, stopping}: Pick<KeepMessageOptions, 'held' | 'log' | 'timers' | 'stopping'>,
   delivery: Pick<Delivery, 'isLost' | 'ack' | 'requeue'>,
-  work: () => Promise<void>,
+  parts: readonly (() => Promise<unknown>)[],
 ): Promise<void> => {
+  const left = new Set(parts);
+  const settle = (part: () => Promise<unknown>): Promise<unknown> =>
+    held.settle([part], async () => {
+      await part();
+      left.delete(part);
+    });
   while (!stopping.aborted && !delivery.isLost()) {
     try {
-      await work();
+      await Promise.all(Array.from(left, settle));
+      if (left.size > 0) continue;
       delivery.ack();
       return;
     } catch (failure) {
@@ -109,13 +118,14 @@ export const createKeepMessage =
     const {queue, content} = kept;
     const reason = describeError(error);
     options.log.error({queue, bytes: content.length, reason}, 'a message cannot be used and is set aside');
-    return untilConfirmed(options, kept, async () => {
+    const keep = async (): Promise<void> => {
       await options.keepUnreadable(reason, {queue}, content);
       options.metrics.quarantined.inc({kind: 'message'});
-    });
+    };
+    return untilConfirmed(options, kept, [keep]);
   };
 
-export interface PutOffOptions extends Pick<KeepMessageOptions, 'log' | 'timers' | 'stopping'> {
+export interface PutOffOptions extends Pick<KeepMessageOptions, 'held' | 'log' | 'timers' | 'stopping'> {
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly names: BrokerNames;
 }
@@ -126,5 +136,5 @@ export const createPutOff =
   (delivery: Delivery, error: unknown): Promise<void> => {
     const {publisher, names, log} = options;
     log.warn({queue: delivery.queue, reason: describeError(error)}, 'a bundle waits for a newer worker');
-    return untilConfirmed(options, delivery, () => publishParked(publisher, names, delivery, undefined));
+    return untilConfirmed(options, delivery, [() => publishParked(publisher, names, delivery, undefined)]);
   };

@@ -9,6 +9,7 @@ import {AppError, describeError} from '@pisync/core/errors/app-error';
 import {type Timers} from '@pisync/core/lifecycle/timers';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
+import {type Held} from '../intake/held.ts';
 import {createPresence, type Presence} from '../intake/presence.ts';
 import {type Keep} from '../intake/unreadable.ts';
 import {createWindows, type Windows} from '../intake/windows.ts';
@@ -20,6 +21,7 @@ export interface RequestLanesOptions {
   readonly cache: Cache;
   readonly publisher: Pick<Publisher, 'publish'>;
   readonly names: BrokerNames;
+  readonly held: Held;
   /** For a message that is no sync request, or one for nobody. Never rejects. */
   readonly keepMessage: Keep;
   readonly newId: () => string;
@@ -64,8 +66,10 @@ interface Open {
 }
 
 export const createRequestLanes = (options: RequestLanesOptions): RequestLanes => {
-  const {shards, cache, publisher, names, metrics, log, now, timers, stopping} = options;
+  const {shards, cache, publisher, names, held, metrics, log, now, timers, stopping} = options;
   const lanes = new Map<number, Windows<Open>>();
+  /** Waits on the broker, which may have confirmed that late. */
+  const isPutOff = new WeakSet<Open>();
 
   const shardOf = ({request}: Open): number | undefined => {
     try {
@@ -103,21 +107,22 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
     return [...left, ...pending.filter(({request}) => moved.includes(request))];
   };
 
-  /** @returns those that the broker does not take now */
+  /** @returns those that the broker does not take now, or has not confirmed yet */
   const putOff = async (opens: readonly Open[]): Promise<readonly Open[]> => {
-    const left = await Promise.all(
-      opens.map(async (open) => {
-        try {
-          await publishLater(publisher, names, open.delivery);
-        } catch (error) {
-          log.debug({reason: describeError(error)}, 'a sync request stays in hand');
-          return [open];
-        }
+    const settle = (open: Open) =>
+      held.settle([open], async () => {
+        await publishLater(publisher, names, open.delivery);
+        isPutOff.add(open);
         open.delivery.ack();
-        return [];
-      }),
+      });
+    await Promise.all(
+      opens.map((open) =>
+        settle(open).catch((error: unknown) =>
+          log.debug({reason: describeError(error)}, 'a sync request stays in hand'),
+        ),
+      ),
     );
-    return left.flat();
+    return opens.filter((open) => !isPutOff.has(open));
   };
 
   const settle = async (shardId: number, all: readonly Open[], shard: Shard): Promise<void> => {
@@ -132,7 +137,7 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
           shard.presence.failed(beganAtMs, describeError(error));
         }
       }
-      pending = pending.filter(({delivery}) => !delivery.isLost());
+      pending = pending.filter((open) => !open.delivery.isLost() && !isPutOff.has(open));
       if (shard.presence.isAway()) pending = await putOff(pending);
       if (pending.length === 0) return;
       await shards.slotMap

@@ -47,6 +47,8 @@ export interface RunOptions {
   readonly ports?: ReadonlyMap<number, number>;
   /** The slot map as it is now lies in a file, for when shard 0 does not answer. */
   readonly savedSlotMap?: true;
+  /** Loopback port to publish by, where it is not the broker itself. */
+  readonly publishPort?: number;
   readonly tracer?: Tracer | undefined;
 }
 
@@ -80,12 +82,12 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
   const shards = await createTestShards({shards: 2});
   const prefix = `test-${randomBytes(4).toString('hex')}`;
   const names = brokerNames(prefix);
-  const connect = (name: string): BrokerConnection =>
+  const connect = (name: string, port = Number(amqp.port)): BrokerConnection =>
     openBrokerConnection({
       address: () =>
         Promise.resolve({
           host: amqp.hostname,
-          port: Number(amqp.port),
+          port,
           vhost: '/',
           username: decodeURIComponent(amqp.username),
           password: decodeURIComponent(amqp.password),
@@ -102,19 +104,19 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       registry,
       now: () => performance.now(),
     });
+  const openPublisher = async (by: BrokerConnection): Promise<Publisher> => {
+    const opened = createPublisher({
+      connection: by,
+      declare: (channel) => assertBrokerTopology(channel, names, PARTITIONS),
+      confirmTimeoutMs: undefined,
+      log,
+      registry: new Registry(),
+    });
+    await until('the publisher', () => opened.trouble() === undefined);
+    return opened;
+  };
   const connection = connect('bench');
-  const publisher = createPublisher({
-    connection,
-    declare: (channel) => assertBrokerTopology(channel, names, PARTITIONS),
-    confirmTimeoutMs: 5000,
-    log,
-    registry: new Registry(),
-  });
-  await until(
-    'the publisher',
-    () => Promise.resolve(publisher.trouble()),
-    (trouble) => trouble === undefined,
-  );
+  const publisher = await openPublisher(connection);
   const cache = await open(new Registry());
 
   const start = async (options: RunOptions = {}): Promise<RunningWorker> => {
@@ -139,12 +141,14 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       sizes: {ingest: 4, dashboard: 1, job: 2},
     });
     const consuming = connect('worker');
+    const publishing = options.publishPort === undefined ? connection : connect('worker', options.publishPort);
+    const ownPublisher = publishing === connection ? publisher : await openPublisher(publishing);
     const ownCache = options.cache ?? (await open(registry));
     const worker = startWorker({
       shards: own,
       cache: ownCache,
       connection: consuming,
-      publisher,
+      publisher: ownPublisher,
       names,
       partitions: PARTITIONS,
       concurrency: 2,
@@ -170,6 +174,10 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       async close() {
         await worker.close();
         await consuming.close();
+        if (publishing !== connection) {
+          await ownPublisher.close();
+          await publishing.close();
+        }
         if (options.cache === undefined) await ownCache.close();
         await own.close();
       },
