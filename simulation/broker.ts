@@ -11,6 +11,7 @@ import {
   RETRY_RUNGS,
 } from '@pisync/core/broker/names';
 import {type Outgoing, type Publisher} from '@pisync/core/broker/publisher';
+import {PARKED_MS} from '@pisync/core/broker/broker-topology';
 import {AppError} from '@pisync/core/errors/app-error';
 import {type Copies, createCopies} from './judge/copies.ts';
 import {type Process} from './processes/process.ts';
@@ -78,8 +79,6 @@ export interface BrokerWorldOptions {
     readonly againMs: number;
   };
 }
-
-const PARKED_MS = 600_000;
 
 export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
   const {scheduler, random, story, names, partitions, shardIds, faults} = options;

@@ -10,8 +10,11 @@ const DELIVERY_LIMIT = 1_000_000_000;
 
 const QUORUM = {'x-queue-type': 'quorum', 'x-delivery-limit': DELIVERY_LIMIT};
 
-/** A worker that knows the shard takes its batches from their queue itself; this brings back what no worker takes. */
-const PARKED_MS = 600_000;
+/**
+ * A worker that knows the shard takes its batches from their queue itself, however long they wait. This brings back what no worker takes, as after the return to a release
+ * without these queues. Within an outage it would send the whole backlog round, so it is longer than those; after a day devices send again anyway.
+ */
+export const PARKED_MS = 86_400_000;
 
 /** A person waits for what is asked for; a shard that restarts is back within a minute. */
 const REQUEST_LATER_MS = 5_000;
@@ -74,7 +77,7 @@ export const assertProbeQueue = async (channel: Channel, {probe}: BrokerNames): 
 
 /** Declares the queue of one shard's parked batches, and no more. Workers do, who alone know which shards there are. */
 export const assertParkedQueue = async (
-  channel: Channel,
+  channel: Pick<Channel, 'assertExchange' | 'assertQueue' | 'bindQueue'>,
   {batches, parked}: BrokerNames,
   shardId: number,
 ): Promise<void> => {

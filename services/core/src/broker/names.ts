@@ -60,7 +60,7 @@ export const brokerNames = (prefix = 'pisync'): BrokerNames => {
     },
     parked: {
       exchange: `${prefix}.parked.v2`,
-      queue: (shardId) => `${prefix}.parked.v1.s${String(shardId).padStart(2, '0')}`,
+      queue: (shardId) => `${prefix}.parked.v2.s${String(shardId).padStart(2, '0')}`,
     },
     requests: {
       exchange: `${prefix}.requests.v1`,

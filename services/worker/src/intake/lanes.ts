@@ -18,7 +18,7 @@ export interface Lanes {
 export interface LanesOptions
   extends
     Omit<LaneOptions, 'shardId' | 'onRefused' | 'onMoved' | 'onBusy'>,
-    Omit<RefuseOptions, 'dispatch' | 'metrics'> {
+    Omit<RefuseOptions, 'dispatch' | 'metrics' | 'timers'> {
   readonly slotMap: Pick<Shards['slotMap'], 'shardOf' | 'reload'>;
   /** Called once a shard, before its first piece. */
   readonly onLane: (shardId: number) => void;
