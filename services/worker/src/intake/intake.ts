@@ -50,7 +50,7 @@ export const createIntake = (options: IntakeOptions): Intake => {
     take(delivery, arrival) {
       let parcel: Parcel;
       try {
-        parcel = openParcel(delivery, arrival, (closed) => inHand.delete(closed));
+        parcel = openParcel(delivery, {...arrival, takenAtMs: options.timers.now()}, (closed) => inHand.delete(closed));
       } catch (error) {
         void (isNewer(error) ? options.putOff(delivery, error) : options.keepMessage(delivery, error));
         return;

@@ -70,6 +70,7 @@ const bench = (bytesAtWork = Infinity) => {
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
     now: () => atMs,
     timers: {
+      now: () => atMs,
       after: systemTimers.after,
       sleep: async (ms, signal) => {
         atMs += ms;
@@ -97,7 +98,7 @@ const bench = (bytesAtWork = Infinity) => {
     stop.abort();
     return lane.drain();
   };
-  return {lane, shard, broker, asked, refused, moved, away, metrics, send, drain};
+  return {lane, now: () => atMs, shard, broker, asked, refused, moved, away, metrics, send, drain};
 };
 
 const acked = (delivery: TestDelivery) => until('the ack', () => delivery.outcome() === 'acked');
@@ -156,6 +157,16 @@ test('a parked batch is tried until the shard answers, and then others need not 
   await acked(patient);
   await acked(send());
   expect({parked: broker.parked, isAway: lane.isAway()}).toEqual({parked: 1, isAway: false});
+});
+
+test('what waits for its shard goes to the end of its queue before the broker takes it for dead', async () => {
+  const {shard, broker, now, send} = bench();
+  shard.answer = refusing;
+  // The second window is at work only when the first one is done.
+  await Promise.all([send({isParked: true, bytes: 1_000_000}), send({isParked: true})].map(acked));
+  expect(broker.parked).toBe(2);
+  expect(now()).toBeGreaterThan(500_000);
+  expect(now()).toBeLessThan(1_200_000);
 });
 
 test('a shard that is slow gets the time that it needs, and the others need not wait for it', async () => {

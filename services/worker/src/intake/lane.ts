@@ -40,7 +40,7 @@ export interface LaneOptions {
   readonly log: Logger;
   readonly tracer?: Tracer | undefined;
   readonly now: () => number;
-  readonly timers: Pick<Timers, 'after' | 'sleep'>;
+  readonly timers: Pick<Timers, 'now' | 'after' | 'sleep'>;
   readonly stopping: AbortSignal;
 }
 
@@ -51,12 +51,17 @@ const PAUSE_MS = {first: 50, most: 250, mostParked: 2_000} as const;
 const TIMEOUT_MS = {first: 2_000, most: 16_000} as const;
 /** Shorter than what the others would notice, longer than a fence or a deadlock. */
 const PATIENCE_MS = 1_000;
+/**
+ * RabbitMQ closes the channel of whoever has a message in hand for half an hour (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout), and counts that like a
+ * death. What waits for its shard so long goes back to the end of its queue first.
+ */
+const HOLD_MS = 600_000;
 /** Longer than the longest attempt and pause. */
 const FORGET_AFTER_MS = 30_000;
 
 /**
  * Windows of pieces that were never parked do not wait for a shard that is away: they are parked, because their deliveries hold pieces of
- * other shards and their place in the prefetch. Parked pieces are what the shard is tried with, however long it takes.
+ * other shards and their place in the prefetch. Parked pieces are what the shard is tried with, however long it takes, in turns.
  */
 export const createLane = (options: LaneOptions): Lane => {
   const {shardId, apply, gate, park, metrics, log, tracer, now, timers, stopping} = options;
@@ -118,14 +123,15 @@ export const createLane = (options: LaneOptions): Lane => {
     return piecesOf(undecided);
   };
 
+  const isHeldLong = ({takenAtMs}: Piece): boolean => timers.now() - takenAtMs >= HOLD_MS;
+
   const settle = async (pieces: readonly Piece[], mayWait: boolean): Promise<void> => {
     metrics.windowRecords.observe(pieces.reduce((sum, piece) => sum + Math.max(1, recordsOf(piece)), 0));
     let pending = pieces;
     for (let failures = 0; !stopping.aborted; failures++) {
-      const isParking = !mayWait && presence.isAway();
       pending = pending.filter(isInHand);
       if (pending.length === 0) return;
-      if (isParking) pending = await park(pending, shardId);
+      if (presence.isAway() && (!mayWait || pending.some(isHeldLong))) pending = await park(pending, shardId);
       else {
         const leave = await gate.enter(bytesOf(pending));
         try {

@@ -31,7 +31,7 @@ const arrive = (payload: Buffer) =>
       ack: () => undefined,
       requeue: () => undefined,
     },
-    {isUrgent: false, isParked: false},
+    {isUrgent: false, isParked: false, takenAtMs: 0},
     () => undefined,
   );
 

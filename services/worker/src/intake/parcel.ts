@@ -18,6 +18,8 @@ export interface Piece extends Arrival {
   readonly batch: UnreadBatch;
   readonly item: BundleItem;
   readonly delivery: Pick<Delivery, 'routingKey' | 'attempt' | 'isLost'>;
+  /** When it came to this process, by a clock that nobody sets. */
+  readonly takenAtMs: number;
   /** How often it was sent on its way again, because its slot was owned elsewhere or its device's row was held. */
   readonly returns: number;
   /** Why its attempts ended: this is its rejection, which is stored or, as bytes, kept. */
@@ -42,7 +44,11 @@ export interface Parcel {
 }
 
 /** @param onClosed called once, after the delivery was acked or given back. @throws what {@link decodeBundle} throws */
-export const openParcel = (delivery: Delivery, arrival: Arrival, onClosed: (parcel: Parcel) => void): Parcel => {
+export const openParcel = (
+  delivery: Delivery,
+  arrival: Arrival & Pick<Piece, 'takenAtMs'>,
+  onClosed: (parcel: Parcel) => void,
+): Parcel => {
   const {items, wrong} = decodeBundle(delivery.content);
   let open = items.length + wrong.length;
   let isGivenBack = false;

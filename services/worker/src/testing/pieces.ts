@@ -36,7 +36,7 @@ export const deliver = ({
     ack: () => (outcome = 'acked'),
     requeue: () => (outcome = 'requeued'),
   };
-  const {pieces} = openParcel(delivery, {isUrgent: false, isParked: false, ...arrival}, () => undefined);
+  const {pieces} = openParcel(delivery, {isUrgent: false, isParked: false, takenAtMs: 0, ...arrival}, () => undefined);
   return {
     pieces,
     outcome: () => outcome,
