@@ -23,25 +23,26 @@ export const commitProbe = async (client: ShardClient): Promise<void> => {
  * Works with one connection for `ms` at most. A server that hangs keeps what it was asked: the socket is cut, and the session is ended from another
  * connection, because one that waits for a standby does not notice; a session more at each look would soon be all that the server has.
  */
-export const withinDeadline = async (
+export const withinDeadline = async <T>(
   pool: pg.Pool,
   ms: number,
-  work: (client: ShardClient) => Promise<void>,
-): Promise<void> => {
+  work: (client: ShardClient) => Promise<T>,
+): Promise<T> => {
   // Bounded by the pool's own time for a connection.
   const client = await pool.connect();
   let session: Session | undefined;
-  const begin = async (): Promise<void> => {
+  const begin = async (): Promise<T> => {
     const found = await client.query<Session>(
       'select pid, backend_start::text as began from pg_stat_activity where pid = pg_backend_pid()',
     );
     session = found.rows[0];
-    await work(client);
+    return work(client);
   };
   const working = begin();
   try {
-    await withTimeout(working, ms, `it did not answer within ${ms / 1000} s`);
+    const done = await withTimeout(working, ms, `it did not answer within ${ms / 1000} s`);
     client.release();
+    return done;
   } catch (error) {
     // What is cut off rejects as well, when nobody listens any more.
     working.catch(() => undefined);

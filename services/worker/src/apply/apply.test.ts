@@ -15,6 +15,7 @@ const bench = () => {
     held: new Set<number>(),
     answers: true,
     isOutdated: false,
+    days: (): Promise<readonly string[]> => Promise.resolve([]),
     /** Takes what it is sent and never answers. */
     isMute: (_: readonly number[]): boolean => false,
     transactions: [] as (readonly number[])[],
@@ -40,7 +41,7 @@ const bench = () => {
       });
       return {kind: 'done', value};
     },
-    ensureDays: () => Promise.resolve([]),
+    ensureDays: () => shard.days(),
     heldDevices: (_, deviceKeys) => Promise.resolve(new Set(deviceKeys.filter((key) => shard.held.has(key)))),
     answers: () => Promise.resolve(shard.answers),
     isOutdated: () => Promise.resolve(shard.isOutdated),
@@ -160,3 +161,17 @@ test('what takes too long however long one waits is found by halving', async () 
   shard.isMute = (keys) => keys.includes(5);
   expect(await run(8, {mayHalve: true})).toEqual({...NONE, applied: OTHERS, refused: ['5: row']});
 });
+
+test.each([
+  ['somebody holds a lock', fault('55P03')],
+  ['nothing is heard of it', new Error('it did not answer within 2 s')],
+])(
+  'a shard on which no place can be made for a day is tried again later, and no batch is blamed: %s',
+  async (_, failure) => {
+    const {shard, run} = bench();
+    shard.fails = () => fault('23514');
+    shard.days = () => Promise.reject(failure);
+    expect(await run(4)).toMatchObject({undecided: [1, 2, 3, 4], refused: [], isFault: true});
+    expect(shard.transactions).toHaveLength(1);
+  },
+);

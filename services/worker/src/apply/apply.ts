@@ -223,7 +223,8 @@ export const createApply = (options: ApplierOptions): Apply => {
         // Nothing made, nothing to leave out and nothing to reject: what is missing is something else.
         else if (ahead.length === 0 && dayless.length === 0) return await halve(batches, error, 'unknown');
       } catch (failure) {
-        return await judge(batches, failure);
+        // That no place can be made for a day is no batch's fault.
+        return blameShard(batches, describeError(failure));
       }
       const again = [...rest, ...dayless];
       return merge([

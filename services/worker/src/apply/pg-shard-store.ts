@@ -46,19 +46,26 @@ export const createPgShardStore = (shards: Pick<Shards, 'pool'>, now: () => numb
       work: (client, opened, commit) => work(transactionOf(client, opened, commit, now)),
       deadline,
     }),
-  ensureDays: (shardId, days) => ensurePartitions(shards.pool(shardId, 'ingest'), days),
-  async heldDevices(shardId, deviceKeys) {
-    const found = await shards
-      .pool(shardId, 'ingest')
-      .query<{deviceKey: number}>({...sql.FIND_HELD, values: [int8Array(deviceKeys)]});
-    return new Set(found.rows.map(({deviceKey}) => deviceKey));
-  },
+  ensureDays: (shardId, days) =>
+    ensurePartitions(shards.pool(shardId, 'ingest'), days, {signal: AbortSignal.timeout(MAKE_DAYS_MS)}),
+  heldDevices: (shardId, deviceKeys) =>
+    withinDeadline(shards.pool(shardId, 'ingest'), ASK_MS, async (client) => {
+      const found = await client.query<{deviceKey: number}>({...sql.FIND_HELD, values: [int8Array(deviceKeys)]});
+      return new Set(found.rows.map(({deviceKey}) => deviceKey));
+    }),
   answers: createAsk(shards),
-  isOutdated: async (shardId) => (await schemaVersion(shards.pool(shardId, 'job'))) < SCHEMA_VERSION,
+  isOutdated: (shardId) =>
+    withinDeadline(
+      shards.pool(shardId, 'job'),
+      ASK_MS,
+      async (client) => (await schemaVersion(client)) < SCHEMA_VERSION,
+    ),
 });
 
 /** Far above what a commit takes. A shard that needs longer is too slow for others to wait for. */
 const ASK_MS = 1_000;
+/** Tables and indexes take tenths of a second. Longer only when somebody holds a lock, and then the window is tried again. */
+const MAKE_DAYS_MS = 2_000;
 
 /** Those who ask at the same moment share an answer, and the connection. */
 const createAsk = (shards: Pick<Shards, 'pool'>): ShardStore['answers'] => {
