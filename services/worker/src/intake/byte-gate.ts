@@ -1,31 +1,52 @@
 /** Bounds how many bytes are worked on at once, whoever works on them. */
 export interface ByteGate {
-  /** Resolves when there is room for so many, first come first served, with what is to be called once when they are done with. */
-  enter(bytes: number): Promise<() => void>;
+  /**
+   * Resolves when there is room for so many, with what is to be called once when they are done with. First come first served, except that who is inside with its share already
+   * lets others pass.
+   */
+  enter(who: number, bytes: number): Promise<() => void>;
 }
 
-/** What alone is more than `maxBytes` enters when nothing else is inside, and nothing enters beside it. */
-export const createByteGate = (maxBytes: number): ByteGate => {
-  const waiting: {readonly bytes: number; readonly admit: () => void}[] = [];
-  let inside = 0;
+/** What alone is more than `maxBytes` enters when nothing else is inside, and nothing enters beside it; nobody passes it either. */
+export const createByteGate = (maxBytes: number, shareBytes = maxBytes): ByteGate => {
+  const waiting: {readonly who: number; readonly bytes: number; readonly admit: () => void}[] = [];
+  const inside = new Map<number, number>();
+  let sum = 0;
+
+  const hasShare = (who: number, bytes: number): boolean => {
+    const own = inside.get(who) ?? 0;
+    return bytes <= maxBytes && own > 0 && own + bytes > shareBytes;
+  };
+
+  const change = (who: number, bytes: number): void => {
+    sum += bytes;
+    inside.set(who, (inside.get(who) ?? 0) + bytes);
+  };
 
   const pump = (): void => {
-    for (let [next] = waiting; next !== undefined; [next] = waiting) {
-      if (inside > 0 && inside + next.bytes > maxBytes) return;
-      inside += next.bytes;
-      waiting.shift();
+    for (;;) {
+      const passed = new Set<number>();
+      const index = waiting.findIndex(({who, bytes}) => {
+        // In its own turn each.
+        if (hasShare(who, bytes)) passed.add(who);
+        return !passed.has(who);
+      });
+      const next = waiting[index];
+      if (next === undefined || (sum > 0 && sum + next.bytes > maxBytes)) return;
+      waiting.splice(index, 1);
+      change(next.who, next.bytes);
       next.admit();
     }
   };
 
   return {
-    enter: (bytes) =>
+    enter: (who, bytes) =>
       new Promise((resolve) => {
         const leave = (): void => {
-          inside -= bytes;
+          change(who, -bytes);
           pump();
         };
-        waiting.push({bytes, admit: () => resolve(leave)});
+        waiting.push({who, bytes, admit: () => resolve(leave)});
         pump();
       }),
   };

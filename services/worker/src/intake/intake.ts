@@ -16,7 +16,7 @@ export interface Intake extends Pick<Lanes, 'open' | 'away' | 'drain'> {
   oldestAtMs(): number | undefined;
 }
 
-export interface IntakeOptions extends Omit<LanesOptions, 'apply' | 'gate' | 'park'> {
+export interface IntakeOptions extends Omit<LanesOptions, 'apply' | 'answers' | 'gates' | 'park'> {
   readonly store: ShardStore;
   readonly timers: Timers;
   readonly keptDays: () => number;
@@ -33,13 +33,18 @@ const isNewer = (error: unknown): boolean => error instanceof AppError && error.
  * Bodies that are read and applied at once. A window takes a tenth of a MiB as a rule, and a MiB at most. Read, a body takes up to ten times its
  * bytes (`1e20,` becomes 22 characters, of two bytes each where one of them is not Latin), and once more on its way into the connection.
  */
-const BYTES_AT_WORK = 8 * 1024 * 1024;
+const MIB = 1024 * 1024;
+/** Of all shards that answer, and of each of them: one that begins to hang keeps what it has inside for three seconds, and others go on beside it. */
+const BYTES_AT_WORK = {all: 6 * MIB, each: 1.5 * MIB} as const;
+/** Of parked batches. Each may wait for its shard for 16 seconds, so they are among themselves. */
+const PARKED_BYTES_AT_WORK = 2 * MIB;
 
 export const createIntake = (options: IntakeOptions): Intake => {
   const inHand = new Set<Parcel>();
   const lanes = createLanes({
     ...options,
-    gate: createByteGate(BYTES_AT_WORK),
+    gates: {fresh: createByteGate(BYTES_AT_WORK.all, BYTES_AT_WORK.each), parked: createByteGate(PARKED_BYTES_AT_WORK)},
+    answers: (shardId) => options.store.answers(shardId),
     apply: createApply({...options, deadline: options.timers.deadline}),
     park: createPark(options),
   });

@@ -27,12 +27,13 @@ const refusing = (batches: readonly Batch[]): Applied => ({...NOTHING, undecided
 const stops: AbortController[] = [];
 afterEach(() => stops.splice(0).forEach((stop) => stop.abort()));
 
+const gatesOf = (bytes: number) => ({fresh: createByteGate(bytes), parked: createByteGate(bytes)});
+
 /** A lane whose time runs a thousandfold, on a shard and a broker that do what they are told. */
-const bench = (bytesAtWork = Infinity) => {
+const bench = (bytesAtWork = Infinity, gates = gatesOf(bytesAtWork)) => {
   const stop = new AbortController();
   stops.push(stop);
-  const shard = {answer: written, attempts: 0, needsMs: 0, free: Promise.resolve<unknown>(undefined)};
-  const gate = createByteGate(bytesAtWork);
+  const shard = {answer: written, answers: true, attempts: 0, needsMs: 0, free: Promise.resolve<unknown>(undefined)};
   const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
   const asked: number[] = [];
   const broker = {takes: true, parked: 0};
@@ -50,11 +51,15 @@ const bench = (bytesAtWork = Infinity) => {
       await shard.free;
       return shard.needsMs > timeoutMs ? refusing(batches) : shard.answer(batches);
     },
-    gate: {
-      enter(bytes) {
-        asked.push(bytes);
-        return gate.enter(bytes);
+    answers: () => Promise.resolve(shard.answers),
+    gates: {
+      fresh: {
+        enter(who, bytes) {
+          asked.push(bytes);
+          return gates.fresh.enter(who, bytes);
+        },
       },
+      parked: gates.parked,
     },
     announce: () => Promise.resolve(),
     park: (pieces) => {
@@ -200,7 +205,7 @@ test('a window is not read before those at work leave room for its bytes', async
   const {shard, asked, send} = bench(150_000);
   const {promise, resolve} = Promise.withResolvers<undefined>();
   shard.free = promise;
-  const deliveries = [send({bytes: 100_000, isParked: true}), send({bytes: 20_000})];
+  const deliveries = [send({bytes: 100_000, attempt: 1}), send({bytes: 20_000})];
   await until('two windows at work', () => shard.attempts === 2);
   deliveries.push(send({bytes: 60_000}));
   await until('the third at the gate', () => asked.length === 3);
@@ -208,6 +213,35 @@ test('a window is not read before those at work leave room for its bytes', async
   resolve(undefined);
   await Promise.all(deliveries.map(acked));
   expect(shard.attempts).toBe(3);
+});
+
+test('parked batches stand in the way of no others while they wait for their shard', async () => {
+  const gates = gatesOf(150_000);
+  const [hung, well] = [bench(0, gates), bench(0, gates)];
+  hung.shard.free = new Promise(() => undefined);
+  hung.send({bytes: 140_000, isParked: true});
+  await until('a parked batch at work', () => hung.shard.attempts === 1);
+  await acked(well.send({bytes: 140_000}));
+});
+
+test('what was at the gate when others found out that the shard is away is parked', async () => {
+  const {shard, broker, asked, send} = bench(150_000);
+  const {promise, resolve} = Promise.withResolvers<undefined>();
+  shard.free = promise;
+  shard.needsMs = 3_000;
+  const deliveries = [send({bytes: 100_000, attempt: 1}), send({bytes: 100_000})];
+  await until('the second at the gate', () => asked.length === 2);
+  resolve(undefined);
+  await Promise.all(deliveries.map(acked));
+  expect({attempts: shard.attempts, parked: broker.parked}).toEqual({attempts: 1, parked: 2});
+});
+
+test('a suspect of a shard that does not answer keeps nobody waiting', async () => {
+  const {lane, shard, broker, asked, send} = bench();
+  shard.answers = false;
+  await acked(send({isAlone: true}));
+  expect({asked, attempts: shard.attempts, parked: broker.parked}).toEqual({asked: [], attempts: 0, parked: 1});
+  expect(lane.isAway()).toBe(true);
 });
 
 test('a suspect waits until nothing else is at work, and nothing else begins beside it', async () => {

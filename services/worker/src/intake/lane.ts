@@ -5,6 +5,7 @@ import {type Logger} from '@pisync/core/telemetry/logger';
 import {type Tracer} from '@pisync/core/telemetry/tracing';
 import {type Applied, type Apply, type Patience, type Refused} from '../apply/apply.ts';
 import {type Batch, recordCount} from '../apply/batch.ts';
+import {type ShardStore} from '../apply/shard-store.ts';
 import {type Written} from '../apply/shard-writer.ts';
 import {countWritten, type WorkerMetrics} from '../metrics.ts';
 import {type Park} from './park.ts';
@@ -26,8 +27,10 @@ export interface LaneOptions {
   /** Windows at work at once, not counting one of parked pieces and one of those that come again. */
   readonly concurrency: number;
   readonly apply: Apply;
-  /** Bodies that are read and applied at once, in all lanes of the process. */
-  readonly gate: ByteGate;
+  /** Whether the shard takes a write. Never rejects. */
+  readonly answers: ShardStore['answers'];
+  /** Bodies that are read and applied at once, in all lanes of the process. Parked ones may wait for their shard, and stand in nobody's way but each other's. */
+  readonly gates: {readonly fresh: ByteGate; readonly parked: ByteGate};
   /** Tells caches and live viewers what was committed; never rejects. */
   readonly announce: (written: readonly Written[]) => Promise<void>;
   readonly park: Park;
@@ -64,7 +67,7 @@ const FORGET_AFTER_MS = 30_000;
  * other shards and their place in the prefetch. Parked pieces are what the shard is tried with, however long it takes, in turns.
  */
 export const createLane = (options: LaneOptions): Lane => {
-  const {shardId, apply, gate, park, metrics, log, tracer, now, timers, stopping} = options;
+  const {shardId, apply, gates, park, metrics, log, tracer, now, timers, stopping} = options;
   const presence = createPresence({
     patienceMs: PATIENCE_MS,
     forgetAfterMs: FORGET_AFTER_MS,
@@ -123,6 +126,55 @@ export const createLane = (options: LaneOptions): Lane => {
     return piecesOf(undecided);
   };
 
+  /** @returns undefined when the shard is not to be tried with these now */
+  const enter = async (pieces: readonly Piece[], mayWait: boolean): Promise<(() => void) | undefined> => {
+    const isAlone = pieces.some((piece) => piece.isAlone);
+    if (isAlone && !(await isThere())) return undefined;
+    const leave = isAlone
+      ? await enterAlone()
+      : await (mayWait ? gates.parked : gates.fresh).enter(
+          shardId,
+          pieces.reduce((sum, {batch}) => sum + batch.payload.length, 0),
+        );
+    // Others may have found out meanwhile.
+    if (mayWait || !presence.isAway()) return leave;
+    leave();
+    return undefined;
+  };
+
+  /** With more than a gate lets in one is in there alone. */
+  const enterAlone = async (): Promise<() => void> => {
+    const leaves: (() => void)[] = [];
+    // First where one may have to wait for long, because whoever waits for the second holds the first.
+    for (const gate of [gates.parked, gates.fresh]) leaves.push(await gate.enter(shardId, Number.MAX_SAFE_INTEGER));
+    return () => leaves.forEach((leave) => leave());
+  };
+
+  /** Asked for what keeps all others waiting. */
+  const isThere = async (): Promise<boolean> => {
+    const beganAtMs = now();
+    if (await options.answers(shardId)) return true;
+    presence.failed(beganAtMs, 'it does not answer');
+    return false;
+  };
+
+  /** @returns what is to be tried again */
+  const tryOnce = async (pieces: readonly Piece[], mayWait: boolean): Promise<readonly Piece[]> => {
+    const leave = await enter(pieces, mayWait);
+    if (leave === undefined) return pieces;
+    try {
+      const beganAtMs = now();
+      const timeoutMs = mayWait ? parkedTimeoutMs : TIMEOUT_MS.first;
+      // Of those that climb the ladder each is suspect; of the others only what is slow however long one waits.
+      const mayHalve = timeoutMs === TIMEOUT_MS.most || pieces.every(({delivery}) => delivery.attempt > 0);
+      const left = await attempt(pieces, {timeoutMs, mayHalve});
+      if (mayWait) parkedTimeoutMs = nextTimeout(parkedTimeoutMs, now() - beganAtMs);
+      return left;
+    } finally {
+      leave();
+    }
+  };
+
   const isHeldLong = ({takenAtMs}: Piece): boolean => timers.now() - takenAtMs >= HOLD_MS;
 
   const settle = async (pieces: readonly Piece[], mayWait: boolean): Promise<void> => {
@@ -132,19 +184,7 @@ export const createLane = (options: LaneOptions): Lane => {
       pending = pending.filter(isInHand);
       if (pending.length === 0) return;
       if (presence.isAway() && (!mayWait || pending.some(isHeldLong))) pending = await park(pending, shardId);
-      else {
-        const leave = await gate.enter(bytesOf(pending));
-        try {
-          const beganAtMs = now();
-          const timeoutMs = mayWait ? parkedTimeoutMs : TIMEOUT_MS.first;
-          // Of those that climb the ladder each is suspect; of the others only what is slow however long one waits.
-          const mayHalve = timeoutMs === TIMEOUT_MS.most || pending.every(({delivery}) => delivery.attempt > 0);
-          pending = await attempt(pending, {timeoutMs, mayHalve});
-          if (mayWait) parkedTimeoutMs = nextTimeout(parkedTimeoutMs, now() - beganAtMs);
-        } finally {
-          leave();
-        }
-      }
+      else pending = await tryOnce(pending, mayWait);
       if (pending.length === 0) return;
       await timers.sleep(
         Math.min(PAUSE_MS.first * 2 ** failures, mayWait ? PAUSE_MS.mostParked : PAUSE_MS.most),
@@ -197,12 +237,6 @@ const nextTimeout = (timeoutMs: number, tookMs: number): number => {
   if (tookMs >= timeoutMs) return Math.min(timeoutMs * 2, TIMEOUT_MS.most);
   return tookMs * 4 < timeoutMs ? Math.max(timeoutMs / 2, TIMEOUT_MS.first) : timeoutMs;
 };
-
-/** What enters the gate with more than it lets in is in there alone. */
-const bytesOf = (pieces: readonly Piece[]): number =>
-  pieces.some(({isAlone}) => isAlone)
-    ? Number.MAX_SAFE_INTEGER
-    : pieces.reduce((sum, {batch}) => sum + batch.payload.length, 0);
 
 /** What the broker delivers again is not kept here as well, however often its connection breaks. */
 const isInHand = (piece: Piece): boolean => {

@@ -90,7 +90,8 @@ const bench = () => {
         refused: refused.map((batch) => ({batch, reason: 'a riddle', scope: world.scope})),
       });
     },
-    gate: createByteGate(Infinity),
+    answers: () => Promise.resolve(true),
+    gates: {fresh: createByteGate(Infinity), parked: createByteGate(Infinity)},
     announce: () => Promise.resolve(),
     park: createPark({publisher, names, held, metrics, log}),
     publisher,
