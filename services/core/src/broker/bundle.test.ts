@@ -29,6 +29,16 @@ describe('a bundle', () => {
     );
   });
 
+  test('that is packed anew keeps what a newer release says of its items', () => {
+    fc.assert(
+      fc.property(itemsArb, fc.string(), (items, said) => {
+        const newer = items.map(({meta, payload}) => ({payload, meta: {...meta, ofTheNextRelease: said}}));
+        const again = decodeBundle(encodeBundle(decodeBundle(encodeBundle(newer)).items)).items;
+        expect(again.map(({meta}) => meta)).toEqual(newer.map(({meta}) => meta));
+      }),
+    );
+  });
+
   test('that lost or gained bytes is refused, never misread', () => {
     fc.assert(
       fc.property(itemsArb, fc.nat(), fc.boolean(), (items, cut, longer) => {
