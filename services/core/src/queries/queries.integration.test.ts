@@ -89,8 +89,18 @@ test('records are paged by batch and place, and devices share the bytes of a pag
   expect(new Set(many.map(({rows}) => rows.length))).toEqual(new Set([2]));
 });
 
-/** Blocks that the one statement looks at that `read` sends, and what it reads. */
-const blocksOf = async <T>(read: () => Promise<T>): Promise<{readonly value: T; readonly blocks: number}> => {
+interface Plan {
+  readonly Plans?: readonly Plan[];
+  readonly 'Run Condition'?: string;
+  readonly 'Actual Rows': number;
+  readonly 'Shared Hit Blocks': number;
+  readonly 'Shared Read Blocks': number;
+}
+
+/** What `read` reads with its one statement, how many blocks that looks at, and how many rows it writes out to measure them. */
+const costOf = async <T>(
+  read: () => Promise<T>,
+): Promise<{readonly value: T; readonly blocks: number; readonly written: number}> => {
   const asked = jest.spyOn(pg.Pool.prototype, 'query');
   let value: T;
   let call: readonly unknown[] | undefined;
@@ -106,13 +116,41 @@ const blocksOf = async <T>(read: () => Promise<T>): Promise<{readonly value: T; 
   // As our queries are sent: a text and values, or both in one object.
   const [query, values] = call as readonly [string | {readonly text: string; readonly values: unknown[]}, unknown[]?];
   const [text, parameters] = typeof query === 'string' ? [query, values] : [query.text, query.values];
-  const plan = await pool?.query<{'QUERY PLAN': readonly {readonly Plan: Record<string, number>}[]}>(
+  const plan = await pool?.query<{'QUERY PLAN': readonly {readonly Plan: Plan}[]}>(
     `explain (analyze, buffers, format json) ${text}`,
     parameters,
   );
   const top = plan?.rows[0]?.['QUERY PLAN'][0]?.Plan;
-  return {value, blocks: (top?.['Shared Hit Blocks'] ?? NaN) + (top?.['Shared Read Blocks'] ?? NaN)};
+  const nodes = (node: Plan): readonly Plan[] => [node, ...(node.Plans ?? []).flatMap(nodes)];
+  const ended = top && nodes(top).find((node) => node['Run Condition'] !== undefined);
+  return {
+    value,
+    blocks: (top?.['Shared Hit Blocks'] ?? NaN) + (top?.['Shared Read Blocks'] ?? NaN),
+    written: ended?.Plans?.[0]?.['Actual Rows'] ?? Infinity,
+  };
 };
+
+test('what takes little room and has a long text is written out up to a page and no further', async () => {
+  const [device] = await seeded(1);
+  if (device === undefined) throw new Error('no device was made');
+  const pool = bench.shards.pool(bench.shards.shardOfDevice(device.deviceId), 'job');
+  // Of 63,000 bytes each: what packs well, and numbers that are short as they are stored.
+  for (const [one, times] of [
+    ['0', 21_000],
+    ['1e308', 203],
+  ] as const) {
+    await pool.query('delete from record where device_key = $1', [device.deviceKey]);
+    await pool.query(
+      `insert into record (device_key, epoch, batch_seq, ordinal, seq, kind, data, received_day, received_at)
+       select $1, 1, b, 0, b, 'k', $2::jsonb, current_date, now() from generate_series(1, 600) b`,
+      [device.deviceKey, `[${Array.from({length: times}, () => one).join()}]`],
+    );
+    const {value, written} = await costOf(() => listRecords(bench.shards, [{device}], 500));
+    expect(value[0]?.rows).toHaveLength(33);
+    expect(value[0]?.hasNextPage).toBe(true);
+    expect(written).toBeLessThan(40);
+  }
+});
 
 test('what does not fit into a page is not fetched for it', async () => {
   const [device] = await seeded(1);
@@ -124,7 +162,7 @@ test('what does not fit into a page is not fetched for it', async () => {
      select $1, 1, b, 0, b, 'k', ${large}, current_date, now() from generate_series(1, 60) b`,
     [device.deviceKey],
   );
-  const records = await blocksOf(() => listRecords(bench.shards, [{device}], 50));
+  const records = await costOf(() => listRecords(bench.shards, [{device}], 50));
   expect(records.value[0]?.rows).toHaveLength(4);
   expect(records.value[0]?.hasNextPage).toBe(true);
   // Of 30 MB; 2 MiB and the row behind them are 320, once to measure them and once to send them.
@@ -149,7 +187,7 @@ test('what does not fit into a page is not fetched for it', async () => {
       );
   }
   await bench.shards.pool(shard, 'job').query(`update slot_owner set state = 'owned' where slot = 0`);
-  const states = await blocksOf(() =>
+  const states = await costOf(() =>
     listDevices(bench.shards, {
       shard,
       filter: {status: 'late'},
