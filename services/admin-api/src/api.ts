@@ -12,6 +12,7 @@ import {createCursors} from './paging/cursors.ts';
 import type {AskShards} from './paging/fan-out.ts';
 import {regionSummaryRoute} from './region/region-summary.ts';
 import type {Authenticator} from './sessions/authenticate.ts';
+import type {RateLimiter} from './sessions/rate-limit.ts';
 import {sessionRoutes} from './sessions/session-routes.ts';
 import type {Sessions} from './sessions/sessions.ts';
 import type {Signer} from './signing/signer.ts';
@@ -24,6 +25,7 @@ export interface ApiOptions {
   readonly cache: CacheAccess;
   readonly signer: Signer;
   readonly authenticator: Authenticator;
+  readonly limiter: RateLimiter;
   readonly sessions: Sessions;
   /** Name of the cookie that has a session's id. */
   readonly cookieName: string;

@@ -1,11 +1,12 @@
 import {once} from 'node:events';
-import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
 import {freePort, startProcess} from '@pisync/core/testing/service-process';
 import {type MuteProxy, openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
+import {until} from '@pisync/core/testing/until';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {seedDevices, type SeededDevice} from './testing/seed.ts';
 import {redisUrl} from './testing/test-redis.ts';
@@ -136,6 +137,59 @@ test.each([
   },
   60_000,
 );
+
+/** A wall clock that runs backwards. */
+const BACKWARDS = 'const now = Date.now, began = now(); Date.now = () => 2 * began - now();';
+
+test('a clock that is put back keeps no token and no name alive, and costs nobody calls', async () => {
+  const [httpPort, opsPort, nobody] = [await freePort(), await freePort(), await freePort()];
+  const topology = JSON.parse(await readFile(join(folder, 'topology.json'), 'utf8')) as object;
+  await writeFile(
+    join(folder, 'without-redis.json'),
+    JSON.stringify({...topology, redis: {host: '127.0.0.1', port: nobody}}),
+  );
+  const service = startProcess(MAIN, {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(BACKWARDS)}`,
+    PISYNC_TOPOLOGY_FILE: join(folder, 'without-redis.json'),
+    PISYNC_SECRETS_DIR: region.secretsDir,
+    PISYNC_DASHBOARD_DIR: join(folder, 'page'),
+    PISYNC_HTTP_PORT: String(httpPort),
+    PISYNC_OPS_PORT: String(opsPort),
+    PISYNC_BROKER_PREFIX: broker.prefix,
+    PISYNC_DRAIN_MS: '0',
+    // So many that one is refilled at once.
+    PISYNC_API_CALLS_PER_MINUTE: '1000000',
+  });
+  const call = (path: string, token: string) =>
+    fetch(`http://127.0.0.1:${httpPort}${path}`, {headers: {authorization: `Bearer ${token}`}});
+  const statusOf = async (token: string) => (await call('/api/v1/session', token)).status;
+  const groupIn = async (): Promise<unknown> => {
+    const answer = await call('/api/v1/devices?fields=group&limit=1', 'second-admin');
+    const {data} = (await answer.json()) as {readonly data: readonly [{readonly group: unknown}]};
+    return data[0].group;
+  };
+  const rename = (from: string, to: string) =>
+    region.shards.control('job').query('update control.device_group set name = $2 where name = $1', [from, to]);
+  try {
+    await service.ready(opsPort);
+    expect(await statusOf(TOKENS.adminToken)).toBe(200);
+    await writeFile(join(region.secretsDir, 'bootstrap', 'admin-token'), 'second-admin');
+    await until(
+      'the token that was replaced to be refused',
+      () => statusOf(TOKENS.adminToken),
+      (status) => status === 401,
+    );
+    expect(await statusOf('second-admin')).toBe(200);
+    const before = await groupIn();
+    await rename(String(before), 'renamed');
+    await until('the new name of a group', groupIn, (group) => group === 'renamed');
+    await rename('renamed', String(before));
+    expect((await call('/api/v1/session', 'second-admin')).headers.get('ratelimit-remaining')).toBe('999999');
+  } finally {
+    await writeFile(join(region.secretsDir, 'bootstrap', 'admin-token'), TOKENS.adminToken);
+    await service.stop();
+  }
+}, 60_000);
 
 test('--help documents every variable, and a bad one is named', async () => {
   const help = startProcess(MAIN, {}, ['--help']);

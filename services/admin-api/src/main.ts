@@ -53,7 +53,8 @@ export const main = (argv: readonly string[]): Promise<void> =>
 
 const serve = async (service: AdminApi): Promise<'serving'> => {
   const {config, life, log, tracer, readiness} = service;
-  const now = Date.now;
+  // What lasts some time goes by `monotonic`: a clock that is put back would make it last longer. The other one is for what people see.
+  const [monotonic, now] = [(): number => performance.now(), Date.now];
   const secrets = openSecrets(config.secretsDir);
   const signer = createSigner(() => secrets.read('signing', SECRET_KEYS.signing.key));
   // Fails now, with the file's name, rather than at the first list.
@@ -61,7 +62,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
 
   const topology = await followTopology(service);
   const shards = await connectShards(service, topology, {...CONNECTIONS.adminApi, dashboard: config.poolSize});
-  const cache = await connectCache(service, topology, () => performance.now());
+  const cache = await connectCache(service, topology, monotonic);
   const connection = await connectBroker(service, topology, {purpose: 'sync requests', random: Math.random});
   const names = brokerNames(config.brokerPrefix);
   const {partitions} = topology.current().broker;
@@ -71,7 +72,6 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     confirmTimeoutMs: config.confirmTimeoutMs,
   });
 
-  const monotonic = (): number => performance.now();
   const sessions = createSessions({shards, now, monotonic, freshMs: FRESH_MS, staleMs: STALE_MS});
   // A region's public name never changes.
   const cookieName = sessionCookieName(topology.current().region);
@@ -84,14 +84,18 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
         freshMs: FRESH_MS,
         staleMs: STALE_MS,
       }),
-      createSecretToken({secrets, key: 'adminToken', now}),
+      createSecretToken({secrets, key: 'adminToken', monotonic}),
     ),
     sessions,
     cookieName,
   });
+  const limiter = createRateLimiter(
+    cache,
+    createLocalLimiter({callsPerMinute: config.callsPerMinute, monotonic, maxKeys: MAX_LIMITED_TOKENS}),
+  );
   const routes = apiRoutes({
     shards,
-    groups: createGroups(shards, now),
+    groups: createGroups(shards, monotonic),
     askShards: createFanOut({
       timeoutMs: config.shardTimeoutMs,
       onMissing: (shard, reason) => log.warn({shard, reason}, 'a shard is missing in an answer'),
@@ -99,6 +103,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     cache,
     signer,
     authenticator,
+    limiter,
     sessions,
     cookieName,
     publishSyncRequest: (request) => publishSyncRequest(publisher, names, request),
@@ -111,10 +116,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   const app = createApp({
     routes,
     authenticator,
-    limiter: createRateLimiter(
-      cache,
-      createLocalLimiter({callsPerMinute: config.callsPerMinute, now, maxKeys: MAX_LIMITED_TOKENS}),
-    ),
+    limiter,
     page: await readPage(service),
     log,
     newRequestId: randomUUID,

@@ -49,7 +49,11 @@ const serve = async (service: Service<ConfigOf<typeof deviceApiConfig>>): Promis
     config,
     topology: topology.current,
     shards,
-    secretToken: createSecretToken({secrets: openSecrets(config.secretsDir), key: 'enrolmentToken', now}),
+    secretToken: createSecretToken({
+      secrets: openSecrets(config.secretsDir),
+      key: 'enrolmentToken',
+      monotonic: now,
+    }),
     cache,
     publisher,
     bodyThread: BODY_THREAD,

@@ -4,7 +4,7 @@ import {createLocalLimiter} from './rate-limit.ts';
 describe('rate limiter', () => {
   test('lets a burst of the whole budget pass, then says when to come back, then refills', () => {
     let nowMs = 0;
-    const limiter = createLocalLimiter({callsPerMinute: 60, now: () => nowMs, maxKeys: 10});
+    const limiter = createLocalLimiter({callsPerMinute: 60, monotonic: () => nowMs, maxKeys: 10});
     for (let call = 1; call <= 60; call++) expect(limiter.take('a').remaining).toBe(60 - call);
     expect(limiter.take('a')).toEqual({limit: 60, remaining: 0, resetSeconds: 60, waitSeconds: 1});
     expect(limiter.take('b').remaining).toBe(59);
@@ -15,7 +15,7 @@ describe('rate limiter', () => {
   });
 
   test('remembers no more keys than its bound', () => {
-    const limiter = createLocalLimiter({callsPerMinute: 2, now: () => 0, maxKeys: 2});
+    const limiter = createLocalLimiter({callsPerMinute: 2, monotonic: () => 0, maxKeys: 2});
     limiter.take('a');
     limiter.take('b');
     limiter.take('c');

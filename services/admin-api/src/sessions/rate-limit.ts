@@ -1,4 +1,5 @@
 import {cacheKey} from '@pisync/core/cache/cache-keys';
+import {AppError} from '@pisync/core/errors/app-error';
 import {z} from 'zod';
 import type {CacheAccess} from '../caching/read-through.ts';
 
@@ -19,7 +20,8 @@ export interface RateLimiter {
 
 export interface LocalLimitOptions {
   readonly callsPerMinute: number;
-  readonly now: () => number;
+  /** Milliseconds. */
+  readonly monotonic: () => number;
   /** Keys remembered at most; the one unused for longest is forgotten, which only gives it a full budget. */
   readonly maxKeys: number;
 }
@@ -48,12 +50,12 @@ const stateOf = (callsPerMinute: number, isTaken: boolean, left: number): RateLi
   };
 };
 
-export const createLocalLimiter = ({callsPerMinute, now, maxKeys}: LocalLimitOptions): LocalLimiter => {
+export const createLocalLimiter = ({callsPerMinute, monotonic, maxKeys}: LocalLimitOptions): LocalLimiter => {
   const buckets = new Map<string, Bucket>();
   const msPerCall = MINUTE_MS / callsPerMinute;
 
   const refilled = (key: string): Bucket => {
-    const atMs = now();
+    const atMs = monotonic();
     const bucket = buckets.get(key) ?? {left: callsPerMinute, atMs};
     return {left: Math.min(callsPerMinute, bucket.left + (atMs - bucket.atMs) / msPerCall), atMs};
   };
@@ -104,3 +106,18 @@ export const createRateLimiter = (cache: CacheAccess, local: LocalLimiter): Rate
     return stateOf(callsPerMinute, taken === 1, left);
   },
 });
+
+/** Counts a call of a token. @returns the headers that tell its caller so. @throws AppError `rate-limited`, with them */
+export const countCall = async (limiter: RateLimiter, tokenHash: string): Promise<Readonly<Record<string, string>>> => {
+  const {limit, remaining, resetSeconds, waitSeconds} = await limiter.take(tokenHash);
+  const headers = {
+    'RateLimit-Limit': String(limit),
+    'RateLimit-Remaining': String(remaining),
+    'RateLimit-Reset': String(resetSeconds),
+  };
+  if (waitSeconds === 0) return headers;
+  throw new AppError('rate-limited', `More than ${limit} calls a minute; come back in ${waitSeconds} s.`, {
+    retryAfterSeconds: waitSeconds,
+    headers,
+  });
+};

@@ -92,13 +92,18 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
     sessions,
     cookieName,
   });
+  const limiter = createRateLimiter(
+    options.cache,
+    createLocalLimiter({callsPerMinute: options.callsPerMinute ?? 100_000, monotonic, maxKeys: 100}),
+  );
   const routes = apiRoutes({
     shards: options.shards,
-    groups: createGroups(options.shards, now),
+    groups: createGroups(options.shards, monotonic),
     askShards: createFanOut({timeoutMs: options.shardTimeoutMs ?? 5000, onMissing: () => undefined}),
     cache: options.cache,
     signer,
     authenticator,
+    limiter,
     sessions,
     cookieName,
     publishSyncRequest: options.publish ?? (() => Promise.reject(new Error('this test publishes nothing'))),
@@ -111,10 +116,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   const app = createApp({
     routes,
     authenticator,
-    limiter: createRateLimiter(
-      options.cache,
-      createLocalLimiter({callsPerMinute: options.callsPerMinute ?? 100_000, now, maxKeys: 100}),
-    ),
+    limiter,
     page: undefined,
     log: silentLog,
     newRequestId: randomUUID,

@@ -23,8 +23,8 @@ const FRESH_MS = 5_000;
 /** So long a page waits for new names; then it has the old ones. */
 const PATIENCE_MS = 1_000;
 
-/** @param now milliseconds */
-export const createGroups = (shards: Shards, now: () => number): Groups => {
+/** @param monotonic milliseconds */
+export const createGroups = (shards: Shards, monotonic: () => number): Groups => {
   let known: {readonly names: GroupNames; readonly readAtMs: number} | undefined;
   let reading: Promise<GroupNames> | undefined;
 
@@ -41,7 +41,7 @@ export const createGroups = (shards: Shards, now: () => number): Groups => {
       nameOf: (groupId) => byId.get(groupId) ?? numbered(groupId),
       idOf: (name) => byName.get(name),
     };
-    known = {names, readAtMs: now()};
+    known = {names, readAtMs: monotonic()};
     return names;
   };
   const readOnce = (): Promise<GroupNames> => {
@@ -53,13 +53,13 @@ export const createGroups = (shards: Shards, now: () => number): Groups => {
 
   return {
     async names() {
-      if (known !== undefined && now() - known.readAtMs < FRESH_MS) return known.names;
+      if (known !== undefined && monotonic() - known.readAtMs < FRESH_MS) return known.names;
       const before = known?.names;
       try {
         return await (before === undefined ? readOnce() : withTimeout(readOnce(), PATIENCE_MS, 'shard 0 is slow'));
       } catch (cause) {
         // Not asked again for a while: otherwise each page would wait.
-        known = {names: before ?? unknownNames(cause), readAtMs: now()};
+        known = {names: before ?? unknownNames(cause), readAtMs: monotonic()};
         return known.names;
       }
     },

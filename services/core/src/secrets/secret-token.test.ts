@@ -16,7 +16,7 @@ test('a token that is replaced in the Secret is refused within seconds, and the 
           : Promise.resolve(`${folder}/${key}/${value}`),
     },
     key: 'adminToken',
-    now: () => nowMs,
+    monotonic: () => nowMs,
   });
   const [old, next] = [hex('bootstrap/admin-token/old'), hex('bootstrap/admin-token/new')];
   expect([await token.matches(old), await token.matches(next)]).toEqual([true, false]);

@@ -12,21 +12,21 @@ export interface SecretTokenOptions {
   readonly secrets: Pick<Secrets, 'read'>;
   readonly key: keyof typeof SECRET_KEYS.bootstrap;
   /** Milliseconds. */
-  readonly now: () => number;
+  readonly monotonic: () => number;
 }
 
 /** The mount itself is up to a minute and a half behind the Secret. */
 const LOOK_EVERY_MS = 2_000;
 
-export const createSecretToken = ({secrets, key, now}: SecretTokenOptions): SecretToken => {
+export const createSecretToken = ({secrets, key, monotonic}: SecretTokenOptions): SecretToken => {
   let known: string | undefined;
   let lookedAt = -Infinity;
   const look = async (): Promise<void> => {
-    if (now() - lookedAt < LOOK_EVERY_MS) return;
+    if (monotonic() - lookedAt < LOOK_EVERY_MS) return;
     // What cannot be read lets nobody in.
     const token = await secrets.read('bootstrap', SECRET_KEYS.bootstrap[key]).catch(() => undefined);
     known = token === undefined ? undefined : tokenHash(token).toString('hex');
-    lookedAt = now();
+    lookedAt = monotonic();
   };
   return {
     async matches(hash) {

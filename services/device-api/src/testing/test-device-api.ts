@@ -162,7 +162,7 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     secretToken: createSecretToken({
       secrets: openSecrets(databases.secretsDir),
       key: 'enrolmentToken',
-      now: () => performance.now(),
+      monotonic: () => performance.now(),
     }),
     cache,
     publisher,
