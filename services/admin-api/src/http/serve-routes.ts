@@ -6,7 +6,7 @@ import {readBody} from '@pisync/core/http/read-body';
 import {type Request, type Response, Router} from 'express';
 import {authorize, type Authenticator} from '../sessions/authenticate.ts';
 import type {Principal} from '../sessions/principal.ts';
-import type {RateLimiter} from '../sessions/rate-limit.ts';
+import {countCall, type RateLimiter} from '../sessions/rate-limit.ts';
 import {etagOf, knowsEtag} from './etag.ts';
 import {parseInput, parseQueryString} from './parse.ts';
 import type {Call, Route, RouteDefinition} from './route.ts';
@@ -96,7 +96,7 @@ const serveRoute = async (
       csrfToken: request.get('x-csrf-token'),
       changesSomething: definition.method !== 'get',
     });
-    await limit(limiter, principal, response);
+    setHeaders(response, await countCall(limiter, principal.tokenHash));
     authorize(principal, definition.access);
   }
   const call: Call<unknown, unknown, unknown> = {
@@ -111,25 +111,18 @@ const serveRoute = async (
     secure: cameOverTls(request),
   };
   const reply = await route.handle(call);
-  for (const [name, value] of Object.entries(reply.headers ?? {})) response.setHeader(name, value);
+  setHeaders(response, reply.headers ?? {});
   await send(definition, reply.body, request, response);
+};
+
+const setHeaders = (response: Response, headers: Readonly<Record<string, string>>): void => {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
 };
 
 /** Not by way of a URL: a path may be one that no URL can have. */
 const queryOf = (target: string): string => {
   const begin = target.indexOf('?');
   return begin === -1 ? '' : target.slice(begin);
-};
-
-const limit = async (limiter: RateLimiter, principal: Principal, response: Response): Promise<void> => {
-  const state = await limiter.take(principal.tokenHash);
-  response.setHeader('RateLimit-Limit', state.limit);
-  response.setHeader('RateLimit-Remaining', state.remaining);
-  response.setHeader('RateLimit-Reset', state.resetSeconds);
-  if (state.waitSeconds === 0) return;
-  throw new AppError('rate-limited', `More than ${state.limit} calls a minute; come back in ${state.waitSeconds} s.`, {
-    retryAfterSeconds: state.waitSeconds,
-  });
 };
 
 const compress = promisify(gzip);

@@ -4,12 +4,15 @@ import {route, type Route} from '../http/route.ts';
 import {timestamp} from '../paging/page-schema.ts';
 import type {Authenticator} from './authenticate.ts';
 import type {Principal} from './principal.ts';
+import {countCall, type RateLimiter} from './rate-limit.ts';
 import {ROLES} from './roles.ts';
 import {csrfTokenOf, endedSessionCookie, sessionCookie} from './session-cookie.ts';
 import type {Sessions} from './sessions.ts';
 
 export interface SessionRoutesOptions {
   readonly authenticator: Authenticator;
+  /** Of API tokens. */
+  readonly limiter: RateLimiter;
   readonly sessions: Sessions;
   readonly cookieName: string;
   readonly region: () => string;
@@ -29,7 +32,7 @@ const sessionSchema = z.object({
 
 /** Sign-in for browsers: a token becomes a cookie that scripts cannot read. */
 export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] => {
-  const {authenticator, sessions, cookieName, region} = options;
+  const {authenticator, limiter, sessions, cookieName, region} = options;
   const show = ({name, role, session}: Principal): z.input<typeof sessionSchema> => ({
     name,
     role,
@@ -47,15 +50,17 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
         access: 'anyone',
         body: z.strictObject({token: z.string().min(1).max(512)}),
         success: {status: 200, description: 'Signed in; the cookie is set.', schema: sessionSchema},
-        problems: {401: 'No such token.'},
+        problems: {401: 'No such token.', 429: 'Too many calls of this token; `Retry-After` says when to come back.'},
       },
       async ({body, secure}) => {
         const principal = await authenticator.principalOfToken(body.token);
+        // It writes a row.
+        const counted = await countCall(limiter, principal.tokenHash);
         const begun = await sessions.begin(principal.tokenHash);
         const session = {...begun, csrfToken: csrfTokenOf(begun.id)};
         return {
           body: show({...principal, session}),
-          headers: {'Set-Cookie': sessionCookie(cookieName, begun.id, secure)},
+          headers: {...counted, 'Set-Cookie': sessionCookie(cookieName, begun.id, secure)},
         };
       },
     ),

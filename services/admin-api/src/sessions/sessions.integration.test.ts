@@ -86,6 +86,28 @@ describe('roles', () => {
   });
 });
 
+test('signing in counts as a call of its token', async () => {
+  const token = await seedApiToken(region.shards, 'viewer');
+  const strict = await startTestApi({shards: region.shards, cache: NO_CACHE, callsPerMinute: 3});
+  try {
+    const signedIn = async () => {
+      const {status: is, headers} = await strict.call('POST', '/api/v1/session', {body: {token}});
+      return [is, headers.get('ratelimit-remaining'), headers.has('retry-after')];
+    };
+    expect(await signedIn()).toEqual([200, '2', false]);
+    expect(await signedIn()).toEqual([200, '1', false]);
+    expect(await status('GET', '/api/v1/devices', {token}, strict)).toBe(200);
+    expect(await signedIn()).toEqual([429, '0', true]);
+    const {rowCount} = await region.shards
+      .control('job')
+      .query(`select from control.session where token_hash = decode($1, 'hex')`, [hashToken(token)]);
+    expect(rowCount).toBe(2);
+    expect(await status('POST', '/api/v1/session', {body: {token: 'nobody'}}, strict)).toBe(401);
+  } finally {
+    await strict.close();
+  }
+});
+
 describe('a browser session', () => {
   test('is a cookie that scripts cannot read and other sites do not send', async () => {
     const {attributes} = await signIn(await seedApiToken(region.shards, 'viewer'));
