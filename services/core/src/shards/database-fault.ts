@@ -132,6 +132,13 @@ export const isLostConnection = (error: unknown): boolean => {
   return code === undefined ? ENDED_CONNECTION.test(textOf(error, 'message') ?? '') : ENDED_SESSIONS.has(code);
 };
 
+/** Of pg-pool: none of its connections came free in time. Without room to try, nothing is said of the server. */
+const FULL_POOL = 'timeout exceeded when trying to connect';
+
+/** Whether all connections that this process may have were busy. */
+export const isPoolFull = (error: unknown): boolean =>
+  typeof error === 'object' && error !== null && textOf(error, 'message') === FULL_POOL;
+
 /** Whether the same query may succeed later, and nothing is wrong with its values. */
 export const isSystemicDatabaseFault = (error: unknown): boolean => {
   const fault = databaseFault(error);
