@@ -170,6 +170,34 @@ test('the calls of a token are counted for all processes together, and at each w
   }
 });
 
+test('a large answer costs further calls, with Redis and without', async () => {
+  const {id, deviceKey, shard} = deviceAt(6);
+  await seedSyncs(region.shards, deviceAt(6), 3, 10);
+  await region.shards
+    .pool(shard, 'job')
+    .query(`update record set data = to_jsonb(repeat('x', 60000)) where device_key = $1`, [deviceKey]);
+  const dead = await open(1);
+  const limits = {shards: region.shards, callsPerMinute: 6};
+  const [shared, alone] = [await startTestApi({...limits, cache}), await startTestApi({...limits, cache: dead})];
+  try {
+    for (const at of [shared, alone]) {
+      const token = await seedApiToken(region.shards, 'viewer');
+      const ask = async (limit: number) => {
+        const {status, headers} = await at.call('GET', `/api/v1/devices/${id}/records?limit=${limit}`, {token});
+        return [status, headers.get('ratelimit-remaining')];
+      };
+      expect(await ask(1)).toEqual([200, '5']);
+      // 1.8 MB: six calls more.
+      expect(await ask(30)).toEqual([200, '4']);
+      expect(await ask(1)).toEqual([429, '0']);
+    }
+  } finally {
+    await shared.close();
+    await alone.close();
+    await dead.close();
+  }
+});
+
 test('counts come from the cache, and those of long ago are counted again', async () => {
   await countedBefore(1_000, () => 4711);
   expect((await api.call('GET', '/api/v1/region/summary', {token: viewer})).body).toMatchObject({devices: 9422});

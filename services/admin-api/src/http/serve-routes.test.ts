@@ -26,7 +26,7 @@ beforeEach(async () => {
       ),
     ],
     authenticator: {principalOf: unused, principalOfToken: unused},
-    limiter: {take: () => Promise.resolve({limit: 1, remaining: 1, resetSeconds: 1, waitSeconds: 0})},
+    limiter: {take: () => Promise.resolve({limit: 1, remaining: 1, resetSeconds: 1, waitSeconds: 0}), charge: unused},
     page: undefined,
     log: silentLog,
     newRequestId: () => 'request',

@@ -23,6 +23,9 @@ const BODY_LIMITS = {maxBytes: MAX_BODY_BYTES, maxInflatedBytes: MAX_BODY_BYTES}
 /** For those of all calls: a sign-in has some hundred bytes and may come from anybody, so one that stops half-way makes room. */
 const BODIES = {maxBytes: 8 * 1024 * 1024, patienceMs: 1_000} as const;
 
+/** Of an answer. To read, write and send so much takes about what a call does. */
+const BYTES_A_CALL = 256 * 1024;
+
 /** Serves the routes; every fault is thrown for the error handler behind it. */
 export const serveRoutes = (routes: readonly Route[], options: ServeOptions): Router => {
   const router = Router();
@@ -112,7 +115,10 @@ const serveRoute = async (
   };
   const reply = await route.handle(call);
   setHeaders(response, reply.headers ?? {});
-  await send(definition, reply.body, request, response);
+  await send(definition, reply.body, request, response, async (bytes) => {
+    const more = Math.floor(bytes / BYTES_A_CALL);
+    if (principal !== undefined && more > 0) await limiter.charge(principal.tokenHash, more);
+  });
 };
 
 const setHeaders = (response: Response, headers: Readonly<Record<string, string>>): void => {
@@ -131,11 +137,13 @@ const COMPRESSED_FROM_BYTES = 1024;
 /** Rows are much alike: more effort takes twice the time for a tenth of the size. */
 const EFFORT = {level: 3} as const;
 
+/** @param charge for so many bytes, before they are compressed */
 const send = async (
   definition: RouteDefinition,
   body: unknown,
   request: Request,
   response: Response,
+  charge: (bytes: number) => Promise<void>,
 ): Promise<void> => {
   const {status} = definition.success;
   if (status === 204) {
@@ -154,6 +162,7 @@ const send = async (
     }
   }
   const plain = Buffer.from(JSON.stringify(body));
+  await charge(plain.length);
   const isPacked = plain.length >= COMPRESSED_FROM_BYTES && request.acceptsEncodings('gzip') === 'gzip';
   const sent = isPacked ? await compress(plain, EFFORT) : plain;
   response.status(status).setHeader('Content-Type', 'application/json; charset=utf-8');

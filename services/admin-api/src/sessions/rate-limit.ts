@@ -16,6 +16,8 @@ export interface RateLimitState {
 export interface RateLimiter {
   /** Takes one call, if one is left. */
   take(key: string): Promise<RateLimitState>;
+  /** For what an answer cost beside its call. It may be more than is left: the next call then waits until it is paid. */
+  charge(key: string, calls: number): Promise<void>;
 }
 
 export interface LocalLimitOptions {
@@ -30,6 +32,7 @@ export interface LocalLimitOptions {
 export interface LocalLimiter {
   readonly callsPerMinute: number;
   take(key: string): RateLimitState;
+  charge(key: string, calls: number): void;
 }
 
 interface Bucket {
@@ -44,7 +47,7 @@ const stateOf = (callsPerMinute: number, isTaken: boolean, left: number): RateLi
   const msPerCall = MINUTE_MS / callsPerMinute;
   return {
     limit: callsPerMinute,
-    remaining: Math.floor(left),
+    remaining: Math.max(0, Math.floor(left)),
     resetSeconds: Math.ceil(((callsPerMinute - left) * msPerCall) / 1000),
     waitSeconds: isTaken ? 0 : Math.max(1, Math.ceil(((1 - left) * msPerCall) / 1000)),
   };
@@ -60,22 +63,33 @@ export const createLocalLimiter = ({callsPerMinute, monotonic, maxKeys}: LocalLi
     return {left: Math.min(callsPerMinute, bucket.left + (atMs - bucket.atMs) / msPerCall), atMs};
   };
 
+  const keep = (key: string, bucket: Bucket): void => {
+    buckets.delete(key);
+    buckets.set(key, bucket);
+    const oldest = buckets.keys().next();
+    if (buckets.size > maxKeys && oldest.done !== true) buckets.delete(oldest.value);
+  };
+
   return {
     callsPerMinute,
     take(key) {
-      const bucket = refilled(key);
-      const isTaken = bucket.left >= 1;
-      const left = isTaken ? bucket.left - 1 : bucket.left;
-      buckets.delete(key);
-      buckets.set(key, {left, atMs: bucket.atMs});
-      const oldest = buckets.keys().next();
-      if (buckets.size > maxKeys && oldest.done !== true) buckets.delete(oldest.value);
+      const {left: before, atMs} = refilled(key);
+      const isTaken = before >= 1;
+      const left = isTaken ? before - 1 : before;
+      keep(key, {left, atMs});
       return stateOf(callsPerMinute, isTaken, left);
+    },
+    charge(key, calls) {
+      const {left, atMs} = refilled(key);
+      keep(key, {left: Math.max(left - calls, -callsPerMinute), atMs});
     },
   };
 };
 
-/** The same bucket in Redis, by its clock. What is full again is forgotten. Arguments: calls, and milliseconds a call. */
+/**
+ * The same bucket in Redis, by its clock. What is full again is forgotten: a debt of a minute's calls takes two. Arguments: calls, milliseconds a call, how many
+ * are taken, and how many have to be left for that.
+ */
 const TAKE = `
 local time = redis.call('time')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -83,29 +97,35 @@ local bucket = redis.call('hmget', KEYS[1], 'left', 'at')
 local left = tonumber(ARGV[1])
 if bucket[1] then left = math.min(left, bucket[1] + math.max(0, now - bucket[2]) / ARGV[2]) end
 local taken = 0
-if left >= 1 then
+if left >= tonumber(ARGV[4]) then
   taken = 1
-  left = left - 1
+  left = math.max(left - ARGV[3], -ARGV[1])
 end
 redis.call('hset', KEYS[1], 'left', left, 'at', now)
-redis.call('pexpire', KEYS[1], ${MINUTE_MS})
+redis.call('pexpire', KEYS[1], ${2 * MINUTE_MS})
 return {taken, tostring(left)}`;
 
 const answerSchema = z.tuple([z.literal([0, 1]), z.coerce.number()]);
 
 /** Counts for all processes together in Redis; while that is away, each counts for itself. */
-export const createRateLimiter = (cache: CacheAccess, local: LocalLimiter): RateLimiter => ({
-  async take(key) {
-    const {callsPerMinute} = local;
+export const createRateLimiter = (cache: CacheAccess, local: LocalLimiter): RateLimiter => {
+  const {callsPerMinute} = local;
+  const run = async (key: string, calls: number, least: number) => {
     const answer = await cache.use((redis) =>
-      redis.eval(TAKE, 1, cacheKey.calls(key), callsPerMinute, MINUTE_MS / callsPerMinute),
+      redis.eval(TAKE, 1, cacheKey.calls(key), callsPerMinute, MINUTE_MS / callsPerMinute, calls, least),
     );
-    const bucket = answerSchema.safeParse(answer);
-    if (!bucket.success) return local.take(key);
-    const [taken, left] = bucket.data;
-    return stateOf(callsPerMinute, taken === 1, left);
-  },
-});
+    return answerSchema.safeParse(answer).data;
+  };
+  return {
+    async take(key) {
+      const [taken, left] = (await run(key, 1, 1)) ?? [];
+      return taken === undefined || left === undefined ? local.take(key) : stateOf(callsPerMinute, taken === 1, left);
+    },
+    async charge(key, calls) {
+      if ((await run(key, calls, -callsPerMinute)) === undefined) local.charge(key, calls);
+    },
+  };
+};
 
 /** Counts a call of a token. @returns the headers that tell its caller so. @throws AppError `rate-limited`, with them */
 export const countCall = async (limiter: RateLimiter, tokenHash: string): Promise<Readonly<Record<string, string>>> => {
