@@ -256,6 +256,18 @@ test('a batch refused for an unknown reason climbs the ladder alone and ends in 
   expect(await worker.counter('pisync_worker_batches_total', {outcome: 'retried'})).toBe(1);
 });
 
+test('a batch too far ahead to be stored is set aside after the last rung, and counted', async () => {
+  const [device] = await enrolDevices(bench.shards.shards, 1);
+  if (device === undefined) throw new Error('no device was enrolled');
+  const worker = await startWorker();
+  await bench.publish([batchOf({device, batchSeq: 500_000_000})], 'normal', 4);
+  await until(
+    'the batch to be counted',
+    () => worker.counter('pisync_worker_quarantined_total', {kind: 'message'}),
+    (count) => count === 1,
+  );
+});
+
 /** The batches of a device that are kept for a person. */
 const quarantined = async ({deviceId, deviceKey}: TestDevice) => {
   const {shards} = bench.shards;

@@ -71,9 +71,9 @@ export const startWorker = (options: WorkerOptions): Worker => {
     oldestAtMs: () => intake.oldestAtMs(),
     shards: () => intake.away(),
   });
-  const keepUnreadable = createKeepUnreadable(publisher, names);
+  const keepUnreadable = createKeepUnreadable({publisher, names, metrics, log});
   const held = createHeld(timers.after);
-  const keepMessage = createKeepMessage({keepUnreadable, held, metrics, log, timers, stopping: stopping.signal});
+  const keepMessage = createKeepMessage({keepUnreadable, held, log, timers, stopping: stopping.signal});
   const putOff = {publisher, names, held, log, timers, stopping: stopping.signal};
 
   const declareAll: ConsumerOptions['declare'] = (channel) => assertBrokerTopology(channel, names, partitions);

@@ -95,6 +95,11 @@ export const createApply = (options: ApplierOptions): Apply => {
           {shard: shardId, devices: absent.map(({deviceId}) => deviceId)},
           'devices that a shard owns have no row there',
         );
+      if (tooFar.length > 0)
+        log.warn(
+          {shard: shardId, batches: tooFar.map(({deviceId, epoch, batchSeq}) => ({deviceId, epoch, batchSeq}))},
+          'too many batches before these are missing',
+        );
       return {
         ...NOTHING,
         written: [written],

@@ -1,11 +1,13 @@
+import {Writable} from 'node:stream';
 import {expect, test} from '@jest/globals';
+import {brokerNames} from '@pisync/core/broker/names';
 import {type Delivery} from '@pisync/core/broker/consumer';
 import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {Registry} from 'prom-client';
 import {createWorkerMetrics} from '../metrics.ts';
 import {createHeld} from './held.ts';
-import {createKeepMessage, untilConfirmed} from './unreadable.ts';
+import {createKeepMessage, createKeepUnreadable, untilConfirmed} from './unreadable.ts';
 
 /** Keeps a message while its queue takes nothing, which is so until after the tries given; then the broker takes the message back, or not. */
 const keep = async ({awayFor, lostAfter}: {readonly awayFor: number; readonly lostAfter: number}) => {
@@ -27,7 +29,6 @@ const keep = async ({awayFor, lostAfter}: {readonly awayFor: number; readonly lo
       return tries > awayFor ? Promise.resolve() : Promise.reject(new Error('the queue is full'));
     },
     held: createHeld(systemTimers.after),
-    metrics: createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []}),
     log: createLogger({level: 'silent', service: 'worker', pod: 'test'}),
     timers: {sleep: () => Promise.resolve()},
     stopping: new AbortController().signal,
@@ -64,4 +65,32 @@ test('of a message in parts those that the broker has confirmed are not publishe
   );
   await acked;
   expect(published).toEqual(['a', 'b', 'b', 'b']);
+});
+
+test('what is set aside is counted and logged, once the broker has it', async () => {
+  const lines: string[] = [];
+  const out = new Writable({
+    write(chunk, _, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
+  let confirms = false;
+  const keepUnreadable = createKeepUnreadable({
+    publisher: {publish: () => (confirms ? Promise.resolve() : Promise.reject(new Error('no confirm')))},
+    names: brokerNames('test'),
+    metrics,
+    log: createLogger({level: 'info', service: 'worker', pod: 'test', destination: out}),
+  });
+  const ask = () => keepUnreadable('refused 5 times', {deviceId: 'd', batchSeq: 500_000_000}, Buffer.from('bytes'));
+  const counted = async () => (await metrics.quarantined.get()).values.map(({labels, value}) => [labels.kind, value]);
+  await expect(ask()).rejects.toThrow('no confirm');
+  expect([await counted(), lines]).toEqual([[], []]);
+  confirms = true;
+  await ask();
+  expect(await counted()).toEqual([['message', 1]]);
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    {level: 'error', deviceId: 'd', batchSeq: 500_000_000, bytes: 5, reason: 'refused 5 times'},
+  ]);
 });

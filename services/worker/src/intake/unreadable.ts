@@ -12,17 +12,27 @@ import {type Logger} from '@pisync/core/telemetry/logger';
 import {type WorkerMetrics} from '../metrics.ts';
 import {type Held} from './held.ts';
 
-/** Puts what cannot be applied anywhere into a queue of its own, so that it holds nothing else up while shard 0 is away. @throws what the publisher threw */
+/** Puts what cannot be applied anywhere into a queue of its own, so that it holds nothing else up while shard 0 is away; counted and logged. @throws what the publisher threw */
 export type KeepUnreadable = (
   reason: string,
   detail: Readonly<Record<string, unknown>>,
   content: Buffer,
 ) => Promise<void>;
 
+export interface KeepUnreadableOptions {
+  readonly publisher: Pick<Publisher, 'publish'>;
+  readonly names: BrokerNames;
+  readonly metrics: Pick<WorkerMetrics, 'quarantined'>;
+  readonly log: Logger;
+}
+
 export const createKeepUnreadable =
-  (publisher: Pick<Publisher, 'publish'>, names: BrokerNames): KeepUnreadable =>
-  (reason, detail, content) =>
-    publishUnreadable(publisher, names, {reason: reason.replaceAll('\0', ''), detail, content});
+  ({publisher, names, metrics, log}: KeepUnreadableOptions): KeepUnreadable =>
+  async (reason, detail, content) => {
+    await publishUnreadable(publisher, names, {reason: reason.replaceAll('\0', ''), detail, content});
+    metrics.quarantined.inc({kind: 'message'});
+    log.error({...detail, bytes: content.length, reason}, 'what cannot be applied is set aside for a person');
+  };
 
 export interface StoreUnreadableOptions {
   readonly shards: Pick<Shards, 'control'>;
@@ -77,7 +87,6 @@ export type Keep = (kept: Kept, error: unknown) => Promise<void>;
 export interface KeepMessageOptions {
   readonly keepUnreadable: KeepUnreadable;
   readonly held: Held;
-  readonly metrics: Pick<WorkerMetrics, 'quarantined'>;
   readonly log: Logger;
   readonly timers: Pick<Timers, 'sleep'>;
   readonly stopping: AbortSignal;
@@ -114,16 +123,10 @@ export const untilConfirmed = async (
 /** What nobody can read is kept where a person finds it; until that worked it stays with the broker. Never rejects. */
 export const createKeepMessage =
   (options: KeepMessageOptions): Keep =>
-  (kept, error) => {
-    const {queue, content} = kept;
-    const reason = describeError(error);
-    options.log.error({queue, bytes: content.length, reason}, 'a message cannot be used and is set aside');
-    const keep = async (): Promise<void> => {
-      await options.keepUnreadable(reason, {queue}, content);
-      options.metrics.quarantined.inc({kind: 'message'});
-    };
-    return untilConfirmed(options, kept, [keep]);
-  };
+  (kept, error) =>
+    untilConfirmed(options, kept, [
+      () => options.keepUnreadable(describeError(error), {queue: kept.queue}, kept.content),
+    ]);
 
 export interface PutOffOptions extends Pick<KeepMessageOptions, 'held' | 'log' | 'timers' | 'stopping'> {
   readonly publisher: Pick<Publisher, 'publish'>;
