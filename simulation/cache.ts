@@ -62,8 +62,11 @@ export const createCacheWorld = ({scheduler, random, story, latestMs}: CacheWorl
   };
 
   const readHint = (deviceId: string): PositionHint => {
-    const {applied, accepted, commands} = facts.get(deviceId) ?? {};
-    return {applied: valueOf(applied), accepted: valueOf(accepted), commands: valueOf(commands)};
+    const {applied, atLeast, accepted, commands} = facts.get(deviceId) ?? {};
+    return {
+      ...{applied: valueOf(applied), atLeast: valueOf(atLeast)},
+      ...{accepted: valueOf(accepted), commands: valueOf(commands)},
+    };
   };
 
   const ttlMs = CACHE_TTL_SECONDS.credential * 1000;
@@ -74,9 +77,13 @@ export const createCacheWorld = ({scheduler, random, story, latestMs}: CacheWorl
         write(process, () => {
           const untilMs = now() + CACHE_TTL_SECONDS.status * 1000;
           const said = Object.entries(hint).filter(([, value]) => value !== undefined);
+          const atLeast = hint.applied && {
+            atLeast: {value: hint.applied, untilMs: now() + CACHE_TTL_SECONDS.atLeast * 1000},
+          };
           facts.set(deviceId, {
             ...facts.get(deviceId),
             ...Object.fromEntries(said.map(([fact, value]) => [fact, {value, untilMs}])),
+            ...atLeast,
           });
         }),
     }),

@@ -135,6 +135,38 @@ test('while its shard is away a device that is far ahead of what a hint says is 
   expect((await api.drain()).map(({meta}) => meta.batchSeq)).toEqual([65]);
 });
 
+test('while its shard is away a device is taken as far as it can be, and what its shard would never take is refused', async () => {
+  const [old, new_] = [await enrolOn(AWAY), await enrolOn(AWAY)];
+  const {rowCount} = await api.databases.shards
+    .pool(AWAY, 'job')
+    .query(
+      'update device_state set epoch = 1, applied_through = 5000 where device_key = (select device_key from device where device_id = $1)',
+      [old.deviceId],
+    );
+  expect(rowCount).toBe(1);
+  expect((await heartbeat(old.auth)).json).toMatchObject({applied: 5000});
+  await forgetPosition(old);
+  refuse();
+  for (const [{auth}, batchSeq] of [
+    [old, 5001],
+    [old, 6024],
+    [new_, 1],
+    [new_, 1024],
+  ] as const) {
+    expect(await sync(auth, batchSeq)).toMatchObject({status: 200, json: {accepted: batchSeq, applied: 0}});
+  }
+  for (const [{auth}, batchSeq] of [
+    [old, 6025],
+    [old, Number.MAX_SAFE_INTEGER],
+    [new_, 1025],
+  ] as const) {
+    const refused = await sync(auth, batchSeq);
+    expect(refused).toMatchObject({status: 503, json: {code: 'shard-unavailable'}});
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  }
+  expect(await api.drain(4)).toHaveLength(4);
+});
+
 test('while its shard is away a device hears what is applied if that is known, and otherwise to ask again', async () => {
   const device = await enrolOn(AWAY);
   expect((await heartbeat(device.auth)).status).toBe(200);

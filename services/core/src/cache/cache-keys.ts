@@ -10,13 +10,16 @@ export const CACHE_TTL_SECONDS = {
   device: 600,
   /** Two days, so that a device that syncs once a day is known while its shard is away. */
   credential: 172_800,
+  /** As long as the credential: it says how far a device can be while its shard is away. */
+  atLeast: 172_800,
 } as const;
 
 export const cacheKey = {
   /** JSON of what authenticating a device needs. */
   credential: (deviceId: string): string => `${PREFIX}cred:${deviceId}`,
   /** One key a fact, see position-hint.ts: each expires by itself. */
-  position: (deviceId: string, fact: 'applied' | 'accepted' | 'commands'): string => `${PREFIX}pos:${fact}:${deviceId}`,
+  position: (deviceId: string, fact: 'applied' | 'atLeast' | 'accepted' | 'commands'): string =>
+    `${PREFIX}pos:${fact}:${deviceId}`,
   /** It lives as long as what the device has used takes to refill, see device-api's byte-quota.ts. */
   quota: (deviceId: string): string => `${PREFIX}quota:${deviceId}`,
   device: (deviceId: string): string => `${PREFIX}device:${deviceId}`,

@@ -8,12 +8,19 @@ interface AcceptedHint {
   readonly contentHash: string;
 }
 
+interface Applied {
+  readonly epoch: number;
+  readonly through: number;
+}
+
 /**
  * Where a device's batches have got to, as far as Redis remembers. Only a hint: too little costs a resend. `applied` is
  * written from committed facts alone, because a device deletes what is applied.
  */
 export interface PositionHint {
-  readonly applied: {readonly epoch: number; readonly through: number} | undefined;
+  readonly applied: Applied | undefined;
+  /** What `applied` was when somebody said it last, for two days: by now it may be more. Written with `applied`. */
+  readonly atLeast: Applied | undefined;
   readonly accepted: AcceptedHint | undefined;
   /** Whether commands wait; undefined when not known. */
   readonly commands: boolean | undefined;
@@ -31,8 +38,10 @@ export interface PositionHints {
   /** Undefined when nobody answers. */
   read(deviceId: string): Promise<PositionHint | undefined>;
   /** Facts that are absent stay as they are. */
-  write(deviceId: string, hint: Partial<PositionHint>): Promise<void>;
+  write(deviceId: string, hint: NewHint): Promise<void>;
 }
+
+export type NewHint = Partial<Omit<PositionHint, 'atLeast'>>;
 
 export const createPositionHints = (cache: Cache): PositionHints => ({
   read: (deviceId) => readPositionHint(cache, deviceId),
@@ -46,12 +55,18 @@ export const readPositionHint = async (cache: Cache, deviceId: string): Promise<
       cacheKey.position(deviceId, 'applied'),
       cacheKey.position(deviceId, 'accepted'),
       cacheKey.position(deviceId, 'commands'),
+      cacheKey.position(deviceId, 'atLeast'),
     ),
   );
   if (facts === undefined) return undefined;
-  const [applied, accepted] = [parse(facts[0]), parse(facts[1])];
+  const accepted = parse(facts[1]);
+  const appliedIn = (text: string | null | undefined): Applied | undefined => {
+    const read = parse(text);
+    return read === undefined ? undefined : {epoch: read.epoch, through: read.seq};
+  };
   return {
-    applied: applied === undefined ? undefined : {epoch: applied.epoch, through: applied.seq},
+    applied: appliedIn(facts[0]),
+    atLeast: appliedIn(facts[3]),
     accepted:
       accepted?.hash === undefined
         ? undefined
@@ -61,18 +76,22 @@ export const readPositionHint = async (cache: Cache, deviceId: string): Promise<
 };
 
 /**
- * Facts that are absent stay as they are. Each lives for a minute after it was last said, so a wrong one is gone after its
+ * Facts that are absent stay as they are. Each but `atLeast` lives for a minute after it was last said, so a wrong one is gone after its
  * time however busy the device is.
  */
 export const setPositionHint = <R>(
   commands: SetCommands<R>,
   deviceId: string,
-  {applied, accepted, commands: waiting}: Partial<PositionHint>,
+  {applied, accepted, commands: waiting}: NewHint,
 ): readonly R[] => {
-  const set = (fact: 'applied' | 'accepted' | 'commands', text: string): R =>
-    commands.set(cacheKey.position(deviceId, fact), text, 'EX', CACHE_TTL_SECONDS.status);
+  const set = (
+    fact: 'applied' | 'atLeast' | 'accepted' | 'commands',
+    text: string,
+    seconds: number = CACHE_TTL_SECONDS.status,
+  ): R => commands.set(cacheKey.position(deviceId, fact), text, 'EX', seconds);
+  const through = applied && `${applied.epoch}:${applied.through}`;
   return [
-    ...(applied === undefined ? [] : [set('applied', `${applied.epoch}:${applied.through}`)]),
+    ...(through === undefined ? [] : [set('applied', through), set('atLeast', through, CACHE_TTL_SECONDS.atLeast)]),
     ...(accepted === undefined
       ? []
       : [set('accepted', `${accepted.epoch}:${accepted.batchSeq}:${accepted.contentHash}`)]),
@@ -81,6 +100,6 @@ export const setPositionHint = <R>(
 };
 
 /** Sets it now. Commands of one turn of the event loop share a pipeline, so many calls cost one round trip. */
-const writePositionHint = async (cache: Cache, deviceId: string, hint: Partial<PositionHint>): Promise<void> => {
+const writePositionHint = async (cache: Cache, deviceId: string, hint: NewHint): Promise<void> => {
   await cache.use((redis) => Promise.all(setPositionHint(redis, deviceId, hint)));
 };

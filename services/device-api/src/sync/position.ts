@@ -8,6 +8,8 @@ import type {OptionalRead} from '../optional-reads.ts';
 export interface KnownPosition {
   /** Every batch of the epoch up to this one is applied; undefined when nobody could say. */
   readonly applied: number | undefined;
+  /** What was applied of the epoch when somebody said it last; 0 when nobody remembers. */
+  readonly atLeast: number;
   readonly accepted: PositionHint['accepted'];
   /** Whether commands wait; undefined when nobody could say. */
   readonly commands: boolean | undefined;
@@ -22,7 +24,7 @@ export interface PositionSource {
    */
   find(device: Credential, epoch: number, order?: {readonly isShardFirst: boolean}): Promise<KnownPosition>;
   /** The shard's truth. @throws like `find` */
-  findInShard(device: Credential, epoch: number): Promise<KnownPosition>;
+  findInShard(device: Credential, epoch: number): Promise<Omit<KnownPosition, 'atLeast'>>;
   /** Remembers that the broker has a batch. */
   noteAccepted(deviceId: string, accepted: NonNullable<PositionHint['accepted']>): Promise<void>;
 }
@@ -47,7 +49,10 @@ export const createPositionSource = (options: PositionSourceOptions): PositionSo
     return {applied: position.appliedOfAsked, commands: position.commands};
   };
 
-  const findInShard = async (device: Credential, epoch: number, hint?: PositionHint): Promise<KnownPosition> => {
+  const atLeastIn = (epoch: number, hint: PositionHint | undefined): number =>
+    hint?.atLeast?.epoch === epoch ? hint.atLeast.through : 0;
+
+  const findInShard = async (device: Credential, epoch: number, hint?: PositionHint) => {
     try {
       const found = await optionalRead(device.slot, () => read(device, epoch));
       return {...found, accepted: hint?.accepted, fromShard: true};
@@ -62,10 +67,12 @@ export const createPositionSource = (options: PositionSourceOptions): PositionSo
   return {
     async find(device, epoch, {isShardFirst} = {isShardFirst: false}) {
       const hint = await hints.read(device.deviceId);
+      const atLeast = atLeastIn(epoch, hint);
       if (!isShardFirst && hint?.applied?.epoch === epoch && hint.commands !== undefined) {
-        return {applied: hint.applied.through, accepted: hint.accepted, commands: hint.commands, fromShard: false};
+        const {accepted, commands} = hint;
+        return {applied: hint.applied.through, atLeast, accepted, commands, fromShard: false};
       }
-      return findInShard(device, epoch, hint);
+      return {...(await findInShard(device, epoch, hint)), atLeast};
     },
     findInShard: (device, epoch) => findInShard(device, epoch),
     noteAccepted: (deviceId, accepted) => hints.write(deviceId, {accepted}),

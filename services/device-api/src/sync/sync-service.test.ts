@@ -28,7 +28,8 @@ const sync = async (issued: number, open: readonly Command[], call: Partial<Sync
   const service = createSyncService({
     credentials: {findFresh: () => Promise.resolve(undefined)},
     positions: {
-      find: () => Promise.resolve({applied: 0, accepted: undefined, commands: open.length > 0, fromShard: true}),
+      find: () =>
+        Promise.resolve({applied: 0, atLeast: 0, accepted: undefined, commands: open.length > 0, fromShard: true}),
       findInShard: () => Promise.reject(new Error('not asked')),
       noteAccepted: () => Promise.resolve(),
     },

@@ -11,6 +11,7 @@ import {bytesOf} from '../limits/byte-quota.ts';
 import type {OptionalRead} from '../optional-reads.ts';
 import {POLICY} from '../policy.ts';
 import {SHARD_RETRY_S} from '../shard-fault.ts';
+import {MAX_AHEAD} from '@pisync/core/devices/max-ahead';
 import {parseEpoch} from '@pisync/core/devices/epoch';
 import {nextSyncAt, phaseOf, type SyncWindow} from './next-sync.ts';
 import type {KnownPosition, PositionSource} from './position.ts';
@@ -37,8 +38,8 @@ export interface SyncAnswer {
 export interface SyncService {
   /**
    * Takes a validated call of an authenticated device; resolves once what it brought is durable.
-   * @throws AppError `bad-request`, `enrol-again`, `batch-gap`, `rate-limited`, `shard-unavailable` for a heartbeat that nobody can answer, or what
-   * the broker's publisher throws.
+   * @throws AppError `bad-request`, `enrol-again`, `batch-gap`, `rate-limited`, `shard-unavailable` for a heartbeat that nobody can answer and for a batch
+   * that nobody can place, or what the broker's publisher throws.
    */
   sync(device: Credential, body: SyncBody, payload: Buffer): Promise<SyncAnswer>;
 }
@@ -77,10 +78,22 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
     batchSeq: number,
     known: KnownPosition,
   ): Promise<KnownPosition> => {
-    if (known.applied === undefined || batchSeq <= known.applied + WINDOW) return known;
-    // A hint lags behind; before a device is refused the shard is asked.
-    const sure = known.fromShard ? known : await positions.findInShard(device, epoch);
-    if (sure.applied === undefined || batchSeq <= sure.applied + WINDOW) return sure;
+    if (known.applied !== undefined && batchSeq <= known.applied + WINDOW) return known;
+    // A hint lags behind; before a device is refused the shard is asked. When nobody could say it was asked a moment ago.
+    const isAsked = known.fromShard || known.applied === undefined;
+    const sure = isAsked ? known : {...(await positions.findInShard(device, epoch)), atLeast: known.atLeast};
+    if (sure.applied === undefined) {
+      // The shard would not take it, as far as anybody can tell, and then nobody would tell the device.
+      if (batchSeq > sure.atLeast + MAX_AHEAD) {
+        throw new AppError(
+          'shard-unavailable',
+          `nobody can say at the moment whether batch ${batchSeq} comes next; come back later`,
+          {retryAfterSeconds: SHARD_RETRY_S},
+        );
+      }
+      return sure;
+    }
+    if (batchSeq <= sure.applied + WINDOW) return sure;
     throw new AppError('batch-gap', `batch ${batchSeq} is more than ${WINDOW} ahead of the applied ${sure.applied}`, {
       extra: {expected: sure.applied + 1, applied: sure.applied},
     });

@@ -1,3 +1,5 @@
+import {MAX_AHEAD} from '@pisync/core/devices/max-ahead';
+
 /** From the first number up to, and without, the second. */
 export type Range = readonly [from: number, to: number];
 
@@ -9,12 +11,6 @@ export interface AppliedNumbers {
 }
 
 export const NOTHING_APPLIED: AppliedNumbers = {through: 0, ahead: []};
-
-/**
- * How far beyond `through` a number may be. Devices stay within 64; the rest is room for what comes out of order after an outage. The bound keeps
- * the row of a device small, and the database checks it.
- */
-const MAX_AHEAD = 1024;
 
 export const isApplied = ({through, ahead}: AppliedNumbers, number: number): boolean =>
   number <= through || ahead.some(([from, to]) => number >= from && number < to);

@@ -1,7 +1,7 @@
 import {type Cache} from '@pisync/core/cache/cache';
 import {CACHE_CHANNEL} from '@pisync/core/cache/cache-keys';
 import {markChanged} from '@pisync/core/cache/device-entries';
-import {type PositionHint, setPositionHint} from '@pisync/core/cache/position-hint';
+import {type NewHint, setPositionHint} from '@pisync/core/cache/position-hint';
 import {recordCount} from '../apply/batch.ts';
 import {type Written} from '../apply/shard-writer.ts';
 
@@ -14,7 +14,7 @@ interface AppliedMessage {
 
 /** What one commit, or a few, changed for those who look. */
 export interface News {
-  readonly hints: readonly {readonly deviceId: string; readonly hint: Partial<PositionHint>}[];
+  readonly hints: readonly {readonly deviceId: string; readonly hint: NewHint}[];
   /** Devices of which the caches say something that is no longer true. */
   readonly changed: readonly string[];
   readonly message: AppliedMessage | undefined;
