@@ -62,6 +62,7 @@ beforeEach(async () => {
       ...unreached,
       credentials,
       admission,
+      newDevices: {charge: () => Promise.resolve()},
       secretToken: {matches: () => Promise.resolve(false)},
       region: () => 'test',
       fromShard: (answer) => answer,

@@ -31,6 +31,7 @@ import {createByteQuota} from './limits/byte-quota.ts';
 import {createDeviceQuota} from './limits/device-quota.ts';
 import {receiptsRoute} from './receipts/receipts-route.ts';
 import {createOptionalRead} from './optional-reads.ts';
+import {createNewDeviceQuota} from './limits/new-device-quota.ts';
 import {createFromShard} from './shard-fault.ts';
 import {createBodyReader} from './sync/body-reader.ts';
 import {createPositionSource} from './sync/position.ts';
@@ -168,6 +169,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       region: () => topology().region,
       fromShard,
       controlDoor: createDoor(),
+      newDevices: createNewDeviceQuota({cache, capacity: () => topology().capacity.devices, now}),
       admission,
       log,
       registry,

@@ -11,7 +11,7 @@ export const capacity = z
       .max(10_000_000)
       .default(50_000)
       .describe(
-        'Devices that the region is meant for. The cache and the log of the shards are sized by it, and restart where another number asks for another size; it limits nothing.',
+        'Devices that the region is meant for. The cache and the log of the shards are sized by it, and restart where another number asks for another size. An enrolment token lets so many new devices in a day (at least 1000); nothing else is limited by it.',
       ),
     syncWindow: z
       .object({

@@ -20,8 +20,9 @@ export const cacheKey = {
   /** One key a fact, see position-hint.ts: each expires by itself. */
   position: (deviceId: string, fact: 'applied' | 'atLeast' | 'accepted' | 'commands'): string =>
     `${PREFIX}pos:${fact}:${deviceId}`,
-  /** It lives as long as what the device has used takes to refill, see device-api's byte-quota.ts. */
+  /** These two live as long as what was used takes to refill, see device-api's shared-quota.ts. */
   quota: (deviceId: string): string => `${PREFIX}quota:${deviceId}`,
+  newDevices: (tokenHash: string): string => `${PREFIX}new:${tokenHash}`,
   device: (deviceId: string): string => `${PREFIX}device:${deviceId}`,
   status: (deviceId: string): string => `${PREFIX}status:${deviceId}`,
   aggregate: (name: string): string => `${PREFIX}agg:${name}`,

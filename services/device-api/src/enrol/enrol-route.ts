@@ -1,7 +1,7 @@
 import type {IncomingMessage} from 'node:http';
 import type {RequestHandler} from 'express';
 import {Counter, type Registry} from 'prom-client';
-import {enrol, type Enrolment, type Refused} from '@pisync/core/devices/enrolment';
+import {enrol, type Enrolled, type Refused} from '@pisync/core/devices/enrolment';
 import {DEFAULT_GROUP} from '@pisync/core/devices/groups';
 import type {DeviceKeys} from '@pisync/core/devices/device-keys';
 import {createTokenCache} from '@pisync/core/devices/token-cache';
@@ -16,6 +16,8 @@ import type {Logger} from '@pisync/core/telemetry/logger';
 import {bearerToken, formatCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission, AdmittedCall} from '../limits/admission.ts';
+import {createLineQuota} from '../limits/line-quota.ts';
+import type {NewDeviceQuota} from '../limits/new-device-quota.ts';
 import {POLICY} from '../policy.ts';
 import type {FromShard} from '../shard-fault.ts';
 import {formatEpoch} from '@pisync/core/devices/epoch';
@@ -33,6 +35,7 @@ export interface EnrolRouteOptions {
   readonly fromShard: FromShard;
   /** To the control shard, for tokens that nobody knows, and for places of a token. */
   readonly controlDoor: Door;
+  readonly newDevices: NewDeviceQuota;
   readonly admission: Admission;
   readonly log: Logger;
   readonly registry: Registry;
@@ -44,11 +47,14 @@ const BODY_LIMITS = {maxBytes: 16 * 1024, maxInflatedBytes: 16 * 1024} as const;
 /** A fleet enrols with one token; a revoked one works this much longer, an unknown one is not asked for again this long. */
 const TOKEN_TTL_MS = 5_000;
 
+/** Refusals that are told one by one. */
+const LINES_A_MINUTE = 60;
+
 /** What a token lets a device do. */
 interface Admitted {
   readonly groupId: number;
-  /** Undefined where there is no limit. */
-  readonly takePlace: ((deviceId: string) => Promise<boolean>) | undefined;
+  /** For a device that is new. False when the token has no room for it. */
+  readonly takePlace: (deviceId: string) => Promise<boolean>;
 }
 
 /**
@@ -56,8 +62,9 @@ interface Admitted {
  * nothing, another one means that the card was re-imaged and gets a new epoch. One that was replaced is refused for good.
  */
 export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
-  const {shards, keys, credentials, secretToken, region, fromShard, controlDoor, admission, log, registry, now} =
-    options;
+  const {shards, keys, credentials, secretToken, region, fromShard, controlDoor, newDevices} = options;
+  const {admission, log, registry, now} = options;
+  const line = createLineQuota(LINES_A_MINUTE, now);
   const tokens = createTokenCache({
     find: (hash) => findEnrolmentToken(shards, Buffer.from(hash, 'hex')),
     door: controlDoor,
@@ -72,25 +79,47 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     registers: [registry],
   });
 
+  /** A new secret shuts another one out, and a refusal may be somebody who tries to: both are on record. */
+  const note = (
+    outcome: Enrolled['kind'] | Refused['why'] | 'too-many',
+    fields: {readonly deviceId: string; readonly groupId?: number},
+  ): void => {
+    outcomes.inc({outcome});
+    if (outcome === 'created' || outcome === 'repeated') return;
+    if (outcome === 'replaced') {
+      log.info({...fields, outcome}, 'a device enrolled anew, with another secret');
+      return;
+    }
+    const leftOut = line();
+    if (leftOut !== undefined) log.warn({...fields, outcome, leftOut}, 'an enrolment was refused');
+  };
+
   const admittedBy = async (token: string): Promise<Admitted> => {
     const hash = tokenHash(token);
-    if (await secretToken.matches(hash.toString('hex'))) return {groupId: DEFAULT_GROUP, takePlace: undefined};
-    const known = await fromShard(tokens.find(hash.toString('hex')));
+    const hex = hash.toString('hex');
+    const charge = async (deviceId: string): Promise<void> => {
+      try {
+        await newDevices.charge(hex);
+      } catch (error) {
+        note('too-many', {deviceId});
+        throw error;
+      }
+    };
+    if (await secretToken.matches(hex)) {
+      return {groupId: DEFAULT_GROUP, takePlace: (deviceId) => charge(deviceId).then(() => true)};
+    }
+    const known = await fromShard(tokens.find(hex));
     if (known === undefined) {
       throw new AppError('unauthenticated', 'the enrolment token is unknown, expired or revoked');
     }
     const {groupId, isLimited} = known;
-    const take = (deviceId: string): Promise<boolean> => controlDoor(() => takePlace(shards, hash, deviceId));
-    return {groupId, takePlace: isLimited ? take : undefined};
-  };
-
-  /** A new secret shuts another one out, and a refusal may be somebody who tries to: both are on record. */
-  const note = (enrolment: Enrolment, deviceId: string, groupId: number): void => {
-    const outcome = enrolment.kind === 'refused' ? enrolment.why : enrolment.kind;
-    outcomes.inc({outcome});
-    const fields = {deviceId, groupId, outcome};
-    if (enrolment.kind === 'refused') log.warn(fields, 'an enrolment was refused');
-    else if (enrolment.kind === 'replaced') log.info(fields, 'a device enrolled anew, with another secret');
+    return {
+      groupId,
+      async takePlace(deviceId) {
+        await charge(deviceId);
+        return !isLimited || controlDoor(() => takePlace(shards, hash, deviceId));
+      },
+    };
   };
 
   const take = async (request: IncomingMessage, call: AdmittedCall) => {
@@ -106,10 +135,10 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     const enrolment = await fromShard(
       enrol(shards, keys, {
         ...{deviceId, hardwareId, secretHash, groupId, name, model, tags},
-        takePlace: place === undefined ? undefined : () => place(deviceId),
+        takePlace: () => place(deviceId),
       }),
     );
-    note(enrolment, deviceId, groupId);
+    note(enrolment.kind === 'refused' ? enrolment.why : enrolment.kind, {deviceId, groupId});
     if (enrolment.kind === 'refused') {
       // Whoever revoked it in the database may not have told the caches.
       if (enrolment.why === 'revoked') await credentials.invalidate(deviceId);

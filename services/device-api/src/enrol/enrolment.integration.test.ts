@@ -1,6 +1,8 @@
 import {randomBytes, randomUUID} from 'node:crypto';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import pg from 'pg';
+import {cacheKey} from '@pisync/core/cache/cache-keys';
+import {tokenHash} from '@pisync/core/devices/tokens';
 import {findDevice} from '@pisync/core/queries/devices';
 import {until} from '@pisync/core/testing/until';
 import {startTestDeviceApi, type TestDeviceApi} from '../testing/test-device-api.ts';
@@ -89,6 +91,27 @@ test('a token lets in as many devices as it may, and those again that it has let
   for (const {hardwareId} of letIn) expect((await api.enrol(hardwareId, limited)).json).toMatchObject({epoch: 'e2'});
   expect((await api.enrol(randomUUID(), limited)).status).toBe(403);
   expect(await seen(refused[0]?.hardwareId ?? '')).toBeUndefined();
+});
+
+test('a token makes as many devices in a day as the region is made for, at all pods together; those it has made may come again', async () => {
+  const token = await api.makeToken(`group-${randomUUID()}`);
+  const made = await api.enrol(undefined, token);
+  expect(made.status).toBe(200);
+  // As if other pods had let in the others.
+  const key = cacheKey.newDevices(tokenHash(token).toString('hex'));
+  await api.cache.use((redis) => redis.set(key, '', 'PX', 86_400_000));
+  const refused = await until(
+    'what this pod grants unasked to be used',
+    () => api.enrol(undefined, token),
+    ({status}) => status !== 200,
+  );
+  expect(refused).toMatchObject({status: 429, json: {code: 'rate-limited'}});
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(600);
+  expect(await seen(refused.hardwareId)).toBeUndefined();
+  const body = JSON.stringify({hardwareId: made.hardwareId, secret: made.secret, enrolmentToken: token});
+  expect((await api.call('POST', '/v1/enroll', {}, body)).json).toEqual(made.json);
+  expect((await api.enrol(made.hardwareId, token)).status).toBe(200);
+  expect((await api.enrol(undefined, await api.makeToken(`group-${randomUUID()}`))).status).toBe(200);
 });
 
 test.each(['0000000000000000', 'To be filled by O.E.M.', '03000200-0400-0500-0006-000700080009', 'ffff-ffff', ' '])(

@@ -1,7 +1,7 @@
 import type {Cache} from '@pisync/core/cache/cache';
 import {cacheKey} from '@pisync/core/cache/cache-keys';
-import {createLru} from '@pisync/core/cache/lru';
 import {AppError} from '@pisync/core/errors/app-error';
+import {createSharedQuota} from './shared-quota.ts';
 
 /** What a device may have stored, however many batches it takes. It refills all the time, and is one for all pods. */
 export interface ByteQuota {
@@ -22,19 +22,7 @@ export interface ByteQuotaOptions {
   readonly now: () => number;
 }
 
-const DAY_MS = 86_400_000;
 const MAX_DEVICES = 100_000;
-/** Of the burst, which a pod grants without asking the others. Nearly every device stays below it, and costs Redis nothing. */
-const GRANTED = 1 / 64;
-
-/**
- * How long a key lives is what the device has used, as the time in which that refills: no clock is compared. Returns the milliseconds that are too much, 0 when it fits.
- */
-const CHARGE = `
-local used = math.max(redis.call('pttl', KEYS[1]), 0) + ARGV[1]
-if used > tonumber(ARGV[2]) then return used - ARGV[2] end
-redis.call('set', KEYS[1], '', 'px', used)
-return 0`;
 
 /** A row of a receipt with its index entries, and one of a record besides what it says. */
 const BATCH_BYTES = 512;
@@ -52,36 +40,23 @@ export const bytesOf = (payloadBytes: number, {recordCount, valueCount}: StoredC
   payloadBytes + BATCH_BYTES + recordCount * RECORD_BYTES + valueCount * VALUE_BYTES;
 
 export const createByteQuota = ({cache, burstBytes, bytesADay, now}: ByteQuotaOptions): ByteQuota => {
-  const msOf = (bytes: number): number => (bytes / bytesADay) * DAY_MS;
-  const burstMs = msOf(burstBytes);
-  /** When what was used in this pod will have been refilled. */
-  const refilledAt = createLru<number>(MAX_DEVICES, now);
-
-  const shared = async (deviceId: string, costMs: number): Promise<number> => {
-    const over = await cache.use((redis) =>
-      redis.eval(CHARGE, 1, cacheKey.quota(deviceId), Math.ceil(costMs), Math.ceil(burstMs)),
-    );
-    // Without Redis this pod's own count has to do.
-    return typeof over === 'number' ? over : 0;
-  };
-
+  const quota = createSharedQuota({
+    cache,
+    redisKey: cacheKey.quota,
+    limits: () => ({burst: burstBytes, aDay: bytesADay}),
+    maxKeys: MAX_DEVICES,
+    now,
+  });
   return {
     async charge(deviceId, bytes) {
-      const costMs = msOf(bytes);
-      const usedMs = Math.max(0, (refilledAt.get(deviceId) ?? 0) - now()) + costMs;
-      const overMs =
-        usedMs > burstMs ? usedMs - burstMs : usedMs > burstMs * GRANTED ? await shared(deviceId, costMs) : 0;
-      if (overMs > 0) {
-        const mib = (count: number): string => `${Math.round(count / 1024 / 1024)} MiB`;
-        throw new AppError(
-          'rate-limited',
-          `a device may have ${mib(bytesADay)} a day stored, ${mib(burstBytes)} of it at once`,
-          {retryAfterSeconds: Math.ceil(overMs / 1000)},
-        );
-      }
-      // What others charged meanwhile counts too.
-      const at = Math.max(refilledAt.get(deviceId) ?? 0, now()) + costMs;
-      refilledAt.set(deviceId, at, at - now());
+      const overMs = await quota.use(deviceId, bytes);
+      if (overMs === 0) return;
+      const mib = (count: number): string => `${Math.round(count / 1024 / 1024)} MiB`;
+      throw new AppError(
+        'rate-limited',
+        `a device may have ${mib(bytesADay)} a day stored, ${mib(burstBytes)} of it at once`,
+        {retryAfterSeconds: Math.ceil(overMs / 1000)},
+      );
     },
   };
 };

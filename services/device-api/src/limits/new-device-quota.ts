@@ -1,0 +1,46 @@
+import type {Cache} from '@pisync/core/cache/cache';
+import {cacheKey} from '@pisync/core/cache/cache-keys';
+import {AppError} from '@pisync/core/errors/app-error';
+import {createSharedQuota} from './shared-quota.ts';
+
+/** How many devices an enrolment token makes. A device is a few rows for good and has quotas of its own. */
+export interface NewDeviceQuota {
+  /** For a device that is about to be made. @throws AppError `rate-limited` with a time to come back. */
+  charge(tokenHash: string): Promise<void>;
+}
+
+export interface NewDeviceQuotaOptions {
+  readonly cache: Pick<Cache, 'use'>;
+  /** How many devices the region is made for. */
+  readonly capacity: () => number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** A region that is declared for few devices is often tried with some more. */
+const LEAST = 1000;
+/** Room for one comes every few seconds, and a fleet that waits for it would ask all the time. */
+const RETRY_S = 600;
+/** More than a region has. One that is forgotten has a full quota. */
+const MAX_TOKENS = 10_000;
+
+/** A whole fleet may come at once, and once a day again: when a shard was lost its devices are made anew. */
+export const createNewDeviceQuota = ({cache, capacity, now}: NewDeviceQuotaOptions): NewDeviceQuota => {
+  const most = (): number => Math.max(capacity(), LEAST);
+  const quota = createSharedQuota({
+    cache,
+    redisKey: cacheKey.newDevices,
+    limits: () => ({burst: most(), aDay: most()}),
+    maxKeys: MAX_TOKENS,
+    now,
+  });
+  return {
+    async charge(tokenHash) {
+      const overMs = await quota.use(tokenHash, 1);
+      if (overMs === 0) return;
+      throw new AppError('rate-limited', `an enrolment token lets ${most()} new devices in a day; come back later`, {
+        retryAfterSeconds: Math.max(RETRY_S, Math.ceil(overMs / 1000)),
+      });
+    },
+  };
+};
