@@ -47,8 +47,8 @@ export const deviceApiConfig = defineConfig({
     ),
     deviceBurstBytes: variable(
       'PISYNC_DEVICE_BURST_BYTES',
-      'Bytes that a device may have stored at once, its records and batches counted with what their rows take. The largest batch takes six MiB.',
-      integer(8 * 1024 * 1024, 64 * 1024 * 1024 * 1024).default(64 * 1024 * 1024),
+      'Bytes that a device may have stored at once, its records and batches counted with what their rows take. The largest batch takes ten MiB.',
+      integer(12 * 1024 * 1024, 64 * 1024 * 1024 * 1024).default(64 * 1024 * 1024),
     ),
     deviceBytesADay: variable(
       'PISYNC_DEVICE_BYTES_A_DAY',

@@ -1,6 +1,7 @@
 import type {Cache} from '@pisync/core/cache/cache';
 import {cacheKey} from '@pisync/core/cache/cache-keys';
 import {AppError} from '@pisync/core/errors/app-error';
+import type {SyncBody} from '../sync/sync-body.ts';
 import {createSharedQuota} from './shared-quota.ts';
 
 /** What a device may have stored, however many batches it takes. It refills all the time, and is one for all pods. */
@@ -30,14 +31,18 @@ const RECORD_BYTES = 256;
 /** What jsonb has of a value besides its text: an entry of four bytes, and eight more of a number, whose text may be one. Short values are not compressed. */
 const VALUE_BYTES = 10;
 
-interface StoredCounts {
-  readonly recordCount: number;
-  readonly valueCount: number;
-}
+/** In quarantine numbers are written out, up to 21 digits: `9e20` and a comma are 5 bytes in a body and 22 there. */
+const BAD_VALUE_BYTES = 17;
 
-/** About what a batch takes in its shard. */
-export const bytesOf = (payloadBytes: number, {recordCount, valueCount}: StoredCounts): number =>
-  payloadBytes + BATCH_BYTES + recordCount * RECORD_BYTES + valueCount * VALUE_BYTES;
+/** What a batch takes in its shard at most, but for a little. */
+export const bytesOf = (
+  payloadBytes: number,
+  {recordCount, valueCount, bad, isStateBad}: Pick<SyncBody, 'recordCount' | 'valueCount' | 'bad' | 'isStateBad'>,
+): number =>
+  payloadBytes +
+  BATCH_BYTES +
+  recordCount * RECORD_BYTES +
+  valueCount * (isStateBad || bad.length > 0 ? BAD_VALUE_BYTES : VALUE_BYTES);
 
 export const createByteQuota = ({cache, burstBytes, bytesADay, now}: ByteQuotaOptions): ByteQuota => {
   const quota = createSharedQuota({
