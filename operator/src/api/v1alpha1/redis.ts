@@ -8,7 +8,7 @@ export const redis = z
     maxMemory: byteSize
       .optional()
       .describe(
-        'Memory for cached data; what was used least recently goes first. Keep it below three quarters of the memory limit. Default: what `capacity.devices` needs, 128Mi for each 335,000 devices, doubled and doubled again, but no more than those three quarters.',
+        'Memory for cached data; what was used least recently goes first. Keep it below three quarters of the memory limit. Default: what `capacity.devices` needs, 128Mi for each 220,000 devices, doubled and doubled again, but no more than those three quarters.',
       ),
     resources: resources('the cache', {requests: {cpu: '50m', memory: '64Mi'}, limits: {memory: '256Mi'}}),
     podTemplate: podTemplate('the cache'),

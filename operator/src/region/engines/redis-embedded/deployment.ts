@@ -17,8 +17,8 @@ const PATHS = {config: '/etc/pisync/redis', secret: '/etc/pisync/secrets', run: 
 const REDIS_UID = 999;
 
 const MIB = 1024 ** 2;
-/** A credential is 264 bytes; what else is kept of a device is so for a minute. */
-const BYTES_PER_DEVICE = 400;
+/** For two days: a credential takes up to 390, and how far the device was 190. What else is kept of a device is so for a minute. */
+const BYTES_PER_DEVICE = 600;
 const LEAST = 128 * MIB;
 
 /** Bytes for data: the spec's own number, or what the devices need, as far as the pod has room. It doubles, because each other number restarts the cache. */
