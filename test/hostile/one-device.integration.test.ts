@@ -57,7 +57,7 @@ const applied = (region: HostileRegion, device: HostileDevice, {taken}: Pick<Hau
   );
 
 describe('whatever a device sends, no more is stored than its quota says:', () => {
-  const QUOTA_BYTES = 8 * MIB;
+  const QUOTA_BYTES = 12 * MIB;
   /** Those that take little would take long. */
   const MOST_CALLS = 400;
   let region: HostileRegion;
@@ -101,7 +101,7 @@ describe('whatever a device sends, no more is stored than its quota says:', () =
 });
 
 describe('a device that does all it can for minutes', () => {
-  const [burstBytes, bytesADay] = MINUTES >= 10 ? [64 * MIB, 256 * MIB] : [8 * MIB, 256 * MIB];
+  const [burstBytes, bytesADay] = MINUTES >= 10 ? [64 * MIB, 256 * MIB] : [12 * MIB, 256 * MIB];
   let region: HostileRegion;
   beforeAll(async () => {
     region = await startHostileRegion({

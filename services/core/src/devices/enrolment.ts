@@ -20,7 +20,7 @@ export interface EnrolmentRequest {
 }
 
 /** `created`: a new device. `repeated`: the same secret again, nothing changed. `replaced`: another secret, so the card was re-imaged: a new epoch. */
-interface Enrolled {
+export interface Enrolled {
   readonly kind: 'created' | 'repeated' | 'replaced';
   readonly deviceKey: number;
   readonly slot: number;
