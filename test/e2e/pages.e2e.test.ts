@@ -108,10 +108,7 @@ const region =
               {group: 'north', ...breakdown},
               {group: UNSEEN, ...breakdown},
             ],
-            byShard: [
-              {shard: 0, ...breakdown, asOf: AT},
-              {shard: 1, ...breakdown, asOf: AT},
-            ],
+            byShard: [0, 1].map((shard) => ({shard, ...breakdown, asOf: AT})),
             partial: ['shard-1', 'shard-2'],
             asOf: AT,
             ageSeconds: 3,
