@@ -1,4 +1,5 @@
-import {mkdtempSync, readFileSync, rmSync, statSync} from 'node:fs';
+import {appendFileSync, mkdtempSync, readFileSync, rmSync, statSync} from 'node:fs';
+import type {FileHandle} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
@@ -36,4 +37,22 @@ test('keeps the newest of what was refused, within its budget', async () => {
 test('keeps one that is larger than the budget', async () => {
   for (const batchSeq of [1, 2]) expect(await keepAside(folder, batchOf(batchSeq), 'HTTP 400', 10)).toBe(true);
   expect([numbersIn(`${REFUSED_FILE}.1`), numbersIn(REFUSED_FILE)]).toEqual([[1], [2]]);
+});
+
+test('glues nothing to half a line that a power cut left', async () => {
+  expect(await keepAside(folder, batchOf(1), 'HTTP 400')).toBe(true);
+  appendFileSync(join(folder, REFUSED_FILE), '{"epoch":"e1","bat');
+  expect(await keepAside(folder, batchOf(2), 'HTTP 400')).toBe(true);
+  const lines = readFileSync(join(folder, REFUSED_FILE), 'utf8').trimEnd().split('\n');
+  expect(lines.map((line) => line.length > 20)).toEqual([true, false, true]);
+});
+
+test('leaves no half line on a full disk', async () => {
+  expect(await keepAside(folder, batchOf(1), 'HTTP 400')).toBe(true);
+  const full = async (file: FileHandle, line: string): Promise<void> => {
+    await file.appendFile(line.slice(0, 20));
+    throw Object.assign(new Error('no space left on device'), {code: 'ENOSPC'});
+  };
+  expect(await keepAside(folder, batchOf(2), 'HTTP 400', 1000, full)).toBe(false);
+  expect(numbersIn(REFUSED_FILE)).toEqual([1]);
 });

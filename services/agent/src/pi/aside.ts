@@ -2,7 +2,7 @@
  * What the region has refused for good, kept on disk for people: one line of JSON a batch, in two files of which the older one goes when the newer is
  * full. Nothing reads them again.
  */
-import {open, rename, stat} from 'node:fs/promises';
+import {open, rename, stat, type FileHandle} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {Batch} from '../client/outbox.ts';
 import {isFull} from './reserve.ts';
@@ -22,6 +22,15 @@ const sizeOf = async (path: string): Promise<number> => {
   }
 };
 
+const appendDurably = async (file: FileHandle, line: string): Promise<void> => {
+  await file.appendFile(line);
+  await file.sync();
+};
+
+/** A power cut may have left half a line, to which nothing may be glued. */
+const endsInHalfALine = async (file: FileHandle, size: number): Promise<boolean> =>
+  size > 0 && (await file.read(Buffer.alloc(1), 0, 1, size - 1)).buffer[0] !== 0x0a;
+
 /**
  * Durable when it resolves.
  * @returns false when the disk is full: then nothing may be given up
@@ -31,16 +40,21 @@ export const keepAside = async (
   {epoch, batchSeq, state, records}: Batch,
   reason: string,
   maxBytes = MAX_BYTES,
+  append = appendDurably,
 ): Promise<boolean> => {
   const path = join(folder, REFUSED_FILE);
   const line = `${JSON.stringify({epoch, batchSeq, reason, state, records})}\n`;
   try {
-    const size = await sizeOf(path);
-    if (size > 0 && size + Buffer.byteLength(line) > maxBytes) await rename(path, `${path}.1`);
-    const file = await open(path, 'a', 0o600);
+    const before = await sizeOf(path);
+    const isOver = before > 0 && before + Buffer.byteLength(line) > maxBytes;
+    if (isOver) await rename(path, `${path}.1`);
+    const size = isOver ? 0 : before;
+    const file = await open(path, 'a+', 0o600);
     try {
-      await file.appendFile(line);
-      await file.sync();
+      await append(file, (await endsInHalfALine(file, size)) ? `\n${line}` : line);
+    } catch (error) {
+      await file.truncate(size);
+      throw error;
     } finally {
       await file.close();
     }
