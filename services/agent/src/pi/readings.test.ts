@@ -50,6 +50,12 @@ test.each(['', '0000000000000000\0'])('a board with the serial number %j goes by
   expect(describeMachine(machine(files)).hardwareId).toBe('5f1d0a');
 });
 
+test.each(['', '\n', 'uninitialized\n'])('a machine id that is %j is none', (id) => {
+  expect(
+    describeMachine(machine({...FILES, '/proc/device-tree/serial-number': '', '/etc/machine-id': id})).hardwareId,
+  ).toBe(undefined);
+});
+
 test('leaves out what a machine does not have', () => {
   expect(collectReadings(machine(EMPTY), 0)).toEqual([]);
   expect(describeMachine(machine(EMPTY))).toMatchObject({hardwareId: undefined, model: 'linux'});

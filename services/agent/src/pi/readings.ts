@@ -90,10 +90,12 @@ export const describeMachine = (
     machine.readFile(`/proc/device-tree/${name}`)?.replaceAll('\0', '').trim();
   const serial = tree('serial-number');
   const machineId = machine.readFile('/etc/machine-id')?.trim();
+  // machine-id(5): an image that was never booted has an empty one, or this word.
+  const hasMachineId = machineId !== '' && machineId !== 'uninitialized';
   const kernel = machine.readFile('/proc/sys/kernel/osrelease')?.trim();
   return {
     // Zeros are fuses that were never burnt: other boards have them too.
-    hardwareId: serial === undefined || /^0*$/.test(serial) ? machineId : serial,
+    hardwareId: serial !== undefined && !/^0*$/.test(serial) ? serial : hasMachineId ? machineId : undefined,
     model: tree('model') ?? 'linux',
     state: {agent: packageJson.version, ...(kernel === undefined ? {} : {kernel})},
   };
