@@ -57,6 +57,8 @@ export type Answer =
       readonly status: number | undefined;
       readonly error: string;
       readonly retryAfterMs: number | undefined;
+      /** The call came to no region, or the region turned it away before it took anything. */
+      readonly isUntaken?: boolean;
     }
   /** The region lives, and says when the device's own quota has room. */
   | {readonly kind: 'over-quota'; readonly status: 429; readonly error: string; readonly retryAfterMs: number}
@@ -94,6 +96,12 @@ export type EnrolOutcome =
       readonly error: string;
       readonly retryAfterMs: number | undefined;
     };
+
+/** Errors of a connection that was never made: nothing was sent over it. */
+const UNCONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** The region's words for a call that it did not look at. */
+const TURNED_AWAY = new Set(['overloaded', 'rate-limited']);
 
 const parseJson = (text: string): unknown => {
   try {
@@ -164,10 +172,14 @@ const isBeyond = ({maxBytes = Infinity, maxInflatedBytes = Infinity}: Problem, {
  * region: it has the nonce of the call, a 2xx names device, epoch and batch, and a refusal says what was refused. Anything else is `later`.
  */
 export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
-  if (reply.kind === 'failed') return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined};
+  if (reply.kind === 'failed') {
+    const isUntaken = UNCONNECTED.has(reply.code);
+    return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined, isUntaken};
+  }
   const {status} = reply;
   const {json, problem, byRegion, error, retryAfterMs} = wordOf(reply, call);
-  const later: Answer = {kind: 'later', status, error, retryAfterMs};
+  const isUntaken = byRegion && TURNED_AWAY.has(problem.code ?? '');
+  const later: Answer = {kind: 'later', status, error, retryAfterMs, isUntaken};
   const taken = (): SyncAnswer | undefined => {
     const binding = bindingSchema.safeParse(json).data;
     const isBound =

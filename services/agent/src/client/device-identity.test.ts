@@ -1,6 +1,6 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {drained, openDeviceBench, readings, type DeviceBench} from '../testing/device-bench.ts';
-import type {FakeRegion} from '../testing/fake-region.ts';
+import {isBatch, type FakeRegion} from '../testing/fake-region.ts';
 import type {Device} from './device.ts';
 import type {Identity} from './identity.ts';
 import {Outbox} from './outbox.ts';
@@ -32,8 +32,8 @@ describe('a device that is enrolled', () => {
     const device = await enrolled();
     const before = {identity: device.identity, saved: bench.saved.length};
     let calls = 0;
-    region.trouble = (path) =>
-      path === '/v1/sync' && calls++ < 5 ? {kind: 'status', status: 401, body: {region: 'another'}} : undefined;
+    region.trouble = (path, body) =>
+      isBatch(path, body) && calls++ < 5 ? {kind: 'status', status: 401, body: {region: 'another'}} : undefined;
     await send(device);
     await until(device, () => calls === 5, 'five refusals');
     expect(device.session).toMatchObject({phase: 'sync', newSecretWanted: false, failures: 5});
@@ -66,7 +66,7 @@ describe('a device that is enrolled', () => {
     if (taken === undefined) throw new Error('no device');
     taken.replaced.add(taken.secret);
     taken.secret = 'of a copy';
-    await until(device, () => taken.batches.has('e1:1'), 'taken');
+    await until(device, () => taken.batches.has('e2:1'), 'taken');
     expect(device.identity).toEqual({
       hardwareId: 'pi-1',
       current: expect.objectContaining({secret: 'secret-1', epoch: 'e2'}),
@@ -88,7 +88,8 @@ describe('a device that is enrolled', () => {
   });
 
   test('does a command once, and says so with its next batch', async () => {
-    region.extra = () => ({commands: [{id: 'c1', type: 'sync.full'}]});
+    let answers = 0;
+    region.extra = () => (answers++ === 0 ? {} : {commands: [{id: 'c1', type: 'sync.full'}]});
     const device = await enrolled();
     await until(device, () => device.outbox.applied >= 2, 'the answer to the command');
     await send(device);
@@ -98,7 +99,7 @@ describe('a device that is enrolled', () => {
     const again = await makeDevice(bench.saved.at(-1), outbox);
     await send(again);
     await until(again, () => again.outbox.applied >= 4, 'a batch after a start');
-    const batches = region.seen.filter(({path, body}) => path === '/v1/sync' && body.mode !== 'heartbeat');
+    const batches = region.seen.filter(({path, body}) => isBatch(path, body));
     expect(batches.map(({body}) => [body.mode, body.pull])).toEqual([
       ['delta', {}],
       ['full', {cmdAcks: ['c1']}],
@@ -120,7 +121,7 @@ describe('a device that is enrolled', () => {
       {kind: 'status', status: 401},
     ] as const;
     let calls = 0;
-    region.trouble = (path) => (path === '/v1/sync' ? answers[calls++] : undefined);
+    region.trouble = (path, body) => (isBatch(path, body) ? answers[calls++] : undefined);
     bench.calls.length = 0;
     await send(device);
     await until(device, () => drained(device) && bench.calls.length > 3, 'applied after a new enrolment');

@@ -1,6 +1,6 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {drained, openDeviceBench, readings, type DeviceBench} from '../testing/device-bench.ts';
-import type {FakeRegion, Trouble} from '../testing/fake-region.ts';
+import {isBatch, type FakeRegion, type Trouble} from '../testing/fake-region.ts';
 import type {Device} from './device.ts';
 import type {Identity} from './identity.ts';
 import {Outbox, type OutboxEntry} from './outbox.ts';
@@ -48,18 +48,18 @@ describe('a device', () => {
 
   test('sends the same bytes again after an answer was lost, and is told of a duplicate', async () => {
     let calls = 0;
-    region.trouble = (path) => (path === '/v1/sync' && calls++ === 0 ? {kind: 'take-and-hang-up'} : undefined);
+    region.trouble = (path, body) => (isBatch(path, body) && calls++ === 0 ? {kind: 'take-and-hang-up'} : undefined);
     const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => drained(device), 'applied');
     expect(taken()).toEqual(['e1:1 1,2']);
     expect([...region.devices.values()].flatMap(({conflicts}) => conflicts)).toEqual([]);
-    expect(region.seen.at(-1)?.body).toMatchObject({reason: 'retry', stats: {attempt: 2}});
+    expect(region.seen.at(-1)?.body).toMatchObject({stats: {attempt: 2}});
   });
 
   test('halves a batch that is too large, and never reuses a number for two contents', async () => {
     region.trouble = (path, body) =>
-      path === '/v1/sync' && Array.isArray(body.records) && body.records.length > 3
+      isBatch(path, body) && Array.isArray(body.records) && body.records.length > 3
         ? {kind: 'status', status: 413, body: {maxRecords: 3}}
         : undefined;
     const device = await makeDevice();
@@ -74,7 +74,7 @@ describe('a device', () => {
 
   test('gives up content that is refused and goes on with the next number', async () => {
     region.trouble = (path, body) =>
-      path === '/v1/sync' && body.batchSeq === 1 && JSON.stringify(body.records).includes('poison')
+      isBatch(path, body) && body.batchSeq === 1 && JSON.stringify(body.records).includes('poison')
         ? {kind: 'status', status: 400}
         : undefined;
     const device = await makeDevice();
@@ -87,8 +87,8 @@ describe('a device', () => {
   });
 
   test('takes a 422 that names the batch as accepted', async () => {
-    region.trouble = (path) =>
-      path === '/v1/sync'
+    region.trouble = (path, body) =>
+      isBatch(path, body)
         ? {
             kind: 'status',
             status: 422,
@@ -98,7 +98,7 @@ describe('a device', () => {
     const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => drained(device), 'accepted');
-    expect(region.seen.filter(({path}) => path === '/v1/sync')).toHaveLength(1);
+    expect(region.seen.filter(({path, body}) => isBatch(path, body))).toHaveLength(1);
   });
 
   const PROXY = {kind: 'status', type: undefined} as const;
@@ -112,7 +112,7 @@ describe('a device', () => {
     ['a 422 of its own', {...PROXY, status: 422, body: {accepted: 1, applied: 1}}],
   ])('believes nothing when somebody in between answers with %s', async (_what, trouble) => {
     let calls = 0;
-    region.trouble = (path) => (path === '/v1/sync' && calls++ < 4 ? trouble : undefined);
+    region.trouble = (path, body) => (isBatch(path, body) && calls++ < 4 ? trouble : undefined);
     const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => calls === 4, 'four foreign answers');
@@ -125,7 +125,7 @@ describe('a device', () => {
 
   test('sends less when somebody in between finds a batch too large, and gives up none of it', async () => {
     let calls = 0;
-    region.trouble = (path) => (path === '/v1/sync' && calls++ < 12 ? {...PROXY, status: 413} : undefined);
+    region.trouble = (path, body) => (isBatch(path, body) && calls++ < 12 ? {...PROXY, status: 413} : undefined);
     const device = await makeDevice();
     await device.record(readings(4));
     await until(device, () => calls === 12, 'twelve foreign answers');
@@ -139,7 +139,7 @@ describe('a device', () => {
   test.each([400, 413])('gives up what is refused with %d three times in a row, and counts it', async (status) => {
     let refused = 0;
     region.trouble = (path, body) =>
-      path === '/v1/sync' && JSON.stringify(body.records).includes('poison')
+      isBatch(path, body) && JSON.stringify(body.records).includes('poison')
         ? {kind: 'status', status: ++refused === 3 ? 503 : status}
         : undefined;
     const device = await makeDevice();
@@ -211,7 +211,7 @@ describe('a device', () => {
     }
     let refused = 0;
     region.trouble = (path, body) => {
-      if (path !== '/v1/sync') return undefined;
+      if (!isBatch(path, body)) return undefined;
       if (body.batchSeq === 3) return {kind: 'status', status: 409, body: {expected: 1}};
       return refused++ < 3 ? {kind: 'status', status: 413, body: {maxRecords: 1}} : undefined;
     };
@@ -227,12 +227,12 @@ describe('a device', () => {
 
   test('enrols again with the same secret after 401, and goes on in the same epoch', async () => {
     let calls = 0;
-    region.trouble = (path) => (path === '/v1/sync' && calls++ === 0 ? {kind: 'status', status: 401} : undefined);
+    region.trouble = (path, body) => (isBatch(path, body) && calls++ === 0 ? {kind: 'status', status: 401} : undefined);
     const device = await makeDevice();
     await device.record(readings(1));
     await until(device, () => drained(device), 'applied');
     expect(taken()).toEqual(['e1:1 1']);
-    expect(region.seen.map(({path}) => path)).toEqual(['/v1/enroll', '/v1/sync', '/v1/enroll', '/v1/sync']);
+    expect(region.seen.map(({path}) => path)).toEqual(['/v1/enroll', '/v1/sync', '/v1/sync', '/v1/enroll', '/v1/sync']);
   });
 
   test('begins again in a region that lost its data, even if the epoch has the old name', async () => {
@@ -248,7 +248,8 @@ describe('a device', () => {
   });
 
   test('takes a new epoch with a new secret when told so, and numbers from 1', async () => {
-    region.extra = (body) => (body.epoch === 'e1' ? {commands: [{id: 'c1', type: 'epoch.new'}]} : {});
+    region.extra = ({epoch, mode}) =>
+      epoch === 'e1' && mode !== 'heartbeat' ? {commands: [{id: 'c1', type: 'epoch.new'}]} : {};
     const device = await makeDevice();
     await device.record(readings(2));
     await until(device, () => device.outbox.epoch === 'e2', 'new epoch');
@@ -261,8 +262,8 @@ describe('a device', () => {
 
   test('answers a sync.full command at once, with state and without readings', async () => {
     let asked = false;
-    region.extra = () => {
-      if (asked) return {};
+    region.extra = ({mode}) => {
+      if (asked || mode === 'heartbeat') return {};
       asked = true;
       return {commands: [{id: 'c1', type: 'sync.full'}]};
     };
@@ -287,7 +288,7 @@ describe('a device', () => {
       );
     }
     region.trouble = (path, body) => {
-      if (forgotten || path !== '/v1/sync' || body.batchSeq !== 4) return undefined;
+      if (forgotten || !isBatch(path, body) || body.batchSeq !== 4) return undefined;
       forgotten = true;
       for (const known of region.devices.values()) known.batches.delete('e1:2');
       return {kind: 'status', status: 409, body: {expected: 2}};
@@ -302,7 +303,7 @@ describe('a device', () => {
   test('keeps what is refused for good in the outbox while the disk has no room for it elsewhere', async () => {
     bench.hasRoom = false;
     region.trouble = (path, body) =>
-      path === '/v1/sync' && JSON.stringify(body.records).includes('poison')
+      isBatch(path, body) && JSON.stringify(body.records).includes('poison')
         ? {kind: 'status', status: 400}
         : undefined;
     const device = await makeDevice();
@@ -316,8 +317,8 @@ describe('a device', () => {
 
   test('waits for Retry-After', async () => {
     let calls = 0;
-    region.trouble = (path) =>
-      path === '/v1/sync' && calls++ === 0 ? {kind: 'status', status: 503, headers: {'retry-after': '30'}} : undefined;
+    region.trouble = (path, body) =>
+      isBatch(path, body) && calls++ === 0 ? {kind: 'status', status: 503, headers: {'retry-after': '30'}} : undefined;
     const device = await makeDevice();
     await device.record(readings(1));
     await until(device, () => device.session.failures === 1, 'refused once');
@@ -327,8 +328,8 @@ describe('a device', () => {
 
   test('waits for its quota as long as the region says, and takes that for no failure', async () => {
     let calls = 0;
-    region.trouble = (path) =>
-      path === '/v1/sync' && calls++ === 0 ? {kind: 'status', status: 429, headers: {'retry-after': '1'}} : undefined;
+    region.trouble = (path, body) =>
+      isBatch(path, body) && calls++ === 0 ? {kind: 'status', status: 429, headers: {'retry-after': '1'}} : undefined;
     const device = await makeDevice();
     await device.record(readings(1));
     await until(device, () => device.session.attempt === 2, 'over quota once');
@@ -337,7 +338,7 @@ describe('a device', () => {
     expect(notBeforeMs - performance.now()).toBeGreaterThan(500);
     await until(device, () => drained(device), 'applied');
     expect(performance.now()).toBeGreaterThanOrEqual(notBeforeMs);
-    expect(region.seen.at(-1)?.body).toMatchObject({reason: 'retry', stats: {attempt: 2}});
+    expect(region.seen.at(-1)?.body).toMatchObject({stats: {attempt: 2}});
   });
 
   test('goes on after a power cut from its journal', async () => {

@@ -102,15 +102,51 @@ describe('what was accepted before a start', () => {
     return undefined;
   };
 
-  test.each([1, 20, 23])(
-    'is sent again at the second scheduled answer, also where a start comes every %i hours',
-    (upHours) => {
-      expect(hearUntilResend(upHours)).toBe(24.5);
+  test.each([
+    [1, 2],
+    [4, 8],
+    [20, 24.5],
+    [23, 24.5],
+  ])(
+    'is sent again at the fourth answer, first ones and scheduled ones, where a start comes every %i hours',
+    (upHours, hour) => {
+      expect(hearUntilResend(upHours)).toBe(hour);
     },
   );
   test('is not sent again when it is applied', () => {
     expect(hearUntilResend(20, 1)).toBeUndefined();
   });
+});
+
+test('a device that stopped, because nothing of its window is applied, sends it again after a start', () => {
+  const outbox = new Outbox();
+  outbox.apply({op: 'epoch', epoch: 'e1', life: 'one'});
+  for (let batchSeq = 1; batchSeq <= WINDOW_BATCHES; batchSeq++) {
+    outbox.apply({op: 'seal', count: 0, mode: 'delta', reason: 'scheduled'});
+    outbox.apply({op: 'accepted', epoch: 'e1', batchSeq});
+  }
+  const sync = syncAnswerSchema.parse({applied: 0});
+  const answer = {kind: 'accepted', status: 200, sync, bad: new Set<number>()} as const;
+  const session = startSession({isEnrolled: true, outbox, nowMs: 0});
+  const {entries} = afterSync(session, {epoch: 'e1'}, answer, outbox, {nowMs: 0, random: 0});
+  expect(entries).toContainEqual({op: 'resend', epoch: 'e1', from: 1});
+});
+
+test('a new epoch comes after three gaps, and not after three failures of which one was a gap', () => {
+  const outbox = new Outbox();
+  outbox.apply({op: 'epoch', epoch: 'e1', life: 'one'});
+  outbox.apply({op: 'seal', count: 0, mode: 'delta', reason: 'boot'});
+  const [batch] = outbox.batches;
+  const later = {kind: 'later', status: 503, error: 'HTTP 503', retryAfterMs: undefined} as const;
+  const gap = {kind: 'gap', status: 409, error: 'gap', expected: 1000} as const;
+  const wants = (...answers: readonly (typeof later | typeof gap)[]): boolean => {
+    let session = started(outbox);
+    for (const answer of answers) {
+      if (batch !== undefined) session = afterSync(session, batch, answer, outbox, {nowMs: 0, random: 0}).session;
+    }
+    return session.newSecretWanted;
+  };
+  expect([wants(later, later, gap), wants(gap, later, gap, later, gap)]).toEqual([false, true]);
 });
 
 test('a device that was started waits its share before it says anything, also where it is enrolled', () => {
@@ -240,18 +276,18 @@ describe('a batch that comes too slowly', () => {
 
   test('for the region is halved, and nothing of it is given up', () => {
     const outbox = sealed(4);
-    expect(hear(started(), outbox, region)).toMatchObject({recordLimit: 2, failures: 0});
+    expect(hear({...started(), untaken: 'e1/1'}, outbox, region)).toMatchObject({recordLimit: 2, failures: 0});
     expect(outbox).toMatchObject({queued: 4, lastBatchSeq: 0, toSend: undefined});
     const single = sealed(1);
-    let session = started();
+    let session: Session = {...started(), untaken: 'e1/1'};
     for (let time = 0; time < 5; time++) session = hear(session, single, region);
     expect(session.failures).toBe(5);
     expect(single).toMatchObject({queued: 3, dropped: 0, toSend: {batchSeq: 1}});
   });
 
-  test('and was sent before, so that it may have been taken, keeps its number', () => {
+  test('and may have been taken keeps its number', () => {
     const outbox = sealed(4);
-    expect(hear({...started(), attempt: 2}, outbox, region).failures).toBe(1);
+    expect(hear(started(), outbox, region).failures).toBe(1);
     expect(outbox.toSend?.records).toHaveLength(4);
   });
 });

@@ -5,6 +5,7 @@
 import type {Answer, EnrolOutcome} from './answer.ts';
 import {waitForQuotaMs} from './backoff.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
+import {missedAfter} from './resend.ts';
 import {nameOf, type Session} from './session.ts';
 import {beforeEnrolment, type Chance, failed, LADDER_BEGINS, scheduledInMs, waitMs} from './waits.ts';
 import type {JsonObject, Reason, SyncAnswer} from './wire.ts';
@@ -15,14 +16,11 @@ export const WINDOW_BATCHES = 64;
 /** After this many gaps in a row that our own copies cannot fill, only a new epoch helps. */
 const GAPS_BEFORE_NEW_EPOCH = 3;
 
-/** Content is given up only when it is refused so often in a row: a body that was damaged on its way is refused too. */
+/**
+ * Content is given up only when it is refused so often in a row: a body that was damaged on its way is refused too. And a batch that may have been taken is
+ * numbered anew, in another epoch, only when it is found too large or too slow so often: the next network may let it through.
+ */
 const REFUSALS_BEFORE_GIVING_UP = 3;
-
-/** A batch that is not applied for so long is sent again, which is always safe. A region's own attempts take some hours at most. */
-const RESEND_AFTER_MS = 24 * 3600 * 1000;
-
-/** What was accepted before a start has no time that is known; it is sent again when so many scheduled answers did not say that it is applied. */
-const RESEND_AFTER_ANSWERS = 2;
 
 /** An enrolment that lasted so long was a good one, and the next need not wait. */
 const GOOD_ENROLMENT_MS = 24 * 3600 * 1000;
@@ -45,19 +43,30 @@ export const decide = (session: Session, outbox: Outbox, nowMs: number): Action 
   if (session.confirming !== undefined || !session.isPositionKnown) {
     return {kind: 'heartbeat', epoch: present, reason: session.dueReason};
   }
+  const {blocked} = session;
+  if (blocked !== undefined && outbox.batches.some((batch) => nameOf(batch) === nameOf(blocked))) {
+    return {kind: 'heartbeat', epoch: blocked.epoch, reason: session.dueReason};
+  }
   const head = outbox.toSend;
   if (head !== undefined) return {kind: 'send', batch: head};
   if (nowMs < session.dueMs) return {kind: 'wait', untilMs: session.dueMs};
-  const oldest = outbox.batches[0];
-  const ask = {kind: 'heartbeat', epoch: oldest?.epoch ?? present, reason: session.dueReason} as const;
-  if (outbox.lastBatchSeq - outbox.applied >= WINDOW_BATCHES) return ask;
-  if (outbox.queued === 0 && !session.syncWanted) return ask;
+  const ask = (epoch: string) => ({kind: 'heartbeat', epoch, reason: session.dueReason}) as const;
+  // Only what is applied of the present epoch gives room for a number.
+  if (outbox.lastBatchSeq - outbox.applied >= WINDOW_BATCHES) return ask(present);
+  if (outbox.areNumbersLost || (outbox.queued === 0 && !session.syncWanted)) {
+    return ask(outbox.batches[0]?.epoch ?? present);
+  }
   const mode = session.fullWanted ? 'full' : 'delta';
   return {kind: 'seal', count: Math.min(outbox.queued, session.recordLimit), mode, reason: session.dueReason};
 };
 
 /** What is written down with a batch that is sealed, and the session after it: the batch is the answer to the commands that wait. */
-export const afterSeal = (session: Session, seal: Action & {kind: 'seal'}, state: JsonObject | undefined): Step => {
+export const afterSeal = (
+  session: Session,
+  seal: Action & {kind: 'seal'},
+  state: JsonObject | undefined,
+  {epoch = '', lastBatchSeq}: Outbox,
+): Step => {
   const {count, mode, reason} = seal;
   const ids = session.answering;
   const entries: OutboxEntry[] = [{op: 'seal', count, mode, reason, ...(state === undefined ? {} : {state})}];
@@ -69,6 +78,7 @@ export const afterSeal = (session: Session, seal: Action & {kind: 'seal'}, state
       syncWanted: false,
       answering: [],
       cmdAcks: [...session.cmdAcks, ...ids],
+      untaken: nameOf({epoch, batchSeq: lastBatchSeq + 1}),
     },
     entries,
   };
@@ -78,47 +88,6 @@ export interface Step {
   readonly session: Session;
   readonly entries: readonly OutboxEntry[];
 }
-
-const awaitedAfter = (
-  session: Session,
-  sent: {readonly epoch: string},
-  {applied}: SyncAnswer,
-  outbox: Outbox,
-  nowMs: number,
-): Session['awaited'] => {
-  const oldest = outbox.batches.find(
-    (batch) => batch.accepted && !(batch.epoch === sent.epoch && batch.batchSeq <= applied),
-  );
-  if (oldest === undefined) return undefined;
-  const {epoch, batchSeq} = oldest;
-  const isSame = session.awaited?.epoch === epoch && session.awaited.batchSeq === batchSeq;
-  return {epoch, batchSeq, sinceMs: isSame ? session.awaited.sinceMs : nowMs};
-};
-
-/** The oldest batch of before the start that so many scheduled answers did not mention, this one included. */
-const forgotten = (
-  {inherited}: Session,
-  sent: {readonly epoch: string},
-  {applied}: SyncAnswer,
-  outbox: Outbox,
-): Batch | undefined =>
-  outbox.batches.find(
-    (batch) =>
-      batch.accepted &&
-      inherited.has(nameOf(batch)) &&
-      !(batch.epoch === sent.epoch && batch.batchSeq <= applied) &&
-      (batch.waits ?? 0) + 1 >= RESEND_AFTER_ANSWERS,
-  );
-
-/** Without those that are sent again from `missed` on. */
-const without = (
-  inherited: Session['inherited'],
-  {epoch, batchSeq}: Pick<Batch, 'epoch' | 'batchSeq'>,
-  {batches}: Outbox,
-): Session['inherited'] => {
-  const again = new Set(batches.filter((b) => b.epoch === epoch && b.batchSeq >= batchSeq).map(nameOf));
-  return new Set([...inherited].filter((name) => !again.has(name)));
-};
 
 /** When to come back after an answer, and with what reason. */
 const dueAfter = (session: Session, answer: SyncAnswer, isForced: boolean, left: number, chance: Chance) => {
@@ -164,21 +133,30 @@ const accepted = (
   // Nothing can be numbered until more is applied: to ask at once, and again, would not hurry it.
   const isWindowFull = outbox.lastBatchSeq - applied >= WINDOW_BATCHES;
   const pauseMs = isWindowFull && due.isScheduled === false ? waitMs(session, LADDER_BEGINS, chance) : 0;
-  const awaited = awaitedAfter(session, sent, answer, outbox, nowMs);
-  const isOverdue = awaited !== undefined && nowMs - awaited.sinceMs >= RESEND_AFTER_MS;
-  const isWaitCounted = session.isScheduled && nowMs >= session.dueMs && outbox.batches.some((batch) => batch.accepted);
-  const missed = isOverdue ? awaited : isWaitCounted ? forgotten(session, sent, answer, outbox) : undefined;
+  const isWaitCounted =
+    (!session.isPositionKnown || (session.isScheduled && nowMs >= session.dueMs)) &&
+    outbox.batches.some((batch) => batch.accepted);
+  const {awaited, missed, inherited} = missedAfter(session, {epoch: sent.epoch, applied: answer.applied}, outbox, {
+    ...{nowMs, isWaitCounted},
+    isWindowFull: isWindowFull && isPresent,
+  });
+  const {blocked} = session;
+  const isStuck = blocked?.epoch === sent.epoch && !isBatch && answer.applied < blocked.batchSeq;
   // It has numbers that we never gave out: what we have is older than what was sent from it.
   const isCopy = isPresent && answer.applied > outbox.lastBatchSeq;
   const next: Session = {
     ...session,
     ...due,
-    dueMs: (due.dueMs ?? session.dueMs) + pauseMs,
-    awaited: missed === undefined ? awaited : undefined,
-    inherited: missed === undefined ? session.inherited : without(session.inherited, missed, outbox),
+    // What is numbered anew waits for nothing.
+    dueMs: isStuck ? nowMs : (due.dueMs ?? session.dueMs) + pauseMs,
+    awaited,
+    inherited,
     failures: 0,
     attempt: 1,
     refusals: 0,
+    gaps: isBatch ? 0 : session.gaps,
+    // Under the next epoch it is asked for once more, and then numbered anew.
+    blocked: isStuck && isPresent ? blocked : undefined,
     lastError: undefined,
     notBeforeMs: nowMs,
     fullWanted: isFull || session.fullWanted,
@@ -187,7 +165,7 @@ const accepted = (
     epochCommand,
     // Only a batch carries them to where commands are closed.
     cmdAcks: isBatch ? done : [...new Set([...session.cmdAcks, ...done])],
-    newSecretWanted: epochCommand !== undefined || isCopy,
+    newSecretWanted: epochCommand !== undefined || isCopy || (isStuck && isPresent) || outbox.areNumbersLost,
     isPositionKnown: !isCopy && (session.isPositionKnown || isPresent),
     enrolments: nowMs - session.enrolledMs >= GOOD_ENROLMENT_MS ? 0 : session.enrolments,
     policy: answer.policy,
@@ -199,6 +177,7 @@ const accepted = (
   if (isBatch) entries.push({op: 'accepted', epoch: sent.epoch, batchSeq: sent.batchSeq});
   if (answer.applied > 0) entries.push({op: 'applied', epoch: sent.epoch, through: answer.applied});
   if (missed !== undefined) entries.push({op: 'resend', epoch: missed.epoch, from: missed.batchSeq});
+  if (isStuck && !isPresent) entries.push({op: 'reopen', ...blocked});
   return {session: next.newSecretWanted ? beforeEnrolment(next, chance) : next, entries};
 };
 
@@ -215,7 +194,7 @@ const confirmed = (
   if (answer.applied > 0) {
     return {session: beforeEnrolment({...next, newSecretWanted: true}, chance), entries: []};
   }
-  return begun({...next, notBeforeMs: chance.nowMs}, outbox, epoch, life);
+  return begun({...next, notBeforeMs: chance.nowMs, isPositionKnown: true}, outbox, epoch, life);
 };
 
 /** Content that the region does not take: it is given up once it was refused often enough. */
@@ -230,24 +209,82 @@ const refused = (session: Session, batch: Batch | undefined, error: string, chan
   };
 };
 
-/** The batch, which was not taken, as one of half its records. Undefined where it cannot be numbered anew. */
+/** What the batch was to answer waits again with its readings. */
+const reopened = (session: Session, {mode}: Batch): Session => ({
+  ...session,
+  fullWanted: session.fullWanted || mode === 'full',
+  syncWanted: session.syncWanted || mode === 'full',
+});
+
+/** A batch that is refused for its size is sent as one of half its records, where nobody has taken it. */
 const smaller = (
   session: Session,
   batch: Batch,
-  maxRecords: number | undefined,
-  outbox: Outbox,
-  {nowMs}: Chance,
-): Step | undefined => {
-  // Behind it are batches that were taken once and are sent again: numbered anew, their records would be there twice.
-  if (outbox.batches.some(({accepted: taken, batchSeq}) => !taken && batchSeq !== batch.batchSeq)) return undefined;
+  {error, maxRecords}: {readonly error: string; readonly maxRecords?: number | undefined},
+  chance: Chance,
+): Step => {
+  const {epoch, batchSeq} = batch;
+  if (batch.taken === true) {
+    // It is sent only in case that the region has lost it, and waits for another day.
+    return {session: failed(session, error, undefined, chance), entries: [{op: 'accepted', epoch, batchSeq}]};
+  }
+  if (session.untaken !== nameOf(batch)) {
+    const refusals = session.refusals + 1;
+    const next = {...failed(session, error, undefined, chance), refusals};
+    const isBlocked = refusals >= REFUSALS_BEFORE_GIVING_UP;
+    return {session: isBlocked ? {...next, refusals: 0, blocked: {epoch, batchSeq}} : next, entries: []};
+  }
   const half = Math.floor(batch.records.length / 2);
   const recordLimit = Math.max(1, Math.min(half, maxRecords ?? half));
   // At once: between two batches that are taken there are no more of these than halves.
-  return {session: {...session, recordLimit, dueMs: nowMs, refusals: 0}, entries: [{op: 'reopen'}]};
+  const next = {...reopened(session, batch), recordLimit, dueMs: chance.nowMs, attempt: 1, refusals: 0};
+  return {session: next, entries: [{op: 'reopen', epoch, batchSeq}]};
 };
+
+/** A batch that misses others before it. */
+const gap = (
+  session: Session,
+  batch: Batch | undefined,
+  {error, expected}: Answer & {kind: 'gap'},
+  outbox: Outbox,
+  chance: Chance,
+): Step => {
+  const next: Session = {...failed(session, error, undefined, chance), gaps: session.gaps + 1};
+  if (batch === undefined) return {session: next, entries: []};
+  const {epoch, batchSeq} = batch;
+  if (expected !== undefined && outbox.batches.some((one) => one.epoch === epoch && one.batchSeq === expected)) {
+    return {session: next, entries: [{op: 'resend', epoch, from: expected}]};
+  }
+  if (next.gaps < GAPS_BEFORE_NEW_EPOCH) return {session: next, entries: []};
+  // The region lost what it had said was applied. 409 means that this batch was not taken, so its readings may be numbered again.
+  const again = {...reopened(next, batch), gaps: 0};
+  const entries: OutboxEntry[] = [
+    {op: 'reopen', epoch, batchSeq},
+    {op: 'send-once', epoch},
+  ];
+  return {
+    session: epoch === outbox.epoch ? beforeEnrolment({...again, newSecretWanted: true}, chance) : again,
+    entries,
+  };
+};
+
+/** Somebody may have taken what got this answer. All others say that nobody has. */
+const mayBeTaken = (answer: Answer): boolean =>
+  answer.kind === 'accepted' || (answer.kind === 'later' && answer.isUntaken !== true);
 
 /** What a device that got this answer does next. `sent` is the batch, or the epoch that a heartbeat asked for. */
 export const afterSync = (
+  session: Session,
+  sent: Batch | {readonly epoch: string},
+  answer: Answer,
+  outbox: Outbox,
+  chance: Chance,
+): Step => {
+  const step = answered(session, sent, answer, outbox, chance);
+  return 'batchSeq' in sent && mayBeTaken(answer) ? {...step, session: {...step.session, untaken: undefined}} : step;
+};
+
+const answered = (
   session: Session,
   sent: Batch | {readonly epoch: string},
   answer: Answer,
@@ -288,34 +325,15 @@ export const afterSync = (
     }
     case 'wrong-region':
       return {session: {...failed(session, answer.error, undefined, chance), home: answer.home}, entries: []};
-    case 'gap': {
-      const next = failed(session, answer.error, undefined, chance);
-      const {expected} = answer;
-      const kept = outbox.batches.some(({epoch, batchSeq}) => epoch === sent.epoch && batchSeq === expected);
-      if (expected !== undefined && kept) {
-        return {session: next, entries: [{op: 'resend', epoch: sent.epoch, from: expected}]};
-      }
-      // The region lost what it had said was applied. 409 means that this batch was not taken, so its readings may be numbered again.
-      if (next.failures < GAPS_BEFORE_NEW_EPOCH) return {session: next, entries: []};
-      return {session: beforeEnrolment({...next, newSecretWanted: true}, chance), entries: [{op: 'reopen'}]};
-    }
-    case 'too-large': {
-      const isSmallest = batch === undefined || batch.records.length <= 1;
-      if (isSmallest && answer.isCertain) return refused(session, batch, answer.error, chance);
-      if (isSmallest) return {session: failed(session, answer.error, undefined, chance), entries: []};
-      return (
-        smaller(session, batch, answer.maxRecords, outbox, chance) ?? {
-          session: failed(session, answer.error, undefined, chance),
-          entries: [],
-        }
-      );
-    }
-    case 'too-slow': {
-      // One that was sent before may have been taken, its answer lost: it keeps its number and its content.
-      const isFirst = batch !== undefined && batch.records.length > 1 && session.attempt === 1;
-      const halved = isFirst ? smaller(session, batch, undefined, outbox, chance) : undefined;
-      return halved ?? {session: failed(session, answer.error, undefined, chance), entries: []};
-    }
+    case 'gap':
+      return gap(session, batch, answer, outbox, chance);
+    case 'too-large':
+      if (batch !== undefined && batch.records.length > 1) return smaller(session, batch, answer, chance);
+      if (answer.isCertain) return refused(session, batch, answer.error, chance);
+      return {session: failed(session, answer.error, undefined, chance), entries: []};
+    case 'too-slow':
+      if (batch !== undefined && batch.records.length > 1) return smaller(session, batch, answer, chance);
+      return {session: failed(session, answer.error, undefined, chance), entries: []};
     case 'refused':
       return refused(session, batch, answer.error, chance);
   }
@@ -333,7 +351,6 @@ const begun = (session: Session, outbox: Outbox, epoch: string, life: string): S
   return {
     session: {
       ...session,
-      isPositionKnown: session.isPositionKnown || isNew,
       epochCommand: undefined,
       cmdAcks: epochCommand === undefined ? session.cmdAcks : [epochCommand],
     },
@@ -356,7 +373,10 @@ export const afterEnrol = (
   if (outcome.kind === 'refused') {
     const next = failed(answered, outcome.error, undefined, chance);
     // The token may have ended: what the device has may still be good.
-    return {session: {...next, phase: hasCurrent ? 'sync' : 'enrol', confirming: undefined}, entries: []};
+    return {
+      session: {...next, phase: hasCurrent ? 'sync' : 'enrol', confirming: undefined, blocked: undefined},
+      entries: [],
+    };
   }
   if (outcome.kind === 'secret-replaced') {
     const next = failed({...answered, newSecretWanted: true, confirming: undefined}, outcome.error, undefined, chance);
@@ -365,5 +385,8 @@ export const afterEnrol = (
   const {epoch, policy} = outcome.answer;
   // Failures are kept until a sync succeeds: a credential that is refused right after enrolment must not become a tight loop.
   const next: Session = {...answered, phase: 'sync', policy, recordLimit: policy.maxRecords, confirming: undefined};
-  return isReplacing ? {session: {...next, confirming: {epoch, life}}, entries: []} : begun(next, outbox, epoch, life);
+  if (isReplacing) return {session: {...next, confirming: {epoch, life}}, entries: []};
+  // The region may have given this epoch before: the secret is that of a copy, or of a backup.
+  const isKnown = session.isPositionKnown && epoch === outbox.epoch && life === outbox.life;
+  return begun({...next, isPositionKnown: isKnown}, outbox, epoch, life);
 };

@@ -15,8 +15,12 @@ export interface Batch {
   readonly records: readonly DeviceRecord[];
   /** A 2xx was seen. The batch is kept until it is known as applied. */
   readonly accepted: boolean;
-  /** Scheduled answers since then that did not say that it is applied. */
+  /** Answers since then that did not say that it is applied: scheduled ones, and the first after a start. */
   readonly waits?: number;
+  /** It was accepted once, also where it is sent again since. */
+  readonly taken?: true;
+  /** Its epoch has a gap that nobody can fill, so it is never called applied: it goes when it is accepted. */
+  readonly once?: true;
 }
 
 /** Commands that are remembered as done. The region lists ten at a time, and one of a type. */
@@ -40,12 +44,16 @@ export type OutboxEntry =
   | {readonly op: 'applied'; readonly epoch: string; readonly through: number}
   /** The region misses batches from here on: they count as not accepted. */
   | {readonly op: 'resend'; readonly epoch: string; readonly from: number}
-  /** Unseals every batch that was not accepted, or all of one epoch that the region does not know: their readings wait again. */
-  | {readonly op: 'reopen'; readonly epoch?: string}
+  /** Unseals every batch that was not accepted, all of one epoch that the region does not know, or one: their readings wait again. */
+  | {readonly op: 'reopen'; readonly epoch?: string; readonly batchSeq?: number}
+  /** The region lost batches of this epoch that we do not have any more. What we have of it is sent once more, and forgotten when it is accepted. */
+  | {readonly op: 'send-once'; readonly epoch: string}
   /** The region will never take this content: the batch becomes empty, so that the numbers after it stay contiguous. */
   | {readonly op: 'withdraw'; readonly epoch: string; readonly batchSeq: number}
-  /** A scheduled answer did not say that what is accepted is applied. */
+  /** See {@link Batch.waits}. */
   | {readonly op: 'waited'}
+  /** So many lines of the journal could not be read, or all of it is gone: numbers may be used that are not known here, until the next epoch. */
+  | {readonly op: 'lost'; readonly lines: number}
   /** Commands that are done, and not done again however often they are listed. */
   | {readonly op: 'done'; readonly ids: readonly string[]}
   /** First entry of a compacted journal. */
@@ -57,6 +65,7 @@ export type OutboxEntry =
       readonly nextS: number;
       readonly dropped: number;
       readonly applied: number;
+      readonly lost?: true;
     }
   | {readonly op: 'batch'; readonly batch: Batch};
 
@@ -66,6 +75,7 @@ export class Outbox {
   #nextS = 1;
   #applied = 0;
   #dropped = 0;
+  #areNumbersLost = false;
   #life: string | undefined;
   #done: string[] = [];
   #queue: Reading[] = [];
@@ -88,6 +98,10 @@ export class Outbox {
   }
   get dropped(): number {
     return this.#dropped;
+  }
+  /** Nothing may be numbered in this epoch. */
+  get areNumbersLost(): boolean {
+    return this.#areNumbersLost;
   }
   /** Ids of commands that are done, the newest last. */
   get done(): readonly string[] {
@@ -119,11 +133,15 @@ export class Outbox {
         this.#nextBatchSeq = 1;
         this.#nextS = 1;
         this.#applied = 0;
+        this.#areNumbersLost = false;
         return;
       case 'seal':
         this.#seal(entry);
         return;
       case 'accepted':
+        this.#batches = this.#batches.filter(
+          ({epoch, batchSeq, once}) => once === undefined || epoch !== entry.epoch || batchSeq !== entry.batchSeq,
+        );
         this.#mark(entry.epoch, (batch) => batch.batchSeq === entry.batchSeq, true);
         return;
       case 'applied':
@@ -134,7 +152,11 @@ export class Outbox {
         this.#mark(entry.epoch, (batch) => batch.batchSeq >= entry.from, false);
         return;
       case 'reopen':
-        this.#reopen(entry.epoch);
+        this.#reopen(entry);
+        return;
+      case 'send-once':
+        this.#mark(entry.epoch, () => true, false);
+        this.#batches = this.#batches.map((batch) => (batch.epoch === entry.epoch ? {...batch, once: true} : batch));
         return;
       case 'withdraw':
         this.#batches = this.#batches.map((batch) => {
@@ -148,6 +170,10 @@ export class Outbox {
           batch.accepted ? {...batch, waits: (batch.waits ?? 0) + 1} : batch,
         );
         return;
+      case 'lost':
+        this.#dropped += entry.lines;
+        this.#areNumbersLost = true;
+        return;
       case 'done':
         this.#done = [...this.#done, ...entry.ids].slice(-MAX_DONE);
         return;
@@ -158,6 +184,7 @@ export class Outbox {
         this.#nextS = entry.nextS;
         this.#dropped = entry.dropped;
         this.#applied = entry.applied;
+        this.#areNumbersLost = entry.lost === true;
         return;
       case 'batch':
         this.#batches.push(entry.batch);
@@ -174,6 +201,7 @@ export class Outbox {
       nextS: this.#nextS,
       dropped: this.#dropped,
       applied: this.#applied,
+      ...(this.#areNumbersLost ? {lost: true} : {}),
     };
     if (this.#done.length > 0) yield {op: 'done', ids: this.#done};
     for (const batch of this.#batches) yield {op: 'batch', batch};
@@ -199,19 +227,24 @@ export class Outbox {
   #mark(epoch: string, which: (batch: Batch) => boolean, accepted: boolean): void {
     this.#batches = this.#batches.map(({waits, ...batch}) =>
       batch.epoch === epoch && which(batch)
-        ? {...batch, accepted}
+        ? {...batch, accepted, ...(accepted ? {taken: true} : {})}
         : {...batch, ...(waits === undefined ? {} : {waits})},
     );
   }
 
-  #reopen(unknown: string | undefined): void {
-    const isReopened = ({epoch, accepted}: Batch): boolean => (unknown === undefined ? !accepted : epoch === unknown);
+  #reopen(which: OutboxEntry & {op: 'reopen'}): void {
+    const isReopened = ({epoch, batchSeq, accepted}: Batch): boolean =>
+      which.epoch === undefined
+        ? !accepted
+        : epoch === which.epoch && (which.batchSeq === undefined || batchSeq === which.batchSeq);
     const reopened = this.#batches.filter(isReopened);
     this.#batches = this.#batches.filter((batch) => !isReopened(batch));
     const readings = reopened.flatMap((batch) => batch.records.map(({k, t, d}) => ({k, t, d})));
     this.#queue = [...readings, ...this.#queue];
     const first = reopened.find((batch) => batch.epoch === this.#epoch);
-    if (first === undefined) return;
+    // A number that has others behind it stays used.
+    const isTail = !this.#batches.some(({epoch, batchSeq}) => epoch === first?.epoch && batchSeq > first.batchSeq);
+    if (first === undefined || !isTail) return;
     this.#nextBatchSeq = first.batchSeq;
     const counted = reopened.filter((batch) => batch.epoch === this.#epoch);
     this.#nextS -= counted.reduce((sum, batch) => sum + batch.records.length, 0);

@@ -31,8 +31,8 @@ export interface Session {
   readonly enrolments: number;
   readonly enrolledMs: number;
   /**
-   * The region has said how far it is in our epoch since we started. Before that nothing is numbered: our storage may be a backup that was restored, or a
-   * copy of a card, and its numbers used already.
+   * The region has said how far it is in our epoch since we started, or enrolled. Before that nothing is numbered: our storage may be a backup that was
+   * restored, or a copy of a card, also from before the first batch or the enrolment, and its numbers used already.
    */
   readonly isPositionKnown: boolean;
   readonly policy: Policy;
@@ -42,6 +42,12 @@ export interface Session {
   readonly attempt: number;
   /** Refusals in a row of the batch at the head. */
   readonly refusals: number;
+  /** Answers 409 since the last batch that was accepted. */
+  readonly gaps: number;
+  /** The batch that certainly nobody has taken: it was sealed since we started, and whatever answered it said so. Only this one may be numbered anew. */
+  readonly untaken: string | undefined;
+  /** A batch that may have been taken, and is refused as too large or too slow again and again: the region is asked whether it has it. */
+  readonly blocked: Pick<Batch, 'epoch' | 'batchSeq'> | undefined;
   /** The oldest batch that is accepted and not applied, and since when we have waited for it. */
   readonly awaited: {readonly epoch: string; readonly batchSeq: number; readonly sinceMs: number} | undefined;
   /** Batches that were accepted before we started. */
@@ -79,15 +85,18 @@ export const startSession = ({isEnrolled, confirming, outbox, nowMs, delayMs = 0
   answering: [],
   epochCommand: undefined,
   cmdAcks: [],
-  newSecretWanted: false,
+  newSecretWanted: isEnrolled && confirming === undefined && outbox.areNumbersLost,
   confirming,
   enrolments: 0,
   enrolledMs: nowMs,
-  isPositionKnown: outbox.lastBatchSeq === 0,
+  isPositionKnown: false,
   policy: policy ?? DEFAULT_POLICY,
   recordLimit: (policy ?? DEFAULT_POLICY).maxRecords,
   attempt: 1,
   refusals: 0,
+  gaps: 0,
+  untaken: undefined,
+  blocked: undefined,
   awaited: undefined,
   inherited: new Set(outbox.batches.filter(({accepted}) => accepted).map(nameOf)),
   configRev: undefined,

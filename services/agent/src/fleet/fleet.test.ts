@@ -9,7 +9,7 @@ import {openBuckets} from '../judge/buckets.ts';
 import type {BatchClaim} from '../judge/claims.ts';
 import {ledgerEntrySchema, type LedgerEntry} from '../ledger/entry.ts';
 import {openLedger} from '../ledger/writer.ts';
-import {startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
+import {isBatch, startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
 import {runFleet, type FleetOptions} from './fleet.ts';
 import {parseFleetCommand} from './options.ts';
 import {parseSeries, readingsOf} from './series.ts';
@@ -86,7 +86,7 @@ test('every device sends every batch, and the ledger says so', async () => {
 
 test('retries after lost answers until acked, and writes each content down once', async () => {
   let calls = 0;
-  region.trouble = (path) => (path === '/v1/sync' && calls++ % 3 === 0 ? {kind: 'take-and-hang-up'} : undefined);
+  region.trouble = (path, body) => (isBatch(path, body) && calls++ % 3 === 0 ? {kind: 'take-and-hang-up'} : undefined);
   const report = await run({});
   expect(report).toMatchObject({acked: 60, unfinished: 0});
   expect(report.duplicates).toBeGreaterThan(0);
@@ -95,7 +95,7 @@ test('retries after lost answers until acked, and writes each content down once'
 });
 
 test('stops at the deadline and says what has no answer', async () => {
-  region.trouble = (path) => (path === '/v1/sync' ? {kind: 'status', status: 503} : undefined);
+  region.trouble = (path, body) => (isBatch(path, body) ? {kind: 'status', status: 503} : undefined);
   const report = await run({devices: 2, deadlineMs: 100});
   expect(report).toMatchObject({acked: 0, unfinished: 6});
   expect(Object.keys(report.errors)).toEqual(['sync: HTTP 503']);

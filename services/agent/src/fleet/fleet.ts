@@ -50,6 +50,9 @@ const both = (first: Observer, second: Observer | undefined): Observer =>
         },
       };
 
+/** It is enrolled, and has heard that its numbers are free. */
+const isReady = ({session}: Device): boolean => session.phase === 'sync' && session.isPositionKnown;
+
 class Simulated {
   readonly device: Device;
   readonly #index: number;
@@ -97,7 +100,7 @@ class Simulated {
   }
 
   enrol(deadlineMs: number): Promise<boolean> {
-    return this.drive(() => this.device.session.phase === 'sync', deadlineMs);
+    return this.drive(() => isReady(this.device), deadlineMs);
   }
 
   /** Queues one sync behind those of this device that are not finished. */
@@ -132,7 +135,7 @@ export const runFleet = async (parts: FleetParts): Promise<FleetReport> => {
     tally.enrolMs = nowMs() - startMs;
 
     phase = 'sync';
-    const ready = fleet.filter(({device}) => device.session.phase === 'sync');
+    const ready = fleet.filter(({device}) => isReady(device));
     const syncStartMs = nowMs();
     const deadlineMs = syncStartMs + options.durationMs + options.deadlineMs;
     const total = ready.length * options.batches;

@@ -52,6 +52,9 @@ export interface FakeRegion {
   close(): Promise<void>;
 }
 
+/** Of a call, as {@link FakeRegion} tells of it. */
+export const isBatch = (path: string, body: JsonObject): boolean => path === '/v1/sync' && body.mode !== 'heartbeat';
+
 /** The body as sent; inflated where it is gzip, by its first bytes; and what stands in it, or nothing where it was garbled. */
 const readBody = async (request: IncomingMessage): Promise<{plain: Buffer; json: JsonObject | undefined}> => {
   const chunks: Buffer[] = [];

@@ -1,0 +1,215 @@
+/** What may have been taken, and numbers that may be used: neither twice nor never. */
+import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
+import {drained, openDeviceBench, readings, type DeviceBench} from '../testing/device-bench.ts';
+import {isBatch, type FakeRegion, type Trouble} from '../testing/fake-region.ts';
+import type {Device} from './device.ts';
+import type {Identity} from './identity.ts';
+import {WINDOW_BATCHES} from './machine.ts';
+import {Outbox, type OutboxEntry} from './outbox.ts';
+
+let bench: DeviceBench;
+let region: FakeRegion;
+const makeDevice = (identity?: Identity, outbox?: Outbox): Promise<Device> => bench.makeDevice(identity, outbox);
+const until = (device: Device, done: () => boolean, what: string): Promise<void> => bench.until(device, done, what);
+
+beforeEach(async () => {
+  bench = await openDeviceBench();
+  ({region} = bench);
+});
+afterEach(() => bench.close());
+
+const taken = (): string[] =>
+  [...region.devices.values()].flatMap(({batches}) =>
+    [...batches].map(([key, {records}]) => `${key} ${records.map(({s}) => s).join(',')}`),
+  );
+
+describe('a batch that may have been taken', () => {
+  const HANG_UP: Trouble = {kind: 'take-and-hang-up'};
+  const PAGE_413: Trouble = {kind: 'status', type: undefined, status: 413};
+  const SLOW: Trouble = {kind: 'status', status: 408};
+  const times = (): number[] =>
+    [...region.devices.values()]
+      .flatMap(({batches}) => [...batches.values()].flatMap(({records}) => records.map(({t}) => t)))
+      .sort((a, b) => a - b);
+  const conflicts = (): string[] => [...region.devices.values()].flatMap((device) => device.conflicts);
+  /** The n-th batch meets the n-th trouble. */
+  const meet = (...troubles: readonly (Trouble | undefined)[]): (() => number) => {
+    let calls = 0;
+    region.trouble = (path, body) => (isBatch(path, body) ? troubles[calls++] : undefined);
+    return () => calls;
+  };
+  const restart = (): Promise<Device> => {
+    const outbox = new Outbox();
+    for (const entry of bench.journal) outbox.apply(structuredClone(entry));
+    return makeDevice(bench.saved.at(-1), outbox);
+  };
+
+  test.each([
+    ['its answer lost, and is too large for a proxy the second time', PAGE_413],
+    ['its answer lost, and is too slow the second time', SLOW],
+  ])('%s keeps its number and its content', async (_what, trouble) => {
+    meet(HANG_UP, trouble);
+    const device = await makeDevice();
+    await device.record(readings(4));
+    await until(device, () => drained(device), 'applied');
+    expect({taken: taken(), conflicts: conflicts()}).toEqual({taken: ['e1:1 1,2,3,4'], conflicts: []});
+  });
+
+  test.each([PAGE_413, SLOW])('before a power cut keeps its number and its content: %j', async (trouble) => {
+    region.applied = () => 0;
+    const calls = meet(HANG_UP, trouble);
+    const device = await makeDevice();
+    await device.record(readings(4));
+    await until(device, () => calls() === 1 && device.session.failures === 1, 'sent');
+    const again = await restart();
+    await until(again, () => calls() >= 3, 'sent again');
+    region.applied = undefined;
+    again.wakeUp('scheduled');
+    await until(again, () => drained(again), 'applied');
+    expect({times: times(), conflicts: conflicts()}).toEqual({times: [0, 1, 2, 3], conflicts: []});
+  });
+
+  test('and is applied is not sent for ever where the network lets it through no more', async () => {
+    const calls = meet(HANG_UP, ...Array.from({length: 20}, () => SLOW));
+    const device = await makeDevice();
+    await device.record(readings(4));
+    await until(device, () => drained(device), 'found to be applied');
+    expect({calls: calls(), taken: taken()}).toEqual({calls: 4, taken: ['e1:1 1,2,3,4']});
+  });
+
+  test('and was not is sent smaller, in a new epoch', async () => {
+    region.trouble = (path, body) =>
+      isBatch(path, body) && Array.isArray(body.records) && body.records.length > 2 ? SLOW : undefined;
+    const device = await makeDevice();
+    await device.record(readings(4));
+    await until(device, () => device.session.isPositionKnown, 'position known');
+    await device.step();
+    expect(device.outbox.toSend?.records).toHaveLength(4);
+    const again = await restart();
+    await until(again, () => drained(again), 'applied');
+    expect({taken: taken(), conflicts: conflicts()}).toEqual({taken: ['e2:1 1,2', 'e2:2 3,4'], conflicts: []});
+  });
+
+  test('that answers a command for a full sync still does so with half its readings', async () => {
+    let asked = 0;
+    region.extra = () => (asked++ === 1 ? {commands: [{id: 'c1', type: 'sync.full'}]} : {});
+    region.trouble = (path, body) =>
+      isBatch(path, body) && Array.isArray(body.records) && body.records.length > 2 ? PAGE_413 : undefined;
+    const device = await makeDevice();
+    await device.record(readings(1));
+    await until(device, () => device.session.answering.length > 0, 'asked');
+    await device.record(readings(4));
+    await until(device, () => drained(device), 'applied');
+    const full = region.seen.filter(({body}) => body.mode === 'full').map(({body}) => body);
+    expect(full).toMatchObject([
+      {batchSeq: 2},
+      {batchSeq: 2, records: [{}, {}], pull: {cmdAcks: ['c1']}, state: {v: 1}},
+    ]);
+  });
+
+  test.each<[string, Trouble]>([
+    ['overload', {kind: 'status', status: 503, body: {code: 'overloaded'}, headers: {'retry-after': '0'}}],
+    ['its quota', {kind: 'status', status: 429, headers: {'retry-after': '1'}}],
+  ])('is none that the region turned away for %s: it is halved', async (_what, first) => {
+    let calls = 0;
+    region.trouble = (path, body) => {
+      if (!isBatch(path, body)) return undefined;
+      if (calls++ === 0) return first;
+      return Array.isArray(body.records) && body.records.length > 2 ? SLOW : undefined;
+    };
+    const device = await makeDevice();
+    await device.record(readings(4));
+    await until(device, () => drained(device), 'applied');
+    expect(taken()).toEqual(['e1:1 1,2', 'e1:2 3,4']);
+  });
+
+  test('is repeated with not a byte more', async () => {
+    const calls = meet(HANG_UP, HANG_UP);
+    const device = await makeDevice();
+    await device.record(readings(4));
+    await until(device, () => calls() === 1, 'sent once');
+    await device.record(readings(1));
+    await until(device, () => calls() >= 3, 'repeated');
+    const sizes = region.seen
+      .filter(({path, body}) => isBatch(path, body))
+      .slice(0, 3)
+      .map(({body}) => JSON.stringify(body).length);
+    expect(Math.max(...sizes)).toBe(sizes[0]);
+  });
+});
+
+describe('a device whose numbers may be used already', () => {
+  test.each(['before its first batch', 'before its enrolment'])(
+    'as a backup from %s, takes a new epoch',
+    async (when) => {
+      let backup = {
+        identity: {hardwareId: 'pi-1', pending: {secret: 'first-secret'}} as Identity,
+        journal: [] as OutboxEntry[],
+      };
+      const device = await makeDevice();
+      await until(device, () => device.outbox.epoch !== undefined, 'enrolled');
+      const identity = bench.saved.at(-1);
+      if (when === 'before its first batch' && identity !== undefined) backup = {identity, journal: [...bench.journal]};
+      await device.record(readings(3));
+      await until(device, () => drained(device), 'applied');
+      const outbox = new Outbox();
+      for (const entry of backup.journal) outbox.apply(entry);
+      const restored = await makeDevice(backup.identity, outbox);
+      await restored.record(readings(2));
+      await until(restored, () => drained(restored), 'applied in a new epoch');
+      expect(taken()).toEqual(['e1:1 1,2,3', 'e2:1 1,2']);
+      expect([...region.devices.values()].flatMap(({conflicts}) => conflicts)).toEqual([]);
+    },
+  );
+
+  test('keeps its credential, and sends nothing new, while nobody lets it enrol', async () => {
+    const device = await makeDevice();
+    await device.record(readings(1));
+    await until(device, () => drained(device), 'applied');
+    region.token = 'another';
+    const outbox = new Outbox();
+    for (const entry of bench.journal) outbox.apply(structuredClone(entry));
+    outbox.apply({op: 'lost', lines: 1});
+    const again = await makeDevice(bench.saved.at(-1), outbox);
+    await again.record(readings(2));
+    const tried = (): number => region.seen.filter(({path}) => path === '/v1/enroll').length;
+    await until(again, () => tried() === 4, 'three refusals');
+    expect({current: again.identity.current?.secret, taken: taken()}).toEqual({
+      current: 'first-secret',
+      taken: ['e1:1 1'],
+    });
+    region.token = 'enrol-me';
+    await until(again, () => drained(again), 'applied');
+    expect(taken()).toEqual(['e1:1 1', 'e2:1 1,2']);
+  });
+});
+
+test('a device of a region that was restored sends what it has of the old epoch once more, and goes on in the new one', async () => {
+  const device = await makeDevice();
+  const sync = async (batches: number): Promise<void> => {
+    for (let batch = 0; batch < batches; batch++) {
+      await device.record(readings(1));
+      device.wakeUp('scheduled');
+      await until(device, () => device.outbox.queued === 0 && device.outbox.toSend === undefined, 'sent');
+    }
+  };
+  await sync(20);
+  device.ask();
+  await until(device, () => drained(device), 'applied');
+  const [known] = region.devices.values();
+  for (let batch = 6; batch <= 20; batch++) known?.batches.delete(`e1:${batch}`);
+  await sync(50);
+  await until(device, () => device.outbox.epoch === 'e2', 'a new epoch');
+  await until(device, () => device.outbox.toSend === undefined, 'sent');
+  expect(device.outbox.batches.filter(({epoch}) => epoch === 'e1')).toEqual([]);
+  expect(known?.conflicts).toEqual([]);
+  expect([...(known?.batches.values() ?? [])].flatMap(({records}) => records)).toHaveLength(70 - 15);
+
+  // The window of the new epoch is full, and it is the one that is asked about.
+  region.applied = () => 1;
+  while (device.outbox.lastBatchSeq - device.outbox.applied < WINDOW_BATCHES) await sync(1);
+  region.applied = undefined;
+  await device.record(readings(1));
+  device.wakeUp('scheduled');
+  await until(device, () => drained(device), 'all applied');
+}, 30_000);

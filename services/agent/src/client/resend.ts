@@ -1,0 +1,76 @@
+/** What was accepted and seems to be lost, and from which batch on it is sent again. Sending it again is always safe. */
+import type {Batch, Outbox} from './outbox.ts';
+import {nameOf, type Session} from './session.ts';
+
+/** A batch that is not applied for so long is sent again, which is always safe. A region's own attempts take some hours at most. */
+const RESEND_AFTER_MS = 24 * 3600 * 1000;
+
+/**
+ * What was accepted before a start has no time that is known. It is sent again when so many answers did not say that it is applied: scheduled ones, and the
+ * first after each start, because a device that starts each day may be off whenever the region expects it.
+ */
+const RESEND_AFTER_ANSWERS = 4;
+
+/** Of the epoch that the region was asked about. */
+interface Applied {
+  readonly epoch: string;
+  readonly applied: number;
+}
+
+const isApplied = (batch: Batch, {epoch, applied}: Applied): boolean =>
+  batch.epoch === epoch && batch.batchSeq <= applied;
+
+const awaitedAfter = (session: Session, said: Applied, outbox: Outbox, nowMs: number): Session['awaited'] => {
+  const oldest = outbox.batches.find((batch) => batch.accepted && !isApplied(batch, said));
+  if (oldest === undefined) return undefined;
+  const {epoch, batchSeq} = oldest;
+  const isSame = session.awaited?.epoch === epoch && session.awaited.batchSeq === batchSeq;
+  return {epoch, batchSeq, sinceMs: isSame ? session.awaited.sinceMs : nowMs};
+};
+
+/** The oldest batch of before the start that so many answers did not mention, this one included. */
+const forgotten = ({inherited}: Session, said: Applied, {batches}: Outbox): Batch | undefined =>
+  batches.find(
+    (batch) =>
+      batch.accepted &&
+      inherited.has(nameOf(batch)) &&
+      !isApplied(batch, said) &&
+      (batch.waits ?? 0) + 1 >= RESEND_AFTER_ANSWERS,
+  );
+
+/**
+ * What a device that has stopped, because nothing of its window is applied, was told before it started that it is accepted. Neither a time nor a 409 will
+ * show that it is lost.
+ */
+const stopping = ({inherited}: Session, {epoch, applied}: Applied, {batches}: Outbox): Batch | undefined =>
+  batches.find(
+    (batch) =>
+      batch.accepted && inherited.has(nameOf(batch)) && batch.epoch === epoch && batch.batchSeq === applied + 1,
+  );
+
+/** Without those that are sent again from `missed` on. */
+const without = (
+  inherited: Session['inherited'],
+  {epoch, batchSeq}: Pick<Batch, 'epoch' | 'batchSeq'>,
+  {batches}: Outbox,
+): Session['inherited'] => {
+  const again = new Set(batches.filter((b) => b.epoch === epoch && b.batchSeq >= batchSeq).map(nameOf));
+  return new Set([...inherited].filter((name) => !again.has(name)));
+};
+
+/** @param seen whether this answer counts as one that did not mention what is accepted, and whether nothing more can be numbered in the epoch it is about */
+export const missedAfter = (
+  session: Session,
+  said: Applied,
+  outbox: Outbox,
+  {nowMs, isWaitCounted, isWindowFull}: {nowMs: number; isWaitCounted: boolean; isWindowFull: boolean},
+): Pick<Session, 'awaited' | 'inherited'> & {readonly missed: Pick<Batch, 'epoch' | 'batchSeq'> | undefined} => {
+  const awaited = awaitedAfter(session, said, outbox, nowMs);
+  const isOverdue = awaited !== undefined && nowMs - awaited.sinceMs >= RESEND_AFTER_MS;
+  const missed =
+    (isOverdue ? awaited : undefined) ??
+    (isWindowFull ? stopping(session, said, outbox) : undefined) ??
+    (isWaitCounted ? forgotten(session, said, outbox) : undefined);
+  if (missed === undefined) return {awaited, inherited: session.inherited, missed};
+  return {awaited: undefined, inherited: without(session.inherited, missed, outbox), missed};
+};
