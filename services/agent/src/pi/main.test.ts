@@ -225,3 +225,51 @@ test('does not give the identity of one device to another', async () => {
   expect({code, log}).toEqual({code: 1, log: expect.stringContaining('that of hardware id test-pi')});
   expect(region.devices.size).toBe(1);
 }, 30_000);
+
+test('takes another hardware id as long as no region has taken the first', async () => {
+  region.trouble = (path, {hardwareId}) =>
+    path === '/v1/enroll' && hardwareId === 'placeholder' ? {kind: 'status', status: 400} : undefined;
+  const hurried = ['--once', '--backoff-scale', '0.001', '--timeout', '0.1'];
+  expect(await agent(...hurried, '--hardware-id', 'placeholder')).toMatchObject({code: 1});
+  expect(await agent('--once', '--hardware-id', 'its-own')).toMatchObject({code: 0});
+  expect(await agent('--once', '--hardware-id', 'other-pi')).toMatchObject({code: 1});
+}, 30_000);
+
+test.each(['damaged', 'missing'])(
+  'keeps its credential and its readings where its spool is %s and its token has ended, and sends them with another token',
+  async (spool) => {
+    expect(await agent('--once')).toMatchObject({code: 0});
+    const path = join(folder, 'state', 'spool.log');
+    if (spool === 'damaged') writeFileSync(path, `dirt\n${readFileSync(path, 'utf8')}`);
+    else rmSync(path);
+    const {token} = region;
+    region.token = 'the next one';
+    const hurried = ['--once', '--backoff-scale', '0.001', '--timeout', '0.1'];
+    for (let start = 0; start < 2; start++) expect(await agent(...hurried)).toMatchObject({code: 1});
+    const identity = JSON.parse(readFileSync(join(folder, 'state', 'identity.json'), 'utf8')) as unknown;
+    expect(identity).toMatchObject({current: {epoch: 'e1'}});
+    expect([...region.devices.values()].map(({ordinal, conflicts}) => ({ordinal, conflicts}))).toEqual([
+      {ordinal: 1, conflicts: []},
+    ]);
+    region.token = token;
+    expect(await agent('--once')).toMatchObject({code: 0});
+    const [device] = region.devices.values();
+    const uptimes = [...(device?.batches ?? [])]
+      .filter(([name]) => name.startsWith('e2'))
+      .flatMap(([, {records}]) => records.filter(({k}) => k === 'uptime'));
+    // The first stands in the damaged journal, and nobody knows any more that it was delivered.
+    expect(uptimes).toHaveLength(spool === 'damaged' ? 4 : 3);
+  },
+  30_000,
+);
+
+test('says how many lines of a damaged spool are lost, and does not end with 0', async () => {
+  expect(await agent('--once')).toMatchObject({code: 0});
+  const path = join(folder, 'state', 'spool.log');
+  writeFileSync(path, readFileSync(path, 'utf8').replace('"op":"start"', '"op":"stArt"'));
+  expect(await agent('--once')).toMatchObject({
+    code: 1,
+    log: expect.stringMatching(/DAMAGED: 1 lines [^]*spool\.log\.corrupt[^]*1 readings were given up/),
+  });
+  expect(await agent('--once')).toMatchObject({code: 0});
+}, 30_000);

@@ -6,7 +6,9 @@ import {hostname} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
 import {Device, type Observer} from '../client/device.ts';
+import {lifeOf} from '../client/content.ts';
 import {isEnrolled, type Identity} from '../client/identity.ts';
+import type {OutboxEntry} from '../client/outbox.ts';
 import {createTransport} from '../client/transport.ts';
 import {ledgerObserver, openLedger} from '../ledger/writer.ts';
 import {measure, runAgent, syncOnce, verdict, type AgentLoop} from './agent.ts';
@@ -16,7 +18,7 @@ import {explain} from './explain.ts';
 import {loadIdentity, saveIdentity} from './identity-file.ts';
 import {AGENT_HELP, parseAgentCommand, type AgentOptions} from './options.ts';
 import {collectReadings, describeMachine, type Machine} from './readings.ts';
-import {openSpool} from './spool.ts';
+import {openSpool, type Spool} from './spool.ts';
 import {explainFolderError, openStateFolder} from './state-folder.ts';
 
 const COMPACT_BYTES = 1024 * 1024;
@@ -49,7 +51,9 @@ const machineOf = (stateDir: string): Machine => ({
 /** What is stored, and who the device is. */
 const openStore = async ({stateDir, maxQueued, hardwareId}: AgentOptions, ofThisMachine: string | undefined) => {
   await openStateFolder(stateDir);
-  const known = await loadIdentity(stateDir);
+  const saved = await loadIdentity(stateDir);
+  // A device that was never enrolled is nobody yet: the region may have refused its id, and the card may be for another machine.
+  const known = saved?.current !== undefined || isEnrolled(saved?.pending) ? saved : undefined;
   if (known !== undefined && hardwareId !== undefined && known.hardwareId !== hardwareId) {
     throw new Error(
       `the state folder ${stateDir} is that of hardware id ${known.hardwareId}: a device with another --hardware-id needs a folder of its own`,
@@ -60,21 +64,33 @@ const openStore = async ({stateDir, maxQueued, hardwareId}: AgentOptions, ofThis
       `the state folder is that of hardware id ${known.hardwareId}, and this machine's is ${String(ofThisMachine)}: if the card is a copy, empty the folder on this one, so that it becomes a device of its own`,
     );
   }
-  const id = hardwareId ?? known?.hardwareId ?? ofThisMachine;
+  const id = hardwareId ?? known?.hardwareId ?? ofThisMachine ?? saved?.hardwareId;
   if (id === undefined)
     throw new Error('this machine has neither a serial number nor /etc/machine-id: give --hardware-id');
-  let identity: Identity = known ?? {hardwareId: id, pending: {secret: newSecret()}};
-  if (identity !== known) await saveIdentity(stateDir, identity);
+  const identity: Identity = saved?.hardwareId === id ? saved : {hardwareId: id, pending: {secret: newSecret()}};
+  if (identity !== saved) await saveIdentity(stateDir, identity);
   const limits = {maxQueued, compactBytes: COMPACT_BYTES};
-  const spool = await openSpool(stateDir, limits, async (recovery) => {
-    if (recovery === 'new' && identity.current === undefined && !isEnrolled(identity.pending)) return;
-    // Without the spool's numbers, numbers could be used twice. A new secret makes a new epoch.
-    identity = {hardwareId: id, pending: {secret: newSecret()}};
-    await saveIdentity(stateDir, identity);
-  });
+  const spool = await openSpool(stateDir, limits);
   if (spool.recovery === 'torn') log('the last line of the spool was torn by a power cut and is left out');
-  if (spool.recovery === 'corrupt') log('the spool is damaged: what could be read is kept, and a new epoch begins');
+  if (spool.recovery === 'corrupt') {
+    log(
+      `DAMAGED: ${spool.lostLines} lines of the spool cannot be read, each of which may have been a reading; the others are kept for a new epoch, which needs a valid enrolment token. The damaged file is ${join(stateDir, 'spool.log.corrupt')}`,
+    );
+  }
+  const {current} = identity;
+  if (current !== undefined && spool.outbox.epoch === undefined) {
+    // Its journal has an epoch before it has a credential, so the journal is gone, and numbers of this epoch may be used.
+    await commit(spool, [
+      {op: 'epoch', epoch: current.epoch, life: lifeOf(current.secret)},
+      {op: 'lost', lines: 0},
+    ]);
+  }
   return {identity, spool, limits};
+};
+
+const commit = async (spool: Spool, entries: readonly OutboxEntry[]): Promise<void> => {
+  await spool.append(entries);
+  for (const entry of entries) spool.outbox.apply(entry);
 };
 
 const logging = (stopped: AbortSignal, ledger: Observer): Observer => ({
@@ -106,7 +122,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     });
   }
 
-  const droppedBefore = spool.outbox.dropped;
+  const droppedBefore = spool.outbox.dropped - spool.lostLines;
   let givenUp = 0;
   let isDiskFull = false;
   const giveUp = (readings: number): void => {
@@ -151,10 +167,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     device,
     limits,
     collect: () => collectReadings(machine, clock.wallMs()),
-    drop: async (entries) => {
-      await spool.append(entries);
-      for (const entry of entries) spool.outbox.apply(entry);
-    },
+    drop: (entries) => commit(spool, entries),
     hasRoom: () => spool.hasRoom(),
     nowMs: () => clock.monotonicMs(),
     sleep,

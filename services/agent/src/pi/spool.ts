@@ -1,9 +1,9 @@
 /**
  * The outbox on disk. One file of lines `crc32 json`, appended and synced before anything is done because of them; rewritten to its shortest form by
  * an atomic rename when it has grown. After a power cut the last line may be torn: it is cut off, and nothing had been sent because of it. A broken line
- * with good ones behind it is not a power cut but a bad card: what came before is kept, and the device must take a new epoch.
+ * with good ones behind it is not a power cut but a bad card: every reading that can be read is kept, and the device must take a new epoch.
  */
-import {copyFile, open, readFile, rename, rm, type FileHandle} from 'node:fs/promises';
+import {open, readFile, rename, rm, writeFile, type FileHandle} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {crc32} from 'node:zlib';
 import {Outbox, type OutboxEntry} from '../client/outbox.ts';
@@ -23,6 +23,8 @@ export type Recovery = 'new' | 'clean' | 'torn' | 'corrupt';
 export interface Spool {
   readonly outbox: Outbox;
   readonly recovery: Recovery;
+  /** Lines that could not be read. Each may have been a reading. */
+  readonly lostLines: number;
   /** @throws what the file system threw; then nothing is written, and the spool is as before. Only readings are refused while the reserve is there. */
   append(entries: readonly OutboxEntry[]): Promise<void>;
   /** Whether readings may be added: without the reserve what is left of the disk is for delivering what is there. */
@@ -47,23 +49,31 @@ export interface Replay {
   /** Of the lines before the first broken one. */
   readonly sizeBytes: number;
   readonly recovery: 'clean' | 'torn' | 'corrupt';
+  readonly lostLines: number;
 }
 
-/** Reads a journal up to its first broken line. */
+/**
+ * What can be done behind a broken line, of which nobody knows what it was. Readings are kept, also those that a batch behind it has sent: twice is better
+ * than never. Numbers are given by counting, and what was counted is not known any more.
+ */
+const isKeptBehindDamage = ({op}: OutboxEntry): boolean =>
+  op !== 'seal' && op !== 'drop' && op !== 'epoch' && op !== 'start';
+
+/** Reads a journal. */
 export const replay = (text: string): Replay => {
   const lines = text.split('\n');
   const last = lines.pop();
-  const entries: OutboxEntry[] = [];
-  let sizeBytes = 0;
-  for (const [index, line] of lines.entries()) {
-    const entry = decode(line);
-    if (entry === undefined) {
-      return {entries, sizeBytes, recovery: index === lines.length - 1 && last === '' ? 'torn' : 'corrupt'};
-    }
-    entries.push(entry);
-    sizeBytes += Buffer.byteLength(line) + 1;
-  }
-  return {entries, sizeBytes, recovery: last === '' ? 'clean' : 'torn'};
+  const decoded = lines.map(decode);
+  const broken = decoded.indexOf(undefined);
+  const good = broken < 0 ? decoded.length : broken;
+  const sizeBytes = lines.slice(0, good).reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
+  const before = decoded.slice(0, good).filter((entry) => entry !== undefined);
+  if (broken < 0) return {entries: before, sizeBytes, recovery: last === '' ? 'clean' : 'torn', lostLines: 0};
+  if (broken === lines.length - 1 && last === '') return {entries: before, sizeBytes, recovery: 'torn', lostLines: 0};
+  const behind = decoded.slice(good).filter((entry) => entry !== undefined);
+  const lostLines = decoded.length - before.length - behind.length;
+  const entries: OutboxEntry[] = [...before, ...behind.filter(isKeptBehindDamage), {op: 'lost', lines: lostLines}];
+  return {entries, sizeBytes, recovery: 'corrupt', lostLines};
 };
 
 /** Makes a rename or a new file durable (fsync(2): a file's entry in its folder is the folder's data). */
@@ -76,8 +86,8 @@ export const syncFolder = async (folder: string): Promise<void> => {
   }
 };
 
-/** Replaces a file so that after a power cut there is either the old or the new one, whole. */
-export const writeDurably = async (path: string, text: string, mode = 0o600): Promise<void> => {
+/** Replaces a file by one that is whole. Which of the two is there after a power cut is certain only once the folder is synced. */
+const replaceWhole = async (path: string, text: string, mode = 0o600): Promise<void> => {
   const temporary = `${path}.new`;
   const handle = await open(temporary, 'w', mode);
   try {
@@ -90,6 +100,11 @@ export const writeDurably = async (path: string, text: string, mode = 0o600): Pr
     await handle.close();
   }
   await rename(temporary, path);
+};
+
+/** Replaces a file so that after a power cut there is either the old or the new one, whole. */
+export const writeDurably = async (path: string, text: string): Promise<void> => {
+  await replaceWhole(path, text);
   await syncFolder(dirname(path));
 };
 
@@ -97,9 +112,9 @@ export const writeDurably = async (path: string, text: string, mode = 0o600): Pr
 export const isMissing = (error: unknown): boolean =>
   typeof error === 'object' && error !== null && 'code' in error && error.code === 'ENOENT';
 
-const readIfThere = async (path: string): Promise<string | undefined> => {
+const readIfThere = async (path: string): Promise<Buffer | undefined> => {
   try {
-    return await readFile(path, 'utf8');
+    return await readFile(path);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -111,6 +126,7 @@ export interface SpoolDisk {
   readonly reserve: Reserve;
   /** Appends and makes durable. After an error a part may have been written. */
   readonly append: (handle: FileHandle, text: string) => Promise<void>;
+  readonly syncFolder: (folder: string) => Promise<void>;
 }
 
 const appendDurably = async (handle: FileHandle, text: string): Promise<void> => {
@@ -118,28 +134,36 @@ const appendDurably = async (handle: FileHandle, text: string): Promise<void> =>
   await handle.datasync();
 };
 
-/**
- * @param beforeNumbersAreLost awaited where there is no spool, or only a part of one, before anything is written that the next start would take for a
- * whole one: numbers that are not known here may have been used.
- * @throws when the folder cannot be read or written.
- */
+/** Keeps a damaged file for people, and the one before it: two files, each as large as a spool may be. A disk that has no room for them keeps none. */
+const setDamagedAside = async (path: string, bytes: Buffer): Promise<void> => {
+  const kept = `${path}.corrupt`;
+  const before = await readIfThere(kept);
+  // A start that the power ended has kept it already.
+  if (before?.equals(bytes) === true) return;
+  if (before !== undefined) await rename(kept, `${kept}.1`);
+  try {
+    await writeFile(kept, bytes, {mode: 0o600});
+  } catch (error) {
+    await rm(kept, {force: true});
+    if (!isFull(error)) throw error;
+  }
+};
+
+/** @throws when the folder cannot be read or written. */
 export const openSpool = async (
   folder: string,
   limits: SpoolLimits,
-  beforeNumbersAreLost: (recovery: 'new' | 'corrupt') => Promise<void>,
-  disk: SpoolDisk = {reserve: reserveIn(folder), append: appendDurably},
+  disk: SpoolDisk = {reserve: reserveIn(folder), append: appendDurably, syncFolder},
 ): Promise<Spool> => {
   const {reserve} = disk;
   const path = join(folder, NAME);
   await rm(`${path}.new`, {force: true});
-  const text = await readIfThere(path);
+  const bytes = await readIfThere(path);
   const outbox = new Outbox();
-  const found: Replay = text === undefined ? {entries: [], sizeBytes: 0, recovery: 'clean'} : replay(text);
+  const found = replay(bytes?.toString() ?? '');
   for (const entry of found.entries) outbox.apply(entry);
-  const recovery = text === undefined ? 'new' : found.recovery;
-  // A copy, so that the readings before the damage are still there when the power goes now.
-  if (recovery === 'corrupt') await copyFile(path, `${path}.corrupt`);
-  if (recovery === 'new' || recovery === 'corrupt') await beforeNumbersAreLost(recovery);
+  const recovery = bytes === undefined ? 'new' : found.recovery;
+  if (bytes !== undefined && recovery === 'corrupt') await setDamagedAside(path, bytes);
 
   let handle: FileHandle | undefined;
   let sizeBytes = 0;
@@ -153,27 +177,40 @@ export const openSpool = async (
     await before?.close();
     return opened;
   };
+  /** What stops this spool for good. */
+  let broken: Error | undefined;
   /** @returns false when the disk is too full for a second copy: the file stays as it is. */
   const compact = async (): Promise<boolean> => {
     const whole = [...outbox.entries()].map(encode).join('');
     try {
-      await writeDurably(path, whole);
+      await replaceWhole(path, whole);
     } catch (error) {
       if (isFull(error)) return false;
       throw error;
     }
-    await use(Buffer.byteLength(whole));
+    try {
+      await disk.syncFolder(folder);
+      await use(Buffer.byteLength(whole));
+    } catch (cause) {
+      // The open file is not the one that the folder names, and after a power cut it may be there again.
+      broken = new Error(`it is not certain which ${path} is there after a power cut`, {cause});
+      throw broken;
+    }
     return true;
   };
-  if (!(await compact())) {
+  let isCompact = await compact();
+  // What could be read behind the damage stands nowhere else.
+  if (!isCompact && recovery === 'corrupt' && (await reserve.give())) isCompact = await compact();
+  if (!isCompact && recovery === 'corrupt') {
+    throw Object.assign(new Error(`${path} is damaged, and there is no room to write it anew`), {code: 'ENOSPC'});
+  }
+  if (!isCompact) {
     const opened = await use(found.sizeBytes);
     await opened.truncate(found.sizeBytes);
     await opened.datasync();
   }
   let isShort = !(await reserve.take());
 
-  /** What stops this spool for good. */
-  let broken: Error | undefined;
   const append = async (lines: string): Promise<void> => {
     if (handle === undefined) throw new Error('the spool is closed');
     try {
@@ -214,6 +251,7 @@ export const openSpool = async (
   return {
     outbox,
     recovery,
+    lostLines: found.lostLines,
     append: (entries) => inTurn(() => write(entries)),
     hasRoom: () =>
       inTurn(async () => {
