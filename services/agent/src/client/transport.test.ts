@@ -1,6 +1,13 @@
+import {execFileSync} from 'node:child_process';
 import {once} from 'node:events';
+import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {createServer as createTlsServer} from 'node:https';
 import {createServer, type AddressInfo, type Server, type Socket} from 'node:net';
-import {afterEach, expect, test} from '@jest/globals';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {getCACertificates, setDefaultCACertificates} from 'node:tls';
+import {afterAll, afterEach, beforeAll, describe, expect, test} from '@jest/globals';
+import type {HttpReply} from './answer.ts';
 import {createTransport} from './transport.ts';
 
 const servers: Server[] = [];
@@ -100,4 +107,59 @@ test('offers no HTTP/2, where a call that is given up in the middle of its body 
   expect(offers).toContain('\x08http/1.1');
   expect(offers).not.toContain('\x02h2');
   await close();
+});
+
+/** A certificate that speaks for itself, of 127.0.0.1. */
+const selfSigned = (folder: string, name: string): {cert: string; key: string; path: string} => {
+  const [path, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
+  const how = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  const whose = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1'];
+  execFileSync('openssl', ['req', ...how, ...whose, '-keyout', key, '-out', path], {stdio: 'ignore'});
+  return {cert: readFileSync(path, 'utf8'), key: readFileSync(key, 'utf8'), path};
+};
+
+/** Answers each call over TLS. */
+const serveTls = async (identity: {cert: string; key: string}, afterMs = 0): Promise<string> => {
+  const inner = createTlsServer(identity, (_request, response) => response.end('{}'));
+  const baseUrl = await serve((socket) => {
+    socket.pause();
+    const begin = setTimeout(() => inner.emit('connection', socket), afterMs);
+    socket.on('close', () => clearTimeout(begin));
+  });
+  return baseUrl.replace('http:', 'https:');
+};
+
+describe('over TLS', () => {
+  let folder: string;
+  const before = getCACertificates();
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pisync-tls-'));
+  });
+  afterAll(() => {
+    setDefaultCACertificates(before);
+    rmSync(folder, {recursive: true});
+  });
+  const ask = async (baseUrl: string, caFile: string): Promise<HttpReply> => {
+    const {transport, close} = createTransport({...TLS, caFile});
+    try {
+      return await transport({method: 'GET', baseUrl, path: '/', headers: {}, body: undefined});
+    } finally {
+      await close();
+    }
+  };
+  const TLS = {connections: 1, host: undefined, timeoutMs: 20_000, insecure: false};
+
+  test('trusts another authority besides those of the system', async () => {
+    const [known, other, stranger] = ['known', 'other', 'stranger'].map((name) => selfSigned(folder, name));
+    if (known === undefined || other === undefined || stranger === undefined) throw new Error('three were made');
+    setDefaultCACertificates([known.cert]);
+    const urls = await Promise.all([known, other, stranger].map((identity) => serveTls(identity)));
+    const replies = await Promise.all(urls.map((url) => ask(url, other.path)));
+    expect(replies.map(({kind}) => kind)).toEqual(['reply', 'reply', 'failed']);
+  });
+
+  test('gives a handshake on a slow line as long as an answer', async () => {
+    const slow = selfSigned(folder, 'slow');
+    expect(await ask(await serveTls(slow, 13_000), slow.path)).toMatchObject({kind: 'reply', status: 200});
+  }, 30_000);
 });

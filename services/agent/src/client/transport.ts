@@ -1,5 +1,6 @@
 /** HTTP to a region over undici, with deadlines for every phase. */
 import {readFileSync} from 'node:fs';
+import {createSecureContext, getCACertificates} from 'node:tls';
 import {Agent, type Dispatcher} from 'undici';
 import type {HttpReply} from './answer.ts';
 
@@ -20,7 +21,7 @@ export interface TransportOptions {
   readonly connections: number;
   /** Host header, where the address is an ingress's and not the region's name. */
   readonly host: string | undefined;
-  /** For the reply to begin, besides what the body takes, and again for it to end. */
+  /** For the connection to be made, for the reply to begin, besides what the body takes, and again for it to end. */
   readonly timeoutMs: number;
   /** PEM file of the authority that signed the region's certificate, besides the system's own. */
   readonly caFile: string | undefined;
@@ -55,6 +56,9 @@ const textWithin = async (body: Dispatcher.ResponseData['body'], ms: number): Pr
   }
 };
 
+/** Made once: each connection would parse them all again. */
+const trusting = (caFile: string) => createSecureContext({ca: [...getCACertificates(), readFileSync(caFile)]});
+
 /** A transport and the end of its sockets. */
 export const createTransport = (options: TransportOptions): {transport: Transport; close: () => Promise<void>} => {
   const agent: Dispatcher = new Agent({
@@ -68,9 +72,10 @@ export const createTransport = (options: TransportOptions): {transport: Transpor
     keepAliveTimeout: 30_000,
     maxResponseSize: MAX_REPLY_BYTES,
     connect: {
-      timeout: Math.min(options.timeoutMs, 10_000),
+      // A slow line needs as long for the certificates of a handshake as for an answer.
+      timeout: options.timeoutMs,
       rejectUnauthorized: !options.insecure,
-      ...(options.caFile === undefined ? {} : {ca: readFileSync(options.caFile)}),
+      ...(options.caFile === undefined ? {} : {secureContext: trusting(options.caFile)}),
       ...(options.host === undefined ? {} : {servername: options.host}),
     },
   });
