@@ -1,6 +1,6 @@
 /** The program itself, as a process of its own, against a region in memory. */
 import {spawn, type ChildProcess} from 'node:child_process';
-import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -8,6 +8,7 @@ import {gunzipSync} from 'node:zlib';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
 import {startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
 import {startMiddlebox, type Deed, type Passing} from '../testing/middlebox.ts';
+import {takeSocketFile} from './state-folder.ts';
 
 const PAGE_413 = {status: 413, headers: {'content-type': 'text/html'}, body: Buffer.from('<html>too large</html>')};
 const inflated = (body: Buffer): Buffer => (body[0] === 0x1f ? gunzipSync(body) : body);
@@ -123,6 +124,12 @@ test('leaves a state folder to the agent that has it, until that one ends', asyn
   expect(first.code).toBeNull();
   expect(await second).toMatchObject({code: 1, log: expect.stringContaining('another agent runs')});
   expect(await agent('--once')).toMatchObject({code: 0});
+}, 30_000);
+
+test('leaves a state folder to an agent in another network namespace, of which it sees only the socket file', async () => {
+  mkdirSync(join(folder, 'state'));
+  expect(await takeSocketFile(join(folder, 'state'))).toBe(true);
+  expect(await agent('--once')).toMatchObject({code: 1, log: expect.stringContaining('another agent runs')});
 }, 30_000);
 
 test('ends at once when it is told to, also while it waits for an answer', async () => {
