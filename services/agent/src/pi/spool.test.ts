@@ -113,6 +113,19 @@ test('keeps what a compacted journal has behind the damage: batches, and what is
   await again.close();
 });
 
+test('does not send a batch under its number where the bad line may have numbered it anew', async () => {
+  const spool = await openSpool(folder, LIMITS);
+  const reopen: OutboxEntry = {op: 'reopen', epoch: 'e1', batchSeq: 1};
+  await commit(spool, {op: 'epoch', epoch: 'e1', life: 'one'}, reading(1), reading(2), SEAL, reopen);
+  await commit(spool, {...SEAL, count: 1}, {op: 'accepted', epoch: 'e1', batchSeq: 1});
+  await commit(spool, {op: 'applied', epoch: 'e1', through: 1});
+  await spool.close();
+  damage(5);
+  const again = await openSpool(folder, LIMITS);
+  expect({batches: again.outbox.batches, times: timesIn(again.outbox)}).toEqual({batches: [], times: [1, 2]});
+  await again.close();
+});
+
 test('keeps the damaged file of this time and of the time before, however often it starts', async () => {
   const kept: string[] = [];
   for (const time of [1, 2]) {

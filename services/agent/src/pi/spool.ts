@@ -54,10 +54,20 @@ export interface Replay {
 
 /**
  * What can be done behind a broken line, of which nobody knows what it was. Readings are kept, also those that a batch behind it has sent: twice is better
- * than never. Numbers are given by counting, and what was counted is not known any more.
+ * than never. Numbers are given by counting, and what was counted is not known any more. Nor is whether a batch that was not accepted was numbered anew.
  */
 const isKeptBehindDamage = ({op}: OutboxEntry): boolean =>
   op !== 'seal' && op !== 'drop' && op !== 'epoch' && op !== 'start';
+
+/** @param decoded undefined for each broken line */
+export const salvage = (decoded: readonly (OutboxEntry | undefined)[]): readonly OutboxEntry[] => {
+  const broken = decoded.indexOf(undefined);
+  if (broken < 0) return decoded.filter((entry) => entry !== undefined);
+  const before = salvage(decoded.slice(0, broken));
+  const behind = decoded.slice(broken).map((entry): OutboxEntry => entry ?? {op: 'reopen'});
+  const lines = decoded.filter((entry) => entry === undefined).length;
+  return [...before, ...behind.filter(isKeptBehindDamage), {op: 'lost', lines}];
+};
 
 /** Reads a journal. */
 export const replay = (text: string): Replay => {
@@ -67,13 +77,12 @@ export const replay = (text: string): Replay => {
   const broken = decoded.indexOf(undefined);
   const good = broken < 0 ? decoded.length : broken;
   const sizeBytes = lines.slice(0, good).reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
-  const before = decoded.slice(0, good).filter((entry) => entry !== undefined);
-  if (broken < 0) return {entries: before, sizeBytes, recovery: last === '' ? 'clean' : 'torn', lostLines: 0};
-  if (broken === lines.length - 1 && last === '') return {entries: before, sizeBytes, recovery: 'torn', lostLines: 0};
-  const behind = decoded.slice(good).filter((entry) => entry !== undefined);
-  const lostLines = decoded.length - before.length - behind.length;
-  const entries: OutboxEntry[] = [...before, ...behind.filter(isKeptBehindDamage), {op: 'lost', lines: lostLines}];
-  return {entries, sizeBytes, recovery: 'corrupt', lostLines};
+  if (broken < 0) return {entries: salvage(decoded), sizeBytes, recovery: last === '' ? 'clean' : 'torn', lostLines: 0};
+  if (broken === lines.length - 1 && last === '') {
+    return {entries: salvage(decoded.slice(0, broken)), sizeBytes, recovery: 'torn', lostLines: 0};
+  }
+  const lostLines = decoded.filter((entry) => entry === undefined).length;
+  return {entries: salvage(decoded), sizeBytes, recovery: 'corrupt', lostLines};
 };
 
 /** Makes a rename or a new file durable (fsync(2): a file's entry in its folder is the folder's data). */
