@@ -60,6 +60,10 @@ export interface BrokerWorld {
   away(ms: number): void;
   /** Batches of which some worker made more copies than it may. */
   readonly tooManyCopies: () => readonly string[];
+  /** Loses a message that waits, for good, and with it a promise that was made. */
+  lose(): void;
+  /** Whether a message was lost. */
+  readonly hasLost: () => boolean;
   /** Messages that wait or are in somebody's hands. */
   readonly depth: () => number;
 }
@@ -90,6 +94,7 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
   const copies = new Map<Process, Copies>();
   const tooManyCopies = new Set<string>();
   let awayUntilMs = 0;
+  let hasLost = false;
   let nextId = 1;
   const isAway = (): boolean => scheduler.now() < awayUntilMs;
 
@@ -330,6 +335,15 @@ export const createBrokerWorld = (options: BrokerWorldOptions): BrokerWorld => {
           for (let count = queue.ready.length; count > 0; count--) deliverLater(queue);
       });
     },
+    lose() {
+      const waiting = [...queues.values()].filter(({ready}) => ready.length > 0);
+      if (waiting.length === 0) return;
+      const {name, ready} = random.pick(waiting);
+      const [message] = ready.splice(random.int(0, ready.length - 1), 1);
+      hasLost = true;
+      story.say('broker', () => `loses message ${message?.id ?? ''} of ${name}`);
+    },
+    hasLost: () => hasLost,
     depth: () =>
       [...queues.values()].reduce((sum, {ready}) => sum + ready.length, 0) +
       [...consumers, ...leaving].reduce((sum, {inHand}) => sum + inHand.size, 0),

@@ -1,4 +1,7 @@
 /** What goes wrong, and when. All of it is planned at the start of a run, so that a seed names it. */
+import {lifeOf} from '@pisync/agent/client/content';
+import {Outbox} from '@pisync/agent/client/outbox';
+import {salvage} from '@pisync/agent/pi/spool';
 import {deviceIdOf} from '@pisync/device-api/enrol/device-id';
 import {type Card, copyCard, type Pi} from './processes/pi.ts';
 import {type World} from './world.ts';
@@ -60,6 +63,27 @@ const cutPower: Fault = ({pis, random}, {later}) => {
   later(random.skewed(10, 10_000), () => pi.powerOn());
 };
 
+/** On and off again, as on a bad plug. */
+const restartOften: Fault = ({pis, random}, {later}) => {
+  const pi = random.pick(pis);
+  const cycle = (): void => {
+    pi.powerOff();
+    later(random.int(10, 1_000), () => pi.powerOn());
+    later(random.int(1_000, 10_000), cycle);
+  };
+  cycle();
+};
+
+/** A proxy that lets less through than there was before. */
+const narrowWay: Fault = ({ways, random, story}) => {
+  ways.allowed = Math.min(ways.allowed, random.int(1, 6));
+  story.say('a proxy', () => `lets ${ways.allowed} records through`);
+};
+
+const loseMessages: Fault = ({broker, random}) => {
+  for (let count = random.int(1, 4); count > 0; count--) broker.lose();
+};
+
 const deviceIdOfPi = (pi: Pi): string => deviceIdOf(pi.card().identity.hardwareId);
 
 /** A command that asks a device for a new epoch, as an administrator's or a conflict's. Old batches go on, beside the new. */
@@ -104,6 +128,27 @@ const restoreCard: Fault = (world, {later}) => {
   });
 };
 
+/** One entry cannot be read any more, and with it its place in the count of numbers. What the agent then does is in its spool and its main. */
+const damageCard: Fault = (world) => {
+  const pi = world.random.pick(world.pis);
+  const {identity, journal} = pi.card();
+  if (journal.length === 0) return;
+  const bad = world.random.int(0, journal.length - 1);
+  world.story.say(pi.name, () => `loses entry ${bad} of ${journal.length} of its card: ${journal[bad]?.op ?? ''}`);
+  pi.powerOff();
+  const kept = [...salvage(journal.map((entry, index) => (index === bad ? undefined : entry)))];
+  const outbox = new Outbox();
+  for (const entry of kept) outbox.apply(entry);
+  const {current} = identity;
+  if (current !== undefined && outbox.epoch === undefined) {
+    kept.push({op: 'epoch', epoch: current.epoch, life: lifeOf(current.secret)}, {op: 'lost', lines: 0});
+  }
+  const deviceId = deviceIdOfPi(pi);
+  world.asked.set(deviceId, (world.asked.get(deviceId) ?? 0) + 1);
+  pi.insert({identity, journal: kept});
+  pi.powerOn();
+};
+
 const cloneCard: Fault = (world, {later}) => {
   const pi = world.random.pick(world.pis);
   const card: Card = copyCard(pi.card());
@@ -140,9 +185,13 @@ export const FAULTS: readonly FaultClass[] = [
   {name: 'the cache forgets', fault: flushCache, probability: 0.3, most: 3},
   {name: 'the cache is away', fault: cacheAway, probability: 0.3, most: 2},
   {name: 'a device loses its power', fault: cutPower, probability: 0.5, most: 6},
+  {name: 'a device restarts often', fault: restartOften, probability: 0.1, most: 1},
+  {name: 'large batches come through no more', fault: narrowWay, probability: 0.15, most: 2},
+  {name: 'the broker loses what it has confirmed', fault: loseMessages, probability: 0.1, most: 3},
   {name: 'a device begins a new epoch', fault: newEpoch, probability: 0.6, most: 20},
   {name: 'a card is replaced', fault: reimage, probability: 0.3, most: 2},
   {name: 'a card is restored', fault: restoreCard, probability: 0.2, most: 2},
+  {name: 'a card is damaged', fault: damageCard, probability: 0.15, most: 2},
   {name: 'a card is cloned', fault: cloneCard, probability: 0.15, most: 1},
   {name: 'a shard is restored', fault: restoreShard, probability: 0.03, most: 1},
 ];

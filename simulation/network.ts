@@ -1,7 +1,10 @@
-/** The way between devices and device-api: requests and answers may be lost, late, or come twice, and answers may be those to other calls. */
+/**
+ * The way between devices and device-api: requests and answers may be lost, late, or come twice, answers may be those to other calls, and large bodies may
+ * be too slow, or too large for a proxy.
+ */
 import {type HttpReply} from '@pisync/agent/client/answer';
 import {type Call, type Transport} from '@pisync/agent/client/transport';
-import {type DeviceApi} from './processes/device-api.ts';
+import {type DeviceApi, REGION} from './processes/device-api.ts';
 import {type Process} from './processes/process.ts';
 import {type Mutant} from './mutants/mutant.ts';
 import {type Random} from './random.ts';
@@ -18,8 +21,17 @@ export interface NetworkOptions {
     readonly mixed: number;
     readonly slowMs: number;
   };
+  /** What the way lets through. It only ever gets less, so a late copy of what was refused is refused too. */
+  readonly ways: () => Ways;
   /** A mistake that devices make with an answer, see Mutant. */
   readonly mistake?: Mutant['reply'];
+}
+
+export interface Ways {
+  /** Of more records not all come in time, which the region answers. */
+  readonly inTime: number;
+  /** More records are too large for a proxy. */
+  readonly allowed: number;
 }
 
 const TIMEOUT_MS = 15_000;
@@ -28,13 +40,36 @@ const LATEST_COPY_MS = 60_000;
 /** Answers that a cache or a mixed-up connection may still have. */
 const MOST_PAST = 50;
 
-export const createNetwork = ({scheduler, random, servers, faults, mistake}: NetworkOptions) => {
+const PAGE = '<html>too large</html>';
+
+/** The answer to what does not come through. */
+const refusal = ({path, baseUrl, body}: Call, {inTime, allowed}: Ways): HttpReply | undefined => {
+  const {pathname, searchParams} = new URL(path, baseUrl);
+  if (pathname !== '/v1/sync') return undefined;
+  // A body that a device made.
+  const {records = []} = JSON.parse(body?.toString() ?? '{}') as {records?: unknown[]};
+  if (records.length > allowed) return {kind: 'reply', status: 413, retryAfter: undefined, body: PAGE};
+  if (records.length <= inTime) return undefined;
+  const problem = {type: 'urn:pisync:problem:request-timeout', code: 'request-timeout', region: REGION};
+  return {
+    ...{kind: 'reply', status: 408, retryAfter: undefined},
+    body: JSON.stringify({...problem, nonce: searchParams.get('nonce')}),
+  };
+};
+
+export const createNetwork = ({scheduler, random, servers, faults, ways, mistake}: NetworkOptions) => {
   const past: HttpReply[] = [];
   return (process: Process): Transport => {
     const arrive = (call: Call, answer: (reply: HttpReply) => void): void => {
       const [first] = servers();
       if (first === undefined) {
-        answer({kind: 'failed', code: 'ECONNREFUSED'});
+        // Of a proxy: of a connection that was never made there is no late copy.
+        answer({kind: 'failed', code: 'UND_ERR_SOCKET'});
+        return;
+      }
+      const refused = refusal(call, ways());
+      if (refused !== undefined) {
+        answer(refused);
         return;
       }
       const server = random.pick(servers());
@@ -60,8 +95,10 @@ export const createNetwork = ({scheduler, random, servers, faults, mistake}: Net
         const isAnswerLost = random.chance(lost);
         scheduler.after(random.skewed(1, slowMs), () =>
           arrive(call, (reply) => {
-            const given = past.length > 0 && random.chance(mixed) ? random.pick(past) : reply;
-            past.push(reply);
+            // A page of a proxy names no call, so nobody could tell that it is that to another one; and no cache keeps it.
+            const isPage = reply.kind === 'reply' && reply.body === PAGE;
+            const given = !isPage && past.length > 0 && random.chance(mixed) ? random.pick(past) : reply;
+            if (!isPage) past.push(reply);
             if (past.length > MOST_PAST) past.shift();
             if (isAnswerLost) return;
             process.after(random.skewed(1, slowMs), () => answer(mistake?.(call, given) ?? given));

@@ -31,6 +31,8 @@ export interface Outcome {
 
 /** A ladder's rungs take an hour and a quarter; whoever still waits then waits for ever. */
 const DRAIN_MS = 6 * 3_600_000;
+/** Where the broker has lost messages, a device notices after a day, and again if it has begun others since. */
+const DRAIN_LOST_MS = 4 * 24 * 3_600_000;
 /** Where a shard has lost what devices were told of, they wait a day and more, and nobody judges it. */
 const DRAIN_RESTORED_MS = 600_000;
 /** Devices ask how far the region is; those that have to wait for long ask seldom. */
@@ -72,9 +74,10 @@ export const runSeed = async ({seed, isTold = false, mutant}: RunOptions): Promi
 };
 
 const drain = async (world: World, isDone: () => boolean): Promise<void> => {
-  const {scheduler, pis, databases} = world;
+  const {scheduler, pis, databases, broker} = world;
   const isRestored = databases.some((database) => database.wasRestored());
-  const untilMs = scheduler.now() + (isRestored ? DRAIN_RESTORED_MS : DRAIN_MS);
+  const drainMs = broker.hasLost() ? DRAIN_LOST_MS : DRAIN_MS;
+  const untilMs = scheduler.now() + (isRestored ? DRAIN_RESTORED_MS : drainMs);
   for (let waitMs: number = ASK_EVERY_MS.first; !isDone() && scheduler.now() < untilMs;) {
     for (const pi of pis) if (!pi.isDone()) pi.ask();
     await passTime(world, waitMs, isDone);
@@ -120,7 +123,11 @@ const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
   );
   const restored = databases.some((database) => database.wasRestored());
   const say = (violation: Violation): void => {
-    const name = knownViolation(violation, {ofRestoredShards});
+    const name = knownViolation(violation, {
+      ofRestoredShards,
+      hasLostMessages: world.broker.hasLost(),
+      copied: world.copied,
+    });
     if (name !== undefined) known.add(name);
     else violations.push(violation);
   };

@@ -9,7 +9,7 @@ import {type BrokerWorld, createBrokerWorld} from './broker.ts';
 import {type CacheWorld, createCacheWorld} from './cache.ts';
 import {createLedger, type Ledger} from './judge/ledger.ts';
 import {type HintOf, type Mutant} from './mutants/mutant.ts';
-import {createNetwork} from './network.ts';
+import {createNetwork, type Ways} from './network.ts';
 import {createDeviceApi, type DeviceApi} from './processes/device-api.ts';
 import {type Card, createPi, type Pi} from './processes/pi.ts';
 import {createProcess, type Process, type WallClock} from './processes/process.ts';
@@ -47,6 +47,8 @@ export interface World {
   readonly copied: Set<string>;
   /** How often a device was asked for a new epoch, by its id. */
   readonly asked: Map<string, number>;
+  /** See the network. */
+  readonly ways: {-readonly [Way in keyof Ways]: Ways[Way]};
   /** What no shard could keep. */
   readonly unreadable: readonly string[];
   readonly shardOfDevice: (deviceId: string) => Database;
@@ -199,15 +201,20 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
     random,
     servers: () => [...apis.values()],
     faults: () => weather,
+    ways: () => ways,
     mistake: mutant.reply,
   });
+  const ways = {inTime: random.chance(0.15) ? random.int(1, 3) : Infinity, allowed: Infinity};
+  const asked = new Map<string, number>();
+  /** Answers that a batch was too large or too slow, by device id. */
+  const refusals = new Map<string, number>();
   const pis: Pi[] = [];
   const newSecret = (): string => Array.from({length: 5}, hex).join('').padEnd(43, 'x');
 
   return {
     ...{scheduler, random, story, ledger, databases, broker, cache, pis, weather, unreadable, newSecret, newId},
     copied: new Set(),
-    asked: new Map(),
+    ...{asked, ways},
     servers: [
       ...Array.from({length: random.int(1, 2)}, (_, index) => createServer(`device-api ${index}`, startApi)),
       ...Array.from({length: random.int(2, 3)}, (_, index) => createServer(`worker ${index}`, startWorker)),
@@ -228,7 +235,13 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
             );
             ledger.sending(deviceId, batch, hash);
           },
-          answered(_, batch, _hash, answer) {
+          answered(deviceId, batch, _hash, answer) {
+            if (answer.kind === 'too-large' || answer.kind === 'too-slow') {
+              const count = (refusals.get(deviceId) ?? 0) + 1;
+              refusals.set(deviceId, count);
+              // Then a device may take a new epoch.
+              if (count % 3 === 0) asked.set(deviceId, (asked.get(deviceId) ?? 0) + 1);
+            }
             story.say(name, () => {
               const said =
                 answer.kind === 'accepted'

@@ -10,6 +10,10 @@ interface KnownViolation {
 export interface WhatHappened {
   /** Devices of a shard that came back from a backup. */
   readonly ofRestoredShards: ReadonlySet<string>;
+  /** By the broker. */
+  readonly hasLostMessages: boolean;
+  /** Devices whose card was replaced, restored or copied. */
+  readonly copied: ReadonlySet<string>;
 }
 
 export const KNOWN_VIOLATIONS: readonly KnownViolation[] = [
@@ -17,6 +21,12 @@ export const KNOWN_VIOLATIONS: readonly KnownViolation[] = [
     name: 'a shard restored from a backup',
     why: 'what it had applied since is lost with it, and nobody else keeps it: devices forget what is applied. Replication is what protects from it.',
     matches: ({device}, {ofRestoredShards}) => device !== undefined && ofRestoredShards.has(device),
+  },
+  {
+    name: 'a broker that lost its data, and a card too',
+    why: 'what was accepted and not applied is on the broker and on the card. Replication of the broker is what protects from it.',
+    matches: ({law, device}, {hasLostMessages, copied}) =>
+      law === 'what was acked is stored' && hasLostMessages && device !== undefined && copied.has(device),
   },
 ];
 

@@ -76,7 +76,8 @@ const hinted: Mutate = inTransactions((transaction, hintOf) => ({
 
 /** Whatever comes is the answer to what was asked. */
 const believing: NonNullable<Mutant['reply']> = (call, reply) => {
-  if (reply.kind === 'failed') return reply;
+  // A page of a proxy is no answer to anything.
+  if (reply.kind === 'failed' || !reply.body.startsWith('{')) return reply;
   const nonce = new URL(call.path, call.baseUrl).searchParams.get('nonce');
   const {deviceId} = /ps_(?<deviceId>[^.]+)/.exec(call.headers.authorization ?? '')?.groups ?? {};
   const {epoch} = JSON.parse(call.body?.toString() ?? '{}') as {epoch?: string};

@@ -57,7 +57,7 @@ export interface DeviceApi {
 }
 
 const LAST_SEEN_INTERVAL_MS = 1000;
-const REGION = 'sim';
+export const REGION = 'sim';
 
 export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
   const {process, shards, shardOf, slotOf, hints, names, partitions, publisher} = options;
