@@ -82,11 +82,12 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
   const shards = await createTestShards({shards: 2});
   const prefix = `test-${randomBytes(4).toString('hex')}`;
   const names = brokerNames(prefix);
-  const connect = (name: string, port = Number(amqp.port)): BrokerConnection =>
+  const server = {host: amqp.hostname, port: Number(amqp.port)};
+  const connect = (name: string, {host, port} = server): BrokerConnection =>
     openBrokerConnection({
       address: () =>
         Promise.resolve({
-          host: amqp.hostname,
+          host,
           port,
           vhost: '/',
           username: decodeURIComponent(amqp.username),
@@ -141,7 +142,10 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       sizes: {ingest: 4, dashboard: 1, job: 2},
     });
     const consuming = connect('worker');
-    const publishing = options.publishPort === undefined ? connection : connect('worker', options.publishPort);
+    const publishing =
+      options.publishPort === undefined
+        ? connection
+        : connect('worker', {host: '127.0.0.1', port: options.publishPort});
     const ownPublisher = publishing === connection ? publisher : await openPublisher(publishing);
     const ownCache = options.cache ?? (await open(registry));
     const worker = startWorker({
