@@ -62,6 +62,7 @@ beforeEach(async () => {
       ...unreached,
       credentials,
       admission,
+      hints: {write: () => Promise.resolve()},
       newDevices: {charge: () => Promise.resolve()},
       secretToken: {matches: () => Promise.resolve(false)},
       region: () => 'test',

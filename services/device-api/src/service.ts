@@ -165,6 +165,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       shards,
       keys: createDeviceKeys(shards),
       credentials,
+      hints,
       secretToken,
       region: () => topology().region,
       fromShard,

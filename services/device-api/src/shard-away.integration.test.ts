@@ -33,14 +33,18 @@ afterEach(async () => {
   proxy.state.mute = false;
   // What hung would go on to hang.
   proxy.cut();
-  const device = await until(
+  const made = await until(
     'the shard to be back',
     () => api.enrol(hardwareOn(AWAY)),
     ({status}) => status === 200,
   );
+  const device = {...made, deviceId: deviceIdOf(made.hardwareId)};
   await until(
     'it to be asked again',
-    () => heartbeat(device.auth),
+    async () => {
+      await forgetPosition(device);
+      return heartbeat(device.auth);
+    },
     ({status}) => status === 200,
   );
   await api.drain(0);
@@ -167,9 +171,8 @@ test('while its shard is away a device is taken as far as it can be, and what it
   expect(await api.drain(4)).toHaveLength(4);
 });
 
-test('while its shard is away a device hears what is applied if that is known, and otherwise to ask again', async () => {
+test('while its shard is away a device hears what is applied if that is known, as after its enrolment, and otherwise to ask again', async () => {
   const device = await enrolOn(AWAY);
-  expect((await heartbeat(device.auth)).status).toBe(200);
   refuse();
   expect(await heartbeat(device.auth)).toMatchObject({status: 200, json: {applied: 0}});
   await forgetPosition(device);

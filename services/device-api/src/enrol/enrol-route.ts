@@ -1,6 +1,7 @@
 import type {IncomingMessage} from 'node:http';
 import type {RequestHandler} from 'express';
 import {Counter, type Registry} from 'prom-client';
+import type {PositionHints} from '@pisync/core/cache/position-hint';
 import {enrol, type Enrolled, type Refused} from '@pisync/core/devices/enrolment';
 import {DEFAULT_GROUP} from '@pisync/core/devices/groups';
 import type {DeviceKeys} from '@pisync/core/devices/device-keys';
@@ -28,6 +29,7 @@ export interface EnrolRouteOptions {
   readonly shards: Shards;
   readonly keys: DeviceKeys;
   readonly credentials: CredentialStore;
+  readonly hints: Pick<PositionHints, 'write'>;
   /** The enrolment token of the Secret. */
   readonly secretToken: SecretToken;
   readonly region: () => string;
@@ -62,7 +64,7 @@ interface Admitted {
  * nothing, another one means that the card was re-imaged and gets a new epoch. One that was replaced is refused for good.
  */
 export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
-  const {shards, keys, credentials, secretToken, region, fromShard, controlDoor, newDevices} = options;
+  const {shards, keys, credentials, hints, secretToken, region, fromShard, controlDoor, newDevices} = options;
   const {admission, log, registry, now} = options;
   const line = createLineQuota(LINES_A_MINUTE, now);
   const tokens = createTokenCache({
@@ -147,6 +149,8 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     const {kind, deviceKey, slot, epoch} = enrolment;
     if (kind !== 'repeated') {
       await credentials.introduce({deviceId, deviceKey, slot, secretHash, epoch, revoked: false});
+      // The device asks what is applied before it uses a number. Nothing can be yet, so a shard that is slow then need not say so.
+      await hints.write(deviceId, {applied: {epoch, through: 0}});
     }
     return {deviceId, secret, epoch};
   };
