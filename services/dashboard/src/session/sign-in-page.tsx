@@ -11,7 +11,11 @@ export const SignInPage = ({ended}: {readonly ended: boolean}): ReactNode => {
   const [token, setToken] = useState('');
   const signIn = useMutation({
     mutationFn: () => api.signIn(token.trim()),
-    onSuccess: (session) => queries.setQueryData<SessionState>(SESSION_KEY, session),
+    onSuccess: async (session) => {
+      // What was asked for before says nothing of this session, and a late 401 would end it.
+      await queries.cancelQueries();
+      queries.setQueryData<SessionState>(SESSION_KEY, session);
+    },
   });
   useEffect(() => {
     document.title = 'Sign in · PiSync';
