@@ -91,6 +91,8 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
     wanted.current = next;
     shown.scrollTo(next);
     setActive(next);
+    // What the movement brings about, the end of the session for instance, may come before the browser says that it scrolled.
+    notePlace();
   };
 
   const template = ['minmax(12rem, 2fr)', ...columns.map((column) => column.width)].join(' ');
