@@ -1,29 +1,17 @@
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
-import {chromium, type Browser} from 'playwright-core';
+import {type Browser} from 'playwright-core';
+import {openBrowser} from './kit/browser.ts';
 import {batchBody, enrolled, post, record} from './kit/device.ts';
 import {clusterFile, ROOT} from './kit/files.ts';
 import {helmInstall} from './kit/operator.ts';
 import {dropRegion, readyRegion, type Region} from './kit/region.ts';
 import {until} from './kit/until.ts';
 
-/** A person's browser: Debian's Chromium, with everything off that would call home. */
+/** It knows a name that only the ingress knows. */
 const launch = (region: Region): Promise<Browser> =>
-  chromium.launch({
-    executablePath: process.env['PISYNC_TEST_CHROMIUM'] ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      // a name that only the ingress knows
-      `--host-resolver-rules=MAP ${region.adminHost} ${new URL(clusterFile().ingress.http).hostname}`,
-    ],
-  });
+  openBrowser([`--host-resolver-rules=MAP ${region.adminHost} ${new URL(clusterFile().ingress.http).hostname}`]);
 
 describe('the dashboard in a browser', () => {
   let region: Region;

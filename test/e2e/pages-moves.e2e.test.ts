@@ -1,7 +1,8 @@
 /** What the dashboard says, and where the reader is, when something happens meanwhile. With an API of the test's own; needs a browser and no cluster. */
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import {LATE_AFTER_MS} from '@pisync/core/devices/device-status';
-import {chromium, type Browser, type Page} from 'playwright-core';
+import {type Browser, type Page} from 'playwright-core';
+import {openBrowser} from './kit/browser.ts';
 import {buildDashboard, type MockApi, removeDashboard, type ServedDashboard, serveDashboard} from './kit/dashboard.ts';
 import {until} from './kit/until.ts';
 
@@ -96,10 +97,7 @@ const show = async (path: string, over?: MockApi, viewport = {width: 1280, heigh
 
 beforeAll(async () => {
   folder = await buildDashboard();
-  browser = await chromium.launch({
-    executablePath: process.env['PISYNC_TEST_CHROMIUM'] ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-sync'],
-  });
+  browser = await openBrowser();
 }, 300_000);
 
 afterAll(async () => {

@@ -1,7 +1,8 @@
 /** The dashboard as a person meets it, with an API that says what is rarely at hand. Needs a browser and no cluster. */
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import axe from 'axe-core';
-import {chromium, type Browser, type Page} from 'playwright-core';
+import {type Browser, type Page} from 'playwright-core';
+import {openBrowser} from './kit/browser.ts';
 import {until} from './kit/until.ts';
 import {buildDashboard, type MockApi, removeDashboard, type ServedDashboard, serveDashboard} from './kit/dashboard.ts';
 
@@ -145,10 +146,7 @@ const serve = async (api: MockApi): Promise<string> => {
 
 beforeAll(async () => {
   folder = await buildDashboard();
-  browser = await chromium.launch({
-    executablePath: process.env['PISYNC_TEST_CHROMIUM'] ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-sync'],
-  });
+  browser = await openBrowser();
 }, 300_000);
 
 afterAll(async () => {
