@@ -65,7 +65,7 @@ afterAll(async () => {
   await rm(folder, {recursive: true});
 }, 30_000);
 
-const start = async (topologyFile: string) => {
+const start = async (topologyFile: string, more: Readonly<Record<string, string>> = {}) => {
   const [httpPort, opsPort] = [await freePort(), await freePort()];
   const service = startProcess(MAIN, {
     PISYNC_TOPOLOGY_FILE: join(folder, topologyFile),
@@ -76,6 +76,7 @@ const start = async (topologyFile: string) => {
     PISYNC_OPS_PORT: String(opsPort),
     PISYNC_BROKER_PREFIX: broker.prefix,
     PISYNC_DRAIN_MS: '0',
+    ...more,
   });
   return {...service, opsPort, base: `http://127.0.0.1:${httpPort}`};
 };
@@ -142,26 +143,19 @@ test.each([
 const BACKWARDS = 'const now = Date.now, began = now(); Date.now = () => 2 * began - now();';
 
 test('a clock that is put back keeps no token and no name alive, and costs nobody calls', async () => {
-  const [httpPort, opsPort, nobody] = [await freePort(), await freePort(), await freePort()];
+  const nobody = await freePort();
   const topology = JSON.parse(await readFile(join(folder, 'topology.json'), 'utf8')) as object;
   await writeFile(
     join(folder, 'without-redis.json'),
     JSON.stringify({...topology, redis: {host: '127.0.0.1', port: nobody}}),
   );
-  const service = startProcess(MAIN, {
+  const service = await start('without-redis.json', {
     NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(BACKWARDS)}`,
-    PISYNC_TOPOLOGY_FILE: join(folder, 'without-redis.json'),
-    PISYNC_SECRETS_DIR: region.secretsDir,
-    PISYNC_DASHBOARD_DIR: join(folder, 'page'),
-    PISYNC_HTTP_PORT: String(httpPort),
-    PISYNC_OPS_PORT: String(opsPort),
-    PISYNC_BROKER_PREFIX: broker.prefix,
-    PISYNC_DRAIN_MS: '0',
     // So many that one is refilled at once.
     PISYNC_API_CALLS_PER_MINUTE: '1000000',
   });
   const call = (path: string, token: string) =>
-    fetch(`http://127.0.0.1:${httpPort}${path}`, {headers: {authorization: `Bearer ${token}`}});
+    fetch(`${service.base}${path}`, {headers: {authorization: `Bearer ${token}`}});
   const statusOf = async (token: string) => (await call('/api/v1/session', token)).status;
   const groupIn = async (): Promise<unknown> => {
     const answer = await call('/api/v1/devices?fields=group&limit=1', 'second-admin');
@@ -171,7 +165,7 @@ test('a clock that is put back keeps no token and no name alive, and costs nobod
   const rename = (from: string, to: string) =>
     region.shards.control('job').query('update control.device_group set name = $2 where name = $1', [from, to]);
   try {
-    await service.ready(opsPort);
+    await service.ready(service.opsPort);
     expect(await statusOf(TOKENS.adminToken)).toBe(200);
     await writeFile(join(region.secretsDir, 'bootstrap', 'admin-token'), 'second-admin');
     await until(

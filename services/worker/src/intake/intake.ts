@@ -29,12 +29,12 @@ export interface IntakeOptions extends Omit<LanesOptions, 'apply' | 'answers' | 
 
 const isNewer = (error: unknown): boolean => error instanceof AppError && error.code === 'unavailable';
 
+const MIB = 1024 * 1024;
 /**
  * Bodies that are read and applied at once. A window takes a tenth of a MiB as a rule, and a MiB at most. Read, a body takes up to ten times its
  * bytes (`1e20,` becomes 22 characters, of two bytes each where one of them is not Latin), and once more on its way into the connection.
+ * Of all shards that answer, and of each of them: one that begins to hang keeps what it has inside for three seconds, and others go on beside it.
  */
-const MIB = 1024 * 1024;
-/** Of all shards that answer, and of each of them: one that begins to hang keeps what it has inside for three seconds, and others go on beside it. */
 const BYTES_AT_WORK = {all: 6 * MIB, each: 1.5 * MIB} as const;
 /** Of parked batches. Each may wait for its shard for 16 seconds, so they are among themselves. */
 const PARKED_BYTES_AT_WORK = 2 * MIB;
