@@ -2,6 +2,7 @@
  * JSON whose numbers are stored as they were sent. JSON.parse makes IEEE doubles: 9007199254740993 becomes ...992 and 1e400
  * becomes Infinity, which is written as null. RFC 7493 (I-JSON), section 2.2, asks for text instead of such numbers.
  */
+import type {JsonScan} from './scan.ts';
 
 /** A number whose value a double does not hold. It stands where the number stood, and JSON.stringify writes it as it was sent. */
 type RawNumber = Readonly<Record<'rawJSON', string>>;
@@ -16,11 +17,9 @@ interface RawJson {
 const json = JSON as unknown as RawJson;
 
 /**
- * What every such number matches, outside of text: 16 digits, as 2^53 has, or an exponent of three. Fractions have more than 16 digits
- * often; those after a point do not match.
+ * What every such number matches: 16 digits, as 2^53 has, or an exponent of three. Fractions have more than 16 digits often; those after a
+ * point do not match. And texts, so that what looks like a number inside of one is passed over.
  */
-const LONG_NUMBER = /(?:^|[:,[\s])-?(?:\d{16}|\d+(?:\.\d+)?[eE]\+?\d{3})/;
-/** The same to its end, and texts, so that what looks like a number inside of one is passed over. */
 const TEXT_OR_LONG_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<=^|[:,[\s])-?(?:\d{16}|\d+(?:\.\d+)?[eE]\+?\d{3})[\d.eE+-]*/g;
 const INTEGER = /^-?\d+$/;
 
@@ -32,10 +31,13 @@ export interface ExactJson {
   readonly hasRaw: boolean;
 }
 
-/** @throws SyntaxError */
-export const parseExactJson = (text: string): ExactJson => {
+/** @param scan of its bytes. @throws SyntaxError */
+export const parseExactJson = (
+  text: string,
+  {hasLongInteger, hasExponent}: Pick<JsonScan, 'hasLongInteger' | 'hasExponent'>,
+): ExactJson => {
   const value: unknown = JSON.parse(text);
-  if (!LONG_NUMBER.test(text)) return {value, hasRaw: false};
+  if (!hasLongInteger && !hasExponent) return {value, hasRaw: false};
   // JSON.parse's reviver knows sources too, but calls back for every value: half a second for a megabyte of small ones.
   const quoted = text.replace(TEXT_OR_LONG_NUMBER, (token) => {
     return token.startsWith('"') || isKept(Number(token), token) ? token : `"${token}"`;

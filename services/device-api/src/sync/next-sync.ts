@@ -1,4 +1,4 @@
-import {createHash} from 'node:crypto';
+import {hash} from 'node:crypto';
 
 export interface SyncWindow {
   /** HH:MM in UTC. */
@@ -13,7 +13,7 @@ const SHORTEST_WAIT_MS = 60 * MINUTE_MS;
 
 /** A device's place in the window, 0 to 1: fixed, and evenly spread over devices. */
 export const phaseOf = (deviceId: string): number =>
-  createHash('sha256').update(`phase:${deviceId}`).digest().readUInt32BE() / 2 ** 32;
+  Number.parseInt(hash('sha256', `phase:${deviceId}`, 'hex').slice(0, 8), 16) / 2 ** 32;
 
 /**
  * When a device should sync next: its own fixed moment in the region's daily window, at least an hour away. A fixed phase

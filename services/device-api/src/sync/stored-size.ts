@@ -2,16 +2,13 @@
  * How large a parsed JSON value is where it is read: as the text that PostgreSQL makes of its jsonb. That is what a page of the admin API
  * holds, and it may be fifty times what was sent: jsonb has no exponents, so `1e308` comes back as 309 digits.
  */
+import type {JsonScan} from '@pisync/core/json/scan';
 
 /**
- * A quick look: false means that nothing in the body is larger than `limit`. Without an exponent a byte becomes at most three, as one does
- * that is no UTF-8.
+ * A quick look: no value in the body is larger. Without an exponent a byte becomes at most three, as one does that is no UTF-8.
  */
-export const mayBeLargerThan = (limit: number, sentBytes: number, json: string): boolean =>
-  sentBytes * 3 > limit || EXPONENT.test(json);
-
-/** Also matches some text inside of strings. */
-const EXPONENT = /(?:^|[:,[\s])-?\d[\d.]*[eE]/;
+export const storedAtMost = (sentBytes: number, {hasExponent}: Pick<JsonScan, 'hasExponent'>): number =>
+  hasExponent ? Infinity : sentBytes * 3;
 
 /** Bytes of UTF-8. Follows nesting, so that must be bounded. */
 export const storedSize = (value: unknown): number => {

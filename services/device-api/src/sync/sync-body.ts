@@ -1,13 +1,13 @@
 import {isUtf8} from 'node:buffer';
-import {createHash} from 'node:crypto';
+import {hash} from 'node:crypto';
 import {type Static, Type} from 'typebox';
 import {Compile} from 'typebox/compile';
 import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
 import {findRawNumber, isRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
+import {scanJson} from '@pisync/core/json/scan';
 import {isStorable} from '@pisync/core/json/storable';
-import {countValues, mayBeUnstorable} from './json-guard.ts';
-import {mayBeLargerThan, storedSize} from './stored-size.ts';
+import {storedAtMost, storedSize} from './stored-size.ts';
 
 /** Most records of one batch; told to devices in the policy. */
 export const MAX_RECORDS = 500;
@@ -80,9 +80,9 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
       extra: {maxRecords: MAX_RECORDS},
     });
   }
-  const ofState = mode === 'heartbeat' ? [] : faultsOfState(state, doubts, bytes.length);
+  const ofState = mode === 'heartbeat' ? [] : faultsOfState(state, doubts);
   const bad: number[] = [];
-  const faults: Fault[] = ofState.slice(0, 1).map((fault) => ({...fault, pointer: `/state${fault.pointer}`}));
+  const faults: Fault[] = ofState.slice(0, 1).map(below('/state'));
   for (const [index, value] of records.entries()) {
     const found = faultsOfRecord(value, doubts);
     if (found.length === 0) continue;
@@ -90,9 +90,7 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
     const told = faults.length < MAX_FAULTS ? found : found.slice(0, 1);
     faults.push(...told.map(({pointer, detail}) => ({pointer: `/records/${index}${pointer}`, detail})));
   }
-  const contentHash = createHash('sha256')
-    .update(JSON.stringify([state ?? null, records]))
-    .digest('hex');
+  const contentHash = hash('sha256', JSON.stringify([state ?? null, records]), 'hex');
   return {
     ...{epoch, batchSeq, mode, more, bad, faults, contentHash, valueCount},
     reason: REASONS.find((known) => known === reason),
@@ -106,29 +104,31 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
 export interface Doubts {
   readonly text: boolean;
   readonly numbers: boolean;
-  readonly sizes: boolean;
+  /** No value is larger, stored. */
+  readonly mostBytes: number;
 }
 
 /** Numbers that would change are in the value as raw numbers, see parseExactJson. */
 export const parseJson = (
   bytes: Buffer,
 ): Pick<SyncBody, 'valueCount'> & {readonly json: unknown; readonly doubts: Doubts} => {
-  const valueCount = countValues(bytes, MAX_DEPTH);
-  if (valueCount === undefined) {
+  const scan = scanJson(bytes);
+  // Recursive code behind this (JSON.stringify, jsonb) has a stack, and a megabyte of "[" would overflow it.
+  if (scan.depth > MAX_DEPTH) {
     throw new AppError('bad-request', `the body is nested deeper than ${MAX_DEPTH} levels`);
   }
   // Decoded, bytes that are no text would all look alike, and so would bodies that differ in nothing else.
   if (!isUtf8(bytes)) throw new AppError('malformed-json', 'the body is not UTF-8');
   const text = bytes.toString('utf8');
   try {
-    const {value, hasRaw} = parseExactJson(text);
+    const {value, hasRaw} = parseExactJson(text, scan);
     return {
       json: value,
-      valueCount,
+      valueCount: scan.values,
       doubts: {
-        text: mayBeUnstorable(text),
+        text: scan.hasUnicodeEscape && UNSTORABLE_ESCAPE.test(text),
         numbers: hasRaw,
-        sizes: mayBeLargerThan(MAX_VALUE_BYTES, bytes.length, text),
+        mostBytes: storedAtMost(bytes.length, scan),
       },
     };
   } catch (error) {
@@ -136,6 +136,8 @@ export const parseJson = (
   }
 };
 
+/** What JSON allows and PostgreSQL does not (core's json/storable.ts): JSON can only write it as escapes. */
+const UNSTORABLE_ESCAPE = /\\u(?:0000|[dD][89a-fA-F])/;
 const UNSTORABLE = 'has a NUL character or half of a surrogate pair, which cannot be stored';
 
 const faultsOf = (json: unknown): readonly Fault[] =>
@@ -155,20 +157,27 @@ const unstorable = (value: unknown, doubts: Doubts): readonly Fault[] => {
   return [{pointer: raw.pointer, detail: `${number} would change, because numbers are IEEE doubles; send it as text`}];
 };
 
-const tooLarge = (value: unknown, mostBytes: number): readonly Fault[] => {
-  const bytes = value === undefined ? 0 : storedSize(value);
-  if (bytes <= mostBytes) return [];
-  return [{pointer: '', detail: `is ${bytes} bytes, every number written out; at most ${mostBytes} are stored`}];
+const tooLarge = (value: unknown, limit: number, {mostBytes}: Doubts): readonly Fault[] => {
+  if (value === undefined || mostBytes <= limit) return [];
+  const bytes = storedSize(value);
+  if (bytes <= limit) return [];
+  return [{pointer: '', detail: `is ${bytes} bytes, every number written out; at most ${limit} are stored`}];
 };
 
-const faultsOfState = (state: unknown, doubts: Doubts, sentBytes: number): readonly Fault[] => {
-  const mayBeLarge = doubts.sizes || mayBeLargerThan(MAX_STATE_BYTES, sentBytes, '');
-  return [...unstorable(state, doubts), ...(mayBeLarge ? tooLarge(state, MAX_STATE_BYTES) : [])];
-};
+const faultsOfState = (state: unknown, doubts: Doubts): readonly Fault[] => [
+  ...unstorable(state, doubts),
+  ...tooLarge(state, MAX_STATE_BYTES, doubts),
+];
 
 /** Of a number that is none, a double or not, only the time is not stored. */
 const isTime = (value: unknown): boolean =>
   value === undefined || value === null || typeof value === 'number' || isRawNumber(value);
+
+const NONE: readonly Fault[] = [];
+
+const below =
+  (pointer: string) =>
+  (fault: Fault): Fault => ({...fault, pointer: pointer + fault.pointer});
 
 const faultsOfRecord = (value: unknown, doubts: Doubts): readonly Fault[] => {
   if (!record.Check(value)) {
@@ -177,8 +186,9 @@ const faultsOfRecord = (value: unknown, doubts: Doubts): readonly Fault[] => {
       .slice(0, 3)
       .map(({instancePath, message}) => ({pointer: instancePath, detail: message}));
   }
-  const {t, ...rest} = value;
+  const {k, t, d} = value;
   if (!isTime(t)) return [{pointer: '/t', detail: 'must be milliseconds since 1970, or null'}];
-  const large = doubts.sizes ? tooLarge(value.d, MAX_VALUE_BYTES) : [];
-  return [...unstorable(rest, doubts), ...large.map((fault) => ({...fault, pointer: '/d'}))];
+  if (!doubts.text && !doubts.numbers && doubts.mostBytes <= MAX_VALUE_BYTES) return NONE;
+  const ofData = [...unstorable(d, doubts), ...tooLarge(d, MAX_VALUE_BYTES, doubts)];
+  return [...unstorable(k, doubts).map(below('/k')), ...ofData.map(below('/d'))];
 };

@@ -2,6 +2,7 @@ import {isUtf8} from 'node:buffer';
 import {type BundleMeta} from '@pisync/core/broker/bundle';
 import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
 import {findRawNumber, isRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
+import {scanJson} from '@pisync/core/json/scan';
 import {isStorableText} from '@pisync/core/json/storable';
 import {type BadPart, type Content, type ParsedRecord} from './batch.ts';
 import {storableJson} from './storable.ts';
@@ -27,7 +28,7 @@ export const parseContent = (payload: Buffer, known: Pick<BundleMeta, 'bad' | 'b
   // A number that a double does not hold stays as it was sent, also in the payload of what is set aside.
   let hasRaw: boolean;
   try {
-    ({value: body, hasRaw} = parseExactJson(payload.toString('utf8')));
+    ({value: body, hasRaw} = parseExactJson(payload.toString('utf8'), scanJson(payload)));
   } catch (error) {
     return {
       kind: 'rejected',
