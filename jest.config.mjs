@@ -1,7 +1,7 @@
 /**
  * Three kinds of tests, told apart by their file's name:
  * `x.test.ts` needs nothing, `x.integration.test.ts` needs Postgres, RabbitMQ, Redis, an API server or a shard's image (named in PISYNC_TEST_*),
- * `x.e2e.test.ts` needs the local cluster. `make test` runs them in that order.
+ * `x.e2e.test.ts` needs the local cluster, `x.browser.test.ts` a browser. `make test` runs them in that order, the last two side by side.
  */
 const shared = {
   testEnvironment: 'node',
@@ -27,9 +27,10 @@ export default {
       ...shared,
       displayName: 'unit',
       testMatch: ['**/*.test.ts'],
-      testPathIgnorePatterns: ['/node_modules/', '\\.integration\\.test\\.ts$', '\\.e2e\\.test\\.ts$'],
+      testPathIgnorePatterns: ['/node_modules/', '\\.integration\\.test\\.ts$', '\\.(?:e2e|browser)\\.test\\.ts$'],
     },
     {...shared, displayName: 'integration', testMatch: ['**/*.integration.test.ts']},
     {...shared, displayName: 'e2e', testMatch: ['**/*.e2e.test.ts']},
+    {...shared, displayName: 'browser', testMatch: ['**/*.browser.test.ts']},
   ],
 };

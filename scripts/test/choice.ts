@@ -1,4 +1,4 @@
-const SUITES = ['check', 'integration', 'e2e'] as const;
+const SUITES = ['check', 'integration', 'e2e', 'browser'] as const;
 /** `check` holds the unit tests. */
 export type Suite = (typeof SUITES)[number];
 

@@ -8,12 +8,15 @@ import {out, readOut, runShown} from './programs.ts';
 import {closingLine, oneTally, scenariosOf, sum, tallyOf, type JestReport, type Tally} from './results.ts';
 import {withServers} from './servers-up.ts';
 
-/** `make test`: check and unit tests, then integration tests against real servers, then end-to-end tests, all but the first on the local cluster. */
-const HELP = `usage: node scripts/test/main.ts [--only check,integration,e2e] [--faults] [--match PATTERN] [--down]
+/**
+ * `make test`: check and unit tests, then integration tests against real servers, then end-to-end tests with those of the pages beside them. Integration and
+ * end-to-end tests need the local cluster.
+ */
+const HELP = `usage: node scripts/test/main.ts [--only check,integration,e2e,browser] [--faults] [--match PATTERN] [--down]
        node scripts/test/main.ts --bench [--quick] [--no-budget]
        node scripts/test/main.ts --bench --region [-- options of bench/region/main.ts]
 
-  --only     run these suites only (comma between them)
+  --only     run these suites only (comma between them); browser: the pages of the dashboard, without a cluster
   --faults   run the fault scenarios of the end-to-end suite only, also those that take minutes (faults-*.e2e.test.ts), and all that test/hostile can do
   --match    run the test files whose path matches this pattern only
   --bench    run no tests but the benchmark; --quick takes about two minutes, --no-budget accepts any result
@@ -197,17 +200,24 @@ async function main(): Promise<number> {
     // With --match, where that is what is meant.
     const isHostile = values.faults && HOSTILE.includes(values.match ?? HOSTILE);
     if (isHostile && cluster !== undefined) tallies.push(await hostile(cluster));
-    if (suites.includes('e2e') && cluster !== undefined && !(isHostile && values.match !== undefined)) {
+    const isEndToEnd = suites.includes('e2e') && !(isHostile && values.match !== undefined);
+    const arePages = suites.includes('browser');
+    if (isEndToEnd || arePages) {
       if (process.env['PISYNC_TEST_CHROMIUM'] === undefined) await ensureBrowser();
+      // Most of the time a test of the cluster waits for it.
+      const pages = arePages ? [jest('browser', undefined, {}, ['--runInBand', ...match])] : [];
       // One after the other: they share the operator, and each would see the other's faults.
-      tallies.push(
-        await jest('e2e', cluster, {}, [
-          '--runInBand',
-          '--testSequencer=./test/e2e/sequencer.mjs',
-          ...(values.faults || values.match !== undefined ? [] : [`--testPathIgnorePatterns=${LONG_FAULTS}`]),
-          ...(values.faults && values.match === undefined ? ['faults'] : match),
-        ]),
-      );
+      const endToEnd = isEndToEnd
+        ? [
+            jest('e2e', cluster, {}, [
+              '--runInBand',
+              '--testSequencer=./test/e2e/sequencer.mjs',
+              ...(values.faults || values.match !== undefined ? [] : [`--testPathIgnorePatterns=${LONG_FAULTS}`]),
+              ...(values.faults && values.match === undefined ? ['faults'] : match),
+            ]),
+          ]
+        : [];
+      tallies.push(...(await Promise.all([...endToEnd, ...pages])));
     }
   } catch (error) {
     tallies.push(oneTally(false, error instanceof Error ? error.message : String(error)));

@@ -2,9 +2,9 @@
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import axe from 'axe-core';
 import {type Browser, type Page} from 'playwright-core';
-import {openBrowser} from './kit/browser.ts';
-import {until} from './kit/until.ts';
-import {buildDashboard, type MockApi, removeDashboard, type ServedDashboard, serveDashboard} from './kit/dashboard.ts';
+import {openBrowser} from '../e2e/kit/browser.ts';
+import {until} from '../e2e/kit/until.ts';
+import {buildDashboard, type MockApi, removeDashboard, type ServedDashboard, serveDashboard} from './dashboard.ts';
 
 const AT = '2026-11-24T02:00:26.557Z';
 const COUNTS = {pending: 1, on_time: 1234, late: 2, silent: 0, failing: 3};

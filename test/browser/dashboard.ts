@@ -3,8 +3,8 @@ import type {AddressInfo} from 'node:net';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {extname, join} from 'node:path';
-import {ROOT} from './files.ts';
-import {runOk} from './run.ts';
+import {ROOT} from '../e2e/kit/files.ts';
+import {runOk} from '../e2e/kit/run.ts';
 
 /** The dashboard of this checkout with an API that says what a test wants: what no region has at hand, such as a million devices. */
 export interface ServedDashboard {
