@@ -23,6 +23,8 @@ export interface NetworkOptions {
   };
   /** What the way lets through. It only ever gets less, so a late copy of what was refused is refused too. */
   readonly ways: () => Ways;
+  /** A copy of the call came through, and the call itself is too large since. No page says so, so the device takes its number for free. */
+  readonly onMisled: (call: Call) => void;
   /** A mistake that devices make with an answer, see Mutant. */
   readonly mistake?: Mutant['reply'];
 }
@@ -57,24 +59,26 @@ const refusal = ({path, baseUrl, body}: Call, {inTime, allowed}: Ways): HttpRepl
   };
 };
 
-export const createNetwork = ({scheduler, random, servers, faults, ways, mistake}: NetworkOptions) => {
+export const createNetwork = ({scheduler, random, servers, faults, ways, onMisled, mistake}: NetworkOptions) => {
   const past: HttpReply[] = [];
   return (process: Process): Transport => {
-    const arrive = (call: Call, answer: (reply: HttpReply) => void): void => {
+    /** @returns whether it came through to a server */
+    const arrive = (call: Call, answer: (reply: HttpReply) => void): boolean => {
       const [first] = servers();
       if (first === undefined) {
         // Of a proxy: of a connection that was never made there is no late copy.
         answer({kind: 'failed', code: 'UND_ERR_SOCKET'});
-        return;
+        return false;
       }
       const refused = refusal(call, ways());
       if (refused !== undefined) {
         answer(refused);
-        return;
+        return false;
       }
       const server = random.pick(servers());
       server.process.onDeath(() => answer({kind: 'failed', code: 'ECONNRESET'}));
       void server.handle(call).then(answer);
+      return true;
     };
     return (call) =>
       new Promise((resolve) => {
@@ -82,6 +86,7 @@ export const createNetwork = ({scheduler, random, servers, faults, ways, mistake
           throw new Error('zlib works in threads whose time is not ours');
         const {lost, doubled, mixed, slowMs} = faults();
         let isAnswered = false;
+        let isCopyThrough = false;
         const answer = (reply: HttpReply): void => {
           if (isAnswered) return;
           isAnswered = true;
@@ -89,7 +94,9 @@ export const createNetwork = ({scheduler, random, servers, faults, ways, mistake
         };
         process.after(TIMEOUT_MS, () => answer({kind: 'failed', code: 'ETIMEDOUT'}));
         if (random.chance(doubled)) {
-          scheduler.after(random.skewed(1, LATEST_COPY_MS), () => arrive(call, () => undefined));
+          scheduler.after(random.skewed(1, LATEST_COPY_MS), () => {
+            isCopyThrough = arrive(call, () => undefined);
+          });
         }
         if (random.chance(lost)) return;
         const isAnswerLost = random.chance(lost);
@@ -101,6 +108,7 @@ export const createNetwork = ({scheduler, random, servers, faults, ways, mistake
             if (!isPage) past.push(reply);
             if (past.length > MOST_PAST) past.shift();
             if (isAnswerLost) return;
+            if (isPage && isCopyThrough) onMisled(call);
             process.after(random.skewed(1, slowMs), () => answer(mistake?.(call, given) ?? given));
           }),
         );

@@ -127,6 +127,7 @@ const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
       ofRestoredShards,
       hasLostMessages: world.broker.hasLost(),
       copied: world.copied,
+      misled: world.misled,
     });
     if (name !== undefined) known.add(name);
     else violations.push(violation);

@@ -1,14 +1,17 @@
 /** A region and its devices, put together from real parts over simulated neighbours. */
 import {brokerNames} from '@pisync/core/broker/names';
+import {type Call} from '@pisync/agent/client/transport';
 import {type Delivery} from '@pisync/core/broker/consumer';
 import {dayOf, daysAround, PARTITION_DAYS} from '@pisync/core/shards/partitions';
 import {deviceKeyOf} from '@pisync/core/shards/slot';
 import {createLogger} from '@pisync/core/telemetry/logger';
+import {shownCredentialOf} from '@pisync/device-api/credentials/bearer';
 import {deviceIdOf} from '@pisync/device-api/enrol/device-id';
 import {type BrokerWorld, createBrokerWorld} from './broker.ts';
 import {type CacheWorld, createCacheWorld} from './cache.ts';
 import {createLedger, type Ledger} from './judge/ledger.ts';
 import {type HintOf, type Mutant} from './mutants/mutant.ts';
+import {misledName} from './judge/known-violations.ts';
 import {createNetwork, type Ways} from './network.ts';
 import {createDeviceApi, type DeviceApi} from './processes/device-api.ts';
 import {type Card, createPi, type Pi} from './processes/pi.ts';
@@ -45,6 +48,8 @@ export interface World {
   readonly weather: Weather;
   /** Device ids whose card went back in time, or of which there were two. */
   readonly copied: Set<string>;
+  /** Batches that a device may number anew although they were taken, because no device can tell; by {@link misledName}. */
+  readonly misled: Set<string>;
   /** How often a device was asked for a new epoch, by its id. */
   readonly asked: Map<string, number>;
   /** See the network. */
@@ -196,12 +201,26 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
 
   const idNames = new Map<string, string>();
   const nameOf = (deviceId: string): string => idNames.get(deviceId) ?? deviceId;
+  const misled = new Set<string>();
+  const onMisled = ({headers, body}: Call): void => {
+    const {deviceId} = shownCredentialOf(headers.authorization);
+    // A body that a device made.
+    const {epoch, batchSeq} = JSON.parse(body?.toString() ?? '') as {epoch: string; batchSeq: number};
+    story.say(
+      'a proxy',
+      () => `has let a copy of ${epoch}/${batchSeq} of ${nameOf(deviceId)} through, and not the call`,
+    );
+    misled.add(misledName(deviceId, epoch, batchSeq));
+    // By the region, when it finds the conflict.
+    asked.set(deviceId, (asked.get(deviceId) ?? 0) + 1);
+  };
   const transport = createNetwork({
     scheduler,
     random,
     servers: () => [...apis.values()],
     faults: () => weather,
     ways: () => ways,
+    onMisled,
     mistake: mutant.reply,
   });
   const ways = {inTime: random.chance(0.15) ? random.int(1, 3) : Infinity, allowed: Infinity};
@@ -214,7 +233,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
   return {
     ...{scheduler, random, story, ledger, databases, broker, cache, pis, weather, unreadable, newSecret, newId},
     copied: new Set(),
-    ...{asked, ways},
+    ...{asked, ways, misled},
     servers: [
       ...Array.from({length: random.int(1, 2)}, (_, index) => createServer(`device-api ${index}`, startApi)),
       ...Array.from({length: random.int(2, 3)}, (_, index) => createServer(`worker ${index}`, startWorker)),

@@ -14,7 +14,12 @@ export interface WhatHappened {
   readonly hasLostMessages: boolean;
   /** Devices whose card was replaced, restored or copied. */
   readonly copied: ReadonlySet<string>;
+  /** Batches by {@link misledName}: a copy of the call came through, and the call itself got a page that names no call. */
+  readonly misled: ReadonlySet<string>;
 }
+
+export const misledName = (deviceId: string, epoch: string, batchSeq: number): string =>
+  `${deviceId} ${epoch}/${batchSeq}`;
 
 export const KNOWN_VIOLATIONS: readonly KnownViolation[] = [
   {
@@ -27,6 +32,13 @@ export const KNOWN_VIOLATIONS: readonly KnownViolation[] = [
     why: 'what was accepted and not applied is on the broker and on the card. Replication of the broker is what protects from it.',
     matches: ({law, device}, {hasLostMessages, copied}) =>
       law === 'what was acked is stored' && hasLostMessages && device !== undefined && copied.has(device),
+  },
+  {
+    name: 'a way that became narrow between two tries of one call',
+    why: 'the first try was taken, and a page says of the second that it is too large. It names no call, so the device numbers half of it anew. Both are kept.',
+    matches: ({law, device = '', detail}, {misled}) =>
+      law === 'no number is used twice' &&
+      [...misled].some((name) => `${device} ${detail}` === `${name} came with two contents (conflict)`),
   },
 ];
 

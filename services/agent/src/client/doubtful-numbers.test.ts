@@ -2,10 +2,12 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {drained, openDeviceBench, readings, type DeviceBench} from '../testing/device-bench.ts';
 import {isBatch, type FakeRegion, type Trouble} from '../testing/fake-region.ts';
+import {contentHash} from './content.ts';
 import type {Device} from './device.ts';
 import type {Identity} from './identity.ts';
 import {WINDOW_BATCHES} from './machine.ts';
 import {Outbox, type OutboxEntry} from './outbox.ts';
+import type {SyncBody} from './wire.ts';
 
 let bench: DeviceBench;
 let region: FakeRegion;
@@ -121,6 +123,25 @@ describe('a batch that may have been taken', () => {
     await device.record(readings(4));
     await until(device, () => drained(device), 'applied');
     expect(taken()).toEqual(['e1:1 1,2', 'e1:2 3,4']);
+  });
+
+  test('and is too large for a proxy at its second try within one call is kept twice and not lost', async () => {
+    let calls = 0;
+    region.trouble = (path, body) => {
+      if (!isBatch(path, body)) return undefined;
+      if (calls++ > 0) return undefined;
+      const {state, records} = body as unknown as SyncBody;
+      const [known] = region.devices.values();
+      known?.batches.set('e1:1', {hash: contentHash(state, records), state, records});
+      return PAGE_413;
+    };
+    const device = await makeDevice();
+    await device.record(readings(4));
+    await until(device, () => drained(device), 'applied');
+    expect({times: new Set(times()), conflicts: conflicts()}).toEqual({
+      times: new Set([0, 1, 2, 3]),
+      conflicts: ['e1:1'],
+    });
   });
 
   test('is repeated with not a byte more', async () => {
