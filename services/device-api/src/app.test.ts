@@ -43,6 +43,11 @@ test.each([
   ['POST', '/'],
   ['GET', '/v1'],
   ['GET', '/favicon.ico'],
+  ['GET', '/V1/time'],
+  ['GET', '/v1/time/'],
+  ['GET', '/v1//time'],
+  ['GET', '//v1/time'],
+  ['POST', '/V1/Sync'],
 ])('%s %s is nothing', async (method, path) => {
   expect((await fetch(`${root}${path}`, {method})).status).toBe(404);
 });

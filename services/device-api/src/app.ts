@@ -36,6 +36,9 @@ export const createApp = (options: AppOptions): Express => {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  // One address a route, so that what metrics count as no route is none.
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
   app.set('query parser', 'simple');
   app.use(requestIds(options.createRequestId));
   app.use(options.metrics);

@@ -120,3 +120,10 @@ test('an answer that is worth it is compressed for who takes that, and for nobod
   expect(await sent({'accept-encoding': 'identity'})).toEqual([null, body.length]);
   expect((await post('{"a":1}')).headers.get('content-encoding')).toBeNull();
 });
+
+test.each(['/API/v1/echo', '/api/v1/Echo', '/api/v1/echo/', '/api/v1//echo', '//api/v1/echo'])(
+  'an operation has one address, and %s is nothing',
+  async (path) => {
+    expect(await answerTo(`GET ${path}?a=b HTTP/1.1\r\nHost: x\r\n\r\n`)).toMatch(/^HTTP\/1\.1 404 /);
+  },
+);

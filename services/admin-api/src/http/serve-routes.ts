@@ -28,7 +28,8 @@ const BYTES_A_CALL = 256 * 1024;
 
 /** Serves the routes; every fault is thrown for the error handler behind it. */
 export const serveRoutes = (routes: readonly Route[], options: ServeOptions): Router => {
-  const router = Router();
+  // One address an operation.
+  const router = Router({caseSensitive: true, strict: true});
   const bodies = createBodyRoom({
     ...BODIES,
     overloaded: () => new AppError('overloaded', 'Too many bodies at once; come back later.'),
