@@ -20,13 +20,30 @@ beforeAll(async () => {
     metrics: new Registry(),
     sizes: {ingest: 1, dashboard: 1, job: 1},
   });
-  api = await startTestApi({shards: own, cache: {use: () => Promise.resolve(undefined)}});
+  // As in production, before the pool gives up.
+  api = await startTestApi({shards: own, cache: {use: () => Promise.resolve(undefined)}, shardTimeoutMs: 2_000});
 }, 60_000);
 
 afterAll(async () => {
   await api.close();
   await own.close();
   await region.close();
+}, 30_000);
+
+test('a list and a summary whose readers wait for a connection say nothing of the shard, which answers others', async () => {
+  const token = await seedApiToken(region.shards, 'viewer');
+  // One after the other: longer than a reader waits.
+  const readers = Array.from({length: 12}, () => own.pool(1, 'dashboard').query('select pg_sleep(0.5)'));
+  try {
+    const asked = ['devices', 'region/summary'].map((path) => api.call('GET', `/api/v1/${path}`, {token}));
+    for (const {status, headers, body} of await Promise.all(asked)) {
+      expect({status, body}).toMatchObject({status: 503, body: {code: 'overloaded'}});
+      expect(headers.has('retry-after')).toBe(true);
+    }
+  } finally {
+    await Promise.allSettled(readers);
+  }
+  expect((await api.call('GET', '/api/v1/devices', {token})).body).not.toHaveProperty('partial');
 }, 30_000);
 
 test('who finds every connection to a shard busy is told that there are too many readers, not that the shard is away', async () => {

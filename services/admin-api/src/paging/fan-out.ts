@@ -1,6 +1,8 @@
 import {describeError} from '@pisync/core/errors/app-error';
 import {withTimeout} from '@pisync/core/lifecycle/lifecycle';
-import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
+import {isPoolFull, isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
+import type {PoolLoad} from '@pisync/core/shards/shards';
+import {tooManyReaders} from '../http/shard-faults.ts';
 
 export interface ShardAnswer<T> {
   readonly shard: number;
@@ -17,6 +19,8 @@ export interface FanOut<T> {
 export interface FanOutOptions {
   /** How long a reader waits for the slowest shard. */
   readonly timeoutMs: number;
+  /** Of the connections that shards are asked over. */
+  readonly loadOf: (shard: number) => PoolLoad;
   readonly onMissing: (shard: number, reason: string) => void;
 }
 
@@ -24,19 +28,25 @@ export type AskShards = <T>(shards: readonly number[], ask: (shard: number) => P
 
 /**
  * Asks shards at the same moment; one that does not answer costs its own rows, not the answer.
- * @throws what a shard answered that is there: that it cannot do what it was asked is a mistake of ours, and no row of it would ever come.
+ * @throws AppError `overloaded` when no connection came free in time to a shard that answered others meanwhile; and what a shard answered that is there: that it cannot
+ * do what it was asked is a mistake of ours, and no row of it would ever come.
  */
 export const createFanOut =
-  ({timeoutMs, onMissing}: FanOutOptions): AskShards =>
+  ({timeoutMs, loadOf, onMissing}: FanOutOptions): AskShards =>
   async <T>(shards: readonly number[], ask: (shard: number) => Promise<T>): Promise<FanOut<T>> => {
     const outcomes = await Promise.all(
       shards.map(async (shard) => {
         const late = `shard ${shard} did not answer within ${timeoutMs} ms`;
+        const before = loadOf(shard);
         try {
           return {kind: 'answer', shard, value: await withTimeout(ask(shard), timeoutMs, late)} as const;
         } catch (error) {
           const reason = describeError(error);
-          if (reason !== late && !isSystemicDatabaseFault(error)) throw error;
+          const isLate = reason === late;
+          if (!isLate && !isSystemicDatabaseFault(error)) throw error;
+          const now = loadOf(shard);
+          const isCrowded = isPoolFull(error) || (isLate && now.waiting > 0);
+          if (isCrowded && now.answered > before.answered) throw tooManyReaders(error);
           onMissing(shard, reason);
           return {kind: 'missing', shard} as const;
         }

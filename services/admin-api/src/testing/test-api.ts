@@ -99,7 +99,11 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   const routes = apiRoutes({
     shards: options.shards,
     groups: createGroups(options.shards, monotonic),
-    askShards: createFanOut({timeoutMs: options.shardTimeoutMs ?? 5000, onMissing: () => undefined}),
+    askShards: createFanOut({
+      timeoutMs: options.shardTimeoutMs ?? 5000,
+      loadOf: (shard) => options.shards.load(shard, 'dashboard'),
+      onMissing: () => undefined,
+    }),
     cache: options.cache,
     signer,
     authenticator,

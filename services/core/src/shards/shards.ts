@@ -47,11 +47,21 @@ const SLOT_MAP_POLL_MS = 5_000;
 /** A Secret is mounted in memory, so to look costs microseconds; the mount itself is up to a minute behind. */
 const USER_POLL_MS = 1_000;
 
+/** What the connections of a pool are at. */
+export interface PoolLoad {
+  /** Callers without one. */
+  readonly waiting: number;
+  /** How often one was given back after it had answered, since the process began. */
+  readonly answered: number;
+}
+
 export interface Shards {
   /** Ascending; follows the topology. */
   readonly ids: () => readonly number[];
   /** @throws AppError `shard-unavailable` when the topology has no such shard, or its credentials are not mounted yet. */
   pool(shardId: number, use: ShardUse): pg.Pool;
+  /** A shard that answers some of its callers while others wait for a connection is busy, and not away. */
+  load(shardId: number, use: ShardUse): PoolLoad;
   /** The shard that holds the control schema. */
   control(use: ShardUse): pg.Pool;
   readonly slotMap: SlotMap;
@@ -86,6 +96,7 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
   const secrets = openSecrets(options.secretsDir);
   const slotOf = await loadSlotHash();
   const pools = new Map<string, pg.Pool>();
+  const answered = new Map<string, number>();
   /** As whom the pools of a shard connect. */
   const users = new Map<number, string>();
   const retiring = new Set<Promise<void>>();
@@ -128,6 +139,11 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
     // A client in use reports a lost connection both to the query that waits and as an event; unheard, the event would end
     // the process.
     pool.on('connect', (client) => client.on('error', () => undefined));
+    // With an error, or true, after a failure.
+    pool.on('release', (error: Error | boolean | undefined) => {
+      const key = keyOf(shard.id, use);
+      if (!error) answered.set(key, (answered.get(key) ?? 0) + 1);
+    });
     pool.on('error', (error) => {
       log.warn({shard: shard.id, use, err: describeError(error)}, 'an idle connection to a shard was lost');
     });
@@ -226,6 +242,10 @@ export const openShards = async (options: ShardsOptions): Promise<Shards> => {
   return {
     ids: () => topology.current().shards.map(({id}) => id),
     pool,
+    load(shardId, use) {
+      const key = keyOf(shardId, use);
+      return {waiting: pools.get(key)?.waitingCount ?? 0, answered: answered.get(key) ?? 0};
+    },
     control: (use) => pool(CONTROL_SHARD, use),
     slotMap,
     slotOf,
