@@ -147,11 +147,10 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
       throw enrolRefusal(enrolment);
     }
     const {kind, deviceKey, slot, epoch} = enrolment;
-    if (kind !== 'repeated') {
-      await credentials.introduce({deviceId, deviceKey, slot, secretHash, epoch, revoked: false});
-      // The device asks what is applied before it uses a number. Nothing can be yet, so a shard that is slow then need not say so.
-      await hints.write(deviceId, {applied: {epoch, through: 0}});
-    }
+    // Also of one that is repeated: the commit of the first may have lost its answer, and then nobody was told.
+    await credentials.introduce({deviceId, deviceKey, slot, secretHash, epoch, revoked: false});
+    // The device asks what is applied before it uses a number. Nothing can be yet, so a shard that is slow then need not say so.
+    if (kind !== 'repeated') await hints.write(deviceId, {applied: {epoch, through: 0}});
     return {deviceId, secret, epoch};
   };
 

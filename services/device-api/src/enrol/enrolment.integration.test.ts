@@ -2,6 +2,8 @@ import {randomBytes, randomUUID} from 'node:crypto';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import pg from 'pg';
 import {cacheKey} from '@pisync/core/cache/cache-keys';
+import {createDeviceKeys} from '@pisync/core/devices/device-keys';
+import {enrol} from '@pisync/core/devices/enrolment';
 import {tokenHash} from '@pisync/core/devices/tokens';
 import {findDevice} from '@pisync/core/queries/devices';
 import {until} from '@pisync/core/testing/until';
@@ -56,6 +58,29 @@ test('a secret that was replaced never enrols again: a call that comes late, or 
     const body = JSON.stringify({hardwareId, secret, enrolmentToken: token});
     expect((await api.call('POST', '/v1/enroll', {}, body)).status).toBe(403);
   }
+});
+
+test('an enrolment that was committed and not answered is announced when the device repeats it', async () => {
+  const device = await api.enrol();
+  const {hardwareId} = device;
+  expect(await heartbeat(device.auth, 'e1')).toBe(200);
+  const {shards} = api.databases;
+  const secret = randomBytes(32).toString('base64url');
+  const deviceId = deviceIdOf(hardwareId);
+  const {groupId} = (await seen(hardwareId)) ?? {};
+  if (groupId === undefined) throw new Error('the device is enrolled');
+  // What the shard has after a commit whose answer is lost.
+  const request = {deviceId, hardwareId, secretHash: tokenHash(secret), groupId};
+  expect(await enrol(shards, createDeviceKeys(shards), request)).toMatchObject({kind: 'replaced', epoch: 2});
+  const again = await api.call(
+    'POST',
+    '/v1/enroll',
+    {authorization: `Bearer ${api.token}`},
+    JSON.stringify({hardwareId, secret}),
+  );
+  expect(again).toMatchObject({status: 200, json: {epoch: 'e2'}});
+  expect(await heartbeat(device.auth, 'e1')).toBe(401);
+  expect(await heartbeat({authorization: `Bearer ${String(again.json.credential)}`}, 'e2')).toBe(200);
 });
 
 test('new secrets of one device are counted, disputed when there are many, and then one an hour', async () => {
