@@ -7,7 +7,6 @@ import {listOpenCommands} from '@pisync/core/commands/commands';
 import {findDevice} from '@pisync/core/queries/devices';
 import {findPosition} from '@pisync/core/devices/position';
 import {listReceiptsAfter} from '@pisync/core/receipts/receipts';
-import {dayOf, partitionName} from '@pisync/core/shards/partitions';
 import {until} from '@pisync/core/testing/until';
 import {type Batch} from './apply/batch.ts';
 import {batchOf, enrolDevices, type TestDevice} from './testing/batches.ts';
@@ -278,71 +277,6 @@ const quarantined = async ({deviceId, deviceKey}: TestDevice) => {
     ]);
   return found.rows;
 };
-
-const day = (ago: number): string => dayOf(Date.now() - ago * 86_400_000);
-
-test('a day whose partition is missing gets one; a batch of a day beyond retention is rejected at once', async () => {
-  const [late, ancient] = await enrolDevices(bench.shards.shards, 2);
-  if (late === undefined || ancient === undefined) throw new Error('two devices were not enrolled');
-  const worker = await startWorker();
-  const old = batchOf({device: ancient, batchSeq: 1, receivedDay: day(400)});
-  await bench.publish([batchOf({device: late, batchSeq: 1, receivedDay: day(6)}), old]);
-  await waitApplied(late, 1);
-  await waitApplied(ancient, 1);
-  expect(await stored([late])).toMatchObject({records: 2});
-  expect(await listReceiptsAfter(bench.shards.shards, ancient, {epoch: 1, after: 0, limit: 9})).toMatchObject([
-    {outcome: 'rejected'},
-  ]);
-  expect(await quarantined(ancient)).toEqual([
-    {
-      reason: `received on ${day(400)}, and the records of days before ${day(30)} are not kept any more`,
-      payload: old.payload,
-    },
-  ]);
-  expect(await worker.counter('pisync_worker_batches_total', {outcome: 'retried'})).toBe(0);
-});
-
-test('a day whose partition covers another day is no reason to try for ever, also beside one beyond retention', async () => {
-  const {shards} = bench.shards;
-  const byShard = Map.groupBy(await enrolDevices(shards, 10), ({slot}) => shards.slotMap.shardOf(slot));
-  const [shardId, [crooked, ancient] = []] = [...byShard].find(([, devices]) => devices.length > 1) ?? [];
-  if (shardId === undefined || crooked === undefined || ancient === undefined)
-    throw new Error('no shard has two devices');
-  const name = partitionName('record', day(8));
-  await shards
-    .pool(shardId, 'job')
-    .query(`create table ${name} partition of record for values from ('1999-01-01') to ('1999-01-02')`);
-  const worker = await startWorker();
-  await bench.publish([
-    batchOf({device: crooked, batchSeq: 1, receivedDay: day(8)}),
-    batchOf({device: ancient, batchSeq: 1, receivedDay: day(400)}),
-  ]);
-  await waitApplied(ancient, 1);
-  await until(
-    'the first rung',
-    () => worker.counter('pisync_worker_batches_total', {outcome: 'retried'}),
-    (seen) => seen === 1,
-  );
-  expect(await applied(crooked)).toBe(0);
-  await shards.pool(shardId, 'job').query(`drop table ${name}`);
-  await waitApplied(crooked, 1);
-});
-
-test('a batch of a day that is ahead climbs the ladder, and its reason names the clocks', async () => {
-  const device = await oneDevice();
-  const worker = await startWorker();
-  const ahead = batchOf({device, batchSeq: 1, receivedDay: day(-9)});
-  await bench.publish([ahead]);
-  await until(
-    'the first rung',
-    () => worker.counter('pisync_worker_batches_total', {outcome: 'retried'}),
-    (seen) => seen === 1,
-  );
-  expect(await applied(device)).toBe(0);
-  await bench.publish([ahead], 'normal', 4);
-  await waitApplied(device, 1);
-  expect(await quarantined(device)).toMatchObject([{reason: expect.stringMatching(/clock/)}]);
-});
 
 test('a message that is no bundle is kept in the control schema', async () => {
   const content = Buffer.from(`no bundle ${randomUUID()}`);

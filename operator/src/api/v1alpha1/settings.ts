@@ -37,7 +37,7 @@ export const retention = z
       .max(3650)
       .default(90)
       .describe(
-        'Days that records are kept at least. Partitions for days before that are not made any more, so this is also how late a batch may be applied.',
+        'Days that records are kept at least. Partitions for days before that are not made any more; a batch that comes so late is kept as one of the day on which it is applied.',
       ),
     receiptDays: z
       .int()

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import {AppError} from '../errors/app-error.ts';
 import {type Fence} from './keeper-term.ts';
 import {DAY_TABLES} from './sharded-tables.ts';
 import {withConnection} from './with-connection.ts';
@@ -28,6 +29,8 @@ export const partitionName = (table: string, day: string): string => {
 export interface EnsureOptions {
   /** Of the keeper; workers and migrations make what they need at once, which does no harm. */
   readonly fence?: Fence;
+  /** Milliseconds since 1970, by the clock that the days come from. Nothing is made where the server's says another day. */
+  readonly nowMs?: number;
   /** When it aborts the connection is cut. */
   readonly signal?: AbortSignal;
 }
@@ -35,13 +38,15 @@ export interface EnsureOptions {
 /**
  * Creates what is missing of the day partitions of all tables that have some, and returns the days. Each is built aside and then attached, which asks
  * for a lock that lets writers go on; `create table ... partition of` would stop them.
+ * @throws AppError `unavailable` where `nowMs` is not what the server's clock says.
  */
 export const ensurePartitions = (
   pool: pg.Pool,
   days: readonly string[],
-  {fence, signal}: EnsureOptions = {},
+  {fence, nowMs, signal}: EnsureOptions = {},
 ): Promise<readonly string[]> =>
   withConnection(pool, signal, async (client) => {
+    if (nowMs !== undefined) await checkClock(client, nowMs);
     const names = days.flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
     const found = await client.query<{name: string}>(
       `select child.relname as name from pg_inherits join pg_class child on child.oid = inhrelid
@@ -56,6 +61,17 @@ export const ensurePartitions = (
     }
     return created;
   });
+
+/** Nobody can say which of two clocks is wrong. Less than a day apart is no matter: so far the days of two servers differ around midnight. */
+const checkClock = async (client: pg.PoolClient, nowMs: number): Promise<void> => {
+  const {rows} = await client.query<{nowMs: number}>('select (extract(epoch from now()) * 1000)::float8 as "nowMs"');
+  const serverMs = rows[0]?.nowMs ?? NaN;
+  if (Math.abs(serverMs - nowMs) <= DAY_MS) return;
+  throw new AppError(
+    'unavailable',
+    `it is ${dayOf(nowMs)} by the clock of this process and ${dayOf(serverMs)} by that of the shard: one of them is wrong`,
+  );
+};
 
 const createPartitions = async (client: pg.PoolClient, day: string, fence: Fence | undefined): Promise<boolean> => {
   const next = dayOf(Date.parse(day) + DAY_MS);

@@ -175,3 +175,9 @@ test.each([
     expect(shard.transactions).toHaveLength(1);
   },
 );
+
+test('a batch of a day that is not kept, or not there yet, is stored as one of today, and none is rejected', async () => {
+  const {shard, run} = bench();
+  shard.fails = () => (shard.transactions.length === 1 ? fault('23514') : undefined);
+  expect(await run(4)).toEqual({...NONE, applied: [1, 2, 3, 4]});
+});

@@ -52,6 +52,8 @@ export type Apply = (shardId: number, batches: readonly Batch[], patience: Patie
 
 /** A deadlock's victim and whoever met another's write succeed the next time, as a rule. */
 const MAX_COLLISIONS = 3;
+/** In one line of the log. */
+const MAX_TOLD_DAYS = 5;
 
 const DAY_MS = 86_400_000;
 const NOTHING: Applied = {
@@ -204,38 +206,35 @@ export const createApply = (options: ApplierOptions): Apply => {
     const isOutdated = (): Promise<boolean> => store.isOutdated(shardId).catch(() => true);
 
     /**
-     * Makes the days that may exist and tries again. A day that retention has taken never comes back, so its batches are
-     * rejected; one that is ahead means that some server's clock is wrong: the ladder gives it, and other workers, time.
+     * Makes the days that may exist and tries again. A batch of another day waited for longer than records are kept, or a server whose clock is wrong has received it. Neither is the batch's
+     * fault, so it is stored as one of today.
      */
     const makePartitions = async (batches: readonly Batch[], error: unknown): Promise<Applied> => {
       const today = dayOf(now());
       const oldest = dayOf(now() - options.keptDays() * DAY_MS);
       // A day more, because the clocks of servers differ around midnight.
       const newest = dayOf(now() + DAY_MS);
-      const past = batches.filter(({receivedDay}) => receivedDay < oldest);
-      const ahead = batches.filter(({receivedDay, content}) => receivedDay > newest && content.kind !== 'rejected');
-      const rest = batches.filter(({receivedDay}) => receivedDay >= oldest && receivedDay <= newest);
-      // Days that have no place for the receipt of a rejection either, and without one it would come for ever.
-      const dayless = [
-        ...past.map((batch) => rejectPast(batch, oldest)),
-        ...batches.filter(({receivedDay, content}) => receivedDay > newest && content.kind === 'rejected'),
-      ].map((batch) => ({...batch, receivedDay: today}));
+      const mayExist = ({receivedDay}: Batch): boolean => receivedDay >= oldest && receivedDay <= newest;
+      const dayless = batches.filter((batch) => !mayExist(batch));
       try {
         // Today is that of what goes to quarantine.
-        const days = [...new Set([today, ...rest.map(({receivedDay}) => receivedDay)])];
+        const days = [...new Set([today, ...batches.filter(mayExist).map(({receivedDay}) => receivedDay)])];
         const created = await store.ensureDays(shardId, days);
         if (created.length > 0) log.info({shard: shardId, created}, 'made partitions that were missing');
-        // Nothing made, nothing to leave out and nothing to reject: what is missing is something else.
-        else if (ahead.length === 0 && dayless.length === 0) return await halve(batches, error, 'unknown');
+        // Nothing made and nothing of another day: what is missing is something else.
+        else if (dayless.length === 0) return await halve(batches, error, 'unknown');
       } catch (failure) {
         // That no place can be made for a day is no batch's fault.
         return blameShard(batches, describeError(failure));
       }
-      const again = [...rest, ...dayless];
-      return merge([
-        again.length === 0 ? NOTHING : await write(again),
-        {...NOTHING, refused: ahead.map((batch) => refusal(batch, aheadReason(batch, newest)))},
-      ]);
+      if (dayless.length > 0) {
+        const days = [...new Set(dayless.map(({receivedDay}) => receivedDay))].slice(0, MAX_TOLD_DAYS);
+        log.warn(
+          {shard: shardId, batches: dayless.length, days, today},
+          "batches are stored as today's: they waited for longer than records are kept, or the clock of the device-api that received them is wrong",
+        );
+      }
+      return write(batches.map((batch) => (mayExist(batch) ? batch : {...batch, receivedDay: today})));
     };
 
     const result = await write(all);
@@ -247,11 +246,3 @@ export const createApply = (options: ApplierOptions): Apply => {
 };
 
 const refusal = (batch: Batch, reason: string): Refused => ({batch, reason, scope: 'batch'});
-
-const rejectPast = (batch: Batch, oldest: string): Batch =>
-  batch.content.kind === 'rejected'
-    ? batch
-    : reject(batch, `received on ${batch.receivedDay}, and the records of days before ${oldest} are not kept any more`);
-
-const aheadReason = ({receivedDay}: Batch, newest: string): string =>
-  `received on ${receivedDay}, which is after ${newest} by the worker's clock: the clock of one of the two servers is wrong`;

@@ -47,7 +47,7 @@ export const createPgShardStore = (shards: Pick<Shards, 'pool'>, now: () => numb
       deadline,
     }),
   ensureDays: (shardId, days) =>
-    ensurePartitions(shards.pool(shardId, 'ingest'), days, {signal: AbortSignal.timeout(MAKE_DAYS_MS)}),
+    ensurePartitions(shards.pool(shardId, 'ingest'), days, {nowMs: now(), signal: AbortSignal.timeout(MAKE_DAYS_MS)}),
   heldDevices: (shardId, deviceKeys) =>
     withinDeadline(shards.pool(shardId, 'ingest'), ASK_MS, async (client) => {
       const found = await client.query<{deviceKey: number}>({...sql.FIND_HELD, values: [int8Array(deviceKeys)]});

@@ -50,6 +50,8 @@ export interface RunOptions {
   /** Loopback port to publish by, where it is not the broker itself. */
   readonly publishPort?: number;
   readonly tracer?: Tracer | undefined;
+  /** Its clock. */
+  readonly now?: () => number;
 }
 
 /** Shards, broker and cache of one test file, and what it needs to look behind them. */
@@ -161,7 +163,7 @@ export const openWorkerBench = async (): Promise<WorkerBench> => {
       log,
       registry,
       tracer: options.tracer,
-      now: Date.now,
+      now: options.now ?? Date.now,
       newId: () => uuidv7(),
       timers: systemTimers,
     });
