@@ -134,7 +134,8 @@ describe('a batch', () => {
     expect(answer.json).toMatchObject({accepted: 1, code: 'invalid', applied: 0});
     // problem+json lists faults as {pointer, detail}.
     const errors = answer.json.errors as readonly {pointer: string}[];
-    expect(errors.map(({pointer}) => pointer)).toEqual(['/records/1/s', '/records/2', '/records/3', '/records/4']);
+    const pointers = ['/records/1/s', '/records/2/d', '/records/3/d', '/records/4'];
+    expect(errors.map(({pointer}) => pointer)).toEqual(pointers);
     const items = await api.drain();
     expect(items.map(({meta}) => meta.bad)).toEqual([[1, 2, 3, 4]]);
   });
