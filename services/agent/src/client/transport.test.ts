@@ -1,12 +1,14 @@
 import {execFileSync} from 'node:child_process';
+import dns from 'node:dns';
 import {once} from 'node:events';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {createServer as createTlsServer} from 'node:https';
-import {createServer, type AddressInfo, type Server, type Socket} from 'node:net';
+import {connect, createServer, type AddressInfo, type LookupFunction, type Server, type Socket} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {getCACertificates, setDefaultCACertificates} from 'node:tls';
-import {afterAll, afterEach, beforeAll, describe, expect, test} from '@jest/globals';
+import {Worker} from 'node:worker_threads';
+import {afterAll, afterEach, beforeAll, describe, expect, jest, test} from '@jest/globals';
 import type {HttpReply} from './answer.ts';
 import {createTransport} from './transport.ts';
 
@@ -107,6 +109,81 @@ test('offers no HTTP/2, where a call that is given up in the middle of its body 
   expect(offers).toContain('\x08http/1.1');
   expect(offers).not.toContain('\x02h2');
   await close();
+});
+
+describe('where a name has several addresses', () => {
+  const workers: Worker[] = [];
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    await Promise.all(workers.splice(0).map((worker) => worker.terminate()));
+  });
+
+  /** A listener whose queue is full, so that Linux drops each SYN and takes the one after it a second later, unless it sleeps longer. @returns its port */
+  const serveSlowly = async (address: string, sleepMs: number, port = 0): Promise<number> => {
+    const program = `
+      const {createServer} = require('node:http');
+      const {parentPort} = require('node:worker_threads');
+      const server = createServer((request, response) => response.end('{}'));
+      server.listen({host: '${address}', port: ${port}, backlog: 1}, () => parentPort.postMessage(server.address().port));
+      parentPort.once('message', () => {
+        parentPort.postMessage('asleep');
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ${sleepMs});
+      });
+    `;
+    const worker = new Worker(program, {eval: true});
+    workers.push(worker);
+    const [listening] = (await once(worker, 'message')) as [number];
+    worker.postMessage('sleep');
+    await once(worker, 'message');
+    // Linux keeps one more than the backlog for a listener that takes none.
+    for (let count = 0; count < 2; count++) {
+      const socket = connect(listening, address).on('error', () => undefined);
+      sockets.push(socket);
+      await once(socket, 'connect');
+    }
+    return listening;
+  };
+
+  const resolveTo = (...addresses: readonly string[]): void => {
+    const lookup: LookupFunction = (_host, _options, done) =>
+      done(
+        null,
+        addresses.map((address) => ({address, family: 4})),
+      );
+    // Node asks for this one where it is not given another.
+    jest.spyOn(dns, 'lookup').mockImplementation(lookup as typeof dns.lookup);
+  };
+
+  const ask = async (port: number, timeoutMs: number): Promise<HttpReply> => {
+    const options = {connections: 1, host: undefined, timeoutMs, caFile: undefined, insecure: false};
+    const {transport, close} = createTransport(options);
+    const call = {method: 'GET', path: '/', headers: {}, body: undefined} as const;
+    const reply = await transport({...call, baseUrl: `http://region.example:${port}`});
+    await close();
+    return reply;
+  };
+
+  const [SLOW_MS, FOR_EVER_MS] = [500, 60_000];
+
+  test('connects over a slow line to the one that lives, whether it is the first or the second', async () => {
+    const port = await serveSlowly('127.0.0.2', FOR_EVER_MS);
+    await serveSlowly('127.0.0.1', SLOW_MS, port);
+    resolveTo('127.0.0.1', '127.0.0.2');
+    expect(await ask(port, 15_000)).toMatchObject({kind: 'reply', status: 200});
+    resolveTo('127.0.0.2', '127.0.0.1');
+    expect(await ask(port, 15_000)).toMatchObject({kind: 'reply', status: 200});
+  });
+
+  test('gives up in its time where none of them lives', async () => {
+    const port = await serveSlowly('127.0.0.1', FOR_EVER_MS);
+    const others = ['127.0.0.2', '127.0.0.3', '127.0.0.4'];
+    for (const address of others) await serveSlowly(address, FOR_EVER_MS, port);
+    resolveTo('127.0.0.1', ...others);
+    const beganMs = performance.now();
+    expect(await ask(port, 2_000)).toMatchObject({kind: 'failed'});
+    // undici looks at its own time-outs once a second.
+    expect(performance.now() - beganMs).toBeLessThan(4_000);
+  });
 });
 
 /** A certificate that speaks for itself, of 127.0.0.1. */

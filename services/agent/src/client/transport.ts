@@ -21,7 +21,7 @@ export interface TransportOptions {
   readonly connections: number;
   /** Host header, where the address is an ingress's and not the region's name. */
   readonly host: string | undefined;
-  /** For the connection to be made, for the reply to begin, besides what the body takes, and again for it to end. */
+  /** For the connection to be made, to whichever address of the host; for the reply to begin, besides what the body takes; and again for it to end. */
   readonly timeoutMs: number;
   /** PEM file of the authority that signed the region's certificate, besides the system's own. */
   readonly caFile: string | undefined;
@@ -33,6 +33,12 @@ export interface TransportOptions {
 
 /** The region lets a body take a second for each KiB. */
 const SLOWEST_BYTES_A_MS = 1024 / 1000;
+
+/**
+ * A host may have some addresses that lead nowhere, so each but the last has this part of the time to connect. Node's own 250 ms (nodejs/node issue 54359) are
+ * less than a slow line takes, and then each address is given up before it answers. A sixth of a minute is enough for a SYN that is lost three times.
+ */
+const ATTEMPTS = 6;
 
 /** Answers are small; more than this is not the region speaking. */
 const MAX_REPLY_BYTES = 1024 * 1024;
@@ -74,6 +80,7 @@ export const createTransport = (options: TransportOptions): {transport: Transpor
     connect: {
       // A slow line needs as long for the certificates of a handshake as for an answer.
       timeout: options.timeoutMs,
+      autoSelectFamilyAttemptTimeout: Math.max(Math.round(options.timeoutMs / ATTEMPTS), 1),
       rejectUnauthorized: !options.insecure,
       ...(options.caFile === undefined ? {} : {secureContext: trusting(options.caFile)}),
       ...(options.host === undefined ? {} : {servername: options.host}),
