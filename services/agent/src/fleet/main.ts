@@ -125,6 +125,8 @@ const main = async (): Promise<number> => {
   }
 };
 
+// Whoever read them may be gone, as in `| head`: lines are lost, and the run goes on.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 try {
   process.exitCode = await main();
 } catch (error) {

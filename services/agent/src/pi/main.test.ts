@@ -280,3 +280,21 @@ test('says how many lines of a damaged spool are lost, and does not end with 0',
   });
   expect(await agent('--once')).toMatchObject({code: 0});
 }, 30_000);
+
+const namesOf = (): string[] => [...region.devices.values()].flatMap(({batches}) => [...batches.keys()]);
+const RUNNING = ['--backoff-scale', '0.001', '--interval', '0.05', '--sync-every', '0.1'];
+
+test('goes on when nobody reads its log any more', async () => {
+  let isGone = false;
+  const {code} = await start(RUNNING, undefined, (child) => {
+    region.extra = () => {
+      const batches = namesOf().length;
+      if (batches >= 1 && !isGone) {
+        isGone = true;
+        child.stderr?.destroy();
+      } else if (batches >= 10) child.kill('SIGTERM');
+      return {};
+    };
+  });
+  expect({code, isGone}).toEqual({code: 0, isGone: true});
+}, 30_000);

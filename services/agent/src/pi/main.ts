@@ -16,6 +16,7 @@ import {keepAside, REFUSED_FILE} from './aside.ts';
 import {readEnrolmentToken} from './enrolment-token.ts';
 import {explain} from './explain.ts';
 import {loadIdentity, saveIdentity} from './identity-file.ts';
+import {logTo} from './log.ts';
 import {AGENT_HELP, parseAgentCommand, type AgentOptions} from './options.ts';
 import {collectReadings, describeMachine, type Machine} from './readings.ts';
 import {openSpool, type Spool} from './spool.ts';
@@ -24,7 +25,7 @@ import {explainFolderError, openStateFolder} from './state-folder.ts';
 const COMPACT_BYTES = 1024 * 1024;
 
 const clock = {monotonicMs: () => performance.now(), wallMs: () => Date.now()};
-const log = (text: string): void => void process.stderr.write(`${new Date().toISOString()} ${text}\n`);
+const log = logTo(process.stderr, clock.wallMs);
 const newSecret = (): string => randomBytes(32).toString('base64url');
 const sleep = async (ms: number, signal: AbortSignal): Promise<void> => {
   await delay(Math.max(ms, 0), undefined, {signal}).catch(() => undefined);
