@@ -1,7 +1,7 @@
 /** What goes wrong, and when. All of it is planned at the start of a run, so that a seed names it. */
 import {lifeOf} from '@pisync/agent/client/content';
 import {Outbox} from '@pisync/agent/client/outbox';
-import {salvage} from '@pisync/agent/pi/spool';
+import {salvage} from '@pisync/agent/pi/journal';
 import {deviceIdOf} from '@pisync/device-api/enrol/device-id';
 import {type Card, copyCard, type Pi} from './processes/pi.ts';
 import {type World} from './world.ts';

@@ -1,9 +1,10 @@
 /** A device: the real client on a card that keeps what was made durable, and loses what was not. */
 import {Device, type Observer} from '@pisync/agent/client/device';
 import {type Identity} from '@pisync/agent/client/identity';
-import {Outbox, type OutboxEntry} from '@pisync/agent/client/outbox';
+import {Outbox} from '@pisync/agent/client/outbox';
 import {type Transport} from '@pisync/agent/client/transport';
 import {type Reading} from '@pisync/agent/client/wire';
+import {type Line, linesOf} from '@pisync/agent/pi/journal';
 import {type Random} from '../random.ts';
 import {type Story} from '../story.ts';
 import {POLICY} from './policy.ts';
@@ -11,7 +12,7 @@ import {type Process} from './process.ts';
 
 export interface Card {
   identity: Identity;
-  journal: OutboxEntry[];
+  journal: Line[];
 }
 
 export const copyCard = ({identity, journal}: Card): Card => ({identity, journal: [...journal]});
@@ -81,7 +82,10 @@ export const createPi = (options: PiOptions): Pi => {
       outbox,
       memory: {
         saveIdentity: (identity) => persist(() => (mine.identity = identity)),
-        append: (entries) => persist(() => mine.journal.push(...entries)),
+        append(entries) {
+          const lines = linesOf(entries, outbox);
+          return persist(() => mine.journal.push(...lines));
+        },
         setAside: () => Promise.resolve(true),
       },
       transport: options.transport(process),

@@ -4,8 +4,9 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
 import fc from 'fast-check';
 import type {Outbox, OutboxEntry} from '../client/outbox.ts';
+import {replay} from './journal.ts';
 import type {Reserve} from './reserve.ts';
-import {dropFor, openSpool, replay, type Spool, type SpoolDisk} from './spool.ts';
+import {dropFor, openSpool, type Spool, type SpoolDisk} from './spool.ts';
 
 let folder: string;
 const file = (): string => join(folder, 'spool.log');
@@ -122,9 +123,50 @@ test('does not send a batch under its number where the bad line may have numbere
   await spool.close();
   damage(5);
   const again = await openSpool(folder, LIMITS);
-  expect({batches: again.outbox.batches, times: timesIn(again.outbox)}).toEqual({batches: [], times: [1, 2]});
+  // What the batch behind it sent is known as applied.
+  expect({batches: again.outbox.batches, times: timesIn(again.outbox)}).toEqual({batches: [], times: [2]});
   await again.close();
 });
+
+test.each([
+  [0, 'before all', []],
+  [2, 'in a reading of a batch that is applied', [2]],
+  [4, 'in its seal', [1, 2]],
+  [5, 'behind its seal', [1, 2]],
+  [6, 'where it is applied', []],
+  [7, 'in a reading of the next batch', [4]],
+] as const)(
+  'sends nothing again that it can tell is applied, with a bad line %i, which is %s',
+  async (bad, _where, again) => {
+    const spool = await openSpool(folder, {...LIMITS, compactBytes: 100_000});
+    await commit(spool, {op: 'epoch', epoch: 'e1', life: 'one'}, reading(1), reading(2));
+    for (const batchSeq of [1, 2]) {
+      if (batchSeq === 2) await commit(spool, reading(3), reading(4));
+      await commit(spool, SEAL);
+      await commit(spool, {op: 'accepted', epoch: 'e1', batchSeq});
+      await commit(spool, {op: 'applied', epoch: 'e1', through: batchSeq});
+    }
+    await commit(spool, reading(5), reading(6), reading(7));
+    await commit(spool, SEAL);
+    await spool.close();
+    damage(bad);
+    const opened = await openSpool(folder, LIMITS);
+    const {outbox} = opened;
+    expect({times: timesIn(outbox), batches: outbox.batches}).toEqual({
+      times: [5, 6, ...again, 7],
+      batches: [
+        {
+          ...{epoch: 'e1', batchSeq: 3, mode: 'delta', reason: 'scheduled', state: {v: 1}, accepted: false},
+          records: [
+            {s: 5, k: 'n', t: 5, d: {}},
+            {s: 6, k: 'n', t: 6, d: {}},
+          ],
+        },
+      ],
+    });
+    await opened.close();
+  },
+);
 
 test('keeps the damaged file of this time and of the time before, however often it starts', async () => {
   const kept: string[] = [];

@@ -1,12 +1,12 @@
 /**
- * The outbox on disk. One file of lines `crc32 json`, appended and synced before anything is done because of them; rewritten to its shortest form by
- * an atomic rename when it has grown. After a power cut the last line may be torn: it is cut off, and nothing had been sent because of it. A broken line
- * with good ones behind it is not a power cut but a bad card: every reading that can be read is kept, and the device must take a new epoch.
+ * The outbox on disk. One file of lines, appended and synced before anything is done because of them; rewritten to its shortest form by an atomic rename
+ * when it has grown. After a power cut the last line may be torn: it is cut off, and nothing had been sent because of it. On a bad card every reading that can
+ * be read is kept, and the device must take a new epoch.
  */
 import {open, readFile, rename, rm, writeFile, type FileHandle} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
-import {crc32} from 'node:zlib';
 import {Outbox, type OutboxEntry} from '../client/outbox.ts';
+import {encode, linesOf, replay} from './journal.ts';
 import {isFull, reserveIn, type Reserve} from './reserve.ts';
 
 const NAME = 'spool.log';
@@ -31,59 +31,6 @@ export interface Spool {
   hasRoom(): Promise<boolean>;
   close(): Promise<void>;
 }
-
-const encode = (entry: OutboxEntry): string => {
-  const json = JSON.stringify(entry);
-  return `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`;
-};
-
-const decode = (line: string): OutboxEntry | undefined => {
-  const json = line.slice(9);
-  if (line[8] !== ' ' || crc32(json) !== Number.parseInt(line.slice(0, 8), 16)) return undefined;
-  // The checksum says that these are the bytes that encode() wrote.
-  return JSON.parse(json) as OutboxEntry;
-};
-
-export interface Replay {
-  readonly entries: readonly OutboxEntry[];
-  /** Of the lines before the first broken one. */
-  readonly sizeBytes: number;
-  readonly recovery: 'clean' | 'torn' | 'corrupt';
-  readonly lostLines: number;
-}
-
-/**
- * What can be done behind a broken line, of which nobody knows what it was. Readings are kept, also those that a batch behind it has sent: twice is better
- * than never. Numbers are given by counting, and what was counted is not known any more. Nor is whether a batch that was not accepted was numbered anew.
- */
-const isKeptBehindDamage = ({op}: OutboxEntry): boolean =>
-  op !== 'seal' && op !== 'drop' && op !== 'epoch' && op !== 'start';
-
-/** @param decoded undefined for each broken line */
-export const salvage = (decoded: readonly (OutboxEntry | undefined)[]): readonly OutboxEntry[] => {
-  const broken = decoded.indexOf(undefined);
-  if (broken < 0) return decoded.filter((entry) => entry !== undefined);
-  const before = salvage(decoded.slice(0, broken));
-  const behind = decoded.slice(broken).map((entry): OutboxEntry => entry ?? {op: 'reopen'});
-  const lines = decoded.filter((entry) => entry === undefined).length;
-  return [...before, ...behind.filter(isKeptBehindDamage), {op: 'lost', lines}];
-};
-
-/** Reads a journal. */
-export const replay = (text: string): Replay => {
-  const lines = text.split('\n');
-  const last = lines.pop();
-  const decoded = lines.map(decode);
-  const broken = decoded.indexOf(undefined);
-  const good = broken < 0 ? decoded.length : broken;
-  const sizeBytes = lines.slice(0, good).reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
-  if (broken < 0) return {entries: salvage(decoded), sizeBytes, recovery: last === '' ? 'clean' : 'torn', lostLines: 0};
-  if (broken === lines.length - 1 && last === '') {
-    return {entries: salvage(decoded.slice(0, broken)), sizeBytes, recovery: 'torn', lostLines: 0};
-  }
-  const lostLines = decoded.filter((entry) => entry === undefined).length;
-  return {entries: salvage(decoded), sizeBytes, recovery: 'corrupt', lostLines};
-};
 
 /** Makes a rename or a new file durable (fsync(2): a file's entry in its folder is the folder's data). */
 export const syncFolder = async (folder: string): Promise<void> => {
@@ -241,7 +188,7 @@ export const openSpool = async (
       if (!(await compact())) compactAtBytes = sizeBytes * 2;
       else if (isShort) isShort = !(await reserve.take());
     }
-    const lines = entries.map(encode).join('');
+    const lines = linesOf(entries, outbox).map(encode).join('');
     try {
       await append(lines);
     } catch (error) {
