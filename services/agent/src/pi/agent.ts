@@ -25,8 +25,10 @@ export const measure = async ({device, limits, collect, drop, hasRoom, tell}: Ag
   if (!(await hasRoom())) return readings.length;
   try {
     const overflow = dropFor(device.outbox, readings.length, limits);
-    if (overflow.length > 0) tell('GIVEN UP: more readings wait than --max-queued, and the oldest are dropped');
-    await drop(overflow);
+    if (overflow.length > 0) {
+      tell('GIVEN UP: more readings wait than --max-queued, and the oldest are dropped');
+      await drop(overflow);
+    }
     await device.record(readings);
     return 0;
   } catch (error) {
@@ -50,15 +52,38 @@ export interface AgentPace {
   readonly intervalMs: number;
   /** An upper bound for the region's own schedule. */
   readonly syncEveryMs: number | undefined;
+  /** Before a device whose disk is full to the last byte tries again. */
+  readonly fullWaitMs: number;
 }
+
+/** A {@link step} that waits for room where nothing can be written down: the device is as before then, and does the same again. */
+const patientStep = (loop: AgentLoop, fullWaitMs: number): (() => Promise<number>) => {
+  const {nowMs, tell} = loop;
+  let againMs: number | undefined;
+  return async () => {
+    if (againMs !== undefined && nowMs() < againMs) return againMs;
+    try {
+      const nextMs = await step(loop);
+      if (againMs !== undefined) tell('there is room on the disk again: the device goes on');
+      againMs = undefined;
+      return nextMs;
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      if (againMs === undefined) tell('the disk is full to the last byte: nothing is sent until there is room');
+      againMs = nowMs() + fullWaitMs;
+      return againMs;
+    }
+  };
+};
 
 /** Runs until the signal. @param givenUp told how many readings of a measurement are not stored, because the disk is full */
 export const runAgent = async (
   loop: AgentLoop,
-  {intervalMs, syncEveryMs}: AgentPace,
+  {intervalMs, syncEveryMs, fullWaitMs}: AgentPace,
   givenUp: (readings: number) => void,
 ): Promise<void> => {
   const {device, nowMs, sleep, signal} = loop;
+  const next = patientStep(loop, fullWaitMs);
   let measureAtMs = nowMs();
   let syncAtMs = syncEveryMs === undefined ? Infinity : nowMs() + syncEveryMs;
   while (!signal.aborted) {
@@ -70,7 +95,7 @@ export const runAgent = async (
       device.wakeUp('scheduled');
       syncAtMs = nowMs() + (syncEveryMs ?? Infinity);
     }
-    const nextMs = Math.min(await step(loop), measureAtMs, syncAtMs);
+    const nextMs = Math.min(await next(), measureAtMs, syncAtMs);
     if (nextMs > nowMs()) await sleep(nextMs - nowMs() + 1, signal);
   }
 };

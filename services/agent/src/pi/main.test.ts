@@ -35,6 +35,9 @@ interface Ended {
   readonly log: string;
 }
 
+/** Of each agent that is started: its disk is full while there is a file at this path. See testing/full-disk.ts. */
+const fullDisk = (): string => join(folder, 'full');
+
 /** @param heard is told all that the agent has logged so far, and may end it */
 const start = (
   more: readonly string[],
@@ -51,8 +54,10 @@ const start = (
       '--state-dir',
       join(folder, 'state'),
     ];
-    const child = spawn('node', [main, ...args, '--hardware-id', 'test-pi', ...more], {
+    const disk = new URL('../testing/full-disk.ts', import.meta.url).href;
+    const child = spawn('node', ['--import', disk, main, ...args, '--hardware-id', 'test-pi', ...more], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      env: {...process.env, FULL_DISK: fullDisk()},
     });
     started?.(child);
     let log = '';
@@ -281,6 +286,9 @@ test('says how many lines of a damaged spool are lost, and does not end with 0',
   expect(await agent('--once')).toMatchObject({code: 0});
 }, 30_000);
 
+const epochOf = (): unknown =>
+  (JSON.parse(readFileSync(join(folder, 'state', 'identity.json'), 'utf8')) as {current: {epoch: unknown}}).current
+    .epoch;
 const namesOf = (): string[] => [...region.devices.values()].flatMap(({batches}) => [...batches.keys()]);
 const RUNNING = ['--backoff-scale', '0.001', '--interval', '0.05', '--sync-every', '0.1'];
 
@@ -297,4 +305,60 @@ test('goes on when nobody reads its log any more', async () => {
     };
   });
   expect({code, isGone}).toEqual({code: 0, isGone: true});
+}, 30_000);
+
+test('begins a new epoch with the last of a full disk, and does not end with 0 where readings had no room', async () => {
+  region.extra = ({epoch}) => {
+    if (epoch !== 'e1') return {};
+    writeFileSync(fullDisk(), join(folder, 'state'));
+    return {commands: [{id: 'c1', type: 'epoch.new'}]};
+  };
+  expect(await agent('--once', '--backoff-scale', '0.001')).toMatchObject({code: 0});
+  expect([epochOf(), namesOf()]).toEqual(['e2', ['e2:1']]);
+  expect(await agent('--once', '--backoff-scale', '0.001')).toMatchObject({
+    code: 1,
+    log: expect.stringMatching(/the disk is full[^]*readings were given up; the others are applied/),
+  });
+}, 30_000);
+
+test('waits where the disk is full to the last byte, and begins the new epoch when there is room', async () => {
+  let asked = false;
+  const {code, log} = await start(
+    RUNNING,
+    (said) => {
+      if (!said.includes('to the last byte')) return;
+      rmSync(fullDisk(), {force: true});
+    },
+    (child) => {
+      region.extra = ({epoch}) => {
+        if (epoch === 'e2' && namesOf().includes('e2:2')) child.kill('SIGTERM');
+        if (epoch !== 'e1' || !namesOf().includes('e1:3')) return {};
+        if (!asked) writeFileSync(fullDisk(), '');
+        asked = true;
+        return {commands: [{id: 'c1', type: 'epoch.new'}]};
+      };
+    },
+  );
+  expect({code, log}).toEqual({code: 0, log: expect.stringMatching(/to the last byte[^]*room on the disk again/)});
+  expect(await agent('--once')).toMatchObject({code: 0});
+  expect(epochOf()).toBe('e2');
+  const [device] = region.devices.values();
+  const times = [...(device?.batches.values() ?? [])]
+    .flatMap(({records}) => records)
+    .flatMap(({k, t}) => (k === 'uptime' ? [t] : []));
+  expect({conflicts: device?.conflicts, doubled: times.length - new Set(times).size}).toEqual({
+    conflicts: [],
+    doubled: 0,
+  });
+}, 30_000);
+
+test('ends with 1 and says why where it runs with an end, and not one byte can be written', async () => {
+  expect(await agent('--once')).toMatchObject({code: 0});
+  writeFileSync(fullDisk(), '');
+  expect(await agent('--once')).toMatchObject({
+    code: 1,
+    log: expect.stringContaining('the disk is full; what is stored is kept'),
+  });
+  rmSync(fullDisk());
+  expect(await agent('--once')).toMatchObject({code: 0});
 }, 30_000);

@@ -17,12 +17,16 @@ import {readEnrolmentToken} from './enrolment-token.ts';
 import {explain} from './explain.ts';
 import {loadIdentity, saveIdentity} from './identity-file.ts';
 import {logTo} from './log.ts';
+import {memoryOn} from './memory.ts';
 import {AGENT_HELP, parseAgentCommand, type AgentOptions} from './options.ts';
 import {collectReadings, describeMachine, type Machine} from './readings.ts';
 import {openSpool, type Spool} from './spool.ts';
 import {explainFolderError, openStateFolder} from './state-folder.ts';
 
 const COMPACT_BYTES = 1024 * 1024;
+
+/** How long a device that can write nothing down waits before it tries again. It is a call to the region each time. */
+const FULL_WAIT_MS = 60_000;
 
 const clock = {monotonicMs: () => performance.now(), wallMs: () => Date.now()};
 const log = logTo(process.stderr, clock.wallMs);
@@ -137,8 +141,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     identity,
     outbox: spool.outbox,
     memory: {
-      saveIdentity: (next) => saveIdentity(options.stateDir, next),
-      append: (entries) => spool.append(entries),
+      ...memoryOn(options.stateDir, spool),
       async setAside(batch, reason) {
         const isKept = await keepAside(options.stateDir, batch, reason);
         log(
@@ -177,7 +180,7 @@ const run = async (options: AgentOptions): Promise<number> => {
   };
   try {
     if (!options.once) {
-      await runAgent(loop, options, giveUp);
+      await runAgent(loop, {...options, fullWaitMs: FULL_WAIT_MS * options.backoffScale}, giveUp);
       return 0;
     }
     for (let count = 0; count < options.measurements && !stop.signal.aborted; count++) {

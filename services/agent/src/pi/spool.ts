@@ -27,6 +27,8 @@ export interface Spool {
   readonly lostLines: number;
   /** @throws what the file system threw; then nothing is written, and the spool is as before. Only readings are refused while the reserve is there. */
   append(entries: readonly OutboxEntry[]): Promise<void>;
+  /** Does a small write beside the spool, in the reserve where the disk is full. @throws what it threw; it may have been done twice */
+  besides(write: () => Promise<void>): Promise<void>;
   /** Whether readings may be added: without the reserve what is left of the disk is for delivering what is there. */
   hasRoom(): Promise<boolean>;
   close(): Promise<void>;
@@ -180,6 +182,15 @@ export const openSpool = async (
     }
     sizeBytes += Buffer.byteLength(lines);
   };
+  const inReserve = async (work: () => Promise<void>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      if (!isFull(error) || !(await reserve.give())) throw error;
+      isShort = true;
+      await work();
+    }
+  };
   const write = async (entries: readonly OutboxEntry[]): Promise<void> => {
     if (broken !== undefined) throw broken;
     // The outbox holds everything appended so far, because appends are applied before the next one begins.
@@ -189,13 +200,8 @@ export const openSpool = async (
       else if (isShort) isShort = !(await reserve.take());
     }
     const lines = linesOf(entries, outbox).map(encode).join('');
-    try {
-      await append(lines);
-    } catch (error) {
-      if (!isFull(error) || entries.some(({op}) => op === 'reading') || !(await reserve.give())) throw error;
-      isShort = true;
-      await append(lines);
-    }
+    if (entries.some(({op}) => op === 'reading')) await append(lines);
+    else await inReserve(() => append(lines));
   };
   /** One at a time; what fails does not stop the next. */
   let last: Promise<unknown> = Promise.resolve();
@@ -209,6 +215,7 @@ export const openSpool = async (
     recovery,
     lostLines: found.lostLines,
     append: (entries) => inTurn(() => write(entries)),
+    besides: (work) => inTurn(() => inReserve(work)),
     hasRoom: () =>
       inTurn(async () => {
         if (isShort) isShort = !(await reserve.take());
