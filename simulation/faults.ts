@@ -144,6 +144,7 @@ const damageCard: Fault = (world) => {
     kept.push({op: 'epoch', epoch: current.epoch, life: lifeOf(current.secret)}, {op: 'lost', lines: 0});
   }
   const deviceId = deviceIdOfPi(pi);
+  world.damaged.add(deviceId);
   world.asked.set(deviceId, (world.asked.get(deviceId) ?? 0) + 1);
   pi.insert({identity, journal: kept});
   pi.powerOn();

@@ -72,7 +72,7 @@ test.each([
   const world = {
     ofRestoredShards: none,
     hasLostMessages: false,
-    copied: none,
+    ...{copied: none, damaged: none},
     misled: new Set([misledName('d1', 'e1', 2)]),
   };
   expect(knownViolation({law: 'no number is used twice', device, detail}, world) !== undefined).toBe(isKnown);

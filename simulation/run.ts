@@ -128,6 +128,7 @@ const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
       hasLostMessages: world.broker.hasLost(),
       copied: world.copied,
       misled: world.misled,
+      damaged: world.damaged,
     });
     if (name !== undefined) known.add(name);
     else violations.push(violation);

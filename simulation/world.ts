@@ -50,6 +50,8 @@ export interface World {
   readonly copied: Set<string>;
   /** Batches that a device may number anew although they were taken, because no device can tell; by {@link misledName}. */
   readonly misled: Set<string>;
+  /** Device ids whose card lost an entry. */
+  readonly damaged: Set<string>;
   /** How often a device was asked for a new epoch, by its id. */
   readonly asked: Map<string, number>;
   /** See the network. */
@@ -233,6 +235,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
   return {
     ...{scheduler, random, story, ledger, databases, broker, cache, pis, weather, unreadable, newSecret, newId},
     copied: new Set(),
+    damaged: new Set(),
     ...{asked, ways, misled},
     servers: [
       ...Array.from({length: random.int(1, 2)}, (_, index) => createServer(`device-api ${index}`, startApi)),

@@ -16,6 +16,8 @@ export interface WhatHappened {
   readonly copied: ReadonlySet<string>;
   /** Batches by {@link misledName}: a copy of the call came through, and the call itself got a page that names no call. */
   readonly misled: ReadonlySet<string>;
+  /** Devices whose card lost an entry. */
+  readonly damaged: ReadonlySet<string>;
 }
 
 export const misledName = (deviceId: string, epoch: string, batchSeq: number): string =>
@@ -30,8 +32,11 @@ export const KNOWN_VIOLATIONS: readonly KnownViolation[] = [
   {
     name: 'a broker that lost its data, and a card too',
     why: 'what was accepted and not applied is on the broker and on the card. Replication of the broker is what protects from it.',
-    matches: ({law, device}, {hasLostMessages, copied}) =>
-      law === 'what was acked is stored' && hasLostMessages && device !== undefined && copied.has(device),
+    matches: ({law, device}, {hasLostMessages, copied, damaged}) =>
+      law === 'what was acked is stored' &&
+      hasLostMessages &&
+      device !== undefined &&
+      (copied.has(device) || damaged.has(device)),
   },
   {
     name: 'a way that became narrow between two tries of one call',

@@ -1,5 +1,6 @@
 /** What has to be true when the faults are over and the world has drained, whatever happened. One function a law; each says what breaks it. */
 import {type AppliedNumbers, countApplied, isApplied} from '@pisync/worker/apply/applied-numbers';
+import {type BrokerWorld} from '../broker.ts';
 import {
   batchName,
   type DeviceRow,
@@ -47,16 +48,22 @@ export interface Judged {
   readonly wasCopied: boolean;
   /** How often it was asked for a new epoch. */
   readonly asked: number;
+  readonly hasBrokerLost: boolean;
   readonly ledger: Ledger;
 }
 
-/** What was done to devices, by their ids. */
-export interface CardsStory {
+/** What was done to devices, by their ids, and to the broker. */
+export interface WhatWasDone {
   readonly copied: ReadonlySet<string>;
   readonly asked: ReadonlyMap<string, number>;
+  readonly broker: Pick<BrokerWorld, 'hasLost'>;
 }
 
-export const judgedDevices = (tables: Tables, ledger: Ledger, {copied, asked}: CardsStory): readonly Judged[] =>
+export const judgedDevices = (
+  tables: Tables,
+  ledger: Ledger,
+  {copied, asked, broker}: WhatWasDone,
+): readonly Judged[] =>
   Array.from(tables.devices.values(), (device) => {
     const isIts = ({deviceKey}: {readonly deviceKey: number}): boolean => deviceKey === device.deviceKey;
     const state = tables.states.get(device.deviceKey);
@@ -78,6 +85,7 @@ export const judgedDevices = (tables: Tables, ledger: Ledger, {copied, asked}: C
       epochs,
       wasCopied: copied.has(device.deviceId),
       asked: asked.get(device.deviceId) ?? 0,
+      hasBrokerLost: broker.hasLost(),
       ledger,
     };
   });
@@ -87,13 +95,17 @@ type Findings = Iterable<string>;
 /** After so many, contents under used numbers are only counted. */
 const MAX_KEPT = 20;
 
-function* acked({device, receipts, kept, conflicts, ledger}: Judged): Findings {
+function* acked({device, receipts, records, kept, conflicts, hasBrokerLost, ledger}: Judged): Findings {
+  const stored = new Set(records.map(({data}) => data));
   for (const {epoch, batchSeq, contentHash} of ledger.promises.get(device.deviceId)?.values() ?? []) {
     const ordinal = ordinalOf(epoch);
     const isIt = (row: ReceiptRow | KeptRow): boolean =>
       row.epoch === ordinal && row.batchSeq === batchSeq && row.contentHash.toString('hex') === contentHash;
     if (receipts.some(isIt) || kept.some((row) => row.kind !== 'record' && isIt(row))) continue;
     if (conflicts > MAX_KEPT) continue;
+    // What the broker has lost may come under other numbers.
+    const {readings = []} = ledger.sent.get(contentName(device.deviceId, ordinal, batchSeq, contentHash)) ?? {};
+    if (hasBrokerLost && readings.length > 0 && readings.every((reading) => stored.has(reading))) continue;
     yield `batch ${epoch}/${batchSeq} got a 2xx and is nowhere`;
   }
 }

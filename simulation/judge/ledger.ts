@@ -6,6 +6,8 @@ interface Sent {
   /** JSON; undefined when the batch brought none. */
   readonly state: string | undefined;
   readonly records: number;
+  /** What a database keeps of them, as it has it. */
+  readonly readings: readonly string[];
 }
 
 export interface Ledger {
@@ -31,6 +33,7 @@ export const createLedger = (): Ledger => {
       sent.set(contentName(deviceId, ordinalOf(epoch), batchSeq, hash), {
         state: state === undefined ? undefined : JSON.stringify(state),
         records: records.length,
+        readings: records.filter(({d}) => d.text === undefined).map(({d}) => JSON.stringify(d)),
       });
     },
     promised(promise) {

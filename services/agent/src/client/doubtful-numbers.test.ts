@@ -92,6 +92,67 @@ describe('a batch that may have been taken', () => {
     expect({taken: taken(), conflicts: conflicts()}).toEqual({taken: ['e2:1 1,2', 'e2:2 3,4'], conflicts: []});
   });
 
+  test('and was accepted, and is lost, is numbered anew in smaller ones behind an empty one, but not on the first day', async () => {
+    const device = await makeDevice();
+    region.applied = () => 0;
+    for (const count of [1, 4, 4]) {
+      await device.record(readings(count));
+      device.wakeUp('scheduled');
+      await until(device, () => device.outbox.queued === 0 && device.outbox.toSend === undefined, 'accepted');
+    }
+    const [known] = region.devices.values();
+    known?.batches.delete('e1:2');
+    region.applied = undefined;
+    region.trouble = (path, body) =>
+      isBatch(path, body) && Array.isArray(body.records) && body.records.length > 2 ? PAGE_413 : undefined;
+    const heartbeats = (): number => region.seen.filter(({body}) => body.mode === 'heartbeat').length;
+    const ask = async (): Promise<void> => {
+      const before = heartbeats();
+      device.ask();
+      await until(device, () => heartbeats() > before && device.outbox.toSend === undefined, 'answered');
+    };
+    const nextDay = async (): Promise<void> => {
+      await ask();
+      bench.aheadMs += 24 * 3600 * 1000;
+      await ask();
+    };
+    await nextDay();
+    expect(taken()).toEqual(['e1:1 1', 'e1:3 6,7,8,9']);
+    expect(device.outbox.batches).toMatchObject([
+      {batchSeq: 2, accepted: true},
+      {batchSeq: 3, accepted: true},
+    ]);
+    await nextDay();
+    await until(device, () => drained(device), 'applied');
+    expect({taken: taken(), conflicts: conflicts(), epoch: device.outbox.epoch}).toEqual({
+      taken: ['e1:1 1', 'e1:3 6,7,8,9', 'e1:2 ', 'e1:4 10,11', 'e1:5 12,13'],
+      conflicts: [],
+      epoch: 'e1',
+    });
+  });
+
+  test('and was accepted keeps its number and its content however often the device starts', async () => {
+    let device = await makeDevice();
+    await device.record(readings(4));
+    region.applied = () => 0;
+    await until(device, () => device.outbox.batches[0]?.accepted === true, 'accepted');
+    let refused = 0;
+    region.trouble = (path, body) => {
+      if (!isBatch(path, body)) return undefined;
+      refused += 1;
+      return PAGE_413;
+    };
+    for (let start = 1; start <= 12; start++) {
+      device = await restart();
+      await until(device, () => device.session.isPositionKnown && device.outbox.toSend === undefined, 'an answer');
+    }
+    // At each fourth start it is sent again.
+    expect({refused, batches: device.outbox.batches}).toMatchObject({
+      refused: 9,
+      batches: [{records: [{}, {}, {}, {}]}],
+    });
+  });
+
   test('that answers a command for a full sync still does so with half its readings', async () => {
     let asked = 0;
     region.extra = () => (asked++ === 1 ? {commands: [{id: 'c1', type: 'sync.full'}]} : {});

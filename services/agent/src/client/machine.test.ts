@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {classifySync, type SentSync} from './answer.ts';
-import {afterEnrol, afterSync, decide, WINDOW_BATCHES} from './machine.ts';
-import {Outbox} from './outbox.ts';
+import {afterEnrol, afterSync, decide, type Step, WINDOW_BATCHES} from './machine.ts';
+import {Outbox, type OutboxEntry} from './outbox.ts';
 import {startSession, wakeUp, type Session} from './session.ts';
 import {enrolAnswerSchema, PROBLEM_TYPE, syncAnswerSchema} from './wire.ts';
 
@@ -74,6 +74,53 @@ test('a hurried device waits the same share of every step, however often it fail
     });
   };
   expect(waits(0.01)).toEqual(waits(1).map((ms) => expect.closeTo(ms / 100, 6)));
+});
+
+describe('a batch that was accepted, comes through no more on the second day, and is asked for', () => {
+  const ask = (
+    applied: number,
+    late?: true,
+  ): {readonly outbox: Outbox; readonly replayed: Outbox; readonly step: Step} => {
+    const outbox = new Outbox();
+    const entries: OutboxEntry[] = [{op: 'epoch', epoch: 'e1', life: 'one'}];
+    for (const batchSeq of [1, 2, 3]) {
+      entries.push({op: 'reading', reading: {k: 'n', t: batchSeq, d: {}}});
+      entries.push({op: 'seal', count: 1, mode: 'delta', reason: 'scheduled', state: {v: batchSeq}});
+      entries.push({op: 'accepted', epoch: 'e1', batchSeq});
+    }
+    entries.push({op: 'accepted', epoch: 'e1', batchSeq: 2, barred: true});
+    entries.push({op: 'resend', epoch: 'e1', from: 2, ...(late && {late})});
+    for (const entry of entries) outbox.apply(entry);
+    const session: Session = {...started(outbox), blocked: {epoch: 'e1', batchSeq: 2}};
+    const sync = syncAnswerSchema.parse({applied});
+    const answer = {kind: 'accepted', status: 200, sync, bad: new Set<number>()} as const;
+    const step = afterSync(session, {epoch: 'e1'}, answer, outbox, {nowMs: 0, random: 0.5});
+    for (const entry of step.entries) outbox.apply(entry);
+    const replayed = new Outbox();
+    for (const entry of structuredClone([...entries, ...step.entries])) replayed.apply(entry);
+    return {outbox, replayed, step};
+  };
+
+  test('is empty from then on, with its state, and its readings wait, when only it is missing', () => {
+    const {outbox, replayed, step} = ask(1, true);
+    expect(outbox.toSend).toMatchObject({batchSeq: 2, records: [], state: {v: 2}});
+    expect(outbox).toMatchObject({queued: 1, lastBatchSeq: 3, dropped: 0});
+    expect(step.session).toMatchObject({blocked: undefined, newSecretWanted: false, dueMs: 0});
+    expect([...replayed.entries()]).toEqual([...outbox.entries()]);
+  });
+
+  test.each([
+    ['one before it is missing too, because then it may be applied', 0, true],
+    ['the device has not heard for hours that it is not applied', 1, undefined],
+  ] as const)('waits again when %s', (_why, applied, late) => {
+    const {outbox, step} = ask(applied, late);
+    expect(outbox.batches.find(({batchSeq}) => batchSeq === 2)).toMatchObject({accepted: true, records: [{}]});
+    expect({queued: outbox.queued, blocked: step.session.blocked}).toEqual({queued: 0, blocked: undefined});
+  });
+
+  test('is forgotten when it is applied', () => {
+    expect(ask(2, true).outbox.batches).toMatchObject([{batchSeq: 3}]);
+  });
 });
 
 describe('what was accepted before a start', () => {

@@ -5,7 +5,7 @@
 import type {Answer, EnrolOutcome} from './answer.ts';
 import {waitForQuotaMs} from './backoff.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
-import {missedAfter} from './resend.ts';
+import {afterLoss, missedAfter, stuckBatch} from './resend.ts';
 import {nameOf, type Session} from './session.ts';
 import {beforeEnrolment, type Chance, failed, LADDER_BEGINS, scheduledInMs, waitMs} from './waits.ts';
 import type {JsonObject, Reason, SyncAnswer} from './wire.ts';
@@ -140,15 +140,16 @@ const accepted = (
     ...{nowMs, isWaitCounted},
     isWindowFull: isWindowFull && isPresent,
   });
-  const {blocked} = session;
-  const isStuck = blocked?.epoch === sent.epoch && !isBatch && answer.applied < blocked.batchSeq;
+  const stuck = isBatch ? undefined : stuckBatch(session, {epoch: sent.epoch, applied: answer.applied}, outbox);
+  // Nobody has promised anything for it, so all of it may be numbered anew, in another epoch.
+  const isOpen = stuck !== undefined && stuck.taken !== true;
   // It has numbers that we never gave out: what we have is older than what was sent from it.
   const isCopy = isPresent && answer.applied > outbox.lastBatchSeq;
   const next: Session = {
     ...session,
     ...due,
     // What is numbered anew waits for nothing.
-    dueMs: isStuck ? nowMs : (due.dueMs ?? session.dueMs) + pauseMs,
+    dueMs: stuck !== undefined ? nowMs : (due.dueMs ?? session.dueMs) + pauseMs,
     awaited,
     inherited,
     failures: 0,
@@ -156,7 +157,7 @@ const accepted = (
     refusals: 0,
     gaps: isBatch ? 0 : session.gaps,
     // Under the next epoch it is asked for once more, and then numbered anew.
-    blocked: isStuck && isPresent ? blocked : undefined,
+    blocked: isOpen && isPresent ? session.blocked : undefined,
     lastError: undefined,
     notBeforeMs: nowMs,
     fullWanted: isFull || session.fullWanted,
@@ -165,7 +166,7 @@ const accepted = (
     epochCommand,
     // Only a batch carries them to where commands are closed.
     cmdAcks: isBatch ? done : [...new Set([...session.cmdAcks, ...done])],
-    newSecretWanted: epochCommand !== undefined || isCopy || (isStuck && isPresent) || outbox.areNumbersLost,
+    newSecretWanted: epochCommand !== undefined || isCopy || (isOpen && isPresent) || outbox.areNumbersLost,
     isPositionKnown: !isCopy && (session.isPositionKnown || isPresent),
     enrolments: nowMs - session.enrolledMs >= GOOD_ENROLMENT_MS ? 0 : session.enrolments,
     policy: answer.policy,
@@ -176,8 +177,10 @@ const accepted = (
   if (isWaitCounted) entries.push({op: 'waited'});
   if (isBatch) entries.push({op: 'accepted', epoch: sent.epoch, batchSeq: sent.batchSeq});
   if (answer.applied > 0) entries.push({op: 'applied', epoch: sent.epoch, through: answer.applied});
-  if (missed !== undefined) entries.push({op: 'resend', epoch: missed.epoch, from: missed.batchSeq});
-  if (isStuck && !isPresent) entries.push({op: 'reopen', ...blocked});
+  if (missed !== undefined) entries.push(missed);
+  if (stuck?.taken === true) entries.push(afterLoss(stuck, answer.applied));
+  else if (stuck !== undefined && !isPresent)
+    entries.push({op: 'reopen', epoch: stuck.epoch, batchSeq: stuck.batchSeq});
   return {session: next.newSecretWanted ? beforeEnrolment(next, chance) : next, entries};
 };
 
@@ -224,10 +227,6 @@ const smaller = (
   chance: Chance,
 ): Step => {
   const {epoch, batchSeq} = batch;
-  if (batch.taken === true) {
-    // It is sent only in case that the region has lost it, and waits for another day.
-    return {session: failed(session, error, undefined, chance), entries: [{op: 'accepted', epoch, batchSeq}]};
-  }
   if (session.untaken !== nameOf(batch)) {
     const refusals = session.refusals + 1;
     const next = {...failed(session, error, undefined, chance), refusals};

@@ -16,9 +16,13 @@ export interface Batch {
   /** A 2xx was seen. The batch is kept until it is known as applied. */
   readonly accepted: boolean;
   /** Answers since then that did not say that it is applied: scheduled ones, and the first after a start. */
-  readonly waits?: number;
+  readonly waits?: number | undefined;
   /** It was accepted once, also where it is sent again since. */
   readonly taken?: true;
+  /** The network let it through no more when it was sent again, and the region had not applied it. So it waits once more as accepted. */
+  readonly barred?: true | undefined;
+  /** It is sent again because it was not applied for so long that no copy of it is on its way. */
+  readonly late?: true | undefined;
   /** Its epoch has a gap that nobody can fill, so it is never called applied: it goes when it is accepted. */
   readonly once?: true;
 }
@@ -39,17 +43,20 @@ export type OutboxEntry =
       readonly reason: Reason;
       readonly state?: JsonObject;
     }
-  | {readonly op: 'accepted'; readonly epoch: string; readonly batchSeq: number}
+  /** `barred`: not now but before, see {@link Batch}. */
+  | {readonly op: 'accepted'; readonly epoch: string; readonly batchSeq: number; readonly barred?: true}
   /** Everything up to here is in its shard: our copies may go. */
   | {readonly op: 'applied'; readonly epoch: string; readonly through: number}
-  /** The region misses batches from here on: they count as not accepted. */
-  | {readonly op: 'resend'; readonly epoch: string; readonly from: number}
+  /** The region misses batches from here on: they count as not accepted. `late`: see {@link Batch}, of the first. */
+  | {readonly op: 'resend'; readonly epoch: string; readonly from: number; readonly late?: true}
   /** Unseals every batch that was not accepted, all of one epoch that the region does not know, or one: their readings wait again. */
   | {readonly op: 'reopen'; readonly epoch?: string; readonly batchSeq?: number}
   /** The region lost batches of this epoch that we do not have any more. What we have of it is sent once more, and forgotten when it is accepted. */
   | {readonly op: 'send-once'; readonly epoch: string}
   /** The region will never take this content: the batch becomes empty, so that the numbers after it stay contiguous. */
   | {readonly op: 'withdraw'; readonly epoch: string; readonly batchSeq: number}
+  /** The region lost it, and the network lets it through no more: the batch becomes empty, and its readings wait again, for other numbers. */
+  | {readonly op: 'vacate'; readonly epoch: string; readonly batchSeq: number}
   /** See {@link Batch.waits}. */
   | {readonly op: 'waited'}
   /** So many lines of the journal could not be read, or all of it is gone: numbers may be used that are not known here, until the next epoch. */
@@ -142,21 +149,23 @@ export class Outbox {
         this.#batches = this.#batches.filter(
           ({epoch, batchSeq, once}) => once === undefined || epoch !== entry.epoch || batchSeq !== entry.batchSeq,
         );
-        this.#mark(entry.epoch, (batch) => batch.batchSeq === entry.batchSeq, true);
+        this.#change(entry.epoch, ({batchSeq}) => batchSeq === entry.batchSeq, {
+          ...{accepted: true, taken: true, barred: entry.barred, late: undefined},
+        });
         return;
       case 'applied':
         if (entry.epoch === this.#epoch) this.#applied = Math.max(this.#applied, entry.through);
         this.#batches = this.#batches.filter((batch) => batch.epoch !== entry.epoch || batch.batchSeq > entry.through);
         return;
       case 'resend':
-        this.#mark(entry.epoch, (batch) => batch.batchSeq >= entry.from, false);
+        this.#change(entry.epoch, ({batchSeq}) => batchSeq >= entry.from, {accepted: false});
+        if (entry.late === true) this.#change(entry.epoch, ({batchSeq}) => batchSeq === entry.from, {late: true});
         return;
       case 'reopen':
         this.#reopen(entry);
         return;
       case 'send-once':
-        this.#mark(entry.epoch, () => true, false);
-        this.#batches = this.#batches.map((batch) => (batch.epoch === entry.epoch ? {...batch, once: true} : batch));
+        this.#change(entry.epoch, () => true, {accepted: false, once: true});
         return;
       case 'withdraw':
         this.#batches = this.#batches.map((batch) => {
@@ -164,6 +173,9 @@ export class Outbox {
           this.#dropped += batch.records.length;
           return {...batch, records: []};
         });
+        return;
+      case 'vacate':
+        this.#vacate(entry);
         return;
       case 'waited':
         this.#batches = this.#batches.map((batch) =>
@@ -224,12 +236,20 @@ export class Outbox {
     this.#nextS += records.length;
   }
 
-  #mark(epoch: string, which: (batch: Batch) => boolean, accepted: boolean): void {
-    this.#batches = this.#batches.map(({waits, ...batch}) =>
-      batch.epoch === epoch && which(batch)
-        ? {...batch, accepted, ...(accepted ? {taken: true} : {})}
-        : {...batch, ...(waits === undefined ? {} : {waits})},
+  /** What is marked anew is waited for anew. */
+  #change(epoch: string, which: (batch: Batch) => boolean, marks: Partial<Batch>): void {
+    this.#batches = this.#batches.map((batch) =>
+      batch.epoch === epoch && which(batch) ? {...batch, waits: undefined, ...marks} : batch,
     );
+  }
+
+  #vacate({epoch, batchSeq}: OutboxEntry & {op: 'vacate'}): void {
+    const at = this.#batches.findIndex((batch) => batch.epoch === epoch && batch.batchSeq === batchSeq);
+    const batch = this.#batches[at];
+    if (batch === undefined) return;
+    const {mode, reason, state, records} = batch;
+    this.#queue = [...records.map(({k, t, d}) => ({k, t, d})), ...this.#queue];
+    this.#batches = this.#batches.with(at, {epoch, batchSeq, mode, reason, state, records: [], accepted: false});
   }
 
   #reopen(which: OutboxEntry & {op: 'reopen'}): void {

@@ -1,5 +1,5 @@
 /** What was accepted and seems to be lost, and from which batch on it is sent again. Sending it again is always safe. */
-import type {Batch, Outbox} from './outbox.ts';
+import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
 import {nameOf, type Session} from './session.ts';
 
 /** A batch that is not applied for so long is sent again, which is always safe. A region's own attempts take some hours at most. */
@@ -10,6 +10,9 @@ const RESEND_AFTER_MS = 24 * 3600 * 1000;
  * first after each start, because a device that starts each day may be off whenever the region expects it.
  */
 const RESEND_AFTER_ANSWERS = 4;
+
+/** After so long, measured in one run, no copy of a batch is on its way any more: a region's own attempts end sooner. */
+const NO_COPY_AFTER_MS = 6 * 3600 * 1000;
 
 /** Of the epoch that the region was asked about. */
 interface Applied {
@@ -64,13 +67,35 @@ export const missedAfter = (
   said: Applied,
   outbox: Outbox,
   {nowMs, isWaitCounted, isWindowFull}: {nowMs: number; isWaitCounted: boolean; isWindowFull: boolean},
-): Pick<Session, 'awaited' | 'inherited'> & {readonly missed: Pick<Batch, 'epoch' | 'batchSeq'> | undefined} => {
+): Pick<Session, 'awaited' | 'inherited'> & {readonly missed: (OutboxEntry & {op: 'resend'}) | undefined} => {
   const awaited = awaitedAfter(session, said, outbox, nowMs);
-  const isOverdue = awaited !== undefined && nowMs - awaited.sinceMs >= RESEND_AFTER_MS;
+  const waitedMs = awaited === undefined ? 0 : nowMs - awaited.sinceMs;
   const missed =
-    (isOverdue ? awaited : undefined) ??
+    (waitedMs >= RESEND_AFTER_MS ? awaited : undefined) ??
     (isWindowFull ? stopping(session, said, outbox) : undefined) ??
     (isWaitCounted ? forgotten(session, said, outbox) : undefined);
   if (missed === undefined) return {awaited, inherited: session.inherited, missed};
-  return {awaited: undefined, inherited: without(session.inherited, missed, outbox), missed};
+  const isLate = awaited !== undefined && nameOf(awaited) === nameOf(missed) && waitedMs >= NO_COPY_AFTER_MS;
+  const {epoch, batchSeq: from} = missed;
+  return {
+    awaited: undefined,
+    inherited: without(session.inherited, missed, outbox),
+    missed: {op: 'resend', epoch, from, ...(isLate ? {late: true} : {})},
+  };
 };
+
+/** The batch that the network lets through no more, where the region says that it is not applied. */
+export const stuckBatch = ({blocked}: Session, {epoch, applied}: Applied, {batches}: Outbox): Batch | undefined =>
+  blocked?.epoch === epoch
+    ? batches.find((batch) => nameOf(batch) === nameOf(blocked) && batch.batchSeq > applied)
+    : undefined;
+
+/**
+ * What becomes of such a batch if it was accepted. When the region says so for the second time, after hours in which a copy of it would have been applied, and
+ * nothing before it is missing, it is lost. Its number is then used for an empty batch. So the numbers behind it can be called applied, and a copy that turns up
+ * after all goes to quarantine, and not beside its readings.
+ */
+export const afterLoss = ({epoch, batchSeq, barred, late}: Batch, applied: number): OutboxEntry =>
+  barred === true && late === true && applied === batchSeq - 1
+    ? {op: 'vacate', epoch, batchSeq}
+    : {op: 'accepted', epoch, batchSeq, barred: true};
