@@ -6,6 +6,9 @@ const fault = (code: string, message = 'x', more: object = {}) => Object.assign(
 
 test.each([
   ['a server that refuses', fault('ECONNREFUSED'), 'unheard', 'shard'],
+  ['a network that forbids', fault('EPERM'), 'unheard', 'shard'],
+  ['a name server that refuses', fault('EAI_FAIL'), 'unheard', 'shard'],
+  ['a process without descriptors', fault('EMFILE'), 'unheard', 'shard'],
   ['a server that shuts down', fault('57P01'), 'unheard', 'shard'],
   ['a deadlock', fault('40P01'), 'collision', 'row'],
   ['a full disk', fault('53100'), 'unable', 'shard'],

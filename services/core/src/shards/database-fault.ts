@@ -61,16 +61,11 @@ const UNIQUE_VIOLATION = '23505';
 /** "no partition of relation found for row" is reported as a check violation without a constraint's name. Its text is in the server's language. */
 const CHECK_VIOLATION = '23514';
 
-const SOCKET_CODES = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-]);
+/**
+ * Of the system, when a connection is made or used. Which ones there are depends on the network: where a Service has no pod behind it, one refuses (ECONNREFUSED) and another
+ * forbids (EPERM). No SQLSTATE looks like them.
+ */
+const SYSTEM_CODE = /^E[A-Z_]{3,}$/;
 
 /** What node-postgres says, without a code, when a connection is lost or cannot be had. */
 const LOST_CONNECTION =
@@ -116,7 +111,7 @@ export const databaseFault = (error: unknown): DatabaseFault => {
     return first !== undefined && others.length === 0 ? first : 'unknown';
   }
   const code = textOf(error, 'code');
-  if (code !== undefined && SOCKET_CODES.has(code)) return 'unheard';
+  if (code !== undefined && SYSTEM_CODE.test(code)) return 'unheard';
   if (code?.length === 5) return faultOfCode(code, error);
   return LOST_CONNECTION.test(textOf(error, 'message') ?? '') ? 'unheard' : 'unknown';
 };

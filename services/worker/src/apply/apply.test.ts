@@ -137,6 +137,13 @@ test('a constraint rejects a batch for good, unless the schema is older than the
   expect(await run(8)).toEqual({...NONE, applied: OTHERS, refused: ['5: shard']});
 });
 
+test('what nobody knows is no fault of a batch where the shard answers nobody', async () => {
+  const {shard, run} = bench();
+  shard.fails = () => new Error('what nobody has seen before');
+  shard.answers = false;
+  expect(await run(8)).toEqual({...NONE, undecided: ALL, isFault: true});
+});
+
 test('a lost connection is no fault of a shard that answers over another, and a batch that always loses it waits', async () => {
   const {shard, run} = bench();
   shard.fails = () => (shard.transactions.length === 1 ? fault('57P01') : undefined);

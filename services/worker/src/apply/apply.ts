@@ -150,9 +150,13 @@ export const createApply = (options: ApplierOptions): Apply => {
           return makePartitions(batches, error);
         case 'values':
         case 'constraint':
-        case 'unknown':
         case 'damaged':
           return halve(batches, error, fault);
+        case 'unknown':
+          // Of a shard that answers nobody it says nothing about a batch.
+          return (await store.answers(shardId))
+            ? halve(batches, error, fault)
+            : blameShard(batches, describeError(error));
       }
     };
 
