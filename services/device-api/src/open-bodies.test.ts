@@ -63,7 +63,7 @@ beforeEach(async () => {
       credentials,
       admission,
       hints: {write: () => Promise.resolve()},
-      newDevices: {charge: () => Promise.resolve()},
+      newDevices: {check: () => Promise.resolve(), count: () => Promise.resolve()},
       secretToken: {matches: () => Promise.resolve(false)},
       region: () => 'test',
       fromShard: (answer) => answer,

@@ -57,6 +57,7 @@ interface Admitted {
   readonly groupId: number;
   /** For a device that is new. False when the token has no room for it. */
   readonly takePlace: (deviceId: string) => Promise<boolean>;
+  readonly countNew: () => Promise<void>;
 }
 
 /**
@@ -99,16 +100,17 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
   const admittedBy = async (token: string): Promise<Admitted> => {
     const hash = tokenHash(token);
     const hex = hash.toString('hex');
-    const charge = async (deviceId: string): Promise<void> => {
+    const countNew = (): Promise<void> => newDevices.count(hex);
+    const check = async (deviceId: string): Promise<void> => {
       try {
-        await newDevices.charge(hex);
+        await newDevices.check(hex);
       } catch (error) {
         note('too-many', {deviceId});
         throw error;
       }
     };
     if (await secretToken.matches(hex)) {
-      return {groupId: DEFAULT_GROUP, takePlace: (deviceId) => charge(deviceId).then(() => true)};
+      return {groupId: DEFAULT_GROUP, takePlace: (deviceId) => check(deviceId).then(() => true), countNew};
     }
     const known = await fromShard(tokens.find(hex));
     if (known === undefined) {
@@ -117,8 +119,9 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     const {groupId, isLimited} = known;
     return {
       groupId,
+      countNew,
       async takePlace(deviceId) {
-        await charge(deviceId);
+        await check(deviceId);
         return !isLimited || controlDoor(() => takePlace(shards, hash, deviceId));
       },
     };
@@ -130,7 +133,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     if (token === undefined) {
       throw new AppError('unauthenticated', 'an enrolment token is needed, as bearer token or as enrolmentToken');
     }
-    const {groupId, takePlace: place} = await admittedBy(token);
+    const {groupId, takePlace: place, countNew} = await admittedBy(token);
     const {hardwareId, secret, name, model, tags} = body;
     const deviceId = deviceIdOf(hardwareId);
     const secretHash = tokenHash(secret);
@@ -147,6 +150,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
       throw enrolRefusal(enrolment);
     }
     const {kind, deviceKey, slot, epoch} = enrolment;
+    if (kind === 'created') await countNew();
     // Also of one that is repeated: the commit of the first may have lost its answer, and then nobody was told.
     await credentials.introduce({deviceId, deviceKey, slot, secretHash, epoch, revoked: false});
     // The device asks what is applied before it uses a number. Nothing can be yet, so a shard that is slow then need not say so.

@@ -139,6 +139,15 @@ test('a token makes as many devices in a day as the region is made for, at all p
   expect((await api.enrol(undefined, await api.makeToken(`group-${randomUUID()}`))).status).toBe(200);
 });
 
+test('a token pays for the devices that it made, and not for tries that failed', async () => {
+  const token = await api.makeToken(`group-${randomUUID()}`, 1);
+  expect((await api.enrol(undefined, token)).status).toBe(200);
+  // Many more than this pod grants unasked.
+  for (let tries = 0; tries < 40; tries++) expect((await api.enrol(undefined, token)).status).toBe(403);
+  const key = cacheKey.newDevices(tokenHash(token).toString('hex'));
+  expect(await api.cache.use((redis) => redis.exists(key))).toBe(0);
+});
+
 test.each(['0000000000000000', 'To be filled by O.E.M.', '03000200-0400-0500-0006-000700080009', 'ffff-ffff', ' '])(
   'a machine that calls itself %j is told to have a name of its own',
   async (hardwareId) => {

@@ -5,8 +5,10 @@ import {createSharedQuota} from './shared-quota.ts';
 
 /** How many devices an enrolment token makes. A device is a few rows for good and has quotas of its own. */
 export interface NewDeviceQuota {
-  /** For a device that is about to be made. @throws AppError `rate-limited` with a time to come back. */
-  charge(tokenHash: string): Promise<void>;
+  /** Before a device is made. @throws AppError `rate-limited` with a time to come back. */
+  check(tokenHash: string): Promise<void>;
+  /** A device was made. What failed before that costs its token nothing, however often it is repeated. */
+  count(tokenHash: string): Promise<void>;
 }
 
 export interface NewDeviceQuotaOptions {
@@ -35,12 +37,15 @@ export const createNewDeviceQuota = ({cache, capacity, now}: NewDeviceQuotaOptio
     now,
   });
   return {
-    async charge(tokenHash) {
-      const overMs = await quota.use(tokenHash, 1);
+    async check(tokenHash) {
+      const overMs = await quota.room(tokenHash, 1);
       if (overMs === 0) return;
       throw new AppError('rate-limited', `an enrolment token lets ${most()} new devices in a day; come back later`, {
         retryAfterSeconds: Math.max(RETRY_S, Math.ceil(overMs / 1000)),
       });
+    },
+    async count(tokenHash) {
+      await quota.use(tokenHash, 1);
     },
   };
 };

@@ -5,6 +5,8 @@ import {createLru} from '@pisync/core/cache/lru';
 export interface SharedQuota {
   /** Uses so much, if it fits. @returns milliseconds until there will be room; 0 when it was used. */
   use(key: string, amount: number): Promise<number>;
+  /** The same, and uses nothing. */
+  room(key: string, amount: number): Promise<number>;
 }
 
 export interface QuotaLimits {
@@ -31,31 +33,37 @@ const GRANTED = 1 / 64;
 /**
  * How long a key lives is what was used, as the time in which that refills: no clock is compared. Returns the milliseconds that are too much, 0 when it fits.
  */
-const CHARGE = `
+const LOOK = `
 local used = math.max(redis.call('pttl', KEYS[1]), 0) + ARGV[1]
 if used > tonumber(ARGV[2]) then return used - ARGV[2] end
-redis.call('set', KEYS[1], '', 'px', used)
-return 0`;
+`;
+const CHARGE = `${LOOK}redis.call('set', KEYS[1], '', 'px', used)\nreturn 0`;
+const ASK = `${LOOK}return 0`;
 
 export const createSharedQuota = ({cache, redisKey, limits, maxKeys, now}: SharedQuotaOptions): SharedQuota => {
   /** When what was used in this pod will have been refilled. */
   const refilledAt = createLru<number>(maxKeys, now);
 
-  const askOthers = async (key: string, costMs: number, burstMs: number): Promise<number> => {
-    const over = await cache.use((redis) =>
-      redis.eval(CHARGE, 1, redisKey(key), Math.ceil(costMs), Math.ceil(burstMs)),
+  /** How much is too much, in this pod or with all others. */
+  const over = async (script: string, key: string, costMs: number): Promise<number> => {
+    const {burst, aDay} = limits();
+    const burstMs = (burst / aDay) * DAY_MS;
+    const usedMs = Math.max(0, (refilledAt.get(key) ?? 0) - now()) + costMs;
+    if (usedMs > burstMs) return usedMs - burstMs;
+    if (usedMs <= burstMs * GRANTED) return 0;
+    const told = await cache.use((redis) =>
+      redis.eval(script, 1, redisKey(key), Math.ceil(costMs), Math.ceil(burstMs)),
     );
     // Without Redis this pod's own count has to do.
-    return typeof over === 'number' ? over : 0;
+    return typeof told === 'number' ? told : 0;
   };
+  const costOf = (amount: number): number => (amount / limits().aDay) * DAY_MS;
 
   return {
+    room: (key, amount) => over(ASK, key, costOf(amount)),
     async use(key, amount) {
-      const {burst, aDay} = limits();
-      const [costMs, burstMs] = [(amount / aDay) * DAY_MS, (burst / aDay) * DAY_MS];
-      const usedMs = Math.max(0, (refilledAt.get(key) ?? 0) - now()) + costMs;
-      if (usedMs > burstMs) return usedMs - burstMs;
-      const overMs = usedMs > burstMs * GRANTED ? await askOthers(key, costMs, burstMs) : 0;
+      const costMs = costOf(amount);
+      const overMs = await over(CHARGE, key, costMs);
       if (overMs > 0) return overMs;
       // What others used meanwhile counts too.
       const at = Math.max(refilledAt.get(key) ?? 0, now()) + costMs;
