@@ -141,7 +141,6 @@ export const startWorker = (options: WorkerOptions): Worker => {
     names,
     held,
     keepMessage,
-    now,
     newId,
     metrics,
     log,

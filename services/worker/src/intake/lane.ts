@@ -71,7 +71,7 @@ export const createLane = (options: LaneOptions): Lane => {
   const presence = createPresence({
     patienceMs: PATIENCE_MS,
     forgetAfterMs: FORGET_AFTER_MS,
-    now,
+    now: timers.now,
     onChange(change, reason) {
       switch (change) {
         case 'doubtful':
@@ -93,7 +93,7 @@ export const createLane = (options: LaneOptions): Lane => {
 
   /** Tries once and settles what can be. @returns what is to be tried again. */
   const attempt = async (pieces: readonly Piece[], patience: Patience): Promise<readonly Piece[]> => {
-    const beganAtMs = now();
+    const beganAtMs = timers.now();
     // A payload is a view of its own into one message, so it names the piece also after its content was rewritten.
     const pieceOf = new Map(pieces.map((piece) => [piece.batch.payload, piece]));
     const piecesOf = (batches: readonly Batch[]): readonly Piece[] =>
@@ -114,7 +114,7 @@ export const createLane = (options: LaneOptions): Lane => {
     if (fault !== undefined) presence.failed(beganAtMs, fault, isSlow);
     // Rows that others hold say nothing of a shard: one that is slow gives that answer at once.
     else if (busy.length < batches.length) presence.answered(beganAtMs);
-    metrics.windowSeconds.observe((now() - beganAtMs) / 1000);
+    metrics.windowSeconds.observe((timers.now() - beganAtMs) / 1000);
     countWritten(metrics, written, now());
     await options.announce(written);
     for (const {applied, duplicates, conflicts, unproved} of written) {
@@ -152,7 +152,7 @@ export const createLane = (options: LaneOptions): Lane => {
 
   /** Asked for what keeps all others waiting. */
   const isThere = async (): Promise<boolean> => {
-    const beganAtMs = now();
+    const beganAtMs = timers.now();
     if (await options.answers(shardId)) return true;
     presence.failed(beganAtMs, 'it does not answer');
     return false;
@@ -163,12 +163,12 @@ export const createLane = (options: LaneOptions): Lane => {
     const leave = await enter(pieces, mayWait);
     if (leave === undefined) return pieces;
     try {
-      const beganAtMs = now();
+      const beganAtMs = timers.now();
       const timeoutMs = mayWait ? parkedTimeoutMs : TIMEOUT_MS.first;
       // Of those that climb the ladder each is suspect; of the others only what is slow however long one waits.
       const mayHalve = timeoutMs === TIMEOUT_MS.most || pieces.every(({delivery}) => delivery.attempt > 0);
       const left = await attempt(pieces, {timeoutMs, mayHalve});
-      if (mayWait) parkedTimeoutMs = nextTimeout(parkedTimeoutMs, now() - beganAtMs);
+      if (mayWait) parkedTimeoutMs = nextTimeout(parkedTimeoutMs, timers.now() - beganAtMs);
       return left;
     } finally {
       leave();

@@ -27,9 +27,7 @@ export interface RequestLanesOptions {
   readonly newId: () => string;
   readonly metrics: WorkerMetrics;
   readonly log: Logger;
-  /** Milliseconds. */
-  readonly now: () => number;
-  readonly timers: Pick<Timers, 'after' | 'sleep' | 'deadline'>;
+  readonly timers: Pick<Timers, 'now' | 'after' | 'sleep' | 'deadline'>;
   readonly stopping: AbortSignal;
 }
 
@@ -66,7 +64,7 @@ interface Open {
 }
 
 export const createRequestLanes = (options: RequestLanesOptions): RequestLanes => {
-  const {shards, cache, publisher, names, held, metrics, log, now, timers, stopping} = options;
+  const {shards, cache, publisher, names, held, metrics, log, timers, stopping} = options;
   const lanes = new Map<number, Windows<Open>>();
   /** Waits on the broker, which may have confirmed that late. */
   const isPutOff = new WeakSet<Open>();
@@ -129,7 +127,7 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
     let pending = all;
     for (let pauseMs: number = PAUSE_MS.first; !stopping.aborted; pauseMs = Math.min(pauseMs * 2, PAUSE_MS.most)) {
       if (shard.mayBeTried()) {
-        const beganAtMs = now();
+        const beganAtMs = timers.now();
         try {
           pending = await storeOnce(shardId, pending);
           shard.presence.answered(beganAtMs);
@@ -157,15 +155,15 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
   const shardOfLane = (shardId: number): Shard => {
     const presence = createPresence({
       ...PATIENCE,
-      now,
+      now: timers.now,
       onChange: (change, reason) => log.warn({shard: shardId, change, reason}, 'a shard, as sync requests see it'),
     });
     let triedAtMs = -Infinity;
     return {
       presence,
       mayBeTried() {
-        if (presence.isAway() && now() - triedAtMs < TRY_EVERY_MS) return false;
-        triedAtMs = now();
+        if (presence.isAway() && timers.now() - triedAtMs < TRY_EVERY_MS) return false;
+        triedAtMs = timers.now();
         return true;
       },
     };
