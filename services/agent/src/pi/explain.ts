@@ -9,7 +9,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/\bUND_ERR_RES_EXCEEDED_MAX_SIZE\b/, 'the answer is too large for a region: is --url right?'],
   [
     /\b(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+)\b/,
-    'the certificate is not of an authority that this machine knows: give it with --ca-file',
+    'the certificate is not of an authority that Node.js knows, which does not ask the machine: give it with --ca-file',
   ],
   [
     /\b(CERT_NOT_YET_VALID|CERT_HAS_EXPIRED)\b/,

@@ -64,7 +64,11 @@ export const openBrokerConnection = ({address, name, log, random}: BrokerConnect
       open.on('error', (error) => {
         lastError = describeError(error);
       });
-      open.on('close', () => resolve());
+      // A broker that ends in good order says why here alone.
+      open.on('close', (error?: unknown) => {
+        if (error !== undefined) lastError = describeError(error);
+        resolve();
+      });
     });
     open.on('blocked', (reason) => {
       blocked = reason;
@@ -94,8 +98,8 @@ export const openBrokerConnection = ({address, name, log, random}: BrokerConnect
           return;
         }
         delayMs = FIRST_DELAY_MS;
+        lastError = 'the connection was closed';
         await serve(open);
-        lastError = lastError === 'not connected yet' ? 'the connection was closed' : lastError;
         if (!isClosing()) log.warn({reason: lastError}, 'lost the broker');
       } catch (error) {
         lastError = describeError(error);

@@ -22,15 +22,18 @@ export interface SupervisedChannelOptions {
   readonly setup: (channel: ConfirmChannel) => Promise<void>;
   /** The channel is gone and with it every delivery tag and every confirm that was awaited. */
   readonly onLost?: (reason: string) => void;
+  /** Until a broker that does not answer is asked again. A queue whose leader is lost may never answer a declaration. */
+  readonly setupMs?: number;
 }
 
 /** Long enough that a queue which cannot be declared does not fill the log, short enough to go unnoticed. */
 const REOPEN_DELAY_MS = 500;
 const CLOSE_MS = 2_000;
+const SETUP_MS = 60_000;
 
 /** Opens a confirm channel and keeps one open, following the connection; a server that closes a channel does not close its connection. */
 export const superviseChannel = (options: SupervisedChannelOptions): SupervisedChannel => {
-  const {connection, name, log, setup} = options;
+  const {connection, name, log, setup, setupMs = SETUP_MS} = options;
   const closing = new AbortController();
   const isClosing = (): boolean => closing.signal.aborted || connection.closing.aborted;
   let current: ConfirmChannel | undefined;
@@ -51,12 +54,13 @@ export const superviseChannel = (options: SupervisedChannelOptions): SupervisedC
     });
     // amqplib emits "close" only when the channel was closed; a connection that breaks closes all of its channels.
     try {
-      await Promise.race([setup(channel), closed.then(() => Promise.reject(new Error(reason)))]);
+      const ended = closed.then(() => Promise.reject(new Error(reason)));
+      await withTimeout(Promise.race([setup(channel), ended]), setupMs, 'a queue did not answer');
       current = channel;
       await closed;
     } catch (error) {
       reason = describeError(error);
-      await channel.close().catch(() => undefined);
+      await withTimeout(channel.close(), CLOSE_MS, 'the broker did not answer the close').catch(() => undefined);
     }
     current = undefined;
     opened = undefined;
@@ -69,7 +73,7 @@ export const superviseChannel = (options: SupervisedChannelOptions): SupervisedC
       try {
         const model = await connection.ready();
         if (isClosing()) return;
-        await serve(await model.createConfirmChannel());
+        await serve(await withTimeout(model.createConfirmChannel(), setupMs, 'the broker did not answer'));
       } catch (error) {
         if (isClosing()) return;
         log.warn({channel: name, reason: describeError(error)}, 'cannot open a broker channel');

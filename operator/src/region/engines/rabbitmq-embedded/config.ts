@@ -47,6 +47,9 @@ const START = `#!/bin/sh
 # Puts the credentials where the broker wants them and becomes the broker.
 set -eu
 umask 077
+# Erlang makes room for as many files as it may open, which is a thousand million on some nodes.
+files=$(ulimit -n)
+if [ "$files" = unlimited ] || [ "$files" -gt 65536 ]; then ulimit -n 65536; fi
 mkdir -p ${PATHS.run}/log
 
 # Erlang refuses a cookie that anybody else may read.
