@@ -80,6 +80,7 @@ describe('a batch that was accepted, comes through no more on the second day, an
   const ask = (
     applied: number,
     late?: true,
+    since: readonly OutboxEntry[] = [],
   ): {readonly outbox: Outbox; readonly replayed: Outbox; readonly step: Step} => {
     const outbox = new Outbox();
     const entries: OutboxEntry[] = [{op: 'epoch', epoch: 'e1', life: 'one'}];
@@ -90,6 +91,7 @@ describe('a batch that was accepted, comes through no more on the second day, an
     }
     entries.push({op: 'accepted', epoch: 'e1', batchSeq: 2, barred: true});
     entries.push({op: 'resend', epoch: 'e1', from: 2, ...(late && {late})});
+    entries.push(...since);
     for (const entry of entries) outbox.apply(entry);
     const session: Session = {...started(outbox), blocked: {epoch: 'e1', batchSeq: 2}};
     const sync = syncAnswerSchema.parse({applied});
@@ -116,6 +118,15 @@ describe('a batch that was accepted, comes through no more on the second day, an
     const {outbox, step} = ask(applied, late);
     expect(outbox.batches.find(({batchSeq}) => batchSeq === 2)).toMatchObject({accepted: true, records: [{}]});
     expect({queued: outbox.queued, blocked: step.session.blocked}).toEqual({queued: 0, blocked: undefined});
+  });
+
+  test('gives its readings other numbers where its epoch has a gap, so that nobody would call it applied', () => {
+    const {outbox} = ask(0, undefined, [
+      {op: 'epoch', epoch: 'e2', life: 'one'},
+      {op: 'send-once', epoch: 'e1'},
+    ]);
+    expect(outbox.batches.map(({batchSeq}) => batchSeq)).toEqual([1, 3]);
+    expect(outbox).toMatchObject({queued: 1, dropped: 0});
   });
 
   test('is forgotten when it is applied', () => {

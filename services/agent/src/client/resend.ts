@@ -95,7 +95,10 @@ export const stuckBatch = ({blocked}: Session, {epoch, applied}: Applied, {batch
  * nothing before it is missing, it is lost. Its number is then used for an empty batch. So the numbers behind it can be called applied, and a copy that turns up
  * after all goes to quarantine, and not beside its readings.
  */
-export const afterLoss = ({epoch, batchSeq, barred, late}: Batch, applied: number): OutboxEntry =>
-  barred === true && late === true && applied === batchSeq - 1
+export const afterLoss = ({epoch, batchSeq, barred, late, once}: Batch, applied: number): OutboxEntry => {
+  // Nobody will ever call it applied, and as accepted it would be forgotten.
+  if (once === true) return {op: 'reopen', epoch, batchSeq};
+  return barred === true && late === true && applied === batchSeq - 1
     ? {op: 'vacate', epoch, batchSeq}
     : {op: 'accepted', epoch, batchSeq, barred: true};
+};
