@@ -1,8 +1,8 @@
 import {describe, expect, test} from '@jest/globals';
-import {classifySync, type SentSync} from './answer.ts';
+import {type Answer, classifySync, type SentSync} from './answer.ts';
 import {afterEnrol, afterSync, decide, type Step, WINDOW_BATCHES} from './machine.ts';
 import {Outbox, type OutboxEntry} from './outbox.ts';
-import {startSession, wakeUp, type Session} from './session.ts';
+import {nameOf, startSession, wakeUp, type Session} from './session.ts';
 import {enrolAnswerSchema, PROBLEM_TYPE, syncAnswerSchema} from './wire.ts';
 
 const HOUR_MS = 3600_000;
@@ -81,6 +81,7 @@ describe('a batch that was accepted, comes through no more on the second day, an
     applied: number,
     late?: true,
     since: readonly OutboxEntry[] = [],
+    tries: readonly Answer[] = [],
   ): {readonly outbox: Outbox; readonly replayed: Outbox; readonly step: Step} => {
     const outbox = new Outbox();
     const entries: OutboxEntry[] = [{op: 'epoch', epoch: 'e1', life: 'one'}];
@@ -90,10 +91,18 @@ describe('a batch that was accepted, comes through no more on the second day, an
       entries.push({op: 'accepted', epoch: 'e1', batchSeq});
     }
     entries.push({op: 'accepted', epoch: 'e1', batchSeq: 2, barred: true});
-    entries.push({op: 'resend', epoch: 'e1', from: 2, ...(late && {late})});
+    entries.push({op: 'resend', epoch: 'e1', from: 2});
     entries.push(...since);
     for (const entry of entries) outbox.apply(entry);
-    const session: Session = {...started(outbox), blocked: {epoch: 'e1', batchSeq: 2}};
+    const sent = outbox.toSend;
+    if (sent === undefined) throw new Error('nothing is sent again');
+    const waited: Session = {...started(outbox), late: late && nameOf(sent)};
+    // Whatever came of the tries that failed before the way let none through.
+    const tried = tries.reduce(
+      (now, kind) => afterSync(now, sent, kind, outbox, {nowMs: 0, random: 0.5}).session,
+      waited,
+    );
+    const session: Session = {...tried, blocked: {epoch: 'e1', batchSeq: 2}};
     const sync = syncAnswerSchema.parse({applied});
     const answer = {kind: 'accepted', status: 200, sync, bad: new Set<number>()} as const;
     const step = afterSync(session, {epoch: 'e1'}, answer, outbox, {nowMs: 0, random: 0.5});
@@ -118,6 +127,11 @@ describe('a batch that was accepted, comes through no more on the second day, an
     const {outbox, step} = ask(applied, late);
     expect(outbox.batches.find(({batchSeq}) => batchSeq === 2)).toMatchObject({accepted: true, records: [{}]});
     expect({queued: outbox.queued, blocked: step.session.blocked}).toEqual({queued: 0, blocked: undefined});
+  });
+
+  test('waits again when an answer to it was lost, because that try may have been taken', () => {
+    const lost: Answer = {kind: 'later', status: undefined, error: 'the answer is lost', retryAfterMs: undefined};
+    expect(ask(1, true, [], [lost]).outbox.batches[0]).toMatchObject({batchSeq: 2, accepted: true, records: [{}]});
   });
 
   test('gives its readings other numbers where its epoch has a gap, so that nobody would call it applied', () => {

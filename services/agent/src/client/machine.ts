@@ -136,10 +136,15 @@ const accepted = (
   const isWaitCounted =
     (!session.isPositionKnown || (session.isScheduled && nowMs >= session.dueMs)) &&
     outbox.batches.some((batch) => batch.accepted);
-  const {awaited, missed, inherited} = missedAfter(session, {epoch: sent.epoch, applied: answer.applied}, outbox, {
-    ...{nowMs, isWaitCounted},
-    isWindowFull: isWindowFull && isPresent,
-  });
+  const {awaited, missed, inherited, late} = missedAfter(
+    session,
+    {epoch: sent.epoch, applied: answer.applied},
+    outbox,
+    {
+      ...{nowMs, isWaitCounted},
+      isWindowFull: isWindowFull && isPresent,
+    },
+  );
   const stuck = isBatch ? undefined : stuckBatch(session, {epoch: sent.epoch, applied: answer.applied}, outbox);
   // Nobody has promised anything for it, so all of it may be numbered anew, in another epoch.
   const isOpen = stuck !== undefined && stuck.taken !== true;
@@ -152,6 +157,7 @@ const accepted = (
     dueMs: stuck !== undefined ? nowMs : (due.dueMs ?? session.dueMs) + pauseMs,
     awaited,
     inherited,
+    late,
     failures: 0,
     attempt: 1,
     refusals: 0,
@@ -177,8 +183,8 @@ const accepted = (
   if (isWaitCounted) entries.push({op: 'waited'});
   if (isBatch) entries.push({op: 'accepted', epoch: sent.epoch, batchSeq: sent.batchSeq});
   if (answer.applied > 0) entries.push({op: 'applied', epoch: sent.epoch, through: answer.applied});
-  if (missed !== undefined) entries.push(missed);
-  if (stuck?.taken === true) entries.push(afterLoss(stuck, answer.applied));
+  if (missed !== undefined) entries.push({op: 'resend', epoch: missed.epoch, from: missed.batchSeq});
+  if (stuck?.taken === true) entries.push(afterLoss(stuck, answer.applied, session));
   else if (stuck !== undefined && !isPresent)
     entries.push({op: 'reopen', epoch: stuck.epoch, batchSeq: stuck.batchSeq});
   return {session: next.newSecretWanted ? beforeEnrolment(next, chance) : next, entries};
@@ -280,7 +286,9 @@ export const afterSync = (
   chance: Chance,
 ): Step => {
   const step = answered(session, sent, answer, outbox, chance);
-  return 'batchSeq' in sent && mayBeTaken(answer) ? {...step, session: {...step.session, untaken: undefined}} : step;
+  if (!('batchSeq' in sent) || !mayBeTaken(answer)) return step;
+  const late = step.session.late === nameOf(sent) ? undefined : step.session.late;
+  return {...step, session: {...step.session, untaken: undefined, late}};
 };
 
 const answered = (

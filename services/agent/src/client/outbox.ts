@@ -21,8 +21,6 @@ export interface Batch {
   readonly taken?: true;
   /** The network let it through no more when it was sent again, and the region had not applied it. So it waits once more as accepted. */
   readonly barred?: true | undefined;
-  /** It is sent again because it was not applied for so long that no copy of it is on its way. */
-  readonly late?: true | undefined;
   /** Its epoch has a gap that nobody can fill, so it is never called applied: it goes when it is accepted. */
   readonly once?: true;
 }
@@ -47,8 +45,8 @@ export type OutboxEntry =
   | {readonly op: 'accepted'; readonly epoch: string; readonly batchSeq: number; readonly barred?: true}
   /** Everything up to here is in its shard: our copies may go. */
   | {readonly op: 'applied'; readonly epoch: string; readonly through: number}
-  /** The region misses batches from here on: they count as not accepted. `late`: see {@link Batch}, of the first. */
-  | {readonly op: 'resend'; readonly epoch: string; readonly from: number; readonly late?: true}
+  /** The region misses batches from here on: they count as not accepted. */
+  | {readonly op: 'resend'; readonly epoch: string; readonly from: number}
   /** Unseals every batch that was not accepted, all of one epoch that the region does not know, or one: their readings wait again. */
   | {readonly op: 'reopen'; readonly epoch?: string; readonly batchSeq?: number}
   /** The region lost batches of this epoch that we do not have any more. What we have of it is sent once more, and forgotten when it is accepted. */
@@ -150,7 +148,7 @@ export class Outbox {
           ({epoch, batchSeq, once}) => once === undefined || epoch !== entry.epoch || batchSeq !== entry.batchSeq,
         );
         this.#change(entry.epoch, ({batchSeq}) => batchSeq === entry.batchSeq, {
-          ...{accepted: true, taken: true, barred: entry.barred, late: undefined},
+          ...{accepted: true, taken: true, barred: entry.barred},
         });
         return;
       case 'applied':
@@ -159,7 +157,6 @@ export class Outbox {
         return;
       case 'resend':
         this.#change(entry.epoch, ({batchSeq}) => batchSeq >= entry.from, {accepted: false});
-        if (entry.late === true) this.#change(entry.epoch, ({batchSeq}) => batchSeq === entry.from, {late: true});
         return;
       case 'reopen':
         this.#reopen(entry);

@@ -67,21 +67,19 @@ export const missedAfter = (
   said: Applied,
   outbox: Outbox,
   {nowMs, isWaitCounted, isWindowFull}: {nowMs: number; isWaitCounted: boolean; isWindowFull: boolean},
-): Pick<Session, 'awaited' | 'inherited'> & {readonly missed: (OutboxEntry & {op: 'resend'}) | undefined} => {
+): Pick<Session, 'awaited' | 'inherited' | 'late'> & {
+  readonly missed: Pick<Batch, 'epoch' | 'batchSeq'> | undefined;
+} => {
   const awaited = awaitedAfter(session, said, outbox, nowMs);
   const waitedMs = awaited === undefined ? 0 : nowMs - awaited.sinceMs;
   const missed =
     (waitedMs >= RESEND_AFTER_MS ? awaited : undefined) ??
     (isWindowFull ? stopping(session, said, outbox) : undefined) ??
     (isWaitCounted ? forgotten(session, said, outbox) : undefined);
-  if (missed === undefined) return {awaited, inherited: session.inherited, missed};
+  if (missed === undefined) return {awaited, inherited: session.inherited, late: session.late, missed};
   const isLate = awaited !== undefined && nameOf(awaited) === nameOf(missed) && waitedMs >= NO_COPY_AFTER_MS;
-  const {epoch, batchSeq: from} = missed;
-  return {
-    awaited: undefined,
-    inherited: without(session.inherited, missed, outbox),
-    missed: {op: 'resend', epoch, from, ...(isLate ? {late: true} : {})},
-  };
+  const late = isLate ? nameOf(missed) : undefined;
+  return {awaited: undefined, inherited: without(session.inherited, missed, outbox), late, missed};
 };
 
 /** The batch that the network lets through no more, where the region says that it is not applied. */
@@ -95,10 +93,11 @@ export const stuckBatch = ({blocked}: Session, {epoch, applied}: Applied, {batch
  * nothing before it is missing, it is lost. Its number is then used for an empty batch. So the numbers behind it can be called applied, and a copy that turns up
  * after all goes to quarantine, and not beside its readings.
  */
-export const afterLoss = ({epoch, batchSeq, barred, late, once}: Batch, applied: number): OutboxEntry => {
+export const afterLoss = (batch: Batch, applied: number, {late}: Session): OutboxEntry => {
+  const {epoch, batchSeq, barred, once} = batch;
   // Nobody will ever call it applied, and as accepted it would be forgotten.
   if (once === true) return {op: 'reopen', epoch, batchSeq};
-  return barred === true && late === true && applied === batchSeq - 1
+  return barred === true && late === nameOf(batch) && applied === batchSeq - 1
     ? {op: 'vacate', epoch, batchSeq}
     : {op: 'accepted', epoch, batchSeq, barred: true};
 };

@@ -50,6 +50,11 @@ export interface Session {
   readonly blocked: Pick<Batch, 'epoch' | 'batchSeq'> | undefined;
   /** The oldest batch that is accepted and not applied, and since when we have waited for it. */
   readonly awaited: {readonly epoch: string; readonly batchSeq: number; readonly sinceMs: number} | undefined;
+  /**
+   * The batch that was sent again because it was not applied for so long that no copy of it is on its way, as far as we have sent none since. Another run may have, and
+   * may have had no time to say so.
+   */
+  readonly late: string | undefined;
   /** Batches that were accepted before we started. */
   readonly inherited: ReadonlySet<string>;
   readonly configRev: number | undefined;
@@ -96,6 +101,7 @@ export const startSession = ({isEnrolled, confirming, outbox, nowMs, delayMs = 0
   refusals: 0,
   gaps: 0,
   untaken: undefined,
+  late: undefined,
   blocked: undefined,
   awaited: undefined,
   inherited: new Set(outbox.batches.filter(({accepted}) => accepted).map(nameOf)),
