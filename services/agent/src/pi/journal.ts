@@ -1,6 +1,6 @@
 /**
- * The lines of a spool: `crc32 json`, each an entry of the outbox. After a power cut the last one may be torn. A broken line with good ones behind it is not
- * a power cut but a bad card.
+ * The lines of a spool: `crc32 json`, each an entry of the outbox. After a power cut the last one may end in the middle. Anything else that is broken is not a power
+ * cut but a bad card.
  */
 import {crc32} from 'node:zlib';
 import {contentHash} from '../client/content.ts';
@@ -52,12 +52,37 @@ export const encode = (line: Line): string => {
   return `${crc32(json).toString(16).padStart(8, '0')} ${json}\n`;
 };
 
+/** One that a newer agent wrote may change what the others mean. */
+const OPS: Readonly<Record<OutboxEntry['op'], true>> = {
+  reading: true,
+  drop: true,
+  epoch: true,
+  seal: true,
+  accepted: true,
+  applied: true,
+  resend: true,
+  reopen: true,
+  'send-once': true,
+  withdraw: true,
+  vacate: true,
+  waited: true,
+  lost: true,
+  done: true,
+  start: true,
+  batch: true,
+};
+
 const decode = (line: string): Line | undefined => {
   const json = line.slice(9);
   if (line[8] !== ' ' || crc32(json) !== Number.parseInt(line.slice(0, 8), 16)) return undefined;
   // The checksum says that these are the bytes that encode() wrote.
-  return JSON.parse(json) as Line;
+  const read = JSON.parse(json) as Line;
+  return Object.hasOwn(OPS, read.op) ? read : undefined;
 };
+
+/** What an append leaves that the power ended, a character may be in parts. On a bad card something else stands there. */
+const isBeginningOfLine = (text: string): boolean =>
+  /^(?:[0-9a-f]{1,8}|[0-9a-f]{8} [^\0\uFFFD]*\uFFFD{0,3})$/.test(text);
 
 /**
  * What can be done behind a broken line, of which nobody knows what it was. Readings are kept: twice is better than never. Numbers are given by counting, and
@@ -118,15 +143,13 @@ export interface Replay {
 /** Reads a journal. */
 export const replay = (text: string): Replay => {
   const lines = text.split('\n');
-  const last = lines.pop();
+  const last = lines.pop() ?? '';
+  if (last !== '' && !isBeginningOfLine(last)) lines.push(last);
   const decoded = lines.map(decode);
   const broken = decoded.indexOf(undefined);
   const good = broken < 0 ? decoded.length : broken;
   const sizeBytes = lines.slice(0, good).reduce((sum, line) => sum + Buffer.byteLength(line) + 1, 0);
   if (broken < 0) return {entries: salvage(decoded), sizeBytes, recovery: last === '' ? 'clean' : 'torn', lostLines: 0};
-  if (broken === lines.length - 1 && last === '') {
-    return {entries: salvage(decoded.slice(0, broken)), sizeBytes, recovery: 'torn', lostLines: 0};
-  }
   const lostLines = decoded.filter((entry) => entry === undefined).length;
   return {entries: salvage(decoded), sizeBytes, recovery: 'corrupt', lostLines};
 };

@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
 import fc from 'fast-check';
 import type {Outbox, OutboxEntry} from '../client/outbox.ts';
-import {replay} from './journal.ts';
+import {encode, type Line, replay} from './journal.ts';
 import type {Reserve} from './reserve.ts';
 import {dropFor, openSpool, type Spool, type SpoolDisk} from './spool.ts';
 
@@ -57,6 +57,25 @@ test('cuts off a torn tail at any byte, and keeps every whole entry before it', 
       expect(recovery).toBe(cut === 0 || whole[cut - 1] === '\n' ? 'clean' : 'torn');
     }),
   );
+});
+
+test.each([
+  ['zeros', (whole: string) => `${whole}${'\0'.repeat(4096)}`],
+  ['ones', (whole: string) => Buffer.concat([Buffer.from(whole), Buffer.alloc(4096, 0xff)]).toString()],
+  ['a line that is whole and wrong', (whole: string) => whole.replace(/.\n$/, 'x\n')],
+  ['what a newer agent wrote', (whole: string) => `${whole}${encode({op: 'newer'} as unknown as Line)}`],
+])('%s at the end are no power cut', async (_what, spoil) => {
+  const spool = await openSpool(folder, LIMITS);
+  await commit(spool, {op: 'epoch', epoch: 'e1', life: 'one'}, reading(1), SEAL, {
+    op: 'accepted',
+    epoch: 'e1',
+    batchSeq: 1,
+  });
+  await spool.close();
+  const {recovery, lostLines, entries} = replay(spoil(readFileSync(file(), 'utf8')));
+  expect({recovery, lostLines}).toEqual({recovery: 'corrupt', lostLines: 1});
+  // So that the next number is one of a new epoch.
+  expect(entries[0]).toMatchObject({op: 'start', lost: true});
 });
 
 /** The journal with one line changed, as a bad card does it. @returns the line before */
