@@ -111,3 +111,11 @@ describe('an enrolment', () => {
     expect(classifyEnrol(replaced, {nonce: 'n2', region: 'eu'})).toMatchObject({kind: 'later'});
   });
 });
+
+test('what a stranger writes is told in one line, and in few words', () => {
+  const told = classifySync(
+    reply(403, {title: 'Sign in', detail: `\n2026-11-28 all is well\n${'x'.repeat(1_000_000)}`}),
+    CALL,
+  );
+  expect(told).toMatchObject({error: expect.stringMatching(/^HTTP 403: Sign in: {2}2026-11-28 all is well x{1,200}$/)});
+});

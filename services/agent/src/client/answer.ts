@@ -120,8 +120,13 @@ const parseRetryAfterMs = (value: string | undefined): number | undefined => {
 /** Of a wait for the quota: less, or none, would be no pause. */
 const SHORTEST_QUOTA_MS = 1000;
 
-const describe = (status: number, problem: Problem): string =>
-  [`HTTP ${status}`, problem.title, problem.detail].filter((part) => part !== undefined && part !== '').join(': ');
+const MAX_TOLD_CHARS = 200;
+
+/** Anybody may have written it, and it goes to a log. */
+const oneLine = (text: string): string => text.slice(0, MAX_TOLD_CHARS).replaceAll(/\p{Cc}+/gu, ' ');
+
+const describe = (status: number, {title = '', detail = ''}: Problem): string =>
+  [`HTTP ${status}`, oneLine(title), oneLine(detail)].filter((part) => part !== '').join(': ');
 
 /** A record may have several faults; each names it in its pointer. */
 const badRecords = ({errors = []}: Problem): ReadonlySet<number> =>

@@ -58,6 +58,15 @@ describe('a device that is enrolled', () => {
     expect(bench.saved.findIndex(({pending}) => pending?.secret === 'secret-1')).toBeLessThan(bench.saved.length - 2);
   });
 
+  test('goes on with a new credential that the disk had no room for when it was confirmed', async () => {
+    const device = await enrolled();
+    region.extra = (body) => (body.epoch === 'e1' ? {commands: [{id: 'c1', type: 'epoch.new'}]} : {});
+    bench.refuses = ({pending}) => pending === undefined;
+    await send(device);
+    await expect(until(device, () => false, 'a full disk')).rejects.toThrow('the disk is full');
+    expect(device.identity).toEqual({hardwareId: 'pi-1', current: expect.objectContaining({epoch: 'e2'})});
+  });
+
   test('and whose secret was replaced, as by a copy of its card, enrols with another one', async () => {
     const device = await makeDevice();
     await until(device, () => device.identity.current !== undefined, 'enrolled');

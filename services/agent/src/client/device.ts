@@ -259,7 +259,9 @@ export class Device {
     await this.#take(afterSync(this.#session, {epoch}, answer, outbox, this.#chance()));
     const {confirming, newSecretWanted} = this.#session;
     if (!wasConfirming || confirming !== undefined || newSecretWanted || !isEnrolled(pending)) return;
-    await this.#become({hardwareId, current: pending});
+    // Also where it cannot be written down yet: the one before is over.
+    this.#identity = {hardwareId, current: pending};
+    await this.#become(this.#identity);
     observer.enrolled?.(pending.deviceId, pending.epoch);
   }
 

@@ -15,6 +15,8 @@ export interface DeviceBench {
   readonly aside: Batch[];
   /** Where each call went. All of them end up at the region. */
   readonly calls: {readonly baseUrl: string; readonly path: string}[];
+  /** Whether the disk has no room for this identity. */
+  refuses: (identity: Identity) => boolean;
   /** Whether the disk takes what is set aside. */
   hasRoom: boolean;
   /** What the device's clock is ahead of ours, for what takes days. */
@@ -40,6 +42,7 @@ export const openDeviceBench = async (): Promise<DeviceBench> => {
     journal: [],
     aside: [],
     calls: [],
+    refuses: () => false,
     hasRoom: true,
     aheadMs: 0,
     async makeDevice(identity, outbox = new Outbox(), more = {}) {
@@ -57,7 +60,10 @@ export const openDeviceBench = async (): Promise<DeviceBench> => {
         identity: identity ?? {hardwareId: 'pi-1', pending: {secret: 'first-secret'}},
         outbox,
         memory: {
-          saveIdentity: (next) => Promise.resolve(void bench.saved.push(next)),
+          saveIdentity: (next) =>
+            bench.refuses(next)
+              ? Promise.reject(new Error('the disk is full'))
+              : Promise.resolve(void bench.saved.push(next)),
           append: (entries) => Promise.resolve(void bench.journal.push(...entries)),
           setAside(batch) {
             if (bench.hasRoom) bench.aside.push(batch);
