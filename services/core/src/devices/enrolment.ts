@@ -63,6 +63,11 @@ export const enrol = async (shards: Shards, keys: DeviceKeys, request: Enrolment
   // Key and place are taken before the transaction begins: they may need a connection of the same pool, and
   // transactions that hold all of them would wait for it for ever.
   const known = await findDeviceContext(shards, request.deviceId);
+  // Nothing is written then, so nobody who repeats it all the time holds up a row, or connections that others wait for.
+  if (known !== undefined && !known.credential.revoked && known.credential.secretHash.equals(request.secretHash)) {
+    const {deviceKey, epoch} = known.credential;
+    return {kind: 'repeated', deviceKey, slot, epoch};
+  }
   if (known === undefined && (await request.takePlace?.()) === false) return {kind: 'refused', why: 'no-place'};
   const newKey = known === undefined ? await keys.next(slot) : undefined;
   return onOwner(shards, slot, async (shardId) =>

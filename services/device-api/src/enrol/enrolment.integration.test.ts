@@ -38,6 +38,26 @@ test("a group's token does not take over a device of another group, which people
   expect((await api.call('POST', '/v1/enroll', {}, body)).json).toEqual(device.json);
 });
 
+test('an enrolment that is repeated waits for nobody who holds the row', async () => {
+  const device = await api.enrol();
+  const {shards} = api.databases;
+  const deviceId = deviceIdOf(device.hardwareId);
+  const client = await shards.pool(shards.slotMap.shardOf(shards.slotOf(deviceId)), 'job').connect();
+  try {
+    await client.query('begin');
+    await client.query('select from device where device_id = $1 for update', [deviceId]);
+    const body = JSON.stringify({
+      hardwareId: device.hardwareId,
+      secret: device.secret,
+      enrolmentToken: await api.makeToken(`group-${randomUUID()}`),
+    });
+    expect(await api.call('POST', '/v1/enroll', {}, body)).toMatchObject({status: 200, json: device.json});
+  } finally {
+    await client.query('rollback');
+    client.release();
+  }
+});
+
 test('a secret that was replaced never enrols again: a call that comes late, or twice, takes nothing back', async () => {
   const device = await api.enrol();
   const {hardwareId} = device;
