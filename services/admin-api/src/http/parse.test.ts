@@ -21,6 +21,16 @@ describe('parseInput', () => {
   });
 });
 
+test('what somebody sent is not repeated whole, however long or often', () => {
+  const schema = z.record(z.string(), z.strictObject({a: z.number().exactOptional()}));
+  const long = 'x'.repeat(60_000);
+  const error = refusal(() =>
+    parseInput(schema, Object.fromEntries(Array.from({length: 500}, (_, n) => [`${n}${long}`, {[long]: 1}])), 'body'),
+  );
+  expect(error.errors).toHaveLength(20);
+  expect(`${error.message}${JSON.stringify(error.errors)}`.length).toBeLessThan(10_000);
+});
+
 describe('parseQueryString', () => {
   test('reads parameters, decoded', () => {
     expect(parseQueryString('?a=1&b=x%20y')).toEqual({a: '1', b: 'x y'});

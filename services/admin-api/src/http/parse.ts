@@ -1,10 +1,20 @@
 import type {z} from 'zod';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
 
+/** Of what somebody sent, so much is repeated in the answer. */
+const SHOWN_CHARS = 40;
+const MAX_FAULTS = 20;
+
+const stepOf = (part: PropertyKey): string => {
+  const text = String(part);
+  const shown = text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
+  return `/${shown.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+};
+
 const faultOf = (issue: z.core.$ZodIssue): Fault => {
-  const pointer = issue.path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-  if (issue.code === 'unrecognized_keys') return {pointer: `${pointer}/${issue.keys[0] ?? ''}`, detail: issue.message};
-  return {pointer, detail: issue.message};
+  const pointer = issue.path.map(stepOf).join('');
+  if (issue.code !== 'unrecognized_keys') return {pointer, detail: issue.message};
+  return {pointer: pointer + stepOf(issue.keys[0] ?? ''), detail: 'is not known here'};
 };
 
 /**
@@ -14,7 +24,7 @@ const faultOf = (issue: z.core.$ZodIssue): Fault => {
 export const parseInput = <S extends z.ZodType>(schema: S, value: unknown, where: string): z.output<S> => {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const errors = parsed.error.issues.map(faultOf);
+  const errors = parsed.error.issues.slice(0, MAX_FAULTS).map(faultOf);
   const summary = errors.map(({pointer, detail}) => (pointer === '' ? detail : `${pointer}: ${detail}`)).join('; ');
   throw new AppError('bad-request', `The ${where} cannot be used: ${summary}.`, {errors});
 };

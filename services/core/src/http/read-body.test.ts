@@ -1,4 +1,5 @@
 import type {IncomingHttpHeaders, IncomingMessage} from 'node:http';
+import {randomBytes} from 'node:crypto';
 import {PassThrough, Readable} from 'node:stream';
 import {gzipSync} from 'node:zlib';
 import {afterEach, beforeEach, describe, expect, jest, test} from '@jest/globals';
@@ -31,6 +32,13 @@ test('a body is counted as it comes, then as what it may inflate to, then as wha
   const pieces = [sent.subarray(0, 20), sent.subarray(20)];
   expect(await readBody(requestOf(pieces, {'content-encoding': 'GZIP'}), LIMITS, account)).toEqual(body);
   expect(account.seen).toEqual([20 + 512, sent.length + 512, 'arrived', sent.length * 9, 50_000]);
+});
+
+test('one that is inflated beside others is counted as the largest that it may become', async () => {
+  const sent = gzipSync(randomBytes(20_000));
+  const account = createAccount();
+  await readBody(requestOf([sent]), LIMITS, account);
+  expect(account.seen.slice(-2)).toEqual([sent.length + LIMITS.maxInflatedBytes, 20_000]);
 });
 
 test.each([

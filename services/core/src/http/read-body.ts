@@ -95,9 +95,12 @@ export const readBody = async (request: IncomingMessage, limits: BodyLimits, acc
 
 const inflate = async (raw: Buffer, limits: BodyLimits, account: BodyAccount): Promise<Buffer> => {
   const options = {maxOutputLength: limits.maxInflatedBytes};
-  account.holds(raw.length + Math.min(raw.length * GZIP_RATIO, limits.maxInflatedBytes));
+  const isAtOnce = raw.length <= SYNC_GUNZIP_BYTES;
+  // Those that are inflated beside the loop may all have become as large as they can before the first of them is done.
+  const expected = isAtOnce ? Math.min(raw.length * GZIP_RATIO, limits.maxInflatedBytes) : limits.maxInflatedBytes;
+  account.holds(raw.length + expected);
   try {
-    return raw.length <= SYNC_GUNZIP_BYTES ? gunzipSync(raw, options) : await gunzipAsync(raw, options);
+    return isAtOnce ? gunzipSync(raw, options) : await gunzipAsync(raw, options);
   } catch (error) {
     if (typeof error === 'object' && error !== null && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
       throw tooLarge(limits, error);
