@@ -79,7 +79,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     tokens: withAdminToken(
       createTokenCache({
         find: (hash) => findApiToken(shards, Buffer.from(hash, 'hex')),
-        door: createDoor(),
+        door: createDoor(CONNECTIONS.adminApi.dashboard),
         now: monotonic,
         freshMs: FRESH_MS,
         staleMs: STALE_MS,

@@ -8,6 +8,7 @@ import {type Credential, type DeviceContext, findDeviceContexts} from '@pisync/c
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type HttpServer, startHttpServer} from '@pisync/core/http/http-server';
+import {CONNECTIONS} from '@pisync/contract/connections';
 import {createDoor} from '@pisync/core/limits/door';
 import {createGathers} from '@pisync/core/limits/gather';
 import type {Lifecycle} from '@pisync/core/lifecycle/lifecycle';
@@ -169,7 +170,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       secretToken,
       region: () => topology().region,
       fromShard,
-      controlDoor: createDoor(),
+      controlDoor: createDoor(CONNECTIONS.deviceApi.ingest),
       newDevices: createNewDeviceQuota({cache, capacity: () => topology().capacity.devices, now}),
       admission,
       log,

@@ -1,6 +1,7 @@
 import {expect, test} from '@jest/globals';
 import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {AppError} from '@pisync/core/errors/app-error';
+import {CONNECTIONS} from '@pisync/contract/connections';
 import {createDoor} from '@pisync/core/limits/door';
 import {type ApiToken, hashToken} from './api-tokens.ts';
 import {createAuthenticator} from './authenticate.ts';
@@ -14,7 +15,7 @@ const setUp = () => {
       if (known === undefined) await state.answer;
       return known;
     },
-    door: createDoor(),
+    door: createDoor(CONNECTIONS.adminApi.dashboard),
     now,
     freshMs: 10,
     staleMs: 1000,

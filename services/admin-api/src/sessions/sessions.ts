@@ -1,5 +1,6 @@
 import {randomBytes} from 'node:crypto';
 import {createTokenCache} from '@pisync/core/devices/token-cache';
+import {CONNECTIONS} from '@pisync/contract/connections';
 import {createDoor} from '@pisync/core/limits/door';
 import {beginSession, endSession, findSession, type StoredSession} from '@pisync/core/sessions/sessions';
 import type {Shards} from '@pisync/core/shards/shards';
@@ -39,7 +40,8 @@ const keyOf = (hash: string): Buffer => Buffer.from(hash, 'hex');
 export const createSessions = ({shards, now, monotonic, freshMs, staleMs}: SessionsOptions): Sessions => {
   const known = createTokenCache<StoredSession>({
     find: (hash) => findSession(shards, keyOf(hash)),
-    door: createDoor(),
+    // Sessions are read where they are written, and the slot map comes over these connections too.
+    door: createDoor(CONNECTIONS.adminApi.ingest),
     now: monotonic,
     freshMs,
     staleMs,

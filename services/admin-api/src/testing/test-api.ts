@@ -4,6 +4,7 @@ import {createGroups} from '@pisync/core/devices/groups';
 import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {findApiToken} from '@pisync/core/devices/tokens';
 import {startHttpServer} from '@pisync/core/http/http-server';
+import {CONNECTIONS} from '@pisync/contract/connections';
 import {createDoor} from '@pisync/core/limits/door';
 import type {Shards} from '@pisync/core/shards/shards';
 import {silentLog} from './silent-log.ts';
@@ -85,7 +86,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   const authenticator = createAuthenticator({
     tokens: createTokenCache({
       find: (hash) => findApiToken(options.shards, Buffer.from(hash, 'hex')),
-      door: createDoor(),
+      door: createDoor(CONNECTIONS.adminApi.dashboard),
       now: monotonic,
       ...times,
     }),

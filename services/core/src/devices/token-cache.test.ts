@@ -9,7 +9,7 @@ const setUp = () => {
       state.reads += 1;
       return state.down ? Promise.reject(new Error('down')) : Promise.resolve(state.token);
     },
-    door: createDoor(),
+    door: createDoor(8),
     now: () => state.nowMs,
     freshMs: 10,
     staleMs: 100,
@@ -69,7 +69,7 @@ describe('cached tokens', () => {
         state.reads += 1;
         return state.answer;
       },
-      door: createDoor(),
+      door: createDoor(8),
       now: () => state.nowMs,
       freshMs: 10,
       staleMs: 10_000,
@@ -100,7 +100,7 @@ describe('cached tokens', () => {
     const {promise: never} = Promise.withResolvers<undefined>();
     const tokens = createTokenCache({
       find: (hash) => (hash === 'a' ? Promise.resolve('ann') : state.nowMs === 0 ? Promise.resolve(undefined) : never),
-      door: createDoor(),
+      door: createDoor(8),
       now: () => state.nowMs,
       freshMs: 10,
       staleMs: 100,

@@ -2,7 +2,7 @@ import {expect, test} from '@jest/globals';
 import {createDoor} from './door.ts';
 
 test('a few ask at once, some wait, and the others are told to come back', async () => {
-  const door = createDoor();
+  const door = createDoor(8);
   const {promise, resolve} = Promise.withResolvers<undefined>();
   const seen = {open: 0, most: 0};
   const ask = async (): Promise<string> => {

@@ -7,17 +7,17 @@ import {AppError} from '../errors/app-error.ts';
  */
 export type Door = <T>(ask: () => Promise<T>) => Promise<T>;
 
-/** Of the eight connections that a pool may open. An answer takes a millisecond or two, so this is some thousand a second. */
-const AT_ONCE = 4;
 /** Those who come at once after a restart, when nobody is remembered. As many more may wait for answers that others have asked for. */
 export const MAX_WAITING = 200;
 const RETRY_S = 5;
 
-export const createDoor = (): Door => {
+/** @param connections that the pool may open; half of them are for these callers. An answer takes a millisecond or two, so each is for some hundreds a second. */
+export const createDoor = (connections: number): Door => {
+  const atOnce = Math.max(1, connections >> 1);
   let busy = 0;
   const waiting: (() => void)[] = [];
   return async (ask) => {
-    if (busy < AT_ONCE) busy += 1;
+    if (busy < atOnce) busy += 1;
     else if (waiting.length < MAX_WAITING) await new Promise<void>((resolve) => waiting.push(resolve));
     else {
       throw new AppError('overloaded', 'too many callers who are not known yet; come back later', {
