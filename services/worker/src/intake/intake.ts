@@ -32,7 +32,8 @@ const isNewer = (error: unknown): boolean => error instanceof AppError && error.
 const MIB = 1024 * 1024;
 /**
  * Bodies that are read and applied at once. A window takes a tenth of a MiB as a rule, and a MiB at most. Read, a body takes up to ten times its
- * bytes (`1e20,` becomes 22 characters, of two bytes each where one of them is not Latin), and once more on its way into the connection.
+ * bytes (`1e20,` becomes 22 characters, of two bytes each where one of them is not Latin), and once more on its way into the connection. While it is read, one after the other, it may be
+ * forty times as large.
  * Of all shards that answer, and of each of them: one that begins to hang keeps what it has inside for three seconds, and others go on beside it.
  */
 const BYTES_AT_WORK = {all: 6 * MIB, each: 1.5 * MIB} as const;
