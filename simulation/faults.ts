@@ -95,7 +95,7 @@ const newEpoch: Fault = (world) => {
   const device = tables.devices.get(deviceId);
   if (device === undefined) return;
   story.say(pi.name, () => 'shall begin a new epoch');
-  world.asked.set(deviceId, (world.asked.get(deviceId) ?? 0) + 1);
+  world.askForEpoch(deviceId);
   const id = world.newId();
   tables.commands.set(`${device.deviceKey}/epoch.new`, {
     ...{deviceKey: device.deviceKey, type: 'epoch.new', commandId: id, requestId: id, priority: 'high'},
@@ -145,7 +145,7 @@ const damageCard: Fault = (world) => {
   }
   const deviceId = deviceIdOfPi(pi);
   world.damaged.add(deviceId);
-  world.asked.set(deviceId, (world.asked.get(deviceId) ?? 0) + 1);
+  world.askForEpoch(deviceId);
   pi.insert({identity, journal: kept});
   pi.powerOn();
 };

@@ -4,6 +4,8 @@ import {knownViolation} from './judge/known-violations.ts';
 import {judge, judgedDevices, type Violation} from './judge/laws.ts';
 import {findLostReadings} from './judge/readings.ts';
 import {type Mutant} from './mutants/mutant.ts';
+import {type Pi} from './processes/pi.ts';
+import {deviceIdOf} from '@pisync/device-api/enrol/device-id';
 import {type Reading} from '@pisync/agent/client/wire';
 import {calm, drawWeather} from './weather.ts';
 import {createWorld, type World} from './world.ts';
@@ -33,8 +35,6 @@ export interface Outcome {
 const DRAIN_MS = 6 * 3_600_000;
 /** Where the broker has lost messages, a device notices after a day, and again if it has begun others since. */
 const DRAIN_LOST_MS = 4 * 24 * 3_600_000;
-/** Where a shard has lost what devices were told of, they wait a day and more, and nobody judges it. */
-const DRAIN_RESTORED_MS = 600_000;
 /** Devices ask how far the region is; those that have to wait for long ask seldom. */
 const ASK_EVERY_MS = {first: 10_000, most: 600_000} as const;
 
@@ -62,10 +62,10 @@ export const runSeed = async ({seed, isTold = false, mutant}: RunOptions): Promi
     server.start();
   }
   for (const pi of world.pis) {
-    if (pi.name.endsWith('twin')) pi.powerOff();
+    if (isTwin(pi)) pi.powerOff();
     else pi.powerOn();
   }
-  const isDone = (): boolean => world.broker.depth() === 0 && world.pis.every((pi) => !isKept(pi.name) || pi.isDone());
+  const isDone = (): boolean => world.broker.depth() === 0 && judgedPis(world).every((pi) => pi.isDone());
   await drain(world, isDone);
   // What the broker still has up its sleeve, and what devices do of themselves.
   await scheduler.run(scheduler.now() + 130_000);
@@ -74,10 +74,8 @@ export const runSeed = async ({seed, isTold = false, mutant}: RunOptions): Promi
 };
 
 const drain = async (world: World, isDone: () => boolean): Promise<void> => {
-  const {scheduler, pis, databases, broker} = world;
-  const isRestored = databases.some((database) => database.wasRestored());
-  const drainMs = broker.hasLost() ? DRAIN_LOST_MS : DRAIN_MS;
-  const untilMs = scheduler.now() + (isRestored ? DRAIN_RESTORED_MS : drainMs);
+  const {scheduler, pis, broker} = world;
+  const untilMs = scheduler.now() + (broker.hasLost() ? DRAIN_LOST_MS : DRAIN_MS);
   for (let waitMs: number = ASK_EVERY_MS.first; !isDone() && scheduler.now() < untilMs;) {
     for (const pi of pis) if (!pi.isDone()) pi.ask();
     await passTime(world, waitMs, isDone);
@@ -85,7 +83,15 @@ const drain = async (world: World, isDone: () => boolean): Promise<void> => {
   }
 };
 
-const isKept = (name: string): boolean => !name.endsWith('twin');
+const deviceOf = (pi: Pi): string => deviceIdOf(pi.card().identity.hardwareId);
+
+/** It has lost what the device was told of, and the device notices after a day and more. */
+const isOfRestoredShard = ({shardOfDevice}: World, pi: Pi): boolean => shardOfDevice(deviceOf(pi)).wasRestored();
+
+const judgedPis = (world: World): readonly Pi[] =>
+  world.pis.filter((pi) => !isTwin(pi) && !isOfRestoredShard(world, pi));
+
+const isTwin = ({name}: Pi): boolean => name.endsWith('twin');
 
 /** Also when nothing is due. */
 const passTime = async ({scheduler}: World, ms: number, isDone: () => boolean): Promise<void> => {
@@ -118,10 +124,7 @@ const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
   const {ledger, databases, scheduler, story} = world;
   const violations: Violation[] = [];
   const known = new Set<string>();
-  const ofRestoredShards = new Set(
-    databases.filter((database) => database.wasRestored()).flatMap((database) => [...database.tables().devices.keys()]),
-  );
-  const restored = databases.some((database) => database.wasRestored());
+  const ofRestoredShards = new Set(world.pis.filter((pi) => isOfRestoredShard(world, pi)).map(deviceOf));
   const say = (violation: Violation): void => {
     const name = knownViolation(violation, {
       ofRestoredShards,
@@ -136,20 +139,18 @@ const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
   for (const database of databases) {
     for (const device of judgedDevices(database.tables(), ledger, world)) judge(device).forEach(say);
   }
-  if (!restored) findLostReadings(world).forEach(say);
-  if (!isDrained && !restored) {
-    const waiting = world.pis.filter((pi) => isKept(pi.name) && !pi.isDone()).map((pi) => pi.describe());
+  findLostReadings(world).forEach(say);
+  for (const {reason, device} of world.unreadable)
+    say({law: 'what is not applied is in quarantine', device, detail: `no shard could keep: ${reason}`});
+  if (!isDrained) {
+    const waiting = judgedPis(world)
+      .filter((pi) => !pi.isDone())
+      .map((pi) => pi.describe());
     const detail = `${world.broker.depth()} messages on the broker; ${waiting.join('; ')}`;
     violations.push({law: 'nothing waits for ever', device: undefined, detail});
   }
   for (const detail of world.broker.tooManyCopies())
     violations.push({law: 'what is in hand is published once', device: undefined, detail});
-  for (const reason of world.unreadable)
-    violations.push({
-      law: 'what is not applied is in quarantine',
-      device: undefined,
-      detail: `no shard could keep: ${reason}`,
-    });
   for (const {law, device, detail} of violations)
     story.say('a law', () => `is broken: ${law}. ${device ?? ''} ${detail}`);
   return {

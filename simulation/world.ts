@@ -53,13 +53,15 @@ export interface World {
   /** Device ids whose card lost an entry. */
   readonly damaged: Set<string>;
   /** How often a device was asked for a new epoch, by its id. */
-  readonly asked: Map<string, number>;
+  readonly asked: ReadonlyMap<string, number>;
   /** See the network. */
   readonly ways: {-readonly [Way in keyof Ways]: Ways[Way]};
-  /** What no shard could keep. */
-  readonly unreadable: readonly string[];
+  /** What no shard could keep, and whose it is. */
+  readonly unreadable: readonly {readonly reason: string; readonly device: string | undefined}[];
   readonly shardOfDevice: (deviceId: string) => Database;
   addPi(name: string, card: Card): Pi;
+  /** The device is asked for a new epoch, or has a reason of its own. */
+  askForEpoch(deviceId: string): void;
   newSecret(): string;
   newId(): string;
 }
@@ -116,7 +118,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
     faults: () => ({confirm: weather.confirm, doubled: weather.kept, again: weather.again, againMs: weather.againMs}),
   });
   const cache = createCacheWorld({scheduler, random, story, latestMs: () => weather.cacheMs});
-  const unreadable: string[] = [];
+  const unreadable: World['unreadable'][number][] = [];
 
   const clientsOf = (process: Process): ((shardId: number) => ShardClient) => {
     const clients = databases.map((database) =>
@@ -174,7 +176,8 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
       publisher: broker.publisherOf(process, mutant.workerConfirmTimeoutMs),
       store: tellCommits(mutate?.(store, hintOf) ?? store, process, story, nameOf),
       hints: cache.hintsFor(process),
-      onUnreadable: (reason) => unreadable.push(reason),
+      onUnreadable: (reason, deviceId) =>
+        unreadable.push({reason, device: typeof deviceId === 'string' ? deviceId : undefined}),
     });
   };
 
@@ -214,7 +217,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
     );
     misled.add(misledName(deviceId, epoch, batchSeq));
     // By the region, when it finds the conflict.
-    asked.set(deviceId, (asked.get(deviceId) ?? 0) + 1);
+    askForEpoch(deviceId);
   };
   const transport = createNetwork({
     scheduler,
@@ -227,6 +230,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
   });
   const ways = {inTime: random.chance(0.15) ? random.int(1, 3) : Infinity, allowed: Infinity};
   const asked = new Map<string, number>();
+  const askForEpoch = (deviceId: string): void => void asked.set(deviceId, (asked.get(deviceId) ?? 0) + 1);
   /** Answers that a batch was too large or too slow, by device id. */
   const refusals = new Map<string, number>();
   const pis: Pi[] = [];
@@ -236,7 +240,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
     ...{scheduler, random, story, ledger, databases, broker, cache, pis, weather, unreadable, newSecret, newId},
     copied: new Set(),
     damaged: new Set(),
-    ...{asked, ways, misled},
+    ...{asked, askForEpoch, ways, misled},
     servers: [
       ...Array.from({length: random.int(1, 2)}, (_, index) => createServer(`device-api ${index}`, startApi)),
       ...Array.from({length: random.int(2, 3)}, (_, index) => createServer(`worker ${index}`, startWorker)),
@@ -247,6 +251,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
       const clock: WallClock = {offsetMs: random.int(-1e9, 1e9)};
       const pi = createPi({
         ...{name, card, transport, random, story, newSecret},
+        onSecretLost: () => askForEpoch(deviceIdOf(card.identity.hardwareId)),
         startProcess: (processName) => startProcess(processName, clock),
         observer: {
           enrolled: (_, epoch) => story.say(name, () => `is enrolled for ${epoch}`),
@@ -262,7 +267,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
               const count = (refusals.get(deviceId) ?? 0) + 1;
               refusals.set(deviceId, count);
               // Then a device may take a new epoch.
-              if (count % 3 === 0) asked.set(deviceId, (asked.get(deviceId) ?? 0) + 1);
+              if (count % 3 === 0) askForEpoch(deviceId);
             }
             story.say(name, () => {
               const said =

@@ -1,6 +1,6 @@
 /** A device: the real client on a card that keeps what was made durable, and loses what was not. */
 import {Device, type Observer} from '@pisync/agent/client/device';
-import {type Identity} from '@pisync/agent/client/identity';
+import {type Identity, isEnrolled} from '@pisync/agent/client/identity';
 import {Outbox} from '@pisync/agent/client/outbox';
 import {type Transport} from '@pisync/agent/client/transport';
 import {type Reading} from '@pisync/agent/client/wire';
@@ -26,6 +26,8 @@ export interface PiOptions {
   readonly story: Story;
   readonly observer: Observer;
   readonly newSecret: () => string;
+  /** A secret that the region may know went with the power, so the device takes another, and an epoch with it. */
+  readonly onSecretLost: () => void;
 }
 
 export interface Pi {
@@ -55,7 +57,7 @@ interface Life {
 const stateOf = (count: number) => ({count, ok: true});
 
 export const createPi = (options: PiOptions): Pi => {
-  const {name, startProcess, random, story, observer, newSecret} = options;
+  const {name, startProcess, random, story, observer, newSecret, onSecretLost} = options;
   let card = options.card;
   let life: Life | undefined;
   let states = 0;
@@ -132,6 +134,8 @@ export const createPi = (options: PiOptions): Pi => {
     powerOff() {
       if (life === undefined) return;
       story.say(name, () => 'loses its power');
+      const {current, pending} = life.device.identity;
+      if (current !== undefined && pending !== undefined && !isEnrolled(pending)) onSecretLost();
       life.process.kill();
       life = undefined;
     },

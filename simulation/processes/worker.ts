@@ -29,8 +29,8 @@ export interface WorkerOptions {
   readonly newId: () => string;
   /** Of a delivery before the worker sees it. */
   readonly wrapDelivery: (delivery: Delivery) => Delivery;
-  /** Called with what no shard can keep. */
-  readonly onUnreadable: (reason: string) => void;
+  /** Called with what no shard can keep, and whose it is where that could be read. */
+  readonly onUnreadable: (reason: string, deviceId?: unknown) => void;
 }
 
 /** Numbers that nobody reads; one set for all, because making them costs more than a run. */
@@ -59,8 +59,8 @@ export const startSimulatedWorker = (options: WorkerOptions): void => {
     publisher: options.publisher,
     names,
     held,
-    keepUnreadable: (reason) => {
-      options.onUnreadable(reason);
+    keepUnreadable: (reason, {deviceId}) => {
+      options.onUnreadable(reason, deviceId);
       return Promise.resolve();
     },
     keepMessage,
