@@ -14,7 +14,7 @@ const HELP = `usage: node simulation/main.ts [--seeds N] [--from SEED] [--seed S
   --mutants      puts each known mistake into the region, and counts the seeds until a law catches it
   --mutant NAME  with --seed: the story of one with that mistake
 
-Exit code 1 when a law is broken, or a mutant is not caught. As make targets:
+Exit code 1 when a law is broken, a mutant is not caught, or it was stopped before the end. As make targets:
   make simulate SEEDS=10000     make simulate SEED=123     make simulate MUTANTS=1
 `;
 
@@ -76,7 +76,8 @@ const runMany = async (from: number, count: number): Promise<number> => {
   );
   for (const [name, times] of known) print(`known: ${name}, in ${times} seeds`);
   print(broken.length === 0 ? 'no law is broken' : `broken: seeds ${broken.slice(0, 20).join(', ')}`);
-  return broken.length === 0 ? 0 : 1;
+  if (done < count) print(`stopped after ${done} of ${count} seeds`);
+  return broken.length === 0 && done === count ? 0 : 1;
 };
 
 const runMutants = async (): Promise<number> => {
