@@ -63,6 +63,7 @@ beforeEach(async () => {
       credentials,
       admission,
       hints: {write: () => Promise.resolve()},
+      reEnrolments: {charge: () => Promise.resolve()},
       newDevices: {check: () => Promise.resolve(), count: () => Promise.resolve()},
       secretToken: {matches: () => Promise.resolve(false)},
       region: () => 'test',

@@ -32,7 +32,8 @@ import {createByteQuota} from './limits/byte-quota.ts';
 import {createDeviceQuota} from './limits/device-quota.ts';
 import {receiptsRoute} from './receipts/receipts-route.ts';
 import {createOptionalRead} from './optional-reads.ts';
-import {createNewDeviceQuota} from './limits/new-device-quota.ts';
+import {createNewDeviceQuota, mostOfToken} from './limits/new-device-quota.ts';
+import {createReEnrolmentQuota} from './limits/re-enrolment-quota.ts';
 import {createFromShard} from './shard-fault.ts';
 import {createBodyReader} from './sync/body-reader.ts';
 import {createPositionSource} from './sync/position.ts';
@@ -150,6 +151,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     () => createBodyReader(options.bodyThread),
     (opened) => opened.close(),
   );
+  const most = (): number => mostOfToken(topology().capacity.devices);
   const admission = createAdmission({brokerTrouble: () => publisher.trouble(), lagMs, limits: config, registry});
   const app = createApp({
     log,
@@ -171,7 +173,8 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       region: () => topology().region,
       fromShard,
       controlDoor: createDoor(CONNECTIONS.deviceApi.ingest),
-      newDevices: createNewDeviceQuota({cache, capacity: () => topology().capacity.devices, now}),
+      newDevices: createNewDeviceQuota({cache, most, now}),
+      reEnrolments: createReEnrolmentQuota({cache, mostOfToken: most, now}),
       admission,
       log,
       registry,

@@ -20,9 +20,11 @@ export const cacheKey = {
   /** One key a fact, see position-hint.ts: each expires by itself. */
   position: (deviceId: string, fact: 'applied' | 'atLeast' | 'accepted' | 'commands'): string =>
     `${PREFIX}pos:${fact}:${deviceId}`,
-  /** These two live as long as what was used takes to refill, see device-api's shared-quota.ts. */
+  /** These live as long as what was used takes to refill, see device-api's shared-quota.ts. */
   quota: (deviceId: string): string => `${PREFIX}quota:${deviceId}`,
   newDevices: (tokenHash: string): string => `${PREFIX}new:${tokenHash}`,
+  /** @param whose a device's id, or the hash of a token */
+  reEnrolments: (whose: string): string => `${PREFIX}again:${whose}`,
   device: (deviceId: string): string => `${PREFIX}device:${deviceId}`,
   status: (deviceId: string): string => `${PREFIX}status:${deviceId}`,
   aggregate: (name: string): string => `${PREFIX}agg:${name}`,

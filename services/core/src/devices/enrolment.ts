@@ -17,6 +17,8 @@ export interface EnrolmentRequest {
   readonly tags?: Readonly<Record<string, string>> | undefined;
   /** Asked before a new device is let in; false: there is no room for it. May be asked again for the same device. */
   readonly takePlace?: (() => Promise<boolean>) | undefined;
+  /** Asked before the row of a device is locked that has another secret; what it throws ends the enrolment. */
+  readonly beforeAgain?: (() => Promise<void>) | undefined;
 }
 
 /** `created`: a new device. `repeated`: the same secret again, nothing changed. `replaced`: another secret, so the card was re-imaged: a new epoch. */
@@ -63,25 +65,28 @@ export const enrol = async (shards: Shards, keys: DeviceKeys, request: Enrolment
   // Key and place are taken before the transaction begins: they may need a connection of the same pool, and
   // transactions that hold all of them would wait for it for ever.
   const known = await findDeviceContext(shards, request.deviceId);
-  // Nothing is written then, so nobody who repeats it all the time holds up a row, or connections that others wait for.
-  if (known !== undefined && !known.credential.revoked && known.credential.secretHash.equals(request.secretHash)) {
+  // Nothing is written in these two cases, so nobody who repeats it all the time holds up a row, or connections that others wait for.
+  if (known?.credential.revoked === true) return {kind: 'refused', why: 'revoked'};
+  if (known?.credential.secretHash.equals(request.secretHash) === true) {
     const {deviceKey, epoch} = known.credential;
     return {kind: 'repeated', deviceKey, slot, epoch};
   }
-  if (known === undefined && (await request.takePlace?.()) === false) return {kind: 'refused', why: 'no-place'};
-  const newKey = known === undefined ? await keys.next(slot) : undefined;
-  return onOwner(shards, slot, async (shardId) =>
-    withOwnedSlots(shards.pool(shardId, 'ingest'), [slot], async (client): Promise<Enrolment> => {
-      if (newKey !== undefined && (await insertDevice(client, newKey, request))) {
-        return {kind: 'created', deviceKey: newKey, slot, epoch: 1};
-      }
-      // It was there, or another enrolment of the same device committed in between and is visible to the next statement.
-      const found = await findForUpdate(client, request);
-      if (found === undefined)
-        throw new AppError('internal', `device ${request.deviceId} was neither inserted nor found`);
-      return reEnrol(client, found, slot, request);
-    }),
-  );
+  const inSlot = <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> =>
+    onOwner(shards, slot, (shardId) => withOwnedSlots(shards.pool(shardId, 'ingest'), [slot], work));
+  if (known === undefined) {
+    if ((await request.takePlace?.()) === false) return {kind: 'refused', why: 'no-place'};
+    const deviceKey = await keys.next(slot);
+    if (await inSlot((client) => insertDevice(client, deviceKey, request))) {
+      return {kind: 'created', deviceKey, slot, epoch: 1};
+    }
+    // Another enrolment of the same device came in between.
+  }
+  await request.beforeAgain?.();
+  return inSlot(async (client) => {
+    const found = await findForUpdate(client, request);
+    if (found === undefined) throw new AppError('internal', `device ${request.deviceId} was there and is gone`);
+    return reEnrol(client, found, slot, request);
+  });
 };
 
 const findForUpdate = async (

@@ -19,6 +19,7 @@ import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission, AdmittedCall} from '../limits/admission.ts';
 import {createLineQuota} from '../limits/line-quota.ts';
 import type {NewDeviceQuota} from '../limits/new-device-quota.ts';
+import type {ReEnrolmentQuota} from '../limits/re-enrolment-quota.ts';
 import {POLICY} from '../policy.ts';
 import type {FromShard} from '../shard-fault.ts';
 import {formatEpoch} from '@pisync/core/devices/epoch';
@@ -38,6 +39,7 @@ export interface EnrolRouteOptions {
   /** To the control shard, for tokens that nobody knows, and for places of a token. */
   readonly controlDoor: Door;
   readonly newDevices: NewDeviceQuota;
+  readonly reEnrolments: ReEnrolmentQuota;
   readonly admission: Admission;
   readonly log: Logger;
   readonly registry: Registry;
@@ -57,6 +59,8 @@ interface Admitted {
   readonly groupId: number;
   /** For a device that is new. False when the token has no room for it. */
   readonly takePlace: (deviceId: string) => Promise<boolean>;
+  /** For one that has another secret. */
+  readonly chargeAgain: (deviceId: string) => Promise<void>;
   readonly countNew: () => Promise<void>;
 }
 
@@ -66,7 +70,7 @@ interface Admitted {
  */
 export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
   const {shards, keys, credentials, hints, secretToken, region, fromShard, controlDoor, newDevices} = options;
-  const {admission, log, registry, now} = options;
+  const {reEnrolments, admission, log, registry, now} = options;
   const line = createLineQuota(LINES_A_MINUTE, now);
   const tokens = createTokenCache({
     find: (hash) => findEnrolmentToken(shards, Buffer.from(hash, 'hex')),
@@ -101,16 +105,18 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     const hash = tokenHash(token);
     const hex = hash.toString('hex');
     const countNew = (): Promise<void> => newDevices.count(hex);
-    const check = async (deviceId: string): Promise<void> => {
+    const noted = async (deviceId: string, asked: Promise<void>): Promise<void> => {
       try {
-        await newDevices.check(hex);
+        await asked;
       } catch (error) {
         note('too-many', {deviceId});
         throw error;
       }
     };
+    const check = (deviceId: string): Promise<void> => noted(deviceId, newDevices.check(hex));
+    const chargeAgain = (deviceId: string): Promise<void> => noted(deviceId, reEnrolments.charge(deviceId, hex));
     if (await secretToken.matches(hex)) {
-      return {groupId: DEFAULT_GROUP, takePlace: (deviceId) => check(deviceId).then(() => true), countNew};
+      return {groupId: DEFAULT_GROUP, takePlace: (deviceId) => check(deviceId).then(() => true), countNew, chargeAgain};
     }
     const known = await fromShard(tokens.find(hex));
     if (known === undefined) {
@@ -120,6 +126,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     return {
       groupId,
       countNew,
+      chargeAgain,
       async takePlace(deviceId) {
         await check(deviceId);
         return !isLimited || controlDoor(() => takePlace(shards, hash, deviceId));
@@ -133,7 +140,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     if (token === undefined) {
       throw new AppError('unauthenticated', 'an enrolment token is needed, as bearer token or as enrolmentToken');
     }
-    const {groupId, takePlace: place, countNew} = await admittedBy(token);
+    const {groupId, takePlace: place, countNew, chargeAgain} = await admittedBy(token);
     const {hardwareId, secret, name, model, tags} = body;
     const deviceId = deviceIdOf(hardwareId);
     const secretHash = tokenHash(secret);
@@ -141,6 +148,7 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
       enrol(shards, keys, {
         ...{deviceId, hardwareId, secretHash, groupId, name, model, tags},
         takePlace: () => place(deviceId),
+        beforeAgain: () => chargeAgain(deviceId),
       }),
     );
     note(enrolment.kind === 'refused' ? enrolment.why : enrolment.kind, {deviceId, groupId});

@@ -159,6 +159,51 @@ test('a token makes as many devices in a day as the region is made for, at all p
   expect((await api.enrol(undefined, await api.makeToken(`group-${randomUUID()}`))).status).toBe(200);
 });
 
+test('whoever comes with other secrets all the time soon costs its shard no transaction, and the device itself goes on', async () => {
+  const device = await api.enrol();
+  const foreign = await api.makeToken(`group-${randomUUID()}`);
+  const begun = jest.spyOn(pg.Pool.prototype, 'connect');
+  const answers: Awaited<ReturnType<TestDeviceApi['enrol']>>[] = [];
+  let transactions = 0;
+  try {
+    for (let time = 0; time < 40; time++) answers.push(await api.enrol(device.hardwareId, foreign));
+    // pool.query() uses it with a callback.
+    transactions = begun.mock.calls.filter(([callback]: readonly unknown[]) => callback === undefined).length;
+  } finally {
+    begun.mockRestore();
+  }
+  expect(answers.map(({status}) => status)).toEqual([
+    ...new Array<number>(20).fill(403),
+    ...new Array<number>(20).fill(429),
+  ]);
+  expect(Number(answers.at(-1)?.headers.get('retry-after'))).toBeGreaterThan(1_000);
+  expect(transactions).toBeLessThan(30);
+  const body = JSON.stringify({hardwareId: device.hardwareId, secret: device.secret, enrolmentToken: api.token});
+  expect((await api.call('POST', '/v1/enroll', {}, body)).json).toEqual(device.json);
+  expect((await api.enrol(undefined, foreign)).status).toBe(200);
+});
+
+test('a token brings so many devices anew in a day, at all pods together', async () => {
+  const token = await api.makeToken(`group-${randomUUID()}`);
+  const devices = await Promise.all(Array.from({length: 24}, () => api.enrol(undefined, token)));
+  // As if other pods had let in the others. This one grants fewer than 24 unasked.
+  const key = cacheKey.reEnrolments(tokenHash(token).toString('hex'));
+  await api.cache.use((redis) => redis.set(key, '', 'PX', 86_400_000));
+  const again = await Promise.all(devices.map(({hardwareId}) => api.enrol(hardwareId, token)));
+  const refused = again.find(({status}) => status !== 200);
+  expect(refused).toMatchObject({status: 429, json: {code: 'rate-limited'}});
+  expect(await seen(refused?.hardwareId ?? '')).toMatchObject({epoch: 1});
+});
+
+test('who was shut out is told so, however often it asks', async () => {
+  const {hardwareId} = await api.enrol();
+  const deviceId = deviceIdOf(hardwareId);
+  const {shards} = api.databases;
+  const text = 'update device set revoked_at = now() where device_id = $1';
+  await shards.pool(shards.shardOfDevice(deviceId), 'job').query(text, [deviceId]);
+  for (let time = 0; time < 25; time++) expect((await api.enrol(hardwareId)).status).toBe(403);
+});
+
 test('a token pays for the devices that it made, and not for tries that failed', async () => {
   const token = await api.makeToken(`group-${randomUUID()}`, 1);
   expect((await api.enrol(undefined, token)).status).toBe(200);

@@ -13,22 +13,24 @@ export interface NewDeviceQuota {
 
 export interface NewDeviceQuotaOptions {
   readonly cache: Pick<Cache, 'use'>;
-  /** How many devices the region is made for. */
-  readonly capacity: () => number;
+  /** Of one token, see {@link mostOfToken}. */
+  readonly most: () => number;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
 
 /** A region that is declared for few devices is often tried with some more. */
 const LEAST = 1000;
+
+/** How many devices one token may concern in a day. @param capacity how many the region is made for */
+export const mostOfToken = (capacity: number): number => Math.max(capacity, LEAST);
 /** Room for one comes every few seconds, and a fleet that waits for it would ask all the time. */
 const RETRY_S = 600;
 /** More than a region has. One that is forgotten has a full quota. */
 const MAX_TOKENS = 10_000;
 
 /** A whole fleet may come at once, and once a day again: when a shard was lost its devices are made anew. */
-export const createNewDeviceQuota = ({cache, capacity, now}: NewDeviceQuotaOptions): NewDeviceQuota => {
-  const most = (): number => Math.max(capacity(), LEAST);
+export const createNewDeviceQuota = ({cache, most, now}: NewDeviceQuotaOptions): NewDeviceQuota => {
   const quota = createSharedQuota({
     cache,
     redisKey: cacheKey.newDevices,

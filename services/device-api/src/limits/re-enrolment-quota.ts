@@ -1,0 +1,48 @@
+import type {Cache} from '@pisync/core/cache/cache';
+import {cacheKey} from '@pisync/core/cache/cache-keys';
+import {AppError} from '@pisync/core/errors/app-error';
+import {createSharedQuota} from './shared-quota.ts';
+
+/**
+ * How often a device that is enrolled may come with another secret, whatever the shard answers. Each time costs the shard a transaction, which locks the
+ * device's row. A repetition of the last enrolment does not count.
+ */
+export interface ReEnrolmentQuota {
+  /** Before the transaction. @throws AppError `rate-limited` with a time to come back. */
+  charge(deviceId: string, tokenHash: string): Promise<void>;
+}
+
+export interface ReEnrolmentQuotaOptions {
+  readonly cache: Pick<Cache, 'use'>;
+  /** Of all devices together, with one token: as many as it may make. */
+  readonly mostOfToken: () => number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** Twice what a shard grants (core's devices/enrolment.ts), so whoever is honest hears only of that. */
+const OF_DEVICE = {burst: 20, aDay: 48} as const;
+const MAX_DEVICES = 100_000;
+const MAX_TOKENS = 10_000;
+
+export const createReEnrolmentQuota = ({cache, mostOfToken, now}: ReEnrolmentQuotaOptions): ReEnrolmentQuota => {
+  const redisKey = cacheKey.reEnrolments;
+  const ofDevice = createSharedQuota({cache, redisKey, limits: () => OF_DEVICE, maxKeys: MAX_DEVICES, now});
+  const ofToken = createSharedQuota({
+    cache,
+    redisKey,
+    limits: () => ({burst: mostOfToken(), aDay: mostOfToken()}),
+    maxKeys: MAX_TOKENS,
+    now,
+  });
+  return {
+    async charge(deviceId, tokenHash) {
+      // One device must not use up what others have of its token.
+      const overMs = (await ofDevice.use(deviceId, 1)) || (await ofToken.use(tokenHash, 1));
+      if (overMs === 0) return;
+      throw new AppError('rate-limited', 'this device, or this token, enrolled anew too often; come back later', {
+        retryAfterSeconds: Math.ceil(overMs / 1000),
+      });
+    },
+  };
+};
