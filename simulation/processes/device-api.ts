@@ -72,7 +72,7 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     registry: new Registry(),
   });
   const fromShard = createFromShard(timers);
-  const optionalRead = createOptionalRead({shardOf, timers});
+  const optionalRead = createOptionalRead({shardOf, loadOf: () => ({waiting: 0, answered: 0}), timers});
   const load = async (deviceId: string) => {
     const context = await shards.context(deviceId);
     if (context === undefined) return undefined;

@@ -6,8 +6,10 @@ import {createOptionalRead} from './optional-reads.ts';
 /** Even slots on shard 0, odd ones on shard 1, and a clock that is moved by hand. */
 const setUp = () => {
   const time = {skewMs: 0};
+  const load = {waiting: 0, answered: 0};
   const read = createOptionalRead({
     shardOf: (slot) => slot % 2,
+    loadOf: () => ({...load}),
     timers: {...systemTimers, now: () => performance.now() + time.skewMs},
   });
   const refused = Object.assign(new Error('connect ECONNREFUSED'), {code: 'ECONNREFUSED'});
@@ -17,7 +19,7 @@ const setUp = () => {
       asked += 1;
       return answer();
     }).catch((error: unknown) => (error instanceof AppError ? error.code : String(error)));
-  return {time, ask, asked: () => asked, yes: () => Promise.resolve('yes'), no: () => Promise.reject(refused)};
+  return {time, load, ask, asked: () => asked, yes: () => Promise.resolve('yes'), no: () => Promise.reject(refused)};
 };
 
 test('a shard that does not answer is left alone for a moment, and the other is asked', async () => {
@@ -53,6 +55,19 @@ test('what is wrong with the question says nothing about the shard', async () =>
     expect(await ask(1, () => Promise.reject(new Error('no such column')))).toBe('Error: no such column');
   }
   expect(await ask(1, yes)).toBe('yes');
+});
+
+test('a shard that answers others while no connection comes free is there, also to who is turned away unasked', async () => {
+  const {load, ask, yes} = setUp();
+  load.waiting = 1;
+  const late = (answered: number) =>
+    ask(1, () => {
+      load.answered += answered;
+      return Promise.reject(new Error('timeout exceeded when trying to connect'));
+    });
+  expect(await late(0)).toBe('shard-unavailable');
+  expect(await late(3)).toBe('overloaded');
+  expect(await ask(1, yes)).toBe('overloaded');
 });
 
 test('a row that cannot be read, or that somebody holds, keeps no other from being asked', async () => {

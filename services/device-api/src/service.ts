@@ -112,7 +112,11 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     (opened) => opened.stop(),
   );
   const fromShard = createFromShard(timers);
-  const optionalRead = createOptionalRead({shardOf: (slot) => shards.slotMap.shardOf(slot), timers});
+  const optionalRead = createOptionalRead({
+    shardOf: (slot) => shards.slotMap.shardOf(slot),
+    loadOf: (shardId) => shards.load(shardId, 'ingest'),
+    timers,
+  });
   const strangers = createGathers((shardId, deviceIds) => findDeviceContexts(shards, shardId, deviceIds));
   /** What comes with the credential is kept as the position, which the same call asks for next. */
   const kept = (context: DeviceContext | undefined): Credential | undefined => {

@@ -278,3 +278,33 @@ test('while its shard is away a revoked device stays out', async () => {
   expect((await sync(enrolled.auth, 2)).json).toMatchObject({status: 503, code: 'shard-unavailable'});
   expect(await api.drain(0)).toEqual([]);
 });
+
+test('a revoked device stays out although its shard, which answers others, has no connection free', async () => {
+  const device = await enrolOn(AWAY);
+  expect((await sync(device.auth, 1)).status).toBe(200);
+  await revoke(device);
+  await ageCredential(device);
+  skewMs += FORGOTTEN_MS;
+  const pool = api.shards.pool(AWAY, 'ingest');
+  let isOver = false;
+  // Eight at a time, so whoever comes last waits for some seconds.
+  const others = Array.from({length: 400}, async () => {
+    while (!isOver) await pool.query('select pg_sleep(0.1)').catch(() => undefined);
+  });
+  try {
+    await until('all connections to be taken', () => pool.waitingCount > 300);
+    // It is asked for the device now, in vain.
+    expect((await sync(device.auth, 2)).status).toBe(200);
+    skewMs += FORGOTTEN_MS;
+    expect([403, 503]).toContain((await sync(device.auth, 3)).status);
+  } finally {
+    isOver = true;
+    await Promise.all(others);
+  }
+  await until(
+    'the shard to say so',
+    () => sync(device.auth, 3),
+    ({status}) => status === 403,
+  );
+  await api.drain(2);
+});

@@ -1,3 +1,4 @@
+import {CACHE_TTL_SECONDS} from '@pisync/core/cache/cache-keys';
 import {createLru} from '@pisync/core/cache/lru';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import type {Credential} from '@pisync/core/devices/credentials';
@@ -8,7 +9,7 @@ import {type CredentialCache, LONGEST_READ_S} from './credential-cache.ts';
 export interface CredentialStore {
   /**
    * Undefined when no such device is enrolled; that is remembered too, so that guessing costs a shard nothing. While the device's
-   * shard is away it is what the shard last said, at most two days ago.
+   * shard is away it is what the shard last said, at most two days ago, and so it is for a minute while a shard that answers others has no connection free.
    * @throws AppError `shard-unavailable` when the shard is away and nobody remembers the device, `overloaded` when too many wait for one answer.
    */
   find(deviceId: string): Promise<Credential | undefined>;
@@ -19,7 +20,7 @@ export interface CredentialStore {
   /**
    * Forgets a credential here, in Redis and in every other process, once the shard has changed it; a read that began before and
    * ends after keeps nothing. An old credential works on for as long as a read under way, for a minute in a process that does not
-   * hear of it, and for ten and one more when Redis cannot be told at all, or longer if the shard is away by then: until it is back.
+   * hear of it, and for ten and two more when Redis cannot be told at all, or longer if the shard is away by then: until it is back.
    */
   invalidate(deviceId: string): Promise<void>;
 }
@@ -28,7 +29,7 @@ export interface CredentialStoreOptions {
   readonly cache: CredentialCache;
   /** Asks the shard. @throws AppError `shard-unavailable` */
   readonly load: (deviceId: string) => Promise<Credential | undefined>;
-  /** The same for who can do without an answer, so it gives up soon. @throws AppError `shard-unavailable` */
+  /** The same for who can do without an answer, so it gives up soon. @throws AppError `shard-unavailable`, or `overloaded` by a shard that answers others */
   readonly loadQuickly: (deviceId: string) => Promise<Credential | undefined>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -40,6 +41,8 @@ const MAX_UNKNOWN = 10_000;
 const KNOWN_TTL_MS = 60_000;
 const UNKNOWN_TTL_MS = 5_000;
 const FRESH_EVERY_MS = 1_000;
+/** So long a device is believed that its shard, which answers others, was not asked for. Then it waits for the answer. */
+const BELIEVED_UNASKED_MS = 60_000;
 /** Who may wait for an answer that another call has asked for. */
 const MAX_JOINED = 200;
 interface Entry {
@@ -62,6 +65,8 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
   };
   /** Devices that the shard was asked for within the last second. */
   const freshened = createLru<true>(MAX_ENTRIES, now);
+  /** Devices that a shard with no connection free could not be asked for, since when. */
+  const unaskedSince = createLru<number>(MAX_ENTRIES, now);
   /** Anybody may name a device, and all at once the same. */
   const flight = createSingleFlight<Credential | undefined>(MAX_JOINED);
 
@@ -95,6 +100,7 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
         freshened.delete(deviceId);
         throw error;
       });
+      unaskedSince.delete(deviceId);
       if (credential !== undefined) await cache.keep(credential);
       return credential;
     };
@@ -108,8 +114,12 @@ export const createCredentialStore = (options: CredentialStoreOptions): Credenti
       if (credential === undefined) await cache.drop(deviceId);
       return credential;
     } catch (error) {
-      if (error instanceof AppError && error.code === 'shard-unavailable') return kept;
-      throw error;
+      if (!(error instanceof AppError)) throw error;
+      if (error.code === 'shard-unavailable') return kept;
+      if (error.code !== 'overloaded') throw error;
+      const since = unaskedSince.get(deviceId) ?? now();
+      unaskedSince.set(deviceId, since, CACHE_TTL_SECONDS.credential * 1000);
+      return now() - since < BELIEVED_UNASKED_MS ? kept : fromShard(deviceId);
     }
   };
 

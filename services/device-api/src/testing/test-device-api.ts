@@ -202,6 +202,8 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     call,
     cache,
     databases,
+    /** Over which the API asks. */
+    shards,
     /** Replaces the enrolment token of the Secret. */
     async putSecretToken(value: string): Promise<void> {
       await mkdir(join(databases.secretsDir, 'bootstrap'), {recursive: true});
