@@ -12,9 +12,11 @@ import {deviceIdOf} from './device-id.ts';
 
 jest.setTimeout(60_000);
 
+const MADE_FOR = 1000;
+let devices = MADE_FOR;
 let api: TestDeviceApi;
 beforeAll(async () => {
-  api = await startTestDeviceApi();
+  api = await startTestDeviceApi({devices: () => devices});
 });
 afterAll(() => api.stop());
 
@@ -144,7 +146,7 @@ test('a token makes as many devices in a day as the region is made for, at all p
   expect(made.status).toBe(200);
   // As if other pods had let in the others.
   const key = cacheKey.newDevices(tokenHash(token).toString('hex'));
-  await api.cache.use((redis) => redis.set(key, '', 'PX', 86_400_000));
+  await api.cache.use((redis) => redis.set(key, MADE_FOR, 'PX', 86_400_000));
   const refused = await until(
     'what this pod grants unasked to be used',
     () => api.enrol(undefined, token),
@@ -157,6 +159,15 @@ test('a token makes as many devices in a day as the region is made for, at all p
   expect((await api.call('POST', '/v1/enroll', {}, body)).json).toEqual(made.json);
   expect((await api.enrol(made.hardwareId, token)).status).toBe(200);
   expect((await api.enrol(undefined, await api.makeToken(`group-${randomUUID()}`))).status).toBe(200);
+  // What was used stays used, and the others that the region is made for by now are let in at once.
+  devices = MADE_FOR + 10;
+  try {
+    const statuses: number[] = [];
+    for (let more = 0; more < 12; more++) statuses.push((await api.enrol(undefined, token)).status);
+    expect(statuses).toEqual([...new Array<number>(10).fill(200), 429, 429]);
+  } finally {
+    devices = MADE_FOR;
+  }
 });
 
 test('whoever comes with other secrets all the time soon costs its shard no transaction, and the device itself goes on', async () => {
@@ -188,7 +199,7 @@ test('a token brings so many devices anew in a day, at all pods together', async
   const devices = await Promise.all(Array.from({length: 24}, () => api.enrol(undefined, token)));
   // As if other pods had let in the others. This one grants fewer than 24 unasked.
   const key = cacheKey.reEnrolments(tokenHash(token).toString('hex'));
-  await api.cache.use((redis) => redis.set(key, '', 'PX', 86_400_000));
+  await api.cache.use((redis) => redis.set(key, MADE_FOR, 'PX', 86_400_000));
   const again = await Promise.all(devices.map(({hardwareId}) => api.enrol(hardwareId, token)));
   const refused = again.find(({status}) => status !== 200);
   expect(refused).toMatchObject({status: 429, json: {code: 'rate-limited'}});

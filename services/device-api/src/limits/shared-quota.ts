@@ -31,43 +31,46 @@ const DAY_MS = 86_400_000;
 const GRANTED = 1 / 64;
 
 /**
- * How long a key lives is what was used, as the time in which that refills: no clock is compared. Returns the milliseconds that are too much, 0 when it fits.
+ * A key has how much is refilled a day, and lives as long as what was used takes for that: no clock is compared, and what was used stays the same when the
+ * limits change. Returns the milliseconds that are too much, 0 when it fits.
  */
 const LOOK = `
-local used = math.max(redis.call('pttl', KEYS[1]), 0) + ARGV[1]
-if used > tonumber(ARGV[2]) then return used - ARGV[2] end
+local aDay = tonumber(ARGV[3])
+local used = math.max(redis.call('pttl', KEYS[1]), 0) / ${DAY_MS} * (tonumber(redis.call('get', KEYS[1])) or 0) + ARGV[1]
+if used > tonumber(ARGV[2]) then return math.ceil((used - ARGV[2]) / aDay * ${DAY_MS}) end
 `;
-const CHARGE = `${LOOK}redis.call('set', KEYS[1], '', 'px', used)\nreturn 0`;
+const CHARGE = `${LOOK}redis.call('set', KEYS[1], ARGV[3], 'px', math.max(math.floor(used / aDay * ${DAY_MS} + 0.5), 1))\nreturn 0`;
 const ASK = `${LOOK}return 0`;
 
 export const createSharedQuota = ({cache, redisKey, limits, maxKeys, now}: SharedQuotaOptions): SharedQuota => {
-  /** When what was used in this pod will have been refilled. */
-  const refilledAt = createLru<number>(maxKeys, now);
+  /** What was used in this pod. */
+  const known = createLru<{readonly used: number; readonly atMs: number}>(maxKeys, now);
+  const usedOf = (key: string, aDay: number): number => {
+    const {used, atMs} = known.get(key) ?? {used: 0, atMs: now()};
+    return Math.max(0, used - ((now() - atMs) / DAY_MS) * aDay);
+  };
+  const msOf = (amount: number, aDay: number): number => Math.ceil((amount / aDay) * DAY_MS);
 
   /** How much is too much, in this pod or with all others. */
-  const over = async (script: string, key: string, costMs: number): Promise<number> => {
+  const over = async (script: string, key: string, amount: number): Promise<number> => {
     const {burst, aDay} = limits();
-    const burstMs = (burst / aDay) * DAY_MS;
-    const usedMs = Math.max(0, (refilledAt.get(key) ?? 0) - now()) + costMs;
-    if (usedMs > burstMs) return usedMs - burstMs;
-    if (usedMs <= burstMs * GRANTED) return 0;
-    const told = await cache.use((redis) =>
-      redis.eval(script, 1, redisKey(key), Math.ceil(costMs), Math.ceil(burstMs)),
-    );
+    const used = usedOf(key, aDay) + amount;
+    if (used > burst) return msOf(used - burst, aDay);
+    if (used <= burst * GRANTED) return 0;
+    const told = await cache.use((redis) => redis.eval(script, 1, redisKey(key), amount, burst, aDay));
     // Without Redis this pod's own count has to do.
     return typeof told === 'number' ? told : 0;
   };
-  const costOf = (amount: number): number => (amount / limits().aDay) * DAY_MS;
 
   return {
-    room: (key, amount) => over(ASK, key, costOf(amount)),
+    room: (key, amount) => over(ASK, key, amount),
     async use(key, amount) {
-      const costMs = costOf(amount);
-      const overMs = await over(CHARGE, key, costMs);
+      const overMs = await over(CHARGE, key, amount);
       if (overMs > 0) return overMs;
+      const {aDay} = limits();
       // What others used meanwhile counts too.
-      const at = Math.max(refilledAt.get(key) ?? 0, now()) + costMs;
-      refilledAt.set(key, at, at - now());
+      const used = usedOf(key, aDay) + amount;
+      known.set(key, {used, atMs: now()}, msOf(used, aDay));
       return 0;
     },
   };

@@ -37,6 +37,8 @@ export interface TestDeviceApiOptions {
   readonly savedSlotMap?: true;
   readonly deviceBurst?: number;
   readonly deviceBurstBytes?: number;
+  /** What the region is made for, which people may change meanwhile. */
+  readonly devices?: () => number;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly tracer?: Tracer | undefined;
@@ -157,7 +159,10 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
       deviceBurstBytes: options.deviceBurstBytes ?? 1024 ** 4,
       deviceBytesADay: 1024 ** 3,
     },
-    topology: () => topology,
+    topology: () => ({
+      ...topology,
+      capacity: {...topology.capacity, ...(options.devices && {devices: options.devices()})},
+    }),
     shards,
     secretToken: createSecretToken({
       secrets: openSecrets(databases.secretsDir),
