@@ -1,6 +1,6 @@
 import {gzipSync} from 'node:zlib';
 import {randomBytes, randomUUID} from 'node:crypto';
-import {createServer, type AddressInfo, type Socket} from 'node:net';
+import {connect, createServer, type AddressInfo, type Socket} from 'node:net';
 import {once} from 'node:events';
 import {afterAll, beforeAll, describe, expect, jest, test} from '@jest/globals';
 import {createDeviceKeys} from '@pisync/core/devices/device-keys';
@@ -296,6 +296,18 @@ test('a device that would have too much stored is told when to come back, and an
     for (let number = 1; number <= 6; number++) answers.push(await send(greedy.auth, number));
     expect(answers.map(({status}) => status)).toEqual([200, 200, 200, 200, 429, 429]);
     expect(Number(answers[4]?.headers.get('retry-after'))).toBeGreaterThan(0);
+    // It hears so again without a byte of the body, however that is sent.
+    for (const announced of ['Content-Length: 15000', 'Transfer-Encoding: chunked']) {
+      const socket = connect(strict.port, '127.0.0.1');
+      socket.write(
+        `POST /v1/sync HTTP/1.1\r\nHost: x\r\nAuthorization: ${greedy.auth.authorization}\r\n${announced}\r\n\r\n`,
+      );
+      const answer: unknown = (await once(socket, 'data'))[0];
+      socket.destroy();
+      expect(String(answer)).toMatch(/^HTTP\/1.1 429 [^]*\r\nRetry-After: \d+\r\n/);
+    }
+    const beat = JSON.stringify({epoch: 'e1', batchSeq: 0, mode: 'heartbeat'});
+    expect((await strict.call('POST', '/v1/sync', greedy.auth, beat)).status).toBe(200);
     expect((await send(modest.auth, 1)).status).toBe(200);
     // What was refused is in no queue.
     expect(await strict.drain(5)).toHaveLength(5);

@@ -77,6 +77,7 @@ beforeEach(async () => {
       credentials,
       admission,
       quota: createDeviceQuota({burst: 1000, perSecond: 1, now}),
+      bytes: {check: () => undefined},
       bodies: {read: (payload) => Promise.resolve(parseSyncBody(payload))},
       service: {sync: () => Promise.resolve(ANSWER)},
       region: () => 'test',

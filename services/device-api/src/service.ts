@@ -163,6 +163,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     sync: syncRoute({
       credentials,
       quota,
+      bytes,
       bodies,
       service,
       admission,

@@ -79,3 +79,21 @@ test('a device that stays small asks nobody', async () => {
   for (let batch = 0; batch < 50; batch++) await quota.charge(deviceId, 20_000);
   expect(uses).toBe(0);
 });
+
+test('a device that was told when to come back sends nothing large before, and is charged by what it sends then', async () => {
+  const {clock, quota} = startPod(AWAY);
+  const deviceId = randomUUID();
+  await quota.charge(deviceId, 64 * MIB);
+  for (const bytes of [undefined, MIB]) quota.check(deviceId, bytes);
+  await expect(quota.charge(deviceId, MIB)).rejects.toEqual(REFUSED);
+  for (const bytes of [undefined, MIB]) {
+    expect(() => quota.check(deviceId, bytes)).toThrow(
+      expect.objectContaining({code: 'rate-limited', retryAfterSeconds: 338}),
+    );
+  }
+  quota.check(deviceId, 200);
+  quota.check(randomUUID(), MIB);
+  clock.ms += 337_500;
+  quota.check(deviceId, MIB);
+  await quota.charge(deviceId, MIB);
+});

@@ -1,11 +1,18 @@
 import type {Cache} from '@pisync/core/cache/cache';
 import {cacheKey} from '@pisync/core/cache/cache-keys';
+import {createLru} from '@pisync/core/cache/lru';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {SyncBody} from '../sync/sync-body.ts';
 import {createSharedQuota} from './shared-quota.ts';
 
 /** What a device may have stored, however many batches it takes. It refills all the time, and is one for all pods. */
 export interface ByteQuota {
+  /**
+   * For a body that announces so many bytes, before one of them is read; undefined where it does not say. A device that was told here when to come back must not
+   * make this pod read another one before. Small ones pass: a heartbeat takes nothing of the quota.
+   * @throws AppError `rate-limited`
+   */
+  check(deviceId: string, announcedBytes: number | undefined): void;
   /**
    * For what a batch will take in its shard, before it is durable: whoever is refused costs no storage.
    * @throws AppError `rate-limited` with the seconds until there is room.
@@ -24,6 +31,8 @@ export interface ByteQuotaOptions {
 }
 
 const MAX_DEVICES = 100_000;
+/** What a device says without readings of its own. */
+const SMALL_BYTES = 4 * 1024;
 
 /** A row of a receipt with its index entries, and one of a record besides what it says. */
 const BATCH_BYTES = 512;
@@ -52,16 +61,23 @@ export const createByteQuota = ({cache, burstBytes, bytesADay, now}: ByteQuotaOp
     maxKeys: MAX_DEVICES,
     now,
   });
+  /** Until when each device is to wait. */
+  const toWait = createLru<number>(MAX_DEVICES, now);
+  const mib = (count: number): string => `${Math.round(count / 1024 / 1024)} MiB`;
+  const tooMuch = (overMs: number): AppError =>
+    new AppError('rate-limited', `a device may have ${mib(bytesADay)} a day stored, ${mib(burstBytes)} of it at once`, {
+      retryAfterSeconds: Math.ceil(overMs / 1000),
+    });
   return {
+    check(deviceId, announcedBytes) {
+      const until = toWait.get(deviceId);
+      if (until !== undefined && (announcedBytes ?? Infinity) > SMALL_BYTES) throw tooMuch(until - now());
+    },
     async charge(deviceId, bytes) {
       const overMs = await quota.use(deviceId, bytes);
       if (overMs === 0) return;
-      const mib = (count: number): string => `${Math.round(count / 1024 / 1024)} MiB`;
-      throw new AppError(
-        'rate-limited',
-        `a device may have ${mib(bytesADay)} a day stored, ${mib(burstBytes)} of it at once`,
-        {retryAfterSeconds: Math.ceil(overMs / 1000)},
-      );
+      toWait.set(deviceId, now() + overMs, overMs);
+      throw tooMuch(overMs);
     },
   };
 };

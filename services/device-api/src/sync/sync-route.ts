@@ -11,6 +11,7 @@ import {authenticate} from '../credentials/authenticator.ts';
 import {shownCredential} from '../credentials/bearer.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {Admission, AdmittedCall} from '../limits/admission.ts';
+import type {ByteQuota} from '../limits/byte-quota.ts';
 import type {DeviceQuota} from '../limits/device-quota.ts';
 import {BODY_LIMITS} from '../policy.ts';
 import type {BodyReader} from './body-reader.ts';
@@ -20,6 +21,7 @@ import type {SyncService} from './sync-service.ts';
 export interface SyncRouteOptions {
   readonly credentials: CredentialStore;
   readonly quota: DeviceQuota;
+  readonly bytes: Pick<ByteQuota, 'check'>;
   readonly admission: Admission;
   readonly bodies: Pick<BodyReader, 'read'>;
   readonly service: SyncService;
@@ -30,6 +32,7 @@ export interface SyncRouteOptions {
 export const syncRoute = ({
   credentials,
   quota,
+  bytes,
   admission,
   bodies,
   service,
@@ -48,6 +51,7 @@ export const syncRoute = ({
     const shown = shownCredential(request);
     const device = await authenticate(credentials, shown);
     quota.take(device.deviceId);
+    bytes.check(device.deviceId, announcedBytes(request));
     const call = admission.enter({broker: true, stranger: false});
     const {body, answer: taken} = await take(request, device, call).finally(() => call.leave());
     const {deviceId} = device;
@@ -69,6 +73,11 @@ export const syncRoute = ({
     response.setHeader('Content-Type', PROBLEM_MEDIA_TYPE);
     response.end(JSON.stringify(problem.body));
   };
+};
+
+const announcedBytes = ({headers}: IncomingMessage): number | undefined => {
+  const length = headers['content-length'];
+  return length === undefined ? undefined : Number(length);
 };
 
 const whatIsBad = ({bad, recordCount, isStateBad}: SyncBody): string =>
