@@ -18,7 +18,7 @@ import {createCredentialStore} from '@pisync/device-api/credentials/credential-s
 import {deviceIdOf} from '@pisync/device-api/enrol/device-id';
 import {parseEnrolBody} from '@pisync/device-api/enrol/enrol-body';
 import {enrolRefusal} from '@pisync/device-api/enrol/enrol-route';
-import {createLastSeen} from '@pisync/device-api/heartbeat/last-seen';
+import {createLastSeenByShard} from '@pisync/device-api/heartbeat/last-seen';
 import {createOptionalRead} from '@pisync/device-api/optional-reads';
 import {createFromShard} from '@pisync/device-api/shard-fault';
 import {createPositionSource} from '@pisync/device-api/sync/position';
@@ -89,7 +89,9 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     credentials,
     positions: createPositionSource({hints, shards, optionalRead, onShardFault}),
     publish: (item, priority) => bundler.add(item, priority),
-    lastSeen: createLastSeen({
+    lastSeen: createLastSeenByShard({
+      shardOf,
+      shards: () => 1,
       write: (sightings) => shards.touchLastSeen(sightings, wallClock()),
       intervalMs: LAST_SEEN_INTERVAL_MS,
       after: timers.after,

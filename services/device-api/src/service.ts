@@ -25,7 +25,7 @@ import {createCredentialCache} from './credentials/credential-cache.ts';
 import {createCredentialStore} from './credentials/credential-store.ts';
 import {createDeviceShards} from './device-shards.ts';
 import {enrolRoute} from './enrol/enrol-route.ts';
-import {createLastSeen} from './heartbeat/last-seen.ts';
+import {createLastSeenByShard} from './heartbeat/last-seen.ts';
 import {httpMetrics} from './http-metrics.ts';
 import {createAdmission} from './limits/admission.ts';
 import {createByteQuota} from './limits/byte-quota.ts';
@@ -78,7 +78,7 @@ export interface DeviceApiOptions {
   readonly createRequestId: () => string;
 }
 
-/** At most one write of last-seen times a second and process. */
+/** At most one write of last-seen times a second, process and shard. */
 const LAST_SEEN_INTERVAL_MS = 1000;
 /** A shard that takes longer to answer is away; devices of the others are served without it. */
 const WARM_UP_MS = 3000;
@@ -103,7 +103,9 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
   const lastSeen = await life.own(
     'last-seen writer',
     () =>
-      createLastSeen({
+      createLastSeenByShard({
+        shardOf: (slot) => shards.slotMap.shardOf(slot),
+        shards: () => shards.ids().length,
         write: (sightings) => deviceShards.touchLastSeen(sightings, wallClock()),
         intervalMs: LAST_SEEN_INTERVAL_MS,
         after: timers.after,

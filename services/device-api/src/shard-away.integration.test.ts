@@ -232,6 +232,26 @@ test('while a shard is away the others hear of their devices, and afterwards it 
   await until('the shard to hear', () => seen(devices[0]));
 });
 
+test('while a shard hangs it delays nothing that the others hear of their devices', async () => {
+  const [away, other] = [await enrolOn(AWAY), await enrolOn(0)];
+  const pool = api.databases.shards.pool(0, 'job');
+  const ofOther = 'device_key = (select device_key from device where device_id = $1)';
+  const isSeen = async (): Promise<boolean> => {
+    const text = `select from device_state where last_seen_at is not null and ${ofOther}`;
+    return (await pool.query(text, [other.deviceId])).rowCount === 1;
+  };
+  hang();
+  for (const {auth} of [away, other]) expect((await heartbeat(auth)).status).toBe(200);
+  // The other one's is being written by then, and hangs.
+  await until('it to be seen', isSeen);
+  await pool.query(`update device_state set last_seen_at = null where ${ofOther}`, [other.deviceId]);
+  const began = performance.now();
+  expect((await heartbeat(other.auth)).status).toBe(200);
+  await until('it to be seen again', isSeen);
+  // To be given up on takes more than five.
+  expect(performance.now() - began).toBeLessThan(4_000);
+});
+
 test('connections to a shard that are lost under calls cost none of them', async () => {
   // At once, so that there is a connection for each.
   const [device] = await Promise.all([enrolOn(AWAY), enrolOn(AWAY), enrolOn(AWAY), enrolOn(AWAY)]);
