@@ -100,7 +100,8 @@ export const createCacheWorld = ({scheduler, random, story, latestMs}: CacheWorl
         keep: (credential) =>
           write(process, () => {
             const before = valueOf(credentials.get(credential.deviceId));
-            if (before === 'changed' || (before !== undefined && before.epoch > credential.epoch)) return;
+            if (before === 'changed') return;
+            if (before?.deviceKey === credential.deviceKey && before.epoch > credential.epoch) return;
             credentials.set(credential.deviceId, {value: credential, untilMs: now() + ttlMs});
           }),
         drop: (deviceId) => write(process, () => void credentials.delete(deviceId)),

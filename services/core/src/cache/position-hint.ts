@@ -3,6 +3,8 @@ import {CACHE_TTL_SECONDS, cacheKey} from './cache-keys.ts';
 
 /** A batch that the broker confirmed. */
 interface AcceptedHint {
+  /** A device that was made anew has another one, and its numbers begin again. */
+  readonly deviceKey: number;
   readonly epoch: number;
   readonly batchSeq: number;
   readonly contentHash: string;
@@ -26,11 +28,13 @@ export interface PositionHint {
   readonly commands: boolean | undefined;
 }
 
-const POSITION_PATTERN = /^(\d{1,9}):(\d{1,15})(?::([0-9a-f]{64}))?$/;
+const POSITION_PATTERN = /^(\d{1,9}):(\d{1,15})(?::([0-9a-f]{64}):(\d{1,15}))?$/;
 
 const parse = (text: string | null | undefined) => {
   const match = POSITION_PATTERN.exec(text ?? '');
-  return match === null ? undefined : {epoch: Number(match[1]), seq: Number(match[2]), hash: match[3]};
+  return match === null
+    ? undefined
+    : {epoch: Number(match[1]), seq: Number(match[2]), hash: match[3], key: Number(match[4])};
 };
 
 /** The hints of all devices. Whoever writes goes on whether it is kept or not. */
@@ -70,7 +74,7 @@ export const readPositionHint = async (cache: Cache, deviceId: string): Promise<
     accepted:
       accepted?.hash === undefined
         ? undefined
-        : {epoch: accepted.epoch, batchSeq: accepted.seq, contentHash: accepted.hash},
+        : {deviceKey: accepted.key, epoch: accepted.epoch, batchSeq: accepted.seq, contentHash: accepted.hash},
     commands: facts[2] === '1' ? true : facts[2] === '0' ? false : undefined,
   };
 };
@@ -94,7 +98,7 @@ export const setPositionHint = <R>(
     ...(through === undefined ? [] : [set('applied', through), set('atLeast', through, CACHE_TTL_SECONDS.atLeast)]),
     ...(accepted === undefined
       ? []
-      : [set('accepted', `${accepted.epoch}:${accepted.batchSeq}:${accepted.contentHash}`)]),
+      : [set('accepted', `${accepted.epoch}:${accepted.batchSeq}:${accepted.contentHash}:${accepted.deviceKey}`)]),
     ...(waiting === undefined ? [] : [set('commands', waiting ? '1' : '0')]),
   ];
 };

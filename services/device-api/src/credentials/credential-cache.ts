@@ -31,11 +31,12 @@ export const LONGEST_READ_S = 240;
  */
 const CHANGED = '';
 
-/** Epochs only grow, so an older one comes from a read that an enrolment overtook. */
+/** The epochs of a device only grow, so an older one comes from a read that an enrolment overtook. One that was made anew has another key, and begins at 1. */
 const SET_UNLESS_OVERTAKEN = `
 local known = redis.call('get', KEYS[1])
 if known == '${CHANGED}' then return end
-if known and tonumber(string.match(known, '"epoch":(%d+)') or 0) > tonumber(ARGV[3]) then return end
+local function said(what) return tonumber(known and string.match(known, '"' .. what .. '":(%d+)') or 0) end
+if said('deviceKey') == tonumber(ARGV[4]) and said('epoch') > tonumber(ARGV[3]) then return end
 redis.call('set', KEYS[1], ARGV[1], 'EX', ARGV[2])`;
 
 const cachedSchema = z.object({
@@ -64,7 +65,8 @@ export const createCredentialCache = (cache: Cache): CredentialCache => ({
   async keep({deviceId, secretHash, deviceKey, slot, epoch, revoked}) {
     const text = JSON.stringify({deviceKey, slot, secretHash: secretHash.toString('hex'), epoch, revoked});
     const key = cacheKey.credential(deviceId);
-    await cache.use((redis) => redis.eval(SET_UNLESS_OVERTAKEN, 1, key, text, CACHE_TTL_SECONDS.credential, epoch));
+    const seconds = CACHE_TTL_SECONDS.credential;
+    await cache.use((redis) => redis.eval(SET_UNLESS_OVERTAKEN, 1, key, text, seconds, epoch, deviceKey));
   },
 
   async drop(deviceId) {

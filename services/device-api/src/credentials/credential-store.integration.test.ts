@@ -122,6 +122,20 @@ test('what an enrolment introduces is known in every process, without a question
   }
 });
 
+test('a device that was made anew replaces the one before, whose epochs were higher', async () => {
+  const deviceId = randomUUID();
+  const {old, current} = credentials(deviceId);
+  const anew = {...old, deviceKey: 2, secretHash: Buffer.alloc(32, 3)};
+  await here.store.introduce(current);
+  there.heard.delete(deviceId);
+  await here.store.introduce(anew);
+  await until('it to be heard of', () => there.heard.has(deviceId));
+  for (const {store, asked} of [here, there]) {
+    expect(await store.find(deviceId)).toEqual(anew);
+    expect(asked).toEqual([]);
+  }
+});
+
 test('a read that an enrolment overtook does not bring the old credential back', async () => {
   const deviceId = randomUUID();
   const {old, current} = credentials(deviceId);

@@ -206,6 +206,22 @@ test('a token brings so many devices anew in a day, at all pods together', async
   expect(await seen(refused?.hardwareId ?? '')).toMatchObject({epoch: 1});
 });
 
+test('a device whose rows were lost is made anew, and nothing that was remembered of it counts for the new one', async () => {
+  const {hardwareId, auth} = await api.enrol();
+  const body = JSON.stringify({epoch: 'e1', batchSeq: 1, mode: 'delta', records: [{s: 1, k: 'n', d: 1}]});
+  expect((await api.call('POST', '/v1/sync', auth, body)).json).toMatchObject({accepted: 1, duplicate: false});
+  const {shards} = api.databases;
+  const deviceId = deviceIdOf(hardwareId);
+  const lose = `with lost as (delete from device where device_id = $1 returning device_key),
+                     state as (delete from device_state where device_key in (select device_key from lost))
+                delete from device_status where device_key in (select device_key from lost)`;
+  await shards.pool(shards.shardOfDevice(deviceId), 'job').query(lose, [deviceId]);
+  const anew = await api.enrol(hardwareId);
+  expect(anew.json).toMatchObject({epoch: 'e1'});
+  expect((await api.call('POST', '/v1/sync', anew.auth, body)).json).toMatchObject({accepted: 1, duplicate: false});
+  expect(new Set((await api.drain(2)).map(({meta}) => meta.deviceKey)).size).toBe(2);
+});
+
 test('who was shut out is told so, however often it asks', async () => {
   const {hardwareId} = await api.enrol();
   const deviceId = deviceIdOf(hardwareId);

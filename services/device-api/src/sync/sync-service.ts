@@ -168,7 +168,8 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
       const position = await refuseGap(device, epoch, batchSeq, known);
       const taken = {accepted: batchSeq, receipt: receiptId(deviceId, epoch, batchSeq)};
       const last = position.accepted;
-      if (last?.epoch === epoch && last.batchSeq === batchSeq && last.contentHash === contentHash) {
+      const isSame = last?.deviceKey === deviceKey && last.epoch === epoch && last.batchSeq === batchSeq;
+      if (isSame && last.contentHash === contentHash) {
         return answer(device, body, position, {...taken, duplicate: true});
       }
       const meta = {
@@ -194,7 +195,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
       const duplicate = position.applied !== undefined && batchSeq <= position.applied;
       const [result] = await Promise.all([
         answer(device, body, position, {...taken, duplicate}, open),
-        positions.noteAccepted(deviceId, {epoch, batchSeq, contentHash}),
+        positions.noteAccepted(deviceId, {deviceKey, epoch, batchSeq, contentHash}),
       ]);
       return result;
     },
