@@ -66,6 +66,16 @@ test('without Redis each pod counts by itself, and what refills is granted again
   expect(await takenBy([pod], deviceId)).toBe(16);
 });
 
+test('those who come at the same moment get no more', async () => {
+  for (const pod of [startPod(AWAY), startPod()]) {
+    const deviceId = randomUUID();
+    const outcomes = await Promise.allSettled(Array.from({length: 100}, () => pod.quota.charge(deviceId, MIB)));
+    const taken = outcomes.filter(({status}) => status === 'fulfilled').length;
+    expect(taken).toBeGreaterThanOrEqual(64);
+    expect(taken).toBeLessThanOrEqual(65);
+  }
+});
+
 test('a device that stays small asks nobody', async () => {
   let uses = 0;
   const counting: Pick<Cache, 'use'> = {

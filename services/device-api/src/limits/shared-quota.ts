@@ -51,27 +51,43 @@ export const createSharedQuota = ({cache, redisKey, limits, maxKeys, now}: Share
   };
   const msOf = (amount: number, aDay: number): number => Math.ceil((amount / aDay) * DAY_MS);
 
-  /** How much is too much, in this pod or with all others. */
-  const over = async (script: string, key: string, amount: number): Promise<number> => {
+  /** To what is used by now: other calls may have used some meanwhile. */
+  const add = (key: string, amount: number): void => {
+    const {aDay} = limits();
+    const used = Math.max(0, usedOf(key, aDay) + amount);
+    known.set(key, {used, atMs: now()}, msOf(used, aDay));
+  };
+  const overHere = (key: string, amount: number): number => {
     const {burst, aDay} = limits();
-    const used = usedOf(key, aDay) + amount;
-    if (used > burst) return msOf(used - burst, aDay);
-    if (used <= burst * GRANTED) return 0;
+    return msOf(Math.max(0, usedOf(key, aDay) + amount - burst), aDay);
+  };
+  const isGranted = (key: string, amount: number): boolean => {
+    const {burst, aDay} = limits();
+    return usedOf(key, aDay) + amount <= burst * GRANTED;
+  };
+  /** How much is too much with all others. */
+  const overThere = async (script: string, key: string, amount: number): Promise<number> => {
+    const {burst, aDay} = limits();
     const told = await cache.use((redis) => redis.eval(script, 1, redisKey(key), amount, burst, aDay));
     // Without Redis this pod's own count has to do.
     return typeof told === 'number' ? told : 0;
   };
 
   return {
-    room: (key, amount) => over(ASK, key, amount),
+    async room(key, amount) {
+      const overMs = overHere(key, amount);
+      return overMs > 0 || isGranted(key, amount) ? overMs : overThere(ASK, key, amount);
+    },
     async use(key, amount) {
-      const overMs = await over(CHARGE, key, amount);
+      const overMs = overHere(key, amount);
       if (overMs > 0) return overMs;
-      const {aDay} = limits();
-      // What others used meanwhile counts too.
-      const used = usedOf(key, aDay) + amount;
-      known.set(key, {used, atMs: now()}, msOf(used, aDay));
-      return 0;
+      const isFree = isGranted(key, amount);
+      // At once, so that those who come while Redis is asked find it used.
+      add(key, amount);
+      if (isFree) return 0;
+      const told = await overThere(CHARGE, key, amount);
+      if (told > 0) add(key, -amount);
+      return told;
     },
   };
 };
