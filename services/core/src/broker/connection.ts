@@ -19,6 +19,8 @@ export interface BrokerConnection {
   trouble(): string | undefined;
   /** For readiness. @throws AppError `broker-unavailable`. */
   check(): void;
+  /** One more connection to the same broker, for what may end it. It does not come back, and the caller closes it. */
+  another(): Promise<ChannelModel>;
   readonly closing: AbortSignal;
   close(): Promise<void>;
 }
@@ -124,6 +126,7 @@ export const openBrokerConnection = ({address, name, log, random}: BrokerConnect
       const reason = trouble();
       if (reason !== undefined) throw new AppError('broker-unavailable', reason);
     },
+    another: connectOnce,
     closing: closing.signal,
     async close() {
       closing.abort();

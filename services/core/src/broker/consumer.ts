@@ -1,10 +1,12 @@
 import type {Channel, ConfirmChannel, ConsumeMessage} from 'amqplib';
 import {describeError} from '../errors/app-error.ts';
 import {withTimeout} from '../lifecycle/lifecycle.ts';
+import {sleep} from '../lifecycle/sleep.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import type {BrokerConnection} from './connection.ts';
 import {ATTEMPT_HEADER} from './names.ts';
 import {superviseChannel} from './supervised-channel.ts';
+import {type ChannelLife, tryQueue} from './try-queue.ts';
 
 /** A message in the hands of this process until it is acked, nacked, or its channel ends; then the broker delivers it again. */
 export interface Delivery {
@@ -38,33 +40,57 @@ export interface ConsumerOptions {
   /** Messages per queue that may be neither acked nor requeued. */
   readonly prefetch: number;
   readonly log: Logger;
+  /** For how long a queue is left out that cannot be consumed. */
+  readonly leftOutMs?: number;
+  /** For the broker's answer to who consumes a queue. */
+  readonly consumeMs?: number;
   /** Must not throw; what it does in the background is its own business. */
   readonly onDelivery: (delivery: Delivery) => void;
 }
 
 /** For the broker's answer to a cancel: a stop has some seconds, and other things to do in them. */
 const CANCEL_MS = 2_000;
+/** Far above what a queue takes that can be consumed. One without a majority takes over a minute, and holds up its channel meanwhile. */
+const CONSUME_MS = 10_000;
+const LEFT_OUT_MS = 60_000;
+/** A channel may have ended for another reason, so the first try is soon; but a queue that was deleted has to be gone before it is declared anew. */
+const FIRST_PAUSE_MS = 500;
+/** A channel that is consumed, and what is consumed over it. */
+interface Open extends ChannelLife {
+  readonly channel: ConfirmChannel;
+  readonly asked: Set<string>;
+  readonly tags: Map<string, string>;
+}
 
-/** Consumes several queues over one channel, again after every loss of it, also when the broker cancels (a queue's leader moved). */
+/**
+ * Consumes several queues over one channel, again after every loss of it. A queue that cannot be consumed, because it has no leader for instance, is left out and tried again
+ * over a connection of its own: whoever asks for it loses the connection, and with it what comes from all others.
+ */
 export const createConsumer = (options: ConsumerOptions): Consumer => {
-  const {connection, queues, declare, prefetch, log, onDelivery} = options;
-  let paused = false;
-  let tags: string[] = [];
-  /** Grows with each channel: a tag of an older one means nothing on the present. */
-  let generation = 0;
-
-  const deliver = (channel: ConfirmChannel, queue: string, born: number, message: ConsumeMessage | null): void => {
-    if (message === null) {
-      log.warn({queue}, 'the broker cancelled a consumer');
-      // Closing makes the supervisor start over with all queues.
-      channel.close().catch(() => undefined);
-      return;
-    }
+  const {
+    connection,
+    queues,
+    declare,
+    prefetch,
+    log,
+    onDelivery,
+    leftOutMs = LEFT_OUT_MS,
+    consumeMs = CONSUME_MS,
+  } = options;
+  const stopping = new AbortController();
+  const isPaused = (): boolean => stopping.signal.aborted;
+  const leftOut = new Set<string>();
+  const backLately = new Set<string>();
+  let open: Open | undefined;
+  /** @returns when it is settled */
+  const deliver = (channel: Channel, life: ChannelLife, queue: string, message: ConsumeMessage): Promise<void> => {
+    const {promise, resolve} = Promise.withResolvers<undefined>();
     let settled = false;
     const settle = (how: () => void): void => {
       if (settled) return;
       settled = true;
-      if (born !== generation) return;
+      resolve(undefined);
+      if (life.isOver) return;
       try {
         how();
       } catch {
@@ -77,26 +103,76 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
       content: message.content,
       attempt: countOf(message, ATTEMPT_HEADER),
       returned: countOf(message, DELIVERY_COUNT_HEADER),
-      isLost: () => born !== generation,
+      isLost: () => life.isOver,
       ack: () => settle(() => channel.ack(message)),
       requeue: () => settle(() => channel.nack(message, false, true)),
     });
+    return promise;
   };
 
-  const isPaused = (): boolean => paused;
+  const receive = (from: Open, queue: string, message: ConsumeMessage | null): void => {
+    if (message !== null) {
+      void deliver(from.channel, from, queue, message);
+      return;
+    }
+    from.asked.delete(queue);
+    from.tags.delete(queue);
+    leaveOut(queue, 'the broker cancelled the consumer');
+  };
 
-  const cancelAll = async (channel: ConfirmChannel): Promise<void> => {
-    const cancelled = tags;
-    tags = [];
+  const cancelAll = async ({channel, tags}: Open): Promise<void> => {
+    const cancelled = [...tags.values()];
+    tags.clear();
     for (const tag of cancelled) await channel.cancel(tag);
   };
 
-  const consumeAll = async (channel: ConfirmChannel): Promise<void> => {
-    const born = generation;
+  const consumeAll = async (on: Open): Promise<void> => {
     for (const queue of queues) {
-      const {consumerTag} = await channel.consume(queue, (message) => deliver(channel, queue, born, message));
-      tags.push(consumerTag);
+      if (isPaused()) break;
+      if (leftOut.has(queue) || on.asked.has(queue)) continue;
+      on.asked.add(queue);
+      try {
+        const asked = on.channel.consume(queue, (message) => receive(on, queue, message));
+        const {consumerTag} = await withTimeout(asked, consumeMs, `no answer within ${consumeMs} ms`);
+        on.tags.set(queue, consumerTag);
+      } catch (error) {
+        leaveOut(queue, describeError(error));
+        throw error;
+      }
     }
+    // Paused while the queues were being asked for one by one.
+    if (isPaused()) await cancelAll(on);
+  };
+
+  const leaveOut = (queue: string, reason: string): void => {
+    if (leftOut.has(queue) || isPaused()) return;
+    leftOut.add(queue);
+    log.warn({queue, reason}, 'a queue is left out until it can be consumed');
+    void bringBack(queue, backLately.has(queue) ? leftOutMs : FIRST_PAUSE_MS);
+  };
+
+  const bringBack = async (queue: string, firstPauseMs: number): Promise<void> => {
+    for (let pauseMs = firstPauseMs; ; pauseMs = leftOutMs) {
+      await sleep(pauseMs, stopping.signal);
+      try {
+        await connection.ready();
+        if (isPaused()) return;
+        const onMessage = async (message: ConsumeMessage, channel: Channel, life: ChannelLife): Promise<void> => {
+          if (!isPaused()) await deliver(channel, life, queue, message);
+        };
+        await tryQueue({connection, queue, declare, onMessage, stopping: stopping.signal});
+        break;
+      } catch (error) {
+        if (isPaused()) return;
+        log.warn({queue, reason: describeError(error)}, 'a queue cannot be consumed');
+      }
+    }
+    log.info({queue}, 'a queue can be consumed again');
+    backLately.add(queue);
+    setTimeout(() => backLately.delete(queue), leftOutMs).unref();
+    leftOut.delete(queue);
+    // One that fails all the same begins anew with its next channel.
+    if (open !== undefined) await consumeAll(open).catch((error: unknown) => supervised.reopen(describeError(error)));
   };
 
   const supervised = superviseChannel({
@@ -104,31 +180,31 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
     name: 'consumer',
     log,
     setup: async (channel) => {
-      generation += 1;
-      tags = [];
       await declare(channel);
       await channel.prefetch(prefetch);
-      if (!paused) await consumeAll(channel);
-      // Paused while the queues were being asked for one by one.
-      if (isPaused()) await cancelAll(channel);
+      open = {channel, asked: new Set(), tags: new Map(), isOver: false};
+      await consumeAll(open);
     },
     onLost: () => {
-      generation += 1;
-      tags = [];
+      if (open === undefined) return;
+      open.isOver = true;
+      open = undefined;
     },
   });
 
   return {
     async pause() {
-      paused = true;
-      const channel = supervised.current();
+      stopping.abort();
       // Without a channel the next one does not consume, and so it is when this one is lost on the way.
-      if (channel === undefined) return;
-      await withTimeout(cancelAll(channel), CANCEL_MS, `no answer within ${CANCEL_MS} ms`).catch((error: unknown) =>
+      if (open === undefined) return;
+      await withTimeout(cancelAll(open), CANCEL_MS, `no answer within ${CANCEL_MS} ms`).catch((error: unknown) =>
         log.warn({queues, reason: describeError(error)}, 'the broker did not stop delivering'),
       );
     },
-    close: () => supervised.close(),
+    close() {
+      stopping.abort();
+      return supervised.close();
+    },
   };
 };
 

@@ -9,6 +9,8 @@ import type {BrokerConnection} from './connection.ts';
 export interface SupervisedChannel {
   /** The open channel, or undefined while there is none. */
   readonly current: () => ConfirmChannel | undefined;
+  /** Gives up the open channel for a new one, whether the broker answers the close or not. */
+  reopen(reason: string): void;
   /** Never rejects. What a broker that hangs leaves open ends with its connection. */
   close(): Promise<void>;
 }
@@ -39,10 +41,14 @@ export const superviseChannel = (options: SupervisedChannelOptions): SupervisedC
   let current: ConfirmChannel | undefined;
   /** The current one, or one that is being set up. */
   let opened: ConfirmChannel | undefined;
+  let giveUp: ((reason: Error) => void) | undefined;
 
   const serve = async (channel: ConfirmChannel): Promise<void> => {
     let reason = 'the channel was closed';
     opened = channel;
+    const givenUp = Promise.withResolvers<never>();
+    givenUp.promise.catch(() => undefined);
+    giveUp = givenUp.reject;
     const closed = new Promise<void>((resolve) => {
       channel.on('error', (error) => {
         reason = describeError(error);
@@ -57,13 +63,14 @@ export const superviseChannel = (options: SupervisedChannelOptions): SupervisedC
       const ended = closed.then(() => Promise.reject(new Error(reason)));
       await withTimeout(Promise.race([setup(channel), ended]), setupMs, 'a queue did not answer');
       current = channel;
-      await closed;
+      await Promise.race([closed, givenUp.promise]);
     } catch (error) {
       reason = describeError(error);
       await withTimeout(channel.close(), CLOSE_MS, 'the broker did not answer the close').catch(() => undefined);
     }
     current = undefined;
     opened = undefined;
+    giveUp = undefined;
     options.onLost?.(reason);
     if (!isClosing()) log.warn({channel: name, reason}, 'a broker channel ended and is opened again');
   };
@@ -85,6 +92,7 @@ export const superviseChannel = (options: SupervisedChannelOptions): SupervisedC
 
   return {
     current: () => current,
+    reopen: (reason) => giveUp?.(new Error(reason)),
     async close() {
       closing.abort();
       if (opened === undefined) return;
