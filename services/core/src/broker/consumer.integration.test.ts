@@ -99,3 +99,23 @@ test('a queue that cannot be consumed is left out until it can be, and the other
   );
   expect(left).toBe(0);
 });
+
+test('a message is not suspect because connections were lost, only because processes died with it', async () => {
+  await channel.assertQueue(`${prefix}-first`, QUORUM);
+  send('first');
+  for (let deaths = 0; deaths < 2; deaths++) {
+    const dying = await connect(url.href);
+    await until('it to be taken', async () => {
+      const got = await (await dying.createChannel()).get(`${prefix}-first`);
+      return got !== false;
+    });
+    await dying.close();
+  }
+  consume(['first']);
+  await waitFor(1);
+  for (let cuts = 1; cuts <= 3; cuts++) {
+    proxy.cut();
+    await waitFor(1 + cuts);
+  }
+  expect(seen.map(({returned}) => returned)).toEqual([2, 2, 2, 2]);
+});

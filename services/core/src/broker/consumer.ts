@@ -15,7 +15,10 @@ export interface Delivery {
   readonly content: Buffer;
   /** How many attempts came before: 0 for a fresh message. */
   readonly attempt: number;
-  /** How often it was in somebody's hands before and came back: its process died, lost its connection, or gave it back. */
+  /**
+   * How often it was in somebody's hands and came back: its process died or gave it back. The broker also counts connections that were lost; as many as this process lost in the
+   * last hour are taken off.
+   */
   readonly returned: number;
   /** Its channel is gone: settling it has no effect and it will be delivered again. */
   readonly isLost: () => boolean;
@@ -55,6 +58,9 @@ const CONSUME_MS = 10_000;
 const LEFT_OUT_MS = 60_000;
 /** A channel may have ended for another reason, so the first try is soon; but a queue that was deleted has to be gone before it is declared anew. */
 const FIRST_PAUSE_MS = 500;
+/** Longer than a message is kept in hand while its shard is away. */
+const REMEMBERED_MS = 3_600_000;
+
 /** A channel that is consumed, and what is consumed over it. */
 interface Open extends ChannelLife {
   readonly channel: ConfirmChannel;
@@ -82,6 +88,14 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
   const leftOut = new Set<string>();
   const backLately = new Set<string>();
   let open: Open | undefined;
+  /** How often all that was in hand went back although no process died. What befalls this one befalls the others: they have the same broker. */
+  let ends = 0;
+
+  const countEnd = (): void => {
+    ends += 1;
+    setTimeout(() => (ends -= 1), REMEMBERED_MS).unref();
+  };
+
   /** @returns when it is settled */
   const deliver = (channel: Channel, life: ChannelLife, queue: string, message: ConsumeMessage): Promise<void> => {
     const {promise, resolve} = Promise.withResolvers<undefined>();
@@ -102,7 +116,7 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
       routingKey: message.fields.routingKey,
       content: message.content,
       attempt: countOf(message, ATTEMPT_HEADER),
-      returned: countOf(message, DELIVERY_COUNT_HEADER),
+      returned: Math.max(0, countOf(message, DELIVERY_COUNT_HEADER) - ends),
       isLost: () => life.isOver,
       ack: () => settle(() => channel.ack(message)),
       requeue: () => settle(() => channel.nack(message, false, true)),
@@ -187,6 +201,7 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
     },
     onLost: () => {
       if (open === undefined) return;
+      if (open.asked.size > 0) countEnd();
       open.isOver = true;
       open = undefined;
     },
