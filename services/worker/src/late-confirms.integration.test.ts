@@ -37,6 +37,8 @@ test('a refused batch is once on the ladder while the broker confirms late', asy
     'the confirms of two rungs',
     () => worker.counter('pisync_worker_batches_total', {outcome: 'retried'}),
     (seen) => seen === 2,
+    // Each rung has a channel of its own, and the broker is as late when it is opened.
+    90_000,
   );
   const [first, second] = RETRY_RUNGS.map((rung) => bench.names.retry.queue(rung));
   const waiting = [bench.names.batches.queue(batch.slot % PARTITIONS, 'normal'), first ?? '', second ?? ''];

@@ -3,17 +3,20 @@ import {Gauge, Histogram, type Registry} from 'prom-client';
 import {AppError} from '../errors/app-error.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import type {BrokerConnection} from './connection.ts';
+import {createPublishLane, type PublishLane} from './publish-lane.ts';
 import {superviseChannel} from './supervised-channel.ts';
 
 export interface Outgoing {
   readonly exchange: string;
   readonly routingKey: string;
+  /** Messages of one exchange that go the same way go to the same queue. Without: those with the same routing key do. */
+  readonly way?: string;
   readonly content: Buffer;
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string | number>>;
 }
 
-/** Publishes with confirms: resolved means that a majority of the queue's replicas has it on disk. */
+/** Publishes with confirms: resolved means that a majority of the queue's replicas has it on disk. One queue that does not confirm is no other's problem. */
 export interface Publisher {
   /**
    * @throws AppError `broker-unavailable` at once when nothing was sent (no connection, publishers blocked, no such queue), or
@@ -40,15 +43,10 @@ export interface PublisherOptions {
   readonly registry: Registry;
 }
 
-interface Pending {
-  returned: boolean;
-  readonly reject: (error: AppError) => void;
-}
-
 export const createPublisher = (options: PublisherOptions): Publisher => {
   const {connection, declare, confirmTimeoutMs, log, registry} = options;
-  const pending = new Map<string, Pending>();
-  let nextId = 0;
+  const lanes = new Map<string, PublishLane>();
+  const inFlight = (): number => [...lanes.values()].reduce((sum, lane) => sum + lane.inFlight(), 0);
 
   const seconds = new Histogram({
     name: 'pisync_broker_confirm_seconds',
@@ -61,7 +59,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     help: 'Messages sent and not yet confirmed',
     registers: [registry],
     collect() {
-      this.set(pending.size);
+      this.set(inFlight());
     },
   });
 
@@ -69,81 +67,33 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     connection,
     name: 'publisher',
     log,
-    setup: async (channel) => {
-      await declare(channel);
-      // A returned message is confirmed too, just after: the return has to be remembered until then.
-      channel.on('return', (message) => {
-        // messageId was set below, as text.
-        const entry = pending.get(String(message.properties.messageId));
-        if (entry !== undefined) entry.returned = true;
-      });
-    },
-    onLost: (reason) => {
-      for (const entry of [...pending.values()]) {
-        entry.reject(new AppError('broker-timeout', `it is unknown whether the broker has the message: ${reason}`));
-      }
-    },
+    setup: declare,
   });
 
   const trouble = (): string | undefined =>
     connection.trouble() ?? (supervised.current() === undefined ? 'no channel is open' : undefined);
 
+  const laneOf = ({exchange, routingKey, way = routingKey}: Outgoing): PublishLane => {
+    const key = `${exchange}/${way}`;
+    const known = lanes.get(key);
+    if (known !== undefined) return known;
+    const lane = createPublishLane({connection, name: `publisher to ${key}`, confirmTimeoutMs, log});
+    lanes.set(key, lane);
+    return lane;
+  };
+
   return {
-    publish({exchange, routingKey, content, contentType, headers}) {
-      const channel = supervised.current();
+    async publish(message) {
       const reason = trouble();
-      if (channel === undefined || reason !== undefined) {
-        return Promise.reject(
-          new AppError('broker-unavailable', `nothing was published: ${reason ?? 'no channel is open'}`),
-        );
-      }
-      const messageId = String(nextId++);
+      if (reason !== undefined) throw new AppError('broker-unavailable', `nothing was published: ${reason}`);
       const stopTimer = seconds.startTimer();
-      const {promise, resolve, reject} = Promise.withResolvers<undefined>();
-      const settle = (outcome: () => void): void => {
-        if (!pending.delete(messageId)) return;
-        clearTimeout(timer);
-        outcome();
-      };
-      const entry: Pending = {returned: false, reject: (error) => settle(() => reject(error))};
-      const giveUp = (): void =>
-        entry.reject(new AppError('broker-timeout', `the broker did not confirm within ${confirmTimeoutMs} ms`));
-      const timer = confirmTimeoutMs === undefined ? undefined : setTimeout(giveUp, confirmTimeoutMs);
-      pending.set(messageId, entry);
-      // The channel keeps this for as long as the broker does not answer, which may be hours: no function here may hold the content.
-      const onConfirm = (error: unknown): void => {
-        if (error !== null && error !== undefined) {
-          entry.reject(
-            new AppError('broker-timeout', 'the broker refused the message or lost the channel', {cause: error}),
-          );
-        } else if (entry.returned) {
-          entry.reject(new AppError('broker-unavailable', `${exchange} has no queue for ${routingKey}`));
-        } else {
-          settle(() => {
-            stopTimer();
-            resolve(undefined);
-          });
-        }
-      };
-      try {
-        channel.publish(
-          exchange,
-          routingKey,
-          content,
-          {persistent: true, mandatory: true, messageId, contentType, headers: headers ?? {}},
-          onConfirm,
-        );
-      } catch (error) {
-        entry.reject(
-          new AppError('broker-unavailable', 'the channel closed before the message was sent', {cause: error}),
-        );
-      }
-      return promise;
+      await laneOf(message).publish(message);
+      stopTimer();
     },
-    inFlight: () => pending.size,
+    inFlight,
     trouble,
     async close() {
-      await supervised.close();
+      await Promise.all([supervised, ...lanes.values()].map((opened) => opened.close()));
       registry.removeSingleMetric('pisync_broker_confirm_seconds');
       registry.removeSingleMetric('pisync_broker_unconfirmed');
     },

@@ -2,6 +2,9 @@ import {BUNDLE_MEDIA_TYPE} from './bundle.ts';
 import {ATTEMPT_HEADER, type BrokerNames, PARKED_HEADER, RETRY_RUNGS, type RetryRung} from './names.ts';
 import type {Publisher} from './publisher.ts';
 
+/** A fanout has one queue, whatever the routing key. */
+const ONE_QUEUE = '';
+
 /** Where a message waits before its next attempt, or undefined when it has been tried on every rung. */
 const retryRung = (attempt: number): RetryRung | undefined => RETRY_RUNGS[attempt];
 
@@ -27,6 +30,7 @@ export const publishRetry = async (
   await publisher.publish({
     exchange: names.retry.exchange(rung),
     routingKey,
+    way: ONE_QUEUE,
     content,
     contentType: BUNDLE_MEDIA_TYPE,
     // Only this header: with the broker's own x-death it would take the way round for a loop and drop the message.
@@ -44,6 +48,7 @@ export const publishSuspect = (
   publisher.publish({
     exchange: suspects.exchange,
     routingKey,
+    way: ONE_QUEUE,
     content,
     contentType: BUNDLE_MEDIA_TYPE,
     headers: headersOf(attempt),
@@ -68,6 +73,7 @@ export const publishParked = async (
   await publisher.publish({
     exchange: shardId === undefined ? names.retry.exchange(RETRY_RUNGS[0]) : names.parked.exchange,
     routingKey,
+    way: shardId === undefined ? ONE_QUEUE : names.parked.queue(shardId),
     content,
     contentType: BUNDLE_MEDIA_TYPE,
     headers: shardId === undefined ? attempts : {...attempts, [PARKED_HEADER]: names.parked.queue(shardId)},

@@ -34,7 +34,13 @@ export const publishLater = (
   {requests}: BrokerNames,
   {routingKey, content}: {readonly routingKey: string; readonly content: Buffer},
 ): Promise<void> =>
-  publisher.publish({exchange: requests.later.exchange, routingKey, content, contentType: 'application/json'});
+  publisher.publish({
+    exchange: requests.later.exchange,
+    routingKey,
+    way: requests.later.queue,
+    content,
+    contentType: 'application/json',
+  });
 
 /** @throws AppError `invalid` when the message is no sync request; it can never become one. */
 export const decodeSyncRequest = (content: Buffer): SyncRequest => {
