@@ -83,6 +83,9 @@ const LAST_SEEN_INTERVAL_MS = 1000;
 /** A shard that takes longer to answer is away; devices of the others are served without it. */
 const WARM_UP_MS = 3000;
 
+/** Of the calls under way, those that may wait for one queue. With few partitions it is an even part, because there are few others. */
+const shareOfQueue = (partitions: number): number => Math.max(1 / 4, 1 / partitions);
+
 /** Puts the parts together and serves; what it opens is closed with `life`. */
 export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpServer> => {
   const {config, topology, shards, secretToken, cache, publisher, names, partitions} = options;
@@ -96,7 +99,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
     publisher,
     names,
     partitions,
-    limits: DEFAULT_BUNDLER_LIMITS,
+    limits: {...DEFAULT_BUNDLER_LIMITS, maxWaiting: Math.ceil(config.maxOpenBatches * shareOfQueue(partitions))},
     soon: timers.soon,
     registry,
   });

@@ -7,7 +7,7 @@ import {type BundlerLimits, createBundler} from './bundler.ts';
 import {brokerNames} from './names.ts';
 import type {Outgoing} from './publisher.ts';
 
-const LIMITS: BundlerLimits = {maxItems: 3, maxBytes: 100, maxInFlight: 1};
+const LIMITS: BundlerLimits = {maxItems: 3, maxBytes: 100, maxInFlight: 1, maxWaiting: 5};
 
 /** A broker that confirms when it is told to. */
 const createSetup = () => {
@@ -85,4 +85,24 @@ test('a bundle that fails fails those that wait behind it, and the next is tried
   await turn();
   sent[1]?.confirm();
   await next;
+});
+
+test('a queue that does not confirm takes its share of what may wait, and one bundle at a time after that', async () => {
+  const {sent, bundler} = createSetup();
+  const add = (batchSeq: number, slot = 0) => bundler.add(item(batchSeq, 1, slot), 'normal');
+  const adds = [1, 2, 3, 4, 5].map((number) => add(number));
+  await turn();
+  await expect(add(6)).rejects.toMatchObject({code: 'broker-unavailable'});
+  void add(7, 1);
+  await turn();
+  expect(sent.map(({message}) => message.routingKey)).toEqual(['p00.normal', 'p01.normal']);
+  sent[0]?.fail(new AppError('broker-timeout', 'no confirm'));
+  await Promise.allSettled(adds);
+  const [first] = [8, 9, 10].map((number) => add(number));
+  await turn();
+  await expect(add(11)).rejects.toMatchObject({code: 'broker-unavailable'});
+  sent[2]?.confirm();
+  await first;
+  for (let number = 12; number < 17; number++) void add(number);
+  await expect(add(17)).rejects.toMatchObject({code: 'broker-unavailable'});
 });

@@ -7,6 +7,7 @@ import {
   DEFAULT_BUNDLE_LIMITS,
   encodeBundle,
 } from './bundle.ts';
+import {AppError} from '../errors/app-error.ts';
 import {type Timers} from '../lifecycle/timers.ts';
 import {type BrokerNames, partitionOf, type QueuePriority} from './names.ts';
 import type {Publisher} from './publisher.ts';
@@ -16,7 +17,7 @@ import type {Publisher} from './publisher.ts';
  * so an idle process adds no delay, and the busier it is the larger bundles become.
  */
 export interface Bundler {
-  /** Resolves when the bundle that carries the item is confirmed. @throws what {@link Publisher}.publish throws. Whoever calls bounds what waits. */
+  /** Resolves when the bundle that carries the item is confirmed. @throws what {@link Publisher}.publish throws, and `broker-unavailable` when too much waits for its queue. */
   add(item: BundleItem, priority: QueuePriority): Promise<void>;
 }
 
@@ -32,6 +33,8 @@ export interface BundlerOptions {
 export interface BundlerLimits extends BundleLimits {
   /** Bundles of one partition and priority that may await their confirm at once. */
   readonly maxInFlight: number;
+  /** Items of one partition and priority that may wait for their confirm. So a queue that does not confirm takes no more of the places that all have together. */
+  readonly maxWaiting: number;
 }
 
 interface Waiting {
@@ -44,10 +47,17 @@ interface Lane {
   readonly routingKey: string;
   waiting: Waiting[];
   inFlight: number;
+  /** Items whose outcome is open. */
+  held: number;
+  /** Its last bundle failed. Until one is confirmed there is no more at stake than another one. */
+  isDoubtful: boolean;
   scheduled: boolean;
 }
 
-export const DEFAULT_BUNDLER_LIMITS: BundlerLimits = {...DEFAULT_BUNDLE_LIMITS, maxInFlight: 2};
+/** A queue gets another leader within seconds, or nobody knows when. */
+const RETRY_S = 15;
+
+export const DEFAULT_BUNDLER_LIMITS: BundlerLimits = {...DEFAULT_BUNDLE_LIMITS, maxInFlight: 2, maxWaiting: 500};
 
 export const createBundler = ({publisher, names, partitions, limits, soon, registry}: BundlerOptions): Bundler => {
   const lanes = new Map<string, Lane>();
@@ -73,12 +83,16 @@ export const createBundler = ({publisher, names, partitions, limits, soon, regis
         content: encodeBundle(group.map(({item}) => item)),
         contentType: BUNDLE_MEDIA_TYPE,
       });
+      lane.isDoubtful = false;
+      lane.held -= group.length;
       for (const {resolve} of group) resolve();
     } catch (error) {
       failures.inc();
       // Those that wait would share the fate one confirm deadline later; a device is better off knowing now.
       const waiting = lane.waiting;
       lane.waiting = [];
+      lane.isDoubtful = true;
+      lane.held -= group.length + waiting.length;
       for (const {reject} of [...group, ...waiting]) reject(error);
     } finally {
       lane.inFlight -= 1;
@@ -95,7 +109,7 @@ export const createBundler = ({publisher, names, partitions, limits, soon, regis
   const laneOf = (routingKey: string): Lane => {
     const known = lanes.get(routingKey);
     if (known !== undefined) return known;
-    const lane: Lane = {routingKey, waiting: [], inFlight: 0, scheduled: false};
+    const lane: Lane = {routingKey, waiting: [], inFlight: 0, held: 0, isDoubtful: false, scheduled: false};
     lanes.set(routingKey, lane);
     return lane;
   };
@@ -103,6 +117,12 @@ export const createBundler = ({publisher, names, partitions, limits, soon, regis
   return {
     async add(item, priority) {
       const lane = laneOf(names.batches.routingKey(partitionOf(item.meta.slot, partitions), priority));
+      if (lane.held >= (lane.isDoubtful ? limits.maxItems : limits.maxWaiting))
+        throw new AppError('broker-unavailable', 'some batches cannot be stored at the moment; come back later', {
+          retryAfterSeconds: RETRY_S,
+          cause: `${lane.held} batches wait for ${lane.routingKey}`,
+        });
+      lane.held += 1;
       await new Promise<void>((resolve, reject) => {
         lane.waiting.push({item, resolve, reject});
         // After the requests that are ready in this turn of the event loop, so that they share a bundle.
