@@ -1,5 +1,6 @@
 import type {z} from 'zod';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
+import {pointerStep} from '@pisync/core/json/pointer';
 
 /** Of what somebody sent, so much is repeated in the answer. */
 const SHOWN_CHARS = 40;
@@ -7,8 +8,7 @@ const MAX_FAULTS = 20;
 
 const stepOf = (part: PropertyKey): string => {
   const text = String(part);
-  const shown = text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
-  return `/${shown.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+  return pointerStep(text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text);
 };
 
 const faultOf = (issue: z.core.$ZodIssue): Fault => {

@@ -2,6 +2,7 @@
  * JSON whose numbers are stored as they were sent. JSON.parse makes IEEE doubles: 9007199254740993 becomes ...992 and 1e400
  * becomes Infinity, which is written as null. RFC 7493 (I-JSON), section 2.2, asks for text instead of such numbers.
  */
+import {pointerStep} from './pointer.ts';
 import type {JsonScan} from './scan.ts';
 
 /** A number whose value a double does not hold. It stands where the number stood, and JSON.stringify writes it as it was sent. */
@@ -79,8 +80,7 @@ export const findRawNumber = (
   for (const key of keys) {
     const inner = (value as Readonly<Record<string | number, unknown>>)[key];
     if (typeof inner !== 'object') continue;
-    const step = String(key).replaceAll('~', '~0').replaceAll('/', '~1');
-    const found = findRawNumber(inner, `${pointer}/${step}`);
+    const found = findRawNumber(inner, pointer + pointerStep(key));
     if (found !== undefined) return found;
   }
   return undefined;
