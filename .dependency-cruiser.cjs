@@ -27,6 +27,13 @@ module.exports = {
       to: {path: '^services/(?!core/)([^/]+)/', pathNot: '^services/$1/'},
     },
     {
+      name: 'lists-know-no-http',
+      comment: 'what a list is made of is served by http, which may change without it',
+      severity: 'error',
+      from: {path: '^services/admin-api/src/(paging|filters|signing|caching)/', pathNot: '\\.test\\.ts$'},
+      to: {path: '^services/admin-api/src/http/'},
+    },
+    {
       name: 'core-imports-no-service',
       severity: 'error',
       from: {path: '^services/core/'},

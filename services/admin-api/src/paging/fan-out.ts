@@ -2,7 +2,7 @@ import {describeError} from '@pisync/core/errors/app-error';
 import {withTimeout} from '@pisync/core/lifecycle/lifecycle';
 import {isPoolFull, isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 import type {PoolLoad} from '@pisync/core/shards/shards';
-import {tooManyReaders} from '../http/shard-faults.ts';
+import {tooManyReaders} from './too-many-readers.ts';
 
 export interface ShardAnswer<T> {
   readonly shard: number;
