@@ -1,5 +1,6 @@
 import {type DeviceRef} from '../receipts/receipts.ts';
 import {onOwners} from '../shards/on-owner.ts';
+import {PAGE_TYPES} from '../shards/pg-types.ts';
 import {type Shards} from '../shards/shards.ts';
 
 /** A device, and where its page begins: before this place, or at the newest. */
@@ -43,6 +44,7 @@ export const listPages = <Row, Cursor>(
       .pool(shardId, 'dashboard')
       .query<Row & {readonly place: number; readonly is: true | null}>({
         name,
+        types: PAGE_TYPES,
         text: `select n.place::int as place, r."is", ${columns}
              from unnest($1::smallint[], $2::bigint[], ${parameters.join(', ')}) with ordinality
                as n (slot, device_key, ${cursor.map((part) => part.name).join(', ')}, place)

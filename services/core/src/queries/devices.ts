@@ -1,7 +1,9 @@
+import type {JsonText} from '../json/json-text.ts';
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 import {onOwners, type Outer} from '../shards/on-owner.ts';
 import {cutRows, PAGE_BYTES} from '../shards/page-bytes.ts';
+import {PAGE_TYPES} from '../shards/pg-types.ts';
 import {slotOfKey} from '../shards/slot.ts';
 import {type DeviceStatus} from '../devices/device-status.ts';
 
@@ -125,9 +127,11 @@ export interface DevicePage {
 
 /** JSON that devices send. */
 const WIDE_FIELDS = ['state', 'tags'] as const satisfies readonly DeviceField[];
+type WideField = (typeof WIDE_FIELDS)[number];
 
 /** A row of a list: the id that the next page starts after, and the fields that were asked for. */
-export type ListedDevice = Pick<Device, 'deviceId'> & Partial<Device>;
+export type ListedDevice = Pick<Device, 'deviceId'> &
+  Partial<Omit<Device, WideField>> & {readonly [F in WideField]?: JsonText | null};
 
 /**
  * One shard's devices in the order of their ids. Each filter has an index that ends in the device id, so that a page costs
@@ -156,7 +160,9 @@ export const listDevices = async (
   const wide = WIDE_FIELDS.filter((field) => columns.includes(field));
   const query = wide.length === 0 ? text : cutPage(text, columns, wide, PAGE_BYTES / shardsAsked);
   const {rows} = await onceMore(() =>
-    shards.pool(shard, 'dashboard').query<ListedDevice & {readonly found?: number}>(query, values),
+    shards
+      .pool(shard, 'dashboard')
+      .query<ListedDevice & {readonly found?: number}>({text: query, values, types: PAGE_TYPES}),
   );
   return {rows, isCut: (rows[0]?.found ?? 0) > rows.length};
 };

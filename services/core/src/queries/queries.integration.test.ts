@@ -4,6 +4,7 @@ import pg from 'pg';
 import {createDeviceKeys} from '../devices/device-keys.ts';
 import {enrol} from '../devices/enrolment.ts';
 import {DEFAULT_GROUP} from '../devices/groups.ts';
+import {JsonText} from '../json/json-text.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
 import {findDevices, listDevices} from './devices.ts';
 import {listReceipts} from './receipts.ts';
@@ -165,6 +166,8 @@ test('what does not fit into a page is not fetched for it', async () => {
   const records = await costOf(() => listRecords(bench.shards, [{device}], 50));
   expect(records.value[0]?.rows).toHaveLength(1);
   expect(records.value[0]?.hasNextPage).toBe(true);
+  // Parsed only when it is written into an answer.
+  expect(records.value[0]?.rows[0]?.data).toBeInstanceOf(JsonText);
   // Of 30 MB; half a MiB and the row behind it are 130, once to measure them and once to send them.
   expect(records.blocks).toBeLessThan(500);
 
@@ -198,6 +201,7 @@ test('what does not fit into a page is not fetched for it', async () => {
   );
   expect(states.value.rows).toHaveLength(1);
   expect(states.value.isCut).toBe(true);
+  expect(states.value.rows[0]?.state).toBeInstanceOf(JsonText);
   expect(states.blocks).toBeLessThan(1800);
 });
 

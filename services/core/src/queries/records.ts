@@ -1,3 +1,4 @@
+import type {JsonText} from '../json/json-text.ts';
 import {cutRows, PAGE_BYTES} from '../shards/page-bytes.ts';
 import {type Shards} from '../shards/shards.ts';
 import {listPages, type PageOf} from './device-pages.ts';
@@ -16,7 +17,7 @@ export interface StoredRecord {
   /** What it said cannot be a time, so there is none. */
   readonly badTime: boolean;
   /** JSON as the device sent it. */
-  readonly data: unknown;
+  readonly data: JsonText | null;
   readonly receivedAt: Date;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Rows whose size a device decides are read up to a number of bytes, in the text that the database writes: whoever reads a page holds all of it, and
- * parsed it may be forty times as large: `{"34": ` is an object with room for 35 members. Eight pages at once have to fit into the memory of a pod. The first row is always
- * read.
+ * parsed a row may be forty times as large: `{"34": ` is an object with room for 35 members. So rows are parsed one after the other, when they are written into an
+ * answer (JsonText). The first row is always read.
  */
 export const PAGE_BYTES = 512 * 1024;
 

@@ -1,8 +1,11 @@
 import pg from 'pg';
+import {JsonText} from '../json/json-text.ts';
 
 /** Type oids of PostgreSQL's catalogue (pg_type.dat) whose text form we read differently from node-postgres. */
 const INT8 = 20;
 const DATE = 1082;
+const JSON_OID = 114;
+const JSONB = 3802;
 
 const safeInteger = (text: string): number => {
   const value = Number(text);
@@ -27,3 +30,9 @@ const read = (oid: Oid, format?: string): unknown => {
 // The library declares the parser as a set of overloads over an enum of oids, which no function of ours can spell; `read`
 // takes and returns the same values.
 export const PG_TYPES: pg.CustomTypesConfig = {getTypeParser: read as typeof pg.types.getTypeParser};
+
+const readUnparsed = (oid: Oid, format?: string): unknown =>
+  (oid as number) === JSON_OID || (oid as number) === JSONB ? (text: string) => new JsonText(text) : read(oid, format);
+
+/** {@link PG_TYPES} for pages of rows that devices fill: their JSON is not parsed. */
+export const PAGE_TYPES: pg.CustomTypesConfig = {getTypeParser: readUnparsed as typeof pg.types.getTypeParser};

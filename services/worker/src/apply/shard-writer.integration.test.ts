@@ -4,6 +4,7 @@ import {findDevice} from '@pisync/core/queries/devices';
 import {findPosition} from '@pisync/core/devices/position';
 import {listReceiptsAfter} from '@pisync/core/receipts/receipts';
 import {dayOf, ensurePartitions} from '@pisync/core/shards/partitions';
+import {JsonText} from '@pisync/core/json/json-text';
 import {listRecords} from '@pisync/core/queries/records';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import fc from 'fast-check';
@@ -67,7 +68,15 @@ test('a batch becomes a receipt, its records, the state and a status', async () 
   const written = await write([batchOf({device, batchSeq: 1})]);
   expect(written.positions).toEqual([{deviceKey: device.deviceKey, epoch: 1, appliedThrough: 1}]);
   expect(await recordsOf(device, 10)).toMatchObject([
-    {epoch: 1, seq: 3, batchSeq: 1, ordinal: 1, kind: 'reading', deviceTime: null, data: {celsius: 21}},
+    {
+      epoch: 1,
+      seq: 3,
+      batchSeq: 1,
+      ordinal: 1,
+      kind: 'reading',
+      deviceTime: null,
+      data: new JsonText('{"celsius": 21}'),
+    },
     {
       epoch: 1,
       seq: 2,
@@ -75,7 +84,7 @@ test('a batch becomes a receipt, its records, the state and a status', async () 
       ordinal: 0,
       kind: 'reading',
       deviceTime: new Date(1_763_890_000_001),
-      data: {celsius: 21},
+      data: new JsonText('{"celsius": 21}'),
     },
   ]);
   expect(await listReceiptsAfter(bench.shards, device, {epoch: 1, after: 0, limit: 10})).toMatchObject([
