@@ -1,14 +1,19 @@
+import {randomBytes} from 'node:crypto';
 import {once} from 'node:events';
-import {connect} from 'node:net';
+import {connect, type Socket} from 'node:net';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
 import {type HttpServer, startHttpServer} from '@pisync/core/http/http-server';
+import {until} from '@pisync/core/testing/until';
 import {z} from 'zod';
 import {createApp} from '../app.ts';
 import {silentLog} from '../testing/silent-log.ts';
 import {route} from './route.ts';
 
 const PATH = '/api/v1/echo';
+const LONG_PATH = '/api/v1/long';
 const access = 'anyone';
+/** Twelve MiB, and packed more than the kernel takes for a peer that does not read: nine. */
+const DENSE = randomBytes(9 * 1024 * 1024).toString('base64');
 const success = {status: 200, description: 'What was sent.', schema: z.unknown()} as const;
 
 let server: HttpServer;
@@ -23,6 +28,9 @@ beforeEach(async () => {
       route(
         {method: 'post', path: PATH, operationId: 'echo', summary: '', access, body: z.unknown(), success},
         ({body}) => Promise.resolve({body}),
+      ),
+      route({method: 'get', path: LONG_PATH, operationId: 'long', summary: '', access, success}, () =>
+        Promise.resolve({body: DENSE}),
       ),
     ],
     authenticator: {principalOf: unused, principalOfToken: unused},
@@ -75,6 +83,33 @@ test('bodies of strangers that stop half-way make room for those that come', asy
     for (const socket of sockets) socket.destroy();
   }
 }, 20_000);
+
+test('answers take no more than their room while they are packed and until they are read, and those that nobody reads make room', async () => {
+  const sockets = Array.from({length: 24}, () => connect(server.port, '127.0.0.1'));
+  try {
+    const signal = AbortSignal.timeout(20_000);
+    const begin = async (socket: Socket): Promise<string> => {
+      socket.on('error', () => undefined);
+      socket.write(`GET ${LONG_PATH} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n`);
+      await once(socket, 'readable', {signal});
+      return String(socket.read(12));
+    };
+    const statuses = await Promise.all(sockets.map(begin));
+    // Two fit into 32 MiB, and once they are packed one more.
+    const served = statuses.filter((line) => line === 'HTTP/1.1 200').length;
+    expect([2, 3]).toContain(served);
+    expect(statuses.filter((line) => line === 'HTTP/1.1 503')).toHaveLength(24 - served);
+    const answer = await until(
+      'room',
+      () => fetch(`http://127.0.0.1:${server.port}${LONG_PATH}`),
+      ({status}) => status === 200,
+      10_000,
+    );
+    expect(await answer.json()).toBe(DENSE);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+  }
+}, 40_000);
 
 test.each(['http://a:99999', 'http://1.2.3.4.5.6.256', 'http://[', ''])(
   'the query of a target at "%s" is what stands behind its question mark',

@@ -1,7 +1,7 @@
 import {promisify} from 'node:util';
 import {gzip} from 'node:zlib';
 import {AppError} from '@pisync/core/errors/app-error';
-import {type BodyRoom, createBodyRoom} from '@pisync/core/http/body-room';
+import {type BodyRoom, createBodyRoom, type HeldBody} from '@pisync/core/http/body-room';
 import {readBody} from '@pisync/core/http/read-body';
 import {type Request, type Response, Router} from 'express';
 import {authorize, type Authenticator} from '../sessions/authenticate.ts';
@@ -9,7 +9,7 @@ import type {Principal} from '../sessions/principal.ts';
 import {countCall, type RateLimiter} from '../sessions/rate-limit.ts';
 import {etagOf, knowsEtag} from './etag.ts';
 import {parseInput, parseQueryString} from './parse.ts';
-import type {Call, Route, RouteDefinition} from './route.ts';
+import type {Call, Route} from './route.ts';
 import {cameOverTls} from './security-headers.ts';
 
 export interface ServeOptions {
@@ -23,6 +23,9 @@ const BODY_LIMITS = {maxBytes: MAX_BODY_BYTES, maxInflatedBytes: MAX_BODY_BYTES}
 /** For those of all calls: a sign-in has some hundred bytes and may come from anybody, so one that stops half-way makes room. */
 const BODIES = {maxBytes: 8 * 1024 * 1024, patienceMs: 1_000} as const;
 
+/** For answers until they are sent, those that are compressed included: fifty of the longest. One that is not read makes room. */
+const ANSWERS = {maxBytes: 32 * 1024 * 1024, patienceMs: 1_000} as const;
+
 /** Of an answer. To read, write and send so much takes about what a call does. */
 const BYTES_A_CALL = 256 * 1024;
 
@@ -34,12 +37,16 @@ export const serveRoutes = (routes: readonly Route[], options: ServeOptions): Ro
     ...BODIES,
     overloaded: () => new AppError('overloaded', 'Too many bodies at once; come back later.'),
   });
+  const answers = createBodyRoom({
+    ...ANSWERS,
+    overloaded: () => new AppError('overloaded', 'Too many answers wait to be read; come back later.'),
+  });
   const methodsByPath = new Map<string, string[]>();
   for (const route of routes) {
     const {method, path} = route.definition;
     const pattern = path.replace(/\{(\w+)\}/g, ':$1');
     router[method](pattern, async (request, response) => {
-      await serveRoute(route, options, bodies, request, response);
+      await serveRoute(route, {...options, bodies, answers}, request, response);
     });
     // Express answers HEAD as it answers GET, without the body.
     const names = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()];
@@ -84,10 +91,14 @@ const parseJson = (body: Buffer): unknown => {
   }
 };
 
+interface Served extends ServeOptions {
+  readonly bodies: BodyRoom;
+  readonly answers: BodyRoom;
+}
+
 const serveRoute = async (
   route: Route,
-  {authenticator, limiter}: ServeOptions,
-  bodies: BodyRoom,
+  {authenticator, limiter, bodies, answers}: Served,
   request: Request,
   response: Response,
 ): Promise<void> => {
@@ -114,12 +125,21 @@ const serveRoute = async (
     principal,
     secure: cameOverTls(request),
   };
-  const reply = await route.handle(call);
-  setHeaders(response, reply.headers ?? {});
-  await send(definition, reply.body, request, response, async (bytes) => {
-    const more = Math.floor(bytes / BYTES_A_CALL);
+  const plain = await answerTo(route, call, request, response);
+  if (plain === undefined) return;
+  const work = answers.enter();
+  try {
+    work.holds(plain.length);
+    work.arrived();
+    const more = Math.floor(plain.length / BYTES_A_CALL);
     if (principal !== undefined && more > 0) await limiter.charge(principal.tokenHash, more);
-  });
+    const isPacked = plain.length >= COMPRESSED_FROM_BYTES && request.acceptsEncodings('gzip') === 'gzip';
+    const bytes = isPacked ? await compress(plain, EFFORT) : plain;
+    work.leave();
+    send({bytes, isPacked}, answers.enter(), response);
+  } finally {
+    work.leave();
+  }
 };
 
 const setHeaders = (response: Response, headers: Readonly<Record<string, string>>): void => {
@@ -138,18 +158,21 @@ const COMPRESSED_FROM_BYTES = 1024;
 /** Rows are much alike: more effort takes twice the time for a tenth of the size. */
 const EFFORT = {level: 3} as const;
 
-/** @param charge for so many bytes, before they are compressed */
-const send = async (
-  definition: RouteDefinition,
-  body: unknown,
+/** The answer's bytes, and its headers set; nothing else is left of it. Undefined where there is nothing to send any more. */
+const answerTo = async (
+  {definition, handle}: Route,
+  call: Call<unknown, unknown, unknown>,
   request: Request,
   response: Response,
-  charge: (bytes: number) => Promise<void>,
-): Promise<void> => {
+): Promise<Buffer | undefined> => {
+  const {body, headers = {}} = await handle(call);
+  // Who asked for it has left meanwhile.
+  if (response.closed) return undefined;
+  setHeaders(response, headers);
   const {status} = definition.success;
   if (status === 204) {
     response.status(204).end();
-    return;
+    return undefined;
   }
   response.setHeader('Vary', 'Accept-Encoding');
   if ('tagged' in definition) {
@@ -159,15 +182,25 @@ const send = async (
     response.setHeader('Cache-Control', 'private, no-cache');
     if (knowsEtag(request.get('if-none-match'), etag)) {
       response.status(304).end();
-      return;
+      return undefined;
     }
   }
-  const plain = Buffer.from(JSON.stringify(body));
-  await charge(plain.length);
-  const isPacked = plain.length >= COMPRESSED_FROM_BYTES && request.acceptsEncodings('gzip') === 'gzip';
-  const sent = isPacked ? await compress(plain, EFFORT) : plain;
-  response.status(status).setHeader('Content-Type', 'application/json; charset=utf-8');
+  response.status(status);
+  return Buffer.from(JSON.stringify(body));
+};
+
+/** @param held until all of it is sent, or its connection has ended */
+const send = (
+  {bytes, isPacked}: {readonly bytes: Buffer; readonly isPacked: boolean},
+  held: HeldBody,
+  response: Response,
+): void => {
+  if (response.closed) return;
+  response.once('close', () => held.leave());
+  held.arrives(() => response.destroy());
+  held.holds(bytes.length);
+  response.setHeader('Content-Type', 'application/json; charset=utf-8');
   if (isPacked) response.setHeader('Content-Encoding', 'gzip');
-  response.setHeader('Content-Length', sent.length);
-  response.end(sent);
+  response.setHeader('Content-Length', bytes.length);
+  response.end(bytes);
 };

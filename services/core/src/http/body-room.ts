@@ -1,7 +1,7 @@
 import type {AppError} from '../errors/app-error.ts';
 import type {BodyAccount} from './read-body.ts';
 
-/** Memory for bodies. */
+/** Memory for bodies, those of requests or of answers. */
 export interface BodyRoom {
   bytes(): number;
   /** Whether a body that came now would be refused. */
@@ -11,13 +11,13 @@ export interface BodyRoom {
 }
 
 export interface HeldBody extends BodyAccount {
-  /** To be called once, when the call is answered. */
+  /** To be called when the body is done with; once more does nothing. */
   leave(): void;
 }
 
 export interface BodyRoomOptions {
   readonly maxBytes: number;
-  /** A body that has not all come after so long makes room for others. Without, it has the time that its reader gives it. */
+  /** A body that has not all come, or gone, after so long makes room for others. Without, it has the time that its reader gives it. */
   readonly patienceMs?: number;
   readonly overloaded: () => AppError;
 }

@@ -283,6 +283,28 @@ test('answers that nobody reads take no more than their bound: who waits longest
   expect(await Promise.all(slow.map(longOf))).toEqual(['cut', 'cut', 'cut', 'cut', 'cut', 'whole', 'whole', 'whole']);
 });
 
+test('an answer that is not read in its time is cut, and one that may take longer is not', async () => {
+  jest.useFakeTimers({doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate']});
+  try {
+    const {server, received} = await serve(() => 0);
+    const slow = [await open(server), await open(server)] as const;
+    const [late, inTime] = slow;
+    for (const [socket, restMs] of [
+      [late, (LONG.length / 1024) * 1000 + 12_000],
+      [inTime, 0],
+    ] as const) {
+      const asked = once(received, 'request');
+      socket.write(GET_LONG);
+      await asked;
+      // As many seconds as it has KiB, and ten.
+      jest.advanceTimersByTime(restMs);
+    }
+    expect(await Promise.all(slow.map(longOf))).toEqual(['cut', 'whole']);
+  } finally {
+    jest.useRealTimers();
+  }
+});
+
 describe('a request that is answered before it came', () => {
   const answered = async (): Promise<Socket> => {
     const {server} = await serve(() => 0);

@@ -19,8 +19,8 @@ const PATIENCE_MS = 10_000;
 /** A fifth of what EDGE at the end of its cell brings. */
 const SLOWEST_BYTES_A_SECOND = 1024;
 
-/** How long a body of so many bytes may take. */
-const longestBodyMs = (bytes: number): number => PATIENCE_MS + (bytes / SLOWEST_BYTES_A_SECOND) * 1000;
+/** How long a body of so many bytes may take, of a request or of an answer. */
+export const longestBodyMs = (bytes: number): number => PATIENCE_MS + (bytes / SLOWEST_BYTES_A_SECOND) * 1000;
 
 /** Is told what a body takes while it comes; what it throws refuses the body. */
 export interface BodyAccount {

@@ -1,5 +1,6 @@
 import type {IncomingMessage, Server, ServerResponse} from 'node:http';
 import type {Socket} from 'node:net';
+import {longestBodyMs} from './read-body.ts';
 
 /** The open sockets, and a bound on what their peers make us hold: one request each, and together no more than `limits`. */
 export interface Sockets {
@@ -23,6 +24,9 @@ export interface SocketLimits {
 
 /** Whoever opens a connection sends its request at once, whoever began one sends all of it, and whoever is answered reads it. */
 const PATIENCE_MS = 1_000;
+
+/** Answers that are not read in their time are looked for so often. */
+const SWEEP_MS = 1_000;
 
 /** What it does, and since when. */
 interface Held {
@@ -90,6 +94,17 @@ export const trackSockets = (server: Server, {crowded, maxUnreadBytes}: SocketLi
       slow.destroy();
     }
   };
+  const cutSlow = (): void => {
+    const now = performance.now();
+    for (const [socket, bytes] of unread) {
+      // From when all of it was written.
+      if (now - (open.get(socket)?.since ?? now) < longestBodyMs(bytes)) continue;
+      forget(socket);
+      socket.destroy();
+    }
+  };
+  const sweep = setInterval(cutSlow, SWEEP_MS).unref();
+  server.once('close', () => clearInterval(sweep));
   server.on('connection', (socket: Socket) => {
     makeRoom();
     put(socket, 'none');
