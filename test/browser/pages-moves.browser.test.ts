@@ -1,9 +1,9 @@
 /** What the dashboard says, and where the reader is, when something happens meanwhile. With an API of the test's own; needs a browser and no cluster. */
-import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {describe, expect, test} from '@jest/globals';
 import {LATE_AFTER_MS} from '@pisync/core/devices/device-status';
-import {type Browser, type Page} from 'playwright-core';
-import {openBrowser} from '../e2e/kit/browser.ts';
-import {buildDashboard, type MockApi, removeDashboard, type ServedDashboard, serveDashboard} from './dashboard.ts';
+import type {Page} from 'playwright-core';
+import type {MockApi} from './dashboard.ts';
+import {useDashboard} from './use-dashboard.ts';
 import {until} from '../e2e/kit/until.ts';
 
 const AT = '2026-11-24T02:00:26.557Z';
@@ -81,30 +81,9 @@ const region =
 
 const isList = (url: URL): boolean => url.pathname === '/api/v1/devices';
 
-let folder: string;
-let browser: Browser;
-const served: ServedDashboard[] = [];
-const pages: Page[] = [];
-
-const show = async (path: string, over?: MockApi, viewport = {width: 1280, height: 900}) => {
-  const dashboard = await serveDashboard(folder, region(over));
-  served.push(dashboard);
-  const shown = await browser.newPage({viewport});
-  pages.push(shown);
-  await shown.goto(`${dashboard.url}${path}`);
-  return {shown, calls: dashboard.calls};
-};
-
-beforeAll(async () => {
-  folder = await buildDashboard();
-  browser = await openBrowser();
-}, 300_000);
-
-afterAll(async () => {
-  await browser.close();
-  for (const dashboard of served) dashboard.close();
-  removeDashboard(folder);
-}, 60_000);
+const dashboard = useDashboard();
+const show = (path: string, over?: MockApi, viewport?: {readonly width: number; readonly height: number}) =>
+  dashboard(region(over), path, viewport === undefined ? {} : {viewport});
 
 /** The window is looked at again. */
 const lookedAt = (shown: Page): Promise<unknown> => shown.evaluate(`window.dispatchEvent(new Event('focus'))`);

@@ -1,10 +1,10 @@
 /** The dashboard as a person meets it, with an API that says what is rarely at hand. Needs a browser and no cluster. */
-import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import {beforeAll, describe, expect, test} from '@jest/globals';
 import axe from 'axe-core';
-import {type Browser, type Page} from 'playwright-core';
-import {openBrowser} from '../e2e/kit/browser.ts';
+import type {Page} from 'playwright-core';
 import {until} from '../e2e/kit/until.ts';
-import {buildDashboard, type MockApi, removeDashboard, type ServedDashboard, serveDashboard} from './dashboard.ts';
+import type {MockApi} from './dashboard.ts';
+import {useDashboard} from './use-dashboard.ts';
 
 const AT = '2026-11-24T02:00:26.557Z';
 const COUNTS = {pending: 1, on_time: 1234, late: 2, silent: 0, failing: 3};
@@ -134,26 +134,7 @@ const region =
     return undefined;
   };
 
-let folder: string;
-let browser: Browser;
-const served: ServedDashboard[] = [];
-
-const serve = async (api: MockApi): Promise<string> => {
-  const dashboard = await serveDashboard(folder, api);
-  served.push(dashboard);
-  return dashboard.url;
-};
-
-beforeAll(async () => {
-  folder = await buildDashboard();
-  browser = await openBrowser();
-}, 300_000);
-
-afterAll(async () => {
-  await browser.close();
-  for (const dashboard of served) dashboard.close();
-  removeDashboard(folder);
-}, 60_000);
+const show = useDashboard();
 
 /** All rules, also those that axe leaves out unless it is asked. */
 const RULES = {
@@ -230,46 +211,32 @@ const PAGES: readonly Shown[] = [
 
 describe.each(['light', 'dark'] as const)('in the %s theme axe finds nothing', (colorScheme) => {
   test.each(PAGES)('on $what', async ({path, sign, isSignedOut, act}) => {
-    const shown = await browser.newPage({colorScheme, viewport: {width: 1280, height: 900}});
-    try {
-      await shown.goto(`${await serve(region(isSignedOut !== true))}${path}`);
-      await shown.getByText(sign).first().waitFor();
-      await act?.(shown);
-      expect(await violationsOf(shown)).toEqual([]);
-    } finally {
-      await shown.close();
-    }
+    const {shown} = await show(region(isSignedOut !== true), path, {colorScheme});
+    await shown.getByText(sign).first().waitFor();
+    await act?.(shown);
+    expect(await violationsOf(shown)).toEqual([]);
   });
 
   test('on a narrow screen', async () => {
-    const shown = await browser.newPage({colorScheme, viewport: {width: 390, height: 844}});
-    try {
-      const url = await serve(region(true));
-      for (const path of ['/', '/devices', `/devices/${ID}?list=records`]) {
-        await shown.goto(`${url}${path}`);
-        await shown
-          .getByText(/Raspberry|does not answer|pi-2/)
-          .first()
-          .waitFor();
-        expect({path, violations: await violationsOf(shown)}).toEqual({path, violations: []});
-      }
-    } finally {
-      await shown.close();
+    for (const path of ['/', '/devices', `/devices/${ID}?list=records`]) {
+      const {shown} = await show(region(true), path, {colorScheme, viewport: {width: 390, height: 844}});
+      await shown
+        .getByText(/Raspberry|does not answer|pi-2/)
+        .first()
+        .waitFor();
+      expect({path, violations: await violationsOf(shown)}).toEqual({path, violations: []});
     }
   });
 });
 
 test('a device whose name shows as nothing is opened by its id', async () => {
-  const shown = await browser.newPage();
-  await shown.goto(`${await serve(region(true))}/devices`);
+  const {shown} = await show(region(true), '/devices');
   await shown.getByRole('link', {name: ID}).click();
   await shown.getByRole('heading', {level: 1, name: ID}).waitFor();
-  await shown.close();
 });
 
 test('a device that more than one machine claims to be says so, with the hardware id that they share, and another does not', async () => {
-  const shown = await browser.newPage();
-  await shown.goto(`${await serve(region(true))}/devices`);
+  const {shown} = await show(region(true), '/devices');
   const notice = shown.getByText('Two machines may be this device.');
   await shown.getByRole('link', {name: 'pi-3'}).click();
   await notice.waitFor();
@@ -279,22 +246,17 @@ test('a device that more than one machine claims to be says so, with the hardwar
   await shown.getByRole('link', {name: ID}).click();
   await shown.getByRole('heading', {level: 1, name: ID}).waitFor();
   expect(await notice.count()).toBe(0);
-  await shown.close();
 });
 
 test('a group whose name shows as nothing is opened by what its name is made of', async () => {
-  const shown = await browser.newPage();
-  await shown.goto(await serve(region(true)));
+  const {shown} = await show(region(true), '');
   await shown.getByRole('link', {name: '(U+200B U+0020)', exact: true}).click();
   await shown.getByTestId('device-row').first().waitFor();
   expect(new URL(shown.url()).searchParams.get('group')).toBe(UNSEEN);
-  await shown.close();
 });
 
 test('records of two epochs are told apart, and every column has a word', async () => {
-  const shown = await browser.newPage();
-  const url = await serve(region(true));
-  await shown.goto(`${url}/devices/${ID}?list=records`);
+  const {shown, url} = await show(region(true), `/devices/${ID}?list=records`);
   await shown.getByText('e1:1').waitFor();
   expect(await shown.getByText('e2:1').count()).toBe(1);
   await shown.goto(url);
@@ -304,7 +266,6 @@ test('records of two epochs are told apart, and every column has a word', async 
     expect(words.trim()).not.toBe('');
     expect((await head.boundingBox())?.width).toBeGreaterThan(20);
   }
-  await shown.close();
 });
 
 describe('a list of a million devices', () => {
@@ -319,14 +280,11 @@ describe('a list of a million devices', () => {
       (_, index) => `{"id":"00000000-0000-4000-8000-${String(index).padStart(12, '0')}","name":"${nameOf(index)}"}`,
     ).join(',');
     const list = `{"data":[${rows}],"hasNextPage":false,"nextCursor":null,"asOf":"${AT}"}`;
-    const url = await serve((method, target) =>
-      target.pathname === '/api/v1/devices' ? {body: list} : region(true)(method, target, {}),
-    );
-    shown = await browser.newPage({viewport: {width: 1280, height: 900}});
-    await shown.goto(`${url}/devices?columns=status`);
+    const api: MockApi = (method, target) =>
+      target.pathname === '/api/v1/devices' ? {body: list} : region(true)(method, target, {});
+    ({shown} = await show(api, '/devices?columns=status'));
     await shown.getByText(nameOf(0), {exact: true}).waitFor({timeout: 60_000});
   }, 120_000);
-  afterAll(() => shown.close());
 
   /** Name of the row that has the focus, once it is that one. */
   const focused = async (name: string): Promise<void> => {
