@@ -92,7 +92,7 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     lastSeen: createLastSeenByShard({
       shardOf,
       shards: () => 1,
-      write: (sightings) => shards.touchLastSeen(sightings, wallClock()),
+      write: (sightings) => shards.touchLastSeen(sightings),
       intervalMs: LAST_SEEN_INTERVAL_MS,
       after: timers.after,
       onFault: onShardFault,

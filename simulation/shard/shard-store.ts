@@ -133,7 +133,7 @@ const writerOf = (
   another: (() => Promise<Connection>) | undefined,
 ): Pick<ShardTransaction, 'write' | 'findReceipts' | 'keepRefused'> => ({
   async write(changes, known, isLast) {
-    const {applied, quarantined, epochs, devices, shadows, syncs, nowMs} = changes;
+    const {applied, quarantined, epochs, devices, shadows, syncs, today} = changes;
     const hasRecords = applied.some((batch) => recordCount(batch) > 0);
     const statements =
       applied.length === 0
@@ -141,7 +141,7 @@ const writerOf = (
         : [
             sql.insertReceipts(applied),
             ...(hasRecords && another === undefined ? [sql.insertRecords(applied)] : []),
-            ...(quarantined.length > 0 ? [sql.insertQuarantine(quarantined, dayOf(nowMs))] : []),
+            ...(quarantined.length > 0 ? [sql.insertQuarantine(quarantined, today)] : []),
             ...(epochs.length > 0 ? [sql.putEpochs(epochs)] : []),
             sql.updateDevices(devices),
             ...(shadows.length > 0 ? [sql.putShadows(shadows)] : []),
@@ -161,7 +161,7 @@ const writerOf = (
   async keepRefused({quarantined, commands, today}) {
     await allAnswered([
       connection.query(sql.keepRefused(quarantined, today)),
-      connection.query(sql.insertCommands(commands)),
+      connection.query(sql.insertCommands(commands, now())),
     ]);
   },
 });

@@ -202,16 +202,16 @@ export const putShadows =
 
 /** A device has one open command of a type. */
 export const insertCommands =
-  (commands: readonly NewCommand[]): Statement<void> =>
+  (commands: readonly NewCommand[], nowMs: number): Statement<void> =>
   (session) => {
-    for (const {slot: _, ...command} of commands) {
+    for (const {slot: _, createdAtMs = nowMs, lifetimeMs, ...command} of commands) {
       put(session, (tables) => {
         const key = `${command.deviceKey}/${command.type}`;
         const before = tables.commands.get(key);
         if (before?.requestId === command.requestId) return;
         const isOpen = before !== undefined && before.deliveredAtMs === undefined;
         tables.commands.set(key, {
-          ...command,
+          ...{...command, createdAtMs, expiresAtMs: createdAtMs + lifetimeMs},
           ...(isOpen ? {commandId: before.commandId} : {}),
           deliveredAtMs: undefined,
         });

@@ -13,7 +13,7 @@ export interface DeviceShards {
   position(device: DeviceRef, epoch: number): Promise<Position | undefined>;
   openCommands(device: DeviceRef, limit: number): Promise<readonly Command[]>;
   markDelivered(deliveries: readonly (DeviceRef & {readonly commandId: string})[], atMs: number): Promise<void>;
-  touchLastSeen(sightings: readonly Sighting[], nowMs: number): Promise<readonly Unwritten[]>;
+  touchLastSeen(sightings: readonly Sighting[]): Promise<readonly Unwritten[]>;
 }
 
 export const createDeviceShards = (shards: Shards): DeviceShards => ({
@@ -21,5 +21,5 @@ export const createDeviceShards = (shards: Shards): DeviceShards => ({
   position: (device, epoch) => findPosition(shards, device, epoch),
   openCommands: (device, limit) => listOpenCommands(shards, device, limit),
   markDelivered: (deliveries, atMs) => markDelivered(shards, deliveries, atMs),
-  touchLastSeen: (sightings, nowMs) => touchLastSeen(shards, sightings, nowMs),
+  touchLastSeen: (sightings) => touchLastSeen(shards, sightings),
 });

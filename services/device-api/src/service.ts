@@ -109,7 +109,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       createLastSeenByShard({
         shardOf: (slot) => shards.slotMap.shardOf(slot),
         shards: () => shards.ids().length,
-        write: (sightings) => deviceShards.touchLastSeen(sightings, wallClock()),
+        write: (sightings) => deviceShards.touchLastSeen(sightings),
         intervalMs: LAST_SEEN_INTERVAL_MS,
         after: timers.after,
         onFault: onShardFault,

@@ -30,7 +30,7 @@ export const createJobs = ({pool, fence, log, now}: JobsOptions): readonly Job[]
     name: 'statuses',
     everyMs: MINUTE_MS,
     async run(signal) {
-      const changed = await sweepStatuses(pool(), {nowMs: now(), fence, signal});
+      const changed = await sweepStatuses(pool(), {fence, signal});
       if (changed > 0) log.info({changed}, 'devices changed status by time');
     },
   },

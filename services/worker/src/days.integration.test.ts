@@ -1,5 +1,7 @@
 import {afterAll, afterEach, beforeAll, expect, jest, test} from '@jest/globals';
+import {listOpenCommands} from '@pisync/core/commands/commands';
 import {findPosition} from '@pisync/core/devices/position';
+import {findDevice} from '@pisync/core/queries/devices';
 import {dayOf, partitionName} from '@pisync/core/shards/partitions';
 import {until} from '@pisync/core/testing/until';
 import {batchOf, enrolDevices, type TestDevice} from './testing/batches.ts';
@@ -102,6 +104,54 @@ test.each([
   await waitApplied(device, 1);
   expect(await stored(device)).toEqual({days: [day(0)], records: 2, quarantined: 0});
 });
+
+const HOUR_MS = 3_600_000;
+
+test.each([
+  ['27 hours behind', -27],
+  ['five days behind', -120],
+  ['five days ahead', 120],
+])(
+  'a worker whose clock is %s makes no device late, keeps none on time, and what it puts aside has a day that is near',
+  async (_, hours) => {
+    const {shards} = bench.shards;
+    const [prompt, overdue, strange] = await enrolDevices(shards, 3);
+    if (prompt === undefined || overdue === undefined || strange === undefined) throw new Error('three were enrolled');
+    await startWorker({now: () => Date.now() + hours * HOUR_MS});
+    // Before another day can begin.
+    const today = day(0);
+    const beganAtMs = Date.now();
+    const content = {device: strange, batchSeq: 1, receivedDay: today};
+    await bench.publish([
+      batchOf({device: prompt, batchSeq: 1, receivedDay: today}),
+      batchOf({device: overdue, batchSeq: 1, receivedAtMs: beganAtMs - 30 * HOUR_MS, receivedDay: today}),
+      batchOf({...content, records: [{s: -1, k: 'reading'}]}),
+    ]);
+    for (const device of [prompt, overdue, strange]) await waitApplied(device, 1);
+    const found = await findDevice(shards, prompt.deviceId);
+    expect(found?.status).toBe('on_time');
+    expect(Math.abs((found?.lastSyncAt?.getTime() ?? 0) - beganAtMs)).toBeLessThan(60_000);
+    expect((await findDevice(shards, overdue.deviceId))?.status).toBe('late');
+
+    await bench.publish([batchOf({...content, records: []})]);
+    const command = await until(
+      'the conflict to be told',
+      async () => (await listOpenCommands(shards, strange, 1))[0],
+      (seen) => seen !== undefined,
+    );
+    expect(Math.abs((command?.createdAt.getTime() ?? 0) - beganAtMs)).toBeLessThan(60_000);
+    const {rows} = await shards
+      .pool(shards.slotMap.shardOf(strange.slot), 'job')
+      .query<{kind: string; isNear: boolean}>(
+        `select kind, abs(created_day - $2::date) <= 1 as "isNear" from quarantine where device_key = $1 order by kind`,
+        [strange.deviceKey, today],
+      );
+    expect(rows).toEqual([
+      {kind: 'conflict', isNear: true},
+      {kind: 'record', isNear: true},
+    ]);
+  },
+);
 
 test('a day whose partition covers another day is no reason to try for ever, also beside one of long ago', async () => {
   const {shards} = bench.shards;

@@ -74,8 +74,9 @@ export interface NewCommand extends DeviceRef {
   readonly type: CommandType;
   readonly params: Readonly<Record<string, unknown>>;
   readonly priority: Priority;
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number;
+  /** When somebody asked for it; it is not created later than now by the shard's clock. Undefined: now. */
+  readonly createdAtMs: number | undefined;
+  readonly lifetimeMs: number;
 }
 
 /**
@@ -88,10 +89,10 @@ export const insertCommands = async (client: pg.PoolClient, commands: readonly N
   await client.query({
     name: 'commands-insert',
     text: `insert into device_command as c (command_id, device_key, request_id, type, params, priority, created_at, expires_at)
-           select command_id, device_key, request_id, type, params, priority,
-                  to_timestamp(created_ms / 1000), to_timestamp(expires_ms / 1000)
+           select command_id, device_key, request_id, type, params, priority, created_at, created_at + lifetime_ms * interval '1 ms'
            from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::jsonb[], $6::text[], $7::float8[], $8::float8[])
-             as n (command_id, device_key, request_id, type, params, priority, created_ms, expires_ms)
+             as n (command_id, device_key, request_id, type, params, priority, created_ms, lifetime_ms)
+           cross join lateral (select least(to_timestamp(created_ms / 1000), now()) as created_at) t
            on conflict (device_key, type) do update set
              command_id = case when c.delivered_at is null and c.expires_at > excluded.created_at then c.command_id else excluded.command_id end,
              created_at = case when c.delivered_at is null and c.expires_at > excluded.created_at then c.created_at else excluded.created_at end,
@@ -111,7 +112,7 @@ export const insertCommands = async (client: pg.PoolClient, commands: readonly N
       sorted.map(({params}) => JSON.stringify(params)),
       sorted.map(({priority}) => priority),
       sorted.map(({createdAtMs}) => createdAtMs),
-      sorted.map(({expiresAtMs}) => expiresAtMs),
+      sorted.map(({lifetimeMs}) => lifetimeMs),
     ],
   });
 };

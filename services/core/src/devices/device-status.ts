@@ -11,11 +11,11 @@ export const LATE_AFTER_MS = 26 * HOUR_MS;
 /** Three days were missed: no back-off explains that. */
 const SILENT_AFTER_MS = 72 * HOUR_MS;
 
-/** SQL: the status of a device by the clock. Its row of device_state is `s`. @param now SQL @param isFailing SQL */
-export const statusAt = (now: string, isFailing: string): string =>
+/** SQL: the status of a device by the shard's clock, which is the only one that statuses go by. Its row of device_state is `s`. @param isFailing SQL */
+export const statusNow = (isFailing: string): string =>
   `case when s.last_sync_at is null then 'pending'
-        when s.last_seen_at <= ${now} - interval '${SILENT_AFTER_MS} ms' then 'silent'
-        when s.last_seen_at <= ${now} - interval '${LATE_AFTER_MS} ms' then 'late'
+        when s.last_seen_at <= now() - interval '${SILENT_AFTER_MS} ms' then 'silent'
+        when s.last_seen_at <= now() - interval '${LATE_AFTER_MS} ms' then 'late'
         when ${isFailing} then 'failing' else 'on_time' end`;
 
 /** SQL: when time changes a status unless the device calls; null: it does not. @param status SQL @param lastSeenAt SQL */
@@ -27,16 +27,16 @@ export const nextCheck = (status: string, lastSeenAt: string): string =>
  * SQL: brings the statuses of devices that called up to what they are now. It writes only the rows that change, because their indexes are paid for by each of them.
  * One that is on time or failing becomes late by the sweep alone.
  * @param called SQL: of rows of device_status that it locks `device_key`, `before` (the status), `seen_before` (last_seen_at), `was_failing` and `is_failing`. The rows of
- * device_state have to be locked before, in another statement, and say already that the devices called. @param now SQL
+ * device_state have to be locked before, in another statement, and say already that the devices called.
  */
-export const changeStatuses = (called: string, now: string): string =>
+export const changeStatuses = (called: string): string =>
   `with called as materialized (${called}),
         changed as materialized (
           select c.*, s.last_seen_at, n.status,
                  ${nextCheck('c.before', 'c.seen_before')} as check_before, ${nextCheck('n.status', 's.last_seen_at')} as check_at
           from called c join device_state s on s.device_key = c.device_key
           cross join lateral (
-            select case when c.before not in ('on_time', 'failing') then ${statusAt(now, 'c.is_failing')}
+            select case when c.before not in ('on_time', 'failing') then ${statusNow('c.is_failing')}
                         when c.is_failing then 'failing' else 'on_time' end as status) n
           where n.status <> c.before or c.is_failing <> c.was_failing
             or (c.before in ('late', 'silent') and s.last_seen_at is distinct from c.seen_before)),

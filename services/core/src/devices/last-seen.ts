@@ -9,9 +9,6 @@ export interface Sighting {
   readonly seenAtMs: number;
 }
 
-/** As far as the clocks of servers may differ. What one of them says of a later time would keep a device on time until then. */
-const CLOCKS_DIFFER = '1 hour';
-
 /** What could not be written, for another time. */
 export interface Unwritten {
   readonly sightings: readonly Sighting[];
@@ -20,15 +17,11 @@ export interface Unwritten {
 }
 
 /**
- * Moves `last_seen_at` forward for many devices, rows locked in key order as every writer does, and brings the statuses of those back that were late or silent.
+ * Moves `last_seen_at` forward for many devices, up to the shard's clock: what a server says of a later time would keep a device on time until then. Rows are locked in key order as every writer does, and the statuses of those come back that were late or silent.
  * Sightings of a slot that is being moved are dropped: the device's next call brings a newer one.
  * @returns what could not be written; the others were.
  */
-export const touchLastSeen = async (
-  shards: Shards,
-  sightings: readonly Sighting[],
-  nowMs: number,
-): Promise<readonly Unwritten[]> => {
+export const touchLastSeen = async (shards: Shards, sightings: readonly Sighting[]): Promise<readonly Unwritten[]> => {
   const newest = new Map<number, Sighting>();
   for (const sighting of sightings) {
     const known = newest.get(sighting.deviceKey);
@@ -36,7 +29,7 @@ export const touchLastSeen = async (
   }
   const byShard = Map.groupBy(newest.values(), ({slot}) => shards.slotMap.shardOf(slot));
   const outcomes = Array.from(byShard, ([shardId, group]) =>
-    touchOnShard(shards, shardId, group, nowMs).then(
+    touchOnShard(shards, shardId, group).then(
       (held): Unwritten => ({sightings: held}),
       (reason: unknown): Unwritten => ({sightings: group, reason}),
     ),
@@ -49,14 +42,13 @@ const touchOnShard = async (
   shards: Shards,
   shardId: number,
   group: readonly Sighting[],
-  nowMs: number,
 ): Promise<readonly Sighting[]> => {
-  const first = await touch(shards, shardId, group, nowMs);
+  const first = await touch(shards, shardId, group);
   if (first.kind === 'done') return first.value;
   const moved = new Set(first.slots);
   const rest = group.filter(({slot}) => !moved.has(slot));
   if (rest.length === 0) return [];
-  const second = await touch(shards, shardId, rest, nowMs);
+  const second = await touch(shards, shardId, rest);
   return second.kind === 'done' ? second.value : [];
 };
 
@@ -66,11 +58,10 @@ const BRING_BACK = {
   text: changeStatuses(
     `select device_key, status as before, last_seen_at as seen_before, is_failing as was_failing, is_failing
      from device_status where device_key = any($1::bigint[]) and status in ('late', 'silent') order by device_key for update skip locked`,
-    'to_timestamp($2::float8 / 1000)',
   ),
 };
 
-const touch = (shards: Shards, shardId: number, sightings: readonly Sighting[], nowMs: number) =>
+const touch = (shards: Shards, shardId: number, sightings: readonly Sighting[]) =>
   withOwnedSlots(
     shards.pool(shardId, 'ingest'),
     sightings.map(({slot}) => slot),
@@ -78,7 +69,7 @@ const touch = (shards: Shards, shardId: number, sightings: readonly Sighting[], 
       const held = await client.query<{readonly deviceKey: number}>({
         name: 'touch-last-seen',
         text: `with free as materialized (
-                 select s.device_key, least(to_timestamp(seen.at_ms / 1000), now() + interval '${CLOCKS_DIFFER}') as at
+                 select s.device_key, least(to_timestamp(seen.at_ms / 1000), now()) as at
                  from unnest($1::bigint[], $2::float8[]) as seen (device_key, at_ms) join device_state s on s.device_key = seen.device_key
                  order by s.device_key for update of s skip locked),
                touched as (
@@ -92,7 +83,7 @@ const touch = (shards: Shards, shardId: number, sightings: readonly Sighting[], 
       const isBusy = ({deviceKey}: Sighting): boolean => busy.has(deviceKey);
       await client.query({
         ...BRING_BACK,
-        values: [sightings.filter((sighting) => !isBusy(sighting)).map(({deviceKey}) => deviceKey), nowMs],
+        values: [sightings.filter((sighting) => !isBusy(sighting)).map(({deviceKey}) => deviceKey)],
       });
       return sightings.filter(isBusy);
     },

@@ -3,13 +3,12 @@ import {type Fence} from '../shards/keeper-term.ts';
 import {slotOfKey} from '../shards/slot.ts';
 import {inSlotTransaction} from '../shards/slot-transaction.ts';
 import {withConnection} from '../shards/with-connection.ts';
-import {type DeviceStatus, LATE_AFTER_MS, nextCheck, statusAt} from './device-status.ts';
+import {type DeviceStatus, LATE_AFTER_MS, nextCheck, statusNow} from './device-status.ts';
 
 /** Rows per transaction: short enough that no writer waits for long. */
 const CHUNK = 2000;
 
 export interface SweepOptions {
-  readonly nowMs: number;
   readonly fence: Fence;
   /** When it aborts the connection is cut. */
   readonly signal?: AbortSignal;
@@ -39,20 +38,20 @@ interface Swept {
 }
 
 /**
- * Brings the statuses of a shard up to the clock: elsewhere it is only ever said that a device called, time passing is said
+ * Brings the statuses of a shard up to its own clock: elsewhere it is only ever said that a device called, time passing is said
  * here. A device that fails stays so until it is late. Only checks that are due are looked at, and where a call came since they were
  * made, as it has for most, they are only put off. The shard itself says which slots it owns, so no other one is needed for it.
  *
  * @returns how many statuses changed
  */
-export const sweepStatuses = async (pool: pg.Pool, {nowMs, fence, signal}: SweepOptions): Promise<number> => {
+export const sweepStatuses = async (pool: pg.Pool, {fence, signal}: SweepOptions): Promise<number> => {
   let slots = await withConnection(pool, signal, ownedSlots);
   let changed = 0;
   while (slots.length > 0) {
     const verdict = await inSlotTransaction(pool, {
       slots,
       open: fence,
-      work: (client) => sweep(client, slots, nowMs),
+      work: (client) => sweep(client, slots),
       deadline: signal,
     });
     if (verdict.kind === 'moved') {
@@ -72,25 +71,24 @@ const ownedSlots = async (client: pg.ClientBase): Promise<readonly number[]> => 
   return rows.map(({slot}) => slot);
 };
 
-const sweep = async (client: pg.PoolClient, slots: readonly number[], nowMs: number): Promise<Swept> => {
+const sweep = async (client: pg.PoolClient, slots: readonly number[]): Promise<Swept> => {
   const {rows} = await client.query<Due>({
     name: 'checks-due',
     // Cut before the states are looked at: otherwise each chunk would join and sort all that is due.
     text: `with due as materialized (
              select check_at, device_key from device_check
-             where check_at <= to_timestamp($1::float8 / 1000) and ${slotOfKey('device_key')} = any($2::int[])
+             where check_at <= now() and ${slotOfKey('device_key')} = any($1::int[])
              order by check_at, device_key limit ${CHUNK})
            select due.device_key as "deviceKey", t.status, s.last_seen_at::text as "lastSeenAt", due.check_at::text as "checkAt",
-                  s.last_seen_at > to_timestamp($1::float8 / 1000) - interval '${LATE_AFTER_MS} ms' as "hasCalledInTime"
+                  s.last_seen_at > now() - interval '${LATE_AFTER_MS} ms' as "hasCalledInTime"
            from due left join device_status t on t.device_key = due.device_key
            left join device_state s on s.device_key = due.device_key`,
-    values: [nowMs, slots],
+    values: [slots],
   });
   const due = rows.toSorted((a, b) => a.deviceKey - b.deviceKey);
   const changed = await change(
     client,
     due.filter((row) => !staysAsItIs(row)).map(({deviceKey}) => deviceKey),
-    nowMs,
   );
   const standing = new Map<number, Standing>(
     [...due.filter(staysAsItIs), ...changed].map((row) => [row.deviceKey, row]),
@@ -110,7 +108,6 @@ const staysAsItIs = ({status, hasCalledInTime}: Due): boolean =>
 const change = async (
   client: pg.PoolClient,
   deviceKeys: readonly number[],
-  nowMs: number,
 ): Promise<readonly (Standing & {readonly isOther: boolean})[]> => {
   if (deviceKeys.length === 0) return [];
   const result = await client.query<Standing & {readonly isOther: boolean}>({
@@ -121,13 +118,13 @@ const change = async (
            free as materialized (
              select device_key, is_failing from device_status where device_key = any($1::bigint[]) order by device_key for update skip locked),
            n as (
-             select s.*, ${statusAt('to_timestamp($2::float8 / 1000)', 'free.is_failing')} as status from s join free using (device_key))
+             select s.*, ${statusNow('free.is_failing')} as status from s join free using (device_key))
            update device_status t set
              status = n.status, since = case when t.status = n.status then t.since else now() end,
              last_seen_at = case when n.status in ('late', 'silent') then n.last_seen_at end, tx_id = pg_current_xact_id()::text::bigint
            from n where t.device_key = n.device_key
            returning t.device_key as "deviceKey", t.status, n.last_seen_at::text as "lastSeenAt", t.since = now() as "isOther"`,
-    values: [deviceKeys, nowMs],
+    values: [deviceKeys],
   });
   return result.rows;
 };

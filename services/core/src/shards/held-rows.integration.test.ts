@@ -67,7 +67,7 @@ test('a command whose row somebody holds is marked the next time, and the others
   const pool = bench.shards.pool(0, 'ingest');
   const commands = devices.map(({deviceKey, slot}) => ({
     ...{commandId: randomUUID(), requestId: randomUUID(), deviceKey, slot, type: 'sync.full' as const, params: {}},
-    ...{priority: 'normal' as const, createdAtMs: Date.now(), expiresAtMs: Date.now() + 60_000},
+    ...{priority: 'normal' as const, createdAtMs: Date.now(), lifetimeMs: 60_000},
   }));
   const client = await pool.connect();
   await insertCommands(client, commands);
@@ -86,12 +86,12 @@ test('a command whose row somebody holds is marked the next time, and the others
 
 test('signs of life of others are written while somebody holds a row, and that of its device is left for the next time', async () => {
   const [held, other] = [await enrolled(), await enrolled()];
-  const seenAtMs = Date.now() + 1_000;
+  const seenAtMs = Date.now();
   const [left, ...rest] = [held, other].map(({deviceKey, slot}) => ({deviceKey, slot, seenAtMs}));
   if (left === undefined) throw new Error('two devices were seen');
   const gone = {...left, deviceKey: left.deviceKey - 1_000_000};
   const {value, ms} = await whileHeld('device_state', held.deviceKey, () =>
-    timed(() => touchLastSeen(bench.shards, [left, ...rest, gone], seenAtMs)),
+    timed(() => touchLastSeen(bench.shards, [left, ...rest, gone])),
   );
   expect(value).toEqual([{sightings: [left]}]);
   expect(ms).toBeLessThan(SOON_MS);
@@ -105,7 +105,7 @@ test('signs of life of others are written while somebody holds a row, and that o
     return rows.map(({deviceKey}) => deviceKey);
   };
   expect(await seen()).toEqual([other.deviceKey]);
-  expect(await touchLastSeen(bench.shards, [left], seenAtMs)).toEqual([]);
+  expect(await touchLastSeen(bench.shards, [left])).toEqual([]);
   expect(await seen()).toEqual([held.deviceKey, other.deviceKey].sort((a, b) => a - b));
 });
 
@@ -123,7 +123,7 @@ test.each(['device_state', 'device_status'])(
       `insert into device_check (check_at, device_key) select now() - interval '1 h', key from unnest($1::bigint[]) key`,
       [keys],
     );
-    const sweep = () => sweepStatuses(pool, {nowMs: Date.now(), fence: () => Promise.resolve()});
+    const sweep = () => sweepStatuses(pool, {fence: () => Promise.resolve()});
     expect((await whileHeld(table, held.deviceKey, () => timed(sweep))).value).toBe(1);
     expect(await sweep()).toBe(1);
   },

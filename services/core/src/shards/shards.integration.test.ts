@@ -257,21 +257,17 @@ test('a sighting moves last seen forward and never back', async () => {
   if (made.kind === 'refused') throw new Error('a new device is let in');
   const at = Date.UTC(2026, 0, 2, 3, 4, 5);
   expect(
-    await touchLastSeen(
-      bench.shards,
-      [
-        {...made, seenAtMs: at},
-        {...made, seenAtMs: at - 5000},
-      ],
-      at,
-    ),
+    await touchLastSeen(bench.shards, [
+      {...made, seenAtMs: at},
+      {...made, seenAtMs: at - 5000},
+    ]),
   ).toEqual([]);
-  await touchLastSeen(bench.shards, [{...made, seenAtMs: at - 1000}], at);
+  await touchLastSeen(bench.shards, [{...made, seenAtMs: at - 1000}]);
   expect((await findDevice(bench.shards, deviceId))?.lastSeenAt).toEqual(new Date(at));
   // By a server whose clock is ahead.
-  await touchLastSeen(bench.shards, [{...made, seenAtMs: Date.now() + YEAR_MS}], at);
+  await touchLastSeen(bench.shards, [{...made, seenAtMs: Date.now() + YEAR_MS}]);
   const lastSeenAt = (await findDevice(bench.shards, deviceId))?.lastSeenAt;
-  expect(lastSeenAt?.getTime()).toBeLessThan(Date.now() + 2 * 3_600_000);
+  expect(lastSeenAt?.getTime()).toBeLessThanOrEqual(Date.now());
 });
 
 test('a transaction on a slot that another shard owns is refused and writes nothing', async () => {

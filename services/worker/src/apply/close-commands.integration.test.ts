@@ -32,7 +32,7 @@ test('a command is done when a batch that names it is applied, whatever the cloc
   const other = await oneDevice();
   const request = (type: 'sync.full' | 'sync.delta') => ({
     ...{deviceKey: device.deviceKey, slot: device.slot, type, commandId: randomUUID(), requestId: randomUUID()},
-    ...{params: {}, priority: 'high' as const, createdAtMs: Date.now(), expiresAtMs: Date.now() + 3600_000},
+    ...{params: {}, priority: 'high' as const, createdAtMs: Date.now(), lifetimeMs: 3600_000},
   });
   const [full, delta] = [request('sync.full'), request('sync.delta')];
   await withOwnedSlots(bench.shards.pool(0, 'ingest'), [device.slot], (client) =>

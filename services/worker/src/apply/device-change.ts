@@ -19,11 +19,8 @@ export interface DeviceChange {
   readonly cmdAcks: readonly string[];
 }
 
-/**
- * `sorted` by device, epoch and number; so is the result. What a server whose clock is ahead says it received later counts as received now: a device that was heard of in two
- * years' time would be late in two years.
- */
-export const summarise = (sorted: readonly Batch[], nowMs: number): readonly DeviceChange[] => {
+/** `sorted` by device, epoch and number; so is the result. */
+export const summarise = (sorted: readonly Batch[]): readonly DeviceChange[] => {
   const byDevice = new Map<number, DeviceChange>();
   for (const batch of sorted) {
     const {deviceId, deviceKey, slot, epoch, batchSeq, content, receivedAtMs} = batch;
@@ -36,7 +33,7 @@ export const summarise = (sorted: readonly Batch[], nowMs: number): readonly Dev
       epoch,
       batchSeq,
       state: json === undefined ? before?.state : {json, epoch, batchSeq},
-      receivedAtMs: Math.max(before?.receivedAtMs ?? 0, Math.min(receivedAtMs, nowMs)),
+      receivedAtMs: Math.max(before?.receivedAtMs ?? 0, receivedAtMs),
       records: (before?.records ?? 0) + (content.kind === 'good' ? content.records.length : 0),
       syncs: (before?.syncs ?? 0) + 1,
       rejected: content.kind === 'rejected',

@@ -164,9 +164,8 @@ const findRecent = async (
 
 /** In an order that every writer has; what waits for nobody, the records, is not among them. */
 const statementsOf = (client: pg.PoolClient, changes: WindowChanges): readonly Promise<unknown>[] => {
-  const {applied, quarantined, epochs, devices, shadows, statuses, syncs, nowMs} = changes;
+  const {applied, quarantined, epochs, devices, shadows, statuses, syncs, today} = changes;
   if (applied.length === 0) return [];
-  const today = dayOf(nowMs);
   return [
     insertReceipts(client, applied),
     ...(quarantined.length > 0 ? [insertQuarantine(client, quarantined, today)] : []),
@@ -196,7 +195,6 @@ const statementsOf = (client: pg.PoolClient, changes: WindowChanges): readonly P
         int8Array(statuses.map(({deviceKey}) => deviceKey)),
         boolArray(statuses.map(({rejected}) => rejected)),
         boolArray(statuses.map(({isNewest}) => isNewest)),
-        nowMs,
       ],
     }),
     client.query({

@@ -35,6 +35,7 @@ export interface OpenedDevices {
 
 /** What the new batches of a device make of its row. */
 export interface DeviceUpdate extends LockedDevice {
+  /** By the clocks of those who received them; what is later than now by that of the shard counts as now. */
   readonly receivedAtMs: number;
   /** To be added. */
   readonly records: number;
@@ -68,8 +69,8 @@ export interface WindowChanges {
   readonly shadows: readonly {readonly deviceKey: number; readonly json: string}[];
   readonly statuses: readonly StatusUpdate[];
   readonly syncs: readonly SyncAnswer[];
-  /** Since 1970. Statuses go by it, and the UTC day of what is put into quarantine and of commands that are done. */
-  readonly nowMs: number;
+  /** The UTC day of what is put into quarantine and of commands that are done. */
+  readonly today: string;
 }
 
 /** Contents whose number was used before. */

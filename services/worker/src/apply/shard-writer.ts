@@ -75,8 +75,7 @@ const write = async (
   options: WriterOptions,
 ): Promise<Written> => {
   const {fresh, known, numbers, ...left} = sortOut(transaction, sorted);
-  const nowMs = options.now();
-  const changes = summarise(fresh, nowMs);
+  const changes = summarise(fresh);
   const devices = updatesOf(transaction, changes, numbers);
   const stored = await transaction.write(
     {
@@ -90,7 +89,7 @@ const write = async (
       ),
       statuses: statusesOf(transaction, changes),
       syncs: changes,
-      nowMs,
+      today: dayOf(options.now()),
     },
     known,
     known.length === 0,
@@ -219,7 +218,6 @@ const compareContents = async (
   const conflicts = known.filter((batch) => hashOf(batch)?.equals(batch.contentHash) === false);
   const unproved = known.filter((batch) => hashOf(batch) === undefined);
   if (conflicts.length + unproved.length > 0) {
-    const createdAtMs = now();
     // One of an epoch that was replaced asks for nothing: the device has another by now. Of the others, which are sorted, the newest remains.
     const epochs = new Map(transaction.locked.map(({deviceKey, epoch}) => [deviceKey, epoch]));
     const byDevice = new Map(
@@ -240,10 +238,10 @@ const compareContents = async (
         type: 'epoch.new',
         params: {epoch},
         priority: 'high',
-        createdAtMs,
-        expiresAtMs: createdAtMs + EPOCH_COMMAND_LIFETIME_MS,
+        createdAtMs: undefined,
+        lifetimeMs: EPOCH_COMMAND_LIFETIME_MS,
       })),
-      today: dayOf(createdAtMs),
+      today: dayOf(now()),
     });
   }
   return {duplicates, conflicts, unproved};

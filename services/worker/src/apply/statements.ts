@@ -3,6 +3,13 @@ import {changeStatuses} from '@pisync/core/devices/device-status';
 
 const TX = 'tx_id = pg_current_xact_id()::text::bigint';
 
+/** SQL: when the shard heard of a batch at the latest. A server whose clock is ahead says it received it later, and that would keep its device on time until then. */
+const HEARD_AT = 'least(n.received_at, now())';
+
+/** SQL: a day by the worker's clock, and by the shard's if they are more than a day apart. @param day SQL */
+const nearToday = (day: string): string =>
+  `greatest(least(${day}::date, (now() at time zone 'UTC')::date + 1), (now() at time zone 'UTC')::date - 1)`;
+
 /**
  * Returns a row for each key, with null for those of which none was locked. Of a row that was waited for a statement sees the new version, and of
  * what is joined to it the old one: so it has columns of this row alone.
@@ -90,7 +97,7 @@ export const INSERT_RECORDS = {
 export const INSERT_QUARANTINE = {
   name: 'quarantine-insert',
   text: `insert into quarantine (id, device_key, epoch, batch_seq, kind, reason, detail, payload, created_day)
-         select *, $9::date
+         select *, ${nearToday('$9')}
          from unnest($1::uuid[], $2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::bytea[])`,
 };
 
@@ -114,7 +121,7 @@ export const KEEP_REFUSED = {
            returning device_key, epoch, batch_seq, content_hash),
          put as (
            insert into quarantine (id, device_key, epoch, batch_seq, kind, reason, detail, payload, created_day)
-           select id, device_key, epoch, batch_seq, kind, reason, detail, payload, $10::date
+           select id, device_key, epoch, batch_seq, kind, reason, detail, payload, ${nearToday('$10')}
            from n join kept using (device_key, epoch, batch_seq, content_hash))
          update device_status t set conflicts = conflicts + c.count, ${TX}
          from (select device_key, count(*)::int as count from n group by device_key) c where t.device_key = c.device_key`,
@@ -132,7 +139,7 @@ export const UPDATE_DEVICES = {
   name: 'devices-update',
   text: `update device_state s set
            epoch = n.epoch, applied_through = n.through, ahead = n.ahead::int8multirange, state_epoch = n.state_epoch, state_seq = n.state_seq,
-           last_sync_at = greatest(s.last_sync_at, n.received_at), last_seen_at = greatest(s.last_seen_at, n.received_at),
+           last_sync_at = greatest(s.last_sync_at, ${HEARD_AT}), last_seen_at = greatest(s.last_seen_at, ${HEARD_AT}),
            records_total = s.records_total + n.records, syncs_total = s.syncs_total + n.syncs, ${TX}
          from unnest($1::bigint[], $2::int[], $3::bigint[], $4::text[], $5::int[], $6::bigint[], $7::timestamptz[], $8::bigint[], $9::bigint[])
            as n (device_key, epoch, through, ahead, state_epoch, state_seq, received_at, records, syncs)
@@ -161,7 +168,6 @@ export const UPDATE_STATUSES = {
      join device_status t on t.device_key = n.device_key
      where t.status not in ('on_time', 'failing') or (n.is_newest and n.rejected <> t.is_failing)
      order by t.device_key for update of t`,
-    'to_timestamp($4::float8 / 1000)',
   ),
 };
 
@@ -169,7 +175,7 @@ export const UPDATE_STATUSES = {
 export const CLOSE_COMMANDS = {
   name: 'commands-close',
   text: `with answered as (
-           select c.device_key, c.type, n.received_at
+           select c.device_key, c.type, ${HEARD_AT} as done_at
            from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as n (device_key, epoch, received_at)
            join device_command c on c.device_key = n.device_key
            where exists (select from unnest($4::bigint[], $5::uuid[]) as a (device_key, command_id)
@@ -178,9 +184,9 @@ export const CLOSE_COMMANDS = {
            order by c.device_key, c.type for update of c),
          gone as (
            delete from device_command c using answered a where c.device_key = a.device_key and c.type = a.type
-           returning c.*, a.received_at as done_at)
+           returning c.*, a.done_at)
          insert into device_command_closed (device_key, command_id, request_id, created_at, expires_at, delivered_at, acked_at, done_at, closed_day,
                                             type, priority, params)
-         select device_key, command_id, request_id, created_at, expires_at, delivered_at, acked_at, done_at, $6::date, type, priority, params
+         select device_key, command_id, request_id, created_at, expires_at, delivered_at, acked_at, done_at, ${nearToday('$6')}, type, priority, params
          from gone`,
 };

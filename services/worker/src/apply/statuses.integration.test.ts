@@ -2,7 +2,7 @@ import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {type DeviceStatus} from '@pisync/core/devices/device-status';
 import {touchLastSeen} from '@pisync/core/devices/last-seen';
 import {sweepStatuses} from '@pisync/core/devices/status-sweep';
-import {dayOf, ensurePartitions} from '@pisync/core/shards/partitions';
+import {dayOf} from '@pisync/core/shards/partitions';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import fc from 'fast-check';
 import {v7 as uuidv7} from 'uuid';
@@ -14,16 +14,11 @@ import {writeBatches} from './shard-writer.ts';
 jest.setTimeout(60_000);
 
 const HOUR_MS = 3_600_000;
-/** In the past: nobody is heard of in the future. */
-const START_MS = Date.now() - 400 * 24 * HOUR_MS;
 const MOST_STEPS = 10;
 
 let bench: TestShards;
 beforeAll(async () => {
   bench = await createTestShards({shards: 1});
-  // What is rejected goes into quarantine, on each of the days that may pass.
-  const days = Array.from({length: MOST_STEPS * 4}, (_, day) => dayOf(START_MS + day * 24 * HOUR_MS));
-  await ensurePartitions(bench.shards.pool(0, 'job'), days);
 });
 afterAll(() => bench.close());
 
@@ -34,41 +29,52 @@ interface Seen {
   readonly checks: readonly number[];
 }
 
-const hours = (sql: string): string => `(extract(epoch from ${sql} - to_timestamp($2::float8 / 1000)) / 3600)::float8`;
+/** SQL: hours since the start, $2 of which have passed. A test takes seconds. */
+const hours = (sql: string): string => `(round(extract(epoch from ${sql} - now()) / 3600) + $2)::float8`;
 
-const see = async ({deviceKey}: TestDevice): Promise<Seen | undefined> => {
+const see = async ({deviceKey}: TestDevice, at: number): Promise<Seen | undefined> => {
   const found = await bench.shards.pool(0, 'job').query<Seen>(
     `select status, ${hours('last_seen_at')} as "lastSeenAt",
             array(select ${hours('check_at')} from device_check c where c.device_key = t.device_key) as checks
      from device_status t where device_key = $1`,
-    [deviceKey, START_MS],
+    [deviceKey, at],
   );
   return found.rows[0];
 };
 
-const apply = async (device: TestDevice, batchSeq: number, sync: Sync, at: number): Promise<void> => {
+const apply = async (device: TestDevice, batchSeq: number, sync: Sync): Promise<void> => {
   const batch = batchOf({
     device,
     batchSeq,
-    receivedAtMs: START_MS + (at - sync.age) * HOUR_MS,
-    receivedDay: dayOf(START_MS),
+    receivedAtMs: Date.now() - sync.age * HOUR_MS,
+    receivedDay: dayOf(Date.now()),
   });
   const options = {
     store: createPgShardStore(bench.shards, Date.now),
-    now: () => START_MS + at * HOUR_MS,
+    now: Date.now,
     newId: () => uuidv7(),
   };
   const content = sync.rejected ? {kind: 'rejected' as const, reason: 'too strange'} : batch.content;
   await writeBatches(options, 0, [{...batch, content}]);
 };
 
-const heartbeat = async ({deviceKey, slot}: TestDevice, age: number, at: number): Promise<void> => {
-  const seenAtMs = START_MS + (at - age) * HOUR_MS;
-  expect(await touchLastSeen(bench.shards, [{deviceKey, slot, seenAtMs}], START_MS + at * HOUR_MS)).toEqual([]);
+const heartbeat = async ({deviceKey, slot}: TestDevice, age: number): Promise<void> => {
+  const seenAtMs = Date.now() - age * HOUR_MS;
+  expect(await touchLastSeen(bench.shards, [{deviceKey, slot, seenAtMs}])).toEqual([]);
 };
 
-const sweep = (at: number): Promise<unknown> =>
-  sweepStatuses(bench.shards.pool(0, 'job'), {nowMs: START_MS + at * HOUR_MS, fence: () => Promise.resolve()});
+/** Statuses go by the shard's clock, which nobody moves: what it knows of the device becomes older. */
+const pass = async ({deviceKey}: TestDevice, passed: number): Promise<void> => {
+  await bench.shards.pool(0, 'job').query(
+    `with c as (update device_check set check_at = check_at - $2 * interval '1 h' where device_key = $1),
+          t as (update device_status set last_seen_at = last_seen_at - $2 * interval '1 h' where device_key = $1 and last_seen_at is not null)
+     update device_state set last_sync_at = last_sync_at - $2 * interval '1 h', last_seen_at = last_seen_at - $2 * interval '1 h'
+     where device_key = $1`,
+    [deviceKey, passed],
+  );
+};
+
+const sweep = (): Promise<unknown> => sweepStatuses(bench.shards.pool(0, 'job'), {fence: () => Promise.resolve()});
 
 /** A batch that waited for so many hours. `skip`: the one before it comes later; `fill`: such a one. */
 interface Sync {
@@ -166,23 +172,24 @@ test('whatever comes when: a status follows the last sync or heartbeat, and ther
         switch (one.kind) {
           case 'pass':
             at += one.hours;
+            await pass(device, one.hours);
             break;
           case 'sync': {
             if (one.order === 'skip') skipped.push(++highest);
             const batchSeq = (one.order === 'fill' ? skipped.shift() : undefined) ?? ++highest;
-            await apply(device, batchSeq, one, at);
+            await apply(device, batchSeq, one);
             expected.sync(at, one, batchSeq);
             break;
           }
           case 'heartbeat':
-            await heartbeat(device, one.age, at);
+            await heartbeat(device, one.age);
             expected.heartbeat(at, one.age);
             break;
           case 'sweep':
-            await sweep(at);
+            await sweep();
             expected.sweep(at);
         }
-        const seen = await see(device);
+        const seen = await see(device, at);
         const {status, lastSeenAt, checkBy} = expected;
         expect(seen).toMatchObject({status, lastSeenAt});
         expect(seen?.checks).toHaveLength(checkBy === null ? 0 : 1);
@@ -204,19 +211,21 @@ test('a device that has nothing to send stays on time by its heartbeats, and the
       .query('select status, tx_id, ctid from device_status where device_key = $1', [device.deviceKey]);
     return rows[0] as {readonly status: string} | undefined;
   };
-  await apply(device, 1, NEXT, 0);
+  await apply(device, 1, NEXT);
   const synced = await written();
   expect(synced?.status).toBe('on_time');
   for (let day = 1; day <= 10; day++) {
-    await sweep(24 * day);
-    await heartbeat(device, 0, 24 * day);
+    await pass(device, 24);
+    await sweep();
+    await heartbeat(device, 0);
   }
   expect(await written()).toEqual(synced);
-  await sweep(24 * 10 + 26);
+  await pass(device, 26);
+  await sweep();
   expect((await written())?.status).toBe('late');
-  await heartbeat(device, 0, 24 * 12);
+  await heartbeat(device, 0);
   const back = await written();
   expect(back?.status).toBe('on_time');
-  await heartbeat(device, 0, 24 * 13);
+  await heartbeat(device, 0);
   expect(await written()).toEqual(back);
 });

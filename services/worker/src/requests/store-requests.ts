@@ -89,7 +89,6 @@ const findHeld = async (client: pg.PoolClient, deviceKeys: readonly number[]): P
 };
 
 const commandOf = (request: SyncRequest, deviceKey: number, slot: number, commandId: string): NewCommand => {
-  const createdAtMs = Date.parse(request.timestamp);
   return {
     commandId,
     requestId: request.requestId,
@@ -98,8 +97,8 @@ const commandOf = (request: SyncRequest, deviceKey: number, slot: number, comman
     type: `sync.${request.syncType}`,
     params: {},
     priority: request.priority,
-    createdAtMs,
-    expiresAtMs: createdAtMs + LIFETIME_MS,
+    createdAtMs: Date.parse(request.timestamp),
+    lifetimeMs: LIFETIME_MS,
   };
 };
 

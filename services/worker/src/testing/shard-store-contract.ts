@@ -14,7 +14,7 @@ export interface StoreUnderTest {
 
 const NOTHING: WindowChanges = {
   ...{applied: [], quarantined: [], epochs: [], devices: [], shadows: [], statuses: [], syncs: []},
-  nowMs: Date.UTC(2026, 0, 15),
+  today: '2026-01-15',
 };
 
 /** What the writer makes of one batch of a device that was at nothing. */
@@ -27,7 +27,7 @@ const changesOf = (batch: Batch, device: Partial<DeviceUpdate> = {}): WindowChan
     devices: [
       {deviceKey, epoch, numbers, stateEpoch: epoch, stateSeq: batchSeq, receivedAtMs, records: 2, syncs: 1, ...device},
     ],
-    nowMs: Date.parse(receivedDay),
+    today: receivedDay,
   };
 };
 
