@@ -50,16 +50,16 @@ export interface Worker {
 /** Of each priority. They are small, and those for a shard that is away are put off. */
 const REQUESTS_IN_HAND = 1000;
 /**
- * Bundles in hand, over all partitions of a priority. A bundle holds some ten batches of twenty records under load, so this
- * fills the windows at work and the next ones; alone in the night it is memory, some 20 KB a bundle. Bodies in hand are not read, so the
- * largest bundles, of a MiB, are 128 MiB outside of the heap.
+ * Bundles in hand, over all partitions of a priority. A bundle holds some ten batches of twenty records under load, so those that are normal
+ * fill the windows at work and the next ones; what people ask for is less. Alone in the night it is memory, some 20 KB a bundle. Bodies in hand are not read, so the
+ * largest bundles, of a MiB, are 80 MiB outside of the heap.
  */
-const BUNDLES_IN_HAND = 64;
+const BUNDLES_IN_HAND = {high: 16, normal: 64} as const;
 /**
- * Parked bundles in hand: of each shard, and of all shards as far as each has one. They were packed, so a few are a window; while the shard is
+ * Parked bundles in hand: of each shard, and of all shards as far as each has one. They were packed, so one or two are a window, of which one is at work; while the shard is
  * away they are what it is tried with.
  */
-const PARKED_IN_HAND = {ofShard: 8, ofAll: 64} as const;
+const PARKED_IN_HAND = {ofShard: 8, ofAll: 16} as const;
 const UNREADABLE_IN_HAND = 4;
 
 /** Consumes batches and sync requests and applies them until closed. */
@@ -126,13 +126,13 @@ export const startWorker = (options: WorkerOptions): Worker => {
     if (!stopping.signal.aborted) for (const shardId of shards.ids()) intake.open(shardId);
   };
   follow();
-  consume(
-    QUEUE_PRIORITIES.flatMap((priority) =>
+  for (const priority of QUEUE_PRIORITIES) {
+    consume(
       range(partitions).map((partition) => names.batches.queue(partition, priority)),
-    ),
-    Math.ceil(BUNDLES_IN_HAND / partitions),
-    (delivery) => suspects.take(delivery, {isUrgent: urgentKeys.has(delivery.routingKey), isParked: false}),
-  );
+      Math.ceil(BUNDLES_IN_HAND[priority] / partitions),
+      (delivery) => suspects.take(delivery, {isUrgent: priority === 'high', isParked: false}),
+    );
+  }
 
   const requests = createRequestLanes({
     shards,

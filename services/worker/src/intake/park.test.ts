@@ -6,7 +6,8 @@ import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {Registry} from 'prom-client';
 import {createWorkerMetrics} from '../metrics.ts';
-import {batchesOf, deliver} from '../testing/pieces.ts';
+import {until} from '@pisync/core/testing/until';
+import {batchesOf, deliver, largeBatch, type TestDelivery} from '../testing/pieces.ts';
 import {createHeld} from './held.ts';
 import {createPark} from './park.ts';
 
@@ -92,4 +93,26 @@ test('what the broker confirms late stays in hand until then, and is not publish
   confirm.resolve(undefined);
   expect(await park([...early.pieces, ...later.pieces], 0)).toEqual([]);
   expect([sent.length, early.outcome(), later.outcome()]).toEqual([2, 'acked', 'acked']);
+});
+
+test('no more is on its way to a broker that does not confirm than what is copied of it may take, and what waits is not sent when its shard was back first', async () => {
+  const {sent, broker, park} = bench();
+  const {promise, resolve} = Promise.withResolvers<undefined>();
+  broker.confirmed = promise;
+  const large = (): TestDelivery => deliver({batches: [largeBatch(1_000_000)]});
+  const byShard = Array.from({length: 6}, () => Array.from({length: 4}, large));
+  const left = byShard.map((deliveries, shardId) =>
+    park(
+      deliveries.flatMap(({pieces}) => pieces),
+      shardId,
+    ),
+  );
+  await Promise.all(left);
+  expect(sent).toHaveLength(8);
+  // Two of each shard, and nothing of the fifth.
+  const applied = byShard.at(-1) ?? [];
+  for (const {pieces} of applied) for (const piece of pieces) piece.close('settled');
+  resolve(undefined);
+  await until('all to be done with', () => byShard.flat().every((one) => one.outcome() === 'acked'));
+  expect(sent).toHaveLength(20);
 });

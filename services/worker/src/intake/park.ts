@@ -5,6 +5,7 @@ import {publishParked} from '@pisync/core/broker/retry';
 import {describeError} from '@pisync/core/errors/app-error';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {type WorkerMetrics} from '../metrics.ts';
+import {createByteGate} from './byte-gate.ts';
 import {type Held} from './held.ts';
 import {type Piece} from './parcel.ts';
 
@@ -22,16 +23,36 @@ export interface ParkOptions {
   readonly log: Logger;
 }
 
+/**
+ * Of what is on its way to the broker, in all and of each shard, because each message is a copy of what stays in hand until it is confirmed. Otherwise hands that are full of the largest
+ * bundles would take half as much again, and a broker that stopped reading twice as much.
+ */
+const BYTES_ON_THE_WAY = {all: 8 * 1024 * 1024, each: 2 * 1024 * 1024} as const;
+/** Pieces without a shard, among those that have one. */
+const NO_SHARD = -1;
+
 export const createPark = ({publisher, names, held, metrics, log}: ParkOptions): Park => {
   let isRefused = false;
 
+  const gate = createByteGate(BYTES_ON_THE_WAY.all, BYTES_ON_THE_WAY.each);
+
   const publish = async (pieces: readonly Piece[], shardId: number | undefined): Promise<void> => {
-    const [first] = pieces;
-    if (first === undefined) return;
-    const content = encodeBundle(pieces.map(({item}) => item));
-    await publishParked(publisher, names, {...first.delivery, content}, shardId);
-    metrics.batches.inc({outcome: 'parked'}, pieces.length);
-    for (const piece of pieces) piece.close('settled');
+    const leave = await gate.enter(
+      shardId ?? NO_SHARD,
+      pieces.reduce((sum, {item}) => sum + item.payload.length, 0),
+    );
+    try {
+      // The shard may have answered meanwhile, and the broker may have taken some back.
+      const left = pieces.filter((piece) => !piece.isClosed() && !piece.delivery.isLost());
+      const [first] = left;
+      if (first === undefined) return;
+      const content = encodeBundle(left.map(({item}) => item));
+      await publishParked(publisher, names, {...first.delivery, content}, shardId);
+      metrics.batches.inc({outcome: 'parked'}, left.length);
+      for (const piece of left) piece.close('settled');
+    } finally {
+      leave();
+    }
   };
 
   const settle = async (pieces: readonly Piece[], shardId: number | undefined): Promise<void> => {

@@ -78,10 +78,10 @@ export interface WorkerBench {
   close(): Promise<void>;
 }
 
-export const openWorkerBench = async (): Promise<WorkerBench> => {
+export const openWorkerBench = async (shardCount = 2): Promise<WorkerBench> => {
   const amqp = serverAddress('PISYNC_TEST_AMQP_URL');
   const redis = serverAddress('PISYNC_TEST_REDIS_URL');
-  const shards = await createTestShards({shards: 2});
+  const shards = await createTestShards({shards: shardCount});
   const prefix = `test-${randomBytes(4).toString('hex')}`;
   const names = brokerNames(prefix);
   const server = {host: amqp.hostname, port: Number(amqp.port)};
