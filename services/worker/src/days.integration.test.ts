@@ -1,11 +1,10 @@
 import {afterAll, afterEach, beforeAll, expect, jest, test} from '@jest/globals';
 import {listOpenCommands} from '@pisync/core/commands/commands';
-import {findPosition} from '@pisync/core/devices/position';
 import {findDevice} from '@pisync/core/queries/devices';
 import {dayOf, partitionName} from '@pisync/core/shards/partitions';
 import {until} from '@pisync/core/testing/until';
 import {batchOf, enrolDevices, type TestDevice} from './testing/batches.ts';
-import {openWorkerBench, type RunningWorker, type WorkerBench} from './testing/test-worker.ts';
+import {openWorkerBench, type WorkerBench} from './testing/test-worker.ts';
 
 // Servers that others also use answer slowly at times; what is waited for has its own, shorter deadline.
 jest.setTimeout(60_000);
@@ -16,32 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-const running: RunningWorker[] = [];
-const stopWorkers = async (): Promise<void> => {
-  await Promise.all(running.splice(0).map((worker) => worker.close()));
-};
-afterEach(stopWorkers);
-const startWorker = async (options?: Parameters<WorkerBench['start']>[0]): Promise<RunningWorker> => {
-  const worker = await bench.start(options);
-  running.push(worker);
-  return worker;
-};
-
-const oneDevice = async (): Promise<TestDevice> => {
-  const [device] = await enrolDevices(bench.shards.shards, 1);
-  if (device === undefined) throw new Error('no device was enrolled');
-  return device;
-};
-
-const applied = async (device: TestDevice): Promise<number> =>
-  (await findPosition(bench.shards.shards, device, 1))?.appliedThrough ?? -1;
-
-const waitApplied = (device: TestDevice, through: number) =>
-  until(
-    `batch ${through} of ${device.deviceId}`,
-    () => applied(device),
-    (seen) => seen === through,
-  );
+afterEach(() => bench.stopWorkers());
 
 const DAY_MS = 86_400_000;
 const day = (ago: number): string => dayOf(Date.now() - ago * DAY_MS);
@@ -63,10 +37,10 @@ const stored = async ({deviceId, deviceKey}: TestDevice) => {
 };
 
 test('a day whose partition is missing gets one', async () => {
-  const device = await oneDevice();
-  const worker = await startWorker();
+  const device = await bench.enrolOne();
+  const worker = await bench.start();
   await bench.publish([batchOf({device, batchSeq: 1, receivedDay: day(6)})]);
-  await waitApplied(device, 1);
+  await bench.waitApplied(device, 1);
   expect(await stored(device)).toEqual({days: [day(6)], records: 2, quarantined: 0});
   expect(await worker.counter('pisync_worker_batches_total', {outcome: 'retried'})).toBe(0);
 });
@@ -75,13 +49,13 @@ test.each([
   ['years ago, by a clock that is behind or after a long wait', 3000],
   ['years ahead, by a clock that is', -3000],
 ])('a batch that was received %s is applied as one of today, once', async (_, ago) => {
-  const device = await oneDevice();
-  const worker = await startWorker();
+  const device = await bench.enrolOne();
+  const worker = await bench.start();
   const batch = batchOf({device, batchSeq: 1, receivedDay: day(ago)});
   await bench.publish([batch]);
-  await waitApplied(device, 1);
+  await bench.waitApplied(device, 1);
   await bench.publish([batch, batchOf({device, batchSeq: 2})]);
-  await waitApplied(device, 2);
+  await bench.waitApplied(device, 2);
   expect(await stored(device)).toEqual({days: [day(0), day(0)], records: 4, quarantined: 0});
   expect(await worker.counter('pisync_worker_batches_total', {outcome: 'retried'})).toBe(0);
 });
@@ -90,18 +64,18 @@ test.each([
   ['behind', -3000],
   ['ahead', 3000],
 ])('a worker whose clock is years %s parks what it has no day for, and another one applies it', async (_, days) => {
-  const device = await oneDevice();
-  const wrong = await startWorker({now: () => Date.now() + days * DAY_MS});
+  const device = await bench.enrolOne();
+  const wrong = await bench.start({now: () => Date.now() + days * DAY_MS});
   await bench.publish([batchOf({device, batchSeq: 1, receivedDay: day(-9)})]);
   await until(
     'it to be parked',
     () => wrong.counter('pisync_worker_batches_total', {outcome: 'parked'}),
     (count) => count > 0,
   );
-  expect(await applied(device)).toBe(0);
-  await stopWorkers();
-  await startWorker();
-  await waitApplied(device, 1);
+  expect(await bench.applied(device)).toBe(0);
+  await bench.stopWorkers();
+  await bench.start();
+  await bench.waitApplied(device, 1);
   expect(await stored(device)).toEqual({days: [day(0)], records: 2, quarantined: 0});
 });
 
@@ -117,7 +91,7 @@ test.each([
     const {shards} = bench.shards;
     const [prompt, overdue, strange] = await enrolDevices(shards, 3);
     if (prompt === undefined || overdue === undefined || strange === undefined) throw new Error('three were enrolled');
-    await startWorker({now: () => Date.now() + hours * HOUR_MS});
+    await bench.start({now: () => Date.now() + hours * HOUR_MS});
     // Before another day can begin.
     const today = day(0);
     const beganAtMs = Date.now();
@@ -127,7 +101,7 @@ test.each([
       batchOf({device: overdue, batchSeq: 1, receivedAtMs: beganAtMs - 30 * HOUR_MS, receivedDay: today}),
       batchOf({...content, records: [{s: -1, k: 'reading'}]}),
     ]);
-    for (const device of [prompt, overdue, strange]) await waitApplied(device, 1);
+    for (const device of [prompt, overdue, strange]) await bench.waitApplied(device, 1);
     const found = await findDevice(shards, prompt.deviceId);
     expect(found?.status).toBe('on_time');
     expect(Math.abs((found?.lastSyncAt?.getTime() ?? 0) - beganAtMs)).toBeLessThan(60_000);
@@ -163,18 +137,18 @@ test('a day whose partition covers another day is no reason to try for ever, als
   await shards
     .pool(shardId, 'job')
     .query(`create table ${name} partition of record for values from ('1999-01-01') to ('1999-01-02')`);
-  const worker = await startWorker();
+  const worker = await bench.start();
   await bench.publish([
     batchOf({device: crooked, batchSeq: 1, receivedDay: day(8)}),
     batchOf({device: ancient, batchSeq: 1, receivedDay: day(400)}),
   ]);
-  await waitApplied(ancient, 1);
+  await bench.waitApplied(ancient, 1);
   await until(
     'the first rung',
     () => worker.counter('pisync_worker_batches_total', {outcome: 'retried'}),
     (seen) => seen === 1,
   );
-  expect(await applied(crooked)).toBe(0);
+  expect(await bench.applied(crooked)).toBe(0);
   await shards.pool(shardId, 'job').query(`drop table ${name}`);
-  await waitApplied(crooked, 1);
+  await bench.waitApplied(crooked, 1);
 });

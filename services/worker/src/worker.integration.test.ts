@@ -5,7 +5,6 @@ import {CACHE_CHANNEL, cacheKey} from '@pisync/core/cache/cache-keys';
 import {publishSyncRequest, type SyncRequest} from '@pisync/core/broker/sync-request';
 import {listOpenCommands} from '@pisync/core/commands/commands';
 import {findDevice} from '@pisync/core/queries/devices';
-import {findPosition} from '@pisync/core/devices/position';
 import {listReceiptsAfter} from '@pisync/core/receipts/receipts';
 import {until} from '@pisync/core/testing/until';
 import {type Batch} from './apply/batch.ts';
@@ -21,31 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-const running: RunningWorker[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((worker) => worker.close()));
-});
-const startWorker = async (options?: Parameters<WorkerBench['start']>[0]): Promise<RunningWorker> => {
-  const worker = await bench.start(options);
-  running.push(worker);
-  return worker;
-};
-
-const oneDevice = async (): Promise<TestDevice> => {
-  const [device] = await enrolDevices(bench.shards.shards, 1);
-  if (device === undefined) throw new Error('no device was enrolled');
-  return device;
-};
-
-const applied = async (device: TestDevice): Promise<number> =>
-  (await findPosition(bench.shards.shards, device, 1))?.appliedThrough ?? -1;
-
-const waitApplied = (device: TestDevice, through: number) =>
-  until(
-    `batch ${through} of ${device.deviceId}`,
-    () => applied(device),
-    (seen) => seen === through,
-  );
+afterEach(() => bench.stopWorkers());
 
 /** Everything stored, over all shards and straight from the tables. */
 const stored = async (devices: readonly TestDevice[]) => {
@@ -85,7 +60,7 @@ test('two workers apply shuffled and doubled batches exactly once while their co
   const batches = devices.flatMap((device) =>
     Array.from({length: 20}, (_, index) => batchOf({device, batchSeq: index + 1})),
   );
-  const workers = [await startWorker(), await startWorker()];
+  const workers = [await bench.start(), await bench.start()];
   const publishing = publishAll(shuffled([...batches, ...shuffled(batches).slice(0, 200)]));
   for (let cut = 0; cut < 5; cut++) {
     await bench.shards.shards
@@ -94,7 +69,7 @@ test('two workers apply shuffled and doubled batches exactly once while their co
     await new Promise((resolve) => setTimeout(resolve, 60));
   }
   await publishing;
-  for (const device of devices) await waitApplied(device, 20);
+  for (const device of devices) await bench.waitApplied(device, 20);
   expect(await stored(devices)).toEqual({records: 1200, distinct: 1200, receipts: 600});
   for (const device of devices) {
     expect(await findDevice(bench.shards.shards, device.deviceId)).toMatchObject({
@@ -112,17 +87,17 @@ test('two workers apply shuffled and doubled batches exactly once while their co
 });
 
 test('after a commit the position is in the cache and viewers are told', async () => {
-  const device = await oneDevice();
+  const device = await bench.enrolOne();
   const messages: string[] = [];
   bench.cache.subscribe(CACHE_CHANNEL.live, (message) => messages.push(message));
-  await startWorker();
+  await bench.start();
   let batchSeq = 0;
   // The subscription begins at its own time, so batches are sent until one is heard of.
   await until(
     'a live message',
     async () => {
       await bench.publish([batchOf({device, batchSeq: ++batchSeq})]);
-      await waitApplied(device, batchSeq);
+      await bench.waitApplied(device, batchSeq);
       return messages.filter((message) => message.includes(device.deviceId));
     },
     (seen) => seen.length > 0,
@@ -147,10 +122,10 @@ test('after a commit the position is in the cache and viewers are told', async (
 });
 
 test('a worker that loses its channel between commit and ack applies nothing twice', async () => {
-  const device = await oneDevice();
+  const device = await bench.enrolOne();
   let cuts = 0;
   // Announcing comes after the commit and before the ack.
-  const worker: RunningWorker = await startWorker({
+  const worker: RunningWorker = await bench.start({
     cache: {
       async use() {
         if (cuts++ === 0) await (await worker.connection.ready()).close();
@@ -168,17 +143,17 @@ test('a worker that loses its channel between commit and ack applies nothing twi
     (seen) => seen === 2,
   );
   expect(await stored([device])).toEqual({records: 4, distinct: 4, receipts: 2});
-  expect(await applied(device)).toBe(2);
+  expect(await bench.applied(device)).toBe(2);
 });
 
 test('a slot that moved is followed to its new shard without losing what was queued for it', async () => {
-  const device = await oneDevice();
+  const device = await bench.enrolOne();
   const {shards} = bench.shards;
   const from = shards.slotMap.shardOf(device.slot);
   const to = 1 - from;
-  await startWorker();
+  await bench.start();
   await bench.publish([batchOf({device, batchSeq: 1})]);
-  await waitApplied(device, 1);
+  await bench.waitApplied(device, 1);
   await shards
     .pool(from, 'job')
     .query(`update slot_owner set state = 'moved_out', epoch = 1 where slot = $1`, [device.slot]);
@@ -218,13 +193,13 @@ test('the one batch that a shard refuses for good is rejected and the others of 
   const devices = await enrolDevices(bench.shards.shards, 9);
   const [victim] = devices;
   if (victim === undefined) throw new Error('no device was enrolled');
-  const worker = await startWorker();
+  const worker = await bench.start();
   await bench.publish(
     devices.map((device) =>
       batchOf({device, batchSeq: 1, ...(device === victim ? {records: [{s: 1, k: 'poison'}]} : {})}),
     ),
   );
-  for (const device of devices) await waitApplied(device, 1);
+  for (const device of devices) await bench.waitApplied(device, 1);
   expect(await stored(devices)).toEqual({records: 16, distinct: 16, receipts: 9});
   expect(await listReceiptsAfter(bench.shards.shards, victim, {epoch: 1, after: 0, limit: 9})).toMatchObject([
     {outcome: 'rejected'},
@@ -238,17 +213,17 @@ test('a batch refused for an unknown reason climbs the ladder alone and ends in 
   const [good, bad] = await enrolDevices(bench.shards.shards, 2);
   if (good === undefined || bad === undefined) throw new Error('two devices were not enrolled');
   const riddle = batchOf({device: bad, batchSeq: 1, records: [{s: 1, k: 'riddle'}]});
-  const worker = await startWorker();
+  const worker = await bench.start();
   await bench.publish([riddle, batchOf({device: good, batchSeq: 1})], 'normal', 1);
-  await waitApplied(good, 1);
+  await bench.waitApplied(good, 1);
   await until(
     'the second rung',
     () => bench.depth(bench.names.retry.queue({name: '1m', delayMs: 60_000})),
     (seen) => seen === 1,
   );
-  expect(await applied(bad)).toBe(0);
+  expect(await bench.applied(bad)).toBe(0);
   await bench.publish([riddle], 'normal', 4);
-  await waitApplied(bad, 1);
+  await bench.waitApplied(bad, 1);
   expect(await quarantined(bad)).toEqual([
     {reason: 'refused 5 times, at last: this record is riddle', payload: riddle.payload},
   ]);
@@ -258,7 +233,7 @@ test('a batch refused for an unknown reason climbs the ladder alone and ends in 
 test('a batch too far ahead to be stored is set aside after the last rung, and counted', async () => {
   const [device] = await enrolDevices(bench.shards.shards, 1);
   if (device === undefined) throw new Error('no device was enrolled');
-  const worker = await startWorker();
+  const worker = await bench.start();
   await bench.publish([batchOf({device, batchSeq: 500_000_000})], 'normal', 4);
   await until(
     'the batch to be counted',
@@ -280,7 +255,7 @@ const quarantined = async ({deviceId, deviceKey}: TestDevice) => {
 
 test('a message that is no bundle is kept in the control schema', async () => {
   const content = Buffer.from(`no bundle ${randomUUID()}`);
-  const worker = await startWorker();
+  const worker = await bench.start();
   await bench.publisher.publish({
     exchange: bench.names.batches.exchange,
     routingKey: bench.names.batches.routingKey(0, 'normal'),
@@ -304,8 +279,8 @@ test('a message that is no bundle is kept in the control schema', async () => {
 });
 
 test('sync requests become one command per device and kind, as urgent as the most urgent', async () => {
-  const device = await oneDevice();
-  const worker = await startWorker();
+  const device = await bench.enrolOne();
+  const worker = await bench.start();
   const request = (priority: 'high' | 'normal', deviceId = device.deviceId): SyncRequest => ({
     requestId: randomUUID(),
     deviceId,

@@ -16,6 +16,7 @@ import {
 import {createPublisher, type Publisher} from '@pisync/core/broker/publisher';
 import {publishParked} from '@pisync/core/broker/retry';
 import {type Cache, openCache} from '@pisync/core/cache/cache';
+import {findPosition} from '@pisync/core/devices/position';
 import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {openShards} from '@pisync/core/shards/shards';
@@ -27,7 +28,7 @@ import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
 import {type Batch} from '../apply/batch.ts';
 import {startWorker} from '../worker.ts';
-import {itemOf} from './batches.ts';
+import {enrolDevices, itemOf, type TestDevice} from './batches.ts';
 
 export const PARTITIONS = 2;
 const log = createLogger({level: process.env.PISYNC_TEST_LOG ?? 'silent', service: 'worker', pod: 'test'});
@@ -63,6 +64,12 @@ export interface WorkerBench {
   readonly publisher: Publisher;
   readonly cache: Cache;
   readonly start: (options?: RunOptions) => Promise<RunningWorker>;
+  /** Those that run. */
+  stopWorkers(): Promise<void>;
+  enrolOne(): Promise<TestDevice>;
+  /** Up to which number everything of the device's first epoch is applied. */
+  applied(device: TestDevice): Promise<number>;
+  waitApplied(device: TestDevice, through: number): Promise<number>;
   /** One message; `attempt` as if it had been tried before. */
   publish(batches: readonly Batch[], priority?: 'high' | 'normal', attempt?: number): Promise<void>;
   /** One message in the queue of a shard's parked batches, from where a worker takes it. */
@@ -122,6 +129,7 @@ export const openWorkerBench = async (shardCount = 2): Promise<WorkerBench> => {
   const publisher = await openPublisher(connection);
   const cache = await open(new Registry());
 
+  const running = new Set<RunningWorker>();
   const start = async (options: RunOptions = {}): Promise<RunningWorker> => {
     const registry = new Registry();
     const topology = {
@@ -167,7 +175,7 @@ export const openWorkerBench = async (shardCount = 2): Promise<WorkerBench> => {
       newId: () => uuidv7(),
       timers: systemTimers,
     });
-    return {
+    const started: RunningWorker = {
       connection: consuming,
       registry,
       async counter(name, labels = {}) {
@@ -178,6 +186,7 @@ export const openWorkerBench = async (shardCount = 2): Promise<WorkerBench> => {
         return matching.reduce((sum, {value}) => sum + value, 0);
       },
       async close() {
+        running.delete(started);
         await worker.close();
         await consuming.close();
         if (publishing !== connection) {
@@ -188,7 +197,12 @@ export const openWorkerBench = async (shardCount = 2): Promise<WorkerBench> => {
         await own.close();
       },
     };
+    running.add(started);
+    return started;
   };
+
+  const applied = async (device: TestDevice): Promise<number> =>
+    (await findPosition(shards.shards, device, 1))?.appliedThrough ?? -1;
 
   const bench: WorkerBench = {
     shards,
@@ -197,6 +211,21 @@ export const openWorkerBench = async (shardCount = 2): Promise<WorkerBench> => {
     publisher,
     cache,
     start,
+    async stopWorkers() {
+      await Promise.all(Array.from(running, (worker) => worker.close()));
+    },
+    async enrolOne() {
+      const [device] = await enrolDevices(shards.shards, 1);
+      if (device === undefined) throw new Error('no device was enrolled');
+      return device;
+    },
+    applied,
+    waitApplied: (device, through) =>
+      until(
+        `batch ${through} of ${device.deviceId}`,
+        () => applied(device),
+        (seen) => seen === through,
+      ),
     async publish(batches, priority = 'normal', attempt = 0) {
       const partition = partitionOf(batches[0]?.slot ?? 0, PARTITIONS);
       await publisher.publish({
