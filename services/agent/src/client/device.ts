@@ -251,7 +251,7 @@ export class Device {
   }
 
   async #heartbeat(epoch: string, reason: Reason): Promise<void> {
-    const {outbox, observer} = this.#parts;
+    const {memory, outbox, observer} = this.#parts;
     const {hardwareId, pending} = this.#identity;
     const body = this.#body(epoch, outbox.lastBatchSeq, 'heartbeat', reason, undefined);
     const {answer} = await this.#sync('heartbeat', body, undefined);
@@ -261,7 +261,7 @@ export class Device {
     if (!wasConfirming || confirming !== undefined || newSecretWanted || !isEnrolled(pending)) return;
     // Also where it cannot be written down yet: the one before is over.
     this.#identity = {hardwareId, current: pending};
-    await this.#become(this.#identity);
+    await memory.saveIdentity(this.#identity);
     observer.enrolled?.(pending.deviceId, pending.epoch);
   }
 
