@@ -2,7 +2,7 @@
 import type {Device} from '../client/device.ts';
 import type {Reading} from '../client/wire.ts';
 import {explain} from './explain.ts';
-import {isFull} from './reserve.ts';
+import {isFull, isRefused} from './disk-error.ts';
 import {dropFor, type Spool, type SpoolLimits} from './spool.ts';
 
 export interface AgentLoop {
@@ -10,8 +10,7 @@ export interface AgentLoop {
   readonly limits: SpoolLimits;
   readonly collect: () => readonly Reading[];
   readonly drop: (entries: ReturnType<typeof dropFor>) => Promise<void>;
-  /** See {@link Spool}. */
-  readonly hasRoom: Spool['hasRoom'];
+  readonly spool: Pick<Spool, 'hasRoom' | 'settle'>;
   readonly nowMs: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly signal: AbortSignal;
@@ -19,27 +18,66 @@ export interface AgentLoop {
   readonly tell: (text: string) => void;
 }
 
-/** @returns how many readings were given up, because the disk is full. */
-export const measure = async ({device, limits, collect, drop, hasRoom, tell}: AgentLoop): Promise<number> => {
-  const readings = collect();
-  if (!(await hasRoom())) return readings.length;
-  try {
-    const overflow = dropFor(device.outbox, readings.length, limits);
-    if (overflow.length > 0) {
-      tell('GIVEN UP: more readings wait than --max-queued, and the oldest are dropped');
-      await drop(overflow);
+/** Readings that wait in memory: those of a day with one measurement a minute. */
+const MAX_UNSTORED = 10_000;
+
+export interface Measuring {
+  /** Measures once, and stores what there is to store. */
+  measure(): Promise<void>;
+  /** Readings that the disk has not taken yet. They go with the process. */
+  readonly unstored: () => number;
+  /** How many readings were given up, because too many were not stored. */
+  readonly givenUp: () => number;
+}
+
+/** What the disk does not take waits in memory, up to a bound, and is stored with a later measurement. */
+export const createMeasuring = (
+  {device, limits, collect, drop, spool, tell}: AgentLoop,
+  maxUnstored = MAX_UNSTORED,
+): Measuring => {
+  let unstored: readonly Reading[] = [];
+  let givenUp = 0;
+  const isStored = async (readings: readonly Reading[]): Promise<boolean> => {
+    try {
+      if (!(await spool.hasRoom())) return false;
+      const overflow = dropFor(device.outbox, readings.length, limits);
+      if (overflow.length > 0) {
+        tell('GIVEN UP: more readings wait than --max-queued, and the oldest are dropped');
+        await drop(overflow);
+      }
+      await device.record(readings);
+      return true;
+    } catch (error) {
+      if (isRefused(error)) return false;
+      throw error;
     }
-    await device.record(readings);
-    return 0;
-  } catch (error) {
-    if (isFull(error)) return readings.length;
-    throw error;
-  }
+  };
+  return {
+    async measure() {
+      const wasStored = unstored.length === 0;
+      const readings = [...unstored, ...collect()];
+      if (await isStored(readings)) {
+        unstored = [];
+        if (!wasStored) tell('readings are stored again');
+        return;
+      }
+      unstored = readings.slice(-maxUnstored);
+      if (wasStored && unstored.length > 0)
+        tell('NOT STORED: the disk is full or fails, and readings wait in memory until it takes them');
+      const over = readings.length - unstored.length;
+      if (over > 0)
+        tell(`GIVEN UP: more than ${maxUnstored} readings are not stored, and the ${over} oldest are dropped`);
+      givenUp += over;
+    },
+    unstored: () => unstored.length,
+    givenUp: () => givenUp,
+  };
 };
 
 /** Does the next thing, and tells how long the device waits where it has to try again. */
-const step = async ({device, nowMs, signal, tell}: AgentLoop): Promise<number> => {
+const step = async ({device, spool, nowMs, signal, tell}: AgentLoop): Promise<number> => {
   const {attempt} = device.session;
+  await spool.settle();
   const nextMs = await device.step();
   const waitMs = device.session.notBeforeMs - nowMs();
   if (device.session.attempt > attempt && waitMs >= 1000 && !signal.aborted) {
@@ -52,43 +90,46 @@ export interface AgentPace {
   readonly intervalMs: number;
   /** An upper bound for the region's own schedule. */
   readonly syncEveryMs: number | undefined;
-  /** Before a device whose disk is full to the last byte tries again. */
-  readonly fullWaitMs: number;
+  /** Before a device whose disk takes nothing tries again. */
+  readonly refusedWaitMs: number;
 }
 
-/** A {@link step} that waits for room where nothing can be written down: the device is as before then, and does the same again. */
-const patientStep = (loop: AgentLoop, fullWaitMs: number): (() => Promise<number>) => {
+/** A {@link step} that waits where nothing can be written down: the device is as before then, and does the same again. */
+const patientStep = (loop: AgentLoop, refusedWaitMs: number): (() => Promise<number>) => {
   const {nowMs, tell} = loop;
   let againMs: number | undefined;
   return async () => {
     if (againMs !== undefined && nowMs() < againMs) return againMs;
     try {
       const nextMs = await step(loop);
-      if (againMs !== undefined) tell('there is room on the disk again: the device goes on');
+      if (againMs !== undefined) tell('the disk takes what is written again: the device goes on');
       againMs = undefined;
       return nextMs;
     } catch (error) {
-      if (!isFull(error)) throw error;
-      if (againMs === undefined) tell('the disk is full to the last byte: nothing is sent until there is room');
-      againMs = nowMs() + fullWaitMs;
+      if (!isRefused(error)) throw error;
+      if (againMs === undefined) {
+        const why = isFull(error) ? 'the disk is full to the last byte' : `THE CARD FAILS (${explain(String(error))})`;
+        tell(`${why}: nothing is sent until it takes what is written`);
+      }
+      againMs = nowMs() + refusedWaitMs;
       return againMs;
     }
   };
 };
 
-/** Runs until the signal. @param givenUp told how many readings of a measurement are not stored, because the disk is full */
+/** Runs until the signal. */
 export const runAgent = async (
   loop: AgentLoop,
-  {intervalMs, syncEveryMs, fullWaitMs}: AgentPace,
-  givenUp: (readings: number) => void,
+  measuring: Measuring,
+  {intervalMs, syncEveryMs, refusedWaitMs}: AgentPace,
 ): Promise<void> => {
   const {device, nowMs, sleep, signal} = loop;
-  const next = patientStep(loop, fullWaitMs);
+  const next = patientStep(loop, refusedWaitMs);
   let measureAtMs = nowMs();
   let syncAtMs = syncEveryMs === undefined ? Infinity : nowMs() + syncEveryMs;
   while (!signal.aborted) {
     if (nowMs() >= measureAtMs) {
-      givenUp(await measure(loop));
+      await measuring.measure();
       measureAtMs = nowMs() + intervalMs;
     }
     if (nowMs() >= syncAtMs) {

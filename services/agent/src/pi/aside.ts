@@ -5,7 +5,7 @@
 import {open, rename, stat, type FileHandle} from 'node:fs/promises';
 import {join} from 'node:path';
 import type {Batch} from '../client/outbox.ts';
-import {isFull} from './reserve.ts';
+import {isRefused} from './disk-error.ts';
 import {isMissing, syncFolder} from './spool.ts';
 
 export const REFUSED_FILE = 'refused.ndjson';
@@ -33,7 +33,7 @@ const endsInHalfALine = async (file: FileHandle, size: number): Promise<boolean>
 
 /**
  * Durable when it resolves.
- * @returns false when the disk is full: then nothing may be given up
+ * @returns false when the disk takes nothing: then nothing may be given up
  */
 export const keepAside = async (
   folder: string,
@@ -61,7 +61,7 @@ export const keepAside = async (
     await syncFolder(folder);
     return true;
   } catch (error) {
-    if (isFull(error)) return false;
+    if (isRefused(error)) return false;
     throw error;
   }
 };

@@ -321,35 +321,54 @@ test('begins a new epoch with the last of a full disk, and does not end with 0 w
   });
 }, 30_000);
 
-test('waits where the disk is full to the last byte, and begins the new epoch when there is room', async () => {
-  let asked = false;
-  const {code, log} = await start(
-    RUNNING,
-    (said) => {
-      if (!said.includes('to the last byte')) return;
-      rmSync(fullDisk(), {force: true});
-    },
-    (child) => {
-      region.extra = ({epoch}) => {
-        if (epoch === 'e2' && namesOf().includes('e2:2')) child.kill('SIGTERM');
-        if (epoch !== 'e1' || !namesOf().includes('e1:3')) return {};
-        if (!asked) writeFileSync(fullDisk(), '');
-        asked = true;
-        return {commands: [{id: 'c1', type: 'epoch.new'}]};
-      };
-    },
-  );
-  expect({code, log}).toEqual({code: 0, log: expect.stringMatching(/to the last byte[^]*room on the disk again/)});
-  expect(await agent('--once')).toMatchObject({code: 0});
-  expect(epochOf()).toBe('e2');
-  const [device] = region.devices.values();
-  const times = [...(device?.batches.values() ?? [])]
-    .flatMap(({records}) => records)
-    .flatMap(({k, t}) => (k === 'uptime' ? [t] : []));
-  expect({conflicts: device?.conflicts, doubled: times.length - new Set(times).size}).toEqual({
-    conflicts: [],
-    doubled: 0,
+test.each([
+  ['is full to the last byte', '', /to the last byte[^]*takes what is written again/],
+  ['fails', 'EIO', /THE CARD FAILS[^]*takes what is written again/],
+])(
+  'waits where the disk %s, and begins the new epoch when it takes what is written',
+  async (_how, error, said) => {
+    let asked = false;
+    const {code, log} = await start(
+      RUNNING,
+      (soFar) => {
+        if (!said.test(`${soFar} takes what is written again`) || !soFar.includes('NOT STORED')) return;
+        rmSync(fullDisk(), {force: true});
+      },
+      (child) => {
+        region.extra = ({epoch}) => {
+          if (epoch === 'e2' && namesOf().includes('e2:2')) child.kill('SIGTERM');
+          if (epoch !== 'e1' || !namesOf().includes('e1:3')) return {};
+          if (!asked) writeFileSync(fullDisk(), error);
+          asked = true;
+          return {commands: [{id: 'c1', type: 'epoch.new'}]};
+        };
+      },
+    );
+    expect({code, log}).toEqual({code: 0, log: expect.stringMatching(said)});
+    expect(log).toMatch(/readings are stored again/);
+    expect(await agent('--once')).toMatchObject({code: 0});
+    expect(epochOf()).toBe('e2');
+    const [device] = region.devices.values();
+    const times = [...(device?.batches.values() ?? [])]
+      .flatMap(({records}) => records)
+      .flatMap(({k, t}) => (k === 'uptime' ? [t] : []));
+    expect({conflicts: device?.conflicts, doubled: times.length - new Set(times).size}).toEqual({
+      conflicts: [],
+      doubled: 0,
+    });
+  },
+  30_000,
+);
+
+test('ends with 1 where readings that a failing card did not take go with the process', async () => {
+  const {code, log} = await start(RUNNING, (said, child) => {
+    if (said.includes('SIGTERM')) return;
+    if (said.includes('NOT STORED')) child.kill('SIGTERM');
+    else if (said.includes('accepted')) writeFileSync(fullDisk(), 'EIO');
   });
+  expect({code, log}).toEqual({code: 1, log: expect.stringMatching(/GIVEN UP: \d+ readings were not stored/)});
+  rmSync(fullDisk());
+  expect(await agent('--once')).toMatchObject({code: 0});
 }, 30_000);
 
 test('ends with 1 and says why where it runs with an end, and not one byte can be written', async () => {

@@ -11,7 +11,7 @@ import {isEnrolled, type Identity} from '../client/identity.ts';
 import type {OutboxEntry} from '../client/outbox.ts';
 import {createTransport} from '../client/transport.ts';
 import {ledgerObserver, openLedger} from '../ledger/writer.ts';
-import {measure, runAgent, syncOnce, verdict, type AgentLoop} from './agent.ts';
+import {createMeasuring, runAgent, syncOnce, verdict, type AgentLoop} from './agent.ts';
 import {keepAside, REFUSED_FILE} from './aside.ts';
 import {readEnrolmentToken} from './enrolment-token.ts';
 import {explain} from './explain.ts';
@@ -26,7 +26,7 @@ import {explainFolderError, openStateFolder} from './state-folder.ts';
 const COMPACT_BYTES = 1024 * 1024;
 
 /** How long a device that can write nothing down waits before it tries again. It is a call to the region each time. */
-const FULL_WAIT_MS = 60_000;
+const REFUSED_WAIT_MS = 60_000;
 
 const clock = {monotonicMs: () => performance.now(), wallMs: () => Date.now()};
 const log = logTo(process.stderr, clock.wallMs);
@@ -128,15 +128,6 @@ const run = async (options: AgentOptions): Promise<number> => {
   }
 
   const droppedBefore = spool.outbox.dropped - spool.lostLines;
-  let givenUp = 0;
-  let isDiskFull = false;
-  const giveUp = (readings: number): void => {
-    givenUp += readings;
-    if (readings > 0 !== isDiskFull) {
-      isDiskFull = !isDiskFull;
-      log(isDiskFull ? 'the disk is full: readings are not stored until there is room' : 'readings are stored again');
-    }
-  };
   const device = new Device({
     identity,
     outbox: spool.outbox,
@@ -147,7 +138,7 @@ const run = async (options: AgentOptions): Promise<number> => {
         log(
           isKept
             ? `GIVEN UP: the region refuses ${batch.records.length} readings for good (${reason}); they are kept in ${join(options.stateDir, REFUSED_FILE)}`
-            : `the region refuses ${batch.records.length} readings for good (${reason}), and the disk is too full to keep them aside: they stay in the spool`,
+            : `the region refuses ${batch.records.length} readings for good (${reason}), and the disk does not take them: they stay in the spool`,
         );
         return isKept;
       },
@@ -156,7 +147,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     clock,
     random: Math.random,
     newSecret,
-    readState: () => ({...state, dropped: spool.outbox.dropped + givenUp}),
+    readState: () => ({...state, dropped: spool.outbox.dropped + measuring.givenUp()}),
     observer: logging(stop.signal, ledger === undefined ? {} : ledgerObserver(ledger, () => clock.wallMs())),
     options: {
       baseUrl: options.url,
@@ -172,23 +163,26 @@ const run = async (options: AgentOptions): Promise<number> => {
     limits,
     collect: () => collectReadings(machine, clock.wallMs()),
     drop: (entries) => commit(spool, entries),
-    hasRoom: () => spool.hasRoom(),
+    spool,
     nowMs: () => clock.monotonicMs(),
     sleep,
     signal: stop.signal,
     tell: log,
   };
+  const measuring = createMeasuring(loop);
   try {
     if (!options.once) {
-      await runAgent(loop, {...options, fullWaitMs: FULL_WAIT_MS * options.backoffScale}, giveUp);
-      return 0;
+      await runAgent(loop, measuring, {...options, refusedWaitMs: REFUSED_WAIT_MS * options.backoffScale});
+      if (measuring.unstored() === 0) return 0;
+      log(`GIVEN UP: ${measuring.unstored()} readings were not stored when the agent ended`);
+      return 1;
     }
     for (let count = 0; count < options.measurements && !stop.signal.aborted; count++) {
       if (count > 0) await sleep(options.intervalMs, stop.signal);
-      giveUp(await measure(loop));
+      await measuring.measure();
     }
     const done = await syncOnce(loop, clock.monotonicMs() + options.timeoutMs * 10);
-    const lost = givenUp + spool.outbox.dropped - droppedBefore;
+    const lost = measuring.givenUp() + measuring.unstored() + spool.outbox.dropped - droppedBefore;
     const {code, text} = verdict(device, done, lost, stop.signal.aborted);
     log(text);
     return code;

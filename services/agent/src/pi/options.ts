@@ -25,7 +25,8 @@ export const AGENT_HELP = `pisync-agent: measures the machine it runs on and syn
   --ledger FILE                 append every batch and answer (NDJSON), for pisync-fleet judge
   --help
 
-Exit codes: 0 all well; 1 failed, or --once ended without everything applied or with readings given up; 2 wrong usage.
+Exit codes: 0 all well; 1 failed, or ended with readings that the disk did not take, or --once ended without everything applied or with readings
+given up; 2 wrong usage.
 `;
 
 export interface AgentOptions {

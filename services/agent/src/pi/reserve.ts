@@ -5,23 +5,17 @@
 import {randomBytes} from 'node:crypto';
 import {open, rm, stat} from 'node:fs/promises';
 import {join} from 'node:path';
+import {isRefused} from './disk-error.ts';
 
 /** Entries for the delivery of a thousand batches, and then the short journal that is left. */
 const RESERVE_BYTES = 256 * 1024;
 
 export interface Reserve {
-  /** Takes the room where it is not taken. @returns false when the disk has not so much. @throws other errors of the file system. */
+  /** Takes the room where it is not taken. @returns false when the disk has not so much, or takes nothing. @throws other errors of the file system. */
   take(): Promise<boolean>;
   /** Leaves it to whoever writes next. @returns false when it was not taken. */
   give(): Promise<boolean>;
 }
-
-/** True for the errors of a disk or a quota that is full. */
-export const isFull = (error: unknown): boolean =>
-  typeof error === 'object' &&
-  error !== null &&
-  'code' in error &&
-  (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 
 const sizeOf = async (path: string): Promise<number | undefined> => (await stat(path).catch(() => undefined))?.size;
 
@@ -44,8 +38,8 @@ export const reserveIn = (folder: string): Reserve => {
         await fill();
         return true;
       } catch (error) {
-        await rm(path, {force: true});
-        if (isFull(error)) return false;
+        await rm(path, {force: true}).catch(() => undefined);
+        if (isRefused(error)) return false;
         throw error;
       }
     },

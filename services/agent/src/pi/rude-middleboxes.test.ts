@@ -75,7 +75,7 @@ const run = async (disk: Disk, baseUrl: string, token: string, readings: readonl
       limits: {maxQueued: 1000, compactBytes: 0},
       collect: () => [],
       drop: append,
-      hasRoom: () => Promise.resolve(true),
+      spool: {hasRoom: () => Promise.resolve(true), settle: () => Promise.resolve()},
       nowMs: () => nowMs,
       sleep: (ms) => Promise.resolve(void (nowMs += ms)),
       signal: stop.signal,

@@ -204,11 +204,14 @@ test('keeps the damaged file of this time and of the time before, however often 
   expect([`${file()}.corrupt`, `${file()}.corrupt.1`].map((path) => readFileSync(path, 'utf8'))).toEqual(kept);
 });
 
-test('takes nothing more when it is not certain that its new file is the one that stays', async () => {
+/** Errors of a disk that a test makes. */
+const failure = (code: string): Error => Object.assign(new Error(code), {code});
+
+test('writes nothing behind a file of which it is not certain that it stays, and goes on with the next that is', async () => {
   let isBad = false;
   const disk: SpoolDisk = {
     ...smallDisk(1e6, 100),
-    syncFolder: () => (isBad ? Promise.reject(Object.assign(new Error('no'), {code: 'ENOSPC'})) : Promise.resolve()),
+    syncFolder: () => (isBad ? Promise.reject(failure('EIO')) : Promise.resolve()),
   };
   const spool = await openSpool(folder, LIMITS, disk);
   for (let t = 0; t < 20; t++) await commit(spool, reading(t));
@@ -216,9 +219,63 @@ test('takes nothing more when it is not certain that its new file is the one tha
   const grow = async (): Promise<void> => {
     for (let t = 0; t < 1000; t++) await commit(spool, ...dropFor(spool.outbox, 1, LIMITS), reading(t));
   };
-  await expect(grow()).rejects.toThrow('not certain');
-  await expect(commit(spool, reading(21))).rejects.toThrow('not certain');
+  await expect(grow()).rejects.toThrow('EIO');
+  await expect(commit(spool, reading(21))).rejects.toThrow('EIO');
+  await expect(spool.settle()).rejects.toThrow('EIO');
+  isBad = false;
+  await spool.settle();
+  await commit(spool, reading(22));
   await spool.close();
+  const again = await openSpool(folder, LIMITS);
+  expect([...again.outbox.entries()]).toEqual([...spool.outbox.entries()]);
+  await again.close();
+});
+
+test('takes back what a failing card may have kept of a write that it refused', async () => {
+  let isFailing = false;
+  const disk: SpoolDisk = {
+    ...smallDisk(1e6, 100),
+    async append(handle, text) {
+      await handle.appendFile(text);
+      if (!isFailing) return;
+      await handle.close();
+      throw failure('EIO');
+    },
+  };
+  const spool = await openSpool(folder, LIMITS, disk);
+  await commit(spool, {op: 'epoch', epoch: 'e1', life: 'one'}, reading(1), SEAL);
+  isFailing = true;
+  await expect(commit(spool, {op: 'reopen', epoch: 'e1', batchSeq: 1})).rejects.toThrow('EIO');
+  isFailing = false;
+  expect(replay(readFileSync(file(), 'utf8')).entries.at(-1)).toMatchObject({op: 'reopen'});
+  await spool.settle();
+  await spool.close();
+  const again = await openSpool(folder, LIMITS);
+  expect(again.outbox.batches).toMatchObject([{batchSeq: 1, records: [{t: 1}]}]);
+  await again.close();
+});
+
+test('has every reading of what can be read of a card, and needs a new epoch', async () => {
+  const spool = await openSpool(folder, {...LIMITS, compactBytes: 1e6});
+  await commit(spool, {op: 'epoch', epoch: 'e1', life: 'one'});
+  for (let t = 0; t < 200; t++) await commit(spool, reading(t));
+  await spool.close();
+  const all = readFileSync(file());
+  const disk: SpoolDisk = {
+    ...smallDisk(1e6, 100),
+    read(_handle, bytes, at) {
+      if (at === 4096) return Promise.reject(failure('EIO'));
+      all.copy(bytes, at, at, at + 4096);
+      return Promise.resolve();
+    },
+  };
+  const again = await openSpool(folder, LIMITS, disk);
+  expect(again).toMatchObject({recovery: 'corrupt', outbox: {areNumbersLost: true}});
+  const times = timesIn(again.outbox);
+  expect(times.slice(0, 10)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  expect(times.at(-1)).toBe(199);
+  expect(times.length).toBeGreaterThan(100);
+  await again.close();
 });
 
 test('stays small while readings come and go, and drops the oldest when too many wait', async () => {
@@ -251,6 +308,7 @@ const smallDisk = (leftBytes: number, reserveBytes: number): SpoolDisk & {free: 
   };
   return {
     reserve,
+    read: (handle, bytes, at) => handle.read(bytes, at, bytes.length - at, at),
     syncFolder: () => Promise.resolve(),
     free: (bytes) => (left += bytes),
     async append(handle, text) {

@@ -7,7 +7,8 @@ import {open, readFile, rename, rm, writeFile, type FileHandle} from 'node:fs/pr
 import {dirname, join} from 'node:path';
 import {Outbox, type OutboxEntry} from '../client/outbox.ts';
 import {encode, linesOf, replay} from './journal.ts';
-import {isFull, reserveIn, type Reserve} from './reserve.ts';
+import {isFailing, isFull, isRefused} from './disk-error.ts';
+import {reserveIn, type Reserve} from './reserve.ts';
 
 const NAME = 'spool.log';
 
@@ -27,6 +28,11 @@ export interface Spool {
   readonly lostLines: number;
   /** @throws what the file system threw; then nothing is written, and the spool is as before. Only readings are refused while the reserve is there. */
   append(entries: readonly OutboxEntry[]): Promise<void>;
+  /**
+   * Writes the file anew where it is not certain what it has: a card that fails may have kept what it refused. Nothing may be sent before, because a power
+   * cut would bring that back. @throws what the file system threw
+   */
+  settle(): Promise<void>;
   /** Does a small write beside the spool, in the reserve where the disk is full. @throws what it threw; it may have been done twice */
   besides(write: () => Promise<void>): Promise<void>;
   /** Whether readings may be added: without the reserve what is left of the disk is for delivering what is there. */
@@ -44,25 +50,23 @@ export const syncFolder = async (folder: string): Promise<void> => {
   }
 };
 
-/** Replaces a file by one that is whole. Which of the two is there after a power cut is certain only once the folder is synced. */
-const replaceWhole = async (path: string, text: string, mode = 0o600): Promise<void> => {
-  const temporary = `${path}.new`;
-  const handle = await open(temporary, 'w', mode);
+const writeWhole = async (path: string, text: string): Promise<void> => {
+  const handle = await open(path, 'w', 0o600);
   try {
     await handle.writeFile(text);
     await handle.sync();
   } catch (error) {
-    await rm(temporary, {force: true});
+    await rm(path, {force: true});
     throw error;
   } finally {
     await handle.close();
   }
-  await rename(temporary, path);
 };
 
 /** Replaces a file so that after a power cut there is either the old or the new one, whole. */
 export const writeDurably = async (path: string, text: string): Promise<void> => {
-  await replaceWhole(path, text);
+  await writeWhole(`${path}.new`, text);
+  await rename(`${path}.new`, path);
   await syncFolder(dirname(path));
 };
 
@@ -81,29 +85,59 @@ const readIfThere = async (path: string): Promise<Buffer | undefined> => {
 
 /** What a spool stands on; tests replace it. */
 export interface SpoolDisk {
+  /** Reads one block of the file to the same place of the buffer. */
+  readonly read: (handle: FileHandle, bytes: Buffer, at: number) => Promise<unknown>;
   readonly reserve: Reserve;
   /** Appends and makes durable. After an error a part may have been written. */
   readonly append: (handle: FileHandle, text: string) => Promise<void>;
   readonly syncFolder: (folder: string) => Promise<void>;
 }
 
+/** Of most cards' file systems. */
+const BLOCK_BYTES = 4096;
+
+const readBlock: SpoolDisk['read'] = (handle, bytes, at) =>
+  handle.read(bytes, at, Math.min(BLOCK_BYTES, bytes.length - at), at);
+
+/** The file, with zeros for each block that the card does not give: they are in no line that is whole. */
+const readBlocks = async (path: string, read: SpoolDisk['read']): Promise<Buffer | undefined> => {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, 'r');
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  try {
+    const bytes = Buffer.alloc((await handle.stat()).size);
+    for (let at = 0; at < bytes.length; at += BLOCK_BYTES) {
+      await read(handle, bytes, at).catch((error: unknown) => {
+        if (!isFailing(error)) throw error;
+      });
+    }
+    return bytes;
+  } finally {
+    await handle.close();
+  }
+};
+
 const appendDurably = async (handle: FileHandle, text: string): Promise<void> => {
   await handle.appendFile(text);
   await handle.datasync();
 };
 
-/** Keeps a damaged file for people, and the one before it: two files, each as large as a spool may be. A disk that has no room for them keeps none. */
+/** Keeps a damaged file for people, and the one before it: two files, each as large as a spool may be. A disk that does not take them keeps none. */
 const setDamagedAside = async (path: string, bytes: Buffer): Promise<void> => {
   const kept = `${path}.corrupt`;
-  const before = await readIfThere(kept);
-  // A start that the power ended has kept it already.
-  if (before?.equals(bytes) === true) return;
-  if (before !== undefined) await rename(kept, `${kept}.1`);
   try {
+    const before = await readIfThere(kept);
+    // A start that the power ended has kept it already.
+    if (before?.equals(bytes) === true) return;
+    if (before !== undefined) await rename(kept, `${kept}.1`);
     await writeFile(kept, bytes, {mode: 0o600});
   } catch (error) {
-    await rm(kept, {force: true});
-    if (!isFull(error)) throw error;
+    if (!isRefused(error)) throw error;
+    await rm(kept, {force: true}).catch(() => undefined);
   }
 };
 
@@ -111,12 +145,12 @@ const setDamagedAside = async (path: string, bytes: Buffer): Promise<void> => {
 export const openSpool = async (
   folder: string,
   limits: SpoolLimits,
-  disk: SpoolDisk = {reserve: reserveIn(folder), append: appendDurably, syncFolder},
+  disk: SpoolDisk = {reserve: reserveIn(folder), read: readBlock, append: appendDurably, syncFolder},
 ): Promise<Spool> => {
   const {reserve} = disk;
   const path = join(folder, NAME);
-  await rm(`${path}.new`, {force: true});
-  const bytes = await readIfThere(path);
+  await rm(`${path}.new`, {force: true}).catch(() => undefined);
+  const bytes = await readBlocks(path, disk.read);
   const outbox = new Outbox();
   const found = replay(bytes?.toString() ?? '');
   for (const entry of found.entries) outbox.apply(entry);
@@ -135,38 +169,44 @@ export const openSpool = async (
     await before?.close();
     return opened;
   };
-  /** What stops this spool for good. */
-  let broken: Error | undefined;
-  /** @returns false when the disk is too full for a second copy: the file stays as it is. */
-  const compact = async (): Promise<boolean> => {
+  /** See {@link Spool.settle}. */
+  let isDoubtful = false;
+  /** A whole new file is certain whatever became of the one before, also of an fsync(2) that failed, after which the next one says that all is well. */
+  const renew = async (): Promise<void> => {
     const whole = [...outbox.entries()].map(encode).join('');
-    try {
-      await replaceWhole(path, whole);
-    } catch (error) {
-      if (isFull(error)) return false;
-      throw error;
-    }
-    try {
-      await disk.syncFolder(folder);
-      await use(Buffer.byteLength(whole));
-    } catch (cause) {
-      // The open file is not the one that the folder names, and after a power cut it may be there again.
-      broken = new Error(`it is not certain which ${path} is there after a power cut`, {cause});
-      throw broken;
-    }
-    return true;
+    await writeWhole(`${path}.new`, whole);
+    // Until the folder is synced, either file may be there after a power cut.
+    isDoubtful = true;
+    await rename(`${path}.new`, path);
+    await disk.syncFolder(folder);
+    await use(Buffer.byteLength(whole));
+    isDoubtful = false;
   };
-  let isCompact = await compact();
-  // What could be read behind the damage stands nowhere else.
-  if (!isCompact && recovery === 'corrupt' && (await reserve.give())) isCompact = await compact();
-  if (!isCompact && recovery === 'corrupt') {
-    throw Object.assign(new Error(`${path} is damaged, and there is no room to write it anew`), {code: 'ENOSPC'});
-  }
-  if (!isCompact) {
+  /** @returns false when the disk takes no second copy: the file stays as it is. */
+  const compact = async (): Promise<boolean> => {
+    try {
+      await renew();
+      return true;
+    } catch (error) {
+      if (isDoubtful || !isRefused(error)) throw error;
+      return false;
+    }
+  };
+  const begin = async (): Promise<void> => {
+    if (await compact()) return;
+    // What could be read behind the damage stands nowhere else.
+    if (recovery === 'corrupt') {
+      isDoubtful = !((await reserve.give()) && (await compact()));
+      return;
+    }
     const opened = await use(found.sizeBytes);
     await opened.truncate(found.sizeBytes);
     await opened.datasync();
-  }
+  };
+  await begin().catch((error: unknown) => {
+    if (!isRefused(error)) throw error;
+    isDoubtful = true;
+  });
   let isShort = !(await reserve.take());
 
   const append = async (lines: string): Promise<void> => {
@@ -174,10 +214,9 @@ export const openSpool = async (
     try {
       await disk.append(handle, lines);
     } catch (error) {
+      isDoubtful = isFailing(error);
       // Half a line would make what is written behind it unreadable.
-      await handle.truncate(sizeBytes).catch((cause: unknown) => {
-        broken = new Error(`the torn end of ${path} cannot be cut off`, {cause});
-      });
+      await handle.truncate(sizeBytes).catch(() => (isDoubtful = true));
       throw error;
     }
     sizeBytes += Buffer.byteLength(lines);
@@ -191,8 +230,11 @@ export const openSpool = async (
       await work();
     }
   };
+  const settle = async (): Promise<void> => {
+    if (isDoubtful) await inReserve(renew);
+  };
   const write = async (entries: readonly OutboxEntry[]): Promise<void> => {
-    if (broken !== undefined) throw broken;
+    await settle();
     // The outbox holds everything appended so far, because appends are applied before the next one begins.
     const isDelivered = outbox.queued === 0 && outbox.batches.length === 0;
     if (sizeBytes > compactAtBytes || (isShort && isDelivered)) {
@@ -215,6 +257,7 @@ export const openSpool = async (
     recovery,
     lostLines: found.lostLines,
     append: (entries) => inTurn(() => write(entries)),
+    settle: () => inTurn(settle),
     besides: (work) => inTurn(() => inReserve(work)),
     hasRoom: () =>
       inTurn(async () => {

@@ -14,6 +14,7 @@ const HINTS: Readonly<Record<string, string>> = {
   EROFS: 'it must be on a file system that can be written',
   ENOSPC: 'the disk is full; what is stored is kept, and the agent goes on from there when it is started again',
   EDQUOT: 'the quota is used up; what is stored is kept, and the agent goes on from there when it is started again',
+  EIO: 'the card fails; what was stored is kept as far as the card still has it, and the agent goes on from there when it is started again',
   ENOTDIR: 'it must be a folder',
   EEXIST: 'it must be a folder',
 };

@@ -1,6 +1,6 @@
 /**
  * For `node --import`: a disk that is full while there is a file at `FULL_DISK`. A state folder's path in that file is one whose reserve is the last room:
- * once it is gone there is room for small writes.
+ * once it is gone there is room for small writes. With `EIO` in it the disk fails.
  */
 import {existsSync, readFileSync} from 'node:fs';
 import {open, type FileHandle} from 'node:fs/promises';
@@ -12,7 +12,7 @@ const SMALL_BYTES = 64 * 1024;
 const hasRoomFor = (bytes: number): boolean => {
   if (!existsSync(FULL)) return true;
   const folder = readFileSync(FULL, 'utf8');
-  return folder !== '' && !existsSync(join(folder, 'reserve')) && bytes < SMALL_BYTES;
+  return folder.includes('/') && !existsSync(join(folder, 'reserve')) && bytes < SMALL_BYTES;
 };
 
 const handle = await open('/dev/null');
@@ -24,6 +24,9 @@ for (const name of ['writeFile', 'appendFile'] as const) {
   const write = prototype[name];
   prototype[name] = async function (data) {
     if (hasRoomFor(data.length)) return write.call(this, data);
-    throw Object.assign(new Error('ENOSPC: no space left on device, write'), {code: 'ENOSPC'});
+    const isFailing = readFileSync(FULL, 'utf8') === 'EIO';
+    throw isFailing
+      ? Object.assign(new Error('EIO: i/o error, write'), {code: 'EIO'})
+      : Object.assign(new Error('ENOSPC: no space left on device, write'), {code: 'ENOSPC'});
   };
 }
