@@ -287,6 +287,7 @@ export class Device {
         ...(lastError === undefined ? {} : {lastError: lastError.slice(0, 200)}),
         queued: outbox.queued,
         dropped: outbox.dropped,
+        ...(outbox.lostLines === 0 ? {} : {lostLines: outbox.lostLines}),
       },
     };
   }

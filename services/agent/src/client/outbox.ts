@@ -29,8 +29,9 @@ export interface Batch {
 const MAX_DONE = 64;
 
 export type OutboxEntry =
-  | {readonly op: 'reading'; readonly reading: Reading}
-  /** The oldest `count` readings that wait are given up, because the spool is full. */
+  /** `again`: it was in a batch before, see {@link Outbox.droppable}. */
+  | {readonly op: 'reading'; readonly reading: Reading; readonly again?: true}
+  /** The oldest `count` readings that were in no batch yet are given up, because the spool is full. */
   | {readonly op: 'drop'; readonly count: number}
   /** Numbers begin anew. `life` stands for the secret: a region that was reset gives the name of an epoch a second time. */
   | {readonly op: 'epoch'; readonly epoch: string; readonly life: string}
@@ -69,10 +70,16 @@ export type OutboxEntry =
       readonly nextBatchSeq: number;
       readonly nextS: number;
       readonly dropped: number;
+      readonly lostLines?: number;
       readonly applied: number;
       readonly lost?: true;
     }
   | {readonly op: 'batch'; readonly batch: Batch};
+
+interface Waiting {
+  readonly reading: Reading;
+  readonly again: boolean;
+}
 
 export class Outbox {
   #epoch: string | undefined;
@@ -83,7 +90,8 @@ export class Outbox {
   #areNumbersLost = false;
   #life: string | undefined;
   #done: string[] = [];
-  #queue: Reading[] = [];
+  #lostLines = 0;
+  #queue: Waiting[] = [];
   #batches: Batch[] = [];
 
   get epoch(): string | undefined {
@@ -101,8 +109,13 @@ export class Outbox {
   get applied(): number {
     return this.#applied;
   }
+  /** Readings that were given up. */
   get dropped(): number {
     return this.#dropped;
+  }
+  /** Lines of the journal that could not be read. Nobody knows how many readings were in them. */
+  get lostLines(): number {
+    return this.#lostLines;
   }
   /** Nothing may be numbered in this epoch. */
   get areNumbersLost(): boolean {
@@ -112,9 +125,16 @@ export class Outbox {
   get done(): readonly string[] {
     return this.#done;
   }
-  /** Readings that are in no batch yet. */
+  /** Readings that are in no batch. */
   get queued(): number {
     return this.#queue.length;
+  }
+  /**
+   * Of these, those that were never in a batch. Only they may be given up where too many wait. The others may have been accepted, and what was accepted is
+   * never lost; there are no more of them than batches had.
+   */
+  get droppable(): number {
+    return this.#queue.filter(({again}) => !again).length;
   }
   get batches(): readonly Batch[] {
     return this.#batches;
@@ -127,10 +147,10 @@ export class Outbox {
   apply(entry: OutboxEntry): void {
     switch (entry.op) {
       case 'reading':
-        this.#queue.push(entry.reading);
+        this.#queue.push({reading: entry.reading, again: entry.again === true});
         return;
       case 'drop':
-        this.#dropped += this.#queue.splice(0, entry.count).length;
+        this.#drop(entry.count);
         return;
       case 'epoch':
         this.#epoch = entry.epoch;
@@ -180,7 +200,7 @@ export class Outbox {
         );
         return;
       case 'lost':
-        this.#dropped += entry.lines;
+        this.#lostLines += entry.lines;
         this.#areNumbersLost = true;
         return;
       case 'done':
@@ -192,6 +212,7 @@ export class Outbox {
         this.#nextBatchSeq = entry.nextBatchSeq;
         this.#nextS = entry.nextS;
         this.#dropped = entry.dropped;
+        this.#lostLines = entry.lostLines ?? 0;
         this.#applied = entry.applied;
         this.#areNumbersLost = entry.lost === true;
         return;
@@ -209,17 +230,31 @@ export class Outbox {
       nextBatchSeq: this.#nextBatchSeq,
       nextS: this.#nextS,
       dropped: this.#dropped,
+      ...(this.#lostLines === 0 ? {} : {lostLines: this.#lostLines}),
       applied: this.#applied,
       ...(this.#areNumbersLost ? {lost: true} : {}),
     };
     if (this.#done.length > 0) yield {op: 'done', ids: this.#done};
     for (const batch of this.#batches) yield {op: 'batch', batch};
-    for (const reading of this.#queue) yield {op: 'reading', reading};
+    for (const {reading, again} of this.#queue) yield {op: 'reading', reading, ...(again ? {again} : {})};
+  }
+
+  #drop(count: number): void {
+    let left = count;
+    this.#queue = this.#queue.filter(({again}) => again || left-- <= 0);
+    this.#dropped += count - Math.max(left, 0);
+  }
+
+  #putBack(batches: readonly Batch[]): void {
+    const readings = batches.flatMap(({records}) => records.map(({k, t, d}) => ({reading: {k, t, d}, again: true})));
+    this.#queue = [...readings, ...this.#queue];
   }
 
   #seal(entry: OutboxEntry & {op: 'seal'}): void {
     if (this.#epoch === undefined) throw new Error('a batch cannot be sealed before the device is enrolled');
-    const records = this.#queue.splice(0, entry.count).map(({k, t, d}, index) => ({s: this.#nextS + index, k, t, d}));
+    const records = this.#queue
+      .splice(0, entry.count)
+      .map(({reading: {k, t, d}}, index) => ({s: this.#nextS + index, k, t, d}));
     this.#batches.push({
       epoch: this.#epoch,
       batchSeq: this.#nextBatchSeq,
@@ -244,8 +279,8 @@ export class Outbox {
     const at = this.#batches.findIndex((batch) => batch.epoch === epoch && batch.batchSeq === batchSeq);
     const batch = this.#batches[at];
     if (batch === undefined) return;
-    const {mode, reason, state, records} = batch;
-    this.#queue = [...records.map(({k, t, d}) => ({k, t, d})), ...this.#queue];
+    const {mode, reason, state} = batch;
+    this.#putBack([batch]);
     this.#batches = this.#batches.with(at, {epoch, batchSeq, mode, reason, state, records: [], accepted: false});
   }
 
@@ -256,8 +291,7 @@ export class Outbox {
         : epoch === which.epoch && (which.batchSeq === undefined || batchSeq === which.batchSeq);
     const reopened = this.#batches.filter(isReopened);
     this.#batches = this.#batches.filter((batch) => !isReopened(batch));
-    const readings = reopened.flatMap((batch) => batch.records.map(({k, t, d}) => ({k, t, d})));
-    this.#queue = [...readings, ...this.#queue];
+    this.#putBack(reopened);
     const first = reopened.find((batch) => batch.epoch === this.#epoch);
     // A number that has others behind it stays used.
     const isTail = !this.#batches.some(({epoch, batchSeq}) => epoch === first?.epoch && batchSeq > first.batchSeq);

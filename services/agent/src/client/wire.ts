@@ -37,6 +37,7 @@ export interface SyncBody {
     readonly lastError?: string;
     readonly queued: number;
     readonly dropped: number;
+    readonly lostLines?: number;
   };
 }
 

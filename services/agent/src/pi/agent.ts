@@ -163,18 +163,22 @@ export const syncOnce = async (loop: AgentLoop, deadlineMs: number): Promise<boo
   return true;
 };
 
-/** How a run with an end went, in a sentence and an exit code. @param lost readings that were given up in this run, for whatever reason */
+/** How a run with an end went, in a sentence and an exit code. @param lost readings that were given up in this run, and lines that could not be read */
 export const verdict = (
   {outbox, session}: Device,
   done: boolean,
-  lost: number,
+  lost: {readonly readings: number; readonly lines: number},
   isStopped: boolean,
 ): {readonly code: 0 | 1; readonly text: string} => {
   if (!done) {
     const why = isStopped ? 'stopped' : explain(session.lastError ?? 'no time left');
     return {code: 1, text: `not everything is applied: ${why}`};
   }
-  return lost > 0
-    ? {code: 1, text: `${lost} readings were given up; the others are applied: batch ${outbox.applied}`}
+  const losses = [
+    ...(lost.readings > 0 ? [`${lost.readings} readings were given up`] : []),
+    ...(lost.lines > 0 ? [`${lost.lines} lines of the spool were lost`] : []),
+  ];
+  return losses.length > 0
+    ? {code: 1, text: `${losses.join(', ')}; the others are applied: batch ${outbox.applied}`}
     : {code: 0, text: `everything applied: batch ${outbox.applied}`};
 };

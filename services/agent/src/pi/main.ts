@@ -79,7 +79,7 @@ const openStore = async ({stateDir, maxQueued, hardwareId}: AgentOptions, ofThis
   if (spool.recovery === 'torn') log('the last line of the spool was torn by a power cut and is left out');
   if (spool.recovery === 'corrupt') {
     log(
-      `DAMAGED: ${spool.lostLines} lines of the spool cannot be read, each of which may have been a reading; the others are kept for a new epoch, which needs a valid enrolment token. The damaged file is ${join(stateDir, 'spool.log.corrupt')}`,
+      `DAMAGED: ${spool.lostLines} lines of the spool cannot be read, and what readings were in them is lost; the others are kept for a new epoch, which needs a valid enrolment token. The damaged file is ${join(stateDir, 'spool.log.corrupt')}`,
     );
   }
   const {current} = identity;
@@ -127,7 +127,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     });
   }
 
-  const droppedBefore = spool.outbox.dropped - spool.lostLines;
+  const droppedBefore = spool.outbox.dropped;
   const device = new Device({
     identity,
     outbox: spool.outbox,
@@ -183,7 +183,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     }
     const done = await syncOnce(loop, clock.monotonicMs() + options.timeoutMs * 10);
     const lost = measuring.givenUp() + measuring.unstored() + spool.outbox.dropped - droppedBefore;
-    const {code, text} = verdict(device, done, lost, stop.signal.aborted);
+    const {code, text} = verdict(device, done, {readings: lost, lines: spool.lostLines}, stop.signal.aborted);
     log(text);
     return code;
   } finally {

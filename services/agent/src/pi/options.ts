@@ -13,7 +13,7 @@ export const AGENT_HELP = `pisync-agent: measures the machine it runs on and syn
   --sync-every SECONDS          sync at least so often; default: when the region says (nextSyncAt)
   --once                        measure, sync until everything is applied, end
   --measurements N              with --once: measure so many times before the sync, default 1
-  --max-queued N                readings kept while the region cannot be reached, default 100000; beyond it the oldest are dropped and counted
+  --max-queued N                readings kept while the region cannot be reached, default 100000; beyond it the oldest that were in no batch yet are dropped and counted
   --hardware-id ID              default: the board's serial number, else /etc/machine-id
   --name NAME                   shown to people, default the host name
   --home-hosts NAMES            hosts, with commas between them, to which the region may send the device besides that of --url

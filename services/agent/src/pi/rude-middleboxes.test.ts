@@ -84,7 +84,7 @@ const run = async (disk: Disk, baseUrl: string, token: string, readings: readonl
     DAYS_MS,
   );
   await close();
-  return {...verdict(device, done, outbox.dropped - before, stop.signal.aborted), tookMs: nowMs};
+  return {...verdict(device, done, {readings: outbox.dropped - before, lines: 0}, stop.signal.aborted), tookMs: nowMs};
 };
 
 /** Its refusals are as good as our own region's. */

@@ -95,14 +95,22 @@ test.each([0, 1, 2, 3, 4, 5, 6])(
     await spool.close();
     damage(bad);
     const again = await openSpool(folder, LIMITS);
-    expect(again).toMatchObject({recovery: 'corrupt', lostLines: 1, outbox: {dropped: 1, areNumbersLost: true}});
+    expect(again).toMatchObject({
+      recovery: 'corrupt',
+      lostLines: 1,
+      outbox: {dropped: 0, lostLines: 1, areNumbersLost: true},
+    });
     const kept = timesIn(again.outbox);
     const isReading = bad >= 2 && bad !== 5;
     expect(kept).toHaveLength(isReading ? 4 : 5);
     await commit(again, reading(6));
     await again.close();
     const third = await openSpool(folder, LIMITS);
-    expect(third).toMatchObject({recovery: 'clean', lostLines: 0, outbox: {dropped: 1, areNumbersLost: true}});
+    expect(third).toMatchObject({
+      recovery: 'clean',
+      lostLines: 0,
+      outbox: {dropped: 0, lostLines: 1, areNumbersLost: true},
+    });
     expect(timesIn(third.outbox)).toEqual([...kept, 6]);
     await commit(third, {op: 'epoch', epoch: 'e2', life: 'two'});
     expect(third.outbox.areNumbersLost).toBe(false);
@@ -287,6 +295,19 @@ test('stays small while readings come and go, and drops the oldest when too many
   const again = await openSpool(folder, LIMITS);
   expect([...again.outbox.entries()].at(-1)).toEqual(reading(499));
   expect(again.outbox.dropped).toBe(490);
+  await again.close();
+});
+
+test('drops none that were in a batch before when too many wait, also after a start', async () => {
+  const spool = await openSpool(folder, LIMITS);
+  await commit(spool, {op: 'epoch', epoch: 'e1', life: 'one'}, reading(1), reading(2), SEAL);
+  await commit(spool, {op: 'accepted', epoch: 'e1', batchSeq: 1}, {op: 'vacate', epoch: 'e1', batchSeq: 1});
+  for (let t = 3; t < 10; t++) await commit(spool, reading(t));
+  await spool.close();
+  const again = await openSpool(folder, LIMITS);
+  for (let t = 10; t < 30; t++) await commit(again, ...dropFor(again.outbox, 1, LIMITS), reading(t));
+  expect(timesIn(again.outbox)).toEqual([1, 2, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29]);
+  expect(again.outbox).toMatchObject({queued: 12, droppable: 10, dropped: 17});
   await again.close();
 });
 

@@ -13,7 +13,7 @@ import {reserveIn, type Reserve} from './reserve.ts';
 const NAME = 'spool.log';
 
 export interface SpoolLimits {
-  /** Readings that may wait; beyond it the oldest are dropped and counted. */
+  /** Readings that may wait for their first batch; beyond it the oldest of these are dropped and counted. */
   readonly maxQueued: number;
   /** The file is rewritten when it is larger than this and twice its shortest form. */
   readonly compactBytes: number;
@@ -24,7 +24,7 @@ export type Recovery = 'new' | 'clean' | 'torn' | 'corrupt';
 export interface Spool {
   readonly outbox: Outbox;
   readonly recovery: Recovery;
-  /** Lines that could not be read. Each may have been a reading. */
+  /** Lines that could not be read this time. */
   readonly lostLines: number;
   /** @throws what the file system threw; then nothing is written, and the spool is as before. Only readings are refused while the reserve is there. */
   append(entries: readonly OutboxEntry[]): Promise<void>;
@@ -272,8 +272,9 @@ export const openSpool = async (
   };
 };
 
-/** What has to be dropped before `incoming` readings more may wait. */
+/** What has to be dropped before `incoming` readings more may wait. What was in a batch before counts no more than in a batch. */
 export const dropFor = (outbox: Outbox, incoming: number, {maxQueued}: SpoolLimits): readonly OutboxEntry[] => {
-  const count = Math.min(outbox.queued, outbox.queued + incoming - maxQueued);
+  const {droppable} = outbox;
+  const count = Math.min(droppable, droppable + incoming - maxQueued);
   return count > 0 ? [{op: 'drop', count}] : [];
 };
