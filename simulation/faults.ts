@@ -80,6 +80,12 @@ const narrowWay: Fault = ({ways, random, story}) => {
   story.say('a proxy', () => `lets ${ways.allowed} records through`);
 };
 
+/** The same, and it says nothing. */
+const cutWay: Fault = ({ways, random, story}) => {
+  ways.unsaid = Math.min(ways.unsaid, random.int(1, 4));
+  story.say('a proxy', () => `drops what has more than ${ways.unsaid} records`);
+};
+
 const loseMessages: Fault = ({broker, random}) => {
   for (let count = random.int(1, 4); count > 0; count--) broker.lose();
 };
@@ -188,6 +194,7 @@ export const FAULTS: readonly FaultClass[] = [
   {name: 'a device loses its power', fault: cutPower, probability: 0.5, most: 6},
   {name: 'a device restarts often', fault: restartOften, probability: 0.1, most: 1},
   {name: 'large batches come through no more', fault: narrowWay, probability: 0.15, most: 2},
+  {name: 'large batches are dropped on their way', fault: cutWay, probability: 0.08, most: 2},
   {name: 'the broker loses what it has confirmed', fault: loseMessages, probability: 0.1, most: 3},
   {name: 'a device begins a new epoch', fault: newEpoch, probability: 0.6, most: 20},
   {name: 'a card is replaced', fault: reimage, probability: 0.3, most: 2},

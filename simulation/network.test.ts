@@ -28,7 +28,7 @@ const sendTwice = async (
     chance: (probability) => probability === 1,
     skewed: () => delays.shift() ?? 0,
   };
-  const ways = {inTime: Infinity, allowed: Infinity};
+  const ways = {inTime: Infinity, allowed: Infinity, unsaid: Infinity};
   let misled = 0;
   const network = createNetwork({
     ...{scheduler, random, ways: () => ways},

@@ -34,6 +34,8 @@ export interface Ways {
   readonly inTime: number;
   /** More records are too large for a proxy. */
   readonly allowed: number;
+  /** Of more records a proxy drops the call, and says nothing. */
+  readonly unsaid: number;
 }
 
 const TIMEOUT_MS = 15_000;
@@ -45,11 +47,12 @@ const MOST_PAST = 50;
 const PAGE = '<html>too large</html>';
 
 /** The answer to what does not come through. */
-const refusal = ({path, baseUrl, body}: Call, {inTime, allowed}: Ways): HttpReply | undefined => {
+const refusal = ({path, baseUrl, body}: Call, {inTime, allowed, unsaid}: Ways): HttpReply | undefined => {
   const {pathname, searchParams} = new URL(path, baseUrl);
   if (pathname !== '/v1/sync') return undefined;
   // A body that a device made.
   const {records = []} = JSON.parse(body?.toString() ?? '{}') as {records?: unknown[]};
+  if (records.length > unsaid) return {kind: 'failed', code: 'ECONNRESET'};
   if (records.length > allowed) return {kind: 'reply', status: 413, retryAfter: undefined, body: PAGE};
   if (records.length <= inTime) return undefined;
   const problem = {type: 'urn:pisync:problem:request-timeout', code: 'request-timeout', region: REGION};

@@ -2,7 +2,7 @@
 import {planFaults} from './faults.ts';
 import {knownViolation} from './judge/known-violations.ts';
 import {judge, judgedDevices, type Violation} from './judge/laws.ts';
-import {findLostReadings} from './judge/readings.ts';
+import {findDoubledReadings, findLostReadings} from './judge/readings.ts';
 import {type Mutant} from './mutants/mutant.ts';
 import {type Pi} from './processes/pi.ts';
 import {deviceIdOf} from '@pisync/device-api/enrol/device-id';
@@ -33,8 +33,11 @@ export interface Outcome {
 
 /** A ladder's rungs take an hour and a quarter; whoever still waits then waits for ever. */
 const DRAIN_MS = 6 * 3_600_000;
-/** Where the broker has lost messages, a device notices after a day, and again if it has begun others since. */
-const DRAIN_LOST_MS = 4 * 24 * 3_600_000;
+/**
+ * Where the broker has lost messages, a device notices after a day, and again if it has begun others since. Where long bodies come through no more, it asks again
+ * after hours, and sends what it was told of before a start again after a day.
+ */
+const DRAIN_LONG_MS = 4 * 24 * 3_600_000;
 /** Devices ask how far the region is; those that have to wait for long ask seldom. */
 const ASK_EVERY_MS = {first: 10_000, most: 600_000} as const;
 
@@ -74,8 +77,9 @@ export const runSeed = async ({seed, isTold = false, mutant}: RunOptions): Promi
 };
 
 const drain = async (world: World, isDone: () => boolean): Promise<void> => {
-  const {scheduler, pis, broker} = world;
-  const untilMs = scheduler.now() + (broker.hasLost() ? DRAIN_LOST_MS : DRAIN_MS);
+  const {scheduler, pis, broker, ways} = world;
+  const isNarrow = Object.values(ways).some((records) => records < Infinity);
+  const untilMs = scheduler.now() + (broker.hasLost() || isNarrow ? DRAIN_LONG_MS : DRAIN_MS);
   for (let waitMs: number = ASK_EVERY_MS.first; !isDone() && scheduler.now() < untilMs;) {
     for (const pi of pis) if (!pi.isDone()) pi.ask();
     await passTime(world, waitMs, isDone);
@@ -140,6 +144,7 @@ const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
     for (const device of judgedDevices(database.tables(), ledger, world)) judge(device).forEach(say);
   }
   findLostReadings(world).forEach(say);
+  findDoubledReadings(world).forEach(say);
   for (const {reason, device} of world.unreadable)
     say({law: 'what is not applied is in quarantine', device, detail: `no shard could keep: ${reason}`});
   if (!isDrained) {

@@ -228,7 +228,7 @@ export const createWorld = ({seed, isTold, mutant = {name: ''}}: WorldOptions): 
     onMisled,
     mistake: mutant.reply,
   });
-  const ways = {inTime: random.chance(0.15) ? random.int(1, 3) : Infinity, allowed: Infinity};
+  const ways = {inTime: random.chance(0.15) ? random.int(1, 3) : Infinity, allowed: Infinity, unsaid: Infinity};
   const asked = new Map<string, number>();
   const askForEpoch = (deviceId: string): void => void asked.set(deviceId, (asked.get(deviceId) ?? 0) + 1);
   /** Answers that a batch was too large or too slow, by device id. */

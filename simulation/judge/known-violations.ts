@@ -42,8 +42,11 @@ export const KNOWN_VIOLATIONS: readonly KnownViolation[] = [
     name: 'a way that became narrow between two tries of one call',
     why: 'the first try was taken, and a page says of the second that it is too large. It names no call, so the device numbers half of it anew. Both are kept.',
     matches: ({law, device = '', detail}, {misled}) =>
-      law === 'no number is used twice' &&
-      [...misled].some((name) => `${device} ${detail}` === `${name} came with two contents (conflict)`),
+      [...misled].some((name) =>
+        law === 'no reading comes twice'
+          ? name.startsWith(`${device} `)
+          : law === 'no number is used twice' && `${device} ${detail}` === `${name} came with two contents (conflict)`,
+      ),
   },
 ];
 

@@ -25,6 +25,7 @@ export type Law =
   | 'no number is used twice'
   | 'a device begins an epoch when it is asked to'
   | 'every reading arrives'
+  | 'no reading comes twice'
   | 'what is in hand is published once'
   | 'nothing waits for ever';
 

@@ -20,3 +20,17 @@ export const findLostReadings = ({pis, copied, shardOfDevice}: World): readonly 
     const detail = `${lost.length} of ${taken.length} readings are in no shard, the first is ${JSON.stringify(lost[0])}`;
     return [{law: 'every reading arrives', device, detail}];
   });
+
+/** Readings that a shard has under two numbers. Cards that went back in time, or were damaged, send rather twice than never. */
+export const findDoubledReadings = ({pis, copied, damaged, broker, shardOfDevice}: World): readonly Violation[] =>
+  pis.flatMap((pi) => {
+    const device = deviceIdOf(pi.card().identity.hardwareId);
+    if (copied.has(device) || damaged.has(device) || broker.hasLost()) return [];
+    const tables = shardOfDevice(device).tables();
+    const deviceKey = tables.devices.get(device)?.deviceKey;
+    const rows = tables.records.filter((row) => row.deviceKey === deviceKey).map(({data}) => data);
+    const doubled = rows.filter((data, index) => rows.indexOf(data) !== index);
+    if (doubled.length === 0) return [];
+    const detail = `${doubled.length} readings are there under two numbers, the first is ${doubled[0] ?? ''}`;
+    return [{law: 'no reading comes twice', device, detail}];
+  });

@@ -59,6 +59,8 @@ export type Answer =
       readonly retryAfterMs: number | undefined;
       /** The call came to no region, or the region turned it away before it took anything. */
       readonly isUntaken?: boolean;
+      /** The region itself says so, so the call came through. */
+      readonly isHeard?: boolean;
     }
   /** The region lives, and says when the device's own quota has room. */
   | {readonly kind: 'over-quota'; readonly status: 429; readonly error: string; readonly retryAfterMs: number}
@@ -184,7 +186,7 @@ export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
   const {status} = reply;
   const {json, problem, byRegion, error, retryAfterMs} = wordOf(reply, call);
   const isUntaken = byRegion && TURNED_AWAY.has(problem.code ?? '');
-  const later: Answer = {kind: 'later', status, error, retryAfterMs, isUntaken};
+  const later: Answer = {kind: 'later', status, error, retryAfterMs, isUntaken, isHeard: byRegion};
   const taken = (): SyncAnswer | undefined => {
     const binding = bindingSchema.safeParse(json).data;
     const isBound =

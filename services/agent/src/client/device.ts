@@ -2,9 +2,9 @@
 import {classifyEnrol, classifySync, type Answer, type HttpReply} from './answer.ts';
 import {contentHash, encodeBody, lifeOf} from './content.ts';
 import {isEnrolled, type Enrolled, type Identity} from './identity.ts';
-import {afterEnrol, afterSeal, afterSync, decide, type Step} from './machine.ts';
+import {afterEnrol, afterSeal, afterSync, decide} from './machine.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
-import {askNow, nameOf, startSession, wakeUp, type Session} from './session.ts';
+import {askNow, nameOf, startSession, wakeUp, type Session, type Step} from './session.ts';
 import type {Call, Transport} from './transport.ts';
 import {type Chance, failed} from './waits.ts';
 import {DEFAULT_POLICY, type JsonObject, type Policy, type Reading, type Reason, type SyncBody} from './wire.ts';

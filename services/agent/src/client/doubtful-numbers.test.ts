@@ -79,7 +79,30 @@ describe('a batch that may have been taken', () => {
     expect({calls: calls(), taken: taken()}).toEqual({calls: 4, taken: ['e1:1 1,2,3,4']});
   });
 
-  test('and was not is sent smaller, in a new epoch', async () => {
+  /** As if the device had sent nothing for so long, and asked then. */
+  const askAfter = async (device: Device, hours: number): Promise<void> => {
+    bench.aheadMs += hours * 3600 * 1000;
+    const heartbeats = (): number => region.seen.filter(({body}) => body.mode === 'heartbeat').length;
+    const before = heartbeats();
+    device.ask();
+    await until(device, () => heartbeats() > before && device.outbox.toSend === undefined, 'answered');
+  };
+
+  test('and waits at the region is not numbered anew before it can have been applied', async () => {
+    region.applied = () => 0;
+    meet(HANG_UP, ...Array.from({length: 20}, () => SLOW));
+    const device = await makeDevice();
+    await device.record(readings(4));
+    await until(device, () => device.outbox.batches[0]?.accepted === true, 'asked for');
+    await askAfter(device, 5);
+    region.applied = undefined;
+    await askAfter(device, 1);
+    expect({drained: drained(device), times: times(), epoch: device.outbox.epoch}).toEqual({
+      ...{drained: true, times: [0, 1, 2, 3], epoch: 'e1'},
+    });
+  });
+
+  test('and was not is sent smaller, behind an empty one, after hours', async () => {
     region.trouble = (path, body) =>
       isBatch(path, body) && Array.isArray(body.records) && body.records.length > 2 ? SLOW : undefined;
     const device = await makeDevice();
@@ -88,8 +111,50 @@ describe('a batch that may have been taken', () => {
     await device.step();
     expect(device.outbox.toSend?.records).toHaveLength(4);
     const again = await restart();
+    await until(again, () => again.outbox.toSend === undefined, 'asked for');
+    await askAfter(again, 6);
     await until(again, () => drained(again), 'applied');
-    expect({taken: taken(), conflicts: conflicts()}).toEqual({taken: ['e2:1 1,2', 'e2:2 3,4'], conflicts: []});
+    expect({taken: taken(), conflicts: conflicts()}).toEqual({
+      ...{taken: ['e1:1 ', 'e1:2 5,6', 'e1:3 7,8'], conflicts: []},
+    });
+  });
+
+  test.each<[string, Trouble, boolean]>([
+    ['resets', {kind: 'hang-up'}, false],
+    ['answers with a 502', {kind: 'status', type: undefined, status: 502}, false],
+    ['takes, and then resets', HANG_UP, true],
+  ])('behind a proxy that %s what is long is sent smaller, and once', async (_how, trouble, isTaken) => {
+    region.trouble = (path, body) =>
+      isBatch(path, body) && Array.isArray(body.records) && body.records.length > 2 ? trouble : undefined;
+    const device = await makeDevice();
+    await device.record(readings(4));
+    await until(
+      device,
+      () => device.outbox.epoch !== undefined && device.outbox.toSend === undefined && device.outbox.queued === 0,
+      'asked for',
+    );
+    await askAfter(device, 6);
+    await device.record([4, 5, 6].map((t) => ({k: 'n', t, d: {}})));
+    device.wakeUp('scheduled');
+    await until(device, () => drained(device), 'applied');
+    expect({times: times(), conflicts: conflicts()}).toEqual({times: [0, 1, 2, 3, 4, 5, 6], conflicts: []});
+    const batches = taken().map((name) => name.replace(/:.*/, ''));
+    expect({first: batches[0], isTaken: taken()[0] === 'e1:1 1,2,3,4'}).toEqual({first: 'e1', isTaken});
+  });
+
+  test('is sent again as it is after an outage, in which nothing came through', async () => {
+    let isOut = true;
+    region.trouble = (path) => (isOut && path === '/v1/sync' ? {kind: 'hang-up'} : undefined);
+    const device = await makeDevice();
+    await device.record(readings(4));
+    await until(device, () => device.session.failures >= 3, 'the outage');
+    isOut = false;
+    await until(device, () => device.outbox.toSend !== undefined, 'sealed');
+    isOut = true;
+    await until(device, () => device.session.failures >= 30, 'the next outage');
+    isOut = false;
+    await until(device, () => drained(device), 'applied');
+    expect(taken()).toEqual(['e1:1 1,2,3,4']);
   });
 
   test('and was accepted, and is lost, is numbered anew in smaller ones behind an empty one, but not on the first day', async () => {

@@ -1,8 +1,8 @@
 import {describe, expect, test} from '@jest/globals';
-import {type Answer, classifySync, type SentSync} from './answer.ts';
-import {afterEnrol, afterSync, decide, type Step, WINDOW_BATCHES} from './machine.ts';
+import {classifySync, type SentSync} from './answer.ts';
+import {afterEnrol, afterSync, decide, WINDOW_BATCHES} from './machine.ts';
 import {Outbox, type OutboxEntry} from './outbox.ts';
-import {nameOf, startSession, wakeUp, type Session} from './session.ts';
+import {startSession, wakeUp, type Session, type Step} from './session.ts';
 import {enrolAnswerSchema, PROBLEM_TYPE, syncAnswerSchema} from './wire.ts';
 
 const HOUR_MS = 3600_000;
@@ -76,66 +76,87 @@ test('a hurried device waits the same share of every step, however often it fail
   expect(waits(0.01)).toEqual(waits(1).map((ms) => expect.closeTo(ms / 100, 6)));
 });
 
-describe('a batch that was accepted, comes through no more on the second day, and is asked for', () => {
+describe.each([
+  ['had a 2xx', true],
+  ['had no 2xx and may have been taken', false],
+])('a batch that %s, and comes through no more', (_what, hadAnswer) => {
+  const asked = (applied: number) =>
+    ({kind: 'accepted', status: 200, sync: syncAnswerSchema.parse({applied}), bad: new Set<number>()}) as const;
+  /** The second of three batches is asked for, and again after so many hours. @param meanwhile what happens in between */
   const ask = (
-    applied: number,
-    late?: true,
+    {hours, applied, meanwhile = []}: {hours: number; applied: number; meanwhile?: readonly OutboxEntry[]},
     since: readonly OutboxEntry[] = [],
-    tries: readonly Answer[] = [],
-  ): {readonly outbox: Outbox; readonly replayed: Outbox; readonly step: Step} => {
+  ) => {
     const outbox = new Outbox();
-    const entries: OutboxEntry[] = [{op: 'epoch', epoch: 'e1', life: 'one'}];
+    const journal: OutboxEntry[] = [];
+    const write = (entries: readonly OutboxEntry[]): void => {
+      journal.push(...entries);
+      for (const entry of entries) outbox.apply(entry);
+    };
+    write([{op: 'epoch', epoch: 'e1', life: 'one'}]);
     for (const batchSeq of [1, 2, 3]) {
-      entries.push({op: 'reading', reading: {k: 'n', t: batchSeq, d: {}}});
-      entries.push({op: 'seal', count: 1, mode: 'delta', reason: 'scheduled', state: {v: batchSeq}});
-      entries.push({op: 'accepted', epoch: 'e1', batchSeq});
+      write([{op: 'reading', reading: {k: 'n', t: batchSeq, d: {}}}]);
+      write([{op: 'seal', count: 1, mode: 'delta', reason: 'scheduled', state: {v: batchSeq}}]);
+      if (hadAnswer || batchSeq !== 2) write([{op: 'accepted', epoch: 'e1', batchSeq}]);
     }
-    entries.push({op: 'accepted', epoch: 'e1', batchSeq: 2, barred: true});
-    entries.push({op: 'resend', epoch: 'e1', from: 2});
-    entries.push(...since);
-    for (const entry of entries) outbox.apply(entry);
-    const sent = outbox.toSend;
-    if (sent === undefined) throw new Error('nothing is sent again');
-    const waited: Session = {...started(outbox), late: late && nameOf(sent)};
-    // Whatever came of the tries that failed before the way let none through.
-    const tried = tries.reduce(
-      (now, kind) => afterSync(now, sent, kind, outbox, {nowMs: 0, random: 0.5}).session,
-      waited,
-    );
-    const session: Session = {...tried, blocked: {epoch: 'e1', batchSeq: 2}};
-    const sync = syncAnswerSchema.parse({applied});
-    const answer = {kind: 'accepted', status: 200, sync, bad: new Set<number>()} as const;
-    const step = afterSync(session, {epoch: 'e1'}, answer, outbox, {nowMs: 0, random: 0.5});
-    for (const entry of step.entries) outbox.apply(entry);
+    if (hadAnswer)
+      write([
+        {op: 'resend', epoch: 'e1', from: 2},
+        {op: 'accepted', epoch: 'e1', batchSeq: 3},
+      ]);
+    write(since);
+    let session: Session = {...started(outbox), blocked: {epoch: 'e1', batchSeq: 2}};
+    const hear = (nowMs: number): Step => {
+      const step = afterSync(session, {epoch: 'e1'}, asked(applied), outbox, {nowMs, random: 0.5});
+      session = step.session;
+      write(step.entries);
+      return step;
+    };
+    hear(0);
+    write(meanwhile);
+    const copy = outbox.toSend;
+    const lost = {kind: 'later', status: undefined, error: 'the answer is lost', retryAfterMs: undefined} as const;
+    if (copy !== undefined) {
+      session = afterSync(session, copy, lost, outbox, {nowMs: 0, random: 0.5}).session;
+      write([{op: 'accepted', epoch: 'e1', batchSeq: 2}]);
+    }
+    const step = hear(hours * HOUR_MS);
     const replayed = new Outbox();
-    for (const entry of structuredClone([...entries, ...step.entries])) replayed.apply(entry);
+    for (const entry of structuredClone(journal)) replayed.apply(entry);
     return {outbox, replayed, step};
   };
 
-  test('is empty from then on, with its state, and its readings wait, when only it is missing', () => {
-    const {outbox, replayed, step} = ask(1, true);
+  test('is empty after hours, with its state, and its readings wait, when only it is missing', () => {
+    const {outbox, replayed, step} = ask({hours: 6, applied: 1});
     expect(outbox.toSend).toMatchObject({batchSeq: 2, records: [], state: {v: 2}});
     expect(outbox).toMatchObject({queued: 1, lastBatchSeq: 3, dropped: 0});
-    expect(step.session).toMatchObject({blocked: undefined, newSecretWanted: false, dueMs: 0});
+    expect(step.session).toMatchObject({blocked: undefined, newSecretWanted: false, dueMs: 6 * HOUR_MS});
     expect([...replayed.entries()]).toEqual([...outbox.entries()]);
   });
 
-  test.each([
-    ['one before it is missing too, because then it may be applied', 0, true],
-    ['the device has not heard for hours that it is not applied', 1, undefined],
-  ] as const)('waits again when %s', (_why, applied, late) => {
-    const {outbox, step} = ask(applied, late);
+  test.each<[string, Parameters<typeof ask>[0]]>([
+    ['one before it is missing too, because then it may be applied', {hours: 6, applied: 0}],
+    ['a copy of it may still be on its way', {hours: 5, applied: 1}],
+    [
+      'it was sent again since, because that try may have been taken',
+      {
+        hours: 6,
+        applied: 1,
+        meanwhile: [
+          {op: 'resend', epoch: 'e1', from: 2},
+          {op: 'accepted', epoch: 'e1', batchSeq: 3},
+        ],
+      },
+    ],
+  ])('waits as accepted when %s', (_why, when) => {
+    const {outbox, step} = ask(when);
     expect(outbox.batches.find(({batchSeq}) => batchSeq === 2)).toMatchObject({accepted: true, records: [{}]});
     expect({queued: outbox.queued, blocked: step.session.blocked}).toEqual({queued: 0, blocked: undefined});
-  });
-
-  test('waits again when an answer to it was lost, because that try may have been taken', () => {
-    const lost: Answer = {kind: 'later', status: undefined, error: 'the answer is lost', retryAfterMs: undefined};
-    expect(ask(1, true, [], [lost]).outbox.batches[0]).toMatchObject({batchSeq: 2, accepted: true, records: [{}]});
+    expect(step.session.newSecretWanted).toBe(false);
   });
 
   test('gives its readings other numbers where its epoch has a gap, so that nobody would call it applied', () => {
-    const {outbox} = ask(0, undefined, [
+    const {outbox} = ask({hours: 0, applied: 0}, [
       {op: 'epoch', epoch: 'e2', life: 'one'},
       {op: 'send-once', epoch: 'e1'},
     ]);
@@ -144,7 +165,7 @@ describe('a batch that was accepted, comes through no more on the second day, an
   });
 
   test('is forgotten when it is applied', () => {
-    expect(ask(2, true).outbox.batches).toMatchObject([{batchSeq: 3}]);
+    expect(ask({hours: 6, applied: 2}).outbox.batches).toMatchObject([{batchSeq: 3}]);
   });
 });
 

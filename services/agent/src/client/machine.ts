@@ -5,8 +5,9 @@
 import type {Answer, EnrolOutcome} from './answer.ts';
 import {waitForQuotaMs} from './backoff.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
-import {afterLoss, missedAfter, stuckBatch} from './resend.ts';
-import {nameOf, type Session} from './session.ts';
+import {afterSilence, isProbeDue, REFUSALS_BEFORE_GIVING_UP, reopened, smaller} from './narrow-way.ts';
+import {barredAfter, lostBatch, missedAfter, stuckBatch} from './resend.ts';
+import {nameOf, type Session, type Step} from './session.ts';
 import {beforeEnrolment, type Chance, failed, LADDER_BEGINS, scheduledInMs, waitMs} from './waits.ts';
 import type {JsonObject, Reason, SyncAnswer} from './wire.ts';
 
@@ -15,12 +16,6 @@ export const WINDOW_BATCHES = 64;
 
 /** After this many gaps in a row that our own copies cannot fill, only a new epoch helps. */
 const GAPS_BEFORE_NEW_EPOCH = 3;
-
-/**
- * Content is given up only when it is refused so often in a row: a body that was damaged on its way is refused too. And a batch that may have been taken is
- * numbered anew, in another epoch, only when it is found too large or too slow so often: the next network may let it through.
- */
-const REFUSALS_BEFORE_GIVING_UP = 3;
 
 /** An enrolment that lasted so long was a good one, and the next need not wait. */
 const GOOD_ENROLMENT_MS = 24 * 3600 * 1000;
@@ -48,6 +43,9 @@ export const decide = (session: Session, outbox: Outbox, nowMs: number): Action 
     return {kind: 'heartbeat', epoch: blocked.epoch, reason: session.dueReason};
   }
   const head = outbox.toSend;
+  if (head !== undefined && isProbeDue(session)) {
+    return {kind: 'heartbeat', epoch: head.epoch, reason: session.dueReason};
+  }
   if (head !== undefined) return {kind: 'send', batch: head};
   if (nowMs < session.dueMs) return {kind: 'wait', untilMs: session.dueMs};
   const ask = (epoch: string) => ({kind: 'heartbeat', epoch, reason: session.dueReason}) as const;
@@ -83,11 +81,6 @@ export const afterSeal = (
     entries,
   };
 };
-
-export interface Step {
-  readonly session: Session;
-  readonly entries: readonly OutboxEntry[];
-}
 
 /** When to come back after an answer, and with what reason. */
 const dueAfter = (session: Session, answer: SyncAnswer, isForced: boolean, left: number, chance: Chance) => {
@@ -136,34 +129,29 @@ const accepted = (
   const isWaitCounted =
     (!session.isPositionKnown || (session.isScheduled && nowMs >= session.dueMs)) &&
     outbox.batches.some((batch) => batch.accepted);
-  const {awaited, missed, inherited, late} = missedAfter(
-    session,
-    {epoch: sent.epoch, applied: answer.applied},
-    outbox,
-    {
-      ...{nowMs, isWaitCounted},
-      isWindowFull: isWindowFull && isPresent,
-    },
-  );
-  const stuck = isBatch ? undefined : stuckBatch(session, {epoch: sent.epoch, applied: answer.applied}, outbox);
-  // Nobody has promised anything for it, so all of it may be numbered anew, in another epoch.
-  const isOpen = stuck !== undefined && stuck.taken !== true;
+  const {awaited, missed, inherited} = missedAfter(session, {epoch: sent.epoch, applied: answer.applied}, outbox, {
+    ...{nowMs, isWaitCounted},
+    isWindowFull: isWindowFull && isPresent,
+  });
+  const said = {epoch: sent.epoch, applied: answer.applied};
+  const stuck = isBatch ? undefined : stuckBatch(session, said, outbox);
+  const lost = lostBatch(session, said, outbox, nowMs);
   // It has numbers that we never gave out: what we have is older than what was sent from it.
   const isCopy = isPresent && answer.applied > outbox.lastBatchSeq;
   const next: Session = {
     ...session,
     ...due,
-    // What is numbered anew waits for nothing.
-    dueMs: stuck !== undefined ? nowMs : (due.dueMs ?? session.dueMs) + pauseMs,
+    // What is behind it, or numbered anew, waits for nothing.
+    dueMs: stuck !== undefined || lost !== undefined ? nowMs : (due.dueMs ?? session.dueMs) + pauseMs,
     awaited,
     inherited,
-    late,
+    barred: barredAfter(session, stuck, outbox, nowMs),
+    isProbed: !isBatch,
     failures: 0,
     attempt: 1,
     refusals: 0,
     gaps: isBatch ? 0 : session.gaps,
-    // Under the next epoch it is asked for once more, and then numbered anew.
-    blocked: isOpen && isPresent ? session.blocked : undefined,
+    blocked: undefined,
     lastError: undefined,
     notBeforeMs: nowMs,
     fullWanted: isFull || session.fullWanted,
@@ -172,21 +160,24 @@ const accepted = (
     epochCommand,
     // Only a batch carries them to where commands are closed.
     cmdAcks: isBatch ? done : [...new Set([...session.cmdAcks, ...done])],
-    newSecretWanted: epochCommand !== undefined || isCopy || (isOpen && isPresent) || outbox.areNumbersLost,
+    newSecretWanted: epochCommand !== undefined || isCopy || outbox.areNumbersLost,
     isPositionKnown: !isCopy && (session.isPositionKnown || isPresent),
     enrolments: nowMs - session.enrolledMs >= GOOD_ENROLMENT_MS ? 0 : session.enrolments,
     policy: answer.policy,
-    recordLimit: Math.min(answer.policy.maxRecords, Math.max(session.recordLimit * 2, 1)),
+    recordLimit: Math.min(answer.policy.maxRecords, session.narrowed, Math.max(session.recordLimit * 2, 1)),
     configRev: answer.config?.rev ?? session.configRev,
   };
   const entries: OutboxEntry[] = [];
   if (isWaitCounted) entries.push({op: 'waited'});
   if (isBatch) entries.push({op: 'accepted', epoch: sent.epoch, batchSeq: sent.batchSeq});
   if (answer.applied > 0) entries.push({op: 'applied', epoch: sent.epoch, through: answer.applied});
-  if (missed !== undefined) entries.push({op: 'resend', epoch: missed.epoch, from: missed.batchSeq});
-  if (stuck?.taken === true) entries.push(afterLoss(stuck, answer.applied, session));
-  else if (stuck !== undefined && !isPresent)
-    entries.push({op: 'reopen', epoch: stuck.epoch, batchSeq: stuck.batchSeq});
+  if (lost !== undefined) entries.push({op: 'vacate', epoch: lost.epoch, batchSeq: lost.batchSeq});
+  else if (missed !== undefined) entries.push({op: 'resend', epoch: missed.epoch, from: missed.batchSeq});
+  if (stuck !== undefined) {
+    const {epoch, batchSeq, once} = stuck;
+    // Of an epoch with a gap nobody will ever call it applied, and as accepted it would be forgotten.
+    entries.push({op: once === true ? 'reopen' : 'accepted', epoch, batchSeq});
+  }
   return {session: next.newSecretWanted ? beforeEnrolment(next, chance) : next, entries};
 };
 
@@ -216,34 +207,6 @@ const refused = (session: Session, batch: Batch | undefined, error: string, chan
     session: {...session, lastError: error, refusals: 0},
     entries: [{op: 'withdraw', epoch: batch.epoch, batchSeq: batch.batchSeq}],
   };
-};
-
-/** What the batch was to answer waits again with its readings. */
-const reopened = (session: Session, {mode}: Batch): Session => ({
-  ...session,
-  fullWanted: session.fullWanted || mode === 'full',
-  syncWanted: session.syncWanted || mode === 'full',
-});
-
-/** A batch that is refused for its size is sent as one of half its records, where nobody has taken it. */
-const smaller = (
-  session: Session,
-  batch: Batch,
-  {error, maxRecords}: {readonly error: string; readonly maxRecords?: number | undefined},
-  chance: Chance,
-): Step => {
-  const {epoch, batchSeq} = batch;
-  if (session.untaken !== nameOf(batch)) {
-    const refusals = session.refusals + 1;
-    const next = {...failed(session, error, undefined, chance), refusals};
-    const isBlocked = refusals >= REFUSALS_BEFORE_GIVING_UP;
-    return {session: isBlocked ? {...next, refusals: 0, blocked: {epoch, batchSeq}} : next, entries: []};
-  }
-  const half = Math.floor(batch.records.length / 2);
-  const recordLimit = Math.max(1, Math.min(half, maxRecords ?? half));
-  // At once: between two batches that are taken there are no more of these than halves.
-  const next = {...reopened(session, batch), recordLimit, dueMs: chance.nowMs, attempt: 1, refusals: 0};
-  return {session: next, entries: [{op: 'reopen', epoch, batchSeq}]};
 };
 
 /** A batch that misses others before it. */
@@ -286,9 +249,11 @@ export const afterSync = (
   chance: Chance,
 ): Step => {
   const step = answered(session, sent, answer, outbox, chance);
-  if (!('batchSeq' in sent) || !mayBeTaken(answer)) return step;
-  const late = step.session.late === nameOf(sent) ? undefined : step.session.late;
-  return {...step, session: {...step.session, untaken: undefined, late}};
+  if (!('batchSeq' in sent)) return step;
+  const barred = new Map(session.barred);
+  barred.delete(nameOf(sent));
+  const next = {...step.session, barred, ...(answer.kind === 'later' ? {} : {unheard: 0})};
+  return {...step, session: mayBeTaken(answer) ? {...next, untaken: undefined} : next};
 };
 
 const answered = (
@@ -305,7 +270,7 @@ const answered = (
         ? accepted(session, sent, answer.sync, outbox, chance)
         : confirmed(session, session.confirming, answer.sync, outbox, chance);
     case 'later':
-      return {session: failed(session, answer.error, answer.retryAfterMs, chance), entries: []};
+      return {session: afterSilence(session, batch, answer, chance), entries: []};
     case 'over-quota': {
       // Neither a failure nor a success: it says nothing of the region, nor of the batch.
       const notBeforeMs = chance.nowMs + waitForQuotaMs(answer.retryAfterMs, chance.random);
@@ -391,7 +356,13 @@ export const afterEnrol = (
   }
   const {epoch, policy} = outcome.answer;
   // Failures are kept until a sync succeeds: a credential that is refused right after enrolment must not become a tight loop.
-  const next: Session = {...answered, phase: 'sync', policy, recordLimit: policy.maxRecords, confirming: undefined};
+  const next: Session = {
+    ...answered,
+    phase: 'sync',
+    policy,
+    recordLimit: Math.min(policy.maxRecords, session.narrowed),
+    confirming: undefined,
+  };
   if (isReplacing) return {session: {...next, confirming: {epoch, life}}, entries: []};
   // The region may have given this epoch before: the secret is that of a copy, or of a backup.
   const isKnown = session.isPositionKnown && epoch === outbox.epoch && life === outbox.life;

@@ -13,14 +13,10 @@ export interface Batch {
   readonly reason: Reason;
   readonly state: JsonObject | undefined;
   readonly records: readonly DeviceRecord[];
-  /** A 2xx was seen. The batch is kept until it is known as applied. */
+  /** A 2xx was seen, or the way lets it through no more and it may have been taken. The batch is kept until it is known as applied. */
   readonly accepted: boolean;
   /** Answers since then that did not say that it is applied: scheduled ones, and the first after a start. */
   readonly waits?: number | undefined;
-  /** It was accepted once, also where it is sent again since. */
-  readonly taken?: true;
-  /** The network let it through no more when it was sent again, and the region had not applied it. So it waits once more as accepted. */
-  readonly barred?: true | undefined;
   /** Its epoch has a gap that nobody can fill, so it is never called applied: it goes when it is accepted. */
   readonly once?: true;
 }
@@ -42,8 +38,7 @@ export type OutboxEntry =
       readonly reason: Reason;
       readonly state?: JsonObject;
     }
-  /** `barred`: not now but before, see {@link Batch}. */
-  | {readonly op: 'accepted'; readonly epoch: string; readonly batchSeq: number; readonly barred?: true}
+  | {readonly op: 'accepted'; readonly epoch: string; readonly batchSeq: number}
   /** Everything up to here is in its shard: our copies may go. */
   | {readonly op: 'applied'; readonly epoch: string; readonly through: number}
   /** The region misses batches from here on: they count as not accepted. */
@@ -167,9 +162,7 @@ export class Outbox {
         this.#batches = this.#batches.filter(
           ({epoch, batchSeq, once}) => once === undefined || epoch !== entry.epoch || batchSeq !== entry.batchSeq,
         );
-        this.#change(entry.epoch, ({batchSeq}) => batchSeq === entry.batchSeq, {
-          ...{accepted: true, taken: true, barred: entry.barred},
-        });
+        this.#change(entry.epoch, ({batchSeq}) => batchSeq === entry.batchSeq, {accepted: true});
         return;
       case 'applied':
         if (entry.epoch === this.#epoch) this.#applied = Math.max(this.#applied, entry.through);

@@ -1,5 +1,5 @@
 /** What was accepted and seems to be lost, and from which batch on it is sent again. Sending it again is always safe. */
-import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
+import type {Batch, Outbox} from './outbox.ts';
 import {nameOf, type Session} from './session.ts';
 
 /** A batch that is not applied for so long is sent again, which is always safe. A region's own attempts take some hours at most. */
@@ -11,7 +11,7 @@ const RESEND_AFTER_MS = 24 * 3600 * 1000;
  */
 const RESEND_AFTER_ANSWERS = 4;
 
-/** After so long, measured in one run, no copy of a batch is on its way any more: a region's own attempts end sooner. */
+/** After so long, measured in one run, no copy of a batch is on its way any more: a proxy's and a region's own attempts end sooner. */
 const NO_COPY_AFTER_MS = 6 * 3600 * 1000;
 
 /** Of the epoch that the region was asked about. */
@@ -67,7 +67,7 @@ export const missedAfter = (
   said: Applied,
   outbox: Outbox,
   {nowMs, isWaitCounted, isWindowFull}: {nowMs: number; isWaitCounted: boolean; isWindowFull: boolean},
-): Pick<Session, 'awaited' | 'inherited' | 'late'> & {
+): Pick<Session, 'awaited' | 'inherited'> & {
   readonly missed: Pick<Batch, 'epoch' | 'batchSeq'> | undefined;
 } => {
   const awaited = awaitedAfter(session, said, outbox, nowMs);
@@ -76,10 +76,8 @@ export const missedAfter = (
     (waitedMs >= RESEND_AFTER_MS ? awaited : undefined) ??
     (isWindowFull ? stopping(session, said, outbox) : undefined) ??
     (isWaitCounted ? forgotten(session, said, outbox) : undefined);
-  if (missed === undefined) return {awaited, inherited: session.inherited, late: session.late, missed};
-  const isLate = awaited !== undefined && nameOf(awaited) === nameOf(missed) && waitedMs >= NO_COPY_AFTER_MS;
-  const late = isLate ? nameOf(missed) : undefined;
-  return {awaited: undefined, inherited: without(session.inherited, missed, outbox), late, missed};
+  if (missed === undefined) return {awaited, inherited: session.inherited, missed};
+  return {awaited: undefined, inherited: without(session.inherited, missed, outbox), missed};
 };
 
 /** The batch that the network lets through no more, where the region says that it is not applied. */
@@ -88,16 +86,33 @@ export const stuckBatch = ({blocked}: Session, {epoch, applied}: Applied, {batch
     ? batches.find((batch) => nameOf(batch) === nameOf(blocked) && batch.batchSeq > applied)
     : undefined;
 
-/**
- * What becomes of such a batch if it was accepted. When the region says so for the second time, after hours in which a copy of it would have been applied, and
- * nothing before it is missing, it is lost. Its number is then used for an empty batch. So the numbers behind it can be called applied, and a copy that turns up
- * after all goes to quarantine, and not beside its readings.
- */
-export const afterLoss = (batch: Batch, applied: number, {late}: Session): OutboxEntry => {
-  const {epoch, batchSeq, barred, once} = batch;
-  // Nobody will ever call it applied, and as accepted it would be forgotten.
-  if (once === true) return {op: 'reopen', epoch, batchSeq};
-  return barred === true && late === nameOf(batch) && applied === batchSeq - 1
-    ? {op: 'vacate', epoch, batchSeq}
-    : {op: 'accepted', epoch, batchSeq, barred: true};
+/** @param stuck what is asked for no more, and waits as accepted from now on */
+export const barredAfter = (
+  {barred}: Session,
+  stuck: Batch | undefined,
+  {batches}: Outbox,
+  nowMs: number,
+): Session['barred'] => {
+  const names = new Set(batches.map(nameOf));
+  const kept = [...barred].filter(([name]) => names.has(name));
+  return new Map(stuck === undefined ? kept : [...kept, [nameOf(stuck), nowMs]]);
 };
+
+/**
+ * The batch that is lost: the way lets it through no more, and the region says for the second time, after hours in which a copy of it would have been applied,
+ * that only it is missing. Its number is then used for an empty batch. So the numbers behind it can be called applied, and a copy that turns up after all
+ * goes to quarantine, and not beside its readings.
+ */
+export const lostBatch = (
+  {barred}: Session,
+  {epoch, applied}: Applied,
+  {batches}: Outbox,
+  nowMs: number,
+): Batch | undefined =>
+  batches.find(
+    (batch) =>
+      batch.accepted &&
+      batch.epoch === epoch &&
+      batch.batchSeq === applied + 1 &&
+      nowMs - (barred.get(nameOf(batch)) ?? Infinity) >= NO_COPY_AFTER_MS,
+  );

@@ -1,5 +1,5 @@
 /** What a device knows of its talk with the region while it runs. Times are milliseconds of a monotonic clock. */
-import type {Batch, Outbox} from './outbox.ts';
+import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
 import {DEFAULT_POLICY, type Policy, type Reason} from './wire.ts';
 
 export interface Session {
@@ -36,30 +36,39 @@ export interface Session {
    */
   readonly isPositionKnown: boolean;
   readonly policy: Policy;
-  /** Most records a batch may have: the policy's, or less after a 413. */
+  /** Most records the next batch may have: the policy's, or less after a 413. */
   readonly recordLimit: number;
   /** Attempts of the batch at the head. */
   readonly attempt: number;
   /** Refusals in a row of the batch at the head. */
   readonly refusals: number;
+  /** Tries in a row of the batch at the head of which the region has said nothing. */
+  readonly unheard: number;
+  /** A short call got an answer since the last of these. */
+  readonly isProbed: boolean;
+  /** Most records that a batch may have, because the way has let longer ones through no more since we started. */
+  readonly narrowed: number;
   /** Answers 409 since the last batch that was accepted. */
   readonly gaps: number;
   /** The batch that certainly nobody has taken: it was sealed since we started, and whatever answered it said so. Only this one may be numbered anew. */
   readonly untaken: string | undefined;
-  /** A batch that may have been taken, and is refused as too large or too slow again and again: the region is asked whether it has it. */
+  /** A batch that may have been taken, and that the way lets through no more: the region is asked whether it has it. */
   readonly blocked: Pick<Batch, 'epoch' | 'batchSeq'> | undefined;
   /** The oldest batch that is accepted and not applied, and since when we have waited for it. */
   readonly awaited: {readonly epoch: string; readonly batchSeq: number; readonly sinceMs: number} | undefined;
-  /**
-   * The batch that was sent again because it was not applied for so long that no copy of it is on its way, as far as we have sent none since. Another run may have, and
-   * may have had no time to say so.
-   */
-  readonly late: string | undefined;
+  /** Batches that wait as accepted because the way lets them through no more, and since when we have sent no copy of them. */
+  readonly barred: ReadonlyMap<string, number>;
   /** Batches that were accepted before we started. */
   readonly inherited: ReadonlySet<string>;
   readonly configRev: number | undefined;
   /** The home region's address, where another one said so. */
   readonly home: string | undefined;
+}
+
+/** What becomes of a session after an answer, and what is written down with it. */
+export interface Step {
+  readonly session: Session;
+  readonly entries: readonly OutboxEntry[];
 }
 
 export interface Start {
@@ -101,7 +110,10 @@ export const startSession = ({isEnrolled, confirming, outbox, nowMs, delayMs = 0
   refusals: 0,
   gaps: 0,
   untaken: undefined,
-  late: undefined,
+  barred: new Map(),
+  unheard: 0,
+  isProbed: false,
+  narrowed: Infinity,
   blocked: undefined,
   awaited: undefined,
   inherited: new Set(outbox.batches.filter(({accepted}) => accepted).map(nameOf)),

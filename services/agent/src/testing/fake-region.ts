@@ -34,6 +34,7 @@ export type Trouble =
       readonly headers?: Readonly<Record<string, string>>;
     }
   | {readonly kind: 'take-and-hang-up'}
+  | {readonly kind: 'hang-up'}
   | {readonly kind: 'silence'};
 
 export interface FakeRegion {
@@ -188,6 +189,10 @@ export const startFakeRegion = async (name = 'fake'): Promise<FakeRegion> => {
       region.seen.push({path, host: request.headers.host, body});
       const trouble = region.trouble(path, body);
       if (trouble?.kind === 'silence') return;
+      if (trouble?.kind === 'hang-up') {
+        request.socket.destroy();
+        return;
+      }
       if (trouble?.kind === 'status') {
         const type = 'type' in trouble ? trouble.type : `${PROBLEM_TYPE}trouble`;
         const deviceId = CREDENTIAL.exec(request.headers.authorization ?? '')?.[1];
