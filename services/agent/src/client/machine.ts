@@ -125,7 +125,9 @@ const accepted = (
   const applied = isPresent ? Math.max(outbox.applied, answer.applied) : outbox.applied;
   // Nothing can be numbered until more is applied: to ask at once, and again, would not hurry it.
   const isWindowFull = outbox.lastBatchSeq - applied >= WINDOW_BATCHES;
-  const pauseMs = isWindowFull && due.isScheduled === false ? waitMs(session, LADDER_BEGINS, chance) : 0;
+  const asksInVain = isWindowFull && applied <= outbox.applied ? session.asksInVain + 1 : 0;
+  const pauseMs =
+    isWindowFull && due.isScheduled === false ? waitMs(session, LADDER_BEGINS + session.asksInVain, chance) : 0;
   const isWaitCounted =
     (!session.isPositionKnown || (session.isScheduled && nowMs >= session.dueMs)) &&
     outbox.batches.some((batch) => batch.accepted);
@@ -147,6 +149,7 @@ const accepted = (
     inherited,
     barred: barredAfter(session, stuck, outbox, nowMs),
     isProbed: !isBatch,
+    asksInVain,
     failures: 0,
     attempt: 1,
     refusals: 0,

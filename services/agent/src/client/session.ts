@@ -48,6 +48,8 @@ export interface Session {
   readonly isProbed: boolean;
   /** Most records that a batch may have, because the way has let longer ones through no more since we started. */
   readonly narrowed: number;
+  /** Answers in a row that found the window full and nothing more applied. */
+  readonly asksInVain: number;
   /** Answers 409 since the last batch that was accepted. */
   readonly gaps: number;
   /** The batch that certainly nobody has taken: it was sealed since we started, and whatever answered it said so. Only this one may be numbered anew. */
@@ -109,6 +111,7 @@ export const startSession = ({isEnrolled, confirming, outbox, nowMs, delayMs = 0
   attempt: 1,
   refusals: 0,
   gaps: 0,
+  asksInVain: 0,
   untaken: undefined,
   barred: new Map(),
   unheard: 0,
