@@ -9,13 +9,14 @@ import {runOk} from '../e2e/kit/run.ts';
 /** The dashboard of this checkout with an API that says what a test wants: what no region has at hand, such as a million devices. */
 export interface ServedDashboard {
   readonly url: string;
-  /** What was asked of the API so far. */
+  /** What was asked of the API so far, and which views. */
   readonly calls: readonly string[];
   close(): void;
 }
 
 interface ApiAnswer {
   readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
   /** JSON, or its text. */
   readonly body: unknown;
 }
@@ -36,27 +37,43 @@ export const buildDashboard = async (): Promise<string> => {
   const source = join(ROOT, 'services/dashboard');
   await runOk([join(ROOT, 'node_modules/.bin/vite'), 'build', source, '--outDir', folder, '--logLevel', 'warn'], {
     timeoutMs: 240_000,
+    // As it is shipped: what runs the tests says `test`, with which React checks itself and mounts everything twice.
+    env: {NODE_ENV: 'production'},
   });
   return folder;
 };
 
 export const removeDashboard = (folder: string): void => rmSync(folder, {recursive: true});
 
-export const serveDashboard = async (folder: string, api: MockApi): Promise<ServedDashboard> => {
+/** @param lacks says which files are a 404 */
+export const serveDashboard = async (
+  folder: string,
+  api: MockApi,
+  lacks: (path: string) => boolean = () => false,
+): Promise<ServedDashboard> => {
   const calls: string[] = [];
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://dashboard.test');
     if (url.pathname.startsWith('/api/')) {
       calls.push(`${request.method} ${url.pathname}${url.search}`);
-      const {status = 200, body} = api(request.method ?? 'GET', url, request.headers) ?? {
+      const {
+        status = 200,
+        headers,
+        body,
+      } = api(request.method ?? 'GET', url, request.headers) ?? {
         status: 404,
         body: {title: 'Not found', status: 404, detail: 'There is no such thing.'},
       };
-      response.writeHead(status, {'content-type': 'application/json'});
+      response.writeHead(status, {'content-type': 'application/json', ...headers});
       response.end(typeof body === 'string' ? body : JSON.stringify(body));
       return;
     }
     const path = extname(url.pathname) === '' ? '/index.html' : url.pathname;
+    if (path === '/index.html') calls.push(`GET ${url.pathname}`);
+    if (lacks(url.pathname)) {
+      response.writeHead(404).end();
+      return;
+    }
     response.writeHead(200, {'content-type': TYPES[extname(path)] ?? 'application/octet-stream'});
     response.end(readFileSync(join(folder, path)));
   });

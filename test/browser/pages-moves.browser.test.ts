@@ -2,88 +2,11 @@
 import {describe, expect, test} from '@jest/globals';
 import {LATE_AFTER_MS} from '@pisync/core/devices/device-status';
 import type {Page} from 'playwright-core';
-import type {MockApi} from './dashboard.ts';
-import {useDashboard} from './use-dashboard.ts';
 import {until} from '../e2e/kit/until.ts';
+import {ANN, BOB, idOf, isList, list, nameOf, PAGE, refusal, row, SYNC} from './mock-region.ts';
+import {usePages} from './pages.ts';
 
-const AT = '2026-11-24T02:00:26.557Z';
-const COUNTS = {pending: 1, on_time: 1234, late: 2, silent: 0, failing: 3};
-const ANN = {name: 'ann', role: 'admin', region: 'eu', csrfToken: 'of-ann', expiresAt: null};
-const BOB = {...ANN, name: 'bob', role: 'operator', csrfToken: 'of-bob'};
-const COUNT = 100_000;
-const PAGE = 200;
-
-const idOf = (index: number): string => `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
-const nameOf = (index: number): string => `pi-${String(index).padStart(6, '0')}`;
-const row = (index: number) => ({
-  id: idOf(index),
-  name: nameOf(index),
-  group: 'north',
-  status: 'late',
-  lastSyncAt: AT,
-  lastSeenAt: AT,
-  recordsTotal: index,
-  syncsTotal: 3,
-  model: 'Pi 5',
-  enrolledAt: AT,
-  shard: 0,
-});
-const device = (index: number) => ({
-  ...row(index),
-  statusSince: AT,
-  hardwareId: 'hw-1',
-  tags: {},
-  revokedAt: null,
-  revision: 1,
-  epoch: 'e1',
-  appliedThrough: 7,
-  state: {},
-  slot: 5,
-  reEnrolledAt: null,
-  reEnrolments: 0,
-  disputedUntil: null,
-});
-const SYNC = {
-  epoch: 'e1',
-  outcome: 'applied',
-  recordCount: 1,
-  badCount: 0,
-  mode: 'delta',
-  reason: null,
-  receivedAt: AT,
-  appliedAt: AT,
-};
-const list = (data: readonly unknown[], more: object = {}) => ({
-  body: {data, hasNextPage: false, nextCursor: null, asOf: AT, ...more},
-});
-const refusal = (status: number, detail: string) => ({status, body: {title: 'No', status, detail}});
-
-/** A region of so many devices; what `over` answers goes before. */
-const region =
-  (over: MockApi = () => undefined): MockApi =>
-  (method, url, headers) => {
-    const special = over(method, url, headers);
-    if (special !== undefined) return special;
-    const [, , , first = '', id = '', of = ''] = url.pathname.split('/');
-    if (first === 'session') return {body: ANN};
-    if (first === 'region') {
-      const counts = {devices: 1240, byStatus: COUNTS};
-      return {body: {region: 'eu', ...counts, byGroup: [], byShard: [], asOf: AT, ageSeconds: 3}};
-    }
-    if (method === 'POST') return {status: 202, body: {success: true, requestId: idOf(9)}};
-    if (id === '') {
-      const from = Number(url.searchParams.get('cursor') ?? 0);
-      const rows = Array.from({length: Math.min(PAGE, COUNT - from)}, (_, place) => row(from + place));
-      return list(rows, {hasNextPage: from + PAGE < COUNT, nextCursor: String(from + PAGE)});
-    }
-    return of === '' ? {body: {data: device(Number(id.slice(-12))), asOf: AT}} : list([]);
-  };
-
-const isList = (url: URL): boolean => url.pathname === '/api/v1/devices';
-
-const dashboard = useDashboard();
-const show = (path: string, over?: MockApi, viewport?: {readonly width: number; readonly height: number}) =>
-  dashboard(region(over), path, viewport === undefined ? {} : {viewport});
+const show = usePages();
 
 /** The window is looked at again. */
 const lookedAt = (shown: Page): Promise<unknown> => shown.evaluate(`window.dispatchEvent(new Event('focus'))`);
@@ -128,9 +51,9 @@ describe('a shard that does not answer', () => {
 
   test('is not said to have no devices, and what it has comes once it answers', async () => {
     let isDead = true;
-    const {shown} = await show('/devices?shard=1', (_method, url) =>
-      isList(url) ? (isDead ? list([], CUT) : list([row(1)])) : undefined,
-    );
+    const {shown} = await show('/devices?shard=1', {
+      over: (_method, url) => (isList(url) ? (isDead ? list([], CUT) : list([row(1)])) : undefined),
+    });
     await shown.getByText('Nobody knows now which devices match').waitFor();
     expect(await shown.locator('main').innerText()).not.toMatch(/no device/i);
     isDead = false;
@@ -141,10 +64,12 @@ describe('a shard that does not answer', () => {
 
   test('is asked again behind the end of the list, and is missing until its devices came', async () => {
     let isDead = true;
-    const {shown} = await show('/devices', (_method, url) => {
-      if (!isList(url)) return undefined;
-      if (url.searchParams.get('cursor') === null) return list([row(0)], CUT);
-      return isDead ? list([], CUT) : list([row(1)]);
+    const {shown} = await show('/devices', {
+      over: (_method, url) => {
+        if (!isList(url)) return undefined;
+        if (url.searchParams.get('cursor') === null) return list([row(0)], CUT);
+        return isDead ? list([], CUT) : list([row(1)]);
+      },
     });
     await shown.getByText('1 loaded, others are missing').waitFor();
     await shown.getByText('shard-1 did not answer').waitFor();
@@ -159,7 +84,9 @@ describe('a shard that does not answer', () => {
 describe('another tab', () => {
   test('signs in as somebody else: this one says so when it is looked at', async () => {
     let who = ANN;
-    const {shown} = await show('/', (_method, url) => (url.pathname.endsWith('/session') ? {body: who} : undefined));
+    const {shown} = await show('/', {
+      over: (_method, url) => (url.pathname.endsWith('/session') ? {body: who} : undefined),
+    });
     await shown.getByText('ann').waitFor();
     who = BOB;
     await lookedAt(shown);
@@ -169,11 +96,13 @@ describe('another tab', () => {
   test('signs in as somebody else: nothing is done as a person whom the page did not name', async () => {
     let who = ANN;
     const done: string[] = [];
-    const {shown} = await show(`/devices/${idOf(1)}`, (method, url, headers) => {
-      if (method !== 'GET' && headers['x-csrf-token'] !== who.csrfToken) return refusal(403, 'The token is missing.');
-      if (method !== 'GET') done.push(`${method} by ${who.name}`);
-      if (!url.pathname.endsWith('/session')) return undefined;
-      return method === 'GET' ? {body: who} : {status: 204, body: ''};
+    const {shown} = await show(`/devices/${idOf(1)}`, {
+      over: (method, url, headers) => {
+        if (method !== 'GET' && headers['x-csrf-token'] !== who.csrfToken) return refusal(403, 'The token is missing.');
+        if (method !== 'GET') done.push(`${method} by ${who.name}`);
+        if (!url.pathname.endsWith('/session')) return undefined;
+        return method === 'GET' ? {body: who} : {status: 204, body: ''};
+      },
     });
     await shown.getByTestId('sync-now').waitFor();
     who = BOB;
@@ -190,7 +119,7 @@ describe('another tab', () => {
 
   test('signs in again after the session ended: this one goes on, too', async () => {
     let isIn = true;
-    const {shown} = await show('/', () => (isIn ? undefined : refusal(401, 'Sign in.')));
+    const {shown} = await show('/', {over: () => (isIn ? undefined : refusal(401, 'Sign in.'))});
     await shown.getByTestId('summary-tiles').waitFor();
     isIn = false;
     await lookedAt(shown);
@@ -204,12 +133,14 @@ describe('another tab', () => {
 describe('where the reader is in the list', () => {
   test('survives the end of the session', async () => {
     let isIn = true;
-    const {shown} = await show('/devices', (method, url) => {
-      if (method === 'POST' && url.pathname.endsWith('/session')) {
-        isIn = true;
-        return {body: ANN};
-      }
-      return isIn ? undefined : refusal(401, 'Sign in.');
+    const {shown} = await show('/devices', {
+      over: (method, url) => {
+        if (method === 'POST' && url.pathname.endsWith('/session')) {
+          isIn = true;
+          return {body: ANN};
+        }
+        return isIn ? undefined : refusal(401, 'Sign in.');
+      },
     });
     await goDownTo(shown, 599);
     await shown.getByText('800 loaded').waitFor();
@@ -282,9 +213,9 @@ describe('where the reader is in the list', () => {
 
 test('a list of which a page failed is not read as a whole again when the window is looked at', async () => {
   let isAway = false;
-  const {shown, calls} = await show('/devices', (_method, url) =>
-    isAway && isList(url) ? refusal(400, 'The shard is away.') : undefined,
-  );
+  const {shown, calls} = await show('/devices', {
+    over: (_method, url) => (isAway && isList(url) ? refusal(400, 'The shard is away.') : undefined),
+  });
   await goDownTo(shown, 399);
   await shown.getByText('600 loaded').waitFor();
   isAway = true;
@@ -305,9 +236,10 @@ test('a list of which a page failed is not read as a whole again when the window
 
 test('an empty list of a device says that it cannot be read again', async () => {
   let isAway = false;
-  const {shown} = await show(`/devices/${idOf(1)}?list=commands`, (_method, url) =>
-    isAway && url.pathname.endsWith('/commands') ? refusal(400, 'The shard is away.') : undefined,
-  );
+  const {shown} = await show(`/devices/${idOf(1)}?list=commands`, {
+    over: (_method, url) =>
+      isAway && url.pathname.endsWith('/commands') ? refusal(400, 'The shard is away.') : undefined,
+  });
   await shown.getByText('Nobody asked this device').waitFor();
   isAway = true;
   await shown.getByTestId('sync-now').click();
@@ -316,10 +248,12 @@ test('an empty list of a device says that it cannot be read again', async () => 
 
 test('history that was gone back through is read again only when the reader wants the newest', async () => {
   const path = `/devices/${idOf(1)}`;
-  const {shown, calls} = await show(path, (_method, url) => {
-    if (!url.pathname.endsWith('/syncs')) return undefined;
-    const from = Number(url.searchParams.get('cursor') ?? 0);
-    return list([{...SYNC, batchSeq: 1000 - from}], {hasNextPage: true, nextCursor: String(from + 1)});
+  const {shown, calls} = await show(path, {
+    over: (_method, url) => {
+      if (!url.pathname.endsWith('/syncs')) return undefined;
+      const from = Number(url.searchParams.get('cursor') ?? 0);
+      return list([{...SYNC, batchSeq: 1000 - from}], {hasNextPage: true, nextCursor: String(from + 1)});
+    },
   });
   for (let page = 0; page < 3; page++) {
     await shown.getByText(`e1:${1000 - page}`).waitFor();
@@ -346,27 +280,6 @@ test('a link to what is shown adds nothing to go back through', async () => {
   }
   await shown.goBack();
   await shown.getByTestId('summary-tiles').waitFor();
-});
-
-test('on a phone nothing lies beside the screen, and it says who is signed in', async () => {
-  const marks = `a${'\u20dd'.repeat(126)}`;
-  const {shown} = await show(
-    `/devices/${idOf(1)}`,
-    (_method, url) =>
-      url.pathname.endsWith(idOf(1))
-        ? {
-            body: {
-              data: {...device(1), name: marks, tags: {[marks]: marks}, model: marks, state: {[marks]: marks}},
-              asOf: AT,
-            },
-          }
-        : undefined,
-    {width: 320, height: 640},
-  );
-  await shown.getByTestId('sync-now').waitFor();
-  expect(await shown.evaluate('document.documentElement.scrollWidth')).toBe(320);
-  expect(await shown.getByText('ann', {exact: true}).isVisible()).toBe(true);
-  expect(await shown.getByText('admin', {exact: true}).isVisible()).toBe(true);
 });
 
 test('what late means is what the server goes by', async () => {
