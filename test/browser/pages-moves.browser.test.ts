@@ -4,7 +4,7 @@ import {LATE_AFTER_MS} from '@pisync/core/devices/device-status';
 import type {Page} from 'playwright-core';
 import {until} from '../e2e/kit/until.ts';
 import {ANN, BOB, idOf, isList, list, nameOf, PAGE, refusal, row, SYNC} from './mock-region.ts';
-import {usePages} from './pages.ts';
+import {focusOf, usePages} from './pages.ts';
 
 const show = usePages();
 
@@ -13,6 +13,11 @@ const lookedAt = (shown: Page): Promise<unknown> => shown.evaluate(`window.dispa
 
 const focused = (shown: Page, name: string): Promise<void> =>
   shown.locator('[data-testid="device-row"] a:focus').filter({hasText: name}).waitFor({timeout: 10_000});
+
+/** A minute later, by the reader's clock. */
+const later = (shown: Page): Promise<void> => shown.clock.setFixedTime(Date.now() + 60_000);
+
+const isOfList = (call: string): boolean => call.startsWith('GET /api/v1/devices?');
 
 /** Goes down to this row by loading all before it. @param index the last of a page */
 const goDownTo = async (shown: Page, index: number): Promise<void> => {
@@ -159,12 +164,40 @@ describe('where the reader is in the list', () => {
     await goDownTo(shown, 599);
     await shown.getByText('800 loaded').waitFor();
     const before = calls.length;
+    await later(shown);
     await shown.getByText('Columns', {exact: true}).click();
     await shown.getByLabel('Model').check();
     await shown.getByRole('columnheader', {name: 'Model'}).waitFor();
     await sees(shown, 599);
     await shown.getByText('Pi 5').first().waitFor();
-    expect(calls.slice(before)).toEqual([]);
+    expect(calls.slice(before).filter(isOfList)).toEqual([]);
+  });
+
+  test('survives the link to the content, and Back from there', async () => {
+    const {shown, calls} = await show('/devices');
+    await goDownTo(shown, 399);
+    await shown.getByText('600 loaded').waitFor();
+    const before = calls.length;
+    await later(shown);
+    await shown.getByRole('link', {name: 'Skip to content'}).focus();
+    await shown.keyboard.press('Enter');
+    await shown.waitForURL(/#content$/);
+    await sees(shown, 399);
+    expect(await focusOf(shown)).toBe('MAIN');
+    await shown.goBack();
+    await sees(shown, 399);
+    expect(calls.slice(before).filter(isOfList)).toEqual([]);
+  });
+
+  test('is the top of a list that is read anew after a link to it, where it is older than half a minute', async () => {
+    const {shown, calls} = await show('/devices');
+    await goDownTo(shown, 399);
+    await shown.getByText('600 loaded').waitFor();
+    const before = calls.length;
+    await later(shown);
+    await shown.getByRole('navigation', {name: 'Views'}).getByRole('link', {name: 'Devices'}).click();
+    await sees(shown, 0);
+    expect(calls.slice(before).filter(isOfList).length).toBeGreaterThan(0);
   });
 
   test('survives Back and Forward, and Back gives the focus to the row', async () => {

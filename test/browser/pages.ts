@@ -43,3 +43,10 @@ export const usePages = (): ((path: string, options?: ShowOptions) => Promise<Sh
     return {shown, calls: dashboard.calls};
   };
 };
+
+/** What has the focus: its tag, with its text. */
+export const focusOf = (shown: Page): Promise<string> =>
+  shown.evaluate<string>(`{
+    const {tagName, textContent} = document.activeElement;
+    tagName === 'BUTTON' || tagName === 'A' ? tagName + ' ' + textContent : tagName;
+  }`);

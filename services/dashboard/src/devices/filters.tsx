@@ -116,7 +116,7 @@ const ColumnChooser = ({
   readonly filter: DeviceFilter;
   readonly columns: readonly Column[];
 }): ReactNode => {
-  const {go} = useNavigation();
+  const {stay} = useNavigation();
   const closeWhenLeft = ({currentTarget, relatedTarget}: FocusEvent<HTMLDetailsElement>): void => {
     if (relatedTarget !== null && !currentTarget.contains(relatedTarget)) currentTarget.open = false;
   };
@@ -136,7 +136,7 @@ const ColumnChooser = ({
             <input
               type="checkbox"
               checked={columns.includes(column)}
-              onChange={() => go(devicesHref(filter, toggledColumns(columns, column.key)), {replace: true})}
+              onChange={() => stay(devicesHref(filter, toggledColumns(columns, column.key)))}
             />
             {column.title}
           </label>

@@ -7,6 +7,7 @@ import {
   useContext,
   useEffect,
   useMemo,
+  useRef,
   useState,
 } from 'react';
 import {type KeptPlace, useKeptPlace} from './use-kept-place.ts';
@@ -19,6 +20,8 @@ interface Navigation extends Pick<KeptPlace, 'place' | 'keepPlace' | 'notePlace'
   readonly view: View;
   /** `replace` for refinements of one view (filters), so that Back leaves the view. The shown address is always replaced. */
   readonly go: (href: string, options?: {readonly replace?: boolean}) => void;
+  /** Another address of what is shown (its columns): the reader stays where he is. */
+  readonly stay: (href: string) => void;
 }
 
 const NavigationContext = createContext<Navigation | null>(null);
@@ -26,14 +29,23 @@ const NavigationContext = createContext<Navigation | null>(null);
 export const NavigationProvider = ({children}: {readonly children: ReactNode}): ReactNode => {
   const [step, setStep] = useState(() => ({href: window.location.href}));
   const {place, keepPlace, notePlace, leavePlace, dropPlace} = useKeptPlace();
+  const shownHref = useRef(step.href);
+  const showAddress = useCallback(() => {
+    shownHref.current = window.location.href;
+    setStep({href: window.location.href});
+  }, []);
   useEffect(() => {
     const follow = (): void => {
-      dropPlace();
-      setStep({href: window.location.href});
+      // A new entry for a part of what is shown ("#content"): the reader is where he was.
+      const isPart =
+        window.history.state === null && withoutHash(shownHref.current) === withoutHash(window.location.href);
+      if (isPart) leavePlace();
+      else dropPlace();
+      showAddress();
     };
     window.addEventListener('popstate', follow);
     return () => window.removeEventListener('popstate', follow);
-  }, [dropPlace]);
+  }, [leavePlace, dropPlace, showAddress]);
   const go = useCallback<Navigation['go']>(
     (target, {replace = false} = {}) => {
       if (replace || new URL(target, window.location.href).href === window.location.href) {
@@ -43,17 +55,27 @@ export const NavigationProvider = ({children}: {readonly children: ReactNode}): 
         leavePlace();
         window.history.pushState(null, '', target);
       }
-      setStep({href: window.location.href});
+      showAddress();
     },
-    [leavePlace, dropPlace],
+    [leavePlace, dropPlace, showAddress],
+  );
+  const stay = useCallback<Navigation['stay']>(
+    (target) => {
+      leavePlace();
+      window.history.replaceState(window.history.state, '', target);
+      showAddress();
+    },
+    [leavePlace, showAddress],
   );
   const {href} = step;
   const value = useMemo(
-    () => ({step, href, view: viewOf(new URL(href)), go, place, keepPlace, notePlace}),
-    [step, href, go, place, keepPlace, notePlace],
+    () => ({step, href, view: viewOf(new URL(href)), go, stay, place, keepPlace, notePlace}),
+    [step, href, go, stay, place, keepPlace, notePlace],
   );
   return <NavigationContext value={value}>{children}</NavigationContext>;
 };
+
+const withoutHash = (href: string): string => href.replace(/#.*/, '');
 
 export const useNavigation = (): Navigation => {
   const navigation = useContext(NavigationContext);
