@@ -1,6 +1,6 @@
 /** The dashboard on a phone. Needs a browser and no cluster. */
 import {expect, test} from '@jest/globals';
-import {AT, device, idOf} from './mock-region.ts';
+import {ANN, AT, device, idOf} from './mock-region.ts';
 import {usePages} from './pages.ts';
 
 const show = usePages();
@@ -24,3 +24,24 @@ test('on a phone nothing lies beside the screen, and it says who is signed in', 
   expect(await shown.getByText('ann', {exact: true}).isVisible()).toBe(true);
   expect(await shown.getByText('admin', {exact: true}).isVisible()).toBe(true);
 });
+
+test.each([320, 360, 375, 390, 412])(
+  'at %i px the frame has two lines, whatever the region and the person are called',
+  async (width) => {
+    for (const who of [ANN, {...ANN, name: 'ann-of-the-night-shift@example.org', region: 'north-america-east-1'}]) {
+      const {shown} = await show('/devices', {
+        over: (_method, url) => (url.pathname.endsWith('/session') ? {body: who} : undefined),
+        viewport: {width, height: 740},
+      });
+      await shown.getByTestId('device-row').first().waitFor();
+      // The middle of each item, where it has a box.
+      const lines = await shown.evaluate<number[]>(`[...new Set([...document.querySelectorAll('.bar > *, .bar-end > *')]
+      .map((item) => item.getBoundingClientRect()).filter(({height}) => height > 0)
+      .map(({top, bottom}) => Math.round((top + bottom) / 20)))]`);
+      expect({region: who.region, lines: lines.length}).toEqual({region: who.region, lines: 2});
+      expect(await shown.evaluate('document.documentElement.scrollWidth')).toBe(width);
+      for (const name of [who.name, 'admin']) expect(await shown.getByText(name, {exact: true}).isVisible()).toBe(true);
+      await shown.close();
+    }
+  },
+);
