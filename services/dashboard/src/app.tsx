@@ -1,5 +1,5 @@
 import {useQuery, useQueryClient} from '@tanstack/react-query';
-import type {ReactNode} from 'react';
+import {type ReactNode, useLayoutEffect, useRef} from 'react';
 import {useApi} from './api/api-context.ts';
 import {DevicePage} from './device/device-page.tsx';
 import {DeviceListPage} from './devices/device-list-page.tsx';
@@ -28,6 +28,13 @@ export const App = (): ReactNode => {
     refetchOnWindowFocus: 'always',
   });
   const {view, href} = useNavigation();
+  const isSignedOut = session.data === null || session.data === 'ended';
+  const wasSignedOut = useRef(false);
+  // The sign-in form had the focus, and is gone.
+  useLayoutEffect(() => {
+    if (wasSignedOut.current && !isSignedOut) document.getElementById('content')?.focus({preventScroll: true});
+    wasSignedOut.current = isSignedOut;
+  }, [isSignedOut]);
   if (session.data === undefined) {
     return (
       <main>

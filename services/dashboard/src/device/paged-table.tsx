@@ -91,14 +91,17 @@ export const PagedTable = <K extends keyof DeviceLists>({
           {pages.error.message}
         </p>
       ) : null}
-      {pages.hasNextPage ? (
+      {/* It stays when it has nothing to do, because it may have the focus. */}
+      {pages.hasNextPage || pages.data.pages.length > 1 ? (
         <button
           type="button"
           className="button show-more"
-          disabled={pages.isFetchingNextPage}
-          onClick={() => void pages.fetchNextPage()}
+          aria-disabled={pages.isFetchingNextPage || !pages.hasNextPage}
+          onClick={() => {
+            if (pages.hasNextPage && !pages.isFetchingNextPage) void pages.fetchNextPage();
+          }}
         >
-          {pages.isFetchingNextPage ? 'Loading…' : 'Show older'}
+          {pages.isFetchingNextPage ? 'Loading…' : pages.hasNextPage ? 'Show older' : 'Nothing older'}
         </button>
       ) : null}
       {isLive(pages.data.pages.length) ? null : (

@@ -65,7 +65,12 @@ export const SyncNow = ({device}: {readonly device: Device}): ReactNode => {
               Ahead of others
             </label>
           </fieldset>
-          <button type="submit" className="button button-primary" disabled={request.isPending} data-testid="sync-now">
+          <button
+            type="submit"
+            className="button button-primary"
+            aria-disabled={request.isPending}
+            data-testid="sync-now"
+          >
             {request.isPending ? 'Asking…' : 'Ask to sync'}
           </button>
         </form>

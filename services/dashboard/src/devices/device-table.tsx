@@ -71,7 +71,10 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
     const link = scroller.current?.querySelector<HTMLElement>(`[data-index="${wanted.current}"] a`);
     if (link === null || link === undefined) return;
     wanted.current = undefined;
-    link.focus({preventScroll: true});
+    // Nobody has it after Back and after the sign-in; a button outside of the table keeps it.
+    const holder = document.activeElement;
+    const isFree = holder === null || holder.contains(link) || scroller.current?.contains(holder) === true;
+    if (isFree) link.focus({preventScroll: true});
   });
 
   const onKeyDown = (event: KeyboardEvent): void => {

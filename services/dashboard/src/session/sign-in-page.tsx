@@ -1,5 +1,5 @@
 import {useMutation, useQueryClient} from '@tanstack/react-query';
-import {type ReactNode, type SubmitEvent, useEffect, useState} from 'react';
+import {type ReactNode, type SubmitEvent, useEffect, useRef, useState} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {Logo} from '../layout/logo.tsx';
 import {SESSION_KEY, type SessionState} from './session-state.ts';
@@ -9,6 +9,7 @@ export const SignInPage = ({ended}: {readonly ended: boolean}): ReactNode => {
   const api = useApi();
   const queries = useQueryClient();
   const [token, setToken] = useState('');
+  const field = useRef<HTMLInputElement>(null);
   const signIn = useMutation({
     mutationFn: () => api.signIn(token.trim()),
     onSuccess: async (session) => {
@@ -16,6 +17,7 @@ export const SignInPage = ({ended}: {readonly ended: boolean}): ReactNode => {
       await queries.cancelQueries();
       queries.setQueryData<SessionState>(SESSION_KEY, session);
     },
+    onError: () => field.current?.focus(),
   });
   useEffect(() => {
     document.title = 'Sign in · PiSync';
@@ -38,6 +40,7 @@ export const SignInPage = ({ended}: {readonly ended: boolean}): ReactNode => {
         <label htmlFor="token">API token</label>
         <input
           id="token"
+          ref={field}
           name="token"
           type="password"
           autoComplete="current-password"
@@ -59,7 +62,7 @@ export const SignInPage = ({ended}: {readonly ended: boolean}): ReactNode => {
             that of the PiSyncRegion object.
           </p>
         )}
-        <button type="submit" className="button button-primary" disabled={signIn.isPending}>
+        <button type="submit" className="button button-primary" aria-disabled={signIn.isPending}>
           {signIn.isPending ? 'Signing in…' : 'Sign in'}
         </button>
       </form>
