@@ -7,6 +7,7 @@ import {StatusLabel} from '../devices/status.tsx';
 import {AsOf, Empty, Failed, Loading, Untitled} from '../layout/states.tsx';
 import {Link} from '../navigation/navigation.tsx';
 import {DEVICE_LISTS, deviceHref, devicesHref, type DeviceListName} from '../navigation/view.ts';
+import {jsonText} from '../text/json-text.ts';
 import {visibleGroup, visibleName} from '../text/visible-name.ts';
 import {Ago} from '../time/time.tsx';
 import {CommandList, LIST_TITLES, RecordList, SyncList} from './lists.tsx';
@@ -29,7 +30,7 @@ export const DevicePage = ({id, list}: {readonly id: string; readonly list: Devi
           <Loading what="the device" />
         ) : isUnknown(device.error) ? (
           <Empty title="There is no such device">
-            No device <span className="mono wrap">{id}</span> is enrolled in this region.{' '}
+            No device <bdi className="mono wrap">{id}</bdi> is enrolled in this region.{' '}
             <Link href={devicesHref()}>Show all devices</Link>
           </Empty>
         ) : (
@@ -81,7 +82,7 @@ const DeviceView = ({
       <p className="notice">
         <strong>Two machines may be this device.</strong> Enrolments with other secrets came again and again, or with
         the token of another group. If two machines have the hardware id{' '}
-        <span className="mono wrap">{device.hardwareId}</span>, give one of them another.
+        <bdi className="mono wrap">{device.hardwareId}</bdi>, give one of them another.
       </p>
     )}
     <div className="device-columns">
@@ -150,7 +151,7 @@ const Facts = ({device}: {readonly device: Device}): ReactNode => {
         <dt>Applied</dt>
         <dd>
           {device.appliedThrough === 0 ? 'nothing' : `through batch ${device.appliedThrough}`} of{' '}
-          <span className="mono">{device.epoch}</span>
+          <bdi className="mono">{device.epoch}</bdi>
         </dd>
         <dt>Group</dt>
         <dd>
@@ -191,8 +192,8 @@ const Facts = ({device}: {readonly device: Device}): ReactNode => {
 const Tag = ({name, value}: {readonly name: string; readonly value: unknown}): ReactNode => (
   <>
     <dt>
-      <span className="faint">tag</span> {name}
+      <span className="faint">tag</span> <bdi>{name}</bdi>
     </dt>
-    <dd>{typeof value === 'string' ? value : JSON.stringify(value)}</dd>
+    <dd>{typeof value === 'string' ? value : jsonText(value)}</dd>
   </>
 );

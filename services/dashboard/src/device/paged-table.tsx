@@ -88,7 +88,7 @@ export const PagedTable = <K extends keyof DeviceLists>({
       {pages.isError ? (
         <p className="field-error show-more" role="alert">
           {pages.isFetchNextPageError ? 'The older ones did not come' : 'This cannot be read again now'}:{' '}
-          {pages.error.message}
+          <bdi>{pages.error.message}</bdi>
         </p>
       ) : null}
       {/* It stays when it has nothing to do, because it may have the focus. */}

@@ -173,7 +173,7 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
       ) : null}
       {error === null ? null : (
         <p className="grid-foot" role="alert">
-          The next rows did not come: {error.message}{' '}
+          The next rows did not come: <bdi>{error.message}</bdi>{' '}
           <button type="button" className="button" onClick={more.load}>
             Try again
           </button>

@@ -40,7 +40,7 @@ export const Failed = ({
       {error instanceof ApiError && error.status === 404 ? `There is no such ${what}` : `Cannot show the ${what}`}
     </p>
     <p>
-      {error.message}
+      <bdi>{error.message}</bdi>
       {isFinal(error) ? null : ' The page tries again by itself.'}
     </p>
     {retry === undefined ? null : (

@@ -1,0 +1,64 @@
+/** That the page's own words and numbers are true, whatever devices and clocks say. Needs a browser and no cluster. */
+import {expect, test} from '@jest/globals';
+import type {Page} from 'playwright-core';
+import {AT, device, idOf, list} from './mock-region.ts';
+import {usePages} from './pages.ts';
+
+const show = usePages();
+
+/** Ends an isolation and overrides the direction of what follows. */
+const TURN = '\u2069\u202e';
+
+/** Where these words begin, from left to right; they are on one line. */
+const leftOf = (shown: Page, words: readonly string[]): Promise<readonly number[]> =>
+  shown.evaluate<number[]>(`${JSON.stringify(words)}.map((word) => {
+    const texts = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
+    for (let text = texts.nextNode(); text !== null; text = texts.nextNode()) {
+      const at = text.data.indexOf(word);
+      if (at < 0) continue;
+      const range = document.createRange();
+      range.setStart(text, at);
+      range.setEnd(text, at + 1);
+      return range.getBoundingClientRect().left;
+    }
+    throw new Error('not on the page: ' + word);
+  })`);
+
+const inOrder = async (shown: Page, words: readonly string[]): Promise<void> => {
+  const places = await leftOf(shown, words);
+  expect({words, places}).toEqual({words, places: places.toSorted((a, b) => a - b)});
+};
+
+test('what a device calls itself turns no word of the page round', async () => {
+  const turned = {
+    hardwareId: `${TURN}hw`,
+    disputedUntil: AT,
+    tags: {[`${TURN}t`]: {[`${TURN}a`]: 12}},
+    state: {nested: [`${TURN}x`, 345]},
+  };
+  const {shown} = await show(`/devices/${idOf(1)}?list=records`, {
+    viewport: {width: 2400, height: 1200},
+    over: (_method, url) => {
+      if (url.pathname.endsWith('/records')) {
+        const data = {text: `${TURN}${'x'.repeat(80)}`};
+        return list([{epoch: 'e1', batchSeq: 1, ordinal: 0, seq: 1, kind: 'k', deviceTime: AT, receivedAt: AT, data}]);
+      }
+      return url.pathname.endsWith(idOf(1)) ? {body: {data: {...device(1), ...turned}, asOf: AT}} : undefined;
+    },
+  });
+  await shown.getByText('Two machines may be this device.').waitFor();
+  await inOrder(shown, ['have the hardware id', 'give one', 'one of them']);
+  await shown.locator('details.data summary').click();
+  // Only what stands alone may have what turns it.
+  const texts = await shown.locator('main code, main pre, main dd').allInnerTexts();
+  expect(texts.filter((text) => text.includes('\u202e'))).toEqual([turned.hardwareId]);
+  for (const text of ['{"\\u2069\\u202ea":12}', '["\\u2069\\u202ex",345]']) expect(texts).toContain(text);
+});
+
+test('an address turns no word of the page round', async () => {
+  const {shown} = await show(`/devices/${encodeURIComponent(`${TURN}x`)}`, {
+    over: (_method, url) => (url.pathname.includes('/devices/') ? {status: 404, body: {title: 'No'}} : undefined),
+  });
+  await shown.getByText('There is no such device').waitFor();
+  await inOrder(shown, ['is enrolled', 'in this region']);
+});
