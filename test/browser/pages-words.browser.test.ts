@@ -62,3 +62,27 @@ test('an address turns no word of the page round', async () => {
   await shown.getByText('There is no such device').waitFor();
   await inOrder(shown, ['is enrolled', 'in this region']);
 });
+
+const summaryOf = (more: object) => ({
+  body: {region: 'eu', byGroup: [], byShard: [], asOf: AT, ageSeconds: 3, ...more},
+});
+const NONE = {devices: 0, byStatus: {pending: 0, on_time: 0, late: 0, silent: 0, failing: 0}};
+
+test('a region of which no shard answers is not said to have no devices', async () => {
+  let isAway = true;
+  const {shown} = await show('/', {
+    over: (_method, url) =>
+      url.pathname.includes('/region/')
+        ? summaryOf({...NONE, ...(isAway ? {partial: ['shard-0', 'shard-1']} : {})})
+        : undefined,
+  });
+  await shown.getByText('Nobody knows now how many devices there are').waitFor();
+  const words = await shown.locator('main').innerText();
+  expect(words).not.toMatch(/no device has/i);
+  expect(words).not.toMatch(/^0/m);
+  expect(await shown.getByTestId('tile-late').innerText()).toContain('–');
+  isAway = false;
+  await shown.getByRole('button', {name: 'Try again'}).click();
+  await shown.getByText('No device has enrolled yet').waitFor();
+  expect(await shown.getByTestId('tile-late').innerText()).toContain('0');
+});
