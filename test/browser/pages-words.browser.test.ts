@@ -1,7 +1,7 @@
 /** That the page's own words and numbers are true, whatever devices and clocks say. Needs a browser and no cluster. */
 import {expect, test} from '@jest/globals';
 import type {Page} from 'playwright-core';
-import {AT, device, idOf, list} from './mock-region.ts';
+import {AT, COUNTS, device, idOf, list} from './mock-region.ts';
 import {usePages} from './pages.ts';
 
 const show = usePages();
@@ -86,3 +86,17 @@ test('a region of which no shard answers is not said to have no devices', async 
   await shown.getByText('No device has enrolled yet').waitFor();
   expect(await shown.getByTestId('tile-late').innerText()).toContain('0');
 });
+
+test.each([-3_600_000, 3_600_000])(
+  'ages are by the clock of the server where that of the reader is %i ms off',
+  async (offMs) => {
+    const {shown} = await show('/', {
+      script: `{ const {now} = Date; Date.now = () => now() + ${offMs}; }`,
+      over: (_method, url) =>
+        url.pathname.includes('/region/')
+          ? summaryOf({devices: 1240, byStatus: COUNTS, asOf: new Date(Date.now() - 330_000).toISOString()})
+          : undefined,
+    });
+    await shown.getByText('As of 5 min ago').waitFor();
+  },
+);

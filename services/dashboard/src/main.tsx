@@ -8,6 +8,7 @@ import {ErrorBoundary} from './layout/error-boundary.tsx';
 import {applyTheme, storedTheme} from './layout/theme.ts';
 import {NavigationProvider} from './navigation/navigation.tsx';
 import {nextSession, SESSION_KEY, type SessionState} from './session/session-state.ts';
+import {createServerClock} from './time/server-clock.ts';
 import {NowProvider} from './time/time.tsx';
 import './styles/tokens.css';
 import './styles/base.css';
@@ -51,14 +52,20 @@ const main = (): void => {
       mutations: {networkMode: 'always'},
     },
   });
+  const clock = createServerClock(Date.now);
+  const send: typeof fetch = async (input, init) => {
+    const response = await window.fetch(input, init);
+    clock.note(response.headers.get('date'));
+    return response;
+  };
   const root = document.getElementById('root');
   if (root === null) throw new Error('index.html has no element #root to render into.');
   createRoot(root).render(
     <StrictMode>
       <QueryClientProvider client={queries}>
-        <ApiContext value={createApi(window.fetch.bind(window))}>
+        <ApiContext value={createApi(send)}>
           <NavigationProvider>
-            <NowProvider clock={Date.now}>
+            <NowProvider clock={clock}>
               <ErrorBoundary>
                 <App />
               </ErrorBoundary>

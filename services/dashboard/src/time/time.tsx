@@ -1,7 +1,8 @@
 import {createContext, type ReactNode, useContext, useEffect, useState} from 'react';
 import {relativeTime} from './relative-time.ts';
+import type {ServerClock} from './server-clock.ts';
 
-/** Milliseconds since 1970; the page's one clock, ticking often enough for "5 min ago". */
+/** Milliseconds since 1970 by the server's clock; the page's one clock, ticking often enough for "5 min ago". */
 const NowContext = createContext(0);
 
 const TICK_MS = 10_000;
@@ -10,13 +11,18 @@ export const NowProvider = ({
   clock,
   children,
 }: {
-  readonly clock: () => number;
+  readonly clock: ServerClock;
   readonly children: ReactNode;
 }): ReactNode => {
-  const [now, setNow] = useState(clock);
+  const [now, setNow] = useState(clock.now);
   useEffect(() => {
-    const timer = setInterval(() => setNow(clock()), TICK_MS);
-    return () => clearInterval(timer);
+    const tick = (): void => setNow(clock.now());
+    const timer = setInterval(tick, TICK_MS);
+    const endWatch = clock.watch(tick);
+    return () => {
+      clearInterval(timer);
+      endWatch();
+    };
   }, [clock]);
   return <NowContext value={now}>{children}</NowContext>;
 };
