@@ -2,7 +2,8 @@ import {focusManager, MutationCache, QueryCache, QueryClient, QueryClientProvide
 import {StrictMode} from 'react';
 import {createRoot} from 'react-dom/client';
 import {ApiContext} from './api/api-context.ts';
-import {ApiError, createApi, isFinal} from './api/client.ts';
+import {ApiError, createApi} from './api/client.ts';
+import {isRetried, retryDelayMs, retryMs} from './api/retry.ts';
 import {App} from './app.tsx';
 import {ErrorBoundary} from './layout/error-boundary.tsx';
 import {applyTheme, storedTheme} from './layout/theme.ts';
@@ -16,9 +17,6 @@ import './styles/frame.css';
 import './styles/summary.css';
 import './styles/device-list.css';
 import './styles/device.css';
-
-/** How long a view that could show nothing waits before it tries again by itself. */
-const RETRY_MS = 10_000;
 
 /** A window beside others is seen all the time, and looked at when it gets the focus. */
 const followFocus = (): void =>
@@ -45,9 +43,9 @@ const main = (): void => {
       queries: {
         staleTime: 10_000,
         networkMode: 'always',
-        retry: (failures, error) => !isFinal(error) && failures < 3,
-        refetchInterval: ({state: {data, error}}) =>
-          data === undefined && error !== null && !isFinal(error) ? RETRY_MS : false,
+        retry: isRetried,
+        retryDelay: retryDelayMs,
+        refetchInterval: ({state: {data, error}}) => retryMs(data !== undefined, error),
       },
       mutations: {networkMode: 'always'},
     },

@@ -44,6 +44,20 @@ describe('the API client', () => {
     expect(sent.map(({cache}) => cache)).toEqual(['no-store', 'no-store']);
   });
 
+  test.each([
+    ['30', 30_000],
+    ['86400', 600_000],
+    ['-1', 0],
+    ['Sat, 28 Nov 2026 20:00:00 GMT', 0],
+    [undefined, 0],
+  ])('Retry-After %j is kept as %i ms', async (header, retryAfterMs) => {
+    const headers: HeadersInit = header === undefined ? {} : {'retry-after': header};
+    for (const body of ['{"title":"Too many"}', '<html>']) {
+      const api = createApi(() => Promise.resolve(new Response(body, {status: 429, headers})));
+      await expect(api.summary()).rejects.toMatchObject({status: 429, retryAfterMs});
+    }
+  });
+
   test('no answer at all is said as such', async () => {
     const api = createApi(() => Promise.reject(new TypeError('fetch failed')));
     await expect(api.summary()).rejects.toMatchObject({status: 0});

@@ -3,11 +3,18 @@ import type {Device, DeviceCommand, DeviceRecord, DeviceRow, Page, Problem, Sess
 /** An answer that says no. `status` 0 means that no answer came at all. */
 export class ApiError extends Error {
   readonly status: number;
+  /** No call before this much time is over; 0 where the server said nothing of it. */
+  readonly retryAfterMs: number;
 
-  constructor(status: number, message: string, options?: ErrorOptions) {
+  constructor(
+    status: number,
+    message: string,
+    {retryAfterMs = 0, ...options}: ErrorOptions & {readonly retryAfterMs?: number} = {},
+  ) {
     super(message, options);
     this.name = 'ApiError';
     this.status = status;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -77,14 +84,27 @@ export const filterExpression = (filter: DeviceFilter): string =>
     })
     .join(';');
 
+const MAX_WAIT_MS = 600_000;
+
+/** Of `Retry-After` in seconds, as admin-api writes it; a proxy's date counts as nothing. */
+const retryAfterMsOf = ({headers}: Response): number => {
+  const seconds = Number(headers.get('retry-after') ?? 0);
+  return seconds > 0 ? Math.min(seconds * 1000, MAX_WAIT_MS) : 0;
+};
+
 const problemOf = async (response: Response): Promise<ApiError> => {
   const text = await response.text();
+  const retryAfterMs = retryAfterMsOf(response);
   try {
     // Every error of admin-api is problem+json; anything else (a proxy's page) fails to parse or has no title.
     const problem = JSON.parse(text) as Partial<Problem>;
-    return new ApiError(response.status, problem.detail ?? problem.title ?? `The server answered ${response.status}.`);
+    const message = problem.detail ?? problem.title ?? `The server answered ${response.status}.`;
+    return new ApiError(response.status, message, {retryAfterMs});
   } catch (cause) {
-    return new ApiError(response.status, `The server answered ${response.status} ${response.statusText}.`, {cause});
+    return new ApiError(response.status, `The server answered ${response.status} ${response.statusText}.`, {
+      cause,
+      retryAfterMs,
+    });
   }
 };
 

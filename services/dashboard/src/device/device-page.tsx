@@ -2,6 +2,7 @@ import {useQuery} from '@tanstack/react-query';
 import type {ReactNode} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {ApiError} from '../api/client.ts';
+import {refetchMs} from '../api/retry.ts';
 import type {Device} from '../api/types.ts';
 import {StatusLabel} from '../devices/status.tsx';
 import {AsOf, Empty, Failed, Loading, Untitled} from '../layout/states.tsx';
@@ -21,7 +22,7 @@ export const DevicePage = ({id, list}: {readonly id: string; readonly list: Devi
   const device = useQuery({
     queryKey: ['device', id],
     queryFn: ({signal}) => api.device(id, signal),
-    refetchInterval: REFETCH_MS,
+    refetchInterval: ({state}) => refetchMs(REFETCH_MS, state.error),
   });
   if (device.data === undefined) {
     return (

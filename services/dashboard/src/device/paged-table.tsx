@@ -2,6 +2,7 @@ import {useInfiniteQuery, useQueryClient} from '@tanstack/react-query';
 import type {ReactNode} from 'react';
 import {useApi} from '../api/api-context.ts';
 import type {DeviceLists} from '../api/client.ts';
+import {refetchMs} from '../api/retry.ts';
 import {Empty, Failed, Loading} from '../layout/states.tsx';
 import {Ago} from '../time/time.tsx';
 
@@ -42,7 +43,7 @@ export const PagedTable = <K extends keyof DeviceLists>({
     queryFn: ({pageParam, signal}) => api.deviceList(id, list, pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => (page.hasNextPage ? page.nextCursor : null),
-    refetchInterval: ({state}) => (isLive(state.data?.pages.length) ? REFETCH_MS : false),
+    refetchInterval: ({state}) => (isLive(state.data?.pages.length) ? refetchMs(REFETCH_MS, state.error) : false),
     // Static: only the reader has it read again, no focus of the window does.
     staleTime: ({state}) => (isLive(state.data?.pages.length) ? FRESH_MS : 'static'),
   });

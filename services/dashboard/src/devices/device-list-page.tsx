@@ -2,6 +2,7 @@ import {keepPreviousData, useInfiniteQuery, useQueryClient} from '@tanstack/reac
 import {type ReactNode, useCallback, useEffect, useMemo} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {type DeviceFilter, isFinal} from '../api/client.ts';
+import {refetchMs} from '../api/retry.ts';
 import {Empty, Failed, Loading, NotKnown, PartialNotice} from '../layout/states.tsx';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
@@ -52,15 +53,15 @@ export const DeviceListPage = ({
   const {hasMore, missing} = extent;
   const isEmpty = rows.length === 0;
 
-  const {refetch, fetchNextPage, isFetching} = list;
+  const {refetch, fetchNextPage, isFetching, error} = list;
   const askMissing = useCallback(() => void (isEmpty ? refetch() : fetchNextPage()), [isEmpty, refetch, fetchNextPage]);
   const isCutOff = missing.length > 0 && !hasMore && !list.isPlaceholderData;
-  const asksAgain = isCutOff && !isFetching && (list.error === null || !isFinal(list.error));
+  const asksAgain = isCutOff && !isFetching && (error === null || !isFinal(error));
   useEffect(() => {
     if (!asksAgain) return;
-    const timer = setTimeout(askMissing, ASK_AGAIN_MS);
+    const timer = setTimeout(askMissing, refetchMs(ASK_AGAIN_MS, error));
     return () => clearTimeout(timer);
-  }, [asksAgain, askMissing]);
+  }, [asksAgain, askMissing, error]);
 
   return (
     <div className="list-page">
