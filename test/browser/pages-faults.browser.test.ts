@@ -1,9 +1,48 @@
 /** What the dashboard does when the server says no, or has another release. Needs a browser and no cluster. */
-import {expect, test} from '@jest/globals';
-import {isList, refusal} from './mock-region.ts';
+import {describe, expect, test} from '@jest/globals';
+import {ANN, BOB, idOf, isList, refusal} from './mock-region.ts';
 import {usePages} from './pages.ts';
 
 const show = usePages();
+
+describe('the end of the session', () => {
+  const signInAs = (who: typeof ANN) => {
+    let isIn = true;
+    return {
+      end: () => (isIn = false),
+      over: (method: string, url: URL) => {
+        if (method !== 'POST' || !url.pathname.endsWith('/session')) return isIn ? undefined : refusal(401, 'Sign in.');
+        isIn = true;
+        return {body: who};
+      },
+    };
+  };
+
+  test.each([
+    ['kept for the same person', ANN, true],
+    ['dropped for another', BOB, false],
+  ] as const)('what was chosen to ask a device for is %s', async (_what, who, isKept) => {
+    const {end, over} = signInAs(who);
+    const {shown, calls} = await show(`/devices/${idOf(1)}`, {over});
+    await shown.getByLabel('Everything').check();
+    await shown.getByLabel('Ahead of others').check();
+    end();
+    await shown.getByTestId('sync-now').click();
+    await shown.getByText('Your session has ended').waitFor();
+    await shown.getByLabel(/token/i).fill('x');
+    await shown.getByLabel(/token/i).press('Enter');
+    await shown.getByTestId('sync-now').waitFor();
+    expect(await shown.getByLabel('Everything').isChecked()).toBe(isKept);
+    expect(await shown.getByLabel('Ahead of others').isChecked()).toBe(isKept);
+    expect(calls.filter((call) => call.startsWith('POST') && call.endsWith('/sync'))).toHaveLength(1);
+    // Nothing is kept from one visit to the next.
+    await shown.getByRole('navigation', {name: 'Views'}).getByRole('link', {name: 'Summary'}).click();
+    await shown.getByTestId('summary-tiles').waitFor();
+    await shown.goBack();
+    await shown.getByTestId('sync-now').waitFor();
+    expect(await shown.getByLabel('Everything').isChecked()).toBe(false);
+  });
+});
 
 test('who called too often is told so at once, and the page waits as long as the server said', async () => {
   const asked: number[] = [];
