@@ -1,9 +1,34 @@
 /** What the dashboard does when the server says no, or has another release. Needs a browser and no cluster. */
 import {describe, expect, test} from '@jest/globals';
+import {until} from '../e2e/kit/until.ts';
 import {ANN, BOB, idOf, isList, refusal} from './mock-region.ts';
 import {usePages} from './pages.ts';
 
 const show = usePages();
+
+const isScript = (path: string): boolean => /^\/assets\/.*\.js$/.test(path);
+
+describe('while two releases are served', () => {
+  test('a page whose script is missing is loaded again by itself', async () => {
+    let asked = 0;
+    const {shown} = await show('/', {lacks: (path) => isScript(path) && asked++ === 0});
+    await shown.getByTestId('summary-tiles').waitFor();
+  });
+
+  test('a page whose script stays missing says what to do, and is loaded again once a minute', async () => {
+    let asked = 0;
+    const {shown, calls} = await show('/', {lacks: (path) => isScript(path) && ++asked > 0});
+    const loads = (): number => calls.filter((call) => call === 'GET /').length;
+    await until('the page loaded again', () => Promise.resolve(asked === 2 || undefined));
+    await shown.getByText('If this stays, load the page again').waitFor();
+    expect(loads()).toBe(2);
+    // As if a minute were over.
+    await shown.evaluate(`sessionStorage.setItem('pisync-loaded-again', String(Date.now() - 59_000))`);
+    await shown.reload();
+    expect(loads()).toBe(3);
+    await until('the page loaded once more', () => Promise.resolve(loads() === 4 || undefined));
+  });
+});
 
 describe('the end of the session', () => {
   const signInAs = (who: typeof ANN) => {
