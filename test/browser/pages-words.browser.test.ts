@@ -1,7 +1,7 @@
 /** That the page's own words and numbers are true, whatever devices and clocks say. Needs a browser and no cluster. */
 import {expect, test} from '@jest/globals';
 import type {Page} from 'playwright-core';
-import {AT, COUNTS, device, idOf, list} from './mock-region.ts';
+import {AT, COUNTS, device, idOf, isList, list, nameOf, row} from './mock-region.ts';
 import {usePages} from './pages.ts';
 
 const show = usePages();
@@ -100,3 +100,41 @@ test.each([-3_600_000, 3_600_000])(
     await shown.getByText('As of 5 min ago').waitFor();
   },
 );
+
+test('a filter of a group without a name is not the filter of any', async () => {
+  const breakdown = {devices: 1, byStatus: {...NONE.byStatus, late: 1}};
+  const {shown, calls} = await show('/devices?group=', {
+    over: (_method, url) =>
+      url.pathname.includes('/region/')
+        ? summaryOf({...breakdown, byGroup: ['', 'north'].map((group) => ({group, ...breakdown}))})
+        : isList(url)
+          ? list([row(1)])
+          : undefined,
+  });
+  await shown.getByText(nameOf(1)).waitFor();
+  const select = shown.getByRole('combobox', {name: 'Group'});
+  expect(await select.locator('option:checked').innerText()).toBe('(empty name)');
+  await select.selectOption({label: 'north'});
+  await shown.waitForURL(/group=north/);
+  await select.selectOption({label: '(empty name)'});
+  await shown.waitForURL(/group=$/);
+  await select.selectOption({label: 'Any'});
+  await shown.waitForURL(/devices$/);
+  expect(calls.filter((call) => call.includes(encodeURIComponent('group==""')))).not.toEqual([]);
+});
+
+test('the longest name of a group leaves its counts on the screen', async () => {
+  const breakdown = {devices: 1240, byStatus: COUNTS};
+  const {shown} = await show('/', {
+    over: (_method, url) =>
+      url.pathname.includes('/region/')
+        ? summaryOf({...breakdown, byGroup: [{group: 'W'.repeat(64), ...breakdown}]})
+        : undefined,
+  });
+  const table = shown.locator('.breakdown').first();
+  await table.getByRole('link', {name: 'WWW'}).first().waitFor();
+  const [content, box] = await shown.evaluate<[number, number]>(
+    `{ const {scrollWidth, clientWidth} = document.querySelector('.breakdown .scroll-x'); [scrollWidth, clientWidth]; }`,
+  );
+  expect(content).toBe(box);
+});

@@ -94,13 +94,13 @@ const Choice = ({
     <label className="choice">
       <span>{label}</span>
       <select
-        value={value ?? ''}
-        onChange={(event) => choose(event.target.value === '' ? undefined : event.target.value)}
+        value={choiceOf(value)}
+        onChange={(event) => choose(event.target.value === ANY ? undefined : event.target.value.slice(1))}
       >
-        <option value="">Any</option>
-        {known ? null : <option value={value}>{value}</option>}
+        <option value={ANY}>Any</option>
+        {known ? null : <option value={choiceOf(value)}>{visibleGroup(value)}</option>}
         {options.map((option) => (
-          <option key={option.value} value={option.value}>
+          <option key={option.value} value={choiceOf(option.value)}>
             {option.label}
           </option>
         ))}
@@ -108,6 +108,10 @@ const Choice = ({
     </label>
   );
 };
+
+const ANY = '';
+/** Told apart from no choice also where it is empty. */
+const choiceOf = (value: string | undefined): string => (value === undefined ? ANY : `=${value}`);
 
 const ColumnChooser = ({
   filter,

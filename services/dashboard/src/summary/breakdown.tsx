@@ -47,9 +47,11 @@ export const Breakdown = ({
         </thead>
         <tbody>
           {rows.map((row) => (
-            <tr key={row.label}>
+            <tr key={JSON.stringify(row.filter)}>
               <th scope="row">
-                <Link href={devicesHref(row.filter)}>{row.label}</Link>
+                <Link href={devicesHref(row.filter)} title={row.label}>
+                  {row.label}
+                </Link>
               </th>
               <td className="wide">
                 <Proportions counts={row.byStatus} total={row.devices} />

@@ -232,7 +232,11 @@ end $$;
 -- Devices name their group by its number, so a new name changes this row alone.
 create table control.device_group (
   group_id int generated always as identity primary key,
-  name text not null unique,
+  -- People read it in a line and find devices by it: short, and of nothing that is not seen.
+  name text not null unique check (
+    char_length(name) between 1 and 64 and name = btrim(name)
+    and name !~ '[\\u0001-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]'
+  ),
   created_at timestamptz not null default now()
 );
 insert into control.device_group (name) values ('default');
