@@ -11,11 +11,14 @@ export interface ShownPage {
   readonly calls: readonly string[];
 }
 
-export type Show = (
-  api: MockApi,
-  path: string,
-  options?: Pick<BrowserContextOptions, 'colorScheme' | 'viewport'>,
-) => Promise<ShownPage>;
+export interface ShowOptions extends Pick<BrowserContextOptions, 'colorScheme' | 'viewport'> {
+  /** What runs in the page before its own scripts. */
+  readonly script?: string;
+  /** Files that the server does not have. */
+  readonly lacks?: (path: string) => boolean;
+}
+
+export type Show = (api: MockApi, path: string, options?: ShowOptions) => Promise<ShownPage>;
 
 /** One browser for the tests of a file. What a test shows is closed after it; what was shown before it stays. */
 export const useDashboard = (): Show => {
@@ -43,11 +46,13 @@ export const useDashboard = (): Show => {
     removeDashboard(folder);
   }, 60_000);
 
-  return async (api, path, {colorScheme = 'light', viewport = {width: 1280, height: 900}} = {}) => {
-    const dashboard = await serveDashboard(folder, api);
+  return async (api, path, options = {}) => {
+    const {colorScheme = 'light', viewport = {width: 1280, height: 900}, script, lacks} = options;
+    const dashboard = await serveDashboard(folder, api, lacks);
     served.push(dashboard);
     const shown = await browser.newPage({colorScheme, viewport});
     pages.push(shown);
+    if (script !== undefined) await shown.addInitScript(script);
     await shown.goto(`${dashboard.url}${path}`);
     return {shown, url: dashboard.url, calls: dashboard.calls};
   };
