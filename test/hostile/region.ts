@@ -127,7 +127,8 @@ export const startHostileRegion = async (env: Readonly<Record<string, string>> =
     async makeTokens(count) {
       const tokens = Array.from({length: count}, () => `operator-${randomUUID()}`);
       await control.query(
-        `insert into control.api_token (token_hash, name, role) select hash, 'test', 'operator' from unnest($1::bytea[]) hash`,
+        `insert into control.api_token (token_hash, token_id, name, role, created_by)
+         select hash, gen_random_uuid(), 'test', 'operator', 'test' from unnest($1::bytea[]) hash`,
         [tokens.map(tokenHash)],
       );
       return tokens;
@@ -136,7 +137,8 @@ export const startHostileRegion = async (env: Readonly<Record<string, string>> =
       const token = `enrol-${randomUUID()}`;
       const {rows} = await control.query<{groupId: number}>(
         `with made as (insert into control.device_group (name) values ($2) returning group_id)
-         insert into control.enrolment_token (token_hash, group_id) select $1, group_id from made returning group_id as "groupId"`,
+         insert into control.enrolment_token (token_hash, token_id, group_id, name, created_by)
+         select $1, gen_random_uuid(), group_id, $2, 'test' from made returning group_id as "groupId"`,
         [tokenHash(token), name],
       );
       const [row] = rows;

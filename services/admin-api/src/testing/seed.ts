@@ -5,6 +5,7 @@ import {enrol} from '@pisync/core/devices/enrolment';
 import type {Role} from '@pisync/core/devices/tokens';
 import {tokenHash} from '@pisync/core/devices/tokens';
 import type {Shards} from '@pisync/core/shards/shards';
+import {v7 as uuidv7} from 'uuid';
 
 /** Devices and their past for tests of what people see. */
 export interface SeededDevice {
@@ -112,12 +113,10 @@ export const seedSyncs = async (
 /** Adds an API token of a role; the token is its answer. */
 export const seedApiToken = async (shards: Shards, role: Role): Promise<string> => {
   const token = `${role}-${randomUUID()}`;
-  await shards
-    .control('job')
-    .query('insert into control.api_token (token_hash, name, role) values ($1, $2, $3)', [
-      tokenHash(token),
-      `test ${role}`,
-      role,
-    ]);
+  await shards.control('job').query(
+    `insert into control.api_token (token_hash, token_id, name, role, created_by)
+     values ($1, $2, $3, $4, 'test')`,
+    [tokenHash(token), uuidv7(), `test ${role}`, role],
+  );
   return token;
 };

@@ -12,19 +12,18 @@ export const tokenHash = (token: string): Buffer => createHash('sha256').update(
 /** What people and scripts may do. */
 export type Role = 'viewer' | 'operator' | 'admin' | 'auditor';
 
-export interface EnrolmentToken {
+/** What an enrolment token gives. */
+export interface Admittance {
   /** The group that it admits to. */
   readonly groupId: number;
-  /** Whether it admits only so many devices. */
-  readonly isLimited: boolean;
 }
 
 /** Undefined when the token is unknown, expired or revoked. */
-export const findEnrolmentToken = async (shards: Shards, hash: Buffer): Promise<EnrolmentToken | undefined> => {
+export const findEnrolmentToken = async (shards: Shards, hash: Buffer): Promise<Admittance | undefined> => {
   const found = await onceMore(() =>
-    shards.control('ingest').query<EnrolmentToken>({
+    shards.control('ingest').query<Admittance>({
       name: 'enrolment-token',
-      text: `select group_id as "groupId", max_devices is not null as "isLimited" from control.enrolment_token
+      text: `select group_id as "groupId" from control.enrolment_token
              where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,
       values: [hash],
     }),
@@ -32,7 +31,7 @@ export const findEnrolmentToken = async (shards: Shards, hash: Buffer): Promise<
   return found.rows[0];
 };
 
-/** Takes a place of a token that has a limit, one for a device however often it asks. @returns false when there is none left */
+/** Takes a place of a token, one for a device however often it asks. @returns false when there is none left */
 export const takePlace = async (shards: Shards, hash: Buffer, deviceId: string): Promise<boolean> => {
   try {
     await onceMore(() =>

@@ -122,14 +122,13 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     if (known === undefined) {
       throw new AppError('unauthenticated', 'the enrolment token is unknown, expired or revoked');
     }
-    const {groupId, isLimited} = known;
     return {
-      groupId,
+      groupId: known.groupId,
       countNew,
       chargeAgain,
       async takePlace(deviceId) {
         await check(deviceId);
-        return !isLimited || controlDoor(() => takePlace(shards, hash, deviceId));
+        return controlDoor(() => takePlace(shards, hash, deviceId));
       },
     };
   };

@@ -140,6 +140,19 @@ test('a token lets in as many devices as it may, and those again that it has let
   expect(await seen(refused[0]?.hardwareId ?? '')).toBeUndefined();
 });
 
+test('a token counts the devices that it has let in, each once, with a limit and without', async () => {
+  const {shards} = api.databases;
+  for (const limit of [undefined, 5]) {
+    const token = await api.makeToken(`group-${randomUUID()}`, limit);
+    const [first] = await Promise.all([api.enrol(undefined, token), api.enrol(undefined, token)]);
+    expect((await api.enrol(first.hardwareId, token)).status).toBe(200);
+    const {rows} = await shards
+      .control('job')
+      .query('select used from control.enrolment_token where token_hash = $1', [tokenHash(token)]);
+    expect(rows).toEqual([{used: 2}]);
+  }
+});
+
 test('a token makes as many devices in a day as the region is made for, at all pods together; those it has made may come again', async () => {
   const token = await api.makeToken(`group-${randomUUID()}`);
   const made = await api.enrol(undefined, token);

@@ -85,7 +85,8 @@ export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => 
     const made = `enrol-${randomUUID()}`;
     await databases.shards.control('job').query(
       `with made as (insert into control.device_group (name) values ($2) returning group_id)
-       insert into control.enrolment_token (token_hash, group_id, max_devices) select $1, group_id, $3 from made`,
+       insert into control.enrolment_token (token_hash, token_id, group_id, name, created_by, max_devices)
+       select $1, gen_random_uuid(), group_id, $2, 'test', $3 from made`,
       [tokenHash(made), group, maxDevices ?? null],
     );
     return made;

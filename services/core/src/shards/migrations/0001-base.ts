@@ -243,17 +243,23 @@ insert into control.device_group (name) values ('default');
 
 create table control.enrolment_token (
   token_hash bytea primary key,
+  -- By which people name it. It grows with time, so lists go by it.
+  token_id uuid not null unique,
+  -- Of the call that made it, where that had an Idempotency-Key.
+  call_hash bytea unique,
   group_id int not null default 1 references control.device_group,
+  name text not null,
+  created_by text not null,
   created_at timestamptz not null default now(),
   expires_at timestamptz,
   revoked_at timestamptz,
   max_devices int,
-  -- How many devices it has let in, counted while there is a limit.
+  -- How many devices it has let in.
   used int not null default 0,
   constraint has_room check (used <= max_devices)
 );
 
--- Who has a place of a token that has a limit: however often a device enrols, it takes one.
+-- Who has a place of a token: however often a device enrols, it takes one.
 create table control.enrolment_place (
   token_hash bytea not null references control.enrolment_token on delete cascade,
   device_id uuid not null,
@@ -262,9 +268,16 @@ create table control.enrolment_place (
 
 create table control.api_token (
   token_hash bytea primary key,
+  -- These two as those of an enrolment token.
+  token_id uuid not null unique,
+  call_hash bytea unique,
   name text not null,
   role text not null check (role in ('viewer', 'operator', 'admin', 'auditor')),
+  -- Its scope. Null: all groups, also those that are made later.
+  group_ids int[] check (cardinality(group_ids) > 0),
+  created_by text not null,
   created_at timestamptz not null default now(),
+  expires_at timestamptz,
   revoked_at timestamptz
 );
 
