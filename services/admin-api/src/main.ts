@@ -88,6 +88,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     ),
     sessions,
     cookieName,
+    now,
   });
   const limiter = createRateLimiter(
     cache,

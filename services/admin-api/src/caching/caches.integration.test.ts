@@ -139,6 +139,28 @@ const countedBefore = async (agoMs: number, devicesOf: (shard: number) => number
   await cache.use((redis) => redis.set(cacheKey.aggregate('summary'), text, 'EX', 300));
 };
 
+test('what was read for somebody who sees all is not shown to who sees one group, nor the other way round', async () => {
+  const [inGroup, other] = [deviceAt(0), devices.find(({group}) => group !== deviceAt(0).group)];
+  if (other === undefined) throw new Error('all devices are in one group');
+  const scoped = await seedApiToken(region.shards, 'viewer', [inGroup.group]);
+  const count = devices.filter(({group}) => group === inGroup.group).length;
+  const seenBy = async (token: string): Promise<readonly unknown[]> => {
+    const statuses = [inGroup, other].map(({id}) => api.call('GET', `/api/v1/devices/${id}`, {token}));
+    const {body} = await api.call('GET', '/api/v1/region/summary', {token});
+    return [
+      ...(await Promise.all(statuses)).map(({status}) => status),
+      z.object({devices: z.int()}).parse(body).devices,
+    ];
+  };
+  await cache.use((redis) =>
+    redis.del(cacheKey.aggregate('summary'), cacheKey.device(other.id), cacheKey.status(other.id)),
+  );
+  for (const _look of ['reads the shards', 'has it from the cache']) {
+    expect(await seenBy(scoped)).toEqual([200, 404, count]);
+    expect(await seenBy(viewer)).toEqual([200, 200, devices.length]);
+  }
+});
+
 const summarySchema = z.object({
   devices: z.int(),
   partial: z.array(z.string()).optional(),

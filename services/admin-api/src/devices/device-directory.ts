@@ -5,6 +5,7 @@ import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import {type Device, findDevice} from '@pisync/core/queries/devices';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import type {Groups} from '@pisync/core/devices/groups';
+import {isInScope, type Scope} from '@pisync/core/devices/scope';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {Shards} from '@pisync/core/shards/shards';
 import {type CacheAccess, readCached} from '../caching/read-through.ts';
@@ -13,7 +14,7 @@ import {formatEpoch} from '@pisync/core/devices/epoch';
 
 /**
  * Single devices, read through two cache entries of different lifetimes: `device:<id>` holds what enrolment wrote, `status:<id>` what
- * each sync changes. Whoever writes a device marks the entry that the write made wrong as changed.
+ * each sync changes. They are the same for everybody, and who may not see the device is told so after they were read. Whoever writes a device marks the entry that the write made wrong as changed.
  */
 const infoSchema = z.object({
   deviceKey: z.int(),
@@ -47,10 +48,10 @@ const statusSchema = z.object({
 type DeviceStatusEntry = z.output<typeof statusSchema>;
 
 export interface DeviceDirectory {
-  /** @throws AppError `not-found`. */
-  get(deviceId: string): Promise<DeviceInfo>;
-  /** The whole device, and when its volatile part was read. @throws AppError `not-found`. */
-  view(deviceId: string): Promise<{readonly device: DeviceView; readonly asOf: string}>;
+  /** @throws AppError `not-found`, also for a device of a group that is not in the scope. */
+  get(deviceId: string, scope: Scope): Promise<DeviceInfo>;
+  /** The whole device, and when its volatile part was read. @throws AppError `not-found`, as `get` does. */
+  view(deviceId: string, scope: Scope): Promise<{readonly device: DeviceView; readonly asOf: string}>;
 }
 
 export interface DeviceDirectoryOptions {
@@ -71,7 +72,7 @@ export const createDeviceDirectory = ({shards, groups, cache, now}: DeviceDirect
   const load = async (id: string): Promise<Entries> => {
     const asOf = new Date(now()).toISOString();
     const device = await findDevice(shards, id);
-    if (device === undefined) throw new AppError('not-found', `No device ${id} is enrolled in this region.`);
+    if (device === undefined) throw unknownDevice(id);
     const entries = {info: infoOf(device), status: statusOf(device, asOf)};
     await Promise.all([
       cache.use((redis) => keepEntry(redis, cacheKey.device(id), entries.info, CACHE_TTL_SECONDS.device)),
@@ -82,11 +83,13 @@ export const createDeviceDirectory = ({shards, groups, cache, now}: DeviceDirect
   const loadOnce = (id: string): Promise<Entries> => singleFlight(id, () => load(id));
 
   return {
-    async get(deviceId) {
+    async get(deviceId, scope) {
       const id = deviceId.toLowerCase();
-      return (await readCached(cache, cacheKey.device(id), infoSchema)) ?? (await loadOnce(id)).info;
+      const info = (await readCached(cache, cacheKey.device(id), infoSchema)) ?? (await loadOnce(id)).info;
+      if (!isInScope(scope, info.groupId)) throw unknownDevice(id);
+      return info;
     },
-    async view(deviceId) {
+    async view(deviceId, scope) {
       const id = deviceId.toLowerCase();
       const [knownInfo, knownStatus] = await Promise.all([
         readCached(cache, cacheKey.device(id), infoSchema),
@@ -97,6 +100,7 @@ export const createDeviceDirectory = ({shards, groups, cache, now}: DeviceDirect
           ? {info: knownInfo, status: knownStatus}
           : await loadOnce(id);
       const {deviceKey: _, epoch, groupId, ...shownInfo} = info;
+      if (!isInScope(scope, groupId)) throw unknownDevice(id);
       const group = (await groups.names()).nameOf(groupId);
       const {asOf, ...shownStatus} = status;
       return {
@@ -113,6 +117,10 @@ export const createDeviceDirectory = ({shards, groups, cache, now}: DeviceDirect
     },
   };
 };
+
+/** Nobody learns whether a device that is not in his scope is there. */
+const unknownDevice = (id: string): AppError =>
+  new AppError('not-found', `No device ${id} is enrolled in this region, as far as this token may see.`);
 
 const infoOf = (device: Device): DeviceInfo => ({
   deviceKey: device.deviceKey,

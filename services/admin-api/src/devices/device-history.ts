@@ -49,10 +49,10 @@ const historyRoute = <Row, Place extends z.ZodType, View extends z.ZodType>(
       success: {status: 200, description: 'A page.', schema: pageOf(history.view)},
       problems: {404: 'No such device.'},
     },
-    async ({params, query}) => {
+    async ({params, query, principal}) => {
       const list = `${history.name} ${params.id}`;
       const before = query.cursor === undefined ? undefined : await cursors.open(list, history.place, query.cursor);
-      const device = await directory.get(params.id);
+      const device = await directory.get(params.id, principal.scope);
       const asOfMs = now();
       const {rows, hasNextPage} = await history.list(device, {before, limit: query.limit});
       const last = rows.at(-1);

@@ -1,7 +1,8 @@
 import {z} from 'zod';
 import {type DeviceField, listDevices} from '@pisync/core/queries/devices';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
-import type {Groups} from '@pisync/core/devices/groups';
+import type {GroupNames, Groups} from '@pisync/core/devices/groups';
+import {isInScope, type Scope} from '@pisync/core/devices/scope';
 import type {Shards} from '@pisync/core/shards/shards';
 import {canonicalFilter, parseDeviceFilter} from '../filters/device-filter.ts';
 import {route, type Route} from '../http/route.ts';
@@ -48,25 +49,24 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
       }),
       success: {status: 200, description: 'A page.', schema: pageOf(listedDevice)},
     },
-    async ({query}) => {
+    async ({query, principal: {scope}}) => {
       const filter = parseDeviceFilter(query);
       const fields = parseFields(query.fields);
-      const list = `devices ${canonicalFilter(filter)}`;
+      const list = `devices ${canonicalFilter(filter, scope)}`;
       const before: Positions =
         query.cursor === undefined
           ? new Map<number, string>()
           : unpackPositions(await cursors.open(list, positionsSchema, query.cursor));
       const columns: readonly DeviceField[] = columnsFor(fields);
       const names = await groups.names();
-      const groupId = filter.group === undefined ? undefined : names.idOf(filter.group);
-      // Nothing is in a group that is not there.
-      const isEmpty = filter.group !== undefined && groupId === undefined;
+      const groupIds = filter.group === undefined ? scope : groupsNamed(filter.group, names, scope);
+      const isEmpty = groupIds?.length === 0;
       const asked = shards.ids().filter((shard) => !isEmpty && (filter.shard === undefined || filter.shard === shard));
       const asOf = new Date(now()).toISOString();
       const {answers, missing} = await askShards(asked, (shard) =>
         listDevices(shards, {
           shard,
-          filter: {status: filter.status, groupId},
+          filter: {status: filter.status, groupIds},
           after: before.get(shard),
           limit: query.limit + 1,
           fields: columns,
@@ -91,3 +91,9 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
       };
     },
   );
+
+/** Nothing is in a group that is not there, or that is none of the caller's. */
+const groupsNamed = (name: string, names: GroupNames, scope: Scope): readonly number[] => {
+  const groupId = names.idOf(name);
+  return groupId === undefined || !isInScope(scope, groupId) ? [] : [groupId];
+};

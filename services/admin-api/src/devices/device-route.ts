@@ -22,8 +22,8 @@ export const deviceRoute = (directory: DeviceDirectory): Route =>
       tagged: ({data}) => data,
       problems: {404: 'No such device.'},
     },
-    async ({params}) => {
-      const {device, asOf} = await directory.view(params.id);
+    async ({params, principal}) => {
+      const {device, asOf} = await directory.view(params.id, principal.scope);
       return {body: {data: device, asOf}};
     },
   );

@@ -1,4 +1,5 @@
 import {DEVICE_STATUSES, type DeviceStatus} from '@pisync/core/devices/device-status';
+import type {Scope} from '@pisync/core/devices/scope';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
 
 /**
@@ -100,6 +101,6 @@ export const parseDeviceFilter = (query: {
   };
 };
 
-/** The same text for the same filter, however it was written: what cursors are bound to. */
-export const canonicalFilter = (filter: DeviceFilter): string =>
-  JSON.stringify([filter.status ?? null, filter.group ?? null, filter.shard ?? null]);
+/** The same text for the same filter and scope, however it was written: what cursors are bound to. */
+export const canonicalFilter = (filter: DeviceFilter, scope: Scope): string =>
+  JSON.stringify([filter.status ?? null, filter.group ?? null, filter.shard ?? null, scope ?? null]);

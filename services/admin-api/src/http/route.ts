@@ -10,6 +10,7 @@ export interface RouteDefinition<
   Q extends z.ZodObject = z.ZodObject,
   B extends z.ZodType = z.ZodType,
   S extends z.ZodType = z.ZodType,
+  A extends Access = Access,
 > {
   readonly method: 'get' | 'post' | 'delete';
   /** OpenAPI's way: `/api/v1/devices/{id}`. */
@@ -18,7 +19,7 @@ export interface RouteDefinition<
   readonly operationId: string;
   readonly summary: string;
   /** Who may call it. */
-  readonly access: Access;
+  readonly access: A;
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
@@ -29,12 +30,11 @@ export interface RouteDefinition<
   readonly problems?: Readonly<Record<number, string>>;
 }
 
-export interface Call<P, Q, B> {
+export interface Call<P, Q, B, Who> {
   readonly params: P;
   readonly query: Q;
   readonly body: B;
-  /** Undefined only where `access` is `anyone`. */
-  readonly principal: Principal | undefined;
+  readonly principal: Who;
   /** True when the caller's connection to the region is encrypted. */
   readonly secure: boolean;
 }
@@ -47,14 +47,23 @@ export interface Reply<S> {
 /** A route with its types erased: what the router and the document need. */
 export interface Route {
   readonly definition: RouteDefinition;
-  readonly handle: (call: Call<unknown, unknown, unknown>) => Promise<Reply<unknown>>;
+  readonly handle: (call: Call<unknown, unknown, unknown, Principal | undefined>) => Promise<Reply<unknown>>;
 }
 
-export const route = <P extends z.ZodObject, Q extends z.ZodObject, B extends z.ZodType, S extends z.ZodType>(
-  definition: RouteDefinition<P, Q, B, S>,
-  handle: (call: Call<z.output<P>, z.output<Q>, z.output<B>>) => Promise<Reply<z.input<S>>>,
+/** Whom an operation knows. */
+type CallerOf<A extends Access> = A extends 'anyone' ? undefined : Principal;
+
+export const route = <
+  P extends z.ZodObject,
+  Q extends z.ZodObject,
+  B extends z.ZodType,
+  S extends z.ZodType,
+  A extends Access,
+>(
+  definition: RouteDefinition<P, Q, B, S, A>,
+  handle: (call: Call<z.output<P>, z.output<Q>, z.output<B>, CallerOf<A>>) => Promise<Reply<z.input<S>>>,
 ): Route => ({
   definition,
-  // The router parses params, query and body with this definition's own schemas before it calls.
-  handle: (call) => handle(call as Call<z.output<P>, z.output<Q>, z.output<B>>),
+  // The router parses params, query and body with this definition's own schemas, and finds out who calls, before it calls.
+  handle: (call) => handle(call as Call<z.output<P>, z.output<Q>, z.output<B>, CallerOf<A>>),
 });

@@ -114,7 +114,7 @@ const serveRoute = async (
     setHeaders(response, await countCall(limiter, principal.tokenHash));
     authorize(principal, definition.access);
   }
-  const call: Call<unknown, unknown, unknown> = {
+  const call: Call<unknown, unknown, unknown, Principal | undefined> = {
     params: definition.params === undefined ? {} : parseInput(definition.params, request.params, 'path'),
     query:
       definition.query === undefined

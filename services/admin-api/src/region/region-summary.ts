@@ -57,7 +57,7 @@ export const regionSummaryRoute = (options: RegionSummaryOptions): Route => {
         schema: summarySchema,
       },
     },
-    async () => {
+    async ({principal}) => {
       const known = await readCached(cache, KEY, countedSchema);
       const ageOf = ({asOf}: Counted): number => Math.max(0, now() - Date.parse(asOf));
       const isKnown = known !== undefined && ageOf(known) <= MAX_AGE_MS;
@@ -66,7 +66,11 @@ export const regionSummaryRoute = (options: RegionSummaryOptions): Route => {
       const refreshAfterMs = counted.missing.length === 0 ? REFRESH_AFTER_MS : REFRESH_PARTIAL_AFTER_MS;
       if (isKnown && ageMs > refreshAfterMs) count().catch(options.onRefreshFailed);
       return {
-        body: {region: region(), ...summarise(counted, await groups.names()), ageSeconds: Math.floor(ageMs / 1000)},
+        body: {
+          region: region(),
+          ...summarise(counted, await groups.names(), principal.scope),
+          ageSeconds: Math.floor(ageMs / 1000),
+        },
       };
     },
   );

@@ -19,7 +19,7 @@ test('adds up shards, groups and statuses, and says what is missing', () => {
     undefined,
     '2026-01-01T00:00:00.000Z',
   );
-  const summary = summarise(counted, names);
+  const summary = summarise(counted, names, undefined);
   const none = {pending: 0, on_time: 0, late: 0, silent: 0, failing: 0};
   expect(summary).toEqual({
     devices: 8,
@@ -41,7 +41,7 @@ test('a shard that does not answer is counted as it was, and one that is no more
   const one = (shard: number, count: number) => ({shard, value: [{groupId: 1, status: 'late' as const, count}]});
   const before = countedNow([0, 1, 2], [one(0, 1), one(1, 10), one(2, 100)], undefined, '2026-01-01T00:00:00.000Z');
   const meanwhile = countedNow([0, 1, 3], [one(0, 2)], before, '2026-01-01T00:01:00.000Z');
-  expect(summarise(meanwhile, names)).toMatchObject({
+  expect(summarise(meanwhile, names, undefined)).toMatchObject({
     devices: 12,
     byShard: [
       {shard: 0, devices: 2, asOf: '2026-01-01T00:01:00.000Z'},
@@ -50,6 +50,6 @@ test('a shard that does not answer is counted as it was, and one that is no more
     partial: ['shard-1', 'shard-3'],
   });
   const back = countedNow([0, 1], [one(0, 2), one(1, 11)], meanwhile, '2026-01-01T00:02:00.000Z');
-  expect(summarise(back, names)).not.toHaveProperty('partial');
-  expect(summarise(back, names).devices).toBe(13);
+  expect(summarise(back, names, undefined)).not.toHaveProperty('partial');
+  expect(summarise(back, names, undefined).devices).toBe(13);
 });

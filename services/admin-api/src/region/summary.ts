@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import type {DeviceCount} from '@pisync/core/queries/devices';
 import type {GroupNames} from '@pisync/core/devices/groups';
+import {isInScope, type Scope} from '@pisync/core/devices/scope';
 import {DEVICE_STATUSES, type DeviceStatus} from '@pisync/core/devices/device-status';
 import {shardNames} from '../paging/fan-out.ts';
 import {timestamp} from '../paging/page-schema.ts';
@@ -75,15 +76,20 @@ const countByStatus = (counts: readonly DeviceCount[]): {readonly devices: numbe
   return {devices: DEVICE_STATUSES.reduce((sum, status) => sum + byStatus[status], 0), byStatus};
 };
 
-/** Adds up what the shards counted; groups in the order of their names, shards in the order of their ids. */
+/** Adds up what the shards counted in the groups of the scope; groups in the order of their names, shards in the order of their ids. */
 export const summarise = (
-  {asOf, missing, shards}: Counted,
+  {asOf, missing, shards: all}: Counted,
   names: GroupNames,
+  scope: Scope,
 ): Omit<z.input<typeof summarySchema>, 'region' | 'ageSeconds'> => {
-  const all = shards.flatMap(({counts}) => counts);
-  const groups = Map.groupBy(all, ({groupId}) => groupId);
+  const shards = all.map((shard) => ({
+    ...shard,
+    counts: shard.counts.filter(({groupId}) => isInScope(scope, groupId)),
+  }));
+  const counted = shards.flatMap(({counts}) => counts);
+  const groups = Map.groupBy(counted, ({groupId}) => groupId);
   return {
-    ...countByStatus(all),
+    ...countByStatus(counted),
     byGroup: [...groups]
       .map(([groupId, counts]) => ({group: names.nameOf(groupId), ...countByStatus(counts)}))
       .sort((a, b) => (a.group < b.group ? -1 : 1)),

@@ -1,20 +1,15 @@
 import type {Tokens} from '@pisync/core/devices/token-cache';
-import {type Role, tokenHash} from '@pisync/core/devices/tokens';
+import {type ApiToken, tokenHash} from '@pisync/core/devices/tokens';
 import type {SecretToken} from '@pisync/core/secrets/secret-token';
-
-export interface ApiToken {
-  readonly name: string;
-  readonly role: Role;
-}
 
 export type ApiTokens = Tokens<ApiToken>;
 
-/** Name of whoever shows the token of the Secret. */
-const BOOTSTRAP = 'bootstrap';
+/** Whoever shows the token of the Secret. */
+const BOOTSTRAP: ApiToken = {name: 'bootstrap', role: 'admin', scope: undefined, expiresAt: null};
 
 export const hashToken = (token: string): string => tokenHash(token).toString('hex');
 
 /** The administrator's token of the Secret goes before those of the control schema; no cache and no database keeps one that was replaced. */
 export const withAdminToken = (tokens: ApiTokens, admin: SecretToken): ApiTokens => ({
-  find: async (hash) => ((await admin.matches(hash)) ? {name: BOOTSTRAP, role: 'admin'} : tokens.find(hash)),
+  find: async (hash) => ((await admin.matches(hash)) ? BOOTSTRAP : tokens.find(hash)),
 });

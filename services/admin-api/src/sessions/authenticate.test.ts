@@ -3,15 +3,21 @@ import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {AppError} from '@pisync/core/errors/app-error';
 import {CONNECTIONS} from '@pisync/contract/connections';
 import {createDoor} from '@pisync/core/limits/door';
-import {type ApiToken, hashToken} from './api-tokens.ts';
+import type {ApiToken} from '@pisync/core/devices/tokens';
+import {hashToken} from './api-tokens.ts';
 import {createAuthenticator} from './authenticate.ts';
+
+const EXPIRES_AT_MS = 86_400_000;
 
 const setUp = () => {
   const state = {nowMs: 0, answer: Promise.resolve()};
   const now = () => state.nowMs;
   const tokens = createTokenCache<ApiToken>({
     find: async (hash) => {
-      const known: ApiToken | undefined = hash === hashToken('good') ? {name: 'ann', role: 'viewer'} : undefined;
+      const known: ApiToken | undefined =
+        hash === hashToken('good')
+          ? {name: 'ann', role: 'viewer', scope: undefined, expiresAt: new Date(EXPIRES_AT_MS)}
+          : undefined;
       if (known === undefined) await state.answer;
       return known;
     },
@@ -24,6 +30,7 @@ const setUp = () => {
     tokens,
     sessions: {find: () => Promise.resolve(undefined)},
     cookieName: 'pisync_session_eu',
+    now,
   });
   const nameOf = (token: string): Promise<string> =>
     authenticator.principalOfToken(token).then(
@@ -58,3 +65,12 @@ test.each<[string, (guess: number) => string, number]>([
     expect((await Promise.all(guesses)).filter((code) => code === 'unauthenticated')).toHaveLength(answered);
   },
 );
+
+test('a token that is remembered expires although nobody can be asked', async () => {
+  const {state, nameOf} = setUp();
+  state.nowMs = EXPIRES_AT_MS - 5;
+  expect(await nameOf('good')).toBe('ann');
+  // Younger than what is asked for again.
+  state.nowMs = EXPIRES_AT_MS;
+  expect(await nameOf('good')).toBe('unauthenticated');
+});

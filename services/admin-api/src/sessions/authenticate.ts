@@ -26,20 +26,27 @@ export interface AuthenticatorOptions {
   readonly sessions: Pick<Sessions, 'find'>;
   /** Name of the cookie that has the session's id. */
   readonly cookieName: string;
+  /** Milliseconds. */
+  readonly now: () => number;
 }
 
 /** Longer than any token that is given out; what is longer is not worth hashing. */
 const MAX_TOKEN_LENGTH = 512;
 
-export const createAuthenticator = ({tokens, sessions, cookieName}: AuthenticatorOptions): Authenticator => {
+export const createAuthenticator = ({tokens, sessions, cookieName, now}: AuthenticatorOptions): Authenticator => {
   const lookUp = async (tokenHash: string, unknown: string): Promise<Principal> => {
     const token = await tokens.find(tokenHash);
-    if (token !== undefined) return {tokenHash, name: token.name, role: token.role};
+    // Asked of each call: a token that is remembered, while the database is away for instance, expires all the same.
+    if (token !== undefined && (token.expiresAt === null || token.expiresAt.getTime() > now()))
+      return {tokenHash, ...token};
     throw new AppError('unauthenticated', unknown);
   };
 
   const principalOfToken = (token: string): Promise<Principal> =>
-    lookUp(hashToken(token.slice(0, MAX_TOKEN_LENGTH + 1)), 'This API token does not exist or was revoked.');
+    lookUp(
+      hashToken(token.slice(0, MAX_TOKEN_LENGTH + 1)),
+      'This API token does not exist, or it expired or was revoked.',
+    );
 
   return {
     principalOfToken,
@@ -68,7 +75,7 @@ export const createAuthenticator = ({tokens, sessions, cookieName}: Authenticato
       }
       const principal = await lookUp(
         session.tokenHash,
-        'The API token behind this session was revoked; sign in again.',
+        'The API token behind this session expired or was revoked; sign in again.',
       );
       return {...principal, session: {id, csrfToken: ownCsrfToken, expiresAtMs: session.expiresAtMs}};
     },

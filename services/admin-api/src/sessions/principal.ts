@@ -1,11 +1,9 @@
-import type {Role} from '@pisync/core/devices/tokens';
+import type {ApiToken} from '@pisync/core/devices/tokens';
 
 /** Who is calling: the API token, sent itself or standing behind a session. */
-export interface Principal {
+export interface Principal extends ApiToken {
   /** sha256 of the token in hex: names it without being it. */
   readonly tokenHash: string;
-  readonly name: string;
-  readonly role: Role;
   /** Set for a browser session: what a request that changes something must repeat in `X-CSRF-Token`. */
   readonly session?: {readonly id: string; readonly csrfToken: string; readonly expiresAtMs: number};
 }

@@ -1,5 +1,4 @@
 import {z} from 'zod';
-import {AppError} from '@pisync/core/errors/app-error';
 import {route, type Route} from '../http/route.ts';
 import {timestamp} from '../paging/page-schema.ts';
 import type {Authenticator} from './authenticate.ts';
@@ -56,7 +55,7 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
         const principal = await authenticator.principalOfToken(body.token);
         // It writes a row.
         const counted = await countCall(limiter, principal.tokenHash);
-        const begun = await sessions.begin(principal.tokenHash);
+        const begun = await sessions.begin(principal.tokenHash, principal.expiresAt);
         const session = {...begun, csrfToken: csrfTokenOf(begun.id)};
         return {
           body: show({...principal, session}),
@@ -73,10 +72,7 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
         access: 'read',
         success: {status: 200, description: 'The session, or the token behind the call.', schema: sessionSchema},
       },
-      ({principal}) => {
-        if (principal === undefined) throw new AppError('unauthenticated', 'Not signed in.');
-        return Promise.resolve({body: show(principal)});
-      },
+      ({principal}) => Promise.resolve({body: show(principal)}),
     ),
     route(
       {
@@ -91,7 +87,7 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
         },
       },
       async ({principal, secure}) => {
-        if (principal?.session !== undefined) await sessions.end(principal.session.id);
+        if (principal.session !== undefined) await sessions.end(principal.session.id);
         return {body: undefined, headers: {'Set-Cookie': endedSessionCookie(cookieName, secure)}};
       },
     ),

@@ -8,7 +8,8 @@ import {hashToken} from './api-tokens.ts';
 
 /** Browsers' sessions, by the id that the cookie has. They are in the control schema, so each ends for all processes. */
 export interface Sessions {
-  begin(tokenHash: string): Promise<{readonly id: string; readonly expiresAtMs: number}>;
+  /** @param tokenExpiresAt then the session ends too; null: never */
+  begin(tokenHash: string, tokenExpiresAt: Date | null): Promise<{readonly id: string; readonly expiresAtMs: number}>;
   /** Undefined for one that never was, was ended or is over. @throws when the database does not answer and nobody here knows. */
   find(id: string): Promise<{readonly tokenHash: string; readonly expiresAtMs: number} | undefined>;
   /** @throws when the database does not answer: then the session goes on. */
@@ -47,9 +48,9 @@ export const createSessions = ({shards, now, monotonic, freshMs, staleMs}: Sessi
     staleMs,
   });
   return {
-    async begin(tokenHash) {
+    async begin(tokenHash, tokenExpiresAt) {
       const id = randomBytes(ID_BYTES).toString('base64url');
-      const expiresAtMs = now() + SESSION_MS;
+      const expiresAtMs = Math.min(now() + SESSION_MS, tokenExpiresAt?.getTime() ?? Infinity);
       await beginSession(shards, keyOf(hashToken(id)), {tokenHash, expiresAt: new Date(expiresAtMs)});
       return {id, expiresAtMs};
     },

@@ -37,9 +37,9 @@ export const syncRequestRoute = ({directory, publish, newId, now}: SyncRequestOp
       },
       problems: {404: 'No such device.', 409: 'The device is revoked.'},
     },
-    async ({params, body}): Promise<Reply<z.input<typeof successSchema>>> => {
+    async ({params, body, principal}): Promise<Reply<z.input<typeof successSchema>>> => {
       const deviceId = params.id.toLowerCase();
-      const {revokedAt} = await directory.get(deviceId);
+      const {revokedAt} = await directory.get(deviceId, principal.scope);
       if (revokedAt !== null) throw new AppError('conflict', `The device ${deviceId} is revoked and cannot sync.`);
       const requestId = newId();
       await publish({

@@ -110,13 +110,14 @@ export const seedSyncs = async (
   );
 };
 
-/** Adds an API token of a role; the token is its answer. */
-export const seedApiToken = async (shards: Shards, role: Role): Promise<string> => {
+/** Adds an API token of a role; the token is its answer. @param groups its scope */
+export const seedApiToken = async (shards: Shards, role: Role, groups?: readonly string[]): Promise<string> => {
   const token = `${role}-${randomUUID()}`;
+  const groupIds = groups === undefined ? null : await Promise.all(groups.map((name) => ensureGroup(shards, name)));
   await shards.control('job').query(
-    `insert into control.api_token (token_hash, token_id, name, role, created_by)
-     values ($1, $2, $3, $4, 'test')`,
-    [tokenHash(token), uuidv7(), `test ${role}`, role],
+    `insert into control.api_token (token_hash, token_id, name, role, group_ids, created_by)
+     values ($1, $2, $3, $4, $5, 'test')`,
+    [tokenHash(token), uuidv7(), `test ${role}`, role, groupIds],
   );
   return token;
 };

@@ -92,6 +92,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
     }),
     sessions,
     cookieName,
+    now,
   });
   const limiter = createRateLimiter(
     options.cache,

@@ -2,6 +2,7 @@ import {createHash} from 'node:crypto';
 import {isViolationOf} from '../shards/database-fault.ts';
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
+import type {Scope} from './scope.ts';
 
 /**
  * How tokens, and the secrets of devices, are stored: a leaked database lets nobody in. They are 32 random bytes, so a plain hash without salt or
@@ -51,17 +52,25 @@ export const takePlace = async (shards: Shards, hash: Buffer, deviceId: string):
   }
 };
 
-/** Whose API token this is, or undefined when it is unknown or revoked. */
-export const findApiToken = async (
-  shards: Shards,
-  hash: Buffer,
-): Promise<{readonly name: string; readonly role: Role} | undefined> => {
+/** Who shows an API token, and what he may do. */
+export interface ApiToken {
+  readonly name: string;
+  readonly role: Role;
+  readonly scope: Scope;
+  /** Null: never. */
+  readonly expiresAt: Date | null;
+}
+
+/** Whose API token this is, or undefined when it is unknown, expired or revoked. */
+export const findApiToken = async (shards: Shards, hash: Buffer): Promise<ApiToken | undefined> => {
   const found = await onceMore(() =>
-    shards.control('dashboard').query<{name: string; role: Role}>({
+    shards.control('dashboard').query<Omit<ApiToken, 'scope'> & {readonly scope: readonly number[] | null}>({
       name: 'api-token',
-      text: `select name, role from control.api_token where token_hash = $1 and revoked_at is null`,
+      text: `select name, role, group_ids as scope, expires_at as "expiresAt" from control.api_token
+             where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,
       values: [hash],
     }),
   );
-  return found.rows[0];
+  const row = found.rows[0];
+  return row === undefined ? undefined : {...row, scope: row.scope ?? undefined};
 };

@@ -110,7 +110,8 @@ export const findDevice = async (shards: Shards, deviceId: string): Promise<Devi
 
 export interface DeviceQuery {
   readonly shard: number;
-  readonly filter: {readonly status?: DeviceStatus | undefined; readonly groupId?: number | undefined};
+  /** Of groups: those that are in one of them. */
+  readonly filter: {readonly status?: DeviceStatus | undefined; readonly groupIds?: readonly number[] | undefined};
   /** The last device id of the page before. */
   readonly after?: string | undefined;
   readonly limit: number;
@@ -142,21 +143,32 @@ export const listDevices = async (
   {shard, filter, after, limit, fields, shardsAsked}: DeviceQuery,
 ): Promise<DevicePage> => {
   // An index for each filter, of device_status; without one that of device_id gives the order.
-  const id = filter.status === undefined && filter.groupId === undefined ? 'd.device_id' : 't.device_id';
-  const values: (string | number)[] = [limit];
+  const id = filter.status === undefined && filter.groupIds === undefined ? 'd.device_id' : 't.device_id';
+  const values: (string | number | readonly number[])[] = [limit];
   const conditions = ['true'];
   const where = (value: string | number, condition: (parameter: string) => string): void => {
     conditions.push(condition(`$${values.push(value)}`));
   };
   if (after !== undefined) where(after, (parameter) => `${id} > ${parameter}`);
   if (filter.status !== undefined) where(filter.status, (parameter) => `t.status = ${parameter}`);
-  if (filter.groupId !== undefined) where(filter.groupId, (parameter) => `t.group_id = ${parameter}`);
   const columns = [...new Set<DeviceField>(['deviceId', ...fields])];
+  const matches = conditions.join(' and ');
+  // An index gives the order within a group, so each group is asked for a page; what is beside the status is read of the first of all of them.
+  const [from, rest] =
+    filter.groupIds === undefined
+      ? [`device_status t ${OWNED}`, matches]
+      : [
+          `(select t.* from unnest($${values.push(filter.groupIds)}::int[]) g (group_id) cross join lateral (
+              select t.* from device_status t ${OWNED}
+              where t.group_id = g.group_id and ${matches} order by t.device_id limit $1) t
+            order by t.device_id limit $1) t`,
+          'true',
+        ];
   const text = `select ${columnsOf(columns)}
-     from device_status t ${OWNED}
+     from ${from}
      join device d on d.device_key = t.device_key join device_state s on s.device_key = t.device_key
      left join device_shadow h on h.device_key = t.device_key
-     where ${conditions.join(' and ')} order by ${id} limit $1`;
+     where ${rest} order by ${id} limit $1`;
   const wide = WIDE_FIELDS.filter((field) => columns.includes(field));
   const query = wide.length === 0 ? text : cutPage(text, columns, wide, PAGE_BYTES / shardsAsked);
   const {rows} = await onceMore(() =>

@@ -234,20 +234,29 @@ test('a new device is pending, at the start of epoch 1, and listed on its own sh
 
 test('pages of devices follow one another without gaps or repeats', async () => {
   const keys = createDeviceKeys(bench.shards);
-  const groupId = 4711;
-  for (let index = 0; index < 20; index++) await enrol(bench.shards, keys, {...enrolment(randomUUID(), 'a'), groupId});
+  const [groupId, otherId] = [4711, 4712];
+  for (let index = 0; index < 30; index++) {
+    await enrol(bench.shards, keys, {...enrolment(randomUUID(), 'a'), groupId: index % 3 === 0 ? otherId : groupId});
+  }
   for (const shard of bench.shards.ids()) {
-    const query = {shard, filter: {groupId}, fields: DEVICE_FIELDS, shardsAsked: 1};
-    const whole = (await listDevices(bench.shards, {...query, limit: 1000})).rows.map(({deviceId}) => deviceId);
-    const paged: string[] = [];
-    for (;;) {
-      const {rows} = await listDevices(bench.shards, {...query, limit: 3, after: paged.at(-1)});
-      if (rows.length === 0) break;
-      paged.push(...rows.map(({deviceId}) => deviceId));
+    const sizes: number[] = [];
+    for (const groupIds of [[groupId], [otherId], [groupId, otherId]]) {
+      const query = {shard, filter: {groupIds, status: 'pending'}, fields: DEVICE_FIELDS, shardsAsked: 1} as const;
+      const whole = (await listDevices(bench.shards, {...query, limit: 1000})).rows.map(({deviceId}) => deviceId);
+      const paged: string[] = [];
+      for (;;) {
+        const {rows} = await listDevices(bench.shards, {...query, limit: 3, after: paged.at(-1)});
+        if (rows.length === 0) break;
+        paged.push(...rows.map(({deviceId}) => deviceId));
+      }
+      expect(paged).toEqual(whole);
+      expect(whole).toEqual(whole.toSorted());
+      sizes.push(whole.length);
     }
-    expect(paged).toEqual(whole);
+    const [inOne = 0, inOther = 0, inBoth] = sizes;
+    expect(inBoth).toBe(inOne + inOther);
     const counts = await countDevices(bench.shards, shard);
-    expect(counts).toContainEqual({groupId, status: 'pending', count: whole.length});
+    expect(counts).toContainEqual({groupId, status: 'pending', count: inOne});
   }
 });
 

@@ -1,0 +1,151 @@
+/** Who gets what of which operation: each role, nobody, a token of another region, and tokens that are for one group. An operation without a row here fails. */
+import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
+import type {Role} from '@pisync/core/devices/tokens';
+import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {ROLES} from './sessions/roles.ts';
+import {type SeededDevice, seedApiToken, seedDevices} from './testing/seed.ts';
+import {type Answer, startTestApi, type TestApi} from './testing/test-api.ts';
+
+const [OWN, OTHER] = ['north', 'south'] as const;
+type Group = typeof OWN | typeof OTHER;
+
+interface Row {
+  readonly may: 'anyone' | readonly Role[];
+  /** The `{id}` of something that is of this group; asked for before each call. */
+  readonly id?: (group: Group) => Promise<string>;
+  readonly body?: (group: Group) => unknown;
+  readonly ok: number;
+  /**
+   * What a token gets that is for the group `north`. same: it makes no difference. hides: what is of another group is a 404. leaves out: of other groups the answer
+   * says nothing. refuses: what is of another group is a 400.
+   */
+  readonly scoped: 'same' | 'hides' | 'leaves out' | 'refuses';
+}
+
+let region: TestShards;
+let elsewhere: TestShards;
+let api: TestApi;
+let devices: readonly SeededDevice[];
+
+const deviceOf = (group: Group): Promise<string> => {
+  const found = devices.find((device) => device.group === group);
+  if (found === undefined) throw new Error(`no device of ${group} was seeded`);
+  return Promise.resolve(found.id);
+};
+
+const ofDevices = {may: ROLES, id: deviceOf, ok: 200, scoped: 'hides'} as const;
+
+const ROWS: Readonly<Record<string, Row>> = {
+  'get /api/v1/openapi.json': {may: 'anyone', ok: 200, scoped: 'same'},
+  'post /api/v1/session': {may: 'anyone', body: () => ({token: anyToken}), ok: 200, scoped: 'same'},
+  'get /api/v1/session': {may: ROLES, ok: 200, scoped: 'same'},
+  'delete /api/v1/session': {may: ROLES, ok: 204, scoped: 'same'},
+  'get /api/v1/region/summary': {may: ROLES, ok: 200, scoped: 'leaves out'},
+  'get /api/v1/devices': {may: ROLES, ok: 200, scoped: 'leaves out'},
+  'get /api/v1/devices/{id}': ofDevices,
+  'get /api/v1/devices/{id}/syncs': ofDevices,
+  'get /api/v1/devices/{id}/records': ofDevices,
+  'get /api/v1/devices/{id}/commands': ofDevices,
+  'post /api/v1/devices/{id}/sync': {...ofDevices, may: ['operator', 'admin'], body: () => ({}), ok: 202},
+};
+
+let anyToken: string;
+const tokens = new Map<Role, string>();
+const scopedTokens = new Map<Role, string>();
+
+beforeAll(async () => {
+  region = await createTestShards({shards: 2});
+  elsewhere = await createTestShards({shards: 1});
+  devices = await seedDevices(region.shards, 24);
+  for (const role of ROLES) {
+    tokens.set(role, await seedApiToken(region.shards, role));
+    scopedTokens.set(role, await seedApiToken(region.shards, role, [OWN]));
+  }
+  anyToken = await seedApiToken(region.shards, 'viewer');
+  api = await startTestApi({
+    shards: region.shards,
+    cache: {use: () => Promise.resolve(undefined)},
+    publish: () => Promise.resolve(),
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await api.close();
+  await region.close();
+  await elsewhere.close();
+}, 30_000);
+
+const call = async (operation: string, {id, body}: Row, group: Group, token?: string): Promise<Answer> => {
+  const [method = '', path = ''] = operation.split(' ');
+  return api.call(method.toUpperCase(), path.replace('{id}', (await id?.(group)) ?? ''), {
+    ...(token === undefined ? {} : {token}),
+    ...(body === undefined ? {} : {body: body(group)}),
+  });
+};
+
+test('every operation has a row, and every row an operation', () => {
+  expect(Object.keys(ROWS).sort()).toEqual([...api.documented].sort());
+});
+
+describe.each(Object.entries(ROWS))('%s', (operation, row) => {
+  const {may, ok, scoped} = row;
+  const isFor = (role: Role): boolean => may === 'anyone' || may.includes(role);
+
+  test.each(ROLES)('%s', async (role) => {
+    const {status} = await call(operation, row, OTHER, tokens.get(role));
+    expect(status).toBe(isFor(role) ? ok : 403);
+  });
+
+  test('nobody, and who has a token of another region', async () => {
+    const foreign = await seedApiToken(elsewhere.shards, 'admin');
+    for (const token of [undefined, foreign]) {
+      expect((await call(operation, row, OWN, token)).status).toBe(may === 'anyone' ? ok : 401);
+    }
+  });
+
+  test.each(ROLES)(`%s of the group ${OWN}`, async (role) => {
+    const token = scopedTokens.get(role);
+    const own = await call(operation, row, OWN, token);
+    const other = await call(operation, row, OTHER, token);
+    if (!isFor(role)) {
+      expect([own.status, other.status]).toEqual([403, 403]);
+      return;
+    }
+    expect(own.status).toBe(ok);
+    expect(other.status).toBe(scoped === 'hides' ? 404 : scoped === 'refuses' ? 400 : ok);
+    if (scoped === 'same') return;
+    const text = JSON.stringify([own.body, other.body]);
+    const foreign = devices.filter(({group}) => group !== OWN);
+    // Of an address that was asked for, and of what was sent, the refusal speaks.
+    const said = scoped === 'leaves out' ? text : JSON.stringify(own.body ?? '');
+    for (const name of [OTHER, ...foreign.map(({id}) => id)]) expect(said).not.toContain(name);
+    if (scoped === 'leaves out') expect(text).toContain(OWN);
+  });
+});
+
+test('a scoped token counts, pages and filters as if there were no other groups, and its cursor is of no use without the scope', async () => {
+  const token = await seedApiToken(region.shards, 'viewer', [OWN, OTHER]);
+  const seen = devices.filter(({group}) => group === OWN || group === OTHER);
+  const read = async (path: string, as = token) => (await api.call('GET', path, {token: as})).body;
+  expect(await read('/api/v1/region/summary')).toMatchObject({
+    devices: seen.length,
+    byGroup: [OWN, OTHER].map((group) => ({group, devices: seen.filter((one) => one.group === group).length})),
+  });
+  const ids: string[] = [];
+  let cursor = '';
+  for (let page = 0; page <= seen.length; page++) {
+    const answer = (await read(`/api/v1/devices?limit=3${cursor === '' ? '' : `&cursor=${cursor}`}`)) as {
+      readonly data: readonly {readonly id: string}[];
+      readonly nextCursor: string | null;
+    };
+    ids.push(...answer.data.map(({id}) => id));
+    if (answer.nextCursor === null) break;
+    cursor = answer.nextCursor;
+  }
+  expect(ids).toEqual(seen.map(({id}) => id).sort());
+  expect(await read('/api/v1/devices?group=default')).toMatchObject({data: [], hasNextPage: false});
+  expect(await read(`/api/v1/devices?limit=3&cursor=${cursor}`, anyToken)).toMatchObject({
+    status: 400,
+    errors: [{pointer: '/cursor'}],
+  });
+});
