@@ -22,6 +22,8 @@ export const topologySchema = z.object({
   region: z.string().min(1),
   /** The object's name; prefix of everything it owns. */
   name: z.string().min(1),
+  /** Host name that devices use, `spec.ingress.host`. */
+  deviceHost: z.string().min(1).optional(),
   /**
    * The admitted ones, in id order: up, migrated, and their credentials mounted where they are needed. Shard 0 holds the control schema and is always
    * among them.

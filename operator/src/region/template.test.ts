@@ -136,7 +136,7 @@ const OF_NEW_REGIONS: Readonly<Record<string, string>> = {
   'postgres.storage.className': 'is refused: the data is on volumes of the class before',
   'rabbitmq.storage.className': 'is refused: the data is on volumes of the class before',
   ...Object.fromEntries(
-    ['host', 'adminHost', 'gatewayRef.name', 'gatewayRef.namespace'].map((field) => [
+    ['adminHost', 'gatewayRef.name', 'gatewayRef.namespace'].map((field) => [
       `ingress.${field}`,
       'is written to routes once the status says whose the host is: host-taken.test.ts',
     ]),

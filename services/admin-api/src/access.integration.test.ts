@@ -1,7 +1,9 @@
 /** Who gets what of which operation: each role, nobody, a token of another region, and tokens that are for one group. An operation without a row here fails. */
+import {readFile, writeFile} from 'node:fs/promises';
 import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
 import type {Role} from '@pisync/core/devices/tokens';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {z} from 'zod';
 import {ROLES} from './sessions/roles.ts';
 import {type SeededDevice, seedApiToken, seedDevices} from './testing/seed.ts';
 import {type Answer, startTestApi, type TestApi} from './testing/test-api.ts';
@@ -33,6 +35,23 @@ const deviceOf = (group: Group): Promise<string> => {
   return Promise.resolve(found.id);
 };
 
+/** One of its own for each call, because a call may end it. */
+const enrolmentTokenOf = async (group: Group): Promise<string> => {
+  const body = {name: `for ${group}`, group};
+  return madeId(await api.call('POST', '/api/v1/enrolment-tokens', {token: tokens.get('admin') ?? '', body}));
+};
+const apiTokenOf = async (group: Group): Promise<string> => {
+  const body = {name: `for ${group}`, role: 'viewer', groups: [group]};
+  return madeId(await api.call('POST', '/api/v1/api-tokens', {token: tokens.get('admin') ?? '', body}));
+};
+const madeId = ({body}: Answer): string => z.object({data: z.object({id: z.string()})}).parse(body).data.id;
+
+/** Who administers the region, and who watches him. */
+const WATCHING = ['admin', 'auditor'] as const;
+const ofEnrolmentTokens = {may: WATCHING, id: enrolmentTokenOf, ok: 200, scoped: 'hides'} as const;
+const ofApiTokens = {may: WATCHING, id: apiTokenOf, ok: 200, scoped: 'hides'} as const;
+const newOne = {may: ['admin'], ok: 201, scoped: 'refuses'} as const;
+
 const ofDevices = {may: ROLES, id: deviceOf, ok: 200, scoped: 'hides'} as const;
 
 const ROWS: Readonly<Record<string, Row>> = {
@@ -47,6 +66,14 @@ const ROWS: Readonly<Record<string, Row>> = {
   'get /api/v1/devices/{id}/records': ofDevices,
   'get /api/v1/devices/{id}/commands': ofDevices,
   'post /api/v1/devices/{id}/sync': {...ofDevices, may: ['operator', 'admin'], body: () => ({}), ok: 202},
+  'get /api/v1/enrolment-tokens': {may: WATCHING, ok: 200, scoped: 'leaves out'},
+  'post /api/v1/enrolment-tokens': {...newOne, body: (group) => ({name: 'n', group})},
+  'get /api/v1/enrolment-tokens/{id}': ofEnrolmentTokens,
+  'delete /api/v1/enrolment-tokens/{id}': {...ofEnrolmentTokens, may: ['admin'], ok: 204},
+  'get /api/v1/api-tokens': {may: WATCHING, ok: 200, scoped: 'leaves out'},
+  'post /api/v1/api-tokens': {...newOne, body: (group) => ({name: 'n', role: 'admin', groups: [group]})},
+  'get /api/v1/api-tokens/{id}': ofApiTokens,
+  'delete /api/v1/api-tokens/{id}': {...ofApiTokens, may: ['admin'], ok: 204},
 };
 
 let anyToken: string;
@@ -67,6 +94,7 @@ beforeAll(async () => {
     cache: {use: () => Promise.resolve(undefined)},
     publish: () => Promise.resolve(),
   });
+  for (const group of [OWN, OTHER]) await Promise.all([enrolmentTokenOf(group), apiTokenOf(group)]);
 }, 60_000);
 
 afterAll(async () => {
@@ -85,6 +113,51 @@ const call = async (operation: string, {id, body}: Row, group: Group, token?: st
 
 test('every operation has a row, and every row an operation', () => {
   expect(Object.keys(ROWS).sort()).toEqual([...api.documented].sort());
+});
+
+/** As docs have it. What it says of each cell the tests below try. */
+const matrix = (): string => {
+  const cell = (row: Row, role: Role): string =>
+    row.may === 'anyone' || row.may.includes(role) ? String(row.ok) : '403';
+  const lines = Object.entries(ROWS).map(([operation, row]) => {
+    const [method = '', path = ''] = operation.split(' ');
+    const stranger = row.may === 'anyone' ? String(row.ok) : '401';
+    return [
+      `\`${method.toUpperCase()} ${path}\``,
+      stranger,
+      ...ROLES.map((role) => cell(row, role)),
+      IN_WORDS[row.scoped],
+    ];
+  });
+  const table = [['operation', 'nobody, other region', ...ROLES, 'a token for some groups'], ...lines];
+  const widths = table[0]?.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0))) ?? [];
+  const [head = '', ...rows] = table.map(
+    (cells) => `| ${cells.map((text, column) => text.padEnd(widths[column] ?? 0)).join(' | ')} |`,
+  );
+  return [
+    '# Who may do what',
+    '',
+    'What each operation of the [admin API](admin.md) answers to whom, as a test tries it (`services/admin-api/src/access.integration.test.ts` writes this page).',
+    'Sessions are as their tokens.',
+    '',
+    head,
+    `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`,
+    ...rows,
+    '',
+  ].join('\n');
+};
+
+const IN_WORDS: Readonly<Record<Row['scoped'], string>> = {
+  same: 'the same',
+  hides: '404 for what is of another group',
+  'leaves out': 'nothing of other groups is in it',
+  refuses: '400 for another group',
+};
+
+test('docs say what is tested here', async () => {
+  const file = new URL('../../../docs/api/admin-access.md', import.meta.url);
+  if (process.env['PISYNC_UPDATE_GOLDEN'] === '1') await writeFile(file, matrix());
+  expect(await readFile(file, 'utf8')).toBe(matrix());
 });
 
 describe.each(Object.entries(ROWS))('%s', (operation, row) => {
@@ -119,7 +192,7 @@ describe.each(Object.entries(ROWS))('%s', (operation, row) => {
     // Of an address that was asked for, and of what was sent, the refusal speaks.
     const said = scoped === 'leaves out' ? text : JSON.stringify(own.body ?? '');
     for (const name of [OTHER, ...foreign.map(({id}) => id)]) expect(said).not.toContain(name);
-    if (scoped === 'leaves out') expect(text).toContain(OWN);
+    if (scoped === 'leaves out') expect(text).toContain(`"${OWN}"`);
   });
 });
 

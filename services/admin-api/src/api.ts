@@ -17,6 +17,8 @@ import {sessionRoutes} from './sessions/session-routes.ts';
 import type {Sessions} from './sessions/sessions.ts';
 import type {Signer} from './signing/signer.ts';
 import {syncRequestRoute} from './sync-requests/sync-request-route.ts';
+import {apiTokenRoutes} from './tokens/api-token-routes.ts';
+import {enrolmentTokenRoutes} from './tokens/enrolment-token-routes.ts';
 
 export interface ApiOptions {
   readonly shards: Shards;
@@ -31,8 +33,12 @@ export interface ApiOptions {
   readonly cookieName: string;
   readonly publishSyncRequest: (request: SyncRequest) => Promise<void>;
   readonly region: () => string;
+  /** Host name that devices use, where the region has one. */
+  readonly deviceHost: () => string | undefined;
   readonly now: () => number;
   readonly newId: () => string;
+  /** A uuid of version 7. */
+  readonly newTokenId: () => string;
   readonly version: string;
   readonly onRefreshFailed: (error: unknown) => void;
 }
@@ -49,6 +55,8 @@ export const apiRoutes = (options: ApiOptions): readonly Route[] => {
       deviceRoute(directory),
       ...deviceHistoryRoutes({...options, cursors, directory}),
       syncRequestRoute({...options, directory, publish: options.publishSyncRequest}),
+      ...enrolmentTokenRoutes({...options, cursors}),
+      ...apiTokenRoutes({...options, cursors}),
     ],
     options,
   );

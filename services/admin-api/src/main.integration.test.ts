@@ -108,6 +108,39 @@ test('the process becomes ready, serves page and API, and ends cleanly when aske
   expect({code, output: code === 0 ? '' : service.output()}).toEqual({code: 0, output: ''});
 }, 60_000);
 
+test('no token is written to the log, whoever makes, shows or mistypes it', async () => {
+  const service = await start('topology.json', {PISYNC_LOG_LEVEL: 'trace'});
+  const call = (path: string, token: string, method: string, body?: string) =>
+    fetch(`${service.base}/api/v1${path}`, {
+      method,
+      headers: {authorization: `Bearer ${token}`, 'content-type': 'application/json'},
+      ...(body === undefined ? {} : {body}),
+    });
+  const secrets: string[] = [TOKENS.adminToken];
+  try {
+    await service.ready(service.opsPort);
+    for (const [path, body] of [
+      ['/enrolment-tokens', {name: 'n', group: 'default'}],
+      ['/api-tokens', {name: 'n', role: 'admin'}],
+    ] as const) {
+      const made = await call(path, TOKENS.adminToken, 'POST', JSON.stringify(body));
+      const {token, data} = (await made.json()) as {readonly token: string; readonly data: {readonly id: string}};
+      expect(data.id).toMatch(/^[0-9a-f-]{36}$/);
+      secrets.push(token);
+      await call(path, token, 'GET');
+      await call('/session', token, 'POST', JSON.stringify({token}));
+      await call('/session', token, 'POST', `{"token": "${token}`);
+      await call(`/session?token=${token}`, token, 'GET');
+      await call(`${path}/${data.id}`, TOKENS.adminToken, 'DELETE');
+    }
+  } finally {
+    await service.stop();
+  }
+  const output = service.output();
+  expect(output).toContain('listening');
+  expect(secrets.filter((secret) => output.includes(secret))).toEqual([]);
+}, 60_000);
+
 test.each([
   {how: 'refuses connections', state: {mute: false, refuse: true}},
   {how: 'takes connections and never answers', state: {mute: true, refuse: false}},

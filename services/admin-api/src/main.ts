@@ -16,6 +16,7 @@ import {runService, type Service} from '@pisync/core/lifecycle/run-service';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
 import {createSecretToken} from '@pisync/core/secrets/secret-token';
 import {openSecrets} from '@pisync/core/secrets/secrets';
+import {v7 as uuidv7} from 'uuid';
 import {apiRoutes} from './api.ts';
 import {createApp, MAX_HEADER_BYTES} from './app.ts';
 import {adminApiConfig} from './config.ts';
@@ -110,8 +111,10 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     cookieName,
     publishSyncRequest: (request) => publishSyncRequest(publisher, names, request),
     region: () => topology.current().region,
+    deviceHost: () => topology.current().deviceHost,
     now,
     newId: randomUUID,
+    newTokenId: uuidv7,
     version: packageJson.version,
     onRefreshFailed: (error) => log.warn({reason: describeError(error)}, 'the devices could not be counted again'),
   });

@@ -20,6 +20,7 @@ export const topologyOf = (context: RegionContext): Topology => {
   return {
     region: spec.region,
     name,
+    ...(spec.ingress.host === undefined ? {} : {deviceHost: spec.ingress.host}),
     shards: used,
     joining: rest,
     broker: {

@@ -8,9 +8,10 @@ import {canonicalFilter, parseDeviceFilter} from '../filters/device-filter.ts';
 import {route, type Route} from '../http/route.ts';
 import {type Cursors, packPositions, positionsSchema, unpackPositions} from '../paging/cursors.ts';
 import {type AskShards, shardNames} from '../paging/fan-out.ts';
+import {fieldsQuery, parseFields} from '../paging/fields.ts';
 import {mergePages, type Positions} from '../paging/merge.ts';
 import {pageOf, pageQuery} from '../paging/page-schema.ts';
-import {columnsFor, DEVICE_VIEW_FIELDS, deviceSchema, parseFields, viewOf} from './device-schema.ts';
+import {columnsFor, DEFAULT_FIELDS, DEVICE_VIEW_FIELDS, deviceSchema, viewOf} from './device-schema.ts';
 
 export interface DeviceListOptions {
   readonly shards: Shards;
@@ -42,16 +43,13 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
           .optional()
           .meta({description: 'Short for `filter=status==…`.', enum: [...DEVICE_STATUSES]}),
         group: z.string().optional().describe('Short for `filter=group==…`.'),
-        fields: z
-          .string()
-          .optional()
-          .describe(`Only these, separated by commas: ${DEVICE_VIEW_FIELDS.join(', ')}.`),
+        fields: fieldsQuery(DEVICE_VIEW_FIELDS),
       }),
       success: {status: 200, description: 'A page.', schema: pageOf(listedDevice)},
     },
     async ({query, principal: {scope}}) => {
       const filter = parseDeviceFilter(query);
-      const fields = parseFields(query.fields);
+      const fields = parseFields(query.fields, DEVICE_VIEW_FIELDS, DEFAULT_FIELDS);
       const list = `devices ${canonicalFilter(filter, scope)}`;
       const before: Positions =
         query.cursor === undefined

@@ -2,7 +2,6 @@ import {z} from 'zod';
 import type {DeviceField, ListedDevice} from '@pisync/core/queries/devices';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import type {GroupNames} from '@pisync/core/devices/groups';
-import {AppError} from '@pisync/core/errors/app-error';
 import {formatEpoch} from '@pisync/core/devices/epoch';
 import {timestamp} from '../paging/page-schema.ts';
 
@@ -47,7 +46,7 @@ export type DeviceViewField = keyof DeviceView;
 export const DEVICE_VIEW_FIELDS: readonly DeviceViewField[] = deviceSchema.keyof().options;
 
 /** What a list shows unless it is asked for more or less. */
-const DEFAULT_FIELDS: readonly DeviceViewField[] = [
+export const DEFAULT_FIELDS: readonly DeviceViewField[] = [
   'id',
   'name',
   'group',
@@ -58,20 +57,6 @@ const DEFAULT_FIELDS: readonly DeviceViewField[] = [
   'syncsTotal',
   'shard',
 ];
-
-const isField = (name: string): name is DeviceViewField => DEVICE_VIEW_FIELDS.some((field) => field === name);
-
-/** @throws AppError `bad-request` that lists the known fields. */
-export const parseFields = (text: string | undefined): readonly DeviceViewField[] => {
-  if (text === undefined) return DEFAULT_FIELDS;
-  const names = text.split(',').map((name) => name.trim());
-  const unknown = names.filter((name) => !isField(name));
-  if (unknown.length > 0) {
-    const detail = `knows no ${unknown.map((name) => `"${name}"`).join(', ')}; known are ${DEVICE_VIEW_FIELDS.join(', ')}`;
-    throw new AppError('bad-request', `The parameter fields ${detail}.`, {errors: [{pointer: '/fields', detail}]});
-  }
-  return [...new Set<DeviceViewField>(['id', ...names.filter(isField)])];
-};
 
 /** The columns that a choice of fields needs. The shard is known without asking. */
 export const columnsFor = (fields: readonly DeviceViewField[]): readonly DeviceField[] =>

@@ -23,11 +23,20 @@ export interface RouteDefinition<
   readonly params?: P;
   readonly query?: Q;
   readonly body?: B;
-  readonly success: {readonly status: 200 | 202 | 204; readonly description: string; readonly schema?: S};
+  /** Whether it makes something for good, so that a call may say by `Idempotency-Key` that it is the same one again. */
+  readonly creates?: true;
+  readonly success: {readonly status: 200 | 201 | 202 | 204; readonly description: string; readonly schema?: S};
   /** What of an answer has to stay the same for its ETag to do so. Where this is given, `If-None-Match` is honoured. */
   tagged?(body: z.input<S>): unknown;
   /** Statuses beside those that every operation may have. */
   readonly problems?: Readonly<Record<number, string>>;
+}
+
+export interface Reached {
+  /** True when the caller's connection is encrypted. */
+  readonly secure: boolean;
+  /** As the address says it; undefined where it says none. */
+  readonly port: number | undefined;
 }
 
 export interface Call<P, Q, B, Who> {
@@ -35,8 +44,10 @@ export interface Call<P, Q, B, Who> {
   readonly query: Q;
   readonly body: B;
   readonly principal: Who;
-  /** True when the caller's connection to the region is encrypted. */
-  readonly secure: boolean;
+  /** Where the caller reached the region. */
+  readonly reached: Reached;
+  /** Of this caller's call, the same whenever he repeats it; undefined where he gave none. */
+  readonly callHash: Buffer | undefined;
 }
 
 export interface Reply<S> {

@@ -1,3 +1,4 @@
+import {createHash} from 'node:crypto';
 import {promisify} from 'node:util';
 import {gzip} from 'node:zlib';
 import {AppError} from '@pisync/core/errors/app-error';
@@ -123,7 +124,11 @@ const serveRoute = async (
     body:
       definition.body === undefined ? undefined : parseInput(definition.body, await readJson(request, bodies), 'body'),
     principal,
-    secure: cameOverTls(request),
+    reached: {secure: cameOverTls(request), port: portIn(request.get('host'))},
+    callHash:
+      definition.creates === undefined || principal === undefined
+        ? undefined
+        : callHashOf(principal, request.get('idempotency-key')),
   };
   const plain = await answerTo(route, call, request, response);
   if (plain === undefined) return;
@@ -140,6 +145,23 @@ const serveRoute = async (
   } finally {
     work.leave();
   }
+};
+
+const portIn = (host: string | undefined): number | undefined => {
+  const [, port] = /:(\d{1,5})$/.exec(host ?? '') ?? [];
+  return port === undefined ? undefined : Number(port);
+};
+
+/** Printable and without a space, so that no proxy changes it. */
+const IDEMPOTENCY_KEY = /^[!-~]{1,128}$/;
+
+/** The same key of another caller is another call. */
+const callHashOf = ({tokenHash}: Principal, key: string | undefined): Buffer | undefined => {
+  if (key === undefined) return undefined;
+  if (!IDEMPOTENCY_KEY.test(key)) {
+    throw new AppError('bad-request', 'Idempotency-Key must be 1 to 128 printable ASCII characters without a space.');
+  }
+  return createHash('sha256').update(`${tokenHash} ${key}`).digest();
 };
 
 const setHeaders = (response: Response, headers: Readonly<Record<string, string>>): void => {

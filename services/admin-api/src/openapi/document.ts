@@ -10,6 +10,7 @@ export const problemSchema = z.looseObject({
   detail: z.string(),
   instance: z.string().optional().describe('Names the request; the log has the same.'),
   errors: z.array(z.object({pointer: z.string(), detail: z.string()})).optional(),
+  id: z.uuid().optional().describe('What a call with the same Idempotency-Key made before.'),
 });
 
 type JsonSchema = Readonly<Record<string, unknown>>;
@@ -46,6 +47,18 @@ const PROBLEMS_OF_SIGNED_IN: Readonly<Record<number, string>> = {
   429: 'Too many calls; `Retry-After` says when to come back.',
 };
 
+const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    'Names this call: when it is repeated nothing is made again, and the answer is a 409 that names what it made.',
+  schema: {type: 'string', maxLength: 128},
+};
+const PROBLEMS_OF_CREATION: Readonly<Record<number, string>> = {
+  409: 'A call with this `Idempotency-Key` was done before; `id` names what it made.',
+};
+
 const PROBLEMS_OF_BODIES: Readonly<Record<number, string>> = {
   408: 'The body did not arrive in time.',
   413: 'The body is larger than 64 KiB.',
@@ -58,9 +71,14 @@ const operationOf = (definition: RouteDefinition): object => {
     ...PROBLEMS_OF_ALL,
     ...(definition.access === 'anyone' ? {} : PROBLEMS_OF_SIGNED_IN),
     ...(definition.body === undefined ? {} : PROBLEMS_OF_BODIES),
+    ...(definition.creates === undefined ? {} : PROBLEMS_OF_CREATION),
     ...definition.problems,
   };
-  const parameters = [...parametersOf(definition.params, 'path'), ...parametersOf(definition.query, 'query')];
+  const parameters = [
+    ...parametersOf(definition.params, 'path'),
+    ...parametersOf(definition.query, 'query'),
+    ...(definition.creates === undefined ? [] : [IDEMPOTENCY_KEY]),
+  ];
   return {
     operationId: definition.operationId,
     summary: definition.summary,

@@ -1,4 +1,6 @@
 import {z} from 'zod';
+import type {Groups} from '@pisync/core/devices/groups';
+import type {Scope} from '@pisync/core/devices/scope';
 import {route, type Route} from '../http/route.ts';
 import {timestamp} from '../paging/page-schema.ts';
 import type {Authenticator} from './authenticate.ts';
@@ -15,6 +17,7 @@ export interface SessionRoutesOptions {
   readonly sessions: Sessions;
   readonly cookieName: string;
   readonly region: () => string;
+  readonly groups: Groups;
 }
 
 const PATH = '/api/v1/session';
@@ -22,6 +25,7 @@ const PATH = '/api/v1/session';
 const sessionSchema = z.object({
   name: z.string().describe("The API token's name."),
   role: z.enum(ROLES),
+  groups: z.array(z.string()).nullable().describe('The groups that it is for; null: all.'),
   region: z.string(),
   csrfToken: z
     .string()
@@ -31,10 +35,16 @@ const sessionSchema = z.object({
 
 /** Sign-in for browsers: a token becomes a cookie that scripts cannot read. */
 export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] => {
-  const {authenticator, limiter, sessions, cookieName, region} = options;
-  const show = ({name, role, session}: Principal): z.input<typeof sessionSchema> => ({
+  const {authenticator, limiter, sessions, cookieName, region, groups} = options;
+  const namesOf = async (scope: Scope): Promise<string[] | null> => {
+    if (scope === undefined) return null;
+    const names = await groups.names();
+    return scope.map((groupId) => names.nameOf(groupId));
+  };
+  const show = async ({name, role, scope, session}: Principal): Promise<z.input<typeof sessionSchema>> => ({
     name,
     role,
+    groups: await namesOf(scope),
     region: region(),
     csrfToken: session?.csrfToken ?? '',
     expiresAt: session === undefined ? null : new Date(session.expiresAtMs).toISOString(),
@@ -51,15 +61,15 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
         success: {status: 200, description: 'Signed in; the cookie is set.', schema: sessionSchema},
         problems: {401: 'No such token.', 429: 'Too many calls of this token; `Retry-After` says when to come back.'},
       },
-      async ({body, secure}) => {
+      async ({body, reached}) => {
         const principal = await authenticator.principalOfToken(body.token);
         // It writes a row.
         const counted = await countCall(limiter, principal.tokenHash);
         const begun = await sessions.begin(principal.tokenHash, principal.expiresAt);
         const session = {...begun, csrfToken: csrfTokenOf(begun.id)};
         return {
-          body: show({...principal, session}),
-          headers: {...counted, 'Set-Cookie': sessionCookie(cookieName, begun.id, secure)},
+          body: await show({...principal, session}),
+          headers: {...counted, 'Set-Cookie': sessionCookie(cookieName, begun.id, reached.secure)},
         };
       },
     ),
@@ -72,7 +82,7 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
         access: 'read',
         success: {status: 200, description: 'The session, or the token behind the call.', schema: sessionSchema},
       },
-      ({principal}) => Promise.resolve({body: show(principal)}),
+      async ({principal}) => ({body: await show(principal)}),
     ),
     route(
       {
@@ -86,9 +96,9 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
           description: 'The session has ended, within five seconds for every process, and the cookie is gone.',
         },
       },
-      async ({principal, secure}) => {
+      async ({principal, reached}) => {
         if (principal.session !== undefined) await sessions.end(principal.session.id);
-        return {body: undefined, headers: {'Set-Cookie': endedSessionCookie(cookieName, secure)}};
+        return {body: undefined, headers: {'Set-Cookie': endedSessionCookie(cookieName, reached.secure)}};
       },
     ),
   ];

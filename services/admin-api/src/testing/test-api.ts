@@ -9,6 +9,7 @@ import {createDoor} from '@pisync/core/limits/door';
 import type {Shards} from '@pisync/core/shards/shards';
 import {silentLog} from './silent-log.ts';
 import {z} from 'zod';
+import {v7 as uuidv7} from 'uuid';
 import {apiRoutes} from '../api.ts';
 import {createApp, MAX_HEADER_BYTES} from '../app.ts';
 import type {CacheAccess} from '../caching/read-through.ts';
@@ -49,6 +50,7 @@ export interface TestApiOptions {
   readonly callsPerMinute?: number;
   readonly shardTimeoutMs?: number;
   readonly region?: string;
+  readonly deviceHost?: string;
   /** Milliseconds by which tokens and sessions are remembered. */
   readonly monotonic?: () => number;
   /** So long they are not asked for again; default: never. */
@@ -114,8 +116,10 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
     cookieName,
     publishSyncRequest: options.publish ?? (() => Promise.reject(new Error('this test publishes nothing'))),
     region: () => region,
+    deviceHost: () => options.deviceHost,
     now,
     newId: randomUUID,
+    newTokenId: uuidv7,
     version: '0.0.0-test',
     onRefreshFailed: (error) => process.emitWarning(String(error)),
   });

@@ -66,6 +66,17 @@ export const createGroups = (shards: Shards, monotonic: () => number): Groups =>
   };
 };
 
+/** The numbers of groups by name, as they are now. Names that no group has are not among them. */
+export const findGroups = async (shards: Shards, names: readonly string[]): Promise<ReadonlyMap<string, number>> => {
+  const found = await onceMore(() =>
+    shards.control('ingest').query<{
+      groupId: number;
+      name: string;
+    }>('select group_id as "groupId", name from control.device_group where name = any($1)', [names]),
+  );
+  return new Map(found.rows.map(({groupId, name}) => [name, groupId]));
+};
+
 const numbered = (groupId: number): string => `group ${groupId}`;
 
 const unknownNames = (cause: unknown): GroupNames => ({

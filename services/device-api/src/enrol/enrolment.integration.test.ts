@@ -12,11 +12,14 @@ import {deviceIdOf} from './device-id.ts';
 
 jest.setTimeout(60_000);
 
+/** How far the clock of the API is ahead. */
+let laterMs = 0;
 const MADE_FOR = 1000;
 let devices = MADE_FOR;
+
 let api: TestDeviceApi;
 beforeAll(async () => {
-  api = await startTestDeviceApi({devices: () => devices});
+  api = await startTestDeviceApi({devices: () => devices, now: () => performance.now() + laterMs});
 });
 afterAll(() => api.stop());
 
@@ -138,6 +141,23 @@ test('a token lets in as many devices as it may, and those again that it has let
   for (const {hardwareId} of letIn) expect((await api.enrol(hardwareId, limited)).json).toMatchObject({epoch: 'e2'});
   expect((await api.enrol(randomUUID(), limited)).status).toBe(403);
   expect(await seen(refused[0]?.hardwareId ?? '')).toBeUndefined();
+});
+
+test.each([
+  ['revoked', 'revoked_at = now()'],
+  ['expired', `expires_at = now() - interval '1 ms'`],
+])('a token that is %s lets nobody in after five seconds', async (_what, change) => {
+  const token = await api.makeToken(`group-${randomUUID()}`);
+  const device = await api.enrol(undefined, token);
+  expect(device.status).toBe(200);
+  const {shards} = api.databases;
+  await shards
+    .control('job')
+    .query(`update control.enrolment_token set ${change} where token_hash = $1`, [tokenHash(token)]);
+  laterMs += 5_000;
+  expect(await api.enrol(undefined, token)).toMatchObject({status: 401, json: {code: 'unauthenticated'}});
+  // The device that it let in stays.
+  expect(await heartbeat(device.auth, 'e1')).toBe(200);
 });
 
 test('a token counts the devices that it has let in, each once, with a limit and without', async () => {

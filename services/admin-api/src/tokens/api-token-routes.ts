@@ -1,0 +1,119 @@
+import {z} from 'zod';
+import {findGroups} from '@pisync/core/devices/groups';
+import {isInScope, type Scope} from '@pisync/core/devices/scope';
+import {type ApiTokenRow, createApiTokens} from '@pisync/core/tokens/api-tokens';
+import type {Shards} from '@pisync/core/shards/shards';
+import {route, type Route} from '../http/route.ts';
+import type {Cursors} from '../paging/cursors.ts';
+import {ROLES} from '../sessions/roles.ts';
+import {newToken} from './new-token.ts';
+import {
+  badMember,
+  expiryOf,
+  groupName,
+  newTokenFields,
+  repeatedCall,
+  tokenFields,
+  tokenRoutes,
+} from './token-routes.ts';
+
+export interface ApiTokenRoutesOptions {
+  readonly shards: Shards;
+  readonly cursors: Cursors;
+  readonly now: () => number;
+  /** Grows with time. */
+  readonly newTokenId: () => string;
+}
+
+const PATH = '/api/v1/api-tokens';
+/** A list asks for a page of each group of a scope. */
+const MOST_GROUPS = 50;
+
+const shown = z.object({
+  ...tokenFields,
+  role: z.enum(ROLES),
+  groups: z.array(z.string()).nullable().describe('It knows of devices of these groups alone; null: of all.'),
+  state: z.enum(['valid', 'expired', 'revoked']),
+});
+
+const show = ({createdAt, expiresAt, revokedAt, groups, ...row}: ApiTokenRow): z.input<typeof shown> => ({
+  ...row,
+  groups: groups === null ? null : [...groups],
+  createdAt: createdAt.toISOString(),
+  expiresAt: expiresAt?.toISOString() ?? null,
+  revokedAt: revokedAt?.toISOString() ?? null,
+});
+
+/** With these people and scripts call the region. */
+export const apiTokenRoutes = ({shards, cursors, now, newTokenId}: ApiTokenRoutesOptions): readonly Route[] => {
+  const table = createApiTokens(shards);
+
+  /** @throws AppError `bad-request` for groups that are not there, or are none of the caller's. */
+  const scopeOf = async (names: readonly string[] | null, callers: Scope): Promise<Scope> => {
+    if (names === null) return callers;
+    const known = await findGroups(shards, names);
+    const groupIds = names.map((name, index) => {
+      const groupId = known.get(name);
+      if (groupId === undefined || !isInScope(callers, groupId)) {
+        throw badMember(`/groups/${index}`, 'there is no such group');
+      }
+      return groupId;
+    });
+    return [...new Set(groupIds)].sort((a, b) => a - b);
+  };
+
+  return [
+    route(
+      {
+        method: 'post',
+        path: PATH,
+        operationId: 'createApiToken',
+        summary: 'Make a token for a person or a script.',
+        access: 'administer',
+        creates: true,
+        body: z.strictObject({
+          ...newTokenFields,
+          role: z.enum(ROLES),
+          groups: z
+            .array(groupName)
+            .min(1)
+            .max(MOST_GROUPS)
+            .nullable()
+            .default(null)
+            .describe('Groups that are there. Null: all groups that the caller knows of.'),
+        }),
+        success: {
+          status: 201,
+          description: 'It is made. This answer alone has the token.',
+          schema: z.object({token: z.string(), data: shown}),
+        },
+      },
+      async ({body, principal, callHash}) => {
+        const {name, role} = body;
+        const expiresAt = expiryOf(body.expiresAt, now()) ?? principal.expiresAt;
+        if (principal.expiresAt !== null && expiresAt !== null && expiresAt > principal.expiresAt) {
+          throw badMember(
+            '/expiresAt',
+            `is later than ${principal.expiresAt.toISOString()}, when your own token expires`,
+          );
+        }
+        const scope = await scopeOf(body.groups, principal.scope);
+        const {token, hash} = newToken('api');
+        const id = newTokenId();
+        const made = await table.add({id, hash, callHash, name, createdBy: principal.name, expiresAt, role, scope});
+        if (made.id !== id) throw repeatedCall(made.id);
+        return {body: {token, data: show(made)}};
+      },
+    ),
+    ...tokenRoutes({
+      path: PATH,
+      name: 'ApiToken',
+      noun: 'API token',
+      table,
+      shown,
+      show,
+      cursors,
+      now,
+    }),
+  ];
+};

@@ -1,0 +1,150 @@
+import {z} from 'zod';
+import type {TokenRow, TokenTable} from '@pisync/core/tokens/token-table';
+import {AppError} from '@pisync/core/errors/app-error';
+import {isStorableText} from '@pisync/core/json/storable';
+import {route, type Route} from '../http/route.ts';
+import type {Cursors} from '../paging/cursors.ts';
+import {fieldsQuery, parseFields} from '../paging/fields.ts';
+import {pageOf, pageQuery, timestamp} from '../paging/page-schema.ts';
+
+/** What tokens of both kinds have in common: how they are shown, listed and revoked. */
+
+/** Shown of every token. */
+export const tokenFields = {
+  id: z.uuid(),
+  name: z.string(),
+  createdAt: timestamp,
+  createdBy: z.string().describe('Name of the API token with which it was made.'),
+  expiresAt: timestamp.nullable(),
+  revokedAt: timestamp.nullable(),
+} as const;
+
+const text = z.string().refine(isStorableText, 'has a character that cannot be stored');
+
+/** Whether there is a group of this name is asked later. */
+export const groupName = text;
+
+/** Said of every token that is to be made. */
+export const newTokenFields = {
+  name: text.trim().min(1).max(128).describe('By which people know it.'),
+  expiresAt: timestamp
+    .nullable()
+    .default(null)
+    .describe('From then on it does not work; null: it works until it is revoked.'),
+} as const;
+
+/** @throws AppError `bad-request` for a time that is over. */
+export const expiryOf = (expiresAt: string | null, nowMs: number): Date | null => {
+  if (expiresAt === null) return null;
+  const at = new Date(expiresAt);
+  if (at.getTime() > nowMs) return at;
+  throw badMember('/expiresAt', 'is over');
+};
+
+export const badMember = (pointer: string, detail: string): AppError =>
+  new AppError('bad-request', `The body cannot be used: ${pointer}: ${detail}.`, {errors: [{pointer, detail}]});
+
+/** For a call that was done before. */
+export const repeatedCall = (id: string): AppError =>
+  new AppError(
+    'conflict',
+    `The token ${id} was made by a call with this Idempotency-Key. It is not shown again; revoke it if it was lost.`,
+    {extra: {id}},
+  );
+
+interface TokenRoutesOptions<Row, Shown extends z.ZodObject> {
+  readonly path: `/api/v1/${string}`;
+  /** As operation ids have it: `ApiToken`. */
+  readonly name: string;
+  /** As people say it: `API token`. */
+  readonly noun: string;
+  readonly table: Pick<TokenTable<Row & TokenRow, never>, 'list' | 'find' | 'revoke'>;
+  readonly shown: Shown;
+  readonly show: (row: Row) => z.input<Shown>;
+  readonly cursors: Cursors;
+  readonly now: () => number;
+}
+
+const params = z.strictObject({id: z.uuid()});
+const placeSchema = z.uuid();
+
+/** List, one, and revoke. */
+export const tokenRoutes = <Row extends TokenRow, Shown extends z.ZodObject>(
+  options: TokenRoutesOptions<Row, Shown>,
+): readonly Route[] => {
+  const {path, name, noun, table, shown, show, cursors, now} = options;
+  const known = shown.keyof().options.map(String);
+  const unknown = (id: string): AppError => new AppError('not-found', `There is no ${noun} ${id}.`);
+  const problems = {404: `No such ${noun}.`};
+  return [
+    route(
+      {
+        method: 'get',
+        path,
+        operationId: `list${name}s`,
+        summary: `The ${noun}s, newest first.`,
+        access: 'audit',
+        query: z.strictObject({...pageQuery, fields: fieldsQuery(known)}),
+        success: {status: 200, description: 'A page.', schema: pageOf(shown.partial().required({id: true}))},
+      },
+      async ({query: {cursor, limit, ...query}, principal: {scope}}) => {
+        const fields = parseFields(query.fields, known, known);
+        const list = `${path} ${JSON.stringify(scope ?? null)}`;
+        const before = cursor === undefined ? undefined : await cursors.open(list, placeSchema, cursor);
+        const asOf = new Date(now()).toISOString();
+        const rows = await table.list(scope, {before, limit: limit + 1});
+        const [page, hasNextPage] = [rows.slice(0, limit), rows.length > limit];
+        const last = page.at(-1)?.id;
+        return {
+          body: {
+            data: page.map((row) => chosen(show(row), fields)),
+            hasNextPage,
+            nextCursor: hasNextPage && last !== undefined ? await cursors.seal(list, last) : null,
+            asOf,
+          },
+        };
+      },
+    ),
+    route(
+      {
+        method: 'get',
+        path: `${path}/{id}`,
+        operationId: `get${name}`,
+        summary: `One ${noun}.`,
+        access: 'audit',
+        params,
+        success: {
+          status: 200,
+          description: 'What is known of it; the token itself is nowhere.',
+          schema: z.object({data: shown}),
+        },
+        problems,
+      },
+      async ({params: {id}, principal}) => {
+        const row = await table.find(principal.scope, id);
+        if (row === undefined) throw unknown(id);
+        return {body: {data: show(row)}};
+      },
+    ),
+    route(
+      {
+        method: 'delete',
+        path: `${path}/{id}`,
+        operationId: `revoke${name}`,
+        summary: `Revoke an ${noun}.`,
+        access: 'administer',
+        params,
+        success: {status: 204, description: 'It is revoked, within five seconds for every process. Its row stays.'},
+        problems,
+      },
+      async ({params: {id}, principal}) => {
+        if (!(await table.revoke(principal.scope, id))) throw unknown(id);
+        return {body: undefined};
+      },
+    ),
+  ];
+};
+
+const chosen = <T extends object>(view: T, fields: readonly string[]): T =>
+  // The schema of the answer asks for the id alone.
+  Object.fromEntries(Object.entries(view).filter(([field]) => fields.includes(field))) as T;

@@ -1,0 +1,100 @@
+import type {Scope} from '../devices/scope.ts';
+import {onceMore} from '../shards/once-more.ts';
+import type {Shards} from '../shards/shards.ts';
+
+/** What tokens of both kinds have. Times that are null never come. */
+export interface TokenRow {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly createdBy: string;
+  readonly expiresAt: Date | null;
+  readonly revokedAt: Date | null;
+}
+
+/** A token that is to be made. */
+interface NewToken {
+  /** Of version 7: lists show the newest first. */
+  readonly id: string;
+  readonly hash: Buffer;
+  /** Of the call that makes it, where that may be repeated: at most one token is made with it. */
+  readonly callHash: Buffer | undefined;
+  readonly name: string;
+  readonly createdBy: string;
+  readonly expiresAt: Date | null;
+}
+
+export interface TokenTableOptions<More> {
+  readonly table: 'control.enrolment_token' | 'control.api_token';
+  /** What is selected of `t` beside what all tokens have. */
+  readonly columns: string;
+  /** SQL: whether `t` is within the groups of the parameter. */
+  readonly isWithin: (groups: string) => string;
+  /** What is stored of a new token beside what all tokens have, by column. */
+  readonly stored: (token: More) => Readonly<Record<string, unknown>>;
+}
+
+/** The tokens of one kind, as people administer them. Each function knows of those alone that are within the scope. */
+export interface TokenTable<Row, More> {
+  /** The newest first. @param before the last id of the page before */
+  list(scope: Scope, page: {readonly before: string | undefined; readonly limit: number}): Promise<readonly Row[]>;
+  find(scope: Scope, id: string): Promise<Row | undefined>;
+  /** @returns it, or the one that was made by the same call before. */
+  add(token: NewToken & More): Promise<Row>;
+  /** Also one that is revoked already. @returns false when there is none */
+  revoke(scope: Scope, id: string): Promise<boolean>;
+}
+
+// All of it asks the primary: a replica may not know yet of a token that was made a moment ago.
+export const createTokenTable = <Row extends TokenRow, More>(
+  shards: Shards,
+  {table, columns, isWithin, stored}: TokenTableOptions<More>,
+): TokenTable<Row, More> => {
+  const select = `select t.token_id as id, t.name, ${columns}, t.created_at as "createdAt", t.created_by as "createdBy",
+       t.expires_at as "expiresAt", t.revoked_at as "revokedAt" from ${table} t`;
+  const inScope = (parameter: string): string => `(${parameter}::int[] is null or ${isWithin(parameter)})`;
+  const rows = async (text: string, values: readonly unknown[]): Promise<readonly Row[]> =>
+    (await onceMore(() => shards.control('ingest').query<Row>(text, [...values]))).rows;
+
+  return {
+    list: (scope, {before, limit}) =>
+      rows(
+        `${select} where ${inScope('$1')} and ($2::uuid is null or t.token_id < $2) order by t.token_id desc limit $3`,
+        [scope ?? null, before ?? null, limit],
+      ),
+    async find(scope, id) {
+      return (await rows(`${select} where t.token_id = $2 and ${inScope('$1')}`, [scope ?? null, id]))[0];
+    },
+    async add(token) {
+      const values: Readonly<Record<string, unknown>> = {
+        token_id: token.id,
+        token_hash: token.hash,
+        call_hash: token.callHash ?? null,
+        name: token.name,
+        created_by: token.createdBy,
+        expires_at: token.expiresAt,
+        ...stored(token),
+      };
+      const names = Object.keys(values);
+      const parameters = names.map((_, index) => `$${index + 1}`);
+      await rows(
+        `insert into ${table} (${names.join(', ')}) values (${parameters.join(', ')}) on conflict do nothing`,
+        Object.values(values),
+      );
+      // It was made here, also when the answer to a first try was lost, or before.
+      const [made] = await rows(`${select} where t.token_id = $1 or t.call_hash = $2`, [
+        token.id,
+        token.callHash ?? null,
+      ]);
+      if (made === undefined) throw new Error(`the token ${token.id} was neither made nor is it there`);
+      return made;
+    },
+    async revoke(scope, id) {
+      const done = await rows(
+        `update ${table} t set revoked_at = coalesce(t.revoked_at, now()) where t.token_id = $2 and ${inScope('$1')} returning t.token_id as id`,
+        [scope ?? null, id],
+      );
+      return done.length > 0;
+    },
+  };
+};
