@@ -1,10 +1,10 @@
 /** The dashboard as a person meets it, with an API that says what is rarely at hand. Needs a browser and no cluster. */
 import {beforeAll, describe, expect, test} from '@jest/globals';
-import axe from 'axe-core';
 import type {Page} from 'playwright-core';
 import {until} from '../e2e/kit/until.ts';
 import type {MockApi} from './dashboard.ts';
 import {useDashboard} from './use-dashboard.ts';
+import {violationsOf} from './violations.ts';
 
 const AT = '2026-11-24T02:00:26.557Z';
 const COUNTS = {pending: 1, on_time: 1234, late: 2, silent: 0, failing: 3};
@@ -98,7 +98,7 @@ const region =
     switch (first) {
       case 'session':
         return signedIn
-          ? {body: {name: 'ann', role: 'admin', region: 'eu', csrfToken: 'x', expiresAt: null}}
+          ? {body: {name: 'ann', role: 'admin', groups: null, region: 'eu', csrfToken: 'x', expiresAt: null}}
           : {status: 401, body: {title: 'Unauthenticated', status: 401, detail: 'This API token does not exist.'}};
       case 'region':
         return {
@@ -135,24 +135,6 @@ const region =
   };
 
 const show = useDashboard();
-
-/** All rules, also those that axe leaves out unless it is asked. */
-const RULES = {
-  'label-content-name-mismatch': {enabled: true},
-  'link-in-text-block': {enabled: true},
-  'target-size': {enabled: true},
-  'page-has-heading-one': {enabled: true},
-  'scrollable-region-focusable': {enabled: true},
-};
-
-const violationsOf = async (shown: Page): Promise<readonly string[]> => {
-  await shown.evaluate(axe.source);
-  // The page's own axe, which was just put there.
-  const {violations} = await shown.evaluate<axe.AxeResults>(
-    `axe.run(document, ${JSON.stringify({rules: RULES, resultTypes: ['violations']})})`,
-  );
-  return violations.flatMap(({id, nodes}) => nodes.map(({html}) => `${id}: ${html.slice(0, 200)}`));
-};
 
 interface Shown {
   readonly what: string;

@@ -12,6 +12,7 @@ import {SessionContext} from './session/session-context.ts';
 import {nextSession, SESSION_KEY, type SessionState} from './session/session-state.ts';
 import {SignInPage} from './session/sign-in-page.tsx';
 import {SummaryPage} from './summary/summary-page.tsx';
+import {TokensPage} from './tokens/tokens-page.tsx';
 
 /** Nothing but the sign-in page without a session; the URL stays, so signing in shows the view that was asked for. */
 export const App = (): ReactNode => {
@@ -68,6 +69,8 @@ const titleOf = (view: View): string => {
       return 'Devices';
     case 'device':
       return `Device ${view.id.slice(0, 8)}`;
+    case 'tokens':
+      return 'Tokens';
     case 'unknown':
       return 'Not found';
   }
@@ -81,6 +84,8 @@ const ShownView = ({view}: {readonly view: View}): ReactNode => {
       return <DeviceListPage filter={view.filter} columnNames={view.columns} />;
     case 'device':
       return <DevicePage key={view.id} id={view.id} list={view.list} />;
+    case 'tokens':
+      return <TokensPage />;
     case 'unknown':
       return (
         <Untitled title="Not found">

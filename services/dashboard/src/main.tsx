@@ -17,6 +17,7 @@ import './styles/frame.css';
 import './styles/summary.css';
 import './styles/device-list.css';
 import './styles/device.css';
+import './styles/token-page.css';
 
 /** A window beside others is seen all the time, and looked at when it gets the focus. */
 const followFocus = (): void =>

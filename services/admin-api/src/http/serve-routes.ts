@@ -183,7 +183,7 @@ const EFFORT = {level: 3} as const;
 /** The answer's bytes, and its headers set; nothing else is left of it. Undefined where there is nothing to send any more. */
 const answerTo = async (
   {definition, handle}: Route,
-  call: Call<unknown, unknown, unknown>,
+  call: Parameters<Route['handle']>[0],
   request: Request,
   response: Response,
 ): Promise<Buffer | undefined> => {

@@ -1,4 +1,18 @@
-import type {Device, DeviceCommand, DeviceRecord, DeviceRow, Page, Problem, Session, Summary, Sync} from './types.ts';
+import type {
+  ApiToken,
+  Device,
+  DeviceCommand,
+  DeviceRecord,
+  DeviceRow,
+  EnrolmentToken,
+  MadeToken,
+  Page,
+  Problem,
+  Role,
+  Session,
+  Summary,
+  Sync,
+} from './types.ts';
 
 /** An answer that says no. `status` 0 means that no answer came at all. */
 export class ApiError extends Error {
@@ -40,6 +54,22 @@ export interface DeviceLists {
   readonly commands: DeviceCommand;
 }
 
+/** Tokens of both kinds, as their addresses name them. */
+export interface TokenLists {
+  readonly 'enrolment-tokens': EnrolmentToken;
+  readonly 'api-tokens': ApiToken;
+}
+
+interface TokenWish {
+  readonly name: string;
+  readonly expiresAt: string | null;
+}
+
+export interface TokenWishes {
+  readonly 'enrolment-tokens': TokenWish & {readonly group: string; readonly maxDevices: number | null};
+  readonly 'api-tokens': TokenWish & {readonly role: Role; readonly groups: readonly string[] | null};
+}
+
 export interface Api {
   readonly session: (signal?: AbortSignal) => Promise<Session | null>;
   readonly signIn: (token: string) => Promise<Session>;
@@ -54,6 +84,19 @@ export interface Api {
     signal?: AbortSignal,
   ) => Promise<Page<DeviceLists[K]>>;
   readonly requestSync: (id: string, wish: SyncWish, csrfToken: string) => Promise<{readonly requestId: string}>;
+  readonly tokens: <K extends keyof TokenLists>(
+    kind: K,
+    cursor: string | null,
+    signal?: AbortSignal,
+  ) => Promise<Page<TokenLists[K]>>;
+  /** @param callKey names the call: with the same one nothing is made again */
+  readonly makeToken: <K extends keyof TokenWishes>(
+    kind: K,
+    wish: TokenWishes[K],
+    callKey: string,
+    csrfToken: string,
+  ) => Promise<MadeToken>;
+  readonly revokeToken: (kind: keyof TokenLists, id: string, csrfToken: string) => Promise<void>;
 }
 
 /** Whatever a column can show: so another column needs no other list, and moves nobody from where he is. */
@@ -90,6 +133,12 @@ const MAX_WAIT_MS = 600_000;
 const retryAfterMsOf = ({headers}: Response): number => {
   const seconds = Number(headers.get('retry-after') ?? 0);
   return seconds > 0 ? Math.min(seconds * 1000, MAX_WAIT_MS) : 0;
+};
+
+const pageQuery = (cursor: string | null): string => {
+  const query = new URLSearchParams({limit: String(LIST_PAGE_ROWS)});
+  if (cursor !== null) query.set('cursor', cursor);
+  return query.toString();
 };
 
 const problemOf = async (response: Response): Promise<ApiError> => {
@@ -153,12 +202,15 @@ export const createApi = (send: typeof fetch): Api => {
       return get<Page<DeviceRow>>(`/devices?${query.toString()}`, signal);
     },
     device: (id, signal) => get(`/devices/${encodeURIComponent(id)}`, signal),
-    deviceList: (id, list, cursor, signal) => {
-      const query = new URLSearchParams({limit: String(LIST_PAGE_ROWS)});
-      if (cursor !== null) query.set('cursor', cursor);
-      return get(`/devices/${encodeURIComponent(id)}/${list}?${query.toString()}`, signal);
-    },
+    deviceList: (id, list, cursor, signal) =>
+      get(`/devices/${encodeURIComponent(id)}/${list}?${pageQuery(cursor)}`, signal),
     requestSync: (id, wish, csrfToken) =>
       post(`/devices/${encodeURIComponent(id)}/sync`, wish, {'x-csrf-token': csrfToken}),
+    tokens: (kind, cursor, signal) => get(`/${kind}?${pageQuery(cursor)}`, signal),
+    makeToken: (kind, wish, callKey, csrfToken) =>
+      post(`/${kind}`, wish, {'x-csrf-token': csrfToken, 'idempotency-key': callKey}),
+    revokeToken: async (kind, id, csrfToken) => {
+      await call(`/${kind}/${encodeURIComponent(id)}`, {method: 'DELETE', headers: {'x-csrf-token': csrfToken}});
+    },
   };
 };

@@ -3,11 +3,14 @@
 export const STATUSES = ['on_time', 'late', 'silent', 'failing', 'pending'] as const;
 export type Status = (typeof STATUSES)[number];
 
-type Role = 'viewer' | 'operator' | 'admin' | 'auditor';
+export const ROLES = ['viewer', 'operator', 'auditor', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
 
 export interface Session {
   readonly name: string;
   readonly role: Role;
+  /** Null: all. */
+  readonly groups: readonly string[] | null;
   readonly region: string;
   readonly csrfToken: string;
   readonly expiresAt: string | null;
@@ -84,6 +87,35 @@ export interface DeviceCommand {
   readonly expiresAt: string;
   readonly deliveredAt: string | null;
   readonly doneAt: string | null;
+}
+
+interface Token {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+  readonly createdBy: string;
+  readonly expiresAt: string | null;
+  readonly revokedAt: string | null;
+}
+
+export interface EnrolmentToken extends Token {
+  readonly group: string;
+  readonly maxDevices: number | null;
+  readonly devices: number;
+  readonly state: 'valid' | 'used-up' | 'expired' | 'revoked';
+}
+
+export interface ApiToken extends Token {
+  readonly role: Role;
+  /** Null: all. */
+  readonly groups: readonly string[] | null;
+  readonly state: 'valid' | 'expired' | 'revoked';
+}
+
+/** The one answer that has the token itself. */
+export interface MadeToken {
+  readonly token: string;
+  readonly command?: string | null;
 }
 
 export type Counts = Readonly<Record<Status, number>>;

@@ -1,14 +1,40 @@
 import type {ReactNode} from 'react';
 import type {DeviceCommand, DeviceRecord, Sync} from '../api/types.ts';
+import {useApi} from '../api/api-context.ts';
+import type {DeviceLists} from '../api/client.ts';
+import {PagedTable, type TableColumn} from '../layout/paged-table.tsx';
 import type {DeviceListName} from '../navigation/view.ts';
 import {Ago, Moment} from '../time/time.tsx';
 import {Data} from './data.tsx';
-import {PagedTable, type TableColumn} from './paged-table.tsx';
 
 export const LIST_TITLES: Readonly<Record<DeviceListName, string>> = {
   syncs: 'Last syncs',
   records: 'Records',
   commands: 'Commands',
+};
+
+const DeviceList = <K extends keyof DeviceLists>({
+  id,
+  list,
+  ...shown
+}: {
+  readonly id: string;
+  readonly list: K;
+  readonly columns: readonly TableColumn<DeviceLists[K]>[];
+  readonly rowKey: (row: DeviceLists[K]) => string;
+  readonly empty: string;
+}): ReactNode => {
+  const api = useApi();
+  return (
+    <PagedTable
+      queryKey={['device', id, list]}
+      read={(cursor, signal) => api.deviceList(id, list, cursor, signal)}
+      what={list}
+      title={LIST_TITLES[list]}
+      testId={`device-${list}`}
+      {...shown}
+    />
+  );
 };
 
 /** Numbers begin anew with each epoch, so neither names a batch without the other. */
@@ -47,10 +73,9 @@ const SYNC_COLUMNS: readonly TableColumn<Sync>[] = [
 ];
 
 export const SyncList = ({id}: {readonly id: string}): ReactNode => (
-  <PagedTable
+  <DeviceList
     id={id}
     list="syncs"
-    title={LIST_TITLES.syncs}
     columns={SYNC_COLUMNS}
     rowKey={(sync) => `${sync.epoch}:${sync.batchSeq}`}
     empty="No sync was applied yet"
@@ -67,10 +92,9 @@ const RECORD_COLUMNS: readonly TableColumn<DeviceRecord>[] = [
 ];
 
 export const RecordList = ({id}: {readonly id: string}): ReactNode => (
-  <PagedTable
+  <DeviceList
     id={id}
     list="records"
-    title={LIST_TITLES.records}
     columns={RECORD_COLUMNS}
     rowKey={(record) => `${record.epoch}:${record.batchSeq}:${record.ordinal}`}
     empty="No record is stored"
@@ -88,10 +112,9 @@ const COMMAND_COLUMNS: readonly TableColumn<DeviceCommand>[] = [
 ];
 
 export const CommandList = ({id}: {readonly id: string}): ReactNode => (
-  <PagedTable
+  <DeviceList
     id={id}
     list="commands"
-    title={LIST_TITLES.commands}
     columns={COMMAND_COLUMNS}
     rowKey={(command) => command.id}
     empty="Nobody asked this device for anything"

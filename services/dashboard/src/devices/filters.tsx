@@ -1,8 +1,9 @@
 import {useQuery} from '@tanstack/react-query';
-import type {FocusEvent, KeyboardEvent, ReactNode} from 'react';
+import type {ReactNode} from 'react';
 import {useApi} from '../api/api-context.ts';
 import type {DeviceFilter} from '../api/client.ts';
 import {STATUSES} from '../api/types.ts';
+import {Menu} from '../layout/menu.tsx';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
 import {SUMMARY_QUERY_KEY} from '../summary/summary-query.ts';
@@ -121,31 +122,18 @@ const ColumnChooser = ({
   readonly columns: readonly Column[];
 }): ReactNode => {
   const {stay} = useNavigation();
-  const closeWhenLeft = ({currentTarget, relatedTarget}: FocusEvent<HTMLDetailsElement>): void => {
-    if (relatedTarget !== null && !currentTarget.contains(relatedTarget)) currentTarget.open = false;
-  };
-  const closeOnEscape = ({key, currentTarget}: KeyboardEvent<HTMLDetailsElement>): void => {
-    if (key !== 'Escape' || !currentTarget.open) return;
-    currentTarget.open = false;
-    currentTarget.querySelector('summary')?.focus();
-  };
   return (
-    <details className="menu" onBlur={closeWhenLeft} onKeyDown={closeOnEscape}>
-      <summary className="button button-quiet">Columns</summary>
-      {/* Focusable, so that a click between the boxes stays inside. */}
-      <fieldset className="menu-body" tabIndex={-1}>
-        <legend className="visually-hidden">Columns of the list</legend>
-        {COLUMNS.map((column) => (
-          <label key={column.key}>
-            <input
-              type="checkbox"
-              checked={columns.includes(column)}
-              onChange={() => stay(devicesHref(filter, toggledColumns(columns, column.key)))}
-            />
-            {column.title}
-          </label>
-        ))}
-      </fieldset>
-    </details>
+    <Menu title="Columns" legend="Columns of the list">
+      {COLUMNS.map((column) => (
+        <label key={column.key}>
+          <input
+            type="checkbox"
+            checked={columns.includes(column)}
+            onChange={() => stay(devicesHref(filter, toggledColumns(columns, column.key)))}
+          />
+          {column.title}
+        </label>
+      ))}
+    </Menu>
   );
 };

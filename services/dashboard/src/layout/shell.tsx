@@ -3,9 +3,10 @@ import {type ReactNode, useEffect, useLayoutEffect, useRef} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
-import {useSession} from '../session/session-context.ts';
+import {mayAudit, useSession} from '../session/session-context.ts';
 import {SESSION_KEY, type SessionState} from '../session/session-state.ts';
 import {useSignedChange} from '../session/use-signed-change.ts';
+import {visibleGroup} from '../text/visible-name.ts';
 import {Logo} from './logo.tsx';
 import {type Theme, useTheme} from './theme.ts';
 
@@ -55,6 +56,11 @@ export const Shell = ({title, children}: {readonly title: string; readonly child
           >
             Devices
           </Link>
+          {mayAudit(session) ? (
+            <Link href="/tokens" aria-current={view.kind === 'tokens' ? 'page' : undefined}>
+              Tokens
+            </Link>
+          ) : null}
         </nav>
         <div className="bar-end">
           <button
@@ -77,6 +83,9 @@ export const Shell = ({title, children}: {readonly title: string; readonly child
   );
 };
 
+const groupsText = (groups: readonly string[] | null): string =>
+  groups === null ? 'all groups' : `groups ${groups.map(visibleGroup).join(', ')}`;
+
 const SignOut = (): ReactNode => {
   const api = useApi();
   const queries = useQueryClient();
@@ -92,7 +101,7 @@ const SignOut = (): ReactNode => {
   });
   return (
     <>
-      <span className="who" title={`${session.name}, role ${session.role}`}>
+      <span className="who" title={`${session.name}, role ${session.role}, ${groupsText(session.groups)}`}>
         <span>{session.name}</span> <span className="role">{session.role}</span>
       </span>
       <button

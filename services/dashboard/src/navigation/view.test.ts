@@ -14,12 +14,20 @@ const isServed = (path: string): boolean =>
   });
 
 describe('views and URLs', () => {
-  test.each(['/', '/devices', '/devices/', '/devices/x', '/devices/a%2Fb', '/nope', '/devices/x/y', '/api/v1/session'])(
-    'views.json lists %s if it is a view',
-    (path) => {
-      expect(isServed(path)).toBe(at(path).kind !== 'unknown');
-    },
-  );
+  test.each([
+    '/',
+    '/devices',
+    '/devices/',
+    '/devices/x',
+    '/devices/a%2Fb',
+    '/nope',
+    '/devices/x/y',
+    '/tokens',
+    '/tokens/x',
+    '/api/v1/session',
+  ])('views.json lists %s if it is a view', (path) => {
+    expect(isServed(path)).toBe(at(path).kind !== 'unknown');
+  });
 
   test('the root is the summary', () => {
     expect(at('/')).toEqual({kind: 'summary'});

@@ -5,6 +5,7 @@ export type View =
   | {readonly kind: 'summary'}
   | {readonly kind: 'devices'; readonly filter: DeviceFilter; readonly columns: readonly string[] | null}
   | {readonly kind: 'device'; readonly id: string; readonly list: DeviceListName}
+  | {readonly kind: 'tokens'}
   | {readonly kind: 'unknown'; readonly path: string};
 
 export const DEVICE_LISTS = ['syncs', 'records', 'commands'] as const;
@@ -39,6 +40,7 @@ export const viewOf = (url: URL): View => {
     const id = decoded(second);
     if (id !== undefined) return {kind: 'device', id, list: isDeviceList(list) ? list : 'syncs'};
   }
+  if (first === 'tokens' && parts.length === 1) return {kind: 'tokens'};
   return {kind: 'unknown', path: url.pathname};
 };
 

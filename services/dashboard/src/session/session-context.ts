@@ -10,5 +10,10 @@ export const useSession = (): Session => {
   return session;
 };
 
+/** Roles that may look at what administrators make. */
+export const mayAudit = (session: Session): boolean => session.role === 'auditor' || mayAdminister(session);
+
+export const mayAdminister = (session: Session): boolean => session.role === 'admin';
+
 /** Roles that may make devices do something. */
 export const mayOperate = (session: Session): boolean => session.role === 'operator' || session.role === 'admin';

@@ -2,7 +2,7 @@ import {expect, test} from '@jest/globals';
 import type {Session} from '../api/types.ts';
 import {nextSession} from './session-state.ts';
 
-const ann: Session = {name: 'ann', role: 'admin', region: 'eu', csrfToken: 'old', expiresAt: null};
+const ann: Session = {name: 'ann', role: 'admin', groups: null, region: 'eu', csrfToken: 'old', expiresAt: null};
 
 test('a session ends for who was signed in, and never began for who was not', () => {
   expect(nextSession(undefined, null)).toBeNull();

@@ -3,7 +3,7 @@ import {ApiError} from '../api/client.ts';
 import type {Session} from '../api/types.ts';
 import {withCsrfToken} from './with-csrf-token.ts';
 
-const ann: Session = {name: 'ann', role: 'admin', region: 'eu', csrfToken: 'old', expiresAt: null};
+const ann: Session = {name: 'ann', role: 'admin', groups: null, region: 'eu', csrfToken: 'old', expiresAt: null};
 const newer: Session = {...ann, csrfToken: 'new'};
 const refused = new ApiError(403, 'no');
 

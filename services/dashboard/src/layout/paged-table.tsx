@@ -1,9 +1,8 @@
 import {useInfiniteQuery, useQueryClient} from '@tanstack/react-query';
 import type {ReactNode} from 'react';
-import {useApi} from '../api/api-context.ts';
-import type {DeviceLists} from '../api/client.ts';
 import {refetchMs} from '../api/retry.ts';
-import {Empty, Failed, Loading} from '../layout/states.tsx';
+import type {Page} from '../api/types.ts';
+import {Empty, Failed, Loading} from './states.tsx';
 import {Ago} from '../time/time.tsx';
 
 const REFETCH_MS = 15_000;
@@ -19,28 +18,31 @@ export interface TableColumn<Row> {
   readonly cell: (row: Row) => ReactNode;
 }
 
-/** One of a device's lists, newest first, read page by page. */
-export const PagedTable = <K extends keyof DeviceLists>({
-  id,
-  list,
+/** A list, newest first, read page by page. */
+export const PagedTable = <Row,>({
+  queryKey,
+  read,
+  what,
   title,
+  testId,
   columns,
   rowKey,
   empty,
 }: {
-  readonly id: string;
-  readonly list: K;
+  readonly queryKey: readonly string[];
+  readonly read: (cursor: string | null, signal: AbortSignal) => Promise<Page<Row>>;
+  /** As it is called while it loads. */
+  readonly what: string;
   readonly title: string;
-  readonly columns: readonly TableColumn<DeviceLists[K]>[];
-  readonly rowKey: (row: DeviceLists[K]) => string;
+  readonly testId: string;
+  readonly columns: readonly TableColumn<Row>[];
+  readonly rowKey: (row: Row) => string;
   readonly empty: string;
 }): ReactNode => {
-  const api = useApi();
   const queries = useQueryClient();
-  const queryKey = ['device', id, list];
   const pages = useInfiniteQuery({
     queryKey,
-    queryFn: ({pageParam, signal}) => api.deviceList(id, list, pageParam, signal),
+    queryFn: ({pageParam, signal}) => read(pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => (page.hasNextPage ? page.nextCursor : null),
     refetchInterval: ({state}) => (isLive(state.data?.pages.length) ? refetchMs(REFETCH_MS, state.error) : false),
@@ -49,9 +51,9 @@ export const PagedTable = <K extends keyof DeviceLists>({
   });
   if (pages.data === undefined) {
     return pages.error === null ? (
-      <Loading what={list} />
+      <Loading what={what} />
     ) : (
-      <Failed what={list} error={pages.error} retry={() => void pages.refetch()} />
+      <Failed what={what} error={pages.error} retry={() => void pages.refetch()} />
     );
   }
   const rows = pages.data.pages.flatMap((page) => page.data);
@@ -62,7 +64,7 @@ export const PagedTable = <K extends keyof DeviceLists>({
       ) : (
         // Who has no pointer scrolls it with the arrow keys.
         <div className="scroll-x" role="region" aria-label={title} tabIndex={0}>
-          <table className="rows" data-testid={`device-${list}`}>
+          <table className="rows" data-testid={testId}>
             <thead>
               <tr>
                 {columns.map((column) => (

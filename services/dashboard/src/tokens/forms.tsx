@@ -1,0 +1,123 @@
+import {useQuery} from '@tanstack/react-query';
+import {type ReactNode, useId, useState} from 'react';
+import {useApi} from '../api/api-context.ts';
+import {type MadeToken, ROLES} from '../api/types.ts';
+import {Menu} from '../layout/menu.tsx';
+import {SUMMARY_QUERY_KEY} from '../summary/summary-query.ts';
+import {visibleGroup} from '../text/visible-name.ts';
+import {CommonFields, expiryAfter, TokenForm} from './token-form.tsx';
+
+/** The groups that have devices. */
+const useKnownGroups = (): readonly string[] => {
+  const api = useApi();
+  const summary = useQuery({queryKey: SUMMARY_QUERY_KEY, queryFn: ({signal}) => api.summary(signal)});
+  return (summary.data?.byGroup ?? []).map(({group}) => group);
+};
+
+interface FormProps {
+  readonly onMade: (made: MadeToken) => void;
+}
+
+export const EnrolmentTokenForm = ({onMade}: FormProps): ReactNode => {
+  const [state, setState] = useState({name: '', days: '7', group: 'default', maxDevices: ''});
+  const groups = useKnownGroups();
+  const listId = useId();
+  return (
+    <TokenForm
+      kind="enrolment-tokens"
+      state={state}
+      onMade={onMade}
+      wishOf={(nowMs) => ({
+        name: state.name,
+        group: state.group,
+        maxDevices: state.maxDevices === '' ? null : Number(state.maxDevices),
+        expiresAt: expiryAfter(state.days, nowMs),
+      })}
+    >
+      <CommonFields state={state} change={setState} example="greenhouses, spring" />
+      <label>
+        Group
+        <input
+          type="text"
+          required
+          list={listId}
+          value={state.group}
+          onChange={(event) => setState({...state, group: event.target.value})}
+        />
+      </label>
+      <datalist id={listId}>
+        {groups.map((group) => (
+          <option key={group} value={group} />
+        ))}
+      </datalist>
+      <label>
+        Most devices
+        <input
+          type="number"
+          min={1}
+          max={10_000_000}
+          placeholder="no limit"
+          value={state.maxDevices}
+          onChange={(event) => setState({...state, maxDevices: event.target.value})}
+        />
+      </label>
+    </TokenForm>
+  );
+};
+
+const isRole = (text: string): text is (typeof ROLES)[number] => ROLES.some((role) => role === text);
+
+export const ApiTokenForm = ({onMade}: FormProps): ReactNode => {
+  const [state, setState] = useState<{
+    readonly name: string;
+    readonly days: string;
+    readonly role: (typeof ROLES)[number];
+    readonly groups: readonly string[];
+  }>({name: '', days: '365', role: 'viewer', groups: []});
+  const known = useKnownGroups();
+  const chooseRole = (role: string): void => {
+    if (isRole(role)) setState({...state, role});
+  };
+  const toggle = (group: string): void =>
+    setState({
+      ...state,
+      groups: state.groups.includes(group) ? state.groups.filter((one) => one !== group) : [...state.groups, group],
+    });
+  return (
+    <TokenForm
+      kind="api-tokens"
+      state={state}
+      onMade={onMade}
+      wishOf={(nowMs) => ({
+        name: state.name,
+        role: state.role,
+        groups: state.groups.length === 0 ? null : state.groups,
+        expiresAt: expiryAfter(state.days, nowMs),
+      })}
+    >
+      <CommonFields state={state} change={setState} example="Ann, night shift" />
+      <label>
+        Role
+        <select value={state.role} onChange={(event) => chooseRole(event.target.value)}>
+          {ROLES.map((role) => (
+            <option key={role} value={role}>
+              {role}
+            </option>
+          ))}
+        </select>
+      </label>
+      <Menu
+        title={state.groups.length === 0 ? 'Groups: all' : `Groups: ${state.groups.map(visibleGroup).join(', ')}`}
+        legend="Groups that the token is for"
+      >
+        {known.map((group) => (
+          <label key={group}>
+            <input type="checkbox" checked={state.groups.includes(group)} onChange={() => toggle(group)} />
+            {visibleGroup(group)}
+          </label>
+        ))}
+        <p className="faint hint">None chosen: all groups that you see yourself.</p>
+      </Menu>
+    </TokenForm>
+  );
+};
