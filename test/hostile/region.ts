@@ -73,6 +73,7 @@ export const startHostileRegion = async (env: Readonly<Record<string, string>> =
     join(folder, 'topology.json'),
     JSON.stringify({
       ...shards.topology,
+      deviceHost: '127.0.0.1',
       broker: {...broker, partitions: PARTITIONS, replicas: 1},
       redis: {host: redis.hostname, port: Number(redis.port)},
     }),
