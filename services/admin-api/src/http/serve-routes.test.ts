@@ -11,13 +11,18 @@ import {route} from './route.ts';
 
 const PATH = '/api/v1/echo';
 const LONG_PATH = '/api/v1/long';
+const SLOW_PATH = '/api/v1/slow';
 const access = 'anyone';
 /** Twelve MiB, and packed more than the kernel takes for a peer that does not read: nine. */
 const DENSE = randomBytes(9 * 1024 * 1024).toString('base64');
 const success = {status: 200, description: 'What was sent.', schema: z.unknown()} as const;
 
+const ANN = {name: 'ann', role: 'viewer', scope: undefined, expiresAt: null, tokenHash: 'of-ann'} as const;
+
+let slow = Promise.withResolvers<undefined>();
 let server: HttpServer;
 beforeEach(async () => {
+  slow = Promise.withResolvers();
   const unused = () => Promise.reject(new Error('not for this test'));
   const app = createApp({
     routes: [
@@ -29,11 +34,15 @@ beforeEach(async () => {
         {method: 'post', path: PATH, operationId: 'echo', summary: '', access, body: z.unknown(), success},
         ({body}) => Promise.resolve({body}),
       ),
-      route({method: 'get', path: LONG_PATH, operationId: 'long', summary: '', access, success}, () =>
-        Promise.resolve({body: DENSE}),
+      route({method: 'get', path: LONG_PATH, operationId: 'long', summary: '', access, success, tagged: () => 1}, () =>
+        Promise.resolve({body: DENSE, headers: {'Set-Cookie': 'a=b'}}),
       ),
+      route({method: 'get', path: SLOW_PATH, operationId: 'slow', summary: '', access: 'read', success}, async () => {
+        await slow.promise;
+        return {body: 'slow'};
+      }),
     ],
-    authenticator: {principalOf: unused, principalOfToken: unused},
+    authenticator: {principalOf: () => Promise.resolve(ANN), principalOfToken: unused},
     limiter: {take: () => Promise.resolve({limit: 1, remaining: 1, resetSeconds: 1, waitSeconds: 0}), charge: unused},
     page: undefined,
     log: silentLog,
@@ -91,10 +100,16 @@ test('answers take no more than their room while they are packed and until they 
     const begin = async (socket: Socket): Promise<string> => {
       socket.on('error', () => undefined);
       socket.write(`GET ${LONG_PATH} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n`);
-      await once(socket, 'readable', {signal});
-      return String(socket.read(12));
+      const [bytes] = (await once(socket, 'data', {signal})) as [Buffer];
+      socket.pause();
+      return bytes.toString('latin1');
     };
-    const statuses = await Promise.all(sockets.map(begin));
+    const heads = await Promise.all(sockets.map(begin));
+    const statuses = heads.map((head) => head.slice(0, 12));
+    const refused = heads.find((head) => head.startsWith('HTTP/1.1 503'));
+    // Neither what a cache would keep it by, nor what the refused call was to leave in the browser.
+    expect(refused).toMatch(/^cache-control: no-store\r$/im);
+    expect(refused).not.toMatch(/^(etag|set-cookie):/im);
     // Two fit into 32 MiB, and once they are packed one more.
     const served = statuses.filter((line) => line === 'HTTP/1.1 200').length;
     expect([2, 3]).toContain(served);
@@ -110,6 +125,28 @@ test('answers take no more than their room while they are packed and until they 
     for (const socket of sockets) socket.destroy();
   }
 }, 40_000);
+
+test('one token has so many calls under way, and more when some of them have ended', async () => {
+  const ask = () => fetch(`http://127.0.0.1:${server.port}${SLOW_PATH}`);
+  const refused: Response[] = [];
+  const calls = Array.from({length: 50}, async () => {
+    const answer = await ask();
+    if (answer.status !== 200) refused.push(answer);
+    return answer.status;
+  });
+  await until(
+    'ten to be refused',
+    () => Promise.resolve(refused.length),
+    (count) => count === 10,
+    5_000,
+  );
+  expect(new Set(refused.map(({status, headers}) => `${status} ${headers.get('retry-after')}`))).toEqual(
+    new Set(['429 1']),
+  );
+  slow.resolve(undefined);
+  expect((await Promise.all(calls)).filter((status) => status === 200)).toHaveLength(40);
+  expect((await ask()).status).toBe(200);
+});
 
 test.each(['http://a:99999', 'http://1.2.3.4.5.6.256', 'http://[', ''])(
   'the query of a target at "%s" is what stands behind its question mark',

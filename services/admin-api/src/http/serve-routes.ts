@@ -7,6 +7,7 @@ import {readBody} from '@pisync/core/http/read-body';
 import {type Request, type Response, Router} from 'express';
 import {authorize, type Authenticator} from '../sessions/authenticate.ts';
 import type {Principal} from '../sessions/principal.ts';
+import {type CallsUnderWay, createCallsUnderWay} from '../sessions/calls-under-way.ts';
 import {countCall, type RateLimiter} from '../sessions/rate-limit.ts';
 import {etagOf, knowsEtag} from './etag.ts';
 import {parseInput, parseQueryString} from './parse.ts';
@@ -27,6 +28,9 @@ const BODIES = {maxBytes: 8 * 1024 * 1024, patienceMs: 1_000} as const;
 /** For answers until they are sent, those that are compressed included: fifty of the longest. One that is not read makes room. */
 const ANSWERS = {maxBytes: 32 * 1024 * 1024, patienceMs: 1_000} as const;
 
+/** Of one token. */
+const CALLS_AT_ONCE = 40;
+
 /** Of an answer. To read, write and send so much takes about what a call does. */
 const BYTES_A_CALL = 256 * 1024;
 
@@ -42,12 +46,13 @@ export const serveRoutes = (routes: readonly Route[], options: ServeOptions): Ro
     ...ANSWERS,
     overloaded: () => new AppError('overloaded', 'Too many answers wait to be read; come back later.'),
   });
+  const underWay = createCallsUnderWay(CALLS_AT_ONCE);
   const methodsByPath = new Map<string, string[]>();
   for (const route of routes) {
     const {method, path} = route.definition;
     const pattern = path.replace(/\{(\w+)\}/g, ':$1');
     router[method](pattern, async (request, response) => {
-      await serveRoute(route, {...options, bodies, answers}, request, response);
+      await serveRoute(route, {...options, bodies, answers, underWay}, request, response);
     });
     // Express answers HEAD as it answers GET, without the body.
     const names = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()];
@@ -95,16 +100,14 @@ const parseJson = (body: Buffer): unknown => {
 interface Served extends ServeOptions {
   readonly bodies: BodyRoom;
   readonly answers: BodyRoom;
+  readonly underWay: CallsUnderWay;
 }
 
-const serveRoute = async (
-  route: Route,
-  {authenticator, limiter, bodies, answers}: Served,
-  request: Request,
-  response: Response,
-): Promise<void> => {
+const serveRoute = async (route: Route, served: Served, request: Request, response: Response): Promise<void> => {
   const {definition} = route;
+  const {authenticator, limiter, underWay} = served;
   let principal: Principal | undefined;
+  let leave = (): void => undefined;
   if (definition.access !== 'anyone') {
     principal = await authenticator.principalOf({
       authorization: request.get('authorization'),
@@ -114,7 +117,23 @@ const serveRoute = async (
     });
     setHeaders(response, await countCall(limiter, principal.tokenHash));
     authorize(principal, definition.access);
+    leave = underWay.enter(principal.tokenHash);
   }
+  try {
+    await serveCaller(route, principal, served, request, response);
+  } finally {
+    leave();
+  }
+};
+
+const serveCaller = async (
+  route: Route,
+  principal: Principal | undefined,
+  {limiter, bodies, answers}: Served,
+  request: Request,
+  response: Response,
+): Promise<void> => {
+  const {definition} = route;
   const call: Call<unknown, unknown, unknown, Principal | undefined> = {
     params: definition.params === undefined ? {} : parseInput(definition.params, request.params, 'path'),
     query:
@@ -130,8 +149,9 @@ const serveRoute = async (
         ? undefined
         : callHashOf(principal, request.get('idempotency-key')),
   };
-  const plain = await answerTo(route, call, request, response);
-  if (plain === undefined) return;
+  const written = await answerTo(route, call, request, response);
+  if (written === undefined) return;
+  const {plain, headers} = written;
   const work = answers.enter();
   try {
     work.holds(plain.length);
@@ -141,7 +161,11 @@ const serveRoute = async (
     const isPacked = plain.length >= COMPRESSED_FROM_BYTES && request.acceptsEncodings('gzip') === 'gzip';
     const bytes = isPacked ? await compress(plain, EFFORT) : plain;
     work.leave();
-    send({bytes, isPacked}, answers.enter(), response);
+    const held = answers.enter();
+    // Only now: what is refused must not have the ETag or the cookie of what it would have been.
+    setHeaders(response, headers);
+    response.status(definition.success.status);
+    send({bytes, isPacked}, held, response);
   } finally {
     work.leave();
   }
@@ -180,35 +204,38 @@ const COMPRESSED_FROM_BYTES = 1024;
 /** Rows are much alike: more effort takes twice the time for a tenth of the size. */
 const EFFORT = {level: 3} as const;
 
-/** The answer's bytes, and its headers set; nothing else is left of it. Undefined where there is nothing to send any more. */
+interface Written {
+  readonly plain: Buffer;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The answer's bytes and headers; nothing else is left of it. Undefined where there is nothing to send any more. */
 const answerTo = async (
   {definition, handle}: Route,
   call: Parameters<Route['handle']>[0],
   request: Request,
   response: Response,
-): Promise<Buffer | undefined> => {
+): Promise<Written | undefined> => {
   const {body, headers = {}} = await handle(call);
   // Who asked for it has left meanwhile.
   if (response.closed) return undefined;
-  setHeaders(response, headers);
-  const {status} = definition.success;
-  if (status === 204) {
+  if (definition.success.status === 204) {
+    setHeaders(response, headers);
     response.status(204).end();
     return undefined;
   }
-  response.setHeader('Vary', 'Accept-Encoding');
-  if ('tagged' in definition) {
-    const etag = etagOf(JSON.stringify(definition.tagged(body)));
-    response.setHeader('ETag', etag);
-    // A copy may be kept but must be asked for; no-store would forbid the question.
-    response.setHeader('Cache-Control', 'private, no-cache');
-    if (knowsEtag(request.get('if-none-match'), etag)) {
-      response.status(304).end();
-      return undefined;
-    }
-  }
-  response.status(status);
-  return Buffer.from(JSON.stringify(body));
+  const written = (more: Readonly<Record<string, string>>): Written => ({
+    plain: Buffer.from(JSON.stringify(body)),
+    headers: {...headers, Vary: 'Accept-Encoding', ...more},
+  });
+  if (!('tagged' in definition)) return written({});
+  const etag = etagOf(JSON.stringify(definition.tagged(body)));
+  // A copy may be kept but must be asked for; no-store would forbid the question.
+  const tagged = {ETag: etag, 'Cache-Control': 'private, no-cache'};
+  if (!knowsEtag(request.get('if-none-match'), etag)) return written(tagged);
+  setHeaders(response, {...headers, Vary: 'Accept-Encoding', ...tagged});
+  response.status(304).end();
+  return undefined;
 };
 
 /** @param held until all of it is sent, or its connection has ended */
