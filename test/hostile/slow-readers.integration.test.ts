@@ -7,6 +7,8 @@ import {type HostileDevice, type HostileRegion, MEMORY_LIMIT_BYTES, startHostile
 import {watch} from './watch.ts';
 
 const READERS = 300;
+/** One may have forty calls under way. */
+const READERS_A_TOKEN = 30;
 const ASKS_EVERY_MS = 500;
 const LASTS_MS = 10_000;
 /** Together they are one page. */
@@ -15,6 +17,7 @@ const RECORD_BYTES = 32 * 1024;
 
 let region: HostileRegion;
 let token: string;
+let theirs: readonly string[];
 let devices: readonly HostileDevice[];
 
 const fill = async ({deviceKey}: HostileDevice, datum: () => unknown): Promise<void> => {
@@ -28,7 +31,7 @@ const fill = async ({deviceKey}: HostileDevice, datum: () => unknown): Promise<v
 
 beforeAll(async () => {
   region = await startHostileRegion();
-  [token = ''] = await region.makeTokens(1);
+  [token = '', ...theirs] = await region.makeTokens(1 + READERS / READERS_A_TOKEN);
   devices = await region.enrolDevices(2);
   const [wide, dense] = devices;
   if (wide === undefined || dense === undefined) throw new Error('two devices were enrolled');
@@ -45,9 +48,11 @@ const startReaders = (port: number): {stop(): void} => {
   let turn = 0;
   let isOver = false;
   const ask = (socket: Socket): void => {
-    const device = devices[turn++ % devices.length];
+    const device = devices[turn % devices.length];
+    const theirToken = theirs[turn % theirs.length] ?? '';
+    turn += 1;
     socket.write(
-      `GET /api/v1/devices/${device?.deviceId}/records?limit=500 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+      `GET /api/v1/devices/${device?.deviceId}/records?limit=500 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nAuthorization: Bearer ${theirToken}\r\n\r\n`,
     );
   };
   const begin = (): void => {
