@@ -279,6 +279,27 @@ test('an empty list of a device says that it cannot be read again', async () => 
   await shown.getByText('The shard is away.').waitFor();
 });
 
+test('an older page that is on its way comes, also when the device is read again meanwhile', async () => {
+  const path = `/devices/${idOf(1)}`;
+  const {shown, calls} = await show(path, {
+    over: (_method, url) => {
+      if (!url.pathname.endsWith('/syncs')) return undefined;
+      const from = Number(url.searchParams.get('cursor') ?? 0);
+      return list([{...SYNC, batchSeq: 1000 - from}], {hasNextPage: true, nextCursor: String(from + 1)});
+    },
+  });
+  await shown.getByText('e1:1000').waitFor();
+  const before = calls.length;
+  const isReadAgain = () => Promise.resolve(calls.slice(before).includes(`GET /api/v1${path}`) || undefined);
+  await shown.route('**/syncs?*cursor=*', async (held) => {
+    await until('the device read', isReadAgain);
+    await held.continue();
+  });
+  await shown.getByTestId('sync-now').click();
+  await shown.getByRole('button', {name: 'Show older'}).click();
+  await shown.getByText('e1:999').waitFor();
+});
+
 test('history that was gone back through is read again only when the reader wants the newest', async () => {
   const path = `/devices/${idOf(1)}`;
   const {shown, calls} = await show(path, {

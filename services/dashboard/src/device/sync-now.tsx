@@ -21,7 +21,9 @@ export const SyncNow = ({device}: {readonly device: Device}): ReactNode => {
   const request = useMutation({
     mutationFn: () => change((csrfToken) => api.requestSync(device.id, wish, csrfToken)),
     onSuccess: () => {
-      setTimeout(() => void queries.invalidateQueries({queryKey: ['device', device.id]}), COMMAND_AFTER_MS);
+      // An older page of a list that is on its way is waited for.
+      const read = () => queries.invalidateQueries({queryKey: ['device', device.id]}, {cancelRefetch: false});
+      setTimeout(() => void read(), COMMAND_AFTER_MS);
     },
   });
   const allowed = mayOperate(session) && device.revokedAt === null;
