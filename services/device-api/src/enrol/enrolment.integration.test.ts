@@ -224,6 +224,7 @@ test('whoever comes with other secrets all the time soon costs its shard no tran
   expect(transactions).toBeLessThan(30);
   const body = JSON.stringify({hardwareId: device.hardwareId, secret: device.secret, enrolmentToken: api.token});
   expect((await api.call('POST', '/v1/enroll', {}, body)).json).toEqual(device.json);
+  expect(await api.enrol(device.hardwareId)).toMatchObject({status: 200, json: {epoch: 'e2'}});
   expect((await api.enrol(undefined, foreign)).status).toBe(200);
 });
 

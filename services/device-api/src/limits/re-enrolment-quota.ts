@@ -5,7 +5,8 @@ import {createSharedQuota} from './shared-quota.ts';
 
 /**
  * How often a device that is enrolled may come with another secret, whatever the shard answers. Each time costs the shard a transaction, which locks the
- * device's row. A repetition of the last enrolment does not count.
+ * device's row. A repetition of the last enrolment does not count. Each token has its own count of a device: one of another group uses up nothing that the
+ * device needs.
  */
 export interface ReEnrolmentQuota {
   /** Before the transaction. @throws AppError `rate-limited` with a time to come back. */
@@ -20,14 +21,20 @@ export interface ReEnrolmentQuotaOptions {
   readonly now: () => number;
 }
 
-/** Twice what a shard grants (core's devices/enrolment.ts), so whoever is honest hears only of that. */
-const OF_DEVICE = {burst: 20, aDay: 48} as const;
+/** With one token. Twice what a shard grants (core's devices/enrolment.ts), so whoever is honest hears only of that. */
+const OF_DEVICE_WITH_TOKEN = {burst: 20, aDay: 48} as const;
 const MAX_DEVICES = 100_000;
 const MAX_TOKENS = 10_000;
 
 export const createReEnrolmentQuota = ({cache, mostOfToken, now}: ReEnrolmentQuotaOptions): ReEnrolmentQuota => {
   const redisKey = cacheKey.reEnrolments;
-  const ofDevice = createSharedQuota({cache, redisKey, limits: () => OF_DEVICE, maxKeys: MAX_DEVICES, now});
+  const ofDeviceWithToken = createSharedQuota({
+    cache,
+    redisKey,
+    limits: () => OF_DEVICE_WITH_TOKEN,
+    maxKeys: MAX_DEVICES,
+    now,
+  });
   const ofToken = createSharedQuota({
     cache,
     redisKey,
@@ -38,7 +45,7 @@ export const createReEnrolmentQuota = ({cache, mostOfToken, now}: ReEnrolmentQuo
   return {
     async charge(deviceId, tokenHash) {
       // One device must not use up what others have of its token.
-      const overMs = (await ofDevice.use(deviceId, 1)) || (await ofToken.use(tokenHash, 1));
+      const overMs = (await ofDeviceWithToken.use(`${deviceId}:${tokenHash}`, 1)) || (await ofToken.use(tokenHash, 1));
       if (overMs === 0) return;
       throw new AppError('rate-limited', 'this device, or this token, enrolled anew too often; come back later', {
         retryAfterSeconds: Math.ceil(overMs / 1000),
