@@ -49,6 +49,18 @@ test('the event loop goes on while a large body is read', async () => {
   expect(turns).toBeGreaterThan(10);
 });
 
+test('bodies for which no thread starts are refused for now, and the next are read', async () => {
+  // No thread starts from there.
+  const address = new URL('https://nowhere.example/body-thread.js');
+  const starting = createBodyReader(address);
+  for (let time = 0; time < 2; time++) {
+    await expect(starting.read(large)).rejects.toMatchObject({code: 'overloaded'});
+  }
+  address.href = new URL('./body-thread.ts', import.meta.url).href;
+  await expect(starting.read(large)).resolves.toMatchObject({recordCount: 400});
+  await starting.close();
+});
+
 test('bodies over which the thread ends are refused for now, and the next are read', async () => {
   const dying = createBodyReader(new URL('data:text/javascript,setTimeout(() => process.exit(1), 50)'));
   await expect(Promise.all([dying.read(large), dying.read(large)])).rejects.toMatchObject({code: 'overloaded'});

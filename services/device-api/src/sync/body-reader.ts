@@ -5,7 +5,7 @@ import {parseSyncBody, type SyncBody} from './sync-body.ts';
 
 /** Reads bodies of sync calls; large ones beside the event loop, which goes on meanwhile. */
 export interface BodyReader {
-  /** @throws what {@link parseSyncBody} throws, or an AppError `overloaded` when the thread ended over it. */
+  /** @throws what {@link parseSyncBody} throws, or an AppError `overloaded` when no thread started for it, or the thread ended over it. */
   read(payload: Buffer): Promise<SyncBody>;
   close(): Promise<void>;
 }
@@ -35,10 +35,26 @@ export const createBodyReader = (thread: URL): BodyReader => {
   let waiting: Waiting[] = [];
   let worker: Worker | undefined;
 
+  const refuseAll = (cause: unknown): void => {
+    const given = waiting;
+    waiting = [];
+    for (const {reject} of given) {
+      reject(
+        new AppError('overloaded', 'the body could not be read; come back later', {cause, retryAfterSeconds: RETRY_S}),
+      );
+    }
+  };
+
   const askForNext = (): void => {
     const [next] = waiting;
     if (next === undefined) return;
-    worker ??= start();
+    try {
+      worker ??= start();
+    } catch (error) {
+      // The system may have no thread to give. The next body tries again.
+      refuseAll(error);
+      return;
+    }
     worker.postMessage(next.payload);
   };
 
@@ -69,16 +85,7 @@ export const createBodyReader = (thread: URL): BodyReader => {
     });
     started.on('exit', () => {
       worker = undefined;
-      const given = waiting;
-      waiting = [];
-      for (const {reject} of given) {
-        reject(
-          new AppError('overloaded', 'the body could not be read; come back later', {
-            cause,
-            retryAfterSeconds: RETRY_S,
-          }),
-        );
-      }
+      refuseAll(cause);
     });
     return started;
   };
