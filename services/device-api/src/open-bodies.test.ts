@@ -64,7 +64,7 @@ beforeEach(async () => {
       admission,
       hints: {write: () => Promise.resolve()},
       reEnrolments: {charge: () => Promise.resolve()},
-      newDevices: {check: () => Promise.resolve(), count: () => Promise.resolve()},
+      newDevices: {take: () => Promise.resolve(() => Promise.resolve())},
       secretToken: {matches: () => Promise.resolve(false)},
       region: () => 'test',
       fromShard: (answer) => answer,

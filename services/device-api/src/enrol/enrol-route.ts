@@ -20,6 +20,7 @@ import type {Admission, AdmittedCall} from '../limits/admission.ts';
 import {createLineQuota} from '../limits/line-quota.ts';
 import type {NewDeviceQuota} from '../limits/new-device-quota.ts';
 import type {ReEnrolmentQuota} from '../limits/re-enrolment-quota.ts';
+import type {GiveBack} from '../limits/shared-quota.ts';
 import {POLICY} from '../policy.ts';
 import type {FromShard} from '../shard-fault.ts';
 import {formatEpoch} from '@pisync/core/devices/epoch';
@@ -57,11 +58,12 @@ const LINES_A_MINUTE = 60;
 /** What a token lets a device do. */
 interface Admitted {
   readonly groupId: number;
-  /** For a device that is new. False when the token has no room for it. */
+  /** For a device that is new. */
+  readonly takeNew: (deviceId: string) => Promise<GiveBack>;
+  /** After that. False when the token has no room for it. */
   readonly takePlace: (deviceId: string) => Promise<boolean>;
   /** For one that has another secret. */
   readonly chargeAgain: (deviceId: string) => Promise<void>;
-  readonly countNew: () => Promise<void>;
 }
 
 /**
@@ -104,19 +106,18 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
   const admittedBy = async (token: string): Promise<Admitted> => {
     const hash = tokenHash(token);
     const hex = hash.toString('hex');
-    const countNew = (): Promise<void> => newDevices.count(hex);
-    const noted = async (deviceId: string, asked: Promise<void>): Promise<void> => {
+    const noted = async <T>(deviceId: string, asked: Promise<T>): Promise<T> => {
       try {
-        await asked;
+        return await asked;
       } catch (error) {
         note('too-many', {deviceId});
         throw error;
       }
     };
-    const check = (deviceId: string): Promise<void> => noted(deviceId, newDevices.check(hex));
+    const takeNew = (deviceId: string): Promise<GiveBack> => noted(deviceId, newDevices.take(hex));
     const chargeAgain = (deviceId: string): Promise<void> => noted(deviceId, reEnrolments.charge(deviceId, hex));
     if (await secretToken.matches(hex)) {
-      return {groupId: DEFAULT_GROUP, takePlace: (deviceId) => check(deviceId).then(() => true), countNew, chargeAgain};
+      return {groupId: DEFAULT_GROUP, takeNew, takePlace: () => Promise.resolve(true), chargeAgain};
     }
     const known = await fromShard(tokens.find(hex));
     if (known === undefined) {
@@ -124,12 +125,9 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     }
     return {
       groupId: known.groupId,
-      countNew,
+      takeNew,
       chargeAgain,
-      async takePlace(deviceId) {
-        await check(deviceId);
-        return controlDoor(() => takePlace(shards, hash, deviceId));
-      },
+      takePlace: (deviceId) => controlDoor(() => takePlace(shards, hash, deviceId)),
     };
   };
 
@@ -139,17 +137,23 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
     if (token === undefined) {
       throw new AppError('unauthenticated', 'an enrolment token is needed, as bearer token or as enrolmentToken');
     }
-    const {groupId, takePlace: place, countNew, chargeAgain} = await admittedBy(token);
+    const {groupId, takeNew, takePlace: place, chargeAgain} = await admittedBy(token);
     const {hardwareId, secret, name, model, tags} = body;
     const deviceId = deviceIdOf(hardwareId);
     const secretHash = tokenHash(secret);
-    const enrolment = await fromShard(
-      enrol(shards, keys, {
-        ...{deviceId, hardwareId, secretHash, groupId, name, model, tags},
-        takePlace: () => place(deviceId),
-        beforeAgain: () => chargeAgain(deviceId),
-      }),
-    );
+    let giveBack: GiveBack | undefined;
+    const enrolled = enrol(shards, keys, {
+      ...{deviceId, hardwareId, secretHash, groupId, name, model, tags},
+      takePlace: async () => {
+        giveBack = await takeNew(deviceId);
+        return place(deviceId);
+      },
+      beforeAgain: () => chargeAgain(deviceId),
+    }).then((outcome) => {
+      if (outcome.kind === 'created') giveBack = undefined;
+      return outcome;
+    });
+    const enrolment = await fromShard(enrolled.finally(() => giveBack?.()));
     note(enrolment.kind === 'refused' ? enrolment.why : enrolment.kind, {deviceId, groupId});
     if (enrolment.kind === 'refused') {
       // Whoever revoked it in the database may not have told the caches.
@@ -157,7 +161,6 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
       throw enrolRefusal(enrolment);
     }
     const {kind, deviceKey, slot, epoch} = enrolment;
-    if (kind === 'created') await countNew();
     // Also of one that is repeated: the commit of the first may have lost its answer, and then nobody was told.
     await credentials.introduce({deviceId, deviceKey, slot, secretHash, epoch, revoked: false});
     // The device asks what is applied before it uses a number. Nothing can be yet, so a shard that is slow then need not say so.

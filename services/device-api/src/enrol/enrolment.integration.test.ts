@@ -274,6 +274,31 @@ test('a token pays for the devices that it made, and not for tries that failed',
   expect(await api.cache.use((redis) => redis.exists(key))).toBe(0);
 });
 
+test('where a token has room for one more device, one of those that come at the same moment is made', async () => {
+  const token = await api.makeToken(`group-${randomUUID()}`);
+  // What this pod grants unasked.
+  for (let made = 0; made < 17; made++) expect((await api.enrol(undefined, token)).status).toBe(200);
+  const key = cacheKey.newDevices(tokenHash(token).toString('hex'));
+  await api.cache.use((redis) => redis.set(key, MADE_FOR, 'PX', Math.round((1 - 1.1 / MADE_FOR) * 86_400_000)));
+  const all = await Promise.all(Array.from({length: 30}, () => api.enrol(undefined, token)));
+  expect(all.map(({status}) => status).sort()).toEqual([200, ...new Array<number>(29).fill(429)]);
+});
+
+test('a token gets back at all pods what made no new device', async () => {
+  const token = await api.makeToken(`group-${randomUUID()}`, 18);
+  // This pod grants 15 of them unasked.
+  for (let made = 0; made < 17; made++) expect((await api.enrol(undefined, token)).status).toBe(200);
+  const hardwareId = randomUUID();
+  const one = await Promise.all(Array.from({length: 8}, () => api.enrol(hardwareId, token)));
+  expect(new Set(one.map(({status}) => status))).toEqual(new Set([200]));
+  for (let tries = 0; tries < 10; tries++) expect((await api.enrol(undefined, token)).status).toBe(403);
+  const key = cacheKey.newDevices(tokenHash(token).toString('hex'));
+  const ofOneMs = 86_400_000 / MADE_FOR;
+  const usedMs = await api.cache.use((redis) => redis.pttl(key));
+  expect(usedMs).toBeLessThanOrEqual(3 * ofOneMs);
+  expect(usedMs).toBeGreaterThan(2 * ofOneMs);
+});
+
 test.each(['0000000000000000', 'To be filled by O.E.M.', '03000200-0400-0500-0006-000700080009', 'ffff-ffff', ' '])(
   'a machine that calls itself %j is told to have a name of its own',
   async (hardwareId) => {

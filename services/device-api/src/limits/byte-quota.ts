@@ -74,10 +74,10 @@ export const createByteQuota = ({cache, burstBytes, bytesADay, now}: ByteQuotaOp
       if (until !== undefined && (announcedBytes ?? Infinity) > SMALL_BYTES) throw tooMuch(until - now());
     },
     async charge(deviceId, bytes) {
-      const overMs = await quota.use(deviceId, bytes);
-      if (overMs === 0) return;
-      toWait.set(deviceId, now() + overMs, overMs);
-      throw tooMuch(overMs);
+      const use = await quota.use(deviceId, bytes);
+      if (use.kind === 'used') return;
+      toWait.set(deviceId, now() + use.overMs, use.overMs);
+      throw tooMuch(use.overMs);
     },
   };
 };

@@ -1,14 +1,15 @@
 import type {Cache} from '@pisync/core/cache/cache';
 import {cacheKey} from '@pisync/core/cache/cache-keys';
 import {AppError} from '@pisync/core/errors/app-error';
-import {createSharedQuota} from './shared-quota.ts';
+import {createSharedQuota, type GiveBack} from './shared-quota.ts';
 
 /** How many devices an enrolment token makes. A device is a few rows for good and has quotas of its own. */
 export interface NewDeviceQuota {
-  /** Before a device is made. @throws AppError `rate-limited` with a time to come back. */
-  check(tokenHash: string): Promise<void>;
-  /** A device was made. What failed before that costs its token nothing, however often it is repeated. */
-  count(tokenHash: string): Promise<void>;
+  /**
+   * Before a device is made. Who makes none gives it back: what failed costs its token nothing, however often it is repeated.
+   * @throws AppError `rate-limited` with a time to come back.
+   */
+  take(tokenHash: string): Promise<GiveBack>;
 }
 
 export interface NewDeviceQuotaOptions {
@@ -39,15 +40,13 @@ export const createNewDeviceQuota = ({cache, most, now}: NewDeviceQuotaOptions):
     now,
   });
   return {
-    async check(tokenHash) {
-      const overMs = await quota.room(tokenHash, 1);
-      if (overMs === 0) return;
+    async take(tokenHash) {
+      // Before, not after: those who come at the same moment would all find the last one free.
+      const use = await quota.use(tokenHash, 1);
+      if (use.kind === 'used') return use.giveBack;
       throw new AppError('rate-limited', `an enrolment token lets ${most()} new devices in a day; come back later`, {
-        retryAfterSeconds: Math.max(RETRY_S, Math.ceil(overMs / 1000)),
+        retryAfterSeconds: Math.max(RETRY_S, Math.ceil(use.overMs / 1000)),
       });
-    },
-    async count(tokenHash) {
-      await quota.use(tokenHash, 1);
     },
   };
 };

@@ -1,7 +1,7 @@
 import type {Cache} from '@pisync/core/cache/cache';
 import {cacheKey} from '@pisync/core/cache/cache-keys';
 import {AppError} from '@pisync/core/errors/app-error';
-import {createSharedQuota} from './shared-quota.ts';
+import {createSharedQuota, type Use} from './shared-quota.ts';
 
 /**
  * How often a device that is enrolled may come with another secret, whatever the shard answers. Each time costs the shard a transaction, which locks the
@@ -42,14 +42,17 @@ export const createReEnrolmentQuota = ({cache, mostOfToken, now}: ReEnrolmentQuo
     maxKeys: MAX_TOKENS,
     now,
   });
+  const refuseOver = (use: Use): void => {
+    if (use.kind === 'used') return;
+    throw new AppError('rate-limited', 'this device, or this token, enrolled anew too often; come back later', {
+      retryAfterSeconds: Math.ceil(use.overMs / 1000),
+    });
+  };
   return {
     async charge(deviceId, tokenHash) {
       // One device must not use up what others have of its token.
-      const overMs = (await ofDeviceWithToken.use(`${deviceId}:${tokenHash}`, 1)) || (await ofToken.use(tokenHash, 1));
-      if (overMs === 0) return;
-      throw new AppError('rate-limited', 'this device, or this token, enrolled anew too often; come back later', {
-        retryAfterSeconds: Math.ceil(overMs / 1000),
-      });
+      refuseOver(await ofDeviceWithToken.use(`${deviceId}:${tokenHash}`, 1));
+      refuseOver(await ofToken.use(tokenHash, 1));
     },
   };
 };

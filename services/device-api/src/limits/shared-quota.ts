@@ -3,11 +3,16 @@ import {createLru} from '@pisync/core/cache/lru';
 
 /** What each key may use. It refills all the time, and is one for all pods. */
 export interface SharedQuota {
-  /** Uses so much, if it fits. @returns milliseconds until there will be room; 0 when it was used. */
-  use(key: string, amount: number): Promise<number>;
-  /** The same, and uses nothing. */
-  room(key: string, amount: number): Promise<number>;
+  /** Uses so much, if it fits. */
+  use(key: string, amount: number): Promise<Use>;
 }
+
+/** `over`: nothing was used; there will be room in so many milliseconds. */
+export type Use =
+  {readonly kind: 'used'; readonly giveBack: GiveBack} | {readonly kind: 'over'; readonly overMs: number};
+
+/** To be called once, when nothing came of what was used. Never fails; what cannot be given back refills. */
+export type GiveBack = () => Promise<void>;
 
 export interface QuotaLimits {
   /** May be used at once. */
@@ -32,15 +37,17 @@ const GRANTED = 1 / 64;
 
 /**
  * A key has how much is refilled a day, and lives as long as what was used takes for that: no clock is compared, and what was used stays the same when the
- * limits change. Returns the milliseconds that are too much, 0 when it fits.
+ * limits change. Returns the milliseconds that are too much, 0 when it fits. A negative amount is given back, of what is used by now at the most.
  */
-const LOOK = `
+const CHARGE = `
+local amount = tonumber(ARGV[1])
 local aDay = tonumber(ARGV[3])
-local used = math.max(redis.call('pttl', KEYS[1]), 0) / ${DAY_MS} * (tonumber(redis.call('get', KEYS[1])) or 0) + ARGV[1]
-if used > tonumber(ARGV[2]) then return math.ceil((used - ARGV[2]) / aDay * ${DAY_MS}) end
-`;
-const CHARGE = `${LOOK}redis.call('set', KEYS[1], ARGV[3], 'px', math.max(math.floor(used / aDay * ${DAY_MS} + 0.5), 1))\nreturn 0`;
-const ASK = `${LOOK}return 0`;
+local used = math.max(redis.call('pttl', KEYS[1]), 0) / ${DAY_MS} * (tonumber(redis.call('get', KEYS[1])) or 0) + amount
+if amount > 0 and used > tonumber(ARGV[2]) then return math.ceil((used - ARGV[2]) / aDay * ${DAY_MS}) end
+local ms = math.floor(used / aDay * ${DAY_MS} + 0.5)
+if amount > 0 then ms = math.max(ms, 1) end
+if ms > 0 then redis.call('set', KEYS[1], ARGV[3], 'px', ms) else redis.call('del', KEYS[1]) end
+return 0`;
 
 export const createSharedQuota = ({cache, redisKey, limits, maxKeys, now}: SharedQuotaOptions): SharedQuota => {
   /** What was used in this pod. */
@@ -65,29 +72,32 @@ export const createSharedQuota = ({cache, redisKey, limits, maxKeys, now}: Share
     const {burst, aDay} = limits();
     return usedOf(key, aDay) + amount <= burst * GRANTED;
   };
-  /** How much is too much with all others. */
-  const overThere = async (script: string, key: string, amount: number): Promise<number> => {
+  /** How much is too much with all others; undefined when Redis did not say. */
+  const overThere = async (key: string, amount: number): Promise<number | undefined> => {
     const {burst, aDay} = limits();
-    const told = await cache.use((redis) => redis.eval(script, 1, redisKey(key), amount, burst, aDay));
-    // Without Redis this pod's own count has to do.
-    return typeof told === 'number' ? told : 0;
+    const told = await cache.use((redis) => redis.eval(CHARGE, 1, redisKey(key), amount, burst, aDay));
+    return typeof told === 'number' ? told : undefined;
   };
 
   return {
-    async room(key, amount) {
-      const overMs = overHere(key, amount);
-      return overMs > 0 || isGranted(key, amount) ? overMs : overThere(ASK, key, amount);
-    },
     async use(key, amount) {
       const overMs = overHere(key, amount);
-      if (overMs > 0) return overMs;
+      if (overMs > 0) return {kind: 'over', overMs};
       const isFree = isGranted(key, amount);
       // At once, so that those who come while Redis is asked find it used.
       add(key, amount);
-      if (isFree) return 0;
-      const told = await overThere(CHARGE, key, amount);
-      if (told > 0) add(key, -amount);
-      return told;
+      // Without Redis this pod's own count has to do.
+      const told = isFree ? undefined : await overThere(key, amount);
+      if (told !== undefined && told > 0) {
+        add(key, -amount);
+        return {kind: 'over', overMs: told};
+      }
+      const giveBack = async (): Promise<void> => {
+        add(key, -amount);
+        // What was granted unasked is not counted there: it would be taken off what others used.
+        if (told !== undefined) await overThere(key, -amount);
+      };
+      return {kind: 'used', giveBack};
     },
   };
 };
