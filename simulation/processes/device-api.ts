@@ -99,7 +99,7 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     }),
     shards,
     optionalRead,
-    chargeBytes: () => Promise.resolve(),
+    chargeBytes: () => Promise.resolve(() => Promise.resolve()),
     syncWindow: () => ({start: '00:00', durationMinutes: 1440}),
     wallClock,
     onShardFault,

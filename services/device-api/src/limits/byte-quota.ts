@@ -3,7 +3,7 @@ import {cacheKey} from '@pisync/core/cache/cache-keys';
 import {createLru} from '@pisync/core/cache/lru';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {SyncBody} from '../sync/sync-body.ts';
-import {createSharedQuota} from './shared-quota.ts';
+import {createSharedQuota, type GiveBack} from './shared-quota.ts';
 
 /** What a device may have stored, however many batches it takes. It refills all the time, and is one for all pods. */
 export interface ByteQuota {
@@ -14,10 +14,10 @@ export interface ByteQuota {
    */
   check(deviceId: string, announcedBytes: number | undefined): void;
   /**
-   * For what a batch will take in its shard, before it is durable: whoever is refused costs no storage.
+   * For what a batch will take in its shard, before it is durable: whoever is refused costs no storage. What the broker certainly did not take is given back.
    * @throws AppError `rate-limited` with the seconds until there is room.
    */
-  charge(deviceId: string, bytes: number): Promise<void>;
+  charge(deviceId: string, bytes: number): Promise<GiveBack>;
 }
 
 export interface ByteQuotaOptions {
@@ -75,7 +75,7 @@ export const createByteQuota = ({cache, burstBytes, bytesADay, now}: ByteQuotaOp
     },
     async charge(deviceId, bytes) {
       const use = await quota.use(deviceId, bytes);
-      if (use.kind === 'used') return;
+      if (use.kind === 'used') return use.giveBack;
       toWait.set(deviceId, now() + use.overMs, use.overMs);
       throw tooMuch(use.overMs);
     },

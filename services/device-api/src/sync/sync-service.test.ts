@@ -49,7 +49,7 @@ const sync = async (issued: number, open: readonly Command[], call: Partial<Sync
       },
     },
     optionalRead: (_, read) => read(),
-    chargeBytes: () => Promise.resolve(),
+    chargeBytes: () => Promise.resolve(() => Promise.resolve()),
     syncWindow: () => ({start: '00:00', durationMinutes: 60}),
     wallClock: () => 0,
     onShardFault: () => undefined,

@@ -8,6 +8,7 @@ import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {DeviceShards} from '../device-shards.ts';
 import type {LastSeen} from '../heartbeat/last-seen.ts';
 import {bytesOf} from '../limits/byte-quota.ts';
+import type {GiveBack} from '../limits/shared-quota.ts';
 import type {OptionalRead} from '../optional-reads.ts';
 import {POLICY} from '../policy.ts';
 import {SHARD_RETRY_S} from '../shard-fault.ts';
@@ -52,7 +53,7 @@ export interface SyncServiceOptions {
   readonly shards: Pick<DeviceShards, 'openCommands' | 'markDelivered'>;
   readonly optionalRead: OptionalRead;
   /** What a batch will take in its shard. @throws AppError `rate-limited` */
-  readonly chargeBytes: (deviceId: string, bytes: number) => Promise<void>;
+  readonly chargeBytes: (deviceId: string, bytes: number) => Promise<GiveBack>;
   readonly syncWindow: () => SyncWindow;
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
@@ -188,9 +189,15 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
         records: body.recordCount,
         trace: activeTrace(),
       };
-      await options.chargeBytes(deviceId, bytesOf(payload.length, body));
+      const giveBack = await options.chargeBytes(deviceId, bytesOf(payload.length, body));
       const open = body.reason === 'forced' ? await openCommands(device, position) : undefined;
-      await publish({meta, payload}, priorityOf(open ?? []));
+      try {
+        await publish({meta, payload}, priorityOf(open ?? []));
+      } catch (error) {
+        // It will be stored if the broker may have it (`broker-timeout`).
+        if (error instanceof AppError && error.code === 'broker-unavailable') await giveBack();
+        throw error;
+      }
       // Also what is already applied goes to a worker: only there a repetition with other content can be told.
       const duplicate = position.applied !== undefined && batchSeq <= position.applied;
       const [result] = await Promise.all([
