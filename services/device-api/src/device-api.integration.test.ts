@@ -306,6 +306,13 @@ test('a device that would have too much stored is told when to come back, and an
       socket.destroy();
       expect(String(answer)).toMatch(/^HTTP\/1.1 429 [^]*\r\nRetry-After: \d+\r\n/);
     }
+    // Nor is a packed one looked into, which is no JSON.
+    const packed = await fetch(`http://127.0.0.1:${strict.port}/v1/sync`, {
+      method: 'POST',
+      headers: {...greedy.auth, 'content-encoding': 'gzip'},
+      body: gzipSync('x'.repeat(15_000)),
+    });
+    expect(packed.status).toBe(429);
     const beat = JSON.stringify({epoch: 'e1', batchSeq: 0, mode: 'heartbeat'});
     expect((await strict.call('POST', '/v1/sync', greedy.auth, beat)).status).toBe(200);
     expect((await send(modest.auth, 1)).status).toBe(200);

@@ -8,11 +8,11 @@ import {createSharedQuota, type GiveBack} from './shared-quota.ts';
 /** What a device may have stored, however many batches it takes. It refills all the time, and is one for all pods. */
 export interface ByteQuota {
   /**
-   * For a body that announces so many bytes, before one of them is read; undefined where it does not say. A device that was told here when to come back must not
-   * make this pod read another one before. Small ones pass: a heartbeat takes nothing of the quota.
+   * For a body of so many bytes, before it is read, or before it is parsed; undefined where it does not say. A device that was told here when to come back must not
+   * make this pod work for another one before. Small ones pass: a heartbeat takes nothing of the quota.
    * @throws AppError `rate-limited`
    */
-  check(deviceId: string, announcedBytes: number | undefined): void;
+  check(deviceId: string, bodyBytes: number | undefined): void;
   /**
    * For what a batch will take in its shard, before it is durable: whoever is refused costs no storage. What the broker certainly did not take is given back.
    * @throws AppError `rate-limited` with the seconds until there is room.
@@ -69,9 +69,9 @@ export const createByteQuota = ({cache, burstBytes, bytesADay, now}: ByteQuotaOp
       retryAfterSeconds: Math.ceil(overMs / 1000),
     });
   return {
-    check(deviceId, announcedBytes) {
+    check(deviceId, bodyBytes) {
       const until = toWait.get(deviceId);
-      if (until !== undefined && (announcedBytes ?? Infinity) > SMALL_BYTES) throw tooMuch(until - now());
+      if (until !== undefined && (bodyBytes ?? Infinity) > SMALL_BYTES) throw tooMuch(until - now());
     },
     async charge(deviceId, bytes) {
       const use = await quota.use(deviceId, bytes);

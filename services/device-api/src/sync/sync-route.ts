@@ -42,6 +42,8 @@ export const syncRoute = ({
     const payload = await readBody(request, BODY_LIMITS, call);
     return onReceived(payload, async () => {
       quota.spend(device.deviceId, payload.length);
+      // What came packed is as long as this.
+      bytes.check(device.deviceId, payload.length);
       const body = await bodies.read(payload);
       return {body, answer: await service.sync(device, body, payload)};
     });
