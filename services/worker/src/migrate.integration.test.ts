@@ -120,3 +120,20 @@ test('a migration that another one has locked out says so, and gives up at its d
   }
   await migrate();
 });
+
+test('a migration waits for a shard that gives out no transaction ids, until its deadline', async () => {
+  await control().query(
+    `create function exhausted() returns trigger language plpgsql as
+       $$ begin raise exception 'no transaction IDs' using errcode = '54000'; end $$;
+     create trigger exhausted before insert or update or delete on schema_migration_lock execute function exhausted()`,
+  );
+  try {
+    await expect(migrate({deadlineMs: 1_000})).rejects.toMatchObject({
+      code: 'shard-unavailable',
+      cause: {message: expect.stringContaining('no transaction IDs')},
+    });
+  } finally {
+    await control().query('drop function exhausted cascade');
+  }
+  await migrate();
+});

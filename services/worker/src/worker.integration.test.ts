@@ -188,16 +188,17 @@ const poison = async (kind: string, code: string): Promise<void> => {
   }
 };
 
-test('the one batch that a shard refuses for good is rejected and the others of its bundle are applied', async () => {
-  await poison('poison', '22003');
+test.each([
+  ['values that it cannot hold', 'poison', '22003'],
+  ['a row that is too large', 'giant', '54000'],
+])('the one batch that a shard refuses for %s is rejected and the others are applied', async (_, kind, code) => {
+  await poison(kind, code);
   const devices = await enrolDevices(bench.shards.shards, 9);
   const [victim] = devices;
   if (victim === undefined) throw new Error('no device was enrolled');
   const worker = await bench.start();
   await bench.publish(
-    devices.map((device) =>
-      batchOf({device, batchSeq: 1, ...(device === victim ? {records: [{s: 1, k: 'poison'}]} : {})}),
-    ),
+    devices.map((device) => batchOf({device, batchSeq: 1, ...(device === victim ? {records: [{s: 1, k: kind}]} : {})})),
   );
   for (const device of devices) await bench.waitApplied(device, 1);
   expect(await stored(devices)).toEqual({records: 16, distinct: 16, receipts: 9});
@@ -206,6 +207,31 @@ test('the one batch that a shard refuses for good is rejected and the others of 
   ]);
   expect(await findDevice(bench.shards.shards, victim.deviceId)).toMatchObject({status: 'failing'});
   expect(await worker.counter('pisync_worker_quarantined_total', {kind: 'batch'})).toBe(1);
+});
+
+test('a shard that was out of transaction ids for a moment is no reason to refuse the batch that met it', async () => {
+  const pools = bench.shards.shards.ids().map((shard) => bench.shards.shards.pool(shard, 'job'));
+  for (const pool of pools) {
+    // A sequence remembers what was rolled back.
+    await pool.query(
+      `create sequence met;
+       create function meet_once() returns trigger language plpgsql as
+         $$ begin if nextval('met') = 1 then raise exception 'no transaction IDs' using errcode = '54000'; end if; return new; end $$;
+       create trigger meet_once before insert on record for each row execute function meet_once()`,
+    );
+  }
+  try {
+    const devices = await enrolDevices(bench.shards.shards, 9);
+    const worker = await bench.start();
+    for (const device of devices) {
+      await bench.publish([batchOf({device, batchSeq: 1})]);
+      await bench.waitApplied(device, 1);
+      expect(await quarantined(device)).toEqual([]);
+    }
+    expect(await worker.counter('pisync_worker_batches_total', {outcome: 'retried'})).toBe(0);
+  } finally {
+    for (const pool of pools) await pool.query('drop trigger meet_once on record');
+  }
 });
 
 test('a batch refused for an unknown reason climbs the ladder alone and ends in quarantine after the last rung', async () => {

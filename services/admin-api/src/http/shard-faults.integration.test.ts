@@ -58,3 +58,20 @@ test('who finds every connection to a shard busy is told that there are too many
     reader.release();
   }
 }, 30_000);
+
+test('who signs in while shard 0 gives out no transaction ids is told to come back', async () => {
+  const token = await seedApiToken(region.shards, 'viewer');
+  const control = region.shards.control('job');
+  await control.query(
+    `create function exhausted() returns trigger language plpgsql as
+       $$ begin raise exception 'no transaction IDs' using errcode = '54000'; end $$;
+     create trigger exhausted before insert on control.session execute function exhausted()`,
+  );
+  try {
+    const {status, headers, body} = await api.call('POST', '/api/v1/session', {body: {token}});
+    expect({status, body}).toMatchObject({status: 503, body: {code: 'shard-unavailable'}});
+    expect(headers.has('retry-after')).toBe(true);
+  } finally {
+    await control.query('drop function exhausted cascade');
+  }
+}, 30_000);

@@ -38,6 +38,7 @@ test.each([
   ['a value out of range', fault('22003'), 'values', 'batch'],
   ['a check that has a name', fault('23514', 'violates', {constraint: 'record_check'}), 'constraint', 'batch'],
   ['a document too deep', fault('54001'), 'values', 'batch'],
+  ['a row too large, or no transaction ids left', fault('54000'), 'limit', 'shard'],
   ['a key that is there already', fault('23505', 'duplicate key', {constraint: 'receipt_pkey'}), 'unknown', 'batch'],
   ['an error of our own', fault('P0001'), 'unknown', 'batch'],
   ['a lock that somebody holds', fault('55P03'), 'held', 'row'],

@@ -22,6 +22,8 @@ const SCOPES = {
   'missing-partition': 'shard',
   /** The server says that it cannot do its work now. */
   unable: 'shard',
+  /** It says that of values without a bound too: whoever sends such asks whether it takes others. */
+  limit: 'shard',
   /** Nothing was heard of the server. That may be due to one connection. */
   unheard: 'shard',
   broker: 'broker',
@@ -34,7 +36,7 @@ export const scopeOf = (fault: DatabaseFault): FaultScope => SCOPES[fault];
 /**
  * SQLSTATE classes (https://www.postgresql.org/docs/current/errcodes-appendix.html): 08 connection, 0A a prepared statement whose columns a migration has changed, 22 a value that its type cannot hold, 23 a constraint,
  * 25 transaction state, 26 a prepared statement that the server forgot, 28 authorization (a password that is being rotated), 3D no such database,
- * 40 serialization and deadlock, 42 schema older than the code, 53 out of resources, 54 a limit of the program (a document too deep or too large),
+ * 40 serialization and deadlock, 42 schema older than the code, 53 out of resources, 54 a limit of the program (a document too deep),
  * 55 not in the state that is needed, 57 shutdown and cancel, 58 system error, XX internal error.
  */
 const FAULT_OF_CLASS: ReadonlyMap<string, DatabaseFault> = new Map([
@@ -56,6 +58,11 @@ const FAULT_OF_CLASS: ReadonlyMap<string, DatabaseFault> = new Map([
   ['XX', 'damaged'],
 ]);
 const LOCK_NOT_AVAILABLE = '55P03';
+/**
+ * "program limit exceeded": a row or a document that is too large, and also a database that gives out no transaction ids any more, because too many are in use
+ * (https://www.postgresql.org/docs/17/routine-vacuuming.html#VACUUM-FOR-WRAPAROUND). Only the text tells them apart, which is in the server's language.
+ */
+const LIMIT_EXCEEDED = '54000';
 /** Nothing that is written may be there already, so a key that is there is a mistake of ours and no fault of a batch: it is not thrown away for it. */
 const UNIQUE_VIOLATION = '23505';
 /** "no partition of relation found for row" is reported as a check violation without a constraint's name. Its text is in the server's language. */
@@ -96,6 +103,8 @@ const faultOfCode = (code: string, error: object): DatabaseFault => {
       return 'unknown';
     case LOCK_NOT_AVAILABLE:
       return 'held';
+    case LIMIT_EXCEEDED:
+      return 'limit';
     default:
       return FAULT_OF_CLASS.get(code.slice(0, 2)) ?? 'unknown';
   }

@@ -336,3 +336,23 @@ test('hundreds who name devices that are not there cost a slow shard a few state
     looked.mockRestore();
   }
 });
+
+test('a shard that gives out no transaction ids is one that is away to whoever enrols', async () => {
+  const {shards} = api.databases;
+  const pools = shards.ids().map((shard) => shards.pool(shard, 'job'));
+  for (const pool of pools) {
+    await pool.query(
+      `create function exhausted() returns trigger language plpgsql as
+         $$ begin raise exception 'no transaction IDs' using errcode = '54000'; end $$;
+       create trigger exhausted before insert on device execute function exhausted()`,
+    );
+  }
+  try {
+    const refused = await api.enrol();
+    expect(refused).toMatchObject({status: 503, json: {code: 'shard-unavailable'}});
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  } finally {
+    for (const pool of pools) await pool.query('drop function exhausted cascade');
+  }
+  expect((await api.enrol()).status).toBe(200);
+});

@@ -137,11 +137,35 @@ test('a constraint rejects a batch for good, unless the schema is older than the
   expect(await run(8)).toEqual({...NONE, applied: OTHERS, refused: ['5: shard']});
 });
 
-test('what nobody knows is no fault of a batch where the shard answers nobody', async () => {
+test.each([
+  ['what nobody knows', new Error('what nobody has seen before')],
+  ['a limit that is exceeded', fault('54000')],
+])('%s is no fault of a batch where the shard answers nobody, nor when it fails once', async (_, error) => {
   const {shard, run} = bench();
-  shard.fails = () => new Error('what nobody has seen before');
+  for (const count of [1, 8]) {
+    shard.transactions.length = 0;
+    shard.fails = () => (shard.transactions.length === 1 ? error : undefined);
+    expect(await run(count)).toEqual({...NONE, applied: ALL.slice(0, count)});
+  }
+  shard.fails = () => error;
   shard.answers = false;
+  shard.transactions.length = 0;
+  expect(await run(1)).toEqual({...NONE, undecided: [1], isFault: true});
   expect(await run(8)).toEqual({...NONE, undecided: ALL, isFault: true});
+  expect(shard.transactions).toEqual([[1], ALL]);
+});
+
+test('a batch that exceeds a limit of a shard that takes the others is rejected for good', async () => {
+  const {shard, run} = bench();
+  let alone = 0;
+  shard.fails = (keys) => {
+    if (keys.length === 1 && keys[0] === 5) alone += 1;
+    // The third time it is its rejection.
+    return keys.includes(5) && alone < 3 ? fault('54000') : undefined;
+  };
+  expect(await run(8)).toEqual({...NONE, applied: OTHERS, rejected: [5]});
+  shard.fails = of(fault('54000'));
+  expect(await run(8)).toEqual({...NONE, applied: OTHERS, refused: ['5: batch']});
 });
 
 test('a lost connection is no fault of a shard that answers over another, and a batch that always loses it waits', async () => {

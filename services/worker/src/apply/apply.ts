@@ -152,11 +152,12 @@ export const createApply = (options: ApplierOptions): Apply => {
         case 'constraint':
         case 'damaged':
           return halve(batches, error, fault);
+        case 'limit':
         case 'unknown':
-          // Of a shard that answers nobody it says nothing about a batch.
-          return (await store.answers(shardId))
-            ? halve(batches, error, fault)
-            : blameShard(batches, describeError(error));
+          // Of a shard that takes nothing from anybody it says nothing about a batch.
+          if (!(await store.answers(shardId))) return blameShard(batches, describeError(error));
+          // Nor when that has just ended.
+          return batches.length === 1 && tries === 0 ? write(batches, 1) : halve(batches, error, fault);
       }
     };
 
@@ -196,7 +197,7 @@ export const createApply = (options: ApplierOptions): Apply => {
         {shard: shardId, device: batch.deviceId, epoch: batch.epoch, batchSeq: batch.batchSeq, fault, scope, reason},
         'a batch is refused',
       );
-      const isFinal = scope === 'batch' && (fault === 'values' || fault === 'constraint');
+      const isFinal = scope === 'batch' && fault !== 'unknown';
       // A rejected batch that is refused again has nothing left to take away.
       if (!isFinal || batch.content.kind === 'rejected') return {...NOTHING, refused: [{batch, reason, scope}]};
       return write([reject(batch, reason)]);
@@ -204,7 +205,8 @@ export const createApply = (options: ApplierOptions): Apply => {
 
     const scopeOfRefusal = async (fault: DatabaseFault): Promise<Refused['scope']> => {
       if (fault === 'constraint') return (await isOutdated()) ? 'shard' : 'batch';
-      return scopeOf(fault) === 'batch' ? 'batch' : 'row';
+      // The shard takes others.
+      return fault === 'limit' || scopeOf(fault) === 'batch' ? 'batch' : 'row';
     };
     /** A shard that cannot say has another fault, which the next attempt meets. */
     const isOutdated = (): Promise<boolean> => store.isOutdated(shardId).catch(() => true);
