@@ -159,6 +159,7 @@ describe('a batch', () => {
     ['a NUL', JSON.stringify({a: '\0'})],
     ['more than is stored', `{"a":[0${',1e308'.repeat(60)}]}`],
     ['a number that would change', '{"a":9007199254740993}'],
+    ['two members of one name', '{"a":1,"a":2}'],
   ])('with %s in its state is taken without it', async (_what, state) => {
     const device = await api.enrol();
     await api.drain(0);

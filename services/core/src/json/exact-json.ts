@@ -2,6 +2,7 @@
  * JSON whose numbers are stored as they were sent. JSON.parse makes IEEE doubles: 9007199254740993 becomes ...992 and 1e400
  * becomes Infinity, which is written as null. RFC 7493 (I-JSON), section 2.2, asks for text instead of such numbers.
  */
+import {countMembers} from './equal-names.ts';
 import {pointerStep} from './pointer.ts';
 import type {JsonScan} from './scan.ts';
 
@@ -30,20 +31,25 @@ export interface ExactJson {
   readonly value: unknown;
   /** Whether the value has raw numbers. */
   readonly hasRaw: boolean;
+  /** Whether some object has two members of one name, of which the value has the last: see findEqualNames. */
+  readonly hasEqualNames: boolean;
 }
 
 /** @param scan of its bytes. @throws SyntaxError */
 export const parseExactJson = (
   text: string,
-  {hasLongInteger, hasExponent}: Pick<JsonScan, 'hasLongInteger' | 'hasExponent'>,
+  {hasLongInteger, hasExponent, members}: Pick<JsonScan, 'hasLongInteger' | 'hasExponent' | 'members'>,
 ): ExactJson => {
   const value: unknown = JSON.parse(text);
-  if (!hasLongInteger && !hasExponent) return {value, hasRaw: false};
+  const hasEqualNames = countMembers(value) !== members;
+  if (!hasLongInteger && !hasExponent) return {value, hasRaw: false, hasEqualNames};
   // JSON.parse's reviver knows sources too, but calls back for every value: half a second for a megabyte of small ones.
   const quoted = text.replace(TEXT_OR_LONG_NUMBER, (token) => {
     return token.startsWith('"') || isKept(Number(token), token) ? token : `"${token}"`;
   });
-  return quoted === text ? {value, hasRaw: false} : {value: withRaw(value, JSON.parse(quoted)), hasRaw: true};
+  return quoted === text
+    ? {value, hasRaw: false, hasEqualNames}
+    : {value: withRaw(value, JSON.parse(quoted)), hasRaw: true, hasEqualNames};
 };
 
 /** The value with a raw number wherever its twin, which is equal otherwise, has a text for a number. */

@@ -31,6 +31,14 @@ test.each([
 });
 
 test.each([
+  ['{}', 0],
+  ['{"a:":1,"b":{"c":":","\\":":[1]}}', 4],
+  ['[":",1.5,{"a":1e5}]', 1],
+])('%s has %i members', (json, members) => {
+  expect(scanJson(Buffer.from(json)).members).toBe(members);
+});
+
+test.each([
   ['"\\u0000"', true],
   ['{"\\u00e9":1}', true],
   ['"\\\\u0000"', false],

@@ -2,6 +2,8 @@
 export interface JsonScan {
   /** About how many values there are. */
   readonly values: number;
+  /** How many members all objects have. */
+  readonly members: number;
   /** How deep arrays and objects are nested. */
   readonly depth: number;
   /** A number has 16 digits before its point, as 2^53 has. */
@@ -11,8 +13,8 @@ export interface JsonScan {
   readonly hasUnicodeEscape: boolean;
 }
 
-const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE, COMMA, POINT, LOWER_E, LOWER_U] =
-  Buffer.from('"\\[]{},.eu');
+const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE, COMMA, COLON, POINT, LOWER_E, LOWER_U] =
+  Buffer.from('"\\[]{},:.eu');
 const [ZERO = 0, NINE = 0] = Buffer.from('09');
 const LOWER_CASE = 0x20;
 const LONG = 16;
@@ -21,6 +23,7 @@ export const scanJson = (json: Buffer): JsonScan => {
   let depth = 0;
   let deepest = 0;
   let values = 1;
+  let members = 0;
   let hasLongInteger = false;
   let hasExponent = false;
   let hasUnicodeEscape = false;
@@ -44,6 +47,7 @@ export const scanJson = (json: Buffer): JsonScan => {
       if (((json[end] ?? 0) | LOWER_CASE) === LOWER_E) hasExponent = true;
       at = end - 1;
     } else if (byte === COMMA) values += 1;
+    else if (byte === COLON) members += 1;
     else if (byte === OPEN_BRACKET || byte === OPEN_BRACE) {
       depth += 1;
       // Its first one; those after it have commas.
@@ -51,5 +55,5 @@ export const scanJson = (json: Buffer): JsonScan => {
       if (depth > deepest) deepest = depth;
     } else if (byte === CLOSE_BRACKET || byte === CLOSE_BRACE) depth -= 1;
   }
-  return {values, depth: deepest, hasLongInteger, hasExponent, hasUnicodeEscape};
+  return {values, members, depth: deepest, hasLongInteger, hasExponent, hasUnicodeEscape};
 };

@@ -23,3 +23,14 @@ test.each<[string, unknown]>([
 ])('tags with %s are refused', (_what, tags) => {
   expect(() => parse(tags)).toThrow(expect.objectContaining({code: 'bad-request'}));
 });
+
+test.each([
+  [`"hardwareId":"g"`, '/hardwareId'],
+  [`"tags":{"site":"north","site":"south"}`, '/tags/site'],
+  [`"state":{"a":1,"\\u0061":1}`, '/state/a'],
+])('an enrolment with two members of one name, %s, is refused', (more, pointer) => {
+  const body = `{"hardwareId":"h","secret":"${'A'.repeat(43)}",${more}}`;
+  expect(() => parseEnrolBody(Buffer.from(body))).toThrow(
+    expect.objectContaining({code: 'bad-request', errors: [expect.objectContaining({pointer})]}),
+  );
+});

@@ -2,7 +2,7 @@ import {type Static, Type} from 'typebox';
 import {Compile} from 'typebox/compile';
 import {AppError} from '@pisync/core/errors/app-error';
 import {isStorable} from '@pisync/core/json/storable';
-import {parseJson} from '../sync/sync-body.ts';
+import {parseJson, refuseEqualNames} from '../sync/sync-body.ts';
 import {isPlaceholder} from './placeholder.ts';
 
 /** `.` would not match a line break, and a key that matches nothing is not looked at. */
@@ -32,6 +32,7 @@ export type EnrolBody = Readonly<Static<typeof enrolSchema>>;
 /** @throws AppError `malformed-json` or `bad-request` with one entry per fault. */
 export const parseEnrolBody = (bytes: Buffer): EnrolBody => {
   const {json, doubts} = parseJson(bytes);
+  refuseEqualNames([...doubts.equalNames.values()][0]);
   if (!validator.Check(json)) {
     const errors = validator.Errors(json).map(({instancePath, message}) => ({pointer: instancePath, detail: message}));
     throw new AppError('bad-request', 'the body is not an enrolment', {errors});

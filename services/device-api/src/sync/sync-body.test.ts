@@ -109,6 +109,53 @@ describe('a number that a double does not hold', () => {
   });
 });
 
+describe('two members of one name', () => {
+  const call = (rest: string): Buffer => Buffer.from(`{"epoch":"e1","batchSeq":1,"mode":"delta",${rest}}`);
+  const records = (record: string) => call(`"records":[{"s":1,"k":"a"},${record},{"s":3,"k":"a","d":1e400}]`);
+
+  test.each([
+    ['{"s":2,"k":"a","d":{"celsius":1,"celsius":2}}', '/records/1/d/celsius'],
+    ['{"s":2,"k":"a","d":[0,{"x/y":{"\\u0061":1, "b":"a\\",:{", "a":[{}]}}]}', '/records/1/d/1/x~1y/a'],
+    ['{"s":2,"k":"a","d":{"__proto__":1,"__proto__":{}}}', '/records/1/d/__proto__'],
+    ['{"s":2,"k":"a","s":2}', '/records/1/s'],
+  ])('make their record %s bad, and the others are taken', (record, pointer) => {
+    const body = parseSyncBody(records(record));
+    expect(body).toMatchObject({
+      bad: [1, 2],
+      isStateBad: false,
+      faults: [{pointer, detail: expect.stringContaining('comes twice')}, {pointer: '/records/2/d'}],
+    });
+  });
+
+  test('make the state bad, but for a heartbeat, which stores none', () => {
+    const body = parseSyncBody(call('"state":{"fw":{"v":1,"v":1}},"records":[{"s":1,"k":"a"}]'));
+    expect(body).toMatchObject({isStateBad: true, bad: [], faults: [{pointer: '/state/fw/v'}]});
+    const heartbeat = '{"epoch":"e1","batchSeq":0,"mode":"heartbeat","state":{"v":1,"v":2}}';
+    expect(parseSyncBody(Buffer.from(heartbeat))).toMatchObject({isStateBad: false, faults: []});
+  });
+
+  test.each([
+    ['"records":[{"s":1,"k":"a"}],"records":[{"s":2,"k":"a"}]', '/records'],
+    ['"epoch":"e1","records":[]', '/epoch'],
+    ['"pull":{"cmdAcks":["a"],"cmdAcks":["b"]}', '/pull/cmdAcks'],
+  ])('anywhere else, as in %s, refuse the body', (rest, pointer) => {
+    expect(() => parseSyncBody(call(rest))).toThrow(
+      expect.objectContaining({code: 'bad-request', errors: [{pointer, detail: expect.any(String)}]}),
+    );
+  });
+
+  test('make other content than each of them alone, and than what was sent as text', () => {
+    const data = ['{"v":1,"v":2}', '{"v":2}', '{"v":2,"v":2}', '{"v":1}', '{"v":2,"v":1}', '"{\\"v\\":1,\\"v\\":2}"'];
+    const hashes = data.flatMap((d) => [
+      parseSyncBody(call(`"records":[{"s":1,"k":"a","d":${d}}]`)).contentHash,
+      parseSyncBody(call(`"state":{"d":${d}},"records":[]`)).contentHash,
+    ]);
+    expect(new Set(hashes).size).toBe(hashes.length);
+    const again = call(`"reason":"retry","records":[{"s":1,"k":"a","d":${data[0]}}]`);
+    expect(parseSyncBody(again).contentHash).toBe(hashes[0]);
+  });
+});
+
 test.each<[unknown, string | undefined]>([
   ['boot', 'boot'],
   ['wakeup', undefined],

@@ -4,6 +4,7 @@ import {type Static, Type} from 'typebox';
 import {Compile} from 'typebox/compile';
 import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
+import {type EqualNames, findEqualNames} from '@pisync/core/json/equal-names';
 import {findRawNumber, isRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {scanJson} from '@pisync/core/json/scan';
 import {isStorable} from '@pisync/core/json/storable';
@@ -73,6 +74,7 @@ export interface SyncBody extends Pick<Static<typeof envelopeSchema>, 'epoch' | 
  */
 export const parseSyncBody = (bytes: Buffer): SyncBody => {
   const {json, doubts, valueCount} = parseJson(bytes);
+  refuseEqualNames(doubts.equalNames.get(''));
   if (!envelope.Check(json)) throw new AppError('bad-request', 'the body is not a sync call', {errors: faultsOf(json)});
   const {epoch, batchSeq, mode, reason, state, records = [], more = false, pull} = json;
   if (records.length > MAX_RECORDS) {
@@ -84,13 +86,16 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
   const bad: number[] = [];
   const faults: Fault[] = ofState.slice(0, 1).map(below('/state'));
   for (const [index, value] of records.entries()) {
-    const found = faultsOfRecord(value, doubts);
+    const found = faultsOfRecord(value, index, doubts);
     if (found.length === 0) continue;
     bad.push(index);
     const told = faults.length < MAX_FAULTS ? found : found.slice(0, 1);
     faults.push(...told.map(({pointer, detail}) => ({pointer: `/records/${index}${pointer}`, detail})));
   }
-  const contentHash = hash('sha256', JSON.stringify([state ?? null, records]), 'hex');
+  // Of equal names the parsed values have the last alone.
+  const unparsed =
+    doubts.equalNames.size === 0 ? [] : [[...doubts.equalNames].map(([part, {source}]) => [part, source])];
+  const contentHash = hash('sha256', JSON.stringify([state ?? null, records, ...unparsed]), 'hex');
   return {
     ...{epoch, batchSeq, mode, more, bad, faults, contentHash, valueCount},
     reason: REASONS.find((known) => known === reason),
@@ -104,6 +109,8 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
 export interface Doubts {
   readonly text: boolean;
   readonly numbers: boolean;
+  /** Parts that have two members of one name, by their pointers. */
+  readonly equalNames: ReadonlyMap<string, EqualNames>;
   /** No value is larger, stored. */
   readonly mostBytes: number;
 }
@@ -121,19 +128,36 @@ export const parseJson = (
   if (!isUtf8(bytes)) throw new AppError('malformed-json', 'the body is not UTF-8');
   const text = bytes.toString('utf8');
   try {
-    const {value, hasRaw} = parseExactJson(text, scan);
+    const {value, hasRaw, hasEqualNames} = parseExactJson(text, scan);
     return {
       json: value,
       valueCount: scan.values,
       doubts: {
         text: scan.hasUnicodeEscape && UNSTORABLE_ESCAPE.test(text),
         numbers: hasRaw,
+        equalNames: hasEqualNames ? findEqualNames(text) : NO_EQUAL_NAMES,
         mostBytes: storedAtMost(bytes.length, scan),
       },
     };
   } catch (error) {
     throw new AppError('malformed-json', `the body is not JSON: ${error instanceof Error ? error.message : ''}`);
   }
+};
+
+const NO_EQUAL_NAMES: ReadonlyMap<string, EqualNames> = new Map();
+const EQUAL_NAMES = 'comes twice, and only one of them could be stored';
+
+/** @throws AppError `bad-request` where there are some */
+export const refuseEqualNames = (found: EqualNames | undefined): void => {
+  if (found === undefined) return;
+  const errors = [{pointer: found.pointer, detail: EQUAL_NAMES}];
+  throw new AppError('bad-request', 'the body has two members of one name', {errors});
+};
+
+/** @param part its pointer */
+const equalNamesOf = (part: string, {equalNames}: Doubts): readonly Fault[] => {
+  const found = equalNames.get(part);
+  return found === undefined ? NONE : [{pointer: found.pointer.slice(part.length), detail: EQUAL_NAMES}];
 };
 
 /** What JSON allows and PostgreSQL does not (core's json/storable.ts): JSON can only write it as escapes. */
@@ -165,6 +189,7 @@ const tooLarge = (value: unknown, limit: number, {mostBytes}: Doubts): readonly 
 };
 
 const faultsOfState = (state: unknown, doubts: Doubts): readonly Fault[] => [
+  ...equalNamesOf('/state', doubts),
   ...unstorable(state, doubts),
   ...tooLarge(state, MAX_STATE_BYTES, doubts),
 ];
@@ -179,7 +204,11 @@ const below =
   (pointer: string) =>
   (fault: Fault): Fault => ({...fault, pointer: pointer + fault.pointer});
 
-const faultsOfRecord = (value: unknown, doubts: Doubts): readonly Fault[] => {
+const faultsOfRecord = (value: unknown, index: number, doubts: Doubts): readonly Fault[] => {
+  if (doubts.equalNames.size > 0) {
+    const found = equalNamesOf(`/records/${index}`, doubts);
+    if (found.length > 0) return found;
+  }
   if (!record.Check(value)) {
     return record
       .Errors(value)

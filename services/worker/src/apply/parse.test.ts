@@ -113,3 +113,17 @@ test.each(['9007199254740993', '1e400'])('%s is set aside digit by digit, and it
     ['/state', `{"n":[${number}]}`],
   ]);
 });
+
+test('what has two members of one name is set aside as it was sent, and its neighbour is applied', () => {
+  const record = '{"s":1,"k":"a","d":{"count":1, "count":9007199254740993}}';
+  const state = '{"n":[{"a":"\\u00e9","a":2}]}';
+  const content = parseContent(Buffer.from(`{"state":${state},"records":[${record},{"s":2,"k":"a","d":1}]}`), {
+    bad: [],
+  });
+  expect(content).toMatchObject({state: undefined, records: [{seq: 2}]});
+  expect(content.kind === 'good' && content.bad.map(({pointer, payload}) => [pointer, payload.toString()])).toEqual([
+    ['/records/0', record],
+    ['/state', state],
+  ]);
+  expect(parseContent(Buffer.from('{"records":[],"records":[]}'), {bad: []})).toMatchObject({kind: 'rejected'});
+});

@@ -1,6 +1,7 @@
 import {isUtf8} from 'node:buffer';
 import {type BundleMeta} from '@pisync/core/broker/bundle';
 import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
+import {type EqualNames, findEqualNames} from '@pisync/core/json/equal-names';
 import {findRawNumber, isRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {scanJson} from '@pisync/core/json/scan';
 import {isStorableText} from '@pisync/core/json/storable';
@@ -27,21 +28,26 @@ export const parseContent = (payload: Buffer, known: Pick<BundleMeta, 'bad' | 'b
   let body: unknown;
   // A number that a double does not hold stays as it was sent, also in the payload of what is set aside.
   let hasRaw: boolean;
+  let equalNames = NO_EQUAL_NAMES;
   try {
-    ({value: body, hasRaw} = parseExactJson(payload.toString('utf8'), scanJson(payload)));
+    const text = payload.toString('utf8');
+    const parsed = parseExactJson(text, scanJson(payload));
+    ({value: body, hasRaw} = parsed);
+    if (parsed.hasEqualNames) equalNames = findEqualNames(text);
   } catch (error) {
     return {
       kind: 'rejected',
       reason: `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`,
     };
   }
+  if (equalNames.has('')) return {kind: 'rejected', reason: `the body has ${EQUAL_NAMES}`};
   if (!isObject(body)) return {kind: 'rejected', reason: 'the body is not a JSON object'};
   const {state, records: listed = []} = body;
   if (!Array.isArray(listed)) return {kind: 'rejected', reason: '/records is not an array'};
 
   const bad: BadPart[] = [];
   const spoil = (pointer: string, reason: string, value: unknown): void => {
-    bad.push({pointer, reason, payload: Buffer.from(JSON.stringify(value))});
+    bad.push({pointer, reason, payload: Buffer.from(equalNames.get(pointer)?.source ?? JSON.stringify(value))});
   };
 
   const knownBad = new Set(known.bad);
@@ -49,7 +55,7 @@ export const parseContent = (payload: Buffer, known: Pick<BundleMeta, 'bad' | 'b
   // Array.isArray leaves the elements untyped; parseRecord takes anything.
   for (const [index, value] of (listed as readonly unknown[]).entries()) {
     const pointer = `/records/${index}`;
-    const record = parseRecord(value, index, hasRaw);
+    const record = equalNames.has(pointer) ? `the record has ${EQUAL_NAMES}` : parseRecord(value, index, hasRaw);
     if (typeof record === 'string') spoil(pointer, record, value);
     else if (knownBad.has(index)) spoil(pointer, REFUSED, value);
     else records.push(record);
@@ -57,7 +63,8 @@ export const parseContent = (payload: Buffer, known: Pick<BundleMeta, 'bad' | 'b
 
   let stateText: string | undefined;
   if (state !== undefined && state !== null) {
-    if (hasRaw && findRawNumber(state) !== undefined) spoil('/state', `the state has ${RAW_NUMBER}`, state);
+    if (equalNames.has('/state')) spoil('/state', `the state has ${EQUAL_NAMES}`, state);
+    else if (hasRaw && findRawNumber(state) !== undefined) spoil('/state', `the state has ${RAW_NUMBER}`, state);
     else if (known.badState === true) spoil('/state', REFUSED, state);
     else {
       stateText = storableJson(state);
@@ -68,6 +75,8 @@ export const parseContent = (payload: Buffer, known: Pick<BundleMeta, 'bad' | 'b
 };
 
 const REFUSED = 'refused when it was received';
+const NO_EQUAL_NAMES: ReadonlyMap<string, EqualNames> = new Map();
+const EQUAL_NAMES = 'two members of one name';
 const RAW_NUMBER = 'a number that an IEEE double cannot hold';
 
 /** The record, or the sentence that says what is wrong with it. */
