@@ -180,6 +180,15 @@ describe('a batch', () => {
     ]);
   });
 
+  test('with a fault below a long name, and in gzip, has a short answer', async () => {
+    const device = await api.enrol();
+    const record = `{"s":1,"k":"a","d":{"${'/'.repeat(900_000)}":1e400}}`;
+    const body = gzipSync(`{"epoch":"e1","batchSeq":1,"mode":"delta","records":[${record}]}`);
+    const answer = await api.call('POST', '/v1/sync', {...device.auth, 'content-encoding': 'gzip'}, body);
+    expect(answer).toMatchObject({status: 422, json: {accepted: 1}});
+    expect(JSON.stringify(answer.json).length).toBeLessThan(4_000);
+  });
+
   test.each([
     ['wakeup', 'x-gzip'],
     [{why: 'a newer device'}, 'GZIP'],

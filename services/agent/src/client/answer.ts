@@ -59,6 +59,8 @@ export type Answer =
       readonly retryAfterMs: number | undefined;
       /** The call came to no region, or the region turned it away before it took anything. */
       readonly isUntaken?: boolean;
+      /** Somebody answered at a length that no answer of the region has. */
+      readonly isTooLong?: boolean;
       /** The region itself says so, so the call came through. */
       readonly isHeard?: boolean;
     }
@@ -101,6 +103,9 @@ export type EnrolOutcome =
 
 /** Errors of a connection that was never made: nothing was sent over it. */
 const UNCONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** Of a reply that is longer than the transport reads. */
+const TOO_LONG = 'UND_ERR_RES_EXCEEDED_MAX_SIZE';
 
 /** The region's words for a call that it did not look at. */
 const TURNED_AWAY = new Set(['overloaded', 'rate-limited']);
@@ -181,7 +186,8 @@ const isBeyond = ({maxBytes = Infinity, maxInflatedBytes = Infinity}: Problem, {
 export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
   if (reply.kind === 'failed') {
     const isUntaken = UNCONNECTED.has(reply.code);
-    return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined, isUntaken};
+    const isTooLong = reply.code === TOO_LONG;
+    return {kind: 'later', status: undefined, error: reply.code, retryAfterMs: undefined, isUntaken, isTooLong};
   }
   const {status} = reply;
   const {json, problem, byRegion, error, retryAfterMs} = wordOf(reply, call);

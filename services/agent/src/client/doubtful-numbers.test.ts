@@ -142,6 +142,16 @@ describe('a batch that may have been taken', () => {
     expect({first: batches[0], isTaken: taken()[0] === 'e1:1 1,2,3,4'}).toEqual({first: 'e1', isTaken});
   });
 
+  test.each([1, 4])('and is answered at a length that is not read is asked for: %i readings', async (count) => {
+    region.extra = ({mode}) => (mode === 'heartbeat' ? {} : {padding: 'x'.repeat(1024 * 1024)});
+    const device = await makeDevice();
+    await device.record(readings(count));
+    await until(device, () => drained(device), 'found to be applied');
+    expect({batches: taken().length, conflicts: conflicts(), limit: device.session.narrowed}).toEqual({
+      ...{batches: 1, conflicts: [], limit: Infinity},
+    });
+  });
+
   test('is sent again as it is after an outage, in which nothing came through', async () => {
     let isOut = true;
     region.trouble = (path) => (isOut && path === '/v1/sync' ? {kind: 'hang-up'} : undefined);

@@ -55,7 +55,7 @@ export const isProbeDue = ({unheard, isProbed}: Session): boolean => unheard >= 
 export const afterSilence = (
   session: Session,
   batch: Batch | undefined,
-  {error, retryAfterMs, isUntaken, isHeard}: Answer & {readonly kind: 'later'},
+  {error, retryAfterMs, isUntaken, isHeard, isTooLong = false}: Answer & {readonly kind: 'later'},
   chance: Chance,
 ): Session => {
   const next = {...failed(session, error, retryAfterMs, chance), isProbed: false};
@@ -64,10 +64,11 @@ export const afterSilence = (
   if (batch === undefined || isUntaken === true) {
     return {...next, unheard: Math.min(session.unheard, UNHEARD_BEFORE_PROBING)};
   }
-  if (batch.records.length <= 1) return {...next, unheard: 0};
+  // A shorter one would not be answered at less length, but it may have been taken, so it is asked for too.
+  if (batch.records.length <= 1 && !isTooLong) return {...next, unheard: 0};
   const unheard = session.unheard + 1;
   if (unheard < UNHEARD_BEFORE_BLOCKED) return {...next, unheard};
-  const narrowed = Math.min(session.narrowed, halfOf(batch));
+  const narrowed = isTooLong ? session.narrowed : Math.min(session.narrowed, halfOf(batch));
   const {epoch, batchSeq} = batch;
   return {
     ...next,

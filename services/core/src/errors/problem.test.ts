@@ -31,3 +31,13 @@ test('a description holds the causes, also when they go in a circle', () => {
   inner.cause = inner;
   expect(describeError(inner).startsWith('refused: refused')).toBe(true);
 });
+
+test('an answer repeats little of what a caller sent, and says how much it leaves out', () => {
+  const pointer = `/tags/${'\0'.repeat(1_000_000)}`;
+  const errors = Array.from({length: 1_000}, () => ({pointer, detail: 'x'.repeat(1_000)}));
+  const {body} = problemOf(new AppError('bad-request', 'the body is wrong', {errors}));
+  expect(JSON.stringify(body).length).toBeLessThan(66 * 1024);
+  const shown = body.errors ?? [];
+  expect(shown[0]?.pointer).toMatch(/^\/tags\/\0+…$/);
+  expect(shown.at(-1)).toEqual({pointer: '', detail: `and ${1_000 - (shown.length - 1)} more`});
+});

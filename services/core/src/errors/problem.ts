@@ -1,4 +1,5 @@
 import {AppError, type Fault, STATUS_OF_CODE} from './app-error.ts';
+import {boundedFaults} from './faults.ts';
 
 /** A problem document (RFC 9457) and the header that goes with it. */
 export interface Problem {
@@ -42,7 +43,7 @@ export const problemOf = (error: unknown, requestId?: string): Problem => {
       detail:
         status === 500 ? 'The server failed to answer; its log has the reason under this instance.' : known.message,
       ...(requestId === undefined ? {} : {instance: `urn:pisync:request:${requestId}`}),
-      ...(known.errors.length === 0 ? {} : {errors: known.errors}),
+      ...(known.errors.length === 0 ? {} : {errors: boundedFaults(known.errors)}),
     },
   };
 };

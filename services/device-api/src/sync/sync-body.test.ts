@@ -11,6 +11,19 @@ test('every bad record is named, however many there are', () => {
   expect(body.faults.length).toBeLessThan(2 * MAX_RECORDS);
 });
 
+test.each([
+  ['a number that would change', '1e400'],
+  ['two members of one name', '{"a":1,"a":1}'],
+])('of long names of a device little is repeated, and each record is named: %s', (_what, value) => {
+  const records = (name: string, count: number) =>
+    new Array<string>(count).fill(`{"s":1,"k":"a","d":{"${name}":${value}}}`).join(',');
+  for (const text of [records('/'.repeat(900_000), 1), records('\\u0001'.repeat(300), MAX_RECORDS)]) {
+    const {faults, bad} = parseSyncBody(Buffer.from(`{"epoch":"e1","batchSeq":1,"mode":"delta","records":[${text}]}`));
+    expect(JSON.stringify(faults).length).toBeLessThan(64 * 1024);
+    expect(new Set(faults.map(({pointer}) => /^\/records\/(\d+)/.exec(pointer)?.[1])).size).toBe(bad.length);
+  }
+});
+
 test('bytes that are no text make the whole body malformed, and two of them are never taken for one', () => {
   const body = Buffer.from('{"epoch":"e1","batchSeq":1,"mode":"delta","records":[{"s":1,"k":"a","d":"?"}]}');
   body[body.indexOf('?')] = 0xff;

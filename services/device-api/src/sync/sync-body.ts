@@ -4,6 +4,7 @@ import {type Static, Type} from 'typebox';
 import {Compile} from 'typebox/compile';
 import {cmdAcksOf} from '@pisync/core/commands/cmd-acks';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
+import {shortened, sizeOfFault} from '@pisync/core/errors/faults';
 import {type EqualNames, findEqualNames} from '@pisync/core/json/equal-names';
 import {findRawNumber, isRawNumber, parseExactJson} from '@pisync/core/json/exact-json';
 import {scanJson} from '@pisync/core/json/scan';
@@ -17,7 +18,9 @@ const MAX_DEPTH = 32;
 export const MAX_VALUE_BYTES = 64 * 1024;
 /** Of a state likewise. Pages show the states of many devices, and one that changes is written anew with each sync. */
 export const MAX_STATE_BYTES = 16 * 1024;
-/** A body may have hundreds of faults of one kind; after so many each bad record is only named. */
+/** A body may have hundreds of faults; after so much of them each bad record is only named, so that an answer has room for all. */
+const MAX_TOLD_BYTES = 32 * 1024;
+/** Of a body that is no sync call. */
 const MAX_FAULTS = 100;
 
 /** Unknown members are ignored everywhere, so that newer devices may say more. */
@@ -85,12 +88,15 @@ export const parseSyncBody = (bytes: Buffer): SyncBody => {
   const ofState = mode === 'heartbeat' ? [] : faultsOfState(state, doubts);
   const bad: number[] = [];
   const faults: Fault[] = ofState.slice(0, 1).map(below('/state'));
+  let room = MAX_TOLD_BYTES;
   for (const [index, value] of records.entries()) {
     const found = faultsOfRecord(value, index, doubts);
     if (found.length === 0) continue;
     bad.push(index);
-    const told = faults.length < MAX_FAULTS ? found : found.slice(0, 1);
-    faults.push(...told.map(({pointer, detail}) => ({pointer: `/records/${index}${pointer}`, detail})));
+    const pointer = `/records/${index}`;
+    const told = found.map(below(pointer));
+    room -= told.map(sizeOfFault).reduce((sum, bytes) => sum + bytes);
+    faults.push(...(room < 0 ? [{pointer, detail: 'cannot be stored'}] : told));
   }
   // Of equal names the parsed values have the last alone.
   const unparsed =
@@ -202,7 +208,8 @@ const NONE: readonly Fault[] = [];
 
 const below =
   (pointer: string) =>
-  (fault: Fault): Fault => ({...fault, pointer: pointer + fault.pointer});
+  (fault: Fault): Fault =>
+    shortened({...fault, pointer: pointer + fault.pointer});
 
 const faultsOfRecord = (value: unknown, index: number, doubts: Doubts): readonly Fault[] => {
   if (doubts.equalNames.size > 0) {
