@@ -231,6 +231,30 @@ describe('a publisher', () => {
     await expect(open.publisher.publish(lost)).rejects.toMatchObject({code: 'broker-unavailable'});
   });
 
+  test('declares an exchange again that is gone', async () => {
+    const message = {
+      exchange: names.batches.exchange,
+      routingKey: names.batches.routingKey(0, 'high'),
+      content: Buffer.from('x'),
+      contentType: 'text/plain',
+    };
+    await open.publisher.publish(message);
+    const model = await connect(url.href);
+    try {
+      const channel = await model.createChannel();
+      await channel.deleteExchange(names.batches.exchange);
+      await until('a confirm', () =>
+        open.publisher.publish(message).then(
+          () => true,
+          () => false,
+        ),
+      );
+      await channel.purgeQueue(names.batches.queue(0, 'high'));
+    } finally {
+      await model.close();
+    }
+  });
+
   test('gives up on a confirm that does not come, refuses while cut off, and works again by itself', async () => {
     const proxy = await openMuteProxy(url);
     const through = await openAll(proxy.port, '127.0.0.1');

@@ -1,4 +1,4 @@
-import type {ConfirmChannel} from 'amqplib';
+import type {Channel, ConfirmChannel} from 'amqplib';
 import {AppError} from '../errors/app-error.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import type {BrokerConnection} from './connection.ts';
@@ -18,6 +18,8 @@ export interface PublishLaneOptions {
   readonly connection: BrokerConnection;
   /** For logs. */
   readonly name: string;
+  /** Runs on a new channel when the one before ended by an error: what messages go to may be gone. */
+  readonly declare: (channel: Channel) => Promise<void>;
   readonly confirmTimeoutMs: number | undefined;
   /** Without any confirm for so long, what was sent is given up and a new channel opened. */
   readonly silentMs?: number;
@@ -42,13 +44,14 @@ const MOST_UNANSWERED = 100;
 const SILENT_MS = 600_000;
 
 export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
-  const {connection, name, confirmTimeoutMs, silentMs = SILENT_MS, log} = options;
+  const {connection, name, declare, confirmTimeoutMs, silentMs = SILENT_MS, log} = options;
   const pending = new Map<string, Pending>();
   /** Not sent yet. */
   const waiting = new Map<string, Outgoing>();
   let open: Open | undefined;
   let silence: NodeJS.Timeout | undefined;
   let nextId = 0;
+  let isDeclared = true;
 
   const unknown = (reason: string): AppError =>
     new AppError('broker-timeout', `it is unknown whether the broker has the message: ${reason}`);
@@ -117,7 +120,10 @@ export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
     connection,
     name,
     log,
-    setup: (channel) => {
+    setup: async (channel) => {
+      channel.on('error', () => (isDeclared = false));
+      if (!isDeclared) await declare(channel);
+      isDeclared = true;
       // A returned message is confirmed too, just after: the return has to be remembered until then.
       channel.on('return', (message) => {
         // messageId was set above, as text.
@@ -126,7 +132,6 @@ export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
       });
       open = {channel, unanswered: 0};
       sendWaiting();
-      return Promise.resolve();
     },
     onLost: (reason) => {
       open = undefined;

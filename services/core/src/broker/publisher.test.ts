@@ -73,7 +73,14 @@ test('a queue that does not confirm holds up no other', async () => {
 
 test('a confirm that never comes ends with its channel, and the next has a new one', async () => {
   const {state, connection} = createBroker();
-  const lane = createPublishLane({connection, name: 'test', confirmTimeoutMs: undefined, silentMs: 20, log});
+  const lane = createPublishLane({
+    connection,
+    name: 'test',
+    declare: () => Promise.resolve(),
+    confirmTimeoutMs: undefined,
+    silentMs: 20,
+    log,
+  });
   await expect(lane.publish(to('bad'))).rejects.toMatchObject({code: 'broker-timeout'});
   state.isBad = false;
   await lane.publish(to('bad'));

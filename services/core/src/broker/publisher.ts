@@ -32,7 +32,7 @@ export interface Publisher {
 
 export interface PublisherOptions {
   readonly connection: BrokerConnection;
-  /** Makes sure, on each new channel, that the queues are there that messages go to. */
+  /** Makes sure that the queues are there that messages go to: on each new connection, and again when the broker ends a channel because something is missing. */
   readonly declare: (channel: Channel) => Promise<void>;
   /**
    * For callers that somebody waits for. Undefined for those that have in hand what they publish: the outcome is open until the broker says it or the channel is lost,
@@ -77,7 +77,7 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     const key = `${exchange}/${way}`;
     const known = lanes.get(key);
     if (known !== undefined) return known;
-    const lane = createPublishLane({connection, name: `publisher to ${key}`, confirmTimeoutMs, log});
+    const lane = createPublishLane({connection, name: `publisher to ${key}`, declare, confirmTimeoutMs, log});
     lanes.set(key, lane);
     return lane;
   };
