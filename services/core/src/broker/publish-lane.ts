@@ -36,11 +36,13 @@ interface Open {
   readonly channel: ConfirmChannel;
   /** Messages that the broker has not answered, also those that their callers gave up. */
   unanswered: number;
+  /** How many there may be: one, until the broker has answered over this channel. */
+  most: number;
 }
 
 /** A broker reads from nobody's connection any more of which one channel has 400 messages to work on (its `credit_flow_default_credit`). */
 const MOST_UNANSWERED = 100;
-/** A queue that comes back confirms by itself. Each new channel may leave a copy of what was sent, so this is for a confirm that is lost. */
+/** A queue that comes back confirms by itself. Each new channel may leave a copy of its first message, so this is for a confirm that is lost. */
 const SILENT_MS = 600_000;
 
 export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
@@ -70,6 +72,7 @@ export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
 
   const answered = (to: Open): void => {
     to.unanswered -= 1;
+    to.most = MOST_UNANSWERED;
     if (to !== open) return;
     listen(to);
     sendWaiting();
@@ -77,7 +80,7 @@ export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
 
   const sendWaiting = (): void => {
     for (const [messageId, message] of waiting) {
-      if (open === undefined || open.unanswered >= MOST_UNANSWERED) return;
+      if (open === undefined || open.unanswered >= open.most) return;
       waiting.delete(messageId);
       send(open, messageId, message);
     }
@@ -130,7 +133,7 @@ export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
         const entry = pending.get(String(message.properties.messageId));
         if (entry !== undefined) entry.returned = true;
       });
-      open = {channel, unanswered: 0};
+      open = {channel, unanswered: 0, most: 1};
       sendWaiting();
     },
     onLost: (reason) => {

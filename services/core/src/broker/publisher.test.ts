@@ -12,7 +12,7 @@ const log = createLogger({level: 'silent', service: 'test', pod: 'test'});
 
 /** As much of a broker as is used. The queue `bad` has no majority, and what is sent over a channel after something for it waits as well, as RabbitMQ does it. */
 const createBroker = () => {
-  const state = {channels: 0, stuck: [] as (() => void)[], isBad: true};
+  const state = {channels: 0, stuck: [] as (() => void)[], isBad: false};
   const open = (): Promise<unknown> => {
     state.channels += 1;
     let isStuck = false;
@@ -49,6 +49,8 @@ test('a queue that does not confirm holds up no other', async () => {
     registry: new Registry(),
   });
   await until('a channel', () => publisher.trouble() === undefined);
+  await publisher.publish(to('bad'));
+  state.isBad = true;
   const waiting = Array.from({length: 150}, () => publisher.publish(to('bad')));
   await until('them to be sent', () => state.stuck.length > 0);
   const others = ['good', 'other', 'good'].map((routingKey) => publisher.publish(to(routingKey)));
@@ -73,6 +75,7 @@ test('a queue that does not confirm holds up no other', async () => {
 
 test('a confirm that never comes ends with its channel, and the next has a new one', async () => {
   const {state, connection} = createBroker();
+  state.isBad = true;
   const lane = createPublishLane({
     connection,
     name: 'test',
@@ -85,5 +88,20 @@ test('a confirm that never comes ends with its channel, and the next has a new o
   state.isBad = false;
   await lane.publish(to('bad'));
   expect(state.channels).toBe(2);
+  await lane.close();
+});
+
+test('a queue that does not confirm gets one message over each new channel until it does', async () => {
+  const {state, connection} = createBroker();
+  state.isBad = true;
+  const declare = () => Promise.resolve();
+  const lane = createPublishLane({connection, name: 'test', declare, confirmTimeoutMs: undefined, silentMs: 20, log});
+  for (let reopenings = 1; reopenings <= 2; reopenings++) {
+    const sent = await Promise.allSettled(Array.from({length: 150}, () => lane.publish(to('bad'))));
+    expect(sent.filter(({status}) => status === 'rejected')).toHaveLength(150);
+    expect(state.stuck).toHaveLength(reopenings);
+  }
+  state.isBad = false;
+  await Promise.all(Array.from({length: 150}, () => lane.publish(to('bad'))));
   await lane.close();
 });
