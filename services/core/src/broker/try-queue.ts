@@ -37,7 +37,7 @@ export const tryQueue = async (options: TryQueueOptions): Promise<void> => {
     await withTimeout(model.close(), CLOSE_MS, 'no answer').catch(() => undefined);
     life.isOver = true;
   };
-  const ask = async (): Promise<void> => {
+  const ask = async (): Promise<Channel> => {
     const channel = await model.createChannel();
     channel.on('error', () => undefined);
     channel.on('close', () => (life.isOver = true));
@@ -47,17 +47,21 @@ export const tryQueue = async (options: TryQueueOptions): Promise<void> => {
       if (message !== null) inHand = onMessage(message, channel, life);
     });
     await channel.cancel(consumerTag);
+    return channel;
   };
   const stopped = Promise.withResolvers<never>();
   const stop = (): void => stopped.reject(new Error('the consumer stops'));
   stopping.addEventListener('abort', stop);
+  let channel: Channel;
   try {
-    await withTimeout(Promise.race([ask(), stopped.promise]), ANSWER_MS, `no answer within ${ANSWER_MS} ms`);
+    channel = await withTimeout(Promise.race([ask(), stopped.promise]), ANSWER_MS, `no answer within ${ANSWER_MS} ms`);
   } catch (error) {
     void close();
     throw error;
   } finally {
     stopping.removeEventListener('abort', stop);
   }
-  void Promise.race([inHand, ended]).then(close);
+  // The broker forgets an ack that it has just received when the connection ends, and not when the channel does.
+  const closeChannel = (): Promise<void> => withTimeout(channel.close(), CLOSE_MS, 'no answer').catch(() => undefined);
+  void Promise.race([inHand.then(closeChannel), ended]).then(close);
 };
