@@ -1,4 +1,4 @@
-import type {Channel, ConfirmChannel, ConsumeMessage} from 'amqplib';
+import type {Channel, ChannelModel, ConfirmChannel, ConsumeMessage} from 'amqplib';
 import {describeError} from '../errors/app-error.ts';
 import {withTimeout} from '../lifecycle/lifecycle.ts';
 import {sleep} from '../lifecycle/sleep.ts';
@@ -38,7 +38,7 @@ export interface Consumer {
 export interface ConsumerOptions {
   readonly connection: BrokerConnection;
   readonly queues: readonly string[];
-  /** Declares the queues, on every new channel: the broker may have come back without them. */
+  /** Declares the queues, on every new connection: the broker may have come back without them. */
   readonly declare: (channel: Channel) => Promise<void>;
   /** Messages per queue that may be neither acked nor requeued. */
   readonly prefetch: number;
@@ -55,38 +55,82 @@ export interface ConsumerOptions {
 const CANCEL_MS = 2_000;
 /** Far above what a queue takes that can be consumed. One without a majority takes over a minute, and holds up its channel meanwhile. */
 const CONSUME_MS = 10_000;
+const DECLARE_MS = 30_000;
 const LEFT_OUT_MS = 60_000;
 /** A channel may have ended for another reason, so the first try is soon; but a queue that was deleted has to be gone before it is declared anew. */
 const FIRST_PAUSE_MS = 500;
 /** Longer than a message is kept in hand while its shard is away. */
 const REMEMBERED_MS = 3_600_000;
 
-/** A channel that is consumed, and what is consumed over it. */
+/** The channel of a queue. */
 interface Open extends ChannelLife {
   readonly channel: ConfirmChannel;
-  readonly asked: Set<string>;
-  readonly tags: Map<string, string>;
+  isAsked: boolean;
+  tag: string | undefined;
 }
 
+type QueueConsumerOptions = Omit<ConsumerOptions, 'queues'> & {
+  readonly queue: string;
+  /** Runs one after the other, so that a connection that ends meanwhile tells which queue it was. */
+  readonly inTurn: (ask: () => Promise<void>) => Promise<void>;
+};
+
 /**
- * Consumes several queues over one channel, again after every loss of it. A queue that cannot be consumed, because it has no leader for instance, is left out and tried again
- * over a connection of its own: whoever asks for it loses the connection, and with it what comes from all others.
+ * Consumes several queues, again after every loss of a channel. Each has a channel of its own: RabbitMQ holds up all of a channel for a queue that has no majority, and keeps what
+ * it has delivered over it for over a minute, whether the connection is closed or not.
  */
-export const createConsumer = (options: ConsumerOptions): Consumer => {
+export const createConsumer = ({queues, declare, ...options}: ConsumerOptions): Consumer => {
+  const declareOnce = oncePerConnection(declare);
+  let last = Promise.resolve();
+  const inTurn = (ask: () => Promise<void>): Promise<void> => {
+    const asked = last.then(ask);
+    last = asked.catch(() => undefined);
+    return asked;
+  };
+  const consumers = queues.map((queue) => consumeQueue({...options, declare: declareOnce, queue, inTurn}));
+  return {
+    async pause() {
+      await Promise.all(consumers.map((consumer) => consumer.pause()));
+    },
+    async close() {
+      await Promise.all(consumers.map((consumer) => consumer.close()));
+    },
+  };
+};
+
+const oncePerConnection = (declare: ConsumerOptions['declare']): ConsumerOptions['declare'] => {
+  const declared = new WeakMap<ChannelModel['connection'], Promise<void>>();
+  return (channel) => {
+    const {connection} = channel;
+    const known = declared.get(connection);
+    if (known !== undefined) return known;
+    const declaring = withTimeout(declare(channel), DECLARE_MS, 'a queue did not answer');
+    declared.set(connection, declaring);
+    declaring.catch(() => declared.delete(connection));
+    return declaring;
+  };
+};
+
+/**
+ * A queue that cannot be consumed, because it has no leader for instance, is left out and tried again over a connection of its own: whoever asks for it loses the connection,
+ * and with it what comes from all others.
+ */
+const consumeQueue = (options: QueueConsumerOptions): Consumer => {
   const {
     connection,
-    queues,
+    queue,
     declare,
     prefetch,
     log,
+    inTurn,
     onDelivery,
     leftOutMs = LEFT_OUT_MS,
     consumeMs = CONSUME_MS,
   } = options;
   const stopping = new AbortController();
   const isPaused = (): boolean => stopping.signal.aborted;
-  const leftOut = new Set<string>();
-  const backLately = new Set<string>();
+  let isLeftOut = false;
+  let isBackLately = false;
   let open: Open | undefined;
   /** How often all that was in hand went back although no process died. What befalls this one befalls the others: they have the same broker. */
   let ends = 0;
@@ -97,7 +141,7 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
   };
 
   /** @returns when it is settled */
-  const deliver = (channel: Channel, life: ChannelLife, queue: string, message: ConsumeMessage): Promise<void> => {
+  const deliver = (channel: Channel, life: ChannelLife, message: ConsumeMessage): Promise<void> => {
     const {promise, resolve} = Promise.withResolvers<undefined>();
     let settled = false;
     const settle = (how: () => void): void => {
@@ -124,55 +168,53 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
     return promise;
   };
 
-  const receive = (from: Open, queue: string, message: ConsumeMessage | null): void => {
+  const receive = (from: Open, message: ConsumeMessage | null): void => {
     if (message !== null) {
-      void deliver(from.channel, from, queue, message);
+      void deliver(from.channel, from, message);
       return;
     }
-    from.asked.delete(queue);
-    from.tags.delete(queue);
-    leaveOut(queue, 'the broker cancelled the consumer');
+    from.isAsked = false;
+    from.tag = undefined;
+    leaveOut('the broker cancelled the consumer');
   };
 
-  const cancelAll = async ({channel, tags}: Open): Promise<void> => {
-    const cancelled = [...tags.values()];
-    tags.clear();
-    for (const tag of cancelled) await channel.cancel(tag);
+  const cancel = async (on: Open): Promise<void> => {
+    const {tag} = on;
+    on.tag = undefined;
+    if (tag !== undefined) await on.channel.cancel(tag);
   };
 
-  const consumeAll = async (on: Open): Promise<void> => {
-    for (const queue of queues) {
-      if (isPaused()) break;
-      if (leftOut.has(queue) || on.asked.has(queue)) continue;
-      on.asked.add(queue);
-      try {
-        const asked = on.channel.consume(queue, (message) => receive(on, queue, message));
-        const {consumerTag} = await withTimeout(asked, consumeMs, `no answer within ${consumeMs} ms`);
-        on.tags.set(queue, consumerTag);
-      } catch (error) {
-        leaveOut(queue, describeError(error));
-        throw error;
-      }
+  const consume = async (on: Open): Promise<void> => {
+    if (isPaused() || isLeftOut || on.isAsked) return;
+    // Not this queue's fault.
+    if (on.isOver) throw new Error('the channel was closed');
+    on.isAsked = true;
+    try {
+      const asked = on.channel.consume(queue, (message) => receive(on, message));
+      on.tag = (await withTimeout(asked, consumeMs, `no answer within ${consumeMs} ms`)).consumerTag;
+    } catch (error) {
+      leaveOut(describeError(error));
+      throw error;
     }
-    // Paused while the queues were being asked for one by one.
-    if (isPaused()) await cancelAll(on);
+    // Paused while the queue was being asked for.
+    if (isPaused()) await cancel(on);
   };
 
-  const leaveOut = (queue: string, reason: string): void => {
-    if (leftOut.has(queue) || isPaused()) return;
-    leftOut.add(queue);
+  const leaveOut = (reason: string): void => {
+    if (isLeftOut || isPaused()) return;
+    isLeftOut = true;
     log.warn({queue, reason}, 'a queue is left out until it can be consumed');
-    void bringBack(queue, backLately.has(queue) ? leftOutMs : FIRST_PAUSE_MS);
+    void bringBack(isBackLately ? leftOutMs : FIRST_PAUSE_MS);
   };
 
-  const bringBack = async (queue: string, firstPauseMs: number): Promise<void> => {
+  const bringBack = async (firstPauseMs: number): Promise<void> => {
     for (let pauseMs = firstPauseMs; ; pauseMs = leftOutMs) {
       await sleep(pauseMs, stopping.signal);
       try {
         await connection.ready();
         if (isPaused()) return;
         const onMessage = async (message: ConsumeMessage, channel: Channel, life: ChannelLife): Promise<void> => {
-          if (!isPaused()) await deliver(channel, life, queue, message);
+          if (!isPaused()) await deliver(channel, life, message);
         };
         await tryQueue({connection, queue, declare, onMessage, stopping: stopping.signal});
         break;
@@ -182,26 +224,30 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
       }
     }
     log.info({queue}, 'a queue can be consumed again');
-    backLately.add(queue);
-    setTimeout(() => backLately.delete(queue), leftOutMs).unref();
-    leftOut.delete(queue);
+    isBackLately = true;
+    setTimeout(() => (isBackLately = false), leftOutMs).unref();
+    isLeftOut = false;
+    const on = open;
     // One that fails all the same begins anew with its next channel.
-    if (open !== undefined) await consumeAll(open).catch((error: unknown) => supervised.reopen(describeError(error)));
+    if (on !== undefined)
+      await inTurn(() => consume(on)).catch((error: unknown) => supervised.reopen(describeError(error)));
   };
 
   const supervised = superviseChannel({
     connection,
-    name: 'consumer',
+    name: `consumer of ${queue}`,
     log,
     setup: async (channel) => {
       await declare(channel);
       await channel.prefetch(prefetch);
-      open = {channel, asked: new Set(), tags: new Map(), isOver: false};
-      await consumeAll(open);
+      const on: Open = {channel, isAsked: false, tag: undefined, isOver: false};
+      channel.on('close', () => (on.isOver = true));
+      open = on;
+      await inTurn(() => consume(on));
     },
     onLost: () => {
       if (open === undefined) return;
-      if (open.asked.size > 0) countEnd();
+      if (open.isAsked) countEnd();
       open.isOver = true;
       open = undefined;
     },
@@ -212,8 +258,8 @@ export const createConsumer = (options: ConsumerOptions): Consumer => {
       stopping.abort();
       // Without a channel the next one does not consume, and so it is when this one is lost on the way.
       if (open === undefined) return;
-      await withTimeout(cancelAll(open), CANCEL_MS, `no answer within ${CANCEL_MS} ms`).catch((error: unknown) =>
-        log.warn({queues, reason: describeError(error)}, 'the broker did not stop delivering'),
+      await withTimeout(cancel(open), CANCEL_MS, `no answer within ${CANCEL_MS} ms`).catch((error: unknown) =>
+        log.warn({queue, reason: describeError(error)}, 'the broker did not stop delivering'),
       );
     },
     close() {
