@@ -10,7 +10,8 @@ import {
   QUEUE_PRIORITIES,
   RETRY_RUNGS,
 } from '@pisync/core/broker/names';
-import {type Outgoing, type Publisher} from '@pisync/core/broker/publisher';
+import {type Outgoing} from '@pisync/core/broker/outgoing';
+import {type Publisher} from '@pisync/core/broker/publisher';
 import {PARKED_MS} from '@pisync/core/broker/broker-topology';
 import {AppError} from '@pisync/core/errors/app-error';
 import {type Copies, createCopies} from './judge/copies.ts';

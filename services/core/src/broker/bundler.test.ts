@@ -5,7 +5,7 @@ import {type BundleItem, decodeBundle} from './bundle.ts';
 import {systemTimers} from '../lifecycle/timers.ts';
 import {type BundlerLimits, createBundler} from './bundler.ts';
 import {brokerNames} from './names.ts';
-import type {Outgoing} from './publisher.ts';
+import type {Outgoing} from './outgoing.ts';
 
 const LIMITS: BundlerLimits = {maxItems: 3, maxBytes: 100, maxInFlight: 1, maxWaiting: 5};
 

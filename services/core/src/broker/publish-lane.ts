@@ -2,7 +2,7 @@ import type {Channel, ConfirmChannel} from 'amqplib';
 import {AppError} from '../errors/app-error.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import type {BrokerConnection} from './connection.ts';
-import type {Outgoing} from './publisher.ts';
+import type {Outgoing} from './outgoing.ts';
 import {superviseChannel} from './supervised-channel.ts';
 
 /** What goes to one queue, over a channel of its own: RabbitMQ works on nothing else of a channel while it waits for a queue that has no majority. */

@@ -6,7 +6,8 @@ import {createLogger} from '../telemetry/logger.ts';
 import {until} from '../testing/until.ts';
 import type {BrokerConnection} from './connection.ts';
 import {createPublishLane} from './publish-lane.ts';
-import {createPublisher, type Outgoing} from './publisher.ts';
+import type {Outgoing} from './outgoing.ts';
+import {createPublisher} from './publisher.ts';
 
 const log = createLogger({level: 'silent', service: 'test', pod: 'test'});
 

@@ -3,18 +3,9 @@ import {Gauge, Histogram, type Registry} from 'prom-client';
 import {AppError} from '../errors/app-error.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import type {BrokerConnection} from './connection.ts';
+import type {Outgoing} from './outgoing.ts';
 import {createPublishLane, type PublishLane} from './publish-lane.ts';
 import {superviseChannel} from './supervised-channel.ts';
-
-export interface Outgoing {
-  readonly exchange: string;
-  readonly routingKey: string;
-  /** Messages of one exchange that go the same way go to the same queue. Without: those with the same routing key do. */
-  readonly way?: string;
-  readonly content: Buffer;
-  readonly contentType: string;
-  readonly headers?: Readonly<Record<string, string | number>>;
-}
 
 /** Publishes with confirms: resolved means that a majority of the queue's replicas has it on disk. One queue that does not confirm is no other's problem. */
 export interface Publisher {

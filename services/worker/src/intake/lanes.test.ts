@@ -1,6 +1,6 @@
 import {afterEach, expect, test} from '@jest/globals';
 import {RETRY_RUNGS, brokerNames} from '@pisync/core/broker/names';
-import {type Outgoing} from '@pisync/core/broker/publisher';
+import {type Outgoing} from '@pisync/core/broker/outgoing';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createLogger} from '@pisync/core/telemetry/logger';

@@ -1,7 +1,7 @@
 import {expect, test} from '@jest/globals';
 import {decodeBundle} from '@pisync/core/broker/bundle';
 import {ATTEMPT_HEADER, brokerNames, PARKED_HEADER} from '@pisync/core/broker/names';
-import {type Outgoing} from '@pisync/core/broker/publisher';
+import {type Outgoing} from '@pisync/core/broker/outgoing';
 import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {Registry} from 'prom-client';
