@@ -28,6 +28,8 @@ export interface Observer {
   /** Called, and awaited, before the bytes leave. */
   sending?(deviceId: string, batch: Batch, hash: string): void | Promise<void>;
   answered?(deviceId: string, batch: Batch, hash: string, answer: Answer, tookMs: number): void;
+  /** A heartbeat said that the batch is applied, of which no 2xx had come. */
+  applied?(deviceId: string, batch: Batch, hash: string): void;
   /** One HTTP call of any kind ended. */
   called?(what: 'enrol' | 'sync' | 'heartbeat', tookMs: number, error: string | undefined): void;
 }
@@ -61,6 +63,9 @@ export interface DeviceParts {
 }
 
 const PROTOCOL_HEADERS = {'content-type': 'application/json', 'x-pisync-protocol': '1'};
+
+const isApplied = ({epoch, batchSeq}: Batch, entries: readonly OutboxEntry[]): boolean =>
+  entries.some((entry) => entry.op === 'applied' && entry.epoch === epoch && entry.through >= batchSeq);
 
 export class Device {
   readonly #parts: DeviceParts;
@@ -256,7 +261,12 @@ export class Device {
     const body = this.#body(epoch, outbox.lastBatchSeq, 'heartbeat', reason, undefined);
     const {answer} = await this.#sync('heartbeat', body, undefined);
     const wasConfirming = this.#session.confirming !== undefined;
-    await this.#take(afterSync(this.#session, {epoch}, answer, outbox, this.#chance()));
+    const step = afterSync(this.#session, {epoch}, answer, outbox, this.#chance());
+    const learnt = outbox.batches.filter((batch) => !batch.accepted && isApplied(batch, step.entries));
+    await this.#take(step);
+    for (const batch of learnt) {
+      observer.applied?.(this.#inUse()?.deviceId ?? '', batch, contentHash(batch.state, batch.records));
+    }
     const {confirming, newSecretWanted} = this.#session;
     if (!wasConfirming || confirming !== undefined || newSecretWanted || !isEnrolled(pending)) return;
     // Also where it cannot be written down yet: the one before is over.

@@ -48,6 +48,10 @@ const both = (first: Observer, second: Observer | undefined): Observer =>
           first.answered?.(device, batch, hash, answer, tookMs);
           second.answered?.(device, batch, hash, answer, tookMs);
         },
+        applied: (device, batch, hash) => {
+          first.applied?.(device, batch, hash);
+          second.applied?.(device, batch, hash);
+        },
       };
 
 /** It is enrolled, and has heard that its numbers are free. */

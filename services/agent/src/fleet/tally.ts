@@ -8,8 +8,9 @@ export interface FleetReport {
   /** Batches that became due. */
   readonly batches: number;
   readonly records: number;
+  /** A 2xx came, or a heartbeat said that they are applied. */
   readonly acked: number;
-  /** Due and without a 2xx at the end. */
+  /** Due and not acked at the end. */
   readonly unfinished: number;
   readonly requests: number;
   readonly retries: number;
@@ -56,18 +57,22 @@ export class Tally {
 
   /** What every device of the fleet reports to. `dueMs` is when its present batch was due. */
   observer(dueMs: () => number): Observer {
+    const acked = (): void => {
+      this.acked += 1;
+      this.#firstAckMs ??= this.#nowMs();
+      this.accept.record(this.#nowMs() - dueMs());
+    };
     return {
       enrolled: () => {
         this.enrolled += 1;
       },
       answered: (_device, _batch, _hash, answer) => {
         if (answer.kind !== 'accepted') return;
-        this.acked += 1;
         this.badRecords += answer.bad.size;
         if (answer.sync.duplicate) this.duplicates += 1;
-        this.#firstAckMs ??= this.#nowMs();
-        this.accept.record(this.#nowMs() - dueMs());
+        acked();
       },
+      applied: acked,
       called: (what, tookMs, error) => {
         this.requests += 1;
         if (what === 'sync') this.#request.record(tookMs);

@@ -6,14 +6,14 @@ export interface BatchClaim {
   readonly batchSeq: number;
   /** By content hash. More than one when a batch was split after a 413, or emptied after a 400. */
   readonly contents: ReadonlyMap<string, SentEntry>;
-  /** Contents that got a 2xx, by hash: more than one only when a number was used for two. */
+  /** Contents that got a 2xx, or that the region said are applied, by hash: more than one only when a number was used for two. */
   readonly acked: ReadonlyMap<string, Ack>;
 }
 
 export interface Ack {
-  /** Records that the device was told are bad. */
-  readonly bad: number;
-  /** recordsDigest of the others; null when none is bad. */
+  /** Records that the device was told are bad; null where it was not told. */
+  readonly bad: number | null;
+  /** recordsDigest of the others; null when none is bad, or it was not told. */
   readonly good: string | null;
 }
 
@@ -46,7 +46,7 @@ export class Claims {
     const known = batches.get(key) ?? {epoch, batchSeq: entry.batch, contents: new Map(), acked: new Map()};
     if (entry.t === 'sent') {
       batches.set(key, {...known, contents: new Map([...known.contents, [entry.hash, entry]])});
-    } else if (entry.answer === 'acked') {
+    } else if (entry.answer === 'acked' || entry.answer === 'applied') {
       const {bad, good} = entry;
       batches.set(key, {...known, acked: new Map([...known.acked, [entry.hash, {bad, good}]])});
     } else {

@@ -134,7 +134,7 @@ const checkApplied = (
   const {recordCount, badCount} = receipt;
   // A batch without a 2xx may have bad records that the device was not told; they have to be somewhere all the same.
   const ack: Ack | undefined = claim.acked.get(receipt.hash);
-  if (ack !== undefined && ack.bad !== badCount) {
+  if (ack !== undefined && ack.bad !== null && ack.bad !== badCount) {
     say('counterWrong', `${badCount} records are put aside as bad, the device was told ${ack.bad}`);
   }
   if (recordCount + badCount !== sent.records) {

@@ -22,16 +22,16 @@ export const ledgerEntrySchema = z.discriminatedUnion('t', [
     /** Milliseconds since 1970. */
     at: z.number(),
   }),
-  /** One line an attempt. `unknown` may or may not have been taken. */
+  /** One line an attempt, and one for what a heartbeat said is `applied`, of which no 2xx had come. `unknown` may or may not have been taken. */
   z.object({
     t: z.literal('answer'),
     ...batchId,
-    answer: z.enum(['acked', 'unknown', 'rejected']),
+    answer: z.enum(['acked', 'applied', 'unknown', 'rejected']),
     /** HTTP status; null when there was no reply. */
     status: z.int().nullable(),
-    /** Records that the region put into quarantine. */
-    bad: z.int(),
-    /** {@link recordsDigest} of the others; null when none is bad. */
+    /** Records that the region put into quarantine; null where it did not say. */
+    bad: z.int().nullable(),
+    /** {@link recordsDigest} of the others; null when none is bad, or nobody said. */
     good: z.string().nullable(),
     at: z.number(),
     ms: z.number(),

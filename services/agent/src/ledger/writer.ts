@@ -55,6 +55,10 @@ export const ledgerObserver = (ledger: LedgerWriter, wallMs: () => number): Obse
     batch: batch.batchSeq,
     hash,
   });
+  const append = (entry: LedgerEntry): void => {
+    // The next line that is awaited fails as this one did.
+    ledger.append(entry).catch(() => undefined);
+  };
   return {
     async sending(device, batch, hash) {
       const key = keyOf(device, batch, hash);
@@ -74,7 +78,7 @@ export const ledgerObserver = (ledger: LedgerWriter, wallMs: () => number): Obse
     answered(device, batch, hash, answer, tookMs) {
       const bad: ReadonlySet<number> = answer.kind === 'accepted' ? answer.bad : new Set();
       if (answer.kind === 'accepted') open.delete(keyOf(device, batch, hash));
-      const written = ledger.append({
+      append({
         t: 'answer',
         ...id(device, batch, hash),
         answer: verdictOf(answer),
@@ -84,8 +88,11 @@ export const ledgerObserver = (ledger: LedgerWriter, wallMs: () => number): Obse
         at: wallMs(),
         ms: Math.round(tookMs * 10) / 10,
       });
-      // The next line that is awaited fails as this one did.
-      written.catch(() => undefined);
+    },
+    applied(device, batch, hash) {
+      open.delete(keyOf(device, batch, hash));
+      const nothing = {status: null, bad: null, good: null, ms: 0};
+      append({t: 'answer', ...id(device, batch, hash), answer: 'applied', ...nothing, at: wallMs()});
     },
   };
 };
