@@ -42,6 +42,7 @@ test('partitions from yesterday to a week ahead are made, once', async () => {
 test.each([
   {name: 'partitions', lock: 'lock table receipt in access exclusive mode', atMs: Date.now() + 40 * DAY_MS},
   {name: 'statuses', lock: 'lock table device_check in access exclusive mode', atMs: Date.now()},
+  {name: 'recency', lock: 'lock table device_recency in access exclusive mode', atMs: Date.now()},
 ])('the job $name ends at once when the keeper stops acting, whatever the shard does', async ({name, lock, atMs}) => {
   const holder = await bench.shards.pool(0, 'ingest').connect();
   const stop = new AbortController();
@@ -65,7 +66,7 @@ test.each([
   }
 });
 
-test.each(['partitions', 'statuses'])('the job %s writes nothing once another keeper acts', async (name) => {
+test.each(['partitions', 'statuses', 'recency'])('the job %s writes nothing once another keeper acts', async (name) => {
   const pool = bench.shards.pool(0, 'ingest');
   const atMs = Date.now() + 60 * DAY_MS;
   // Of a device that is gone, so it would go.
@@ -75,4 +76,5 @@ test.each(['partitions', 'statuses'])('the job %s writes nothing once another ke
   const made = daysAround(atMs, -1, 7).flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
   expect((await pool.query('select from pg_class where relname = any($1)', [made])).rowCount).toBe(0);
   expect((await pool.query('delete from device_check where device_key = 7')).rowCount).toBe(1);
+  expect((await pool.query('select from recency_pass')).rowCount).toBe(0);
 });

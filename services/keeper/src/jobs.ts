@@ -1,3 +1,4 @@
+import {bringRecencyUpToDate} from '@pisync/core/devices/recency-pass';
 import {sweepStatuses} from '@pisync/core/devices/status-sweep';
 import {type Fence} from '@pisync/core/shards/keeper-term';
 import {daysAround, ensurePartitions, PARTITION_DAYS} from '@pisync/core/shards/partitions';
@@ -32,6 +33,13 @@ export const createJobs = ({pool, fence, log, now}: JobsOptions): readonly Job[]
     async run(signal) {
       const changed = await sweepStatuses(pool(), {fence, signal});
       if (changed > 0) log.info({changed}, 'devices changed status by time');
+    },
+  },
+  {
+    name: 'recency',
+    everyMs: MINUTE_MS,
+    async run(signal) {
+      await bringRecencyUpToDate(pool(), {fence, signal});
     },
   },
 ];

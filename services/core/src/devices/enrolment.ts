@@ -189,5 +189,11 @@ const insertDevice = async (
     text: `insert into device_status (device_key, device_id, group_id, status) values ($1, $2, $3, 'pending')`,
     values: [deviceKey, deviceId, groupId],
   });
+  // A new device is in every list at once.
+  await client.query({
+    name: 'enrol-insert-recency',
+    text: 'insert into device_recency (device_key, device_id) values ($1, $2) on conflict (device_key) do nothing',
+    values: [deviceKey, deviceId],
+  });
   return true;
 };

@@ -11,10 +11,12 @@ type Merge =
   /** Not brought: they follow from what other tables have, and are made again. */
   | 'derive';
 
-/** A table whose rows belong to devices: it is in every shard, its key begins with `device_key`, unless it is derived, and a slot's rows are a range of that. */
+/** A table whose rows belong to devices: it is in every shard. */
 export interface ShardedTable {
   readonly name: string;
   readonly merge: Merge;
+  /** What its key begins with, default `device_key`: then a slot's rows are a range of it. Only what is derived may have another one. */
+  readonly keyedBy?: 'check_at';
   /** The day (UTC) that it has a partition for each of. */
   readonly partitionedBy?: 'received_day' | 'created_day' | 'closed_day';
   /** How long a day is kept; what has none lives as long as its device. */
@@ -30,7 +32,8 @@ export const SHARDED_TABLES: readonly ShardedTable[] = [
   {name: 'device_epoch', merge: 'upsert', replicates: true},
   {name: 'device_shadow', merge: 'upsert', replicates: true},
   {name: 'device_status', merge: 'upsert', replicates: true},
-  {name: 'device_check', merge: 'derive', replicates: false},
+  {name: 'device_check', merge: 'derive', keyedBy: 'check_at', replicates: false},
+  {name: 'device_recency', merge: 'derive', replicates: false},
   {
     name: 'receipt',
     merge: 'insert',

@@ -372,11 +372,7 @@ test('the list of sharded tables is what the schema has: name, key, and the colu
   expect(found.rows).toEqual(
     [...SHARDED_TABLES]
       .sort((a, b) => (a.name < b.name ? -1 : 1))
-      .map(({name, partitionedBy = null, merge}) => ({
-        name,
-        day: partitionedBy,
-        key: merge === 'derive' ? 'check_at' : 'device_key',
-      })),
+      .map(({name, partitionedBy = null, keyedBy = 'device_key'}) => ({name, day: partitionedBy, key: keyedBy})),
   );
   const others = await bench.shards.pool(1, 'job').query<{name: string}>(
     `select c.relname as name from pg_class c where c.relkind in ('r', 'p') and not c.relispartition
@@ -386,6 +382,7 @@ test('the list of sharded tables is what the schema has: name, key, and the colu
   // Of the shard, not of devices.
   expect(others.rows.map(({name}) => name).filter((name) => !name.startsWith('knex'))).toEqual([
     'keeper_term',
+    'recency_pass',
     'schema_migration',
     'schema_migration_lock',
     'schema_step',

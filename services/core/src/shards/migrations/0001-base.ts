@@ -104,6 +104,23 @@ create table device_check (
   primary key (check_at, device_key)
 ) with (autovacuum_vacuum_scale_factor = 0.02);
 
+-- When devices called, for lists that go by it. It is brought up to device_state each minute, because an index of that one would be paid for by each batch.
+create table device_recency (
+  device_key bigint primary key,
+  device_id uuid not null,
+  last_sync_at timestamptz,
+  last_seen_at timestamptz
+);
+create index device_recency_by_last_sync on device_recency (last_sync_at, device_id);
+create index device_recency_by_last_seen on device_recency (last_seen_at, device_id);
+
+-- At most one row: as of when device_recency is. All transactions before \`horizon\` were over then.
+create table recency_pass (
+  one boolean primary key default true check (one),
+  as_of timestamptz not null,
+  horizon bigint not null
+);
+
 -- No table has a default partition: a row without a partition must fail, not hide where retention never looks. A batch is unique over all days by
 -- device_state and device_epoch; this key tells only doubles of a day.
 create table receipt (
