@@ -64,6 +64,11 @@ describe('the device list', () => {
       (device: SeededDevice) => device.status === 'on_time' && device.group === 'north & "co"',
     ],
     [`filter=${encodeURIComponent('shard==1')}`, (device: SeededDevice) => device.shard === 1],
+    [`filter=${encodeURIComponent('(status==late,name==site-elm*);group!=north;lastSync>-P1D')}`, () => false],
+    [
+      `filter=${encodeURIComponent('status=in=(late,silent),shard==2;group!=nobody;tags.site!=none')}`,
+      (device: SeededDevice) => device.status === 'late' || device.status === 'silent' || device.shard === 2,
+    ],
     ['group=nobody', () => false],
   ])('visits every device once, in order, with the filter "%s"', async (filter, matches) => {
     const expected = devices
@@ -97,7 +102,8 @@ describe('the device list', () => {
     ['limit=x', '/limit'],
     ['stauts=late', '/stauts'],
     ['status=asleep', '/status'],
-    ['filter=name==x', '/filter'],
+    ['filter=name!=x', '/filter'],
+    ['filter=name==x;;', '/filter'],
     ['limit=1&limit=2', '/limit'],
   ])('refuses ?%s with a pointer', async (query, pointer) => {
     const answer = await api.call('GET', `/api/v1/devices?${query}`, {token: viewer});

@@ -1,16 +1,18 @@
 import {z} from 'zod';
-import {type DeviceField, listDevices} from '@pisync/core/queries/devices';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
-import type {GroupNames, Groups} from '@pisync/core/devices/groups';
-import {isInScope, type Scope} from '@pisync/core/devices/scope';
+import type {Groups} from '@pisync/core/devices/groups';
 import type {Shards} from '@pisync/core/shards/shards';
-import {canonicalFilter, parseDeviceFilter} from '../filters/device-filter.ts';
+import {onShard} from '@pisync/core/filters/device-condition';
+import {listDevices} from '@pisync/core/queries/device-list';
+import {comparePlaces, type DeviceOrder, type Place} from '@pisync/core/queries/device-order';
+import {filterText, parseDeviceFilter} from '../filters/device-filter.ts';
 import {route, type Route} from '../http/route.ts';
 import {type Cursors, packPositions, positionsSchema, unpackPositions} from '../paging/cursors.ts';
 import {type AskShards, shardNames} from '../paging/fan-out.ts';
 import {fieldsQuery, parseFields} from '../paging/fields.ts';
 import {mergePages, type Positions} from '../paging/merge.ts';
 import {pageOf, pageQuery} from '../paging/page-schema.ts';
+import {listCondition} from './list-condition.ts';
 import {columnsFor, DEFAULT_FIELDS, DEVICE_VIEW_FIELDS, deviceSchema, viewOf} from './device-schema.ts';
 
 export interface DeviceListOptions {
@@ -22,6 +24,10 @@ export interface DeviceListOptions {
 }
 
 const listedDevice = deviceSchema.partial().required({id: true});
+
+const placeSchema = z.object({value: z.string().nullable(), id: z.string()});
+/** Relative times stay what they were on the first page. */
+const startSchema = z.strictObject({nowMs: z.number(), positions: positionsSchema(placeSchema)});
 
 /** Devices in the order of their ids over all shards. */
 export const deviceListRoute = ({shards, groups, askShards, cursors, now}: DeviceListOptions): Route =>
@@ -37,7 +43,9 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
         filter: z
           .string()
           .optional()
-          .describe('Conditions joined by `;`: `status==late;group=="north & south";shard==1`.'),
+          .describe(
+            'Conditions joined by `;` (and), `,` (or) and parentheses: `status==late;tags.site=in=(oak,elm);lastSync<-P2D`. docs/api/admin.md has the grammar.',
+          ),
         status: z
           .string()
           .optional()
@@ -50,48 +58,45 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
     async ({query, principal: {scope}}) => {
       const filter = parseDeviceFilter(query);
       const fields = parseFields(query.fields, DEVICE_VIEW_FIELDS, DEFAULT_FIELDS);
-      const list = `devices ${canonicalFilter(filter, scope)}`;
-      const before: Positions =
-        query.cursor === undefined
-          ? new Map<number, string>()
-          : unpackPositions(await cursors.open(list, positionsSchema, query.cursor));
-      const columns: readonly DeviceField[] = columnsFor(fields);
+      const order: DeviceOrder = {by: 'id', descending: false};
+      const list = `devices ${JSON.stringify(scope ?? null)} ${filterText(filter)}`;
+      const atMs = now();
+      const start = query.cursor === undefined ? undefined : await cursors.open(list, startSchema, query.cursor);
+      const before: Positions<Place> =
+        start === undefined ? new Map<number, Place>() : unpackPositions(start.positions);
+      const nowMs = start?.nowMs ?? atMs;
       const names = await groups.names();
-      const groupIds = filter.group === undefined ? scope : groupsNamed(filter.group, names, scope);
-      const isEmpty = groupIds?.length === 0;
-      const asked = shards.ids().filter((shard) => !isEmpty && (filter.shard === undefined || filter.shard === shard));
-      const asOf = new Date(now()).toISOString();
+      const condition = listCondition({scope, filter, world: {nowMs, groups: names}});
+      const asked = shards.ids().filter((shard) => onShard(condition, shard).kind !== 'never');
       const {answers, missing} = await askShards(asked, (shard) =>
         listDevices(shards, {
           shard,
-          filter: {status: filter.status, groupIds},
+          condition,
+          order,
           after: before.get(shard),
           limit: query.limit + 1,
-          fields: columns,
+          fields: columnsFor(fields),
           shardsAsked: asked.length,
         }),
       );
       const page = mergePages(
         answers.map(({shard, value}) => ({shard, ...value})),
-        (row) => row.deviceId,
-        query.limit,
-        before,
+        {
+          placeOf: (row) => ({value: row.sortValue, id: row.deviceId}),
+          compare: comparePlaces(order),
+          limit: query.limit,
+          before,
+        },
       );
       const goesOn = page.hasNextPage || missing.length > 0;
       return {
         body: {
           data: page.rows.map((row) => viewOf(row, fields, names)),
           hasNextPage: page.hasNextPage,
-          nextCursor: goesOn ? await cursors.seal(list, packPositions(page.positions)) : null,
-          asOf,
+          nextCursor: goesOn ? await cursors.seal(list, {nowMs, positions: packPositions(page.positions)}) : null,
+          asOf: new Date(atMs).toISOString(),
           ...(missing.length === 0 ? {} : {partial: shardNames(missing)}),
         },
       };
     },
   );
-
-/** Nothing is in a group that is not there, or that is none of the caller's. */
-const groupsNamed = (name: string, names: GroupNames, scope: Scope): readonly number[] => {
-  const groupId = names.idOf(name);
-  return groupId === undefined || !isInScope(scope, groupId) ? [] : [groupId];
-};

@@ -1,5 +1,6 @@
 import {z} from 'zod';
-import type {DeviceField, ListedDevice} from '@pisync/core/queries/devices';
+import type {ListedDevice} from '@pisync/core/queries/device-list';
+import type {DeviceField} from '@pisync/core/queries/devices';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import type {GroupNames} from '@pisync/core/devices/groups';
 import {formatEpoch} from '@pisync/core/devices/epoch';

@@ -1,53 +1,110 @@
 import {describe, expect, test} from '@jest/globals';
 import {AppError} from '@pisync/core/errors/app-error';
-import {canonicalFilter, parseDeviceFilter} from './device-filter.ts';
+import {onShard} from '@pisync/core/filters/device-condition';
+import {filterConditions, filterText, parseDeviceFilter} from './device-filter.ts';
 
-const problemOf = (query: Parameters<typeof parseDeviceFilter>[0]) => {
+const world = {
+  nowMs: Date.UTC(2026, 10, 28, 12),
+  groups: {nameOf: () => '', idOf: (name: string) => (name === 'north' ? 7 : undefined)},
+};
+
+type Query = Parameters<typeof parseDeviceFilter>[0];
+const conditionOf = (query: Query) => {
   try {
-    return {filter: parseDeviceFilter(query)};
+    return filterConditions(parseDeviceFilter(query), world);
   } catch (error) {
-    if (error instanceof AppError) return {status: error.status, errors: error.errors};
+    if (error instanceof AppError) return {status: error.status, ...error.errors[0]};
     throw error;
   }
 };
 
-describe('device filter', () => {
-  test.each([
-    [{}, {}],
-    [{filter: ''}, {}],
-    [{filter: 'status==late'}, {status: 'late'}],
-    [{filter: 'status==late;group==g1'}, {status: 'late', group: 'g1'}],
-    [{filter: ' group == "north & \\"south\\"; x" ; shard==2 '}, {group: 'north & "south"; x', shard: 2}],
+const is = (field: string, ...values: (string | number)[]) => ({kind: 'is', field, values, not: false});
+const ID = '0a3f0000-0000-4000-8000-000000000001';
+
+describe('what a filter asks devices to be like', () => {
+  test.each<[Query, unknown]>([
+    [{}, {kind: 'always'}],
+    [{filter: ''}, {kind: 'always'}],
     [
-      {status: 'silent', group: 'a b'},
-      {status: 'silent', group: 'a b'},
+      {filter: 'status==late', group: 'north'},
+      {kind: 'and', of: [is('status', 'late'), is('group', 7)]},
     ],
-    [{filter: 'status==late', status: 'late'}, {status: 'late'}],
-  ])('reads %j', (query, filter) => {
-    expect(problemOf(query)).toEqual({filter});
+    [{filter: 'group==nobody'}, {kind: 'never'}],
+    [{group: 'nobody'}, {kind: 'never'}],
+    [{filter: 'group=in=(north,nobody)'}, is('group', 7)],
+    [{filter: `id==${ID}`}, is('id', ID)],
+    [{filter: 'name==green*'}, {kind: 'prefix', field: 'name', prefix: 'green', not: false}],
+    [
+      {filter: 'hardwareId=in=(a,b,c*)'},
+      {kind: 'or', of: [is('hardwareId', 'a', 'b'), {kind: 'prefix', field: 'hardwareId', prefix: 'c', not: false}]},
+    ],
+    [
+      {filter: 'tags.site=in=(a,b);tags.x!=y'},
+      {
+        kind: 'and',
+        of: [
+          {kind: 'tag', key: 'site', values: ['a', 'b'], not: false},
+          {kind: 'tag', key: 'x', values: ['y'], not: true},
+        ],
+      },
+    ],
+    [{filter: 'revoked!=false'}, {kind: 'revoked', revoked: true}],
+    [{filter: 'lastSync<-P2D'}, {kind: 'time', field: 'lastSync', operator: '<', at: '2026-11-26T12:00:00.000Z'}],
+    [
+      {filter: 'enrolledAt=ge=2026-11-01'},
+      {kind: 'time', field: 'enrolledAt', operator: '>=', at: '2026-11-01T00:00:00.000Z'},
+    ],
+    [
+      {filter: 'statusSince>-P1WT1H30M'},
+      {kind: 'time', field: 'statusSince', operator: '>', at: '2026-11-21T10:30:00.000Z'},
+    ],
+  ])('%j', (query, condition) => {
+    expect(conditionOf(query)).toEqual(condition);
   });
 
-  test.each([
-    [{filter: 'status=late'}, '/filter', /no operator "="/],
-    [{filter: 'lastSync<5'}, '/filter', /no field "lastSync"; known are status, group, shard/],
-    [{filter: 'status==asleep'}, '/filter', /known are pending, on_time/],
-    [{status: 'asleep'}, '/status', /known are pending, on_time/],
-    [{filter: 'status==late;;'}, '/filter', /expects field==value/],
-    [{filter: 'group==a b'}, '/filter', /expects field==value/],
-    [{filter: 'status==late', status: 'silent'}, '/status', /at once/],
-    [{filter: 'shard==one'}, '/filter', /write its number/],
-    [{filter: 'x'.repeat(1001)}, '/filter', /longer than/],
-    [{group: 'a\u0000'}, '/group', /NUL/],
-  ])('refuses %j', (query, pointer, detail) => {
-    expect(problemOf(query)).toEqual({
+  test.each<[Query, string, number | undefined, RegExp]>([
+    [{status: 'asleep'}, '/status', undefined, /known are pending, on_time/],
+    [{group: 'a\u0000'}, '/group', undefined, /NUL/],
+    [{filter: 'status==late;lastsync<1'}, '/filter', 14, /no field lastsync; known are id, name, .*tags\.<key>/],
+    [{filter: 'tags==x'}, '/filter', 1, /no field tags/],
+    [{filter: 'name.x==x'}, '/filter', 1, /no field name\.x/],
+    [{filter: 'status==asleep'}, '/filter', 9, /one of pending, on_time/],
+    [{filter: 'status==l*'}, '/filter', 9, /not searched by its beginning/],
+    [{filter: 'shard==one'}, '/filter', 8, /number of a shard/],
+    [{filter: 'id==0a'}, '/filter', 5, /whole id/],
+    [{filter: 'revoked==yes'}, '/filter', 10, /true or false/],
+    [{filter: 'name<x'}, '/filter', 1, /by <; known are ==/],
+    [{filter: 'lastSync==-P2D'}, '/filter', 1, /by equality/],
+    [{filter: 'lastSync<yesterday'}, '/filter', 10, /a time is expected/],
+    [{filter: 'lastSync<P'}, '/filter', 10, /a time is expected/],
+    [{filter: 'name!=x'}, '/filter', undefined, /no condition that an index finds.*status==/],
+    [{filter: 'revoked==false'}, '/filter', undefined, /no condition that an index finds/],
+    [{filter: 'status==late,tags.a!=x'}, '/filter', undefined, /no condition that an index finds/],
+  ])('%j is refused', (query, pointer, character, detail) => {
+    expect(conditionOf(query)).toEqual({
       status: 400,
-      errors: [{pointer, detail: expect.stringMatching(detail) as unknown}],
+      pointer,
+      detail: expect.stringMatching(detail) as unknown,
+      ...(character === undefined ? {} : {character}),
     });
   });
 
-  test('has one canonical text however it was written', () => {
-    expect(canonicalFilter(parseDeviceFilter({filter: 'group==g;status==late'}), [2, 5])).toBe(
-      canonicalFilter(parseDeviceFilter({status: 'late', group: 'g'}), [2, 5]),
-    );
+  test('what no index finds is taken beside what one does', () => {
+    for (const filter of ['status==late;name!=x', '(status==late,name==x);revoked==false', 'shard==1;name!=x'])
+      expect(conditionOf({filter})).toHaveProperty('kind', 'and');
+  });
+
+  test('a shard is known before it is asked', () => {
+    const condition = filterConditions(parseDeviceFilter({filter: 'shard==1;name==x,shard!=0;name==y'}), world);
+    expect(onShard(condition, 0)).toEqual({kind: 'never'});
+    expect(onShard(condition, 1)).toEqual({kind: 'or', of: [is('name', 'x'), is('name', 'y')]});
+    expect(onShard(condition, 2)).toEqual(is('name', 'y'));
+  });
+
+  test('its text tells filters apart, and keeps relative times as they were written', () => {
+    const text = (query: Query): string => filterText(parseDeviceFilter(query));
+    expect(text({filter: 'lastSync<-P2D'})).toBe(text({filter: ' lastSync < -P2D'}));
+    const texts = [{}, {filter: 'status==late'}, {status: 'late'}, {group: 'late'}, {filter: 'group==late'}].map(text);
+    expect(new Set(texts).size).toBe(5);
   });
 });

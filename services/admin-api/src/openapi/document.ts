@@ -9,7 +9,7 @@ export const problemSchema = z.looseObject({
   code: z.string().describe('A stable word to branch on.'),
   detail: z.string(),
   instance: z.string().optional().describe('Names the request; the log has the same.'),
-  errors: z.array(z.object({pointer: z.string(), detail: z.string()})).optional(),
+  errors: z.array(z.object({pointer: z.string(), detail: z.string(), character: z.int().optional()})).optional(),
   id: z.uuid().optional().describe('What a call with the same Idempotency-Key made before.'),
 });
 

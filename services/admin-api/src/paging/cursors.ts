@@ -21,13 +21,16 @@ export const createCursors = (signer: Signer): Cursors => ({
   },
 });
 
-/** Shards that stand at the same key share one entry; mostly there is only one. */
-export const positionsSchema = z.array(z.tuple([z.string(), z.array(z.int())]));
+/** Shards that stand at the same place share one entry; mostly there is only one. */
+export const positionsSchema = <P extends z.ZodType>(place: P) => z.array(z.tuple([place, z.array(z.int())]));
 
-export const packPositions = (positions: Positions): z.input<typeof positionsSchema> => {
-  const byKey = Map.groupBy(positions, ([, key]) => key);
-  return [...byKey].map(([key, entries]) => [key, entries.map(([shard]) => shard)]);
+export const packPositions = <Place>(positions: Positions<Place>): [Place, number[]][] => {
+  const byPlace = Map.groupBy(positions, ([, place]) => JSON.stringify(place));
+  return [...byPlace.values()].flatMap((entries) => {
+    const [first] = entries;
+    return first === undefined ? [] : [[first[1], entries.map(([shard]) => shard)] satisfies [Place, number[]]];
+  });
 };
 
-export const unpackPositions = (packed: z.output<typeof positionsSchema>): Positions =>
-  new Map(packed.flatMap(([key, shards]) => shards.map((shard) => [shard, key] as const)));
+export const unpackPositions = <Place>(packed: readonly (readonly [Place, readonly number[]])[]): Positions<Place> =>
+  new Map(packed.flatMap(([place, shards]) => shards.map((shard) => [shard, place] as const)));

@@ -14,6 +14,13 @@ const readShard = (rows: readonly string[], after: string | undefined, limit: nu
     .slice(0, limit + 1)
     .map((id) => ({id}));
 
+const byId = (limit: number, before: Positions<string>) => ({
+  placeOf: ({id}: Row) => id,
+  compare: (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0),
+  limit,
+  before,
+});
+
 describe('mergePages', () => {
   test('visits every row of every shard exactly once, in order, whatever the page size and wherever shards cut it', () => {
     fc.assert(
@@ -27,13 +34,13 @@ describe('mergePages', () => {
             ids.filter((_id, index) => index % shardCount === shard).sort(),
           );
           const seen: string[] = [];
-          let positions: Positions = new Map();
+          let positions: Positions<string> = new Map();
           for (let turn = 0; turn <= ids.length; turn++) {
             const pages = shards.map((ids, shard) => {
               const rows = readShard(ids, positions.get(shard), limit);
-              return {shard, rows: rows.slice(0, most), isCut: rows.length > most};
+              return {shard, rows: rows.slice(0, most), end: rows.length > most ? rows[most - 1]?.id : undefined};
             });
-            const page = mergePages(pages, ({id}) => id, limit, positions);
+            const page = mergePages(pages, byId(limit, positions));
             seen.push(...page.rows.map(({id}) => id));
             positions = page.positions;
             if (!page.hasNextPage) break;
@@ -53,13 +60,13 @@ describe('mergePages', () => {
         (ids, outages, limit) => {
           const shards = [0, 1].map((shard) => ids.filter((_id, index) => index % 2 === shard).sort());
           const seen: string[] = [];
-          let positions: Positions = new Map();
+          let positions: Positions<string> = new Map();
           const turns = [...outages, ...Array.from({length: ids.length + 1}, () => [false, false] as const)];
           for (const down of turns) {
             const pages = shards.flatMap((rows, shard) =>
-              down[shard] === true ? [] : [{shard, rows: readShard(rows, positions.get(shard), limit), isCut: false}],
+              down[shard] === true ? [] : [{shard, rows: readShard(rows, positions.get(shard), limit)}],
             );
-            const page = mergePages(pages, ({id}) => id, limit, positions);
+            const page = mergePages(pages, byId(limit, positions));
             seen.push(...page.rows.map(({id}) => id));
             positions = page.positions;
           }
@@ -70,15 +77,31 @@ describe('mergePages', () => {
     );
   });
 
+  test('goes on where the first shard was looked at no further, also when that brought no row', () => {
+    const page = mergePages(
+      [
+        {shard: 0, rows: [{id: 'c'}], end: 'd'},
+        {shard: 1, rows: [{id: 'a'}, {id: 'e'}]},
+        {shard: 2, rows: [], end: 'b'},
+      ],
+      byId(5, new Map([[0, 'a1']])),
+    );
+    expect(page.rows).toEqual([{id: 'a', shard: 1}]);
+    expect(page.hasNextPage).toBe(true);
+    expect([...page.positions]).toEqual([
+      [0, 'b'],
+      [1, 'b'],
+      [2, 'b'],
+    ]);
+  });
+
   test('names the shard that each row came from', () => {
     const page = mergePages(
       [
-        {shard: 0, rows: [{id: 'b'}], isCut: false},
-        {shard: 1, rows: [{id: 'a'}], isCut: false},
+        {shard: 0, rows: [{id: 'b'}]},
+        {shard: 1, rows: [{id: 'a'}]},
       ],
-      ({id}) => id,
-      5,
-      new Map(),
+      byId(5, new Map()),
     );
     expect(page.rows).toEqual([
       {id: 'a', shard: 1},

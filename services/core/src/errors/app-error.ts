@@ -35,6 +35,8 @@ export type ErrorCode = keyof typeof STATUS_OF_CODE;
 export interface Fault {
   readonly pointer: string;
   readonly detail: string;
+  /** Where in the text that the pointer names, from 1. */
+  readonly character?: number;
 }
 
 export interface AppErrorOptions {

@@ -1,9 +1,6 @@
-import type {JsonText} from '../json/json-text.ts';
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 import {onOwners, type Outer} from '../shards/on-owner.ts';
-import {cutRows, PAGE_BYTES} from '../shards/page-bytes.ts';
-import {PAGE_TYPES} from '../shards/pg-types.ts';
 import {slotOfKey} from '../shards/slot.ts';
 import {type DeviceStatus} from '../devices/device-status.ts';
 
@@ -73,10 +70,13 @@ export const DEVICE_FIELDS: readonly DeviceField[] = Object.keys(COLUMN)
   // Object.keys forgets the key type of the record it is given.
   .map((field) => field as DeviceField);
 
-const columnsOf = (fields: readonly DeviceField[]): string =>
+export const columnsOf = (fields: readonly DeviceField[]): string =>
   fields.map((field) => `${COLUMN[field]} as "${field}"`).join(', ');
 
 /** Rows of slots that a shard does not own are copies on their way in or out, and are nobody's to see. */
+export const OWNED_SLOTS = (key: string): string =>
+  // Not a plain `in`, which would be a join, and a join has an order of its own.
+  `(${slotOfKey(key)} in (select slot from slot_owner where state = 'owned')) is true`;
 const OWNED = `join slot_owner o on o.slot = ${slotOfKey('t.device_key')} and o.state = 'owned'`;
 
 /** Devices with all their fields, in the order of the ids; undefined for those that are not enrolled in this region. Ids must be uuids. */
@@ -107,94 +107,6 @@ export const findDevices = (shards: Shards, deviceIds: readonly string[]): Promi
 /** {@link findDevices} of one. */
 export const findDevice = async (shards: Shards, deviceId: string): Promise<Device | undefined> =>
   (await findDevices(shards, [deviceId]))[0];
-
-export interface DeviceQuery {
-  readonly shard: number;
-  /** Of groups: those that are in one of them. */
-  readonly filter: {readonly status?: DeviceStatus | undefined; readonly groupIds?: readonly number[] | undefined};
-  /** The last device id of the page before. */
-  readonly after?: string | undefined;
-  readonly limit: number;
-  readonly fields: readonly DeviceField[];
-  /** How many shards are asked for one page: each may give its part of {@link PAGE_BYTES}. */
-  readonly shardsAsked: number;
-}
-
-export interface DevicePage {
-  readonly rows: readonly ListedDevice[];
-  /** Whether rows within the limit are missing, because these are as many bytes as a page has. */
-  readonly isCut: boolean;
-}
-
-/** JSON that devices send. */
-const WIDE_FIELDS = ['state', 'tags'] as const satisfies readonly DeviceField[];
-type WideField = (typeof WIDE_FIELDS)[number];
-
-/** A row of a list: the id that the next page starts after, and the fields that were asked for. */
-export type ListedDevice = Pick<Device, 'deviceId'> &
-  Partial<Omit<Device, WideField>> & {readonly [F in WideField]?: JsonText | null};
-
-/**
- * One shard's devices in the order of their ids. Each filter has an index that ends in the device id, so that a page costs
- * the same wherever it is.
- */
-export const listDevices = async (
-  shards: Shards,
-  {shard, filter, after, limit, fields, shardsAsked}: DeviceQuery,
-): Promise<DevicePage> => {
-  // An index for each filter, of device_status; without one that of device_id gives the order.
-  const id = filter.status === undefined && filter.groupIds === undefined ? 'd.device_id' : 't.device_id';
-  const values: (string | number | readonly number[])[] = [limit];
-  const conditions = ['true'];
-  const where = (value: string | number, condition: (parameter: string) => string): void => {
-    conditions.push(condition(`$${values.push(value)}`));
-  };
-  if (after !== undefined) where(after, (parameter) => `${id} > ${parameter}`);
-  if (filter.status !== undefined) where(filter.status, (parameter) => `t.status = ${parameter}`);
-  const columns = [...new Set<DeviceField>(['deviceId', ...fields])];
-  const matches = conditions.join(' and ');
-  // An index gives the order within a group, so each group is asked for a page; what is beside the status is read of the first of all of them.
-  const [from, rest] =
-    filter.groupIds === undefined
-      ? [`device_status t ${OWNED}`, matches]
-      : [
-          `(select t.* from unnest($${values.push(filter.groupIds)}::int[]) g (group_id) cross join lateral (
-              select t.* from device_status t ${OWNED}
-              where t.group_id = g.group_id and ${matches} order by t.device_id limit $1) t
-            order by t.device_id limit $1) t`,
-          'true',
-        ];
-  const text = `select ${columnsOf(columns)}
-     from ${from}
-     join device d on d.device_key = t.device_key join device_state s on s.device_key = t.device_key
-     left join device_shadow h on h.device_key = t.device_key
-     where ${rest} order by ${id} limit $1`;
-  const wide = WIDE_FIELDS.filter((field) => columns.includes(field));
-  const query = wide.length === 0 ? text : cutPage(text, columns, wide, PAGE_BYTES / shardsAsked);
-  const {rows} = await onceMore(() =>
-    shards
-      .pool(shard, 'dashboard')
-      .query<ListedDevice & {readonly found?: number}>({text: query, values, types: PAGE_TYPES}),
-  );
-  return {rows, isCut: (rows[0]?.found ?? 0) > rows.length};
-};
-
-const cutPage = (
-  rows: string,
-  columns: readonly DeviceField[],
-  wide: readonly DeviceField[],
-  maxBytes: number,
-): string => {
-  const quoted = (field: DeviceField): string => `"${field}"`;
-  const cut = cutRows({
-    rows,
-    wide: wide.map(quoted),
-    order: '"deviceId"',
-    limit: '$1',
-    bytes: String(Math.floor(maxBytes)),
-  });
-  return `select ${columns.map(quoted).join(', ')}, found from (${cut}) page order by "deviceId"`;
-};
 
 /** How many devices of one group have one status. */
 export interface DeviceCount {

@@ -6,7 +6,8 @@ import {enrol} from '../devices/enrolment.ts';
 import {DEFAULT_GROUP} from '../devices/groups.ts';
 import {JsonText} from '../json/json-text.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
-import {findDevices, listDevices} from './devices.ts';
+import {listDevices} from './device-list.ts';
+import {findDevices} from './devices.ts';
 import {listReceipts} from './receipts.ts';
 import {listRecords} from './records.ts';
 
@@ -193,14 +194,15 @@ test('what does not fit into a page is not fetched for it', async () => {
   const states = await costOf(() =>
     listDevices(bench.shards, {
       shard,
-      filter: {status: 'late'},
+      condition: {kind: 'is', field: 'status', values: ['late'], not: false},
+      order: {by: 'id', descending: false},
       limit: 50,
       fields: ['state'],
       shardsAsked: 1,
     }),
   );
   expect(states.value.rows).toHaveLength(1);
-  expect(states.value.isCut).toBe(true);
+  expect(states.value.end).toMatchObject({id: states.value.rows[0]?.deviceId});
   expect(states.value.rows[0]?.state).toBeInstanceOf(JsonText);
   expect(states.blocks).toBeLessThan(1800);
 });

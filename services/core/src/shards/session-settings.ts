@@ -20,6 +20,8 @@ const SESSION_SETTINGS = {
   default_transaction_deferrable: 'off',
   // What is told to a device as applied is on disk.
   synchronous_commit: 'on',
+  // What is bounded late looks dear when it is planned: to compile it would take longer than to run it.
+  jit: 'off',
   // Pools and jobs end their own sessions and waits, later or never.
   idle_session_timeout: '0',
   // Pools say their own in the same message, and the later word counts; a migration may take as long as it takes.

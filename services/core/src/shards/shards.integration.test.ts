@@ -9,7 +9,8 @@ import {Registry} from 'prom-client';
 import {createDeviceKeys} from '../devices/device-keys.ts';
 import {DEFAULT_GROUP} from '../devices/groups.ts';
 import {findDeviceContext} from '../devices/credentials.ts';
-import {countDevices, DEVICE_FIELDS, findDevice, listDevices} from '../queries/devices.ts';
+import {type DeviceQuery, listDevices} from '../queries/device-list.ts';
+import {countDevices, DEVICE_FIELDS, findDevice} from '../queries/devices.ts';
 import {enrol} from '../devices/enrolment.ts';
 import {touchLastSeen} from '../devices/last-seen.ts';
 import {findPosition} from '../devices/position.ts';
@@ -33,6 +34,11 @@ beforeAll(async () => {
   bench = await createTestShards({shards: 2});
 });
 afterAll(() => bench.close());
+
+const PENDING_BY_ID: Omit<DeviceQuery, 'shard'> = {
+  condition: {kind: 'is', field: 'status', values: ['pending'], not: false},
+  ...{order: {by: 'id', descending: false}, limit: 1000, fields: DEVICE_FIELDS, shardsAsked: 2},
+};
 
 const enrolment = (deviceId: string, secret: string) => ({
   deviceId,
@@ -222,11 +228,7 @@ test('a new device is pending, at the start of epoch 1, and listed on its own sh
   });
   const home = bench.shards.shardOfDevice(deviceId);
   const pages = await Promise.all(
-    bench.shards
-      .ids()
-      .map((shard) =>
-        listDevices(bench.shards, {shard, filter: {status: 'pending'}, limit: 1000, fields: ['name'], shardsAsked: 2}),
-      ),
+    bench.shards.ids().map((shard) => listDevices(bench.shards, {shard, ...PENDING_BY_ID})),
   );
   const found = pages.map(({rows}) => rows.some((device) => device.deviceId === deviceId));
   expect(found).toEqual([home === 0, home === 1]);
@@ -241,11 +243,14 @@ test('pages of devices follow one another without gaps or repeats', async () => 
   for (const shard of bench.shards.ids()) {
     const sizes: number[] = [];
     for (const groupIds of [[groupId], [otherId], [groupId, otherId]]) {
-      const query = {shard, filter: {groupIds, status: 'pending'}, fields: DEVICE_FIELDS, shardsAsked: 1} as const;
-      const whole = (await listDevices(bench.shards, {...query, limit: 1000})).rows.map(({deviceId}) => deviceId);
+      const inGroups = {kind: 'is', field: 'group', values: groupIds, not: false} as const;
+      const condition = {kind: 'and', of: [inGroups, PENDING_BY_ID.condition]} as const;
+      const query: DeviceQuery = {...PENDING_BY_ID, shard, condition};
+      const whole = (await listDevices(bench.shards, query)).rows.map(({deviceId}) => deviceId);
       const paged: string[] = [];
       for (;;) {
-        const {rows} = await listDevices(bench.shards, {...query, limit: 3, after: paged.at(-1)});
+        const after = paged.slice(-1).map((id) => ({value: null, id}))[0];
+        const {rows} = await listDevices(bench.shards, {...query, limit: 3, after});
         if (rows.length === 0) break;
         paged.push(...rows.map(({deviceId}) => deviceId));
       }

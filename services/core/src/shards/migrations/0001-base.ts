@@ -27,14 +27,22 @@ create table device (
   -- Grows with whatever people may change: name, group, tags, revocation.
   revision int not null default 1,
   re_enrolments int not null default 0,
-  hardware_id text not null,
-  name text,
-  model text,
+  -- Sorted by their bytes, as every process sorts them.
+  hardware_id text collate "C" not null,
+  name text collate "C",
+  model text collate "C",
   tags jsonb not null default '{}',
   secret_hash bytea not null,
   -- Those that it had before, the newest first: an enrolment that comes late, or twice, must not bring one of them back.
   replaced_secrets bytea[] not null default '{}'
 );
+create index device_by_name on device (name, device_id);
+create index device_by_enrolment on device (enrolled_at, device_id);
+create index device_by_hardware on device (hardware_id);
+create index device_by_model on device (model);
+create index device_by_revocation on device (revoked_at) where revoked_at is not null;
+-- Without a list of what is not in it yet, which each reader would have to read.
+create index device_by_tag on device using gin (tags jsonb_path_ops) with (fastupdate = off);
 
 -- What every batch updates: narrow, room for the new version on the same page, and no second index, so that updates stay heap-only.
 create table device_state (
@@ -94,6 +102,7 @@ create table device_status (
 );
 create index device_status_by_status on device_status (status, device_id);
 create index device_status_by_group on device_status (group_id, device_id);
+create index device_status_by_since on device_status (since, device_id);
 create index device_status_by_group_and_status on device_status (group_id, status, device_id);
 
 -- When time will have changed a status, or earlier: one row of each device that is on time, failing or late, none of the others. It has no index by device, so

@@ -1,0 +1,26 @@
+import type {GroupNames} from '@pisync/core/devices/groups';
+import {isInScope, type Scope} from '@pisync/core/devices/scope';
+import {allOf, type DeviceCondition, type FilterWorld} from '@pisync/core/filters/device-condition';
+import {type DeviceFilter, filterConditions} from '../filters/device-filter.ts';
+
+export interface Listed {
+  readonly scope: Scope;
+  readonly filter: DeviceFilter;
+  readonly world: FilterWorld;
+}
+
+/** All that a device of a list or a count fulfils, whoever asks: the one place where conditions are joined. */
+export const listCondition = ({scope, filter, world}: Listed): DeviceCondition => {
+  const scoped: readonly DeviceCondition[] =
+    scope === undefined ? [] : [{kind: 'is', field: 'group', values: scope, not: false}];
+  return allOf([...scoped, filterConditions(filter, {...world, groups: groupsIn(scope, world.groups)})]);
+};
+
+/** Nobody learns whether a group that is none of his is there. */
+const groupsIn = (scope: Scope, names: GroupNames): GroupNames => ({
+  nameOf: (groupId) => names.nameOf(groupId),
+  idOf(name) {
+    const groupId = names.idOf(name);
+    return groupId !== undefined && isInScope(scope, groupId) ? groupId : undefined;
+  },
+});

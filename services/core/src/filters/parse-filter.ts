@@ -1,0 +1,158 @@
+import {AppError} from '../errors/app-error.ts';
+
+/**
+ * The filter of lists, a subset of RSQL (https://github.com/jirutka/rsql-parser): comparisons joined by `;` (and, binds closer) and `,` (or), and parentheses.
+ * What a field is, and what it can be compared with, is said elsewhere: this knows the grammar alone.
+ */
+export type FilterNode =
+  {readonly kind: 'and' | 'or'; readonly nodes: readonly FilterNode[]; readonly at: number} | Comparison;
+
+export interface Comparison {
+  readonly kind: 'comparison';
+  readonly field: string;
+  /** Behind the dot of `tags.site`. */
+  readonly key: string | undefined;
+  readonly operator: Operator;
+  readonly values: readonly FilterValue[];
+  /** Its first character in the text, from 0. */
+  readonly at: number;
+}
+
+/** `=in=` is `==` with several values, `=out=` is `!=`. */
+export type Operator = '==' | '!=' | '<' | '<=' | '>' | '>=';
+
+export interface FilterValue {
+  readonly text: string;
+  /** It ended in `*` outside of quotes, which is not in the text. */
+  readonly isPrefix: boolean;
+  readonly at: number;
+}
+
+const MAX_LENGTH = 2000;
+const MAX_COMPARISONS = 50;
+const MAX_DEPTH = 8;
+
+const OPERATORS: Readonly<Record<string, {readonly operator: Operator; readonly isList: boolean}>> = {
+  '==': {operator: '==', isList: false},
+  '!=': {operator: '!=', isList: false},
+  '=in=': {operator: '==', isList: true},
+  '=out=': {operator: '!=', isList: true},
+  '<': {operator: '<', isList: false},
+  '=lt=': {operator: '<', isList: false},
+  '<=': {operator: '<=', isList: false},
+  '=le=': {operator: '<=', isList: false},
+  '>': {operator: '>', isList: false},
+  '=gt=': {operator: '>', isList: false},
+  '>=': {operator: '>=', isList: false},
+  '=ge=': {operator: '>=', isList: false},
+};
+
+const SPACE = /\s*/y;
+const FIELD = /[A-Za-z]\w*/y;
+const OPERATOR = /==|!=|=[A-Za-z]*=|[<>]=?/y;
+const BARE = /[^\s"'();,=<>!~]+/y;
+const QUOTED = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/y;
+
+/** @throws AppError `bad-request` that says at which character. */
+export const refuseFilter = (detail: string, at: number): never => {
+  throw new AppError('bad-request', `The filter cannot be used: at character ${at + 1} it ${detail}.`, {
+    errors: [{pointer: '/filter', detail, character: at + 1}],
+  });
+};
+
+/** The tree of a filter; undefined for an empty one. @throws AppError `bad-request` that says at which character. */
+export const parseFilter = (text: string): FilterNode | undefined => {
+  if (text.length > MAX_LENGTH) return refuseFilter(`goes on after ${MAX_LENGTH} characters`, MAX_LENGTH);
+  let at = 0;
+  let comparisons = 0;
+
+  const take = (pattern: RegExp): string | undefined => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(text)?.[0];
+    at += found?.length ?? 0;
+    return found;
+  };
+  const takeMark = (mark: string): boolean => {
+    take(SPACE);
+    if (!text.startsWith(mark, at)) return false;
+    at += mark.length;
+    return true;
+  };
+  const expected = (what: string): never => {
+    const found = at < text.length ? `has "${text.slice(at, at + 20)}"` : 'ends';
+    return refuseFilter(`${found} where ${what} is expected`, at);
+  };
+
+  const quoted = (): string | undefined => {
+    const begin = at;
+    const found = take(QUOTED);
+    if (found === undefined) return undefined;
+    if (found.startsWith("'")) return found.slice(1, -1).replace(/\\(.)/gs, '$1');
+    try {
+      return String(JSON.parse(found));
+    } catch {
+      return refuseFilter('has a string that is not written as JSON', begin);
+    }
+  };
+  const value = (): FilterValue => {
+    take(SPACE);
+    const begin = at;
+    const inQuotes = quoted();
+    const found = inQuotes ?? take(BARE) ?? expected('a value, or one in quotes,');
+    const isPrefix = inQuotes === undefined && found.endsWith('*');
+    const shown = isPrefix ? found.slice(0, -1) : found;
+    if (inQuotes === undefined && shown.includes('*'))
+      refuseFilter('has a * that is not at the end of its value', begin + found.indexOf('*'));
+    if (shown.includes('\u0000')) refuseFilter('has a NUL character', begin);
+    return {text: shown, isPrefix, at: begin};
+  };
+  const values = (): readonly FilterValue[] => {
+    if (!takeMark('(')) expected('( and a list of values');
+    const found = [value()];
+    while (takeMark(',')) found.push(value());
+    if (!takeMark(')')) expected(', or )');
+    return found;
+  };
+  const comparison = (): Comparison => {
+    take(SPACE);
+    const begin = at;
+    const field = take(FIELD) ?? expected('a field');
+    comparisons++;
+    if (comparisons > MAX_COMPARISONS) refuseFilter(`has more than ${MAX_COMPARISONS} conditions`, begin);
+    const key = takeMark('.') ? (quoted() ?? take(BARE) ?? expected('a key')) : undefined;
+    take(SPACE);
+    const operatorAt = at;
+    const name = take(OPERATOR) ?? expected('an operator such as ==');
+    if (!Object.hasOwn(OPERATORS, name)) refuseFilter(`has no operator ${name}`, operatorAt);
+    const {operator, isList} = OPERATORS[name] ?? expected('an operator');
+    return {kind: 'comparison', field, key, operator, values: isList ? values() : [value()], at: begin};
+  };
+  const term = (depth: number): FilterNode => {
+    take(SPACE);
+    const begin = at;
+    if (!takeMark('(')) return comparison();
+    if (depth === MAX_DEPTH) refuseFilter(`has parentheses more than ${MAX_DEPTH} deep`, begin);
+    const inner = joined('or', depth + 1);
+    if (!takeMark(')')) expected('; or , or )');
+    return inner;
+  };
+  const joined = (kind: 'and' | 'or', depth: number): FilterNode => {
+    take(SPACE);
+    const begin = at;
+    const next = (): FilterNode => (kind === 'or' ? joined('and', depth) : term(depth));
+    const nodes = [next()];
+    while (takeMark(kind === 'or' ? ',' : ';')) nodes.push(next());
+    const [only, second] = nodes;
+    return only !== undefined && second === undefined ? only : {kind, nodes, at: begin};
+  };
+
+  if (text.trim() === '') return undefined;
+  const filter = joined('or', 0);
+  take(SPACE);
+  if (at < text.length) expected('; or , or the end');
+  return filter;
+};
+
+/** The same text for filters that say the same in the same order, however they were written. */
+export const canonicalFilter = (node: FilterNode | undefined): string =>
+  JSON.stringify(node ?? null, (name, value: unknown) => (name === 'at' ? undefined : value));

@@ -1,0 +1,162 @@
+import type {DeviceCondition, TimeField, ValueField} from '../filters/device-condition.ts';
+
+/** Conditions on devices as SQL. Values are bound, and the text that reaches a statement is that of this file. */
+
+/** Tables that conditions and orders go by. */
+export type Table = 'd' | 't' | 'r';
+export const TABLE_OF: Readonly<Record<Table, string>> = {d: 'device', t: 'device_status', r: 'device_recency'};
+
+/** Adds a value to those of the statement and answers its place, `$3`. */
+export type Bind = (value: unknown) => string;
+
+const VALUE_COLUMN: Readonly<
+  Record<ValueField, {readonly table: Table; readonly column: string; readonly type: string}>
+> = {
+  id: {table: 'd', column: 'device_id', type: 'uuid'},
+  name: {table: 'd', column: 'name', type: 'text'},
+  hardwareId: {table: 'd', column: 'hardware_id', type: 'text'},
+  model: {table: 'd', column: 'model', type: 'text'},
+  group: {table: 't', column: 'group_id', type: 'int'},
+  status: {table: 't', column: 'status', type: 'text'},
+};
+
+const TIME_COLUMN: Readonly<Record<TimeField, {readonly table: Table; readonly column: string}>> = {
+  lastSync: {table: 'r', column: 'last_sync_at'},
+  lastSeen: {table: 'r', column: 'last_seen_at'},
+  enrolledAt: {table: 'd', column: 'enrolled_at'},
+  statusSince: {table: 't', column: 'since'},
+};
+
+type Leaf = Exclude<DeviceCondition, {readonly kind: 'and' | 'or'}>;
+
+const tableOf = (leaf: Leaf): Table => {
+  switch (leaf.kind) {
+    case 'is':
+      return VALUE_COLUMN[leaf.field].table;
+    case 'time':
+      return TIME_COLUMN[leaf.field].table;
+    default:
+      return 'd';
+  }
+};
+
+/** Tables without which a condition cannot be looked at. */
+export const tablesOf = (condition: DeviceCondition): ReadonlySet<Table> => {
+  if (condition.kind === 'and' || condition.kind === 'or')
+    return new Set(condition.of.flatMap((one) => [...tablesOf(one)]));
+  return new Set(condition.kind === 'always' || condition.kind === 'never' ? [] : [tableOf(condition)]);
+};
+
+/** @throws RangeError for a condition on the shard, which is known before anything is asked of one */
+export const conditionSql = (condition: DeviceCondition, bind: Bind): string => {
+  switch (condition.kind) {
+    case 'and':
+    case 'or':
+      return `(${condition.of.map((one) => conditionSql(one, bind)).join(` ${condition.kind} `)})`;
+    case 'always':
+      return 'true';
+    case 'never':
+      return 'false';
+    case 'is': {
+      const {table, column, type} = VALUE_COLUMN[condition.field];
+      return isOneOf(`${table}.${column}`, type, condition.values, condition.not, bind);
+    }
+    case 'prefix': {
+      const {table, column} = VALUE_COLUMN[condition.field];
+      const matches = `${table}.${column} like ${bind(`${escapeLike(condition.prefix)}%`)}`;
+      return condition.not ? `(${matches}) is not true` : matches;
+    }
+    case 'tag': {
+      const {key, values, not} = condition;
+      if (not) return `(d.tags ->> ${bind(key)}::text = any(${bind(values)}::text[])) is not true`;
+      // Each is a condition of its own, because the index has no way to look for one of several.
+      return `(${values.map((value) => `d.tags @> ${bind(JSON.stringify({[key]: value}))}::jsonb`).join(' or ')})`;
+    }
+    case 'revoked':
+      return `d.revoked_at is ${condition.revoked ? 'not ' : ''}null`;
+    case 'time': {
+      const {table, column} = TIME_COLUMN[condition.field];
+      return `${table}.${column} ${condition.operator} ${bind(condition.at)}::timestamptz`;
+    }
+    case 'shard':
+      throw new RangeError('which shard it is has to be said before');
+  }
+};
+
+const isOneOf = (column: string, type: string, values: readonly unknown[], not: boolean, bind: Bind): string => {
+  const [only] = values;
+  // One is said as one, so that what is sorted behind it in an index comes in order.
+  const among =
+    values.length === 1 ? `${column} = ${bind(only)}::${type}` : `${column} = any(${bind(values)}::${type}[])`;
+  return not ? `(${among}) is not true` : among;
+};
+
+const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
+
+/** How few devices a condition is expected to find, the fewest first; undefined where it has no index, or would find most of them. */
+const RANK: Readonly<Record<ValueField, number>> = {id: 0, hardwareId: 1, name: 2, model: 6, group: 7, status: 8};
+const rankOf = (leaf: Leaf): number | undefined => {
+  switch (leaf.kind) {
+    case 'is':
+      return leaf.not ? undefined : RANK[leaf.field];
+    case 'prefix':
+      return leaf.not || leaf.prefix === '' ? undefined : 3;
+    case 'tag':
+      return leaf.not ? undefined : 5;
+    case 'revoked':
+      return leaf.revoked ? 4 : undefined;
+    case 'time':
+      return 9;
+    default:
+      return undefined;
+  }
+};
+
+/** Devices that an index finds: those of any of `any`. */
+export interface Source {
+  readonly any: readonly Leaf[];
+}
+
+/** Ways to find all devices that fulfil a condition, and others, by indexes alone; the first is expected to find the fewest. None: it has no index. */
+export const sourcesOf = (condition: DeviceCondition): readonly Source[] => {
+  const found = ranked(condition);
+  return found.toSorted((a, b) => a.rank - b.rank).map(({any}) => ({any}));
+};
+
+const ranked = (condition: DeviceCondition): readonly (Source & {readonly rank: number})[] => {
+  if (condition.kind === 'and') return condition.of.flatMap(ranked);
+  if (condition.kind === 'or') {
+    const branches = condition.of.map((one) => ranked(one).toSorted((a, b) => a.rank - b.rank)[0]);
+    if (branches.includes(undefined)) return [];
+    const all = branches.flatMap((branch) => branch ?? []);
+    return [{any: all.flatMap(({any}) => any), rank: Math.max(...all.map(({rank}) => rank))}];
+  }
+  const rank = rankOf(condition);
+  return rank === undefined ? [] : [{any: [condition], rank}];
+};
+
+/** SQL of the keys that a source finds, at most so many of each of its indexes. */
+export const sourceSql = ({any}: Source, limit: number, bind: Bind): string =>
+  any
+    .map((leaf) => {
+      const table = tableOf(leaf);
+      return `(select device_key from ${TABLE_OF[table]} ${table} where ${conditionSql(leaf, bind)} limit ${limit})`;
+    })
+    .join(' union ');
+
+/** Whether an index finds what a condition asks for, on every shard; one on the shard alone is all of that shard. */
+export const isIndexed = (condition: DeviceCondition): boolean => {
+  switch (condition.kind) {
+    case 'and':
+      return condition.of.some(isIndexed);
+    case 'or':
+      return condition.of.every(isIndexed);
+    case 'shard':
+      return !condition.not;
+    case 'always':
+    case 'never':
+      return true;
+    default:
+      return rankOf(condition) !== undefined;
+  }
+};
