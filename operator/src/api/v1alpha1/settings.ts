@@ -151,7 +151,7 @@ export const images = z
     postgres: image
       .optional()
       .describe(
-        "Image of PostgreSQL 15 or later, instead of the operator's default. Data is never upgraded: where there is some, the image must be of the major version that made it, or the shard does not start.",
+        "Image of PostgreSQL 15 or later with its extension `pg_trgm`, as official images are, instead of the operator's default. Data is never upgraded: where there is some, the image must be of the major version that made it, or the shard does not start.",
       ),
     rabbitmq: image.optional().describe("Image of RabbitMQ 3.10 or later, instead of the operator's default."),
     redis: image.optional().describe("Image of Redis 7 or later, instead of the operator's default."),

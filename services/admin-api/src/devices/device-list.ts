@@ -1,17 +1,18 @@
 import {z} from 'zod';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
+import {AppError} from '@pisync/core/errors/app-error';
 import type {Groups} from '@pisync/core/devices/groups';
 import type {Shards} from '@pisync/core/shards/shards';
 import {onShard} from '@pisync/core/filters/device-condition';
-import {listDevices} from '@pisync/core/queries/device-list';
-import {comparePlaces, type DeviceOrder, type Place} from '@pisync/core/queries/device-order';
+import {goesByRecency, listDevices, recencyAsOf} from '@pisync/core/queries/device-list';
+import {comparePlaces, DEVICE_SORTS, type DeviceOrder, type Place} from '@pisync/core/queries/device-order';
 import {filterText, parseDeviceFilter} from '../filters/device-filter.ts';
 import {route, type Route} from '../http/route.ts';
 import {type Cursors, packPositions, positionsSchema, unpackPositions} from '../paging/cursors.ts';
 import {type AskShards, shardNames} from '../paging/fan-out.ts';
 import {fieldsQuery, parseFields} from '../paging/fields.ts';
 import {mergePages, type Positions} from '../paging/merge.ts';
-import {pageOf, pageQuery} from '../paging/page-schema.ts';
+import {pageOf, pageQuery, timestamp} from '../paging/page-schema.ts';
 import {listCondition} from './list-condition.ts';
 import {columnsFor, DEFAULT_FIELDS, DEVICE_VIEW_FIELDS, deviceSchema, viewOf} from './device-schema.ts';
 
@@ -25,18 +26,45 @@ export interface DeviceListOptions {
 
 const listedDevice = deviceSchema.partial().required({id: true});
 
+const devicePage = pageOf(listedDevice).extend({
+  sortedAsOf: timestamp
+    .nullable()
+    .optional()
+    .describe(
+      'Where the list goes by lastSync or lastSeen: as of when, because it is a minute or so behind what is shown. Null while a shard has never been looked at.',
+    ),
+});
+
+const NO_NUL = /^[^\u0000]*$/;
+
+/** @throws AppError `bad-request` that lists what is known. */
+const parseSort = (text = 'id'): DeviceOrder => {
+  const descending = text.startsWith('-');
+  const by = DEVICE_SORTS.find((sort) => sort === (descending ? text.slice(1) : text));
+  if (by !== undefined) return {by, descending};
+  const detail = `knows no "${text.slice(0, 40)}"; known are ${DEVICE_SORTS.join(', ')}, each with or without a - before it`;
+  throw new AppError('bad-request', `The parameter sort ${detail}.`, {errors: [{pointer: '/sort', detail}]});
+};
+
+/** Null where one is not known. */
+const oldest = (times: readonly (Date | null)[]): string | null => {
+  const ms = times.map((time) => time?.getTime() ?? NaN);
+  const least = Math.min(...ms);
+  return Number.isFinite(least) ? new Date(least).toISOString() : null;
+};
+
 const placeSchema = z.object({value: z.string().nullable(), id: z.string()});
 /** Relative times stay what they were on the first page. */
 const startSchema = z.strictObject({nowMs: z.number(), positions: positionsSchema(placeSchema)});
 
-/** Devices in the order of their ids over all shards. */
+/** Devices over all shards. */
 export const deviceListRoute = ({shards, groups, askShards, cursors, now}: DeviceListOptions): Route =>
   route(
     {
       method: 'get',
       path: '/api/v1/devices',
       operationId: 'listDevices',
-      summary: 'Devices in the order of their ids, page by page.',
+      summary: 'Devices that a filter and a search find, sorted, page by page.',
       access: 'read',
       query: z.strictObject({
         ...pageQuery,
@@ -46,6 +74,20 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
           .describe(
             'Conditions joined by `;` (and), `,` (or) and parentheses: `status==late;tags.site=in=(oak,elm);lastSync<-P2D`. docs/api/admin.md has the grammar.',
           ),
+        q: z
+          .string()
+          .max(128)
+          .regex(NO_NUL, 'has a NUL character')
+          .optional()
+          .describe(
+            'A part of the name or of the hardware id, or how the id begins. With one or two letters: how one of them begins.',
+          ),
+        sort: z
+          .string()
+          .optional()
+          .describe(
+            `What they are sorted by: ${DEVICE_SORTS.join(', ')}; with a - before it the other way round. Without it: id.`,
+          ),
         status: z
           .string()
           .optional()
@@ -53,23 +95,26 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
         group: z.string().optional().describe('Short for `filter=group==…`.'),
         fields: fieldsQuery(DEVICE_VIEW_FIELDS),
       }),
-      success: {status: 200, description: 'A page.', schema: pageOf(listedDevice)},
+      success: {status: 200, description: 'A page.', schema: devicePage},
     },
     async ({query, principal: {scope}}) => {
       const filter = parseDeviceFilter(query);
       const fields = parseFields(query.fields, DEVICE_VIEW_FIELDS, DEFAULT_FIELDS);
-      const order: DeviceOrder = {by: 'id', descending: false};
-      const list = `devices ${JSON.stringify(scope ?? null)} ${filterText(filter)}`;
+      const order = parseSort(query.sort);
+      const list = `devices ${JSON.stringify([scope ?? null, query.q ?? '', order.by, order.descending])} ${filterText(filter)}`;
       const atMs = now();
       const start = query.cursor === undefined ? undefined : await cursors.open(list, startSchema, query.cursor);
       const before: Positions<Place> =
         start === undefined ? new Map<number, Place>() : unpackPositions(start.positions);
       const nowMs = start?.nowMs ?? atMs;
       const names = await groups.names();
-      const condition = listCondition({scope, filter, world: {nowMs, groups: names}});
+      const condition = listCondition({scope, q: query.q, filter, world: {nowMs, groups: names}});
       const asked = shards.ids().filter((shard) => onShard(condition, shard).kind !== 'never');
-      const {answers, missing} = await askShards(asked, (shard) =>
-        listDevices(shards, {
+      const isBehind = goesByRecency(condition, order);
+      const {answers, missing} = await askShards(asked, async (shard) => ({
+        // Before the rows: they are no older than it says.
+        recencyAsOf: isBehind ? await recencyAsOf(shards, shard) : null,
+        ...(await listDevices(shards, {
           shard,
           condition,
           order,
@@ -77,8 +122,8 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
           limit: query.limit + 1,
           fields: columnsFor(fields),
           shardsAsked: asked.length,
-        }),
-      );
+        })),
+      }));
       const page = mergePages(
         answers.map(({shard, value}) => ({shard, ...value})),
         {
@@ -95,6 +140,7 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
           hasNextPage: page.hasNextPage,
           nextCursor: goesOn ? await cursors.seal(list, {nowMs, positions: packPositions(page.positions)}) : null,
           asOf: new Date(atMs).toISOString(),
+          ...(isBehind ? {sortedAsOf: oldest(answers.map(({value}) => value.recencyAsOf))} : {}),
           ...(missing.length === 0 ? {} : {partial: shardNames(missing)}),
         },
       };

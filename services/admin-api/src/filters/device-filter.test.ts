@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import {AppError} from '@pisync/core/errors/app-error';
 import {onShard} from '@pisync/core/filters/device-condition';
-import {filterConditions, filterText, parseDeviceFilter} from './device-filter.ts';
+import {filterConditions, filterText, parseDeviceFilter, requireIndexed} from './device-filter.ts';
 
 const world = {
   nowMs: Date.UTC(2026, 10, 28, 12),
@@ -11,7 +11,7 @@ const world = {
 type Query = Parameters<typeof parseDeviceFilter>[0];
 const conditionOf = (query: Query) => {
   try {
-    return filterConditions(parseDeviceFilter(query), world);
+    return requireIndexed(filterConditions(parseDeviceFilter(query), world));
   } catch (error) {
     if (error instanceof AppError) return {status: error.status, ...error.errors[0]};
     throw error;

@@ -42,9 +42,9 @@ export const filterText = ({expression, status, group}: DeviceFilter): string =>
 
 /** What can be added to what no index finds. */
 const ADD =
-  'id==…, name==… or name==abc*, hardwareId==…, model==…, group==…, status==…, shard==…, tags.<key>==…, revoked==true, or an end of lastSync, lastSeen, enrolledAt or statusSince such as lastSync<-P2D';
+  'q=…, id==…, name==… or name==abc*, hardwareId==…, model==…, group==…, status==…, shard==…, tags.<key>==…, revoked==true, or an end of lastSync, lastSeen, enrolledAt or statusSince such as lastSync<-P2D';
 
-/** The conditions of a filter. @throws AppError `bad-request` where every device would have to be looked at, with what to add. */
+/** The conditions of a filter. */
 export const filterConditions = ({expression, status, group}: DeviceFilter, world: FilterWorld): DeviceCondition => {
   const asked = expression === undefined ? [] : [deviceCondition(expression, world)];
   if (status !== undefined) asked.push({kind: 'is', field: 'status', values: [status], not: false});
@@ -53,7 +53,11 @@ export const filterConditions = ({expression, status, group}: DeviceFilter, worl
     // Nothing is in a group that is not there.
     asked.push(groupId === undefined ? {kind: 'never'} : {kind: 'is', field: 'group', values: [groupId], not: false});
   }
-  const condition = allOf(asked);
+  return allOf(asked);
+};
+
+/** @throws AppError `bad-request` where every device would have to be looked at, with what to add. */
+export const requireIndexed = (condition: DeviceCondition): DeviceCondition => {
   if (!isIndexed(condition))
     refuse(
       '/filter',

@@ -17,6 +17,7 @@ export type DeviceCondition =
   | {readonly kind: 'prefix'; readonly field: TextField; readonly prefix: string; readonly not: boolean}
   | {readonly kind: 'tag'; readonly key: string; readonly values: readonly string[]; readonly not: boolean}
   | {readonly kind: 'shard'; readonly shards: readonly number[]; readonly not: boolean}
+  | {readonly kind: 'search'; readonly text: string}
   | {readonly kind: 'revoked'; readonly revoked: boolean}
   | {readonly kind: 'time'; readonly field: TimeField; readonly operator: Bound; readonly at: string};
 

@@ -129,6 +129,26 @@ describe.each(ORDERS)('by $by, descending $descending', (order) => {
   });
 });
 
+test.each(['Oak-1', 'EFIR', 'hw-0', 'w-0', '0', 'fir', 'a'])(
+  'a search for %s finds the same whatever the way to it',
+  async (text) => {
+    const digits = text.toLowerCase();
+    const isIn = (value: string | null): boolean =>
+      text.length < 3
+        ? value?.toLowerCase().startsWith(digits) === true
+        : value?.toLowerCase().includes(digits) === true;
+    const expected = devices.filter(
+      ({name, hardwareId, id}) =>
+        isIn(name) || isIn(hardwareId) || (/^[0-9a-f]+$/.test(digits) && id.startsWith(digits)),
+    );
+    for (const order of ORDERS.slice(0, 4)) {
+      const ids = inOrder(expected, order);
+      for (const bounds of [FEW, undefined])
+        expect((await pagesOf({kind: 'search', text}, order, 20, bounds)).ids).toEqual(ids);
+    }
+  },
+);
+
 test('a page looks at so many devices and is given short', async () => {
   const order: DeviceOrder = {by: 'name', descending: true};
   const condition = conditionOf('status==on_time;tags.nothing!=x;hardwareId!=hw*');

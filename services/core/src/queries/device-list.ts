@@ -4,7 +4,7 @@ import {onceMore} from '../shards/once-more.ts';
 import {PAGE_TYPES} from '../shards/pg-types.ts';
 import {cutRows, PAGE_BYTES} from '../shards/page-bytes.ts';
 import type {Shards} from '../shards/shards.ts';
-import {type DeviceOrder, orderSql, type Place, type Stretch, stretchesOf} from './device-order.ts';
+import {type DeviceOrder, isOfRecency, orderSql, type Place, type Stretch, stretchesOf} from './device-order.ts';
 import {
   type Bind,
   conditionSql,
@@ -216,3 +216,18 @@ const ask = async (shards: Shards, query: DeviceQuery, write: (bind: Bind) => Pa
     ...(stopped === undefined || stopped.end === null ? {} : {end: {value: stopped.end[0], id: stopped.end[1]}}),
   };
 };
+
+/** As of when the times are that lists of a shard go by; null: it was never brought up to date. */
+export const recencyAsOf = async (shards: Shards, shard: number): Promise<Date | null> => {
+  const {rows} = await onceMore(() =>
+    shards.pool(shard, 'dashboard').query<{asOf: Date}>({
+      name: 'recency-as-of',
+      text: 'select as_of as "asOf" from recency_pass',
+    }),
+  );
+  return rows[0]?.asOf ?? null;
+};
+
+/** Whether a list goes by times that are a minute behind. */
+export const goesByRecency = (condition: DeviceCondition, {by}: DeviceOrder): boolean =>
+  isOfRecency(by) || tablesOf(condition).has('r');

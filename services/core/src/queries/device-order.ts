@@ -26,6 +26,8 @@ const SORTED: Readonly<
   lastSeen: {table: 'r', column: 'last_seen_at', isTime: true},
 };
 
+export const isOfRecency = (by: DeviceSort): boolean => by === 'lastSync' || by === 'lastSeen';
+
 const compareBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 /** As the shards sort, for rows of several. */

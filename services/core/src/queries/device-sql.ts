@@ -72,6 +72,8 @@ export const conditionSql = (condition: DeviceCondition, bind: Bind): string => 
       // Each is a condition of its own, because the index has no way to look for one of several.
       return `(${values.map((value) => `d.tags @> ${bind(JSON.stringify({[key]: value}))}::jsonb`).join(' or ')})`;
     }
+    case 'search':
+      return `(${searched(condition.text, bind).join(' or ')})`;
     case 'revoked':
       return `d.revoked_at is ${condition.revoked ? 'not ' : ''}null`;
     case 'time': {
@@ -91,6 +93,25 @@ const isOneOf = (column: string, type: string, values: readonly unknown[], not: 
   return not ? `(${among}) is not true` : among;
 };
 
+/** Fewer letters are in too many names: they are looked for where a name begins. */
+const SEARCHED_WITHIN_FROM = 3;
+/** An id without its dashes, as far as it is known. */
+const ID_PREFIX = /^[0-9a-f]{1,32}$/i;
+
+/** Each is answered by an index of its own. */
+const searched = (text: string, bind: Bind): readonly string[] => {
+  const isShort = text.length < SEARCHED_WITHIN_FROM;
+  const pattern = bind(`${isShort ? '' : '%'}${escapeLike(text)}%`);
+  const digits = text.replaceAll('-', '').toLowerCase();
+  return [
+    `d.name ilike ${pattern}`,
+    `d.hardware_id ilike ${pattern}`,
+    ...(ID_PREFIX.test(digits)
+      ? [`d.device_id between ${bind(digits.padEnd(32, '0'))}::uuid and ${bind(digits.padEnd(32, 'f'))}::uuid`]
+      : []),
+  ];
+};
+
 const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
 
 /** How few devices a condition is expected to find, the fewest first; undefined where it has no index, or would find most of them. */
@@ -105,6 +126,8 @@ const rankOf = (leaf: Leaf): number | undefined => {
       return leaf.not ? undefined : 5;
     case 'revoked':
       return leaf.revoked ? 4 : undefined;
+    case 'search':
+      return 3;
     case 'time':
       return 9;
     default:
@@ -138,9 +161,12 @@ const ranked = (condition: DeviceCondition): readonly (Source & {readonly rank: 
 /** SQL of the keys that a source finds, at most so many of each of its indexes. */
 export const sourceSql = ({any}: Source, limit: number, bind: Bind): string =>
   any
-    .map((leaf) => {
+    .flatMap((leaf) => {
       const table = tableOf(leaf);
-      return `(select device_key from ${TABLE_OF[table]} ${table} where ${conditionSql(leaf, bind)} limit ${limit})`;
+      const conditions = leaf.kind === 'search' ? searched(leaf.text, bind) : [conditionSql(leaf, bind)];
+      return conditions.map(
+        (one) => `(select device_key from ${TABLE_OF[table]} ${table} where ${one} limit ${limit})`,
+      );
     })
     .join(' union ');
 

@@ -4,6 +4,8 @@
  * the order of their alignment, because padding is written as well.
  */
 export const SHARD_TABLES = `
+create extension if not exists pg_trgm schema public;
+
 create table slot_owner (
   slot smallint primary key check (slot between 0 and 1023),
   state text not null check (state in ('owned', 'importing', 'moved_out', 'none')),
@@ -43,6 +45,7 @@ create index device_by_model on device (model);
 create index device_by_revocation on device (revoked_at) where revoked_at is not null;
 -- Without a list of what is not in it yet, which each reader would have to read.
 create index device_by_tag on device using gin (tags jsonb_path_ops) with (fastupdate = off);
+create index device_by_text on device using gin (name gin_trgm_ops, hardware_id gin_trgm_ops) with (fastupdate = off);
 
 -- What every batch updates: narrow, room for the new version on the same page, and no second index, so that updates stay heap-only.
 create table device_state (

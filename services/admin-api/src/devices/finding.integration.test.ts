@@ -1,0 +1,159 @@
+import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
+import {bringRecencyUpToDate} from '@pisync/core/devices/recency-pass';
+import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {z} from 'zod';
+import type {CacheAccess} from '../caching/read-through.ts';
+import {type SeededDevice, seedApiToken, seedDevices} from '../testing/seed.ts';
+import {startTestApi, type TestApi} from '../testing/test-api.ts';
+
+// Servers that others also use answer slowly at times.
+jest.setTimeout(60_000);
+
+const NO_CACHE: CacheAccess = {use: () => Promise.resolve(undefined)};
+
+const pageSchema = z.object({
+  data: z.array(z.looseObject({id: z.string()})),
+  hasNextPage: z.boolean(),
+  nextCursor: z.string().nullable(),
+  sortedAsOf: z.string().nullable().optional(),
+});
+
+let region: TestShards;
+let api: TestApi;
+let devices: readonly SeededDevice[];
+let viewer: string;
+
+beforeAll(async () => {
+  region = await createTestShards({shards: 3});
+  devices = await seedDevices(region.shards, 60);
+  viewer = await seedApiToken(region.shards, 'viewer');
+  api = await startTestApi({shards: region.shards, cache: NO_CACHE});
+}, 60_000);
+
+afterAll(async () => {
+  await api.close();
+  await region.close();
+}, 30_000);
+
+const ask = (query: Readonly<Record<string, string>>) =>
+  api.call('GET', `/api/v1/devices?${new URLSearchParams(query).toString()}`, {token: viewer});
+const page = async (query: Readonly<Record<string, string>>) => {
+  const answer = await ask(query);
+  expect({query, status: answer.status}).toEqual({query, status: 200});
+  return pageSchema.parse(answer.body);
+};
+
+const readAll = async (query: Readonly<Record<string, string>>): Promise<readonly string[]> => {
+  const ids: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const found: z.output<typeof pageSchema> = await page(cursor === null ? query : {...query, cursor});
+    ids.push(...found.data.map(({id}) => id));
+    cursor = found.hasNextPage ? found.nextCursor : null;
+  } while (cursor !== null);
+  return ids;
+};
+
+const passAll = async (): Promise<void> => {
+  for (const shard of region.shards.ids())
+    await bringRecencyUpToDate(region.shards.pool(shard, 'job'), {fence: () => Promise.resolve()});
+};
+
+test('a list by last sync says as of when it is, also where nobody knows; others do not', async () => {
+  expect(await page({sort: 'lastSync', limit: '1'})).toMatchObject({sortedAsOf: null});
+  const before = Date.now();
+  await passAll();
+  for (const query of [{sort: '-lastSeen'}, {filter: 'lastSync<-P1D'}]) {
+    const {sortedAsOf} = await page({...query, limit: '1'});
+    expect(Math.abs(Date.parse(sortedAsOf ?? '') - before)).toBeLessThan(60_000);
+  }
+  expect(await page({sort: 'name', limit: '1'})).not.toHaveProperty('sortedAsOf');
+});
+
+test.each(['id', 'name', 'lastSync', 'lastSeen', 'enrolledAt', 'statusSince'])(
+  'every device is there once, sorted by %s over all shards and both ways, those without a value at the end',
+  async (sort) => {
+    for (const [index, {deviceKey, shard}] of devices.entries()) {
+      const pool = region.shards.pool(shard, 'job');
+      // Some are alike, some have none, and bytes sort otherwise than languages do.
+      const name = index % 7 === 0 ? null : (['Zoë', 'ab', 'Ab', '𝒜', 'ﬁ', 'z'][index % 6] ?? null);
+      await pool.query('update device set name = $2, enrolled_at = $3 where device_key = $1', [
+        ...[deviceKey, name, new Date(Date.UTC(2026, 0, 1 + (index % 9)))],
+      ]);
+      if (index % 5 === 0) continue;
+      await pool.query(
+        `update device_state set last_sync_at = timestamptz '2026-01-01' + $2::int * interval '1 us', last_seen_at = last_sync_at, tx_id = pg_current_xact_id()::text::bigint
+         where device_key = $1`,
+        [deviceKey, (index * 37) % 11],
+      );
+    }
+    await passAll();
+    const column =
+      {
+        id: 'device_id',
+        name: 'd.name',
+        lastSync: 's.last_sync_at',
+        lastSeen: 's.last_seen_at',
+        enrolledAt: 'd.enrolled_at',
+        statusSince: 't.since',
+      }[sort] ?? '';
+    const rows: {readonly id: string; readonly value: string | null}[] = [];
+    for (const shard of region.shards.ids()) {
+      const found = await region.shards.pool(shard, 'job').query<{id: string; value: string | null}>(
+        `select d.device_id as id, ${sort === 'id' ? 'null' : sort === 'name' ? column : `extract(epoch from ${column})::text`} as value
+         from device d join device_state s using (device_key) join device_status t using (device_key)`,
+      );
+      rows.push(...found.rows);
+    }
+    const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+    for (const sign of [1, -1]) {
+      const expected = rows.toSorted((a, b) => {
+        if ((a.value === null) !== (b.value === null)) return a.value === null ? 1 : -1;
+        const byValue = sort === 'name' ? byBytes(a.value ?? '', b.value ?? '') : Number(a.value) - Number(b.value);
+        return sign * (byValue === 0 ? byBytes(a.id, b.id) : byValue);
+      });
+      const query = {sort: `${sign === 1 ? '' : '-'}${sort}`, limit: '7'};
+      expect(await readAll(query)).toEqual(expected.map(({id}) => id));
+    }
+  },
+);
+
+test('a search finds parts of names and hardware ids in either case, and how ids begin, beside a filter', async () => {
+  const [one, two] = devices;
+  if (one === undefined || two === undefined) throw new Error('no devices were seeded');
+  const pool = region.shards.pool(one.shard, 'job');
+  await pool.query(`update device set name = 'Attic 100% \\_ North', hardware_id = 'SN-77QX' where device_key = $1`, [
+    one.deviceKey,
+  ]);
+  for (const q of ['ttic', 'ATTIC', '100% ', '% \\_', '7qx', 'at', 'SN', one.id, one.id.slice(0, 11)])
+    expect({q, ids: await readAll({q})}).toEqual({q, ids: [one.id]});
+  for (const q of ['attic%', '_ttic', 'ic', 'zzz']) expect({q, ids: await readAll({q})}).toEqual({q, ids: []});
+  expect(await readAll({q: 'attic', filter: `group!=nobody;id!=${one.id}`})).toEqual([]);
+  expect(await readAll({q: 'hw-', status: two.status, filter: `id==${two.id}`, sort: '-name'})).toEqual([two.id]);
+  expect(await readAll({q: ''})).toHaveLength(devices.length);
+});
+
+test('an unknown order is refused with the known ones, and a cursor belongs to its order and search', async () => {
+  const answer = await ask({sort: 'model'});
+  expect(answer).toMatchObject({
+    status: 400,
+    body: {errors: [{pointer: '/sort', detail: expect.stringMatching(/lastSync/) as unknown}]},
+  });
+  const {nextCursor} = await page({sort: 'name', q: 'hw', limit: '5'});
+  for (const query of [{sort: '-name', q: 'hw'}, {q: 'hw'}, {sort: 'name'}, {sort: 'name', q: 'hw-'}])
+    expect(await ask({...query, cursor: nextCursor ?? ''})).toMatchObject({
+      status: 400,
+      body: {errors: [{pointer: '/cursor'}]},
+    });
+  await page({sort: 'name', q: 'hw', cursor: nextCursor ?? '', limit: '9'});
+});
+
+test('times from now are what they were on the first page', async () => {
+  const query = {filter: 'enrolledAt<P1D', limit: '5'};
+  const nowOf = (cursor: string | null): unknown =>
+    z.object({nowMs: z.number()}).parse(JSON.parse(Buffer.from(cursor?.split('.')[0] ?? '', 'base64url').toString()))
+      .nowMs;
+  const first = await page(query);
+  const second = await page({...query, cursor: first.nextCursor ?? ''});
+  expect(nowOf(second.nextCursor)).toBe(nowOf(first.nextCursor));
+});
