@@ -10,6 +10,7 @@ import type {Route} from './http/route.ts';
 import {withOpenApi} from './openapi/openapi-route.ts';
 import {createCursors} from './paging/cursors.ts';
 import type {AskShards} from './paging/fan-out.ts';
+import {createCensus} from './region/census.ts';
 import {regionSummaryRoute} from './region/region-summary.ts';
 import type {Authenticator} from './sessions/authenticate.ts';
 import type {RateLimiter} from './sessions/rate-limit.ts';
@@ -47,11 +48,12 @@ export interface ApiOptions {
 export const apiRoutes = (options: ApiOptions): readonly Route[] => {
   const cursors = createCursors(options.signer);
   const directory = createDeviceDirectory(options);
+  const census = createCensus(options);
   return withOpenApi(
     [
       ...sessionRoutes(options),
-      regionSummaryRoute(options),
-      deviceListRoute({...options, cursors}),
+      regionSummaryRoute({...options, census}),
+      deviceListRoute({...options, cursors, census}),
       deviceRoute(directory),
       ...deviceHistoryRoutes({...options, cursors, directory}),
       syncRequestRoute({...options, directory, publish: options.publishSyncRequest}),

@@ -13,6 +13,8 @@ import {type AskShards, shardNames} from '../paging/fan-out.ts';
 import {fieldsQuery, parseFields} from '../paging/fields.ts';
 import {mergePages, type Positions} from '../paging/merge.ts';
 import {pageOf, pageQuery, timestamp} from '../paging/page-schema.ts';
+import type {Census} from '../region/census.ts';
+import {countDevicesOf, countSchema} from './count-devices.ts';
 import {listCondition} from './list-condition.ts';
 import {columnsFor, DEFAULT_FIELDS, DEVICE_VIEW_FIELDS, deviceSchema, viewOf} from './device-schema.ts';
 
@@ -21,12 +23,14 @@ export interface DeviceListOptions {
   readonly groups: Groups;
   readonly askShards: AskShards;
   readonly cursors: Cursors;
+  readonly census: Census;
   readonly now: () => number;
 }
 
 const listedDevice = deviceSchema.partial().required({id: true});
 
 const devicePage = pageOf(listedDevice).extend({
+  count: countSchema.optional().describe('How many the list has, where `count=true` asks for it.'),
   sortedAsOf: timestamp
     .nullable()
     .optional()
@@ -58,7 +62,7 @@ const placeSchema = z.object({value: z.string().nullable(), id: z.string()});
 const startSchema = z.strictObject({nowMs: z.number(), positions: positionsSchema(placeSchema)});
 
 /** Devices over all shards. */
-export const deviceListRoute = ({shards, groups, askShards, cursors, now}: DeviceListOptions): Route =>
+export const deviceListRoute = ({shards, groups, askShards, cursors, census, now}: DeviceListOptions): Route =>
   route(
     {
       method: 'get',
@@ -93,6 +97,7 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
           .optional()
           .meta({description: 'Short for `filter=status==…`.', enum: [...DEVICE_STATUSES]}),
         group: z.string().optional().describe('Short for `filter=group==…`.'),
+        count: z.enum(['true', 'false']).default('false').describe('Whether to say how many the list has.'),
         fields: fieldsQuery(DEVICE_VIEW_FIELDS),
       }),
       success: {status: 200, description: 'A page.', schema: devicePage},
@@ -133,6 +138,11 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
           before,
         },
       );
+      const total = async () => {
+        if (start !== undefined || page.hasNextPage || missing.length > 0)
+          return countDevicesOf({shards, askShards, census, now, condition, asked});
+        return {value: page.rows.length, exact: true, atLeast: false, asOf: new Date(atMs).toISOString()};
+      };
       const goesOn = page.hasNextPage || missing.length > 0;
       return {
         body: {
@@ -140,6 +150,7 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, now}: Devic
           hasNextPage: page.hasNextPage,
           nextCursor: goesOn ? await cursors.seal(list, {nowMs, positions: packPositions(page.positions)}) : null,
           asOf: new Date(atMs).toISOString(),
+          ...(query.count === 'true' ? {count: await total()} : {}),
           ...(isBehind ? {sortedAsOf: oldest(answers.map(({value}) => value.recencyAsOf))} : {}),
           ...(missing.length === 0 ? {} : {partial: shardNames(missing)}),
         },

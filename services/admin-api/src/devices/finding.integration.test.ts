@@ -15,6 +15,7 @@ const pageSchema = z.object({
   data: z.array(z.looseObject({id: z.string()})),
   hasNextPage: z.boolean(),
   nextCursor: z.string().nullable(),
+  count: z.object({value: z.int(), exact: z.boolean(), atLeast: z.boolean()}).optional(),
   sortedAsOf: z.string().nullable().optional(),
 });
 
@@ -156,4 +157,21 @@ test('times from now are what they were on the first page', async () => {
   const first = await page(query);
   const second = await page({...query, cursor: first.nextCursor ?? ''});
   expect(nowOf(second.nextCursor)).toBe(nowOf(first.nextCursor));
+});
+
+test('a list says how many it has where it is asked to', async () => {
+  expect(await page({limit: '1'})).not.toHaveProperty('count');
+  const counts = async (query: Readonly<Record<string, string>>) =>
+    (await page({...query, limit: '2', count: 'true'})).count;
+  const late = devices.filter(({status}) => status === 'late');
+  for (const [query, value] of [
+    [{}, devices.length],
+    [{status: 'late'}, late.length],
+    [{filter: 'group==north,shard==1'}, devices.filter(({group, shard}) => group === 'north' || shard === 1).length],
+    [{filter: 'status==late;name!=nobody'}, late.length],
+    [{filter: 'shard==1;name!=nobody'}, devices.filter(({shard}) => shard === 1).length],
+    [{q: 'zzz'}, 0],
+    [{group: 'nobody'}, 0],
+  ] as const)
+    expect({query, count: await counts(query)}).toMatchObject({query, count: {value, exact: true, atLeast: false}});
 });

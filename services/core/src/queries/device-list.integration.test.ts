@@ -4,6 +4,7 @@ import {type DeviceCondition, deviceCondition} from '../filters/device-condition
 import {parseFilter} from '../filters/parse-filter.ts';
 import {seedManyDevices} from '../testing/many-devices.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
+import {countMatching} from './device-count.ts';
 import {type ListBounds, listDevices} from './device-list.ts';
 import {comparePlaces, DEVICE_SORTS, type DeviceOrder, type Place} from './device-order.ts';
 
@@ -148,6 +149,17 @@ test.each(['Oak-1', 'EFIR', 'hw-0', 'w-0', '0', 'fir', 'a'])(
     }
   },
 );
+
+test.each(Object.keys(FILTERS))('"%s" is counted, or so many of it as there is time for', async (filter) => {
+  const value = devices.filter(FILTERS[filter] ?? (() => false)).length;
+  const options = {shard: 0, condition: conditionOf(filter), monotonic: () => 0};
+  expect(await countMatching(bench.shards, {...options, budgetMs: 1})).toEqual({value, isAll: true});
+});
+
+test('a count without time says that there may be more', async () => {
+  const options = {shard: 0, condition: conditionOf('shard==0;name!=x'), budgetMs: 0, monotonic: () => 0};
+  expect(await countMatching(bench.shards, options)).toEqual({value: 0, isAll: false});
+});
 
 test('a page looks at so many devices and is given short', async () => {
   const order: DeviceOrder = {by: 'name', descending: true};

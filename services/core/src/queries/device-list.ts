@@ -140,13 +140,17 @@ const walked = (
 };
 
 /** Each looked up by its key, row for row: any other way would read all of it, or lose the order. */
-const joins = (tables: ReadonlySet<Table>): string =>
+export const joins = (tables: ReadonlySet<Table>): string =>
   [...tables]
     .map(
       (table) =>
         `left join lateral (select * from ${TABLE_OF[table]} x where x.device_key = w.device_key offset 0) ${table} on true`,
     )
     .join(' ');
+
+/** SQL of `gathered`: the keys that a source finds, at most one more than `max`. */
+export const gatheredSql = (source: Source, max: number, bind: Bind): string =>
+  `gathered as materialized (select * from (${sourceSql(source, max + 1, bind)}) f limit ${max + 1})`;
 
 /** Sorts what an index finds. Undefined: that is too much. */
 const gather = async (
@@ -164,7 +168,7 @@ const gather = async (
     const isBehind = after === undefined ? 'true' : behind(value, 'd.device_id', after, bind);
     const isTooMany = `(select count(*) from gathered) > ${max}`;
     return {
-      ctes: `gathered as materialized (select * from (${sourceSql(source, max + 1, bind)}) f limit ${max + 1}),
+      ctes: `${gatheredSql(source, max, bind)},
         page as materialized (
           select * from (
             select w.device_key, d.device_id, ${value} as v from gathered w ${joins(tables)}

@@ -1,0 +1,103 @@
+import {allOf, type DeviceCondition, onShard} from '../filters/device-condition.ts';
+import {onceMore} from '../shards/once-more.ts';
+import type {Shards} from '../shards/shards.ts';
+import {gatheredSql, joins} from './device-list.ts';
+import {type Place, stretchesOf} from './device-order.ts';
+import {type Bind, conditionSql, sourcesOf, type Table, tablesOf} from './device-sql.ts';
+import {OWNED_SLOTS} from './devices.ts';
+
+export interface MatchCount {
+  readonly value: number;
+  /** Whether these are all; else there may be more. */
+  readonly isAll: boolean;
+}
+
+export interface CountOptions {
+  readonly shard: number;
+  readonly condition: DeviceCondition;
+  /** So long it is counted. */
+  readonly budgetMs: number;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly monotonic: () => number;
+}
+
+/** Some ten milliseconds each. */
+const AT_ONCE = 10_000;
+const MAX_GATHERED = 20_000;
+const BY_ID = {by: 'id', descending: false} as const;
+
+/** How many devices of a shard fulfil a condition: those that an index finds where they are few, else as many as are met in the order of their ids before the time is up. */
+export const countMatching = async (
+  shards: Shards,
+  {shard, condition: asked, budgetMs, monotonic}: CountOptions,
+): Promise<MatchCount> => {
+  const condition = onShard(asked, shard);
+  if (condition.kind === 'never') return {value: 0, isAll: true};
+  const read = async <Row extends object>(write: (bind: Bind) => string): Promise<Row | undefined> => {
+    const values: unknown[] = [];
+    const text = write((value) => `$${values.push(value)}`);
+    return (await onceMore(() => shards.pool(shard, 'dashboard').query<Row>(text, values))).rows[0];
+  };
+  const until = monotonic() + budgetMs;
+
+  const [source] = sourcesOf(condition);
+  if (source !== undefined) {
+    const found = await read<{value: number; isAll: boolean}>((bind) => {
+      const isTooMany = `(select count(*) from gathered) > ${MAX_GATHERED}`;
+      const tables = new Set<Table>(['d', ...tablesOf(condition)]);
+      return `with ${gatheredSql(source, MAX_GATHERED, bind)}
+        select count(*) as value, not ${isTooMany} as "isAll" from gathered w ${joins(tables)}
+        where not ${isTooMany} and d.device_id is not null and ${OWNED_SLOTS('w.device_key')} and ${conditionSql(condition, bind)}`;
+    });
+    if (found?.isAll === true) return found;
+  }
+
+  const conditions = condition.kind === 'and' ? condition.of : [condition];
+  let value = 0;
+  let after: Place | undefined;
+  while (monotonic() < until) {
+    const counted = await read<{value: number; last: string | null}>((bind) => {
+      const [stretch] = stretchesOf(BY_ID, conditions, after).map((make) => make(bind));
+      if (stretch === undefined) throw new RangeError('the order of ids has no stretch');
+      const rest = allOf(stretch.rest);
+      return `with looked as materialized (${stretch.rows(AT_ONCE, 0)})
+        select count(*) as value, (select device_id from looked offset ${AT_ONCE - 1}) as last from looked w ${joins(tablesOf(rest))}
+        where ${OWNED_SLOTS('w.device_key')} and ${conditionSql(rest, bind)}`;
+    });
+    value += counted?.value ?? 0;
+    if (counted === undefined || counted.last === null) return {value, isAll: true};
+    after = {value: null, id: counted.last};
+  }
+  return {value, isAll: false};
+};
+
+/** A device as the census knows it. */
+export interface CensusCell {
+  readonly shard: number;
+  readonly groupId: number;
+  readonly status: string;
+}
+
+/** Whether the devices of a cell fulfil a condition; undefined where that depends on more than the census knows. */
+export const holdsOfCell = (condition: DeviceCondition, cell: CensusCell): boolean | undefined => {
+  switch (condition.kind) {
+    case 'and':
+    case 'or': {
+      const each = condition.of.map((one) => holdsOfCell(one, cell));
+      if (each.includes(undefined)) return undefined;
+      return condition.kind === 'and' ? each.every(Boolean) : each.some(Boolean);
+    }
+    case 'always':
+      return true;
+    case 'never':
+      return false;
+    case 'shard':
+      return condition.shards.includes(cell.shard) !== condition.not;
+    case 'is': {
+      if (condition.field !== 'group' && condition.field !== 'status') return undefined;
+      return condition.values.includes(condition.field === 'group' ? cell.groupId : cell.status) !== condition.not;
+    }
+    default:
+      return undefined;
+  }
+};
