@@ -58,6 +58,25 @@ describe('the API client', () => {
     }
   });
 
+  test('a list is asked for as it is filtered, searched and sorted, and counted once', async () => {
+    const asked: URLSearchParams[] = [];
+    const api = createApi((url) => {
+      asked.push(new URL(typeof url === 'string' ? url : '', 'http://dashboard.test').searchParams);
+      return Promise.resolve(new Response('{}'));
+    });
+    const filter = {status: 'late', q: 'attic', sort: '-lastSync'};
+    await api.devices(filter, null);
+    await api.devices(filter, 'c');
+    const said = ['filter', 'q', 'sort', 'count', 'cursor'].map((name) => asked.map((query) => query.get(name)));
+    expect(said).toEqual([
+      ['status==late', 'status==late'],
+      ['attic', 'attic'],
+      ['-lastSync', '-lastSync'],
+      ['true', null],
+      [null, 'c'],
+    ]);
+  });
+
   test('no answer at all is said as such', async () => {
     const api = createApi(() => Promise.reject(new TypeError('fetch failed')));
     await expect(api.summary()).rejects.toMatchObject({status: 0});

@@ -40,6 +40,10 @@ export interface DeviceFilter {
   readonly status?: string | undefined;
   readonly group?: string | undefined;
   readonly shard?: string | undefined;
+  /** Words of a name or hardware id, or how an id begins. */
+  readonly q?: string | undefined;
+  /** What the list is sorted by, as the API says it: `-lastSync`. */
+  readonly sort?: string | undefined;
 }
 
 export interface SyncWish {
@@ -198,7 +202,10 @@ export const createApi = (send: typeof fetch): Api => {
       const query = new URLSearchParams({limit: String(DEVICE_PAGE_ROWS), fields: ROW_FIELDS.join(',')});
       const expression = filterExpression(filter);
       if (expression !== '') query.set('filter', expression);
-      if (cursor !== null) query.set('cursor', cursor);
+      if (filter.q !== undefined) query.set('q', filter.q);
+      if (filter.sort !== undefined) query.set('sort', filter.sort);
+      if (cursor === null) query.set('count', 'true');
+      else query.set('cursor', cursor);
       return get<Page<DeviceRow>>(`/devices?${query.toString()}`, signal);
     },
     device: (id, signal) => get(`/devices/${encodeURIComponent(id)}`, signal),

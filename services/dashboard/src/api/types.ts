@@ -23,6 +23,8 @@ export interface Page<Row> {
   readonly nextCursor: string | null;
   readonly asOf: string;
   readonly partial?: readonly string[];
+  /** Of the whole list; on its first page. */
+  readonly count?: {readonly value: number; readonly exact: boolean; readonly atLeast: boolean};
 }
 
 export interface DeviceRow {

@@ -1,5 +1,5 @@
 import {describe, expect, test} from '@jest/globals';
-import {chosenColumns, toggledColumns} from './columns.ts';
+import {chosenColumns, toggledColumns, directionOf, nextSort} from './columns.ts';
 
 const keys = (names: readonly string[] | null) => chosenColumns(names).map((column) => column.key);
 
@@ -18,4 +18,10 @@ describe('columns of the device list', () => {
     expect(toggledColumns(chosenColumns(['status']), 'status')).toEqual([]);
     expect(keys([])).toEqual([]);
   });
+});
+
+test('a head sorts up, then down, then not at all', () => {
+  const sorts = [undefined, 'name', '-name', '-lastSync'];
+  expect(sorts.map((sort) => nextSort(sort, 'name'))).toEqual(['name', '-name', undefined, 'name']);
+  expect(sorts.map((sort) => directionOf(sort, 'name'))).toEqual(['none', 'ascending', 'descending', 'none']);
 });

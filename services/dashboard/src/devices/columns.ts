@@ -14,6 +14,23 @@ export const COLUMNS = [
 export type ColumnKey = (typeof COLUMNS)[number]['key'];
 export type Column = (typeof COLUMNS)[number];
 
+/** What the API sorts by, of the columns that it can sort by. */
+export const SORT_OF: Readonly<Partial<Record<ColumnKey | 'name', string>>> = {
+  name: 'name',
+  lastSyncAt: 'lastSync',
+  lastSeenAt: 'lastSeen',
+  enrolledAt: 'enrolledAt',
+};
+
+export type Direction = 'ascending' | 'descending' | 'none';
+
+export const directionOf = (sort: string | undefined, by: string): Direction =>
+  sort === by ? 'ascending' : sort === `-${by}` ? 'descending' : 'none';
+
+/** What a list is sorted by once its head was used again: up, down, and as it was. */
+export const nextSort = (sort: string | undefined, by: string): string | undefined =>
+  ({none: by, ascending: `-${by}`, descending: undefined})[directionOf(sort, by)];
+
 const DEFAULT_COLUMNS: readonly ColumnKey[] = ['status', 'group', 'lastSyncAt', 'recordsTotal', 'shard'];
 
 /** The chosen columns in screen order; names that nobody knows are dropped, no choice means the default. */

@@ -98,9 +98,11 @@ export const DeviceListPage = ({
         </Empty>
       ) : (
         <DeviceTable
-          key={JSON.stringify(filter)}
+          key={JSON.stringify({...filter, sort: undefined})}
           rows={rows}
           columns={columns}
+          sort={filter.sort}
+          sortHref={(sort) => devicesHref({...filter, sort}, columnNames)}
           dimmed={list.isPlaceholderData}
           more={{
             available: hasMore,

@@ -4,7 +4,7 @@ import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {placeWithin} from '../navigation/place.ts';
 import {deviceHref} from '../navigation/view.ts';
 import {Ago} from '../time/time.tsx';
-import type {Column} from './columns.ts';
+import {type Column, directionOf, nextSort, SORT_OF} from './columns.ts';
 import {visibleGroup, visibleName} from '../text/visible-name.ts';
 import {StatusLabel} from './status.tsx';
 import {useScrolledRows} from './use-scrolled-rows.ts';
@@ -17,6 +17,9 @@ const PREFETCH_ROWS = 60;
 interface DeviceTableProps {
   readonly rows: readonly DeviceRow[];
   readonly columns: readonly Column[];
+  /** What the rows are sorted by, and where the list is that is sorted otherwise. */
+  readonly sort: string | undefined;
+  readonly sortHref: (sort: string | undefined) => string;
   /** The rows are those of the filter before; the new ones are on their way. */
   readonly dimmed: boolean;
   readonly more: {
@@ -34,7 +37,7 @@ const integer = new Intl.NumberFormat();
 /**
  * Only the rows on screen exist in the document. Tab reaches one row (the last one visited), the arrow keys, Page and Home move on from there.
  */
-export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): ReactNode => {
+export const DeviceTable = ({rows, columns, sort, sortHref, dimmed, more}: DeviceTableProps): ReactNode => {
   const {place, keepPlace, notePlace} = useNavigation();
   const [start] = useState(() => placeWithin(place(), rows.length, HEAD_HEIGHT_PX + rows.length * ROW_HEIGHT_PX));
   const [active, setActive] = useState(start?.row ?? 0);
@@ -49,7 +52,19 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
     headPx: HEAD_HEIGHT_PX,
     positionPx: start?.scrollPx ?? 0,
   });
-  const {scroller, first, end, positionPx} = shown;
+  const {scroller, first, end, positionPx, scrollTo} = shown;
+  // Another order begins at its top. The table stays, because the head that was used has the focus.
+  const [sortBefore, setSortBefore] = useState(sort);
+  if (sortBefore !== sort) {
+    setSortBefore(sort);
+    setActive(0);
+  }
+  const shownSort = useRef(sort);
+  useEffect(() => {
+    if (shownSort.current === sort) return;
+    shownSort.current = sort;
+    scrollTo(0);
+  }, [sort, scrollTo]);
   // Where the last visited row was scrolled away, Tab enters at the first one on screen.
   const tabStop = active >= first && active < end ? active : shown.firstSeen;
   const seen = Array.from({length: Math.max(0, end - first)}, (_, place) => first + place);
@@ -118,11 +133,16 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
       >
         <div className="grid-inner" role="rowgroup">
           <div className="grid-row grid-head" role="row" aria-rowindex={1} style={{gridTemplateColumns: template}}>
-            <span role="columnheader">Device</span>
+            <Head title="Device" by={SORT_OF.name} sort={sort} hrefOf={sortHref} />
             {columns.map((column) => (
-              <span key={column.key} role="columnheader" className={column.numeric ? 'number' : undefined}>
-                {column.title}
-              </span>
+              <Head
+                key={column.key}
+                title={column.title}
+                by={SORT_OF[column.key]}
+                sort={sort}
+                hrefOf={sortHref}
+                className={column.numeric ? 'number' : undefined}
+              />
             ))}
           </div>
         </div>
@@ -180,6 +200,38 @@ export const DeviceTable = ({rows, columns, dimmed, more}: DeviceTableProps): Re
         </p>
       )}
     </div>
+  );
+};
+
+/** Of a column; a link where the list can be sorted by it. */
+const Head = ({
+  title,
+  by,
+  sort,
+  hrefOf,
+  className,
+}: {
+  readonly title: string;
+  readonly by: string | undefined;
+  readonly sort: string | undefined;
+  readonly hrefOf: (sort: string | undefined) => string;
+  readonly className?: string | undefined;
+}): ReactNode => {
+  if (by === undefined) {
+    return (
+      <span role="columnheader" className={className}>
+        {title}
+      </span>
+    );
+  }
+  const direction = directionOf(sort, by);
+  return (
+    <span role="columnheader" className={className} aria-sort={direction}>
+      <Link href={hrefOf(nextSort(sort, by))} replace>
+        {title}
+        <span aria-hidden="true">{{ascending: ' ↑', descending: ' ↓', none: ''}[direction]}</span>
+      </Link>
+    </span>
   );
 };
 

@@ -1,5 +1,5 @@
 import {useQuery} from '@tanstack/react-query';
-import type {ReactNode} from 'react';
+import {type ReactNode, useEffect, useRef} from 'react';
 import {useApi} from '../api/api-context.ts';
 import type {DeviceFilter} from '../api/client.ts';
 import {STATUSES} from '../api/types.ts';
@@ -20,6 +20,7 @@ interface FiltersProps {
 /** What the list shows, as links and selects that only ever write the URL. */
 export const Filters = ({filter, columns, columnNames}: FiltersProps): ReactNode => (
   <div className="filters" role="group" aria-label="Filters">
+    <Search filter={filter} columnNames={columnNames} />
     <div className="chips" role="group" aria-label="Status">
       <Chip href={devicesHref({...filter, status: undefined}, columnNames)} on={filter.status === undefined}>
         Any
@@ -40,6 +41,55 @@ export const Filters = ({filter, columns, columnNames}: FiltersProps): ReactNode
     <ColumnChooser filter={filter} columns={columns} />
   </div>
 );
+
+/** As long as people pause while they type. */
+const TYPED_MS = 300;
+
+const Search = ({
+  filter,
+  columnNames,
+}: {
+  readonly filter: DeviceFilter;
+  readonly columnNames: readonly string[] | null;
+}): ReactNode => {
+  const {go} = useNavigation();
+  const field = useRef<HTMLInputElement>(null);
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
+  // The address may change without it; who types in it is not interrupted.
+  useEffect(() => {
+    const input = field.current;
+    if (input !== null && document.activeElement !== input) input.value = filter.q ?? '';
+  }, [filter.q]);
+  useEffect(() => () => clearTimeout(timer.current), [filter, columnNames]);
+  const search = (): void => {
+    clearTimeout(timer.current);
+    const text = field.current?.value.trim() ?? '';
+    go(devicesHref({...filter, q: text === '' ? undefined : text}, columnNames), {replace: true});
+  };
+  return (
+    <form
+      role="search"
+      className="choice"
+      onSubmit={(event) => {
+        event.preventDefault();
+        search();
+      }}
+    >
+      <input
+        ref={field}
+        type="search"
+        aria-label="Search devices"
+        placeholder="Name, hardware id or id"
+        maxLength={128}
+        defaultValue={filter.q}
+        onChange={() => {
+          clearTimeout(timer.current);
+          timer.current = setTimeout(search, TYPED_MS);
+        }}
+      />
+    </form>
+  );
+};
 
 const Chip = ({
   href,

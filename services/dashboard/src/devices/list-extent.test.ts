@@ -10,6 +10,9 @@ const page = (rows: number, more: Partial<Page<DeviceRow>> = {}): Page<DeviceRow
   ...more,
 });
 
+const counted = (value: number, exact: boolean, atLeast = false) =>
+  page(200, {hasNextPage: true, count: {value, exact, atLeast}});
+
 const DEAD = {partial: ['shard-1'], nextCursor: 'c'};
 
 describe('what is known of a list', () => {
@@ -19,6 +22,14 @@ describe('what is known of a list', () => {
     ['the number where all came', [page(200, {hasNextPage: true}), page(3)], '203 devices'],
     ['no number while a shard is missing', [page(3, DEAD)], '3 loaded, others are missing'],
     ['that there are more', [page(200, {hasNextPage: true})], '200 loaded, more below'],
+    ['how many there are', [counted(5000, true)], '5,000 devices, 200 loaded'],
+    ['how many there were', [counted(5000, false)], 'about 5,000 devices, 200 loaded'],
+    ['how many there are at least', [counted(5000, false, true)], 'at least 5,000 devices, 200 loaded'],
+    [
+      'what came where that is more than was counted',
+      [counted(7, true), page(9, {hasNextPage: true})],
+      '209 loaded, more below',
+    ],
   ])('%s', (_what, pages, text) => {
     expect(extentText(extentOf(pages))).toBe(text);
   });

@@ -7,6 +7,8 @@ export interface ListExtent {
   readonly hasMore: boolean;
   /** Shards whose rows did not come yet: those that the last page says. What earlier pages missed has come with a later one since. */
   readonly missing: readonly string[];
+  /** How many the whole list has, where that was counted. */
+  readonly count: Page<DeviceRow>['count'];
 }
 
 export const extentOf = (pages: readonly Page<DeviceRow>[]): ListExtent => {
@@ -15,6 +17,7 @@ export const extentOf = (pages: readonly Page<DeviceRow>[]): ListExtent => {
     rows: pages.reduce((sum, page) => sum + page.data.length, 0),
     hasMore: last?.hasNextPage ?? false,
     missing: last?.partial ?? [],
+    count: pages[0]?.count,
   };
 };
 
@@ -24,8 +27,10 @@ export const cursorAfter = (page: Page<DeviceRow>): string | null =>
 
 const integer = new Intl.NumberFormat();
 
-/** Says a number of devices only where nobody can have more. */
-export const extentText = ({rows, hasMore, missing}: ListExtent): string => {
+/** Says a number of devices that nobody can have more of, or how sure it is. */
+export const extentText = ({rows, hasMore, missing, count}: ListExtent): string => {
+  if (hasMore && count !== undefined && count.value > rows)
+    return `${count.atLeast ? 'at least ' : count.exact ? '' : 'about '}${integer.format(count.value)} devices, ${integer.format(rows)} loaded`;
   if (hasMore) return `${integer.format(rows)} loaded, more below`;
   if (missing.length > 0) return rows === 0 ? 'Not known now' : `${integer.format(rows)} loaded, others are missing`;
   return rows === 0 ? 'No devices' : rows === 1 ? '1 device' : `${integer.format(rows)} devices`;

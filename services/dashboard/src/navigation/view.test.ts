@@ -34,7 +34,7 @@ describe('views and URLs', () => {
   });
 
   test('a filtered list survives the way through its URL', () => {
-    const filter = {status: 'late', group: 'north & south', shard: '3'};
+    const filter = {status: 'late', group: 'north & south', shard: '3', q: 'attic & co', sort: '-lastSync'};
     expect(at(devicesHref(filter, ['status', 'shard']))).toEqual({
       kind: 'devices',
       filter,

@@ -13,6 +13,8 @@ export type DeviceListName = (typeof DEVICE_LISTS)[number];
 
 const isDeviceList = (value: string | null): value is DeviceListName => DEVICE_LISTS.some((name) => name === value);
 
+const FILTER_FIELDS = ['status', 'group', 'shard', 'q', 'sort'] as const satisfies readonly (keyof DeviceFilter)[];
+
 /** Undefined for a broken escape: anything may stand in an address. */
 const decoded = (part: string): string | undefined => {
   try {
@@ -31,7 +33,7 @@ export const viewOf = (url: URL): View => {
     const columns = url.searchParams.get('columns');
     return {
       kind: 'devices',
-      filter: {status: text('status'), group: text('group'), shard: text('shard')},
+      filter: Object.fromEntries(FILTER_FIELDS.map((field) => [field, text(field)])),
       columns: columns === null ? null : columns.split(',').filter((name) => name !== ''),
     };
   }
@@ -46,7 +48,7 @@ export const viewOf = (url: URL): View => {
 
 export const devicesHref = (filter: DeviceFilter = {}, columns: readonly string[] | null = null): string => {
   const query = new URLSearchParams();
-  for (const field of ['status', 'group', 'shard'] as const) {
+  for (const field of FILTER_FIELDS) {
     const value = filter[field];
     if (value !== undefined) query.set(field, value);
   }
