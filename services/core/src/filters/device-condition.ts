@@ -21,10 +21,10 @@ export type DeviceCondition =
   | {readonly kind: 'revoked'; readonly revoked: boolean}
   | {readonly kind: 'time'; readonly field: TimeField; readonly operator: Bound; readonly at: string};
 
-export type TextField = 'name' | 'hardwareId' | 'model';
+type TextField = 'name' | 'hardwareId' | 'model';
 export type ValueField = TextField | 'id' | 'group' | 'status';
 export type TimeField = 'lastSync' | 'lastSeen' | 'enrolledAt' | 'statusSince';
-export type Bound = '<' | '<=' | '>' | '>=';
+type Bound = '<' | '<=' | '>' | '>=';
 
 const FIELDS = {
   id: 'id',

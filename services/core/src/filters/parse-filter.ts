@@ -19,9 +19,9 @@ export interface Comparison {
 }
 
 /** `=in=` is `==` with several values, `=out=` is `!=`. */
-export type Operator = '==' | '!=' | '<' | '<=' | '>' | '>=';
+type Operator = '==' | '!=' | '<' | '<=' | '>' | '>=';
 
-export interface FilterValue {
+interface FilterValue {
   readonly text: string;
   /** It ended in `*` outside of quotes, which is not in the text. */
   readonly isPrefix: boolean;

@@ -46,7 +46,7 @@ export const countMatching = async (
       const isTooMany = `(select count(*) from gathered) > ${MAX_GATHERED}`;
       const tables = new Set<Table>(['d', ...tablesOf(condition)]);
       return `with ${gatheredSql(source, MAX_GATHERED, bind)}
-        select count(*) as value, not ${isTooMany} as "isAll" from gathered w ${joins(tables)}
+        select count(*) as value, not ${isTooMany} as "isAll" from gathered w ${joins(tables, 'w')}
         where not ${isTooMany} and d.device_id is not null and ${OWNED_SLOTS('w.device_key')} and ${conditionSql(condition, bind)}`;
     });
     if (found?.isAll === true) return found;
@@ -60,9 +60,10 @@ export const countMatching = async (
       const [stretch] = stretchesOf(BY_ID, conditions, after).map((make) => make(bind));
       if (stretch === undefined) throw new RangeError('the order of ids has no stretch');
       const rest = allOf(stretch.rest);
-      return `with looked as materialized (${stretch.rows(AT_ONCE, 0)})
-        select count(*) as value, (select device_id from looked offset ${AT_ONCE - 1}) as last from looked w ${joins(tablesOf(rest))}
-        where ${OWNED_SLOTS('w.device_key')} and ${conditionSql(rest, bind)}`;
+      const {table} = stretch;
+      return `select count(*) as value, (select device_id from (${stretch.rowAt(AT_ONCE - 1)}) e) as last
+        from (${stretch.rows(AT_ONCE)}) ${table} ${joins(tablesOf(rest), table)}
+        where ${OWNED_SLOTS(`${table}.device_key`)} and ${conditionSql(rest, bind)}`;
     });
     value += counted?.value ?? 0;
     if (counted === undefined || counted.last === null) return {value, isAll: true};

@@ -52,8 +52,8 @@ export interface ListBounds {
   readonly examined: number;
 }
 
-/** Where one device in forty is of the list, a first look fills a page of 50; where it is one in 125, they are met soon enough in the order of the list. */
-const BOUNDS: ListBounds = {firstLook: 2_000, gathered: 4_000, examined: 50_000};
+/** Where one device in thirty is of the list, a first look fills a page of 50; where it is one in 125, they are met soon enough in the order of the list. */
+const BOUNDS: ListBounds = {firstLook: 1_500, gathered: 4_000, examined: 50_000};
 /** So many indexes are tried. */
 const MAX_SOURCES = 2;
 
@@ -69,7 +69,7 @@ type Answered = Partial<ListedDevice> & {
 };
 
 /**
- * One shard's devices in an order, from a place on. An index has each order, and it is read until the page is full: that is soon where one device in forty is of the list. Where
+ * One shard's devices in an order, from a place on. An index has each order, and it is read until the page is full: that is soon where one device in thirty is of the list. Where
  * it is not, those that an index finds for the condition are gathered and sorted, if they are few; and if they are many it is read on, up to a bound.
  */
 export const listDevices = async (
@@ -121,7 +121,7 @@ interface PageSql {
 }
 
 const walked = (
-  {rows, orderBy, rest}: Stretch,
+  {table, rows, rowAt, orderBy, rest}: Stretch,
   {order}: DeviceQuery,
   limit: number,
   maxExamined: number,
@@ -130,21 +130,22 @@ const walked = (
   const residual = allOf(rest);
   return {
     ctes: `page as materialized (
-      select w.device_key, w.device_id, w.v from (${rows(maxExamined, 0)}) w ${joins(tablesOf(residual))}
-      where ${OWNED_SLOTS('w.device_key')} and ${conditionSql(residual, bind)}
-      order by ${orderBy('w')} limit ${limit})`,
+      select ${table}.device_key, ${table}.device_id, ${table}.v from (${rows(maxExamined)}) ${table} ${joins(tablesOf(residual), table)}
+      where ${OWNED_SLOTS(`${table}.device_key`)} and ${conditionSql(residual, bind)}
+      order by ${orderBy(table)} limit ${limit})`,
     limit,
     end: `case when (select count(*) from page) < ${limit} then (
-      select array[${orderSql(order).text('e.v')}, e.device_id::text] from (${rows(1, maxExamined - 1)}) e) end`,
+      select array[${orderSql(order).text('e.v')}, e.device_id::text] from (${rowAt(maxExamined - 1)}) e) end`,
   };
 };
 
 /** Each looked up by its key, row for row: any other way would read all of it, or lose the order. */
-export const joins = (tables: ReadonlySet<Table>): string =>
+export const joins = (tables: ReadonlySet<Table>, to: Table | 'w'): string =>
   [...tables]
+    .filter((table) => table !== to)
     .map(
       (table) =>
-        `left join lateral (select * from ${TABLE_OF[table]} x where x.device_key = w.device_key offset 0) ${table} on true`,
+        `left join lateral (select * from ${TABLE_OF[table]} x where x.device_key = ${to}.device_key offset 0) ${table} on true`,
     )
     .join(' ');
 
@@ -171,7 +172,7 @@ const gather = async (
       ctes: `${gatheredSql(source, max, bind)},
         page as materialized (
           select * from (
-            select w.device_key, d.device_id, ${value} as v from gathered w ${joins(tables)}
+            select w.device_key, d.device_id, ${value} as v from gathered w ${joins(tables, 'w')}
             where not ${isTooMany} and d.device_id is not null and ${OWNED_SLOTS('w.device_key')} and ${isBehind} and ${conditionSql(condition, bind)}
           ) p order by ${orderBy('p')} limit ${limit})`,
       limit,

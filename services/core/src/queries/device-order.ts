@@ -94,8 +94,12 @@ export const orderSql = ({by, descending}: DeviceOrder): OrderSql => {
 
 /** A stretch of an index that has the order: one read forward or backward, without a sort. */
 export interface Stretch {
-  /** SQL of `device_key`, `device_id` and the value `v` (null without one), in order, from an offset on, at most so many. */
-  readonly rows: (limit: number, offset: number) => string;
+  /** The table whose rows they are. */
+  readonly table: Table;
+  /** SQL of the rows of the table, with the value `v` (null without one), in order, at most so many. */
+  readonly rows: (limit: number) => string;
+  /** SQL of the row that stands there, counted from 0: its `device_id` and `v`. */
+  readonly rowAt: (place: number) => string;
   /** How rows of it are sorted, in words that an index has. */
   readonly orderBy: (row: string) => string;
   /** What the index does not say of the condition. */
@@ -128,10 +132,12 @@ export const stretchesOf = (
     return (bind) => {
       const all = [...where(bind), ...within.map((one) => conditionSql(one, bind))];
       const inOrder = columns.map((column) => `${column} ${direction}`).join(', ');
+      const from = `from ${TABLE_OF[table]} ${table} ${all.length === 0 ? '' : `where ${all.join(' and ')}`} order by ${inOrder}`;
+      const v = value ?? `null::${type}`;
       return {
-        rows: (limit, offset) =>
-          `select ${table}.device_key, ${id}, ${value ?? `null::${type}`} as v from ${TABLE_OF[table]} ${table}
-           ${all.length === 0 ? '' : `where ${all.join(' and ')}`} order by ${inOrder} limit ${limit} offset ${offset}`,
+        table,
+        rows: (limit) => `select ${table}.*, ${v} as v ${from} limit ${limit}`,
+        rowAt: (place) => `select ${id}, ${v} as v ${from} limit 1 offset ${place}`,
         orderBy: (row) =>
           [...(value === undefined ? [] : ['v']), 'device_id']
             .map((column) => `${row}.${column} ${direction}`)
