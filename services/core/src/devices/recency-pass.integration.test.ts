@@ -14,7 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-const pass = (): Promise<number> => bringRecencyUpToDate(bench.shards.pool(0, 'job'), {fence: () => Promise.resolve()});
+const pass = (fence = (): Promise<void> => Promise.resolve()): Promise<number> =>
+  bringRecencyUpToDate(bench.shards.pool(0, 'job'), {fence});
 
 const newDevice = async (): Promise<number> => {
   const deviceId = randomUUID();
@@ -80,4 +81,29 @@ test('rows that are gone come again where the horizon is of another database', a
   await pool.query('update recency_pass set horizon = horizon + 1000000');
   expect(await pass()).toBeGreaterThan(0);
   expect(await recencyOf(device)).toEqual({sync: null, seen: null});
+});
+
+test('where all devices may have called they are brought up to date in parts, and the pass is none before its last one', async () => {
+  const devices = [];
+  for (let index = 0; index < 20; index++) devices.push(await newDevice());
+  const pool = bench.shards.pool(0, 'job');
+  const transactions = async (most = Infinity): Promise<number> => {
+    let count = 0;
+    await pass(() => (++count > most ? Promise.reject(new Error('another keeper acts')) : Promise.resolve()));
+    return count;
+  };
+  for (const [index, away] of [
+    'delete from recency_pass',
+    `update recency_pass set as_of = as_of - interval '2 hours'`,
+  ].entries()) {
+    const at = new Date(Date.UTC(2026, 2, 2 + index));
+    for (const device of devices) await pool.query(SYNC, [device, at]);
+    await pool.query(away);
+    const before = await pool.query('select as_of, horizon from recency_pass');
+    await expect(transactions(9)).rejects.toThrow('another keeper acts');
+    expect((await pool.query('select as_of, horizon from recency_pass')).rows).toEqual(before.rows);
+    expect(await transactions()).toBeGreaterThan(10);
+    for (const device of devices) expect(await recencyOf(device)).toEqual({sync: at, seen: at});
+  }
+  expect(await transactions()).toBe(2);
 });

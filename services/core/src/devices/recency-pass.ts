@@ -1,5 +1,7 @@
 import type pg from 'pg';
+import {SLOTS} from '@pisync/contract/slots';
 import {type Fence} from '../shards/keeper-term.ts';
+import {deviceKeyOf} from '../shards/slot.ts';
 import {withConnection} from '../shards/with-connection.ts';
 
 export interface RecencyPassOptions {
@@ -8,35 +10,63 @@ export interface RecencyPassOptions {
   readonly signal?: AbortSignal;
 }
 
+/** So many transactions where any device may have to be written: of a million devices each takes some seconds. */
+const PARTS = 16;
+
+interface Start {
+  /** Of the pass before; 0 where all is to be looked at. */
+  readonly since: number;
+  readonly horizon: number;
+  readonly asOf: string;
+  readonly isSoon: boolean;
+}
+
 /**
- * Brings `device_recency` up to `device_state`: of the devices that were written since the pass before, and of all where there was none. What a transaction wrote that was not over then
+ * Brings `device_recency` up to `device_state`: of the devices that were written since the pass before, and of all where there was none. What a transaction wrote that was not over when it began
  * is looked at again. A horizon that the database has not come to yet is of another one, from which this was copied, and says nothing.
  *
  * @returns how many rows changed
  */
 export const bringRecencyUpToDate = (pool: pg.Pool, {fence, signal}: RecencyPassOptions): Promise<number> =>
   withConnection(pool, signal, async (client) => {
-    await client.query('begin');
-    await fence(client);
-    const {rows} = await client.query<{changed: number}>({
-      name: 'recency-pass',
-      // The id of few devices is looked up: a join would read all of them.
-      text: `with called as (
-               select s.device_key, s.last_sync_at, s.last_seen_at,
-                      (select d.device_id from device d where d.device_key = s.device_key) as device_id
-               from device_state s
-               where s.tx_id >= coalesce((select horizon from recency_pass where horizon <= pg_snapshot_xmax(pg_current_snapshot())::text::bigint), 0)),
-             changed as (
-               insert into device_recency as r (device_key, device_id, last_sync_at, last_seen_at)
-               select device_key, device_id, last_sync_at, last_seen_at from called where device_id is not null order by device_key
-               on conflict (device_key) do update set last_sync_at = excluded.last_sync_at, last_seen_at = excluded.last_seen_at
-               where (r.last_sync_at, r.last_seen_at) is distinct from (excluded.last_sync_at, excluded.last_seen_at)
-               returning 1),
-             passed as (
-               insert into recency_pass (as_of, horizon) values (now(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
-               on conflict (one) do update set as_of = excluded.as_of, horizon = excluded.horizon)
-             select count(*) as changed from changed`,
-    });
-    await client.query('commit');
-    return rows[0]?.changed ?? 0;
+    const write = async (text: string, values: readonly unknown[]): Promise<number> => {
+      await client.query('begin');
+      await fence(client);
+      const {rowCount} = await client.query(text, [...values]);
+      await client.query('commit');
+      return rowCount ?? 0;
+    };
+    // Before anything is looked at: what is written meanwhile is of the next pass.
+    const {rows} = await client.query<Start>(START);
+    const [start] = rows;
+    if (start === undefined) throw new Error('the shard does not say where its recency stands');
+    // Within an hour few devices have called, and all rows are read one after the other.
+    const parts = start.isSoon ? 1 : PARTS;
+    let changed = 0;
+    for (let part = 0; part < parts; part++) {
+      const [first, end] = [part, part + 1].map((place) => deviceKeyOf((place * SLOTS) / parts, 0));
+      changed += await write(PART, [start.since, first, end]);
+    }
+    await write(PASSED, [start.asOf, start.horizon]);
+    return changed;
   });
+
+const START = `
+  select coalesce(p.horizon, 0)::bigint as since, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon, now()::text as "asOf",
+         coalesce(p.as_of > now() - interval '1 hour', false) as "isSoon"
+  from (select) one left join recency_pass p on p.horizon <= pg_snapshot_xmax(pg_current_snapshot())::text::bigint`;
+
+// The id of few devices is looked up: a join would read all of them. It has no name, so that it is planned for its values.
+const PART = `
+  with called as (
+    select s.device_key, s.last_sync_at, s.last_seen_at,
+           (select d.device_id from device d where d.device_key = s.device_key) as device_id
+    from device_state s where s.tx_id >= $1 and s.device_key >= $2 and s.device_key < $3)
+  insert into device_recency as r (device_key, device_id, last_sync_at, last_seen_at)
+  select device_key, device_id, last_sync_at, last_seen_at from called where device_id is not null order by device_key
+  on conflict (device_key) do update set last_sync_at = excluded.last_sync_at, last_seen_at = excluded.last_seen_at
+  where (r.last_sync_at, r.last_seen_at) is distinct from (excluded.last_sync_at, excluded.last_seen_at)`;
+
+const PASSED = `
+  insert into recency_pass (as_of, horizon) values ($1::timestamptz, $2)
+  on conflict (one) do update set as_of = excluded.as_of, horizon = excluded.horizon`;
