@@ -21,7 +21,7 @@ export const SECRET_KEYS = {
   redis: {password: 'password'},
   /** Folder `bootstrap`: the administrator's token, for admin-api, and the enrolment token, for device-api. They stand nowhere else. */
   bootstrap: {adminToken: 'admin-token', enrolmentToken: 'enrolment-token'},
-  /** Folder `signing`, for admin-api: 32 random bytes in base64url that sign cursors. */
+  /** Folder `signing`, for admin-api: 32 random bytes in base64url that seal cursors. */
   signing: {key: 'key'},
 } as const;
 

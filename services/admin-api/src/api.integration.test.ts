@@ -114,13 +114,13 @@ describe('the device list', () => {
   test('refuses a cursor that was forged, or comes from another filter or list', async () => {
     const first = pageSchema.parse((await api.call('GET', '/api/v1/devices?limit=5', {token: viewer})).body);
     const cursor = first.nextCursor ?? '';
-    const [payload = '', signature = ''] = cursor.split('.');
     const moved = Buffer.from(JSON.stringify([['ffffffff-ffff-ffff-ffff-ffffffffffff', [0, 1, 2]]])).toString(
       'base64url',
     );
     for (const query of [
-      `cursor=${moved}.${signature}`,
-      `cursor=${payload}`,
+      `cursor=${moved}`,
+      `cursor=${cursor.slice(0, -4)}`,
+      `cursor=${cursor.replace(/^./, (first) => (first === 'A' ? 'B' : 'A'))}`,
       `cursor=x`,
       `cursor=${cursor}&status=late`,
       `cursor=${cursor}&group=north`,

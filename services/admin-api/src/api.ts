@@ -16,7 +16,7 @@ import type {Authenticator} from './sessions/authenticate.ts';
 import type {RateLimiter} from './sessions/rate-limit.ts';
 import {sessionRoutes} from './sessions/session-routes.ts';
 import type {Sessions} from './sessions/sessions.ts';
-import type {Signer} from './signing/signer.ts';
+import type {Sealer} from './sealing/sealer.ts';
 import {syncRequestRoute} from './sync-requests/sync-request-route.ts';
 import {apiTokenRoutes} from './tokens/api-token-routes.ts';
 import {enrolmentTokenRoutes} from './tokens/enrolment-token-routes.ts';
@@ -26,7 +26,7 @@ export interface ApiOptions {
   readonly groups: Groups;
   readonly askShards: AskShards;
   readonly cache: CacheAccess;
-  readonly signer: Signer;
+  readonly sealer: Sealer;
   readonly authenticator: Authenticator;
   readonly limiter: RateLimiter;
   readonly sessions: Sessions;
@@ -46,7 +46,7 @@ export interface ApiOptions {
 
 /** Every operation of the API. */
 export const apiRoutes = (options: ApiOptions): readonly Route[] => {
-  const cursors = createCursors(options.signer);
+  const cursors = createCursors(options.sealer);
   const directory = createDeviceDirectory(options);
   const census = createCensus(options);
   return withOpenApi(

@@ -27,7 +27,7 @@ import {createAuthenticator} from './sessions/authenticate.ts';
 import {createLocalLimiter, createRateLimiter} from './sessions/rate-limit.ts';
 import {sessionCookieName} from './sessions/session-cookie.ts';
 import {createSessions} from './sessions/sessions.ts';
-import {createSigner} from './signing/signer.ts';
+import {createSealer} from './sealing/sealer.ts';
 import packageJson from '../package.json' with {type: 'json'};
 
 /** People are few; what is beyond this is a loop, and its proxy waits. */
@@ -57,7 +57,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
   // What lasts some time goes by `monotonic`: a clock that is put back would make it last longer. The other one is for what people see.
   const [monotonic, now] = [(): number => performance.now(), Date.now];
   const secrets = openSecrets(config.secretsDir);
-  const signer = createSigner(() => secrets.read('signing', SECRET_KEYS.signing.key));
+  const sealer = createSealer(() => secrets.read('signing', SECRET_KEYS.signing.key));
   // Fails now, with the file's name, rather than at the first list.
   await secrets.read('signing', SECRET_KEYS.signing.key);
 
@@ -104,7 +104,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
       onMissing: (shard, reason) => log.warn({shard, reason}, 'a shard is missing in an answer'),
     }),
     cache,
-    signer,
+    sealer,
     authenticator,
     limiter,
     sessions,

@@ -1,6 +1,6 @@
 import {z} from 'zod';
 import {AppError} from '@pisync/core/errors/app-error';
-import type {Signer} from '../signing/signer.ts';
+import type {Sealer} from '../sealing/sealer.ts';
 import type {Positions} from './merge.ts';
 
 /** Places in lists, handed out and taken back as opaque text. `list` names the list with its filter: a cursor works nowhere else. */
@@ -10,10 +10,10 @@ export interface Cursors {
   open<S extends z.ZodType>(list: string, schema: S, cursor: string): Promise<z.output<S>>;
 }
 
-export const createCursors = (signer: Signer): Cursors => ({
-  seal: (list, place) => signer.seal(list, place),
+export const createCursors = (sealer: Sealer): Cursors => ({
+  seal: (list, place) => sealer.seal(list, place),
   async open(list, schema, cursor) {
-    const place = schema.safeParse(await signer.open(list, cursor));
+    const place = schema.safeParse(await sealer.open(list, cursor));
     if (place.success) return place.data;
     const detail =
       'is not a cursor of this list with this filter; take nextCursor of the page before unchanged, or start without a cursor';

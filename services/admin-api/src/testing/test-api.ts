@@ -18,7 +18,7 @@ import {createAuthenticator} from '../sessions/authenticate.ts';
 import {createLocalLimiter, createRateLimiter} from '../sessions/rate-limit.ts';
 import {sessionCookieName} from '../sessions/session-cookie.ts';
 import {createSessions} from '../sessions/sessions.ts';
-import {createSigner} from '../signing/signer.ts';
+import {createSealer} from '../sealing/sealer.ts';
 
 /** The API on a free port of the loopback. Every answer is checked against the OpenAPI document before the test sees it. */
 export interface TestApi {
@@ -51,6 +51,8 @@ export interface TestApiOptions {
   readonly shardTimeoutMs?: number;
   readonly region?: string;
   readonly deviceHost?: string;
+  /** Milliseconds since 1970; default: of the machine. */
+  readonly now?: () => number;
   /** Milliseconds by which tokens and sessions are remembered. */
   readonly monotonic?: () => number;
   /** So long they are not asked for again; default: never. */
@@ -58,7 +60,7 @@ export interface TestApiOptions {
 }
 
 /** One key for all: a cursor of one test API is good at another one, as it is between the pods of a region. */
-const SIGNING_KEY = Buffer.alloc(32, 5).toString('base64url');
+const SEALING_KEY = Buffer.alloc(32, 5).toString('base64url');
 
 const documentSchema = z.object({
   paths: z.record(
@@ -78,8 +80,8 @@ const documentSchema = z.object({
 });
 
 export const startTestApi = async (options: TestApiOptions): Promise<TestApi> => {
-  const now = Date.now;
-  const signer = createSigner(() => Promise.resolve(SIGNING_KEY));
+  const now = options.now ?? Date.now;
+  const sealer = createSealer(() => Promise.resolve(SEALING_KEY));
   const region = options.region ?? 'test';
   const cookieName = sessionCookieName(region);
   const monotonic = options.monotonic ?? (() => performance.now());
@@ -109,7 +111,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
       onMissing: () => undefined,
     }),
     cache: options.cache,
-    signer,
+    sealer,
     authenticator,
     limiter,
     sessions,
