@@ -222,3 +222,56 @@ test('a scoped token counts, pages and filters as if there were no other groups,
     errors: [{pointer: '/cursor'}],
   });
 });
+
+const found = z.object({
+  data: z.array(z.object({id: z.string()})),
+  hasNextPage: z.boolean(),
+  nextCursor: z.string().nullable(),
+  count: z.object({value: z.int(), exact: z.boolean(), atLeast: z.boolean()}).optional(),
+});
+
+test.each([[[OWN]], [[OWN, OTHER]]])(
+  'a token for %j finds, sorts and counts as if there were no other groups',
+  async (scope) => {
+    const token = await seedApiToken(region.shards, 'viewer', scope);
+    const other = devices.find(({group}) => group === 'default');
+    const is = (group: string) => (device: SeededDevice) => device.group === group;
+    const queries: readonly [Readonly<Record<string, string>>, (device: SeededDevice, index: number) => boolean][] = [
+      [{}, () => true],
+      [{status: 'late'}, ({status}) => status === 'late'],
+      [{filter: 'status==late,group==default'}, ({status}) => status === 'late'],
+      [{filter: 'name!=nobody'}, () => true],
+      [{filter: `group!=${OWN}`}, ({group}) => group !== OWN],
+      [{filter: 'group!=default'}, () => true],
+      [{filter: `group=in=(${OWN},default)`}, is(OWN)],
+      [{filter: `id==${other?.id ?? ''}`}, () => false],
+      [{filter: `id==${other?.id ?? ''},tags.site==s-1`}, (_, index) => index % 7 === 1],
+      [{filter: 'group==default'}, () => false],
+      [{group: 'default', q: 'site'}, () => false],
+      [{q: 'hw-0'}, () => true],
+      [{q: 'site-oak', filter: 'tags.site!=s-0'}, (_, index) => index % 4 === 0 && index % 7 !== 0],
+      [{q: other?.id ?? ''}, () => false],
+    ];
+    const isSeen = ({group}: SeededDevice): boolean => scope.some((name) => name === group);
+    for (const [query, fits] of queries) {
+      const expected = devices.filter((device, index) => isSeen(device) && fits(device, index)).map(({id}) => id);
+      for (const sort of ['id', '-name', 'lastSeen', '-enrolledAt']) {
+        const ids: string[] = [];
+        let cursor = '';
+        do {
+          const asked = {...query, sort, limit: '2', count: 'true', ...(cursor === '' ? {} : {cursor})};
+          const path = `/api/v1/devices?${new URLSearchParams(asked).toString()}`;
+          const page = found.parse((await api.call('GET', path, {token})).body);
+          expect({asked, count: page.count}).toEqual({
+            asked,
+            count: expect.objectContaining({value: expected.length, exact: true, atLeast: false}) as unknown,
+          });
+          ids.push(...page.data.map(({id}) => id));
+          cursor = page.nextCursor ?? '';
+        } while (cursor !== '' && ids.length <= expected.length);
+        expect({query, sort, ids: ids.sort()}).toEqual({query, sort, ids: expected.sort()});
+      }
+    }
+  },
+  60_000,
+);

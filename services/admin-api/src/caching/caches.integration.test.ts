@@ -147,17 +147,19 @@ test('what was read for somebody who sees all is not shown to who sees one group
   const seenBy = async (token: string): Promise<readonly unknown[]> => {
     const statuses = [inGroup, other].map(({id}) => api.call('GET', `/api/v1/devices/${id}`, {token}));
     const {body} = await api.call('GET', '/api/v1/region/summary', {token});
+    const list = await api.call('GET', '/api/v1/devices?limit=1&count=true', {token});
     return [
       ...(await Promise.all(statuses)).map(({status}) => status),
       z.object({devices: z.int()}).parse(body).devices,
+      z.object({count: z.object({value: z.int()})}).parse(list.body).count.value,
     ];
   };
   await cache.use((redis) =>
     redis.del(cacheKey.aggregate('summary'), cacheKey.device(other.id), cacheKey.status(other.id)),
   );
   for (const _look of ['reads the shards', 'has it from the cache']) {
-    expect(await seenBy(scoped)).toEqual([200, 404, count]);
-    expect(await seenBy(viewer)).toEqual([200, 200, devices.length]);
+    expect(await seenBy(scoped)).toEqual([200, 404, count, count]);
+    expect(await seenBy(viewer)).toEqual([200, 200, devices.length, devices.length]);
   }
 });
 
