@@ -26,7 +26,7 @@ export interface ApiTokenRoutesOptions {
 }
 
 const PATH = '/api/v1/api-tokens';
-/** A list asks for a page of each group of a scope. */
+/** Every list and count of a scoped token names all of them. */
 const MOST_GROUPS = 50;
 
 const shown = z.object({

@@ -1,10 +1,7 @@
 import {randomUUID} from 'node:crypto';
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
-import {pino} from 'pino';
-import {Registry} from 'prom-client';
-import {type Cache, openCache} from '@pisync/core/cache/cache';
-import {serverAddress} from '@pisync/core/testing/server-address';
-import {until} from '@pisync/core/testing/until';
+import type {Cache} from '@pisync/core/cache/cache';
+import {openTestCache} from '@pisync/core/testing/open-test-cache';
 import {createByteQuota} from './byte-quota.ts';
 
 const MIB = 1024 * 1024;
@@ -12,15 +9,7 @@ const REFUSED: unknown = expect.objectContaining({code: 'rate-limited'});
 
 let cache: Cache;
 beforeAll(async () => {
-  const {hostname, port} = serverAddress('PISYNC_TEST_REDIS_URL');
-  cache = await openCache({
-    endpoint: {host: hostname, port: Number(port)},
-    password: () => Promise.resolve(undefined),
-    log: pino({level: 'silent'}),
-    registry: new Registry(),
-    now: () => performance.now(),
-  });
-  await until('Redis', async () => (await cache.use((redis) => redis.ping())) === 'PONG');
+  cache = await openTestCache();
 });
 afterAll(() => cache.close());
 

@@ -1,23 +1,12 @@
 import {randomUUID} from 'node:crypto';
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
-import {pino} from 'pino';
-import {Registry} from 'prom-client';
-import {type Cache, openCache} from '@pisync/core/cache/cache';
-import {serverAddress} from '@pisync/core/testing/server-address';
-import {until} from '@pisync/core/testing/until';
+import type {Cache} from '@pisync/core/cache/cache';
+import {openTestCache} from '@pisync/core/testing/open-test-cache';
 import {createSharedQuota, type SharedQuota} from './shared-quota.ts';
 
 let cache: Cache;
 beforeAll(async () => {
-  const {hostname, port} = serverAddress('PISYNC_TEST_REDIS_URL');
-  cache = await openCache({
-    endpoint: {host: hostname, port: Number(port)},
-    password: () => Promise.resolve(undefined),
-    log: pino({level: 'silent'}),
-    registry: new Registry(),
-    now: () => performance.now(),
-  });
-  await until('Redis', async () => (await cache.use((redis) => redis.ping())) === 'PONG');
+  cache = await openTestCache();
 });
 afterAll(() => cache.close());
 
