@@ -148,7 +148,7 @@ const requestSync = (deviceId: string, requestId: string = randomUUID()): Promis
 
 test('a request whose command somebody holds waits, and those of others are stored', async () => {
   const {shards} = bench.shards;
-  const devices = (await someDevices(8)).filter(({slot}) => shards.slotMap.shardOf(slot) === 0);
+  const devices = (await someDevices(24)).filter(({slot}) => shards.slotMap.shardOf(slot) === 0);
   const [held, other] = devices;
   if (held === undefined || other === undefined) throw new Error('the shard has too few devices');
   const running = (worker = await bench.start());

@@ -33,7 +33,14 @@ const gatesOf = (bytes: number) => ({fresh: createByteGate(bytes), parked: creat
 const bench = (bytesAtWork = Infinity, gates = gatesOf(bytesAtWork)) => {
   const stop = new AbortController();
   stops.push(stop);
-  const shard = {answer: written, answers: true, attempts: 0, needsMs: 0, free: Promise.resolve<unknown>(undefined)};
+  const shard = {
+    answer: written,
+    answers: true,
+    attempts: 0,
+    needsMs: 0,
+    onCut: () => {},
+    free: Promise.resolve<unknown>(undefined),
+  };
   const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
   const asked: number[] = [];
   const broker = {takes: true, parked: 0};
@@ -49,7 +56,9 @@ const bench = (bytesAtWork = Infinity, gates = gatesOf(bytesAtWork)) => {
       shard.attempts += 1;
       atMs += Math.min(shard.needsMs, timeoutMs);
       await shard.free;
-      return shard.needsMs > timeoutMs ? refusing(batches) : shard.answer(batches);
+      if (shard.needsMs <= timeoutMs) return shard.answer(batches);
+      shard.onCut();
+      return refusing(batches);
     },
     answers: () => Promise.resolve(shard.answers),
     gates: {
@@ -188,6 +197,27 @@ test('a shard that is slow gets the time that it needs, and the others need not 
   await acked(send({isParked: true}));
   await acked(send());
   expect({parked: broker.parked, isAway: lane.isAway()}).toEqual({parked: 1, isAway: false});
+});
+
+test('a slow shard gets the time that it needs although what was given up holds its rows for a while', async () => {
+  const {shard, moved, send} = bench();
+  const dawdle = (): void => {
+    shard.needsMs = 3_000;
+    shard.answer = written;
+  };
+  // Whoever comes next is told at once that they are held.
+  shard.onCut = () => {
+    shard.needsMs = 0;
+    shard.answer = (batches) => {
+      dawdle();
+      return {...NOTHING, busy: batches};
+    };
+  };
+  dawdle();
+  send({isParked: true});
+  await until('the batch that was held', () => moved.length === 1);
+  await acked(send({isParked: true}));
+  expect(shard.attempts).toBe(3);
 });
 
 test('what cannot be parked stays in hand and is applied when the shard is back first', async () => {

@@ -91,8 +91,8 @@ export const createLane = (options: LaneOptions): Lane => {
 
   let parkedTimeoutMs: number = TIMEOUT_MS.first;
 
-  /** Tries once and settles what can be. @returns what is to be tried again. */
-  const attempt = async (pieces: readonly Piece[], patience: Patience): Promise<readonly Piece[]> => {
+  /** Tries once and settles what can be. */
+  const attempt = async (pieces: readonly Piece[], patience: Patience): Promise<Attempt> => {
     const beganAtMs = timers.now();
     // A payload is a view of its own into one message, so it names the piece also after its content was rewritten.
     const pieceOf = new Map(pieces.map((piece) => [piece.batch.payload, piece]));
@@ -111,10 +111,12 @@ export const createLane = (options: LaneOptions): Lane => {
       work: () => apply(shardId, batches, patience),
       outcome: (applied) => ({attributes: {'pisync.outcome': outcomeOf(applied)}, fault: applied.fault}),
     });
-    if (fault !== undefined) presence.failed(beganAtMs, fault, isSlow);
     // Rows that others hold say nothing of a shard: one that is slow gives that answer at once.
-    else if (busy.length < batches.length) presence.answered(beganAtMs);
-    metrics.windowSeconds.observe((timers.now() - beganAtMs) / 1000);
+    const isTold = fault === undefined && busy.length < batches.length;
+    if (fault !== undefined) presence.failed(beganAtMs, fault, isSlow);
+    else if (isTold) presence.answered(beganAtMs);
+    const tookMs = timers.now() - beganAtMs;
+    metrics.windowSeconds.observe(tookMs / 1000);
     countWritten(metrics, written, now());
     await options.announce(written);
     for (const {applied, duplicates, conflicts, unproved} of written) {
@@ -123,7 +125,7 @@ export const createLane = (options: LaneOptions): Lane => {
     for (const {batch, ...refusal} of refused) for (const piece of piecesOf([batch])) options.onRefused(piece, refusal);
     if (moved.length > 0) options.onMoved(piecesOf(moved));
     if (busy.length > 0) options.onBusy(piecesOf(busy));
-    return piecesOf(undecided);
+    return {left: piecesOf(undecided), tookMs, isTold};
   };
 
   /** @returns undefined when the shard is not to be tried with these now */
@@ -163,13 +165,12 @@ export const createLane = (options: LaneOptions): Lane => {
     const leave = await enter(pieces, mayWait);
     if (leave === undefined) return pieces;
     try {
-      const beganAtMs = timers.now();
       const timeoutMs = mayWait ? parkedTimeoutMs : TIMEOUT_MS.first;
       // Of those that climb the ladder each is suspect; of the others only what is slow however long one waits.
       const mayHalve = timeoutMs === TIMEOUT_MS.most || pieces.every(({delivery}) => delivery.attempt > 0);
-      const left = await attempt(pieces, {timeoutMs, mayHalve});
-      if (mayWait) parkedTimeoutMs = nextTimeout(parkedTimeoutMs, timers.now() - beganAtMs);
-      return left;
+      const tried = await attempt(pieces, {timeoutMs, mayHalve});
+      if (mayWait) parkedTimeoutMs = nextTimeout(parkedTimeoutMs, tried);
+      return tried.left;
     } finally {
       leave();
     }
@@ -232,10 +233,21 @@ const outcomeOf = ({refused, moved, busy, undecided, fault}: Applied): 'applied'
   return refused.length + moved.length + busy.length + undecided.length === 0 ? 'applied' : 'partial';
 };
 
-/** Twice as long after an attempt that took all of the time, and back by halves when they take little of it. */
-const nextTimeout = (timeoutMs: number, tookMs: number): number => {
+interface Attempt {
+  /** To be tried again. */
+  readonly left: readonly Piece[];
+  readonly tookMs: number;
+  /** Whether the shard took something, or said why not: only then its time says how fast it is. */
+  readonly isTold: boolean;
+}
+
+/**
+ * Twice as long after an attempt that took all of the time, and back by halves when those that write take little of it. A transaction that was given up holds its
+ * rows until the shard notices, so the next attempt finds them held, at once: that is no sign of speed.
+ */
+const nextTimeout = (timeoutMs: number, {tookMs, isTold}: Attempt): number => {
   if (tookMs >= timeoutMs) return Math.min(timeoutMs * 2, TIMEOUT_MS.most);
-  return tookMs * 4 < timeoutMs ? Math.max(timeoutMs / 2, TIMEOUT_MS.first) : timeoutMs;
+  return isTold && tookMs * 4 < timeoutMs ? Math.max(timeoutMs / 2, TIMEOUT_MS.first) : timeoutMs;
 };
 
 /** What the broker delivers again is not kept here as well, however often its connection breaks. */
