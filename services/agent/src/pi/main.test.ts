@@ -105,6 +105,7 @@ test('takes a new epoch when its spool is gone', async () => {
 
 test.each([
   [['--interval', 'often']],
+  [['--max-queued', '1000001']],
   [['--timeout', '100000']],
   [['--url', 'localhost:8080']],
   [['--url', 'https://eu.sync.example.com/v1']],

@@ -13,7 +13,7 @@ export const AGENT_HELP = `pisync-agent: measures the machine it runs on and syn
   --sync-every SECONDS          sync at least so often; default: when the region says (nextSyncAt)
   --once                        measure, sync until everything is applied, end
   --measurements N              with --once: measure so many times before the sync, default 1
-  --max-queued N                readings kept while the region cannot be reached, default 100000; beyond it the oldest that were in no batch yet are dropped and counted
+  --max-queued N                readings kept while the region cannot be reached, default 100000, at most 1000000; beyond it the oldest that were in no batch yet are dropped and counted
   --hardware-id ID              default: the board's serial number, else /etc/machine-id
   --name NAME                   shown to people, default the host name
   --home-hosts NAMES            hosts, with commas between them, to which the region may send the device besides that of --url
@@ -84,6 +84,8 @@ const parse = (args: readonly string[]) =>
 
 /** A device is heard once a day at least, so no time of it is longer; and timers hold no more than 24 days. */
 const LONGEST_S = 24 * 3600;
+/** The spool is read and written in one piece, and a string of JavaScript ends at 512 MiB: at some 200 bytes a reading, and twice that until it is rewritten. */
+const MOST_QUEUED = 1_000_000;
 /** What a region takes as a name. */
 const LONGEST_NAME = 128;
 
@@ -123,7 +125,7 @@ export const parseAgentCommand = (args: readonly string[]): AgentCommand => {
     syncEveryMs: values['sync-every'] === undefined ? undefined : seconds('sync-every', values['sync-every']),
     once: values.once ?? false,
     measurements: Math.ceil(number('measurements', values.measurements, 1)),
-    maxQueued: Math.ceil(number('max-queued', values['max-queued'], 100_000)),
+    maxQueued: Math.ceil(number('max-queued', values['max-queued'], 100_000, MOST_QUEUED)),
     hardwareId: short('hardware-id', values['hardware-id']),
     name: short('name', values.name),
     homeHosts: (values['home-hosts'] ?? '').split(',').filter((name) => name !== ''),
