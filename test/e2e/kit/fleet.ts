@@ -49,6 +49,8 @@ export async function startFleet(
     readonly batches: number;
     readonly records: number;
     readonly seconds?: number;
+    /** How long the judge waits until everything is applied. What was refused a third time comes again after ten minutes. */
+    readonly judgeSeconds?: number;
   },
 ): Promise<RunningFleet> {
   mkdirSync(join(ROOT, 'out'), {recursive: true});
@@ -103,6 +105,7 @@ export async function startFleet(
       return entries.flatMap(({t, device, ms}) => (t === 'answer' ? [{device, tookMs: ms}] : []));
     },
     async judge() {
+      const {judgeSeconds = 90} = options;
       const shardsFile = join(folder, 'shards');
       writeFileSync(shardsFile, (await shardUrls(region)).join('\n'), {mode: 0o600});
       const verdictFile = join(folder, 'verdict.json');
@@ -116,11 +119,11 @@ export async function startFleet(
           '--shards-file',
           shardsFile,
           '--wait',
-          '90',
+          String(judgeSeconds),
           '--report',
           verdictFile,
         ],
-        {timeoutMs: 180_000},
+        {timeoutMs: (judgeSeconds + 90) * 1000},
       );
       try {
         // written by the judge, which has its own tests
