@@ -34,7 +34,11 @@ export interface WorkerOptions {
 }
 
 /** Numbers that nobody reads; one set for all, because making them costs more than a run. */
-const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
+const metrics = createWorkerMetrics(new Registry(), () => 0, {
+  oldestAtMs: () => undefined,
+  shards: () => [],
+  leftOut: () => 0,
+});
 const KEPT_DAYS = 30;
 const PREFETCH = {batches: 32, parked: 8} as const;
 

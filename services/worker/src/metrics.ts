@@ -10,6 +10,8 @@ export interface WorkerGauges {
   readonly oldestAtMs: () => number | undefined;
   /** The shards that this worker has had to do with. */
   readonly shards: () => readonly {readonly shardId: number; readonly isAway: boolean}[];
+  /** How many queues cannot be consumed now. */
+  readonly leftOut: () => number;
 }
 
 export const createWorkerMetrics = (registry: Registry, now: () => number, gauges: WorkerGauges) => {
@@ -30,6 +32,14 @@ export const createWorkerMetrics = (registry: Registry, now: () => number, gauge
     registers,
     collect() {
       for (const {shardId, isAway} of gauges.shards()) this.set({shard: shardId}, isAway ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'pisync_worker_queues_left_out',
+    help: 'Queues that this worker cannot consume now, because they have no leader for instance; what waits in them is not counted by the broker either',
+    registers,
+    collect() {
+      this.set(gauges.leftOut());
     },
   });
   return {

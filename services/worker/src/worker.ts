@@ -70,6 +70,7 @@ export const startWorker = (options: WorkerOptions): Worker => {
   const metrics = createWorkerMetrics(options.registry, now, {
     oldestAtMs: () => intake.oldestAtMs(),
     shards: () => intake.away(),
+    leftOut: () => consumers.flatMap((consumer) => consumer.leftOut()).length,
   });
   const keepUnreadable = createKeepUnreadable({publisher, names, metrics, log});
   const held = createHeld(timers.after);

@@ -71,10 +71,11 @@ test.each(['never answers', 'ends the connection'] as const)(
       expect(state.consumed).toEqual(how === 'never answers' ? ['first', 'last'] : ['first', 'first', 'last']);
       const channels = how === 'never answers' ? 4 : 6;
       await until('a channel for all', () => state.channels === channels);
+      expect(consumer.leftOut()).toEqual(['bad']);
       if (how === 'ends the connection') {
         state.isBad = false;
         await until('the queue', () => state.consumed.includes('bad'));
-        expect(state.channels).toBe(6);
+        expect({leftOut: consumer.leftOut(), channels: state.channels}).toEqual({leftOut: [], channels: 6});
       }
     } finally {
       await consumer.close();

@@ -29,6 +29,8 @@ export interface Delivery {
 }
 
 export interface Consumer {
+  /** Queues that cannot be consumed now; what waits in them waits until they can be. */
+  readonly leftOut: () => readonly string[];
   /** Stops new deliveries; those in hand stay valid. Never rejects: a broker that does not answer in time may still deliver. */
   pause(): Promise<void>;
   /** @returns once no delivery comes any more; acks remain possible until `close`. */
@@ -89,6 +91,7 @@ export const createConsumer = ({queues, declare, ...options}: ConsumerOptions): 
   };
   const consumers = queues.map((queue) => consumeQueue({...options, declare: declareOnce, queue, inTurn}));
   return {
+    leftOut: () => consumers.flatMap((consumer) => consumer.leftOut()),
     async pause() {
       await Promise.all(consumers.map((consumer) => consumer.pause()));
     },
@@ -254,6 +257,7 @@ const consumeQueue = (options: QueueConsumerOptions): Consumer => {
   });
 
   return {
+    leftOut: () => (isLeftOut ? [queue] : []),
     async pause() {
       stopping.abort();
       // Without a channel the next one does not consume, and so it is when this one is lost on the way.

@@ -41,7 +41,11 @@ const bench = (bytesAtWork = Infinity, gates = gatesOf(bytesAtWork)) => {
     onCut: () => {},
     free: Promise.resolve<unknown>(undefined),
   };
-  const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
+  const metrics = createWorkerMetrics(new Registry(), () => 0, {
+    oldestAtMs: () => undefined,
+    shards: () => [],
+    leftOut: () => 0,
+  });
   const asked: number[] = [];
   const broker = {takes: true, parked: 0};
   const refused: string[] = [];

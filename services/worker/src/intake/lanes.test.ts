@@ -56,7 +56,11 @@ const bench = () => {
     },
   };
   const log = createLogger({level: 'silent', service: 'worker', pod: 'test'});
-  const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
+  const metrics = createWorkerMetrics(new Registry(), () => 0, {
+    oldestAtMs: () => undefined,
+    shards: () => [],
+    leftOut: () => 0,
+  });
   const held = createHeld((ms, callback) =>
     systemTimers.after(ms / 1000, () => {
       world.looks += 1;

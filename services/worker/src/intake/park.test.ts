@@ -16,7 +16,11 @@ const names = brokerNames('test');
 const bench = (refuses: (message: Outgoing) => boolean = () => false) => {
   const sent: Outgoing[] = [];
   const broker = {confirmed: Promise.resolve<undefined>(undefined)};
-  const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
+  const metrics = createWorkerMetrics(new Registry(), () => 0, {
+    oldestAtMs: () => undefined,
+    shards: () => [],
+    leftOut: () => 0,
+  });
   const park = createPark({
     publisher: {
       publish: (message) => {

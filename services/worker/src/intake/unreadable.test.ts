@@ -75,7 +75,11 @@ test('what is set aside is counted and logged, once the broker has it', async ()
       done();
     },
   });
-  const metrics = createWorkerMetrics(new Registry(), () => 0, {oldestAtMs: () => undefined, shards: () => []});
+  const metrics = createWorkerMetrics(new Registry(), () => 0, {
+    oldestAtMs: () => undefined,
+    shards: () => [],
+    leftOut: () => 0,
+  });
   let confirms = false;
   const keepUnreadable = createKeepUnreadable({
     publisher: {publish: () => (confirms ? Promise.resolve() : Promise.reject(new Error('no confirm')))},
