@@ -10,7 +10,7 @@ export interface WorkerGauges {
   readonly oldestAtMs: () => number | undefined;
   /** The shards that this worker has had to do with. */
   readonly shards: () => readonly {readonly shardId: number; readonly isAway: boolean}[];
-  /** How many queues cannot be consumed now. */
+  /** How many queues could not be consumed. */
   readonly leftOut: () => number;
 }
 
@@ -36,7 +36,7 @@ export const createWorkerMetrics = (registry: Registry, now: () => number, gauge
   });
   new Gauge({
     name: 'pisync_worker_queues_left_out',
-    help: 'Queues that this worker cannot consume now, because they have no leader for instance; what waits in them is not counted by the broker either',
+    help: 'Queues that this worker could not begin to consume, because they have no leader for instance; one that loses its leader later is not among them',
     registers,
     collect() {
       this.set(gauges.leftOut());

@@ -29,7 +29,7 @@ export interface Delivery {
 }
 
 export interface Consumer {
-  /** Queues that cannot be consumed now; what waits in them waits until they can be. */
+  /** Queues whose consumption could not begin, or was cancelled by the broker. */
   readonly leftOut: () => readonly string[];
   /** Stops new deliveries; those in hand stay valid. Never rejects: a broker that does not answer in time may still deliver. */
   pause(): Promise<void>;
