@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 import {onOwners, type Outer} from '../shards/on-owner.ts';
@@ -18,6 +19,8 @@ export interface Device {
   readonly statusSince: Date;
   readonly enrolledAt: Date;
   readonly revokedAt: Date | null;
+  /** Then it is revoked as well. */
+  readonly decommissionedAt: Date | null;
   /** When it last got a new secret, and how often it did. */
   readonly reEnrolledAt: Date | null;
   readonly reEnrolments: number;
@@ -53,6 +56,7 @@ const COLUMN: Readonly<Record<DeviceField, string>> = {
   statusSince: 't.since',
   enrolledAt: 'd.enrolled_at',
   revokedAt: 'd.revoked_at',
+  decommissionedAt: 'd.decommissioned_at',
   reEnrolledAt: 'd.re_enrolled_at',
   reEnrolments: 'd.re_enrolments',
   disputedUntil: 'case when d.disputed_until > now() then d.disputed_until end',
@@ -79,6 +83,10 @@ export const OWNED_SLOTS = (key: string): string =>
   `(${slotOfKey(key)} in (select slot from slot_owner where state = 'owned')) is true`;
 const OWNED = `join slot_owner o on o.slot = ${slotOfKey('t.device_key')} and o.state = 'owned'`;
 
+/** SQL: what a device has in other tables. */
+const WITH_ALL_FIELDS = `left join device_state s on s.device_key = d.device_key left join device_status t on t.device_key = d.device_key
+               left join device_shadow h on h.device_key = d.device_key`;
+
 /** Devices with all their fields, in the order of the ids; undefined for those that are not enrolled in this region. Ids must be uuids. */
 export const findDevices = (shards: Shards, deviceIds: readonly string[]): Promise<readonly (Device | undefined)[]> =>
   onOwners(
@@ -90,9 +98,7 @@ export const findDevices = (shards: Shards, deviceIds: readonly string[]): Promi
         text: `select n.place::int as place, ${columnsOf(DEVICE_FIELDS)}
                from unnest($1::smallint[], $2::uuid[]) with ordinality as n (slot, device_id, place)
                join slot_owner o on o.slot = n.slot and o.state = 'owned'
-               left join device d on d.device_id = n.device_id
-               left join device_state s on s.device_key = d.device_key left join device_status t on t.device_key = d.device_key
-               left join device_shadow h on h.device_key = d.device_key`,
+               left join device d on d.device_id = n.device_id ${WITH_ALL_FIELDS}`,
         values: [asked.map(({slot}) => slot), asked.map(({deviceId}) => deviceId)],
       });
       const byPlace = new Map(found.rows.map(({place, ...row}) => [place, row]));
@@ -107,6 +113,16 @@ export const findDevices = (shards: Shards, deviceIds: readonly string[]): Promi
 /** {@link findDevices} of one. */
 export const findDevice = async (shards: Shards, deviceId: string): Promise<Device | undefined> =>
   (await findDevices(shards, [deviceId]))[0];
+
+/** A device as a transaction on its slot sees it. */
+export const readDevice = async (client: pg.ClientBase, deviceId: string): Promise<Device | undefined> => {
+  const found = await client.query<Device>({
+    name: 'device',
+    text: `select ${columnsOf(DEVICE_FIELDS)} from device d ${WITH_ALL_FIELDS} where d.device_id = $1`,
+    values: [deviceId],
+  });
+  return found.rows[0];
+};
 
 /** How many devices of one group have one status. */
 export interface DeviceCount {

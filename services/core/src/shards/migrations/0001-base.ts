@@ -19,6 +19,8 @@ create table device (
   device_id uuid not null unique,
   enrolled_at timestamptz not null default now(),
   revoked_at timestamptz,
+  -- Taken out of service for good. It is revoked as well.
+  decommissioned_at timestamptz,
   re_enrolled_at timestamptz,
   -- Each enrolment with a new secret adds an hour, counted from now at least; more than some hours ahead there is none.
   re_enrolments_paid_at timestamptz,
@@ -36,13 +38,16 @@ create table device (
   tags jsonb not null default '{}',
   secret_hash bytea not null,
   -- Those that it had before, the newest first: an enrolment that comes late, or twice, must not bring one of them back.
-  replaced_secrets bytea[] not null default '{}'
+  replaced_secrets bytea[] not null default '{}',
+  constraint decommissioned_is_revoked check (decommissioned_at is null or revoked_at is not null)
 );
 create index device_by_name on device (name, device_id);
 create index device_by_enrolment on device (enrolled_at, device_id);
 create index device_by_hardware on device (hardware_id);
 create index device_by_model on device (model);
 create index device_by_revocation on device (revoked_at) where revoked_at is not null;
+create index device_by_decommission on device (decommissioned_at) where decommissioned_at is not null;
+create index device_by_dispute on device (disputed_until) where disputed_until is not null;
 -- Without a list of what is not in it yet, which each reader would have to read.
 create index device_by_tag on device using gin (tags jsonb_path_ops) with (fastupdate = off);
 create index device_by_text on device using gin (name gin_trgm_ops, hardware_id gin_trgm_ops) with (fastupdate = off);
