@@ -1,8 +1,9 @@
 /** Redis: what it is told it may hear late, forget, or not hear at all. */
 import {CACHE_TTL_SECONDS} from '@pisync/core/cache/cache-keys';
+import {LONGEST_READ_S} from '@pisync/core/cache/credential-entries';
 import {type PositionHint, type PositionHints} from '@pisync/core/cache/position-hint';
 import {type Credential} from '@pisync/core/devices/credentials';
-import {type CredentialCache, LONGEST_READ_S} from '@pisync/device-api/credentials/credential-cache';
+import {type CredentialCache} from '@pisync/device-api/credentials/credential-cache';
 import {type Process} from './processes/process.ts';
 import {type Random} from './random.ts';
 import {type Scheduler} from './scheduler.ts';

@@ -1,7 +1,7 @@
 import {z} from 'zod';
 import type {Cache} from '@pisync/core/cache/cache';
 import {CACHE_CHANNEL, CACHE_TTL_SECONDS, cacheKey} from '@pisync/core/cache/cache-keys';
-import {markChanged} from '@pisync/core/cache/device-entries';
+import {announceCredential, CHANGED_CREDENTIAL, invalidateCredential} from '@pisync/core/cache/credential-entries';
 import type {Credential} from '@pisync/core/devices/credentials';
 
 /** What all processes remember of credentials together. It may be away: then nothing is found, and what is written is lost. */
@@ -22,19 +22,11 @@ export interface CredentialCache {
 
 /** So long Redis is believed. After that the shard is asked, and what Redis has counts only while the shard does not answer. */
 const BELIEVED_S = 600;
-/** No read takes longer: three attempts and the slot map between them, each at most twice, of at most 3 s for a connection and 16 s for an answer. */
-export const LONGEST_READ_S = 240;
-
-/**
- * What Redis has in place of a credential that was just changed. A plain DEL would leave the place free for a read that began
- * before it.
- */
-const CHANGED = '';
 
 /** The epochs of a device only grow, so an older one comes from a read that an enrolment overtook. One that was made anew has another key, and begins at 1. */
 const SET_UNLESS_OVERTAKEN = `
 local known = redis.call('get', KEYS[1])
-if known == '${CHANGED}' then return end
+if known == '${CHANGED_CREDENTIAL}' then return end
 local function said(what) return tonumber(known and string.match(known, '"' .. what .. '":(%d+)') or 0) end
 if said('deviceKey') == tonumber(ARGV[4]) and said('epoch') > tonumber(ARGV[3]) then return end
 redis.call('set', KEYS[1], ARGV[1], 'EX', ARGV[2])`;
@@ -51,7 +43,8 @@ export const createCredentialCache = (cache: Cache): CredentialCache => ({
   async find(deviceId) {
     const key = cacheKey.credential(deviceId);
     const [text, secondsLeft] = (await cache.use((redis) => Promise.all([redis.get(key), redis.ttl(key)]))) ?? [];
-    if (text === undefined || text === null || text === CHANGED || secondsLeft === undefined) return undefined;
+    if (text === undefined || text === null || text === CHANGED_CREDENTIAL || secondsLeft === undefined)
+      return undefined;
     try {
       const {secretHash, ...rest} = cachedSchema.parse(JSON.parse(text));
       const credential: Credential = {...rest, deviceId, secretHash: Buffer.from(secretHash, 'hex')};
@@ -74,13 +67,11 @@ export const createCredentialCache = (cache: Cache): CredentialCache => ({
   },
 
   async invalidate(deviceId) {
-    await cache.use((redis) => redis.set(cacheKey.credential(deviceId), CHANGED, 'EX', LONGEST_READ_S));
+    await cache.use((redis) => invalidateCredential(redis, deviceId));
   },
 
   async announce(deviceId) {
-    await cache.use((redis) =>
-      Promise.all([...markChanged(redis, deviceId, ['device']), redis.publish(CACHE_CHANNEL.revoked, deviceId)]),
-    );
+    await cache.use((redis) => announceCredential(redis, deviceId));
   },
 
   onAnnounced: (listener) => cache.subscribe(CACHE_CHANNEL.revoked, listener),

@@ -1,9 +1,10 @@
 import {CACHE_TTL_SECONDS} from '@pisync/core/cache/cache-keys';
+import {LONGEST_READ_S} from '@pisync/core/cache/credential-entries';
 import {createLru} from '@pisync/core/cache/lru';
 import {createSingleFlight} from '@pisync/core/cache/single-flight';
 import type {Credential} from '@pisync/core/devices/credentials';
 import {AppError} from '@pisync/core/errors/app-error';
-import {type CredentialCache, LONGEST_READ_S} from './credential-cache.ts';
+import type {CredentialCache} from './credential-cache.ts';
 
 /** Where credentials are looked up: this process, else Redis, else the device's shard. */
 export interface CredentialStore {
@@ -19,8 +20,8 @@ export interface CredentialStore {
   introduce(credential: Credential): Promise<void>;
   /**
    * Forgets a credential here, in Redis and in every other process, once the shard has changed it; a read that began before and
-   * ends after keeps nothing. An old credential works on for as long as a read under way, for a minute in a process that does not
-   * hear of it, and for ten and two more when Redis cannot be told at all, or longer if the shard is away by then: until it is back.
+   * ends after keeps nothing. An old credential works on for as long as a read under way, for five seconds in a process that does not
+   * hear of it, and for up to twelve minutes when Redis cannot be told at all, or longer if the shard is away by then: until it is back.
    */
   invalidate(deviceId: string): Promise<void>;
 }
@@ -37,8 +38,8 @@ export interface CredentialStoreOptions {
 
 const MAX_ENTRIES = 100_000;
 const MAX_UNKNOWN = 10_000;
-/** Revocation is announced; this bounds what a missed announcement costs. */
-const KNOWN_TTL_MS = 60_000;
+/** Revocation is announced; this bounds what a missed announcement costs. A device that calls more often costs a look into Redis so often. */
+const KNOWN_TTL_MS = 5_000;
 const UNKNOWN_TTL_MS = 5_000;
 const FRESH_EVERY_MS = 1_000;
 /** So long a device is believed that its shard, which answers others, was not asked for. Then it waits for the answer. */
