@@ -48,7 +48,18 @@ describe('what a filter asks devices to be like', () => {
         ],
       },
     ],
-    [{filter: 'revoked!=false'}, {kind: 'revoked', revoked: true}],
+    [{filter: 'revoked!=false'}, {kind: 'flag', flag: 'revoked', set: true}],
+    [{filter: 'decommissioned==true'}, {kind: 'flag', flag: 'decommissioned', set: true}],
+    [
+      {filter: 'disputed==true;revoked==false'},
+      {
+        kind: 'and',
+        of: [
+          {kind: 'flag', flag: 'disputed', set: true},
+          {kind: 'flag', flag: 'revoked', set: false},
+        ],
+      },
+    ],
     [{filter: 'lastSync<-P2D'}, {kind: 'time', field: 'lastSync', operator: '<', at: '2026-11-26T12:00:00.000Z'}],
     [
       {filter: 'enrolledAt=ge=2026-11-01'},
@@ -79,6 +90,7 @@ describe('what a filter asks devices to be like', () => {
     [{filter: 'lastSync<P'}, '/filter', 10, /a time is expected/],
     [{filter: 'name!=x'}, '/filter', undefined, /no condition that an index finds.*status==/],
     [{filter: 'revoked==false'}, '/filter', undefined, /no condition that an index finds/],
+    [{filter: 'disputed!=true'}, '/filter', undefined, /no condition that an index finds/],
     [{filter: 'status==late,tags.a!=x'}, '/filter', undefined, /no condition that an index finds/],
   ])('%j is refused', (query, pointer, character, detail) => {
     expect(conditionOf(query)).toEqual({

@@ -42,7 +42,7 @@ export const filterText = ({expression, status, group}: DeviceFilter): string =>
 
 /** What can be added to what no index finds. */
 const ADD =
-  'q=…, id==…, name==… or name==abc*, hardwareId==…, model==…, group==…, status==…, shard==…, tags.<key>==…, revoked==true, or an end of lastSync, lastSeen, enrolledAt or statusSince such as lastSync<-P2D';
+  'q=…, id==…, name==… or name==abc*, hardwareId==…, model==…, group==…, status==…, shard==…, tags.<key>==…, revoked==true, decommissioned==true, disputed==true, or an end of lastSync, lastSeen, enrolledAt or statusSince such as lastSync<-P2D';
 
 /** The conditions of a filter. */
 export const filterConditions = ({expression, status, group}: DeviceFilter, world: FilterWorld): DeviceCondition => {

@@ -18,12 +18,14 @@ export type DeviceCondition =
   | {readonly kind: 'tag'; readonly key: string; readonly values: readonly string[]; readonly not: boolean}
   | {readonly kind: 'shard'; readonly shards: readonly number[]; readonly not: boolean}
   | {readonly kind: 'search'; readonly text: string}
-  | {readonly kind: 'revoked'; readonly revoked: boolean}
+  | {readonly kind: 'flag'; readonly flag: Flag; readonly set: boolean}
   | {readonly kind: 'time'; readonly field: TimeField; readonly operator: Bound; readonly at: string};
 
 type TextField = 'name' | 'hardwareId' | 'model';
 export type ValueField = TextField | 'id' | 'group' | 'status';
 export type TimeField = 'lastSync' | 'lastSeen' | 'enrolledAt' | 'statusSince';
+/** What is true of few devices. */
+export type Flag = 'revoked' | 'decommissioned' | 'disputed';
 type Bound = '<' | '<=' | '>' | '>=';
 
 const FIELDS = {
@@ -39,7 +41,9 @@ const FIELDS = {
   lastSeen: 'time',
   enrolledAt: 'time',
   statusSince: 'time',
-  revoked: 'revoked',
+  revoked: 'flag',
+  decommissioned: 'flag',
+  disputed: 'flag',
 } as const;
 type Field = keyof typeof FIELDS;
 const FIELD_NAMES = Object.keys(FIELDS).map((field) => (field === 'tags' ? 'tags.<key>' : field));
@@ -113,10 +117,12 @@ const conditionOf = (comparison: Comparison, world: FilterWorld): DeviceConditio
     }
     case 'shard':
       return {kind: 'shard', not, shards: exact(comparison, 'the number of a shard', /^\d{1,4}$/).map(Number)};
-    case 'revoked': {
+    case 'revoked':
+    case 'decommissioned':
+    case 'disputed': {
       if (values.length > 1) refuseFilter('has a list where true or false is expected', at);
       const [value] = exact(comparison, 'true or false', /^(?:true|false)$/);
-      return {kind: 'revoked', revoked: (value === 'true') !== not};
+      return {kind: 'flag', flag: field, set: (value === 'true') !== not};
     }
     case 'tags':
       return {kind: 'tag', key: key ?? '', not, values: exact(comparison, 'a value')};

@@ -25,6 +25,8 @@ interface Known {
   readonly group: number;
   readonly status: string;
   readonly revoked: boolean;
+  readonly decommissioned: boolean;
+  readonly disputed: boolean;
   readonly lastSync: string | null;
   readonly lastSeen: string | null;
   readonly enrolledAt: string;
@@ -38,7 +40,8 @@ const readAll = async (): Promise<readonly Known[]> => {
   const us = (column: string): string => `(extract(epoch from ${column}) * 1000000)::bigint::text`;
   const {rows} = await bench.shards.pool(0, 'job').query<Known>(
     `select d.device_id as id, d.name, d.hardware_id as "hardwareId", d.model, d.tags, t.group_id as group, t.status,
-            d.revoked_at is not null as revoked, ${us('r.last_sync_at')} as "lastSync", ${us('r.last_seen_at')} as "lastSeen",
+            d.revoked_at is not null as revoked, d.decommissioned_at is not null as decommissioned, (d.disputed_until > now()) is true as disputed,
+            ${us('r.last_sync_at')} as "lastSync", ${us('r.last_seen_at')} as "lastSeen",
             ${us('d.enrolled_at')} as "enrolledAt", ${us('t.since')} as "statusSince"
      from device d join device_status t using (device_key) join device_recency r using (device_key)`,
   );
@@ -109,6 +112,10 @@ const FILTERS: Readonly<Record<string, (device: Known) => boolean>> = {
   'tags.ring==1;tags.nothing==x': () => false,
   'revoked==true': ({revoked}) => revoked,
   'revoked==false;status==late': ({revoked, status}) => !revoked && status === 'late',
+  'decommissioned==true': ({decommissioned}) => decommissioned,
+  'decommissioned==false;revoked==true': ({decommissioned, revoked}) => revoked && !decommissioned,
+  'disputed==true': ({disputed}) => disputed,
+  'disputed!=true;group==12': ({disputed, group}) => !disputed && group === 12,
   'lastSync<-P1DT12H': ({lastSync}) => lastSync !== null && Number(lastSync) < us('2026-06-30T12:00Z'),
   'lastSync=ge=2026-07-02;lastSeen<=2026-07-02T01:00:00Z': ({lastSync, lastSeen}) =>
     Number(lastSync) >= us('2026-07-02') && lastSeen !== null && Number(lastSeen) <= us('2026-07-02T01:00Z'),

@@ -1,4 +1,4 @@
-import type {DeviceCondition, TimeField, ValueField} from '../filters/device-condition.ts';
+import type {DeviceCondition, Flag, TimeField, ValueField} from '../filters/device-condition.ts';
 
 /** Conditions on devices as SQL. Values are bound, and the text that reaches a statement is that of this file. */
 
@@ -25,6 +25,13 @@ const TIME_COLUMN: Readonly<Record<TimeField, {readonly table: Table; readonly c
   lastSeen: {table: 'r', column: 'last_seen_at'},
   enrolledAt: {table: 'd', column: 'enrolled_at'},
   statusSince: {table: 't', column: 'since'},
+};
+
+/** Where it is set, and it is so in few rows, which an index has alone. */
+const FLAG: Readonly<Record<Flag, string>> = {
+  revoked: 'd.revoked_at is not null',
+  decommissioned: 'd.decommissioned_at is not null',
+  disputed: 'd.disputed_until > now()',
 };
 
 type Leaf = Exclude<DeviceCondition, {readonly kind: 'and' | 'or'}>;
@@ -74,8 +81,8 @@ export const conditionSql = (condition: DeviceCondition, bind: Bind): string => 
     }
     case 'search':
       return `(${searched(condition.text, bind).join(' or ')})`;
-    case 'revoked':
-      return `d.revoked_at is ${condition.revoked ? 'not ' : ''}null`;
+    case 'flag':
+      return condition.set ? FLAG[condition.flag] : `(${FLAG[condition.flag]}) is not true`;
     case 'time': {
       const {table, column} = TIME_COLUMN[condition.field];
       return `${table}.${column} ${condition.operator} ${bind(condition.at)}::timestamptz`;
@@ -124,8 +131,8 @@ const rankOf = (leaf: Leaf): number | undefined => {
       return leaf.not || leaf.prefix === '' ? undefined : 3;
     case 'tag':
       return leaf.not ? undefined : 5;
-    case 'revoked':
-      return leaf.revoked ? 4 : undefined;
+    case 'flag':
+      return leaf.set ? 4 : undefined;
     case 'search':
       return 3;
     case 'time':

@@ -13,13 +13,14 @@ export const seedManyDevices = async (pool: pg.Pool, {from, count}: ManyDevices)
     `with owned as materialized (
        select array_agg(slot order by slot) as slots, count(*) as n from slot_owner where state = 'owned'),
      made as (
-       insert into device (device_key, device_id, hardware_id, secret_hash, name, model, tags, enrolled_at, revoked_at)
+       insert into device (device_key, device_id, hardware_id, secret_hash, name, model, tags, enrolled_at, revoked_at, decommissioned_at, disputed_until)
        select slots[1 + i % n] * 4294967296 + i, md5('device ' || i)::uuid, 'hw-' || substr(md5('hw ' || i), 1, 10), '',
               case when i % 17 <> 0 then (array['Oak', 'elm', 'ash', 'Éfir', 'fir'])[1 + i % 5] || '-' || (i / 3) end,
               (array['Raspberry Pi 4', 'Raspberry Pi 5'])[1 + i % 2] || case when i % 500 = 7 then ' rare' else '' end,
               case when i % 11 = 0 then '{}' else jsonb_build_object('site', 's-' || i % 997, 'ring', (i % 3)::text) end,
               timestamptz '2026-01-01' + i / 5 * interval '1 minute' + i % 7 * interval '1 microsecond',
-              case when i % 700 = 3 then timestamptz '2026-06-01' end
+              case when i % 700 in (3, 4) then timestamptz '2026-06-01' end, case when i % 700 = 4 then timestamptz '2026-06-02' end,
+              case when i % 250 = 11 then now() + interval '1 day' when i % 250 = 12 then now() - interval '1 day' end
        from owned, generate_series($1::bigint, $1::bigint + $2::bigint - 1) i returning device_key, device_id),
      states as (
        insert into device_state (device_key, epoch, last_sync_at, last_seen_at)
