@@ -16,6 +16,7 @@ interface Row {
   /** The `{id}` of something that is of this group; asked for before each call. */
   readonly id?: (group: Group) => Promise<string>;
   readonly body?: (group: Group) => unknown;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly ok: number;
   /**
    * What a token gets that is for the group `north`. same: it makes no difference. hides: what is of another group is a 404. leaves out: of other groups the answer
@@ -62,10 +63,19 @@ const ROWS: Readonly<Record<string, Row>> = {
   'get /api/v1/region/summary': {may: ROLES, ok: 200, scoped: 'leaves out'},
   'get /api/v1/devices': {may: ROLES, ok: 200, scoped: 'leaves out'},
   'get /api/v1/devices/{id}': ofDevices,
+  'patch /api/v1/devices/{id}': {
+    ...ofDevices,
+    may: ['operator', 'admin'],
+    body: () => ({tags: {colour: 'red'}}),
+    headers: {'if-match': '*'},
+  },
   'get /api/v1/devices/{id}/syncs': ofDevices,
   'get /api/v1/devices/{id}/records': ofDevices,
   'get /api/v1/devices/{id}/commands': ofDevices,
   'post /api/v1/devices/{id}/sync': {...ofDevices, may: ['operator', 'admin'], body: () => ({}), ok: 202},
+  'post /api/v1/devices/{id}/revoke': {...ofDevices, may: ['admin']},
+  'post /api/v1/devices/{id}/decommission': {...ofDevices, may: ['admin']},
+  'post /api/v1/devices/{id}/reinstate': {...ofDevices, may: ['admin']},
   'get /api/v1/enrolment-tokens': {may: WATCHING, ok: 200, scoped: 'leaves out'},
   'post /api/v1/enrolment-tokens': {...newOne, body: (group) => ({name: 'n', group})},
   'get /api/v1/enrolment-tokens/{id}': ofEnrolmentTokens,
@@ -103,11 +113,12 @@ afterAll(async () => {
   await elsewhere.close();
 }, 30_000);
 
-const call = async (operation: string, {id, body}: Row, group: Group, token?: string): Promise<Answer> => {
+const call = async (operation: string, {id, body, headers}: Row, group: Group, token?: string): Promise<Answer> => {
   const [method = '', path = ''] = operation.split(' ');
   return api.call(method.toUpperCase(), path.replace('{id}', (await id?.(group)) ?? ''), {
     ...(token === undefined ? {} : {token}),
     ...(body === undefined ? {} : {body: body(group)}),
+    ...(headers === undefined ? {} : {headers}),
   });
 };
 

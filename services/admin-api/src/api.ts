@@ -2,6 +2,8 @@ import type {SyncRequest} from '@pisync/core/broker/sync-request';
 import type {Groups} from '@pisync/core/devices/groups';
 import type {Shards} from '@pisync/core/shards/shards';
 import type {CacheAccess} from './caching/read-through.ts';
+import type {CredentialNews} from './devices/credential-news.ts';
+import {deviceChangeRoutes} from './devices/device-change.ts';
 import {createDeviceDirectory} from './devices/device-directory.ts';
 import {deviceHistoryRoutes} from './devices/device-history.ts';
 import {deviceListRoute} from './devices/device-list.ts';
@@ -26,6 +28,7 @@ export interface ApiOptions {
   readonly groups: Groups;
   readonly askShards: AskShards;
   readonly cache: CacheAccess;
+  readonly news: CredentialNews;
   readonly sealer: Sealer;
   readonly authenticator: Authenticator;
   readonly limiter: RateLimiter;
@@ -55,6 +58,7 @@ export const apiRoutes = (options: ApiOptions): readonly Route[] => {
       regionSummaryRoute({...options, census}),
       deviceListRoute({...options, cursors, census}),
       deviceRoute(directory),
+      ...deviceChangeRoutes({...options, directory}),
       ...deviceHistoryRoutes({...options, cursors, directory}),
       syncRequestRoute({...options, directory, publish: options.publishSyncRequest}),
       ...enrolmentTokenRoutes({...options, cursors}),

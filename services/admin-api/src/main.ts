@@ -13,6 +13,7 @@ import {describeError} from '@pisync/core/errors/app-error';
 import {startHttpServer} from '@pisync/core/http/http-server';
 import {createDoor} from '@pisync/core/limits/door';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
 import {createSecretToken} from '@pisync/core/secrets/secret-token';
 import {openSecrets} from '@pisync/core/secrets/secrets';
@@ -20,6 +21,7 @@ import {v7 as uuidv7} from 'uuid';
 import {apiRoutes} from './api.ts';
 import {createApp, MAX_HEADER_BYTES} from './app.ts';
 import {adminApiConfig} from './config.ts';
+import {createCredentialNews} from './devices/credential-news.ts';
 import {readStaticFiles, type StaticFiles} from './page/static-files.ts';
 import {createFanOut} from './paging/fan-out.ts';
 import {withAdminToken} from './sessions/api-tokens.ts';
@@ -104,6 +106,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
       onMissing: (shard, reason) => log.warn({shard, reason}, 'a shard is missing in an answer'),
     }),
     cache,
+    news: createCredentialNews({cache, timers: systemTimers}),
     sealer,
     authenticator,
     limiter,

@@ -26,6 +26,7 @@ const infoSchema = z.object({
   tags: z.record(z.string(), z.string()),
   enrolledAt: z.string(),
   revokedAt: z.string().nullable(),
+  decommissionedAt: z.string().nullable(),
   reEnrolledAt: z.string().nullable(),
   reEnrolments: z.int(),
   disputedUntil: z.string().nullable(),
@@ -51,7 +52,14 @@ export interface DeviceDirectory {
   /** @throws AppError `not-found`, also for a device of a group that is not in the scope. */
   get(deviceId: string, scope: Scope): Promise<DeviceInfo>;
   /** The whole device, and when its volatile part was read. @throws AppError `not-found`, as `get` does. */
-  view(deviceId: string, scope: Scope): Promise<{readonly device: DeviceView; readonly asOf: string}>;
+  view(deviceId: string, scope: Scope): Promise<ShownDevice>;
+  /** One that was just read from its shard, past every cache. */
+  show(device: Device): Promise<ShownDevice>;
+}
+
+export interface ShownDevice {
+  readonly device: DeviceView;
+  readonly asOf: string;
 }
 
 export interface DeviceDirectoryOptions {
@@ -82,6 +90,23 @@ export const createDeviceDirectory = ({shards, groups, cache, now}: DeviceDirect
   };
   const loadOnce = (id: string): Promise<Entries> => singleFlight(id, () => load(id));
 
+  const shownOf = async (id: string, {info, status}: Entries): Promise<ShownDevice> => {
+    const {deviceKey: _, epoch, groupId, ...shownInfo} = info;
+    const group = (await groups.names()).nameOf(groupId);
+    const {asOf, ...shownStatus} = status;
+    return {
+      device: {
+        id,
+        ...shownInfo,
+        group,
+        ...shownStatus,
+        epoch: formatEpoch(epoch),
+        shard: shards.slotMap.shardOf(info.slot),
+      },
+      asOf,
+    };
+  };
+
   return {
     async get(deviceId, scope) {
       const id = deviceId.toLowerCase();
@@ -95,31 +120,22 @@ export const createDeviceDirectory = ({shards, groups, cache, now}: DeviceDirect
         readCached(cache, cacheKey.device(id), infoSchema),
         readCached(cache, cacheKey.status(id), statusSchema),
       ]);
-      const {info, status} =
+      const entries =
         knownInfo !== undefined && knownStatus !== undefined
           ? {info: knownInfo, status: knownStatus}
           : await loadOnce(id);
-      const {deviceKey: _, epoch, groupId, ...shownInfo} = info;
-      if (!isInScope(scope, groupId)) throw unknownDevice(id);
-      const group = (await groups.names()).nameOf(groupId);
-      const {asOf, ...shownStatus} = status;
-      return {
-        device: {
-          id,
-          ...shownInfo,
-          group,
-          ...shownStatus,
-          epoch: formatEpoch(epoch),
-          shard: shards.slotMap.shardOf(info.slot),
-        },
-        asOf,
-      };
+      if (!isInScope(scope, entries.info.groupId)) throw unknownDevice(id);
+      return shownOf(id, entries);
+    },
+    show(device) {
+      const asOf = new Date(now()).toISOString();
+      return shownOf(device.deviceId, {info: infoOf(device), status: statusOf(device, asOf)});
     },
   };
 };
 
 /** Nobody learns whether a device that is not in his scope is there. */
-const unknownDevice = (id: string): AppError =>
+export const unknownDevice = (id: string): AppError =>
   new AppError('not-found', `No device ${id} is enrolled in this region, as far as this token may see.`);
 
 const infoOf = (device: Device): DeviceInfo => ({
@@ -132,6 +148,7 @@ const infoOf = (device: Device): DeviceInfo => ({
   tags: device.tags,
   enrolledAt: device.enrolledAt.toISOString(),
   revokedAt: device.revokedAt?.toISOString() ?? null,
+  decommissionedAt: device.decommissionedAt?.toISOString() ?? null,
   reEnrolledAt: device.reEnrolledAt?.toISOString() ?? null,
   reEnrolments: device.reEnrolments,
   disputedUntil: device.disputedUntil?.toISOString() ?? null,

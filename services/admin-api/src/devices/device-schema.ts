@@ -21,7 +21,8 @@ export const deviceSchema = z.object({
   hardwareId: z.string(),
   tags: z.record(z.string(), z.string()),
   enrolledAt: timestamp,
-  revokedAt: timestamp.nullable(),
+  revokedAt: timestamp.nullable().describe('From then on it is shut out. Null: it is not.'),
+  decommissionedAt: timestamp.nullable().describe('From then on it is out of service; it is revoked as well.'),
   reEnrolledAt: timestamp
     .nullable()
     .describe('When it last enrolled with a new secret, which shut out the one before.'),
@@ -84,6 +85,7 @@ export const viewOf = (
       case 'statusSince':
       case 'enrolledAt':
       case 'revokedAt':
+      case 'decommissionedAt':
       case 'reEnrolledAt':
       case 'disputedUntil':
       case 'lastSyncAt':

@@ -1,6 +1,7 @@
-import type {z} from 'zod';
+import {z} from 'zod';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
 import {pointerStep} from '@pisync/core/json/pointer';
+import {isStorableText} from '@pisync/core/json/storable';
 
 /** Of what somebody sent, so much is repeated in the answer. */
 const SHOWN_CHARS = 40;
@@ -28,6 +29,13 @@ export const parseInput = <S extends z.ZodType>(schema: S, value: unknown, where
   const summary = errors.map(({pointer, detail}) => (pointer === '' ? detail : `${pointer}: ${detail}`)).join('; ');
   throw new AppError('bad-request', `The ${where} cannot be used: ${summary}.`, {errors});
 };
+
+/** Of a body that its schema takes and that cannot be used all the same. */
+export const badMember = (pointer: string, detail: string): AppError =>
+  new AppError('bad-request', `The body cannot be used: ${pointer}: ${detail}.`, {errors: [{pointer, detail}]});
+
+/** Of a body. */
+export const storableText = z.string().refine(isStorableText, 'has a character that cannot be stored');
 
 /** The query string as an object. @throws AppError `bad-request` when a parameter is given twice. */
 export const parseQueryString = (search: string): Record<string, string> => {

@@ -12,7 +12,7 @@ export interface RouteDefinition<
   S extends z.ZodType = z.ZodType,
   A extends Access = Access,
 > {
-  readonly method: 'get' | 'post' | 'delete';
+  readonly method: 'get' | 'post' | 'patch' | 'delete';
   /** OpenAPI's way: `/api/v1/devices/{id}`. */
   readonly path: `/api/v1/${string}`;
   /** Unique; client generators make function names of it. */
@@ -26,8 +26,12 @@ export interface RouteDefinition<
   /** Whether it makes something for good, so that a call may say by `Idempotency-Key` that it is the same one again. */
   readonly creates?: true;
   readonly success: {readonly status: 200 | 201 | 202 | 204; readonly description: string; readonly schema?: S};
-  /** What of an answer has to stay the same for its ETag to do so. Where this is given, `If-None-Match` is honoured. */
+  /** Whether it changes what the caller has seen, and a call has to say by `If-Match` which revisions that may be. */
+  readonly conditional?: true;
+  /** What of an answer has to stay the same for its ETag to do so. Where a `get` has this, `If-None-Match` is honoured. */
   tagged?(body: z.input<S>): unknown;
+  /** With it the ETag begins; by it a conditional operation knows what the caller has seen. */
+  revision?(body: z.input<S>): number;
   /** Statuses beside those that every operation may have. */
   readonly problems?: Readonly<Record<number, string>>;
 }
@@ -48,6 +52,8 @@ export interface Call<P, Q, B, Who> {
   readonly reached: Reached;
   /** Of this caller's call, the same whenever he repeats it; undefined where he gave none. */
   readonly callHash: Buffer | undefined;
+  /** What a conditional call may be made to; undefined: anything. */
+  readonly revisions: readonly number[] | undefined;
 }
 
 export interface Reply<S> {

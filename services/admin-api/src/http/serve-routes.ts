@@ -9,7 +9,7 @@ import {authorize, type Authenticator} from '../sessions/authenticate.ts';
 import type {Principal} from '../sessions/principal.ts';
 import {type CallsUnderWay, createCallsUnderWay} from '../sessions/calls-under-way.ts';
 import {countCall, type RateLimiter} from '../sessions/rate-limit.ts';
-import {etagOf, knowsEtag} from './etag.ts';
+import {etagOf, knowsEtag, revisionsIn} from './etag.ts';
 import {parseInput, parseQueryString} from './parse.ts';
 import type {Call, Route} from './route.ts';
 import {cameOverTls} from './security-headers.ts';
@@ -148,6 +148,7 @@ const serveCaller = async (
       definition.creates === undefined || principal === undefined
         ? undefined
         : callHashOf(principal, request.get('idempotency-key')),
+    revisions: definition.conditional === undefined ? undefined : revisionsIn(request.get('if-match')),
   };
   const written = await answerTo(route, call, request, response);
   if (written === undefined) return;
@@ -229,7 +230,8 @@ const answerTo = async (
     headers: {...headers, Vary: 'Accept-Encoding', ...more},
   });
   if (!('tagged' in definition)) return written({});
-  const etag = etagOf(JSON.stringify(definition.tagged(body)));
+  const etag = etagOf(JSON.stringify(definition.tagged(body)), definition.revision?.(body));
+  if (definition.method !== 'get') return written({ETag: etag});
   // A copy may be kept but must be asked for; no-store would forbid the question.
   const tagged = {ETag: etag, 'Cache-Control': 'private, no-cache'};
   if (!knowsEtag(request.get('if-none-match'), etag)) return written(tagged);

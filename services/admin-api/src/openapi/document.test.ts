@@ -22,8 +22,23 @@ const things = route(
   () => Promise.resolve({body: {at: ''}}),
 );
 
+const change = route(
+  {
+    method: 'patch',
+    path: '/api/v1/things/{id}',
+    operationId: 'changeThing',
+    summary: 'Change a thing.',
+    access: 'operate',
+    conditional: true,
+    body: z.strictObject({at: z.string()}),
+    success: {status: 200, description: 'It.', schema: z.object({at: z.string()})},
+    tagged: (body) => body,
+  },
+  () => Promise.resolve({body: {at: ''}}),
+);
+
 describe('OpenAPI document', () => {
-  const document = openApiDocument(withOpenApi([things], OPTIONS), OPTIONS);
+  const document = openApiDocument(withOpenApi([things, change], OPTIONS), OPTIONS);
 
   test('describes parameters, answers and problems of a route from its definition', () => {
     expect(document).toMatchObject({
@@ -46,6 +61,20 @@ describe('OpenAPI document', () => {
         },
       },
     });
+  });
+
+  test('says of a conditional operation that If-Match is needed, and what comes without it', () => {
+    expect(document).toMatchObject({
+      paths: {
+        '/api/v1/things/{id}': {
+          patch: {
+            parameters: [{name: 'If-Match', in: 'header', required: true}],
+            responses: {200: {}, 412: {}, 428: {}},
+          },
+        },
+      },
+    });
+    expect(document).not.toHaveProperty(['paths', '/api/v1/things/{id}', 'patch', 'responses', '304']);
   });
 
   test('describes itself, open to anyone', () => {

@@ -59,6 +59,19 @@ const PROBLEMS_OF_CREATION: Readonly<Record<number, string>> = {
   409: 'A call with this `Idempotency-Key` was done before; `id` names what it made.',
 };
 
+const IF_MATCH = {
+  name: 'If-Match',
+  in: 'header',
+  required: true,
+  description:
+    'What the caller has seen: the ETag of an answer, or its `revision` in quotes (`"7"`). `*`: whatever it is by now.',
+  schema: {type: 'string'},
+};
+const PROBLEMS_OF_CONDITIONS: Readonly<Record<number, string>> = {
+  412: 'It has another revision by now; `ETag` is of what it is.',
+  428: '`If-Match` is missing.',
+};
+
 const PROBLEMS_OF_BODIES: Readonly<Record<number, string>> = {
   408: 'The body did not arrive in time.',
   413: 'The body is larger than 64 KiB.',
@@ -72,12 +85,14 @@ const operationOf = (definition: RouteDefinition): object => {
     ...(definition.access === 'anyone' ? {} : PROBLEMS_OF_SIGNED_IN),
     ...(definition.body === undefined ? {} : PROBLEMS_OF_BODIES),
     ...(definition.creates === undefined ? {} : PROBLEMS_OF_CREATION),
+    ...(definition.conditional === undefined ? {} : PROBLEMS_OF_CONDITIONS),
     ...definition.problems,
   };
   const parameters = [
     ...parametersOf(definition.params, 'path'),
     ...parametersOf(definition.query, 'query'),
     ...(definition.creates === undefined ? [] : [IDEMPOTENCY_KEY]),
+    ...(definition.conditional === undefined ? [] : [IF_MATCH]),
   ];
   return {
     operationId: definition.operationId,
@@ -94,7 +109,9 @@ const operationOf = (definition: RouteDefinition): object => {
           ? {}
           : {content: {'application/json': {schema: jsonSchema(success.schema, 'output')}}}),
       },
-      ...('tagged' in definition ? {304: {description: 'Not changed since the given ETag.'}} : {}),
+      ...('tagged' in definition && definition.method === 'get'
+        ? {304: {description: 'Not changed since the given ETag.'}}
+        : {}),
       ...Object.fromEntries(
         Object.entries(problems).map(([status, description]) => [
           status,

@@ -6,6 +6,7 @@ import {findApiToken} from '@pisync/core/devices/tokens';
 import {startHttpServer} from '@pisync/core/http/http-server';
 import {CONNECTIONS} from '@pisync/contract/connections';
 import {createDoor} from '@pisync/core/limits/door';
+import {systemTimers} from '@pisync/core/lifecycle/timers';
 import type {Shards} from '@pisync/core/shards/shards';
 import {silentLog} from './silent-log.ts';
 import {z} from 'zod';
@@ -13,6 +14,7 @@ import {v7 as uuidv7} from 'uuid';
 import {apiRoutes} from '../api.ts';
 import {createApp, MAX_HEADER_BYTES} from '../app.ts';
 import type {CacheAccess} from '../caching/read-through.ts';
+import {createCredentialNews} from '../devices/credential-news.ts';
 import {createFanOut} from '../paging/fan-out.ts';
 import {createAuthenticator} from '../sessions/authenticate.ts';
 import {createLocalLimiter, createRateLimiter} from '../sessions/rate-limit.ts';
@@ -111,6 +113,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
       onMissing: () => undefined,
     }),
     cache: options.cache,
+    news: createCredentialNews({cache: options.cache, timers: systemTimers}),
     sealer,
     authenticator,
     limiter,

@@ -3,19 +3,12 @@ import {findGroups} from '@pisync/core/devices/groups';
 import {isInScope, type Scope} from '@pisync/core/devices/scope';
 import {type ApiTokenRow, createApiTokens} from '@pisync/core/tokens/api-tokens';
 import type {Shards} from '@pisync/core/shards/shards';
+import {badMember, storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {ROLES} from '../sessions/roles.ts';
 import {newToken} from './new-token.ts';
-import {
-  badMember,
-  expiryOf,
-  groupName,
-  newTokenFields,
-  repeatedCall,
-  tokenFields,
-  tokenRoutes,
-} from './token-routes.ts';
+import {expiryOf, newTokenFields, repeatedCall, tokenFields, tokenRoutes} from './token-routes.ts';
 
 export interface ApiTokenRoutesOptions {
   readonly shards: Shards;
@@ -75,7 +68,7 @@ export const apiTokenRoutes = ({shards, cursors, now, newTokenId}: ApiTokenRoute
           ...newTokenFields,
           role: z.enum(ROLES),
           groups: z
-            .array(groupName)
+            .array(storableText)
             .min(1)
             .max(MOST_GROUPS)
             .nullable()

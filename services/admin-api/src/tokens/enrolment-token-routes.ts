@@ -3,19 +3,12 @@ import {findGroups} from '@pisync/core/devices/groups';
 import {isInScope} from '@pisync/core/devices/scope';
 import {createEnrolmentTokens, type EnrolmentTokenRow} from '@pisync/core/tokens/enrolment-tokens';
 import type {Shards} from '@pisync/core/shards/shards';
+import {badMember, storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {agentCommand, syncUrl} from './agent-command.ts';
 import {newToken} from './new-token.ts';
-import {
-  badMember,
-  expiryOf,
-  groupName,
-  newTokenFields,
-  repeatedCall,
-  tokenFields,
-  tokenRoutes,
-} from './token-routes.ts';
+import {expiryOf, newTokenFields, repeatedCall, tokenFields, tokenRoutes} from './token-routes.ts';
 
 export interface EnrolmentTokenRoutesOptions {
   readonly shards: Shards;
@@ -61,7 +54,7 @@ export const enrolmentTokenRoutes = (options: EnrolmentTokenRoutesOptions): read
         creates: true,
         body: z.strictObject({
           ...newTokenFields,
-          group: groupName.describe('A group that is there. Devices come into it.'),
+          group: storableText.describe('A group that is there. Devices come into it.'),
           maxDevices: z.int().min(1).max(MOST_DEVICES).nullable().default(null).describe('Null: no limit.'),
         }),
         success: {

@@ -1,7 +1,7 @@
 import {z} from 'zod';
 import type {TokenRow, TokenTable} from '@pisync/core/tokens/token-table';
 import {AppError} from '@pisync/core/errors/app-error';
-import {isStorableText} from '@pisync/core/json/storable';
+import {badMember, storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {fieldsQuery, parseFields} from '../paging/fields.ts';
@@ -19,14 +19,9 @@ export const tokenFields = {
   revokedAt: timestamp.nullable(),
 } as const;
 
-const text = z.string().refine(isStorableText, 'has a character that cannot be stored');
-
-/** Whether there is a group of this name is asked later. */
-export const groupName = text;
-
 /** Said of every token that is to be made. */
 export const newTokenFields = {
-  name: text.trim().min(1).max(128).describe('By which people know it.'),
+  name: storableText.trim().min(1).max(128).describe('By which people know it.'),
   expiresAt: timestamp
     .nullable()
     .default(null)
@@ -40,9 +35,6 @@ export const expiryOf = (expiresAt: string | null, nowMs: number): Date | null =
   if (at.getTime() > nowMs) return at;
   throw badMember('/expiresAt', 'is over');
 };
-
-export const badMember = (pointer: string, detail: string): AppError =>
-  new AppError('bad-request', `The body cannot be used: ${pointer}: ${detail}.`, {errors: [{pointer, detail}]});
 
 /** For a call that was done before. */
 export const repeatedCall = (id: string): AppError =>
