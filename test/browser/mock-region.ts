@@ -29,6 +29,7 @@ export const device = (index: number) => ({
   hardwareId: 'hw-1',
   tags: {},
   revokedAt: null,
+  decommissionedAt: null,
   revision: 1,
   epoch: 'e1',
   appliedThrough: 7,

@@ -30,6 +30,7 @@ const device = (id: string, name: string | null) => ({
   tags: {site: 's-1'},
   enrolledAt: AT,
   revokedAt: null,
+  decommissionedAt: null,
   reEnrolledAt: null,
   reEnrolments: 0,
   disputedUntil: null,

@@ -18,6 +18,7 @@ import './styles/summary.css';
 import './styles/device-list.css';
 import './styles/device.css';
 import './styles/token-page.css';
+import './styles/question.css';
 
 /** A window beside others is seen all the time, and looked at when it gets the focus. */
 const followFocus = (): void =>

@@ -6,6 +6,9 @@ describe('filterExpression', () => {
     [{}, ''],
     [{status: 'late'}, 'status==late'],
     [{status: 'late', group: 'g.1-x', shard: '2'}, 'status==late;group==g.1-x;shard==2'],
+    [{status: 'late', mark: 'disputed'}, 'status==late;disputed==true'],
+    // Anything may stand in an address.
+    [{mark: 'a==b,c'}, ''],
     [{group: 'north & "co"; x'}, 'group=="north & \\"co\\"; x"'],
   ])('writes %j', (filter, expression) => {
     expect(filterExpression(filter)).toBe(expression);

@@ -1,11 +1,11 @@
 import type {
   ApiToken,
-  Device,
   DeviceCommand,
   DeviceRecord,
   DeviceRow,
   EnrolmentToken,
   MadeToken,
+  OneDevice,
   Page,
   Problem,
   Role,
@@ -40,16 +40,30 @@ export interface DeviceFilter {
   readonly status?: string | undefined;
   readonly group?: string | undefined;
   readonly shard?: string | undefined;
+  /** Few devices are what this says, see {@link MARKS}. */
+  readonly mark?: string | undefined;
   /** Words of a name or hardware id, or how an id begins. */
   readonly q?: string | undefined;
   /** What the list is sorted by, as the API says it: `-lastSync`. */
   readonly sort?: string | undefined;
 }
 
+/** What a list can be of alone. */
+export const MARKS = ['revoked', 'decommissioned', 'disputed'] as const;
+
 export interface SyncWish {
   readonly syncType: 'delta' | 'full';
   readonly force: boolean;
 }
+
+/** What differs; null: it goes. */
+export interface DeviceChanges {
+  readonly name?: string | null;
+  readonly group?: string;
+  readonly tags?: Readonly<Record<string, string | null>>;
+}
+
+export type DeviceAction = 'revoke' | 'reinstate' | 'decommission';
 
 /** What a device has a paged list of. */
 export interface DeviceLists {
@@ -80,7 +94,15 @@ export interface Api {
   readonly signOut: (csrfToken: string) => Promise<void>;
   readonly summary: (signal?: AbortSignal) => Promise<Summary>;
   readonly devices: (filter: DeviceFilter, cursor: string | null, signal?: AbortSignal) => Promise<Page<DeviceRow>>;
-  readonly device: (id: string, signal?: AbortSignal) => Promise<{readonly data: Device; readonly asOf: string}>;
+  readonly device: (id: string, signal?: AbortSignal) => Promise<OneDevice>;
+  /** @param revision of the device that the changes are made to: of another one they are refused with 412 */
+  readonly changeDevice: (
+    id: string,
+    changes: DeviceChanges,
+    revision: number,
+    csrfToken: string,
+  ) => Promise<OneDevice>;
+  readonly setAccess: (id: string, action: DeviceAction, csrfToken: string) => Promise<OneDevice>;
   readonly deviceList: <K extends keyof DeviceLists>(
     id: string,
     list: K,
@@ -123,13 +145,14 @@ const DEVICE_PAGE_ROWS = 200;
 const LIST_PAGE_ROWS = 25;
 
 /** The grammar that admin-api's `filter` parameter speaks: conditions joined by `;`. */
-export const filterExpression = (filter: DeviceFilter): string =>
-  (['status', 'group', 'shard'] as const)
-    .flatMap((field) => {
-      const value = filter[field];
-      return value === undefined ? [] : [`${field}==${/^[\w.-]+$/.test(value) ? value : JSON.stringify(value)}`];
-    })
-    .join(';');
+export const filterExpression = (filter: DeviceFilter): string => {
+  const conditions = (['status', 'group', 'shard'] as const).flatMap((field) => {
+    const value = filter[field];
+    return value === undefined ? [] : [`${field}==${/^[\w.-]+$/.test(value) ? value : JSON.stringify(value)}`];
+  });
+  const marked = MARKS.filter((mark) => mark === filter.mark).map((mark) => `${mark}==true`);
+  return [...conditions, ...marked].join(';');
+};
 
 const MAX_WAIT_MS = 600_000;
 
@@ -177,12 +200,19 @@ export const createApi = (send: typeof fetch): Api => {
   // The shapes are admin-api's contract: its own tests check its answers against the OpenAPI document.
   const get = async <T>(path: string, signal: AbortSignal | undefined): Promise<T> =>
     (await call(path, signal === undefined ? {} : {signal}).then((response) => response.json())) as T;
-  const post = async <T>(path: string, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<T> =>
+  const change = async <T>(
+    method: 'POST' | 'PATCH',
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<T> =>
     (await call(path, {
-      method: 'POST',
-      headers: {'content-type': 'application/json', ...headers},
-      body: JSON.stringify(body),
+      method,
+      headers: {...(body === undefined ? {} : {'content-type': 'application/json'}), ...headers},
+      ...(body === undefined ? {} : {body: JSON.stringify(body)}),
     }).then((response) => response.json())) as T;
+  const post = <T>(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<T> =>
+    change('POST', path, body, headers);
 
   return {
     session: async (signal) => {
@@ -209,6 +239,13 @@ export const createApi = (send: typeof fetch): Api => {
       return get<Page<DeviceRow>>(`/devices?${query.toString()}`, signal);
     },
     device: (id, signal) => get(`/devices/${encodeURIComponent(id)}`, signal),
+    changeDevice: (id, changes, revision, csrfToken) =>
+      change('PATCH', `/devices/${encodeURIComponent(id)}`, changes, {
+        'x-csrf-token': csrfToken,
+        'if-match': `"${revision}"`,
+      }),
+    setAccess: (id, action, csrfToken) =>
+      post(`/devices/${encodeURIComponent(id)}/${action}`, undefined, {'x-csrf-token': csrfToken}),
     deviceList: (id, list, cursor, signal) =>
       get(`/devices/${encodeURIComponent(id)}/${list}?${pageQuery(cursor)}`, signal),
     requestSync: (id, wish, csrfToken) =>

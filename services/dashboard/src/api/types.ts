@@ -49,10 +49,19 @@ export interface Device extends Required<DeviceRow> {
   readonly epoch: string;
   readonly appliedThrough: number;
   readonly revokedAt: string | null;
+  /** It is revoked as well. */
+  readonly decommissionedAt: string | null;
+  /** Grows with each change of what people may change. */
+  readonly revision: number;
   readonly reEnrolledAt: string | null;
   readonly reEnrolments: number;
   readonly disputedUntil: string | null;
   readonly slot: number;
+}
+
+export interface OneDevice {
+  readonly data: Device;
+  readonly asOf: string;
 }
 
 export interface Sync {

@@ -11,6 +11,8 @@ import {DEVICE_LISTS, deviceHref, devicesHref, type DeviceListName} from '../nav
 import {jsonText} from '../text/json-text.ts';
 import {visibleGroup, visibleName} from '../text/visible-name.ts';
 import {Ago} from '../time/time.tsx';
+import {Access} from './access.tsx';
+import {EditDevice} from './edit-device.tsx';
 import {CommandList, LIST_TITLES, RecordList, SyncList} from './lists.tsx';
 import {SyncNow} from './sync-now.tsx';
 import {ValueList} from './value-list.tsx';
@@ -74,22 +76,30 @@ const DeviceView = ({
       </span>
       <AsOf at={asOf} stale={stale} />
     </div>
-    {device.revokedAt === null ? null : (
+    {device.decommissionedAt !== null ? (
       <p className="notice">
-        <strong>Revoked</strong> <Ago at={device.revokedAt} />. Its credential no longer works.
+        <strong>Decommissioned</strong> <Ago at={device.decommissionedAt} />. It is out of service, and a machine with
+        its hardware id is refused. <Link href={devicesHref({mark: 'decommissioned'})}>All that are</Link>
       </p>
-    )}
+    ) : device.revokedAt !== null ? (
+      <p className="notice">
+        <strong>Revoked</strong> <Ago at={device.revokedAt} />. Its credential no longer works.{' '}
+        <Link href={devicesHref({mark: 'revoked'})}>All that are</Link>
+      </p>
+    ) : null}
     {device.disputedUntil === null ? null : (
       <p className="notice">
         <strong>Two machines may be this device.</strong> Enrolments with other secrets came again and again, or with
         the token of another group. If two machines have the hardware id{' '}
-        <bdi className="mono wrap">{device.hardwareId}</bdi>, give one of them another.
+        <bdi className="mono wrap">{device.hardwareId}</bdi>, give one of them another.{' '}
+        <Link href={devicesHref({mark: 'disputed'})}>All such devices</Link>
       </p>
     )}
     <div className="device-columns">
       <div className="device-side">
         <Facts device={device} />
         <SyncNow device={device} />
+        <Access device={device} />
         <section className="panel">
           <h2>State</h2>
           {device.state === null ? (
@@ -135,7 +145,10 @@ const Facts = ({device}: {readonly device: Device}): ReactNode => {
   const tags = Object.entries(device.tags);
   return (
     <section className="panel">
-      <h2>Device</h2>
+      <div className="panel-head">
+        <h2>Device</h2>
+        <EditDevice device={device} />
+      </div>
       <dl className="facts">
         <dt>Last sync</dt>
         <dd>

@@ -1,7 +1,7 @@
 import {useQuery} from '@tanstack/react-query';
 import {type ReactNode, useEffect, useRef} from 'react';
 import {useApi} from '../api/api-context.ts';
-import type {DeviceFilter} from '../api/client.ts';
+import {type DeviceFilter, MARKS} from '../api/client.ts';
 import {STATUSES} from '../api/types.ts';
 import {Menu} from '../layout/menu.tsx';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
@@ -37,7 +37,7 @@ export const Filters = ({filter, columns, columnNames}: FiltersProps): ReactNode
         </Chip>
       ))}
     </div>
-    <GroupAndShard filter={filter} columnNames={columnNames} />
+    <Choices filter={filter} columnNames={columnNames} />
     <ColumnChooser filter={filter} columns={columns} />
   </div>
 );
@@ -107,7 +107,14 @@ const Chip = ({
   </Link>
 );
 
-const GroupAndShard = ({
+const MARK_LABELS: Readonly<Record<(typeof MARKS)[number], string>> = {
+  revoked: 'Revoked',
+  decommissioned: 'Decommissioned',
+  disputed: 'Two machines',
+};
+const MARK_OPTIONS = MARKS.map((mark) => ({value: mark, label: MARK_LABELS[mark]}));
+
+const Choices = ({
   filter,
   columnNames,
 }: {
@@ -124,6 +131,7 @@ const GroupAndShard = ({
     <>
       <Choice label="Group" value={filter.group} options={groups} choose={(group) => choose({group})} />
       <Choice label="Shard" value={filter.shard} options={shards} choose={(shard) => choose({shard})} />
+      <Choice label="Only" value={filter.mark} options={MARK_OPTIONS} choose={(mark) => choose({mark})} />
     </>
   );
 };

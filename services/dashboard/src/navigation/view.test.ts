@@ -34,7 +34,10 @@ describe('views and URLs', () => {
   });
 
   test('a filtered list survives the way through its URL', () => {
-    const filter = {status: 'late', group: 'north & south', shard: '3', q: 'attic & co', sort: '-lastSync'};
+    const filter = {
+      ...{status: 'late', group: 'north & south', shard: '3', mark: 'disputed'},
+      ...{q: 'attic & co', sort: '-lastSync'},
+    };
     expect(at(devicesHref(filter, ['status', 'shard']))).toEqual({
       kind: 'devices',
       filter,

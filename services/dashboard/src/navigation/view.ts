@@ -13,7 +13,14 @@ export type DeviceListName = (typeof DEVICE_LISTS)[number];
 
 const isDeviceList = (value: string | null): value is DeviceListName => DEVICE_LISTS.some((name) => name === value);
 
-const FILTER_FIELDS = ['status', 'group', 'shard', 'q', 'sort'] as const satisfies readonly (keyof DeviceFilter)[];
+const FILTER_FIELDS = [
+  'status',
+  'group',
+  'shard',
+  'mark',
+  'q',
+  'sort',
+] as const satisfies readonly (keyof DeviceFilter)[];
 
 /** Undefined for a broken escape: anything may stand in an address. */
 const decoded = (part: string): string | undefined => {

@@ -1,18 +1,9 @@
-import {useQuery} from '@tanstack/react-query';
 import {type ReactNode, useId, useState} from 'react';
-import {useApi} from '../api/api-context.ts';
 import {type MadeToken, ROLES} from '../api/types.ts';
 import {Menu} from '../layout/menu.tsx';
-import {SUMMARY_QUERY_KEY} from '../summary/summary-query.ts';
+import {useKnownGroups} from '../summary/use-known-groups.ts';
 import {visibleGroup} from '../text/visible-name.ts';
 import {CommonFields, expiryAfter, TokenForm} from './token-form.tsx';
-
-/** The groups that have devices. */
-const useKnownGroups = (): readonly string[] => {
-  const api = useApi();
-  const summary = useQuery({queryKey: SUMMARY_QUERY_KEY, queryFn: ({signal}) => api.summary(signal)});
-  return (summary.data?.byGroup ?? []).map(({group}) => group);
-};
 
 interface FormProps {
   readonly onMade: (made: MadeToken) => void;
