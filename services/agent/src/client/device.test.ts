@@ -235,6 +235,25 @@ describe('a device', () => {
     expect(region.seen.map(({path}) => path)).toEqual(['/v1/enroll', '/v1/sync', '/v1/sync', '/v1/enroll', '/v1/sync']);
   });
 
+  test.each(['/v1/sync', '/v1/enroll'])(
+    'keeps what it has while it is revoked, and goes on when it is reinstated before a call of %s',
+    async (path) => {
+      const device = await makeDevice();
+      await device.record(readings(2));
+      await until(device, () => drained(device), 'applied');
+      const state = {refusals: 0, isIn: false};
+      region.trouble = (asked) => {
+        state.isIn ||= state.refusals >= 9 && asked === path;
+        return state.isIn ? undefined : {kind: 'status', status: 403, body: {code: 'forbidden', n: ++state.refusals}};
+      };
+      await device.record(readings(3));
+      device.wakeUp('scheduled');
+      await until(device, () => state.isIn && drained(device), 'applied');
+      expect(taken()).toEqual(['e1:1 1,2', 'e1:2 3,4,5']);
+      expect([...region.devices.values()].flatMap(({conflicts}) => conflicts)).toEqual([]);
+    },
+  );
+
   test('begins again in a region that lost its data, even if the epoch has the old name', async () => {
     const device = await makeDevice();
     await device.record(readings(2));
