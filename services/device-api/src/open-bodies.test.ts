@@ -65,6 +65,7 @@ beforeEach(async () => {
       hints: {write: () => Promise.resolve()},
       reEnrolments: {charge: () => Promise.resolve()},
       newDevices: {take: () => Promise.resolve(() => Promise.resolve())},
+      usedUp: {check: () => undefined, charge: () => Promise.resolve()},
       secretToken: {matches: () => Promise.resolve(false)},
       region: () => 'test',
       fromShard: (answer) => answer,

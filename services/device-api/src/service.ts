@@ -34,6 +34,7 @@ import {receiptsRoute} from './receipts/receipts-route.ts';
 import {createOptionalRead} from './optional-reads.ts';
 import {createNewDeviceQuota, mostOfToken} from './limits/new-device-quota.ts';
 import {createReEnrolmentQuota} from './limits/re-enrolment-quota.ts';
+import {createUsedUpQuota} from './limits/used-up-quota.ts';
 import {createFromShard} from './shard-fault.ts';
 import {createBodyReader} from './sync/body-reader.ts';
 import {createPositionSource} from './sync/position.ts';
@@ -184,6 +185,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       fromShard,
       controlDoor: createDoor(CONNECTIONS.deviceApi.ingest),
       newDevices: createNewDeviceQuota({cache, most, now}),
+      usedUp: createUsedUpQuota({cache, now}),
       reEnrolments: createReEnrolmentQuota({cache, mostOfToken: most, now}),
       admission,
       log,

@@ -23,6 +23,7 @@ export const cacheKey = {
   /** These live as long as what was used takes to refill, see device-api's shared-quota.ts. */
   quota: (deviceId: string): string => `${PREFIX}quota:${deviceId}`,
   newDevices: (tokenHash: string): string => `${PREFIX}new:${tokenHash}`,
+  usedUp: (tokenHash: string): string => `${PREFIX}used-up:${tokenHash}`,
   /** @param whose the hash of a token, or a device's id with one */
   reEnrolments: (whose: string): string => `${PREFIX}again:${whose}`,
   device: (deviceId: string): string => `${PREFIX}device:${deviceId}`,

@@ -1,5 +1,4 @@
 import {createHash} from 'node:crypto';
-import {isViolationOf} from '../shards/database-fault.ts';
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 import type {Scope} from './scope.ts';
@@ -32,24 +31,30 @@ export const findEnrolmentToken = async (shards: Shards, hash: Buffer): Promise<
   return found.rows[0];
 };
 
-/** Takes a place of a token, one for a device however often it asks. @returns false when there is none left */
+/**
+ * Takes a place of a token, one for a device however often it asks. The token's row is locked while there is room, so no two devices get the last place. A token
+ * without room is only read, because whoever has it may ask without end.
+ * @returns false when there is none left
+ */
 export const takePlace = async (shards: Shards, hash: Buffer, deviceId: string): Promise<boolean> => {
-  try {
-    await onceMore(() =>
-      shards.control('ingest').query({
-        name: 'enrolment-place',
-        text: `with place as (
-                 insert into control.enrolment_place (token_hash, device_id) values ($1, $2) on conflict do nothing returning token_hash)
-               update control.enrolment_token t set used = used + 1 from place where t.token_hash = place.token_hash`,
-        values: [hash, deviceId],
-      }),
-    );
-    return true;
-  } catch (error) {
-    // The whole statement is undone, the place too.
-    if (isViolationOf(error, 'has_room')) return false;
-    throw error;
-  }
+  const ask = async (name: string, text: string): Promise<boolean> => {
+    const answer = await onceMore(() => shards.control('ingest').query({name, text, values: [hash, deviceId]}));
+    return answer.rowCount === 1;
+  };
+  const isTaken = await ask(
+    'enrolment-place',
+    `with room as materialized (
+       select token_hash from control.enrolment_token t where token_hash = $1 and (max_devices is null or used < max_devices)
+         and not exists (select from control.enrolment_place p where p.token_hash = $1 and p.device_id = $2) for update of t),
+     place as (
+       insert into control.enrolment_place (token_hash, device_id) select token_hash, $2 from room on conflict do nothing returning token_hash)
+     update control.enrolment_token t set used = used + 1 from place where t.token_hash = place.token_hash`,
+  );
+  // It may have been taken before, also by a call that came at the same moment.
+  return (
+    isTaken ||
+    ask('enrolment-place-taken', 'select from control.enrolment_place where token_hash = $1 and device_id = $2')
+  );
 };
 
 /** Who shows an API token, and what he may do. */

@@ -152,10 +152,3 @@ export const isSystemicDatabaseFault = (error: unknown): boolean => {
 /** Whether a shard as a whole does not work, as far as one failure tells. */
 export const isShardFault = (error: unknown): boolean =>
   isSystemicDatabaseFault(error) && scopeOf(databaseFault(error)) === 'shard';
-
-/** Whether a check of this name refused what was written. */
-export const isViolationOf = (error: unknown, constraint: string): boolean =>
-  typeof error === 'object' &&
-  error !== null &&
-  textOf(error, 'code') === CHECK_VIOLATION &&
-  textOf(error, 'constraint') === constraint;

@@ -21,6 +21,7 @@ import {createLineQuota} from '../limits/line-quota.ts';
 import type {NewDeviceQuota} from '../limits/new-device-quota.ts';
 import type {ReEnrolmentQuota} from '../limits/re-enrolment-quota.ts';
 import type {GiveBack} from '../limits/shared-quota.ts';
+import type {UsedUpQuota} from '../limits/used-up-quota.ts';
 import {POLICY} from '../policy.ts';
 import type {FromShard} from '../shard-fault.ts';
 import {formatEpoch} from '@pisync/core/devices/epoch';
@@ -40,6 +41,7 @@ export interface EnrolRouteOptions {
   /** To the control shard, for tokens that nobody knows, and for places of a token. */
   readonly controlDoor: Door;
   readonly newDevices: NewDeviceQuota;
+  readonly usedUp: UsedUpQuota;
   readonly reEnrolments: ReEnrolmentQuota;
   readonly admission: Admission;
   readonly log: Logger;
@@ -72,7 +74,7 @@ interface Admitted {
  */
 export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
   const {shards, keys, credentials, hints, secretToken, region, fromShard, controlDoor, newDevices} = options;
-  const {reEnrolments, admission, log, registry, now} = options;
+  const {usedUp, reEnrolments, admission, log, registry, now} = options;
   const line = createLineQuota(LINES_A_MINUTE, now);
   const tokens = createTokenCache({
     find: (hash) => findEnrolmentToken(shards, Buffer.from(hash, 'hex')),
@@ -106,16 +108,20 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
   const admittedBy = async (token: string): Promise<Admitted> => {
     const hash = tokenHash(token);
     const hex = hash.toString('hex');
-    const noted = async <T>(deviceId: string, asked: Promise<T>): Promise<T> => {
+    const noted = async <T>(deviceId: string, ask: () => Promise<T>): Promise<T> => {
       try {
-        return await asked;
+        return await ask();
       } catch (error) {
         note('too-many', {deviceId});
         throw error;
       }
     };
-    const takeNew = (deviceId: string): Promise<GiveBack> => noted(deviceId, newDevices.take(hex));
-    const chargeAgain = (deviceId: string): Promise<void> => noted(deviceId, reEnrolments.charge(deviceId, hex));
+    const takeNew = (deviceId: string): Promise<GiveBack> =>
+      noted(deviceId, async () => {
+        usedUp.check(hex);
+        return newDevices.take(hex);
+      });
+    const chargeAgain = (deviceId: string): Promise<void> => noted(deviceId, () => reEnrolments.charge(deviceId, hex));
     if (await secretToken.matches(hex)) {
       return {groupId: DEFAULT_GROUP, takeNew, takePlace: () => Promise.resolve(true), chargeAgain};
     }
@@ -127,7 +133,11 @@ export const enrolRoute = (options: EnrolRouteOptions): RequestHandler => {
       groupId: known.groupId,
       takeNew,
       chargeAgain,
-      takePlace: (deviceId) => controlDoor(() => takePlace(shards, hash, deviceId)),
+      async takePlace(deviceId) {
+        const hasPlace = await controlDoor(() => takePlace(shards, hash, deviceId));
+        if (!hasPlace) await usedUp.charge(hex);
+        return hasPlace;
+      },
     };
   };
 
