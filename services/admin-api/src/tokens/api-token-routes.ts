@@ -83,13 +83,7 @@ export const apiTokenRoutes = ({shards, cursors, now, newTokenId}: ApiTokenRoute
       },
       async ({body, principal, callHash}) => {
         const {name, role} = body;
-        const expiresAt = expiryOf(body.expiresAt, now()) ?? principal.expiresAt;
-        if (principal.expiresAt !== null && expiresAt !== null && expiresAt > principal.expiresAt) {
-          throw badMember(
-            '/expiresAt',
-            `is later than ${principal.expiresAt.toISOString()}, when your own token expires`,
-          );
-        }
+        const expiresAt = expiryOf(body.expiresAt, principal.expiresAt, now());
         const scope = await scopeOf(body.groups, principal.scope);
         const {token, hash} = newToken('api');
         const id = newTokenId();

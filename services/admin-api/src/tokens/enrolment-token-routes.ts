@@ -74,7 +74,7 @@ export const enrolmentTokenRoutes = (options: EnrolmentTokenRoutesOptions): read
       },
       async ({body, principal, callHash, reached}) => {
         const {group, name, maxDevices} = body;
-        const expiresAt = expiryOf(body.expiresAt, now());
+        const expiresAt = expiryOf(body.expiresAt, principal.expiresAt, now());
         const groupId = (await findGroups(shards, [group])).get(group);
         if (groupId === undefined || !isInScope(principal.scope, groupId)) {
           throw badMember('/group', 'there is no such group');

@@ -25,15 +25,16 @@ export const newTokenFields = {
   expiresAt: timestamp
     .nullable()
     .default(null)
-    .describe('From then on it does not work; null: it works until it is revoked.'),
+    .describe('From then on it does not work; null: it works as long as the token that makes it.'),
 } as const;
 
-/** @throws AppError `bad-request` for a time that is over. */
-export const expiryOf = (expiresAt: string | null, nowMs: number): Date | null => {
-  if (expiresAt === null) return null;
+/** Nobody makes a token that lasts longer than his own. @throws AppError `bad-request` for such a time, and one that is over. */
+export const expiryOf = (expiresAt: string | null, own: Date | null, nowMs: number): Date | null => {
+  if (expiresAt === null) return own;
   const at = new Date(expiresAt);
-  if (at.getTime() > nowMs) return at;
-  throw badMember('/expiresAt', 'is over');
+  if (at.getTime() <= nowMs) throw badMember('/expiresAt', 'is over');
+  if (own === null || at <= own) return at;
+  throw badMember('/expiresAt', `is later than ${own.toISOString()}, when your own token expires`);
 };
 
 /** For a call that was done before. */
