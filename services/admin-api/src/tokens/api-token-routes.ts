@@ -8,7 +8,7 @@ import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {ROLES} from '../sessions/roles.ts';
 import {newToken} from './new-token.ts';
-import {expiryOf, newTokenFields, repeatedCall, tokenFields, tokenRoutes} from './token-routes.ts';
+import {expiryOf, newTokenFields, repeatedCall, timesOf, tokenFields, tokenRoutes} from './token-routes.ts';
 
 export interface ApiTokenRoutesOptions {
   readonly shards: Shards;
@@ -29,12 +29,10 @@ const shown = z.object({
   state: z.enum(['valid', 'expired', 'revoked']),
 });
 
-const show = ({createdAt, expiresAt, revokedAt, groups, ...row}: ApiTokenRow): z.input<typeof shown> => ({
+const show = (row: ApiTokenRow): z.input<typeof shown> => ({
   ...row,
-  groups: groups === null ? null : [...groups],
-  createdAt: createdAt.toISOString(),
-  expiresAt: expiresAt?.toISOString() ?? null,
-  revokedAt: revokedAt?.toISOString() ?? null,
+  ...timesOf(row),
+  groups: row.groups === null ? null : [...row.groups],
 });
 
 /** With these people and scripts call the region. */

@@ -8,7 +8,7 @@ import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {agentCommand, syncUrl} from './agent-command.ts';
 import {newToken} from './new-token.ts';
-import {expiryOf, newTokenFields, repeatedCall, tokenFields, tokenRoutes} from './token-routes.ts';
+import {expiryOf, newTokenFields, repeatedCall, timesOf, tokenFields, tokenRoutes} from './token-routes.ts';
 
 export interface EnrolmentTokenRoutesOptions {
   readonly shards: Shards;
@@ -32,12 +32,7 @@ const shown = z.object({
   state: z.enum(['valid', 'used-up', 'expired', 'revoked']),
 });
 
-const show = ({createdAt, expiresAt, revokedAt, ...row}: EnrolmentTokenRow): z.input<typeof shown> => ({
-  ...row,
-  createdAt: createdAt.toISOString(),
-  expiresAt: expiresAt?.toISOString() ?? null,
-  revokedAt: revokedAt?.toISOString() ?? null,
-});
+const show = (row: EnrolmentTokenRow): z.input<typeof shown> => ({...row, ...timesOf(row)});
 
 /** With these devices come into the region. */
 export const enrolmentTokenRoutes = (options: EnrolmentTokenRoutesOptions): readonly Route[] => {

@@ -19,6 +19,13 @@ export const tokenFields = {
   revokedAt: timestamp.nullable(),
 } as const;
 
+/** A row's times as they are shown. */
+export const timesOf = ({createdAt, expiresAt, revokedAt}: TokenRow) => ({
+  createdAt: createdAt.toISOString(),
+  expiresAt: expiresAt?.toISOString() ?? null,
+  revokedAt: revokedAt?.toISOString() ?? null,
+});
+
 /** Said of every token that is to be made. */
 export const newTokenFields = {
   name: storableText.trim().min(1).max(128).describe('By which people know it.'),
