@@ -1,11 +1,12 @@
 import type {Tokens} from '@pisync/core/devices/token-cache';
 import {type ApiToken, tokenHash} from '@pisync/core/devices/tokens';
 import type {SecretToken} from '@pisync/core/secrets/secret-token';
+import {BOOTSTRAP_NAME} from '@pisync/core/tokens/token-name';
 
 export type ApiTokens = Tokens<ApiToken>;
 
 /** Whoever shows the token of the Secret. */
-const BOOTSTRAP: ApiToken = {name: 'bootstrap', role: 'admin', scope: undefined, expiresAt: null};
+const BOOTSTRAP: ApiToken = {name: BOOTSTRAP_NAME, role: 'admin', scope: undefined, expiresAt: null};
 
 export const hashToken = (token: string): string => tokenHash(token).toString('hex');
 

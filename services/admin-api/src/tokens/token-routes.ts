@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import type {TokenRow, TokenTable} from '@pisync/core/tokens/token-table';
 import {AppError} from '@pisync/core/errors/app-error';
+import {MAX_NAME_LENGTH, tokenNameFault} from '@pisync/core/tokens/token-name';
 import {badMember, storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
@@ -28,7 +29,15 @@ export const timesOf = ({createdAt, expiresAt, revokedAt}: TokenRow) => ({
 
 /** Said of every token that is to be made. */
 export const newTokenFields = {
-  name: storableText.trim().min(1).max(128).describe('By which people know it.'),
+  name: storableText
+    .trim()
+    .min(1)
+    .max(MAX_NAME_LENGTH)
+    .superRefine((name, context) => {
+      const fault = tokenNameFault(name);
+      if (fault !== undefined) context.addIssue(fault);
+    })
+    .describe('By which people know it: of characters that are seen, and not `bootstrap`.'),
   expiresAt: timestamp
     .nullable()
     .default(null)

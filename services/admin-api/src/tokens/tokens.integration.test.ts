@@ -125,6 +125,12 @@ describe.each(KINDS)('%s', (kind) => {
   test.each<[string, object]>([
     ['/name', {name: ' '}],
     ['/name', {name: 'a\0b'}],
+    ['/name', {name: 'a\nb'}],
+    ['/name', {name: '\u202emoor'}],
+    ['/name', {name: '\u200b'}],
+    ['/name', {name: 'a'.repeat(65)}],
+    ['/name', {name: 'bootstrap'}],
+    ['/name', {name: 'ＢootStrap '}],
     ['/expiresAt', {expiresAt: '2020-01-01T00:00:00Z'}],
     ['/expiresAt', {expiresAt: 'tomorrow'}],
     ['/revoked', {revoked: true}],

@@ -35,7 +35,7 @@ export const CommonFields = <State extends {readonly name: string; readonly days
       <input
         type="text"
         required
-        maxLength={128}
+        maxLength={64}
         placeholder={example}
         value={state.name}
         onChange={(event) => change({...state, name: event.target.value})}

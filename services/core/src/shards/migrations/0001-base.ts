@@ -247,6 +247,15 @@ create table keeper_term (
 );
 `;
 
+/** People read it in a line and go by it: short, and of nothing that is not seen. */
+const IS_NAME = `
+    char_length(name) between 1 and 64 and name = btrim(name)
+    and name !~ '[\\u0001-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]'
+  `;
+/** That of the Secret is called so. */
+const IS_TOKEN_NAME = `${IS_NAME}and lower(normalize(name, nfkc)) <> 'bootstrap'
+  `;
+
 /** The control schema, which shard 0 alone has. */
 export const CONTROL_TABLES = `
 create schema control;
@@ -266,11 +275,7 @@ end $$;
 -- Devices name their group by its number, so a new name changes this row alone.
 create table control.device_group (
   group_id int generated always as identity primary key,
-  -- People read it in a line and find devices by it: short, and of nothing that is not seen.
-  name text not null unique check (
-    char_length(name) between 1 and 64 and name = btrim(name)
-    and name !~ '[\\u0001-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff]'
-  ),
+  name text not null unique check (${IS_NAME}),
   created_at timestamptz not null default now()
 );
 insert into control.device_group (name) values ('default');
@@ -282,7 +287,7 @@ create table control.enrolment_token (
   -- Of the call that made it, where that had an Idempotency-Key.
   call_hash bytea unique,
   group_id int not null default 1 references control.device_group,
-  name text not null,
+  name text not null check (${IS_TOKEN_NAME}),
   created_by text not null,
   created_at timestamptz not null default now(),
   expires_at timestamptz,
@@ -305,7 +310,7 @@ create table control.api_token (
   -- These two as those of an enrolment token.
   token_id uuid not null unique,
   call_hash bytea unique,
-  name text not null,
+  name text not null check (${IS_TOKEN_NAME}),
   role text not null check (role in ('viewer', 'operator', 'admin', 'auditor')),
   -- Its scope. Null: all groups, also those that are made later.
   group_ids int[] check (cardinality(group_ids) > 0),
