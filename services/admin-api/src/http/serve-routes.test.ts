@@ -17,7 +17,14 @@ const access = 'anyone';
 const DENSE = randomBytes(9 * 1024 * 1024).toString('base64');
 const success = {status: 200, description: 'What was sent.', schema: z.unknown()} as const;
 
-const ANN = {name: 'ann', role: 'viewer', scope: undefined, expiresAt: null, tokenHash: 'of-ann'} as const;
+const ANN = {
+  name: 'ann',
+  rootId: null,
+  role: 'viewer',
+  scope: undefined,
+  expiresAt: null,
+  tokenHash: 'of-ann',
+} as const;
 
 let slow = Promise.withResolvers<undefined>();
 let server: HttpServer;

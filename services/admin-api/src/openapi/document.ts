@@ -56,7 +56,7 @@ const IDEMPOTENCY_KEY = {
   schema: {type: 'string', maxLength: 128},
 };
 const PROBLEMS_OF_CREATION: Readonly<Record<number, string>> = {
-  409: 'A call with this `Idempotency-Key` was done before; `id` names what it made.',
+  409: 'A call with this `Idempotency-Key` was done before, and `id` names what it made; or there are too many.',
 };
 
 const IF_MATCH = {

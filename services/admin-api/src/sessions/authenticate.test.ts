@@ -16,7 +16,7 @@ const setUp = () => {
     find: async (hash) => {
       const known: ApiToken | undefined =
         hash === hashToken('good')
-          ? {name: 'ann', role: 'viewer', scope: undefined, expiresAt: new Date(EXPIRES_AT_MS)}
+          ? {name: 'ann', rootId: null, role: 'viewer', scope: undefined, expiresAt: new Date(EXPIRES_AT_MS)}
           : undefined;
       if (known === undefined) await state.answer;
       return known;

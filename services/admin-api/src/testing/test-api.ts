@@ -16,6 +16,7 @@ import {createApp, MAX_HEADER_BYTES} from '../app.ts';
 import type {CacheAccess} from '../caching/read-through.ts';
 import {createCredentialNews} from '../devices/credential-news.ts';
 import {createFanOut} from '../paging/fan-out.ts';
+import {hashToken, withAdminToken} from '../sessions/api-tokens.ts';
 import {createAuthenticator} from '../sessions/authenticate.ts';
 import {createLocalLimiter, createRateLimiter} from '../sessions/rate-limit.ts';
 import {sessionCookieName} from '../sessions/session-cookie.ts';
@@ -53,6 +54,8 @@ export interface TestApiOptions {
   readonly shardTimeoutMs?: number;
   readonly region?: string;
   readonly deviceHost?: string;
+  /** The administrator's token of the Secret. */
+  readonly adminToken?: string;
   /** Milliseconds since 1970; default: of the machine. */
   readonly now?: () => number;
   /** Milliseconds by which tokens and sessions are remembered. */
@@ -90,12 +93,17 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   const times = {freshMs: options.freshMs ?? 0, staleMs: 300_000};
   const sessions = createSessions({shards: options.shards, now, monotonic, ...times});
   const authenticator = createAuthenticator({
-    tokens: createTokenCache({
-      find: (hash) => findApiToken(options.shards, Buffer.from(hash, 'hex')),
-      door: createDoor(CONNECTIONS.adminApi.dashboard),
-      now: monotonic,
-      ...times,
-    }),
+    tokens: withAdminToken(
+      createTokenCache({
+        find: (hash) => findApiToken(options.shards, Buffer.from(hash, 'hex')),
+        door: createDoor(CONNECTIONS.adminApi.dashboard),
+        now: monotonic,
+        ...times,
+      }),
+      {
+        matches: (hash) => Promise.resolve(options.adminToken !== undefined && hash === hashToken(options.adminToken)),
+      },
+    ),
     sessions,
     cookieName,
     now,

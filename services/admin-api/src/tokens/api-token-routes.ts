@@ -8,7 +8,7 @@ import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {ROLES} from '../sessions/roles.ts';
 import {newToken} from './new-token.ts';
-import {expiryOf, newTokenFields, repeatedCall, timesOf, tokenFields, tokenRoutes} from './token-routes.ts';
+import {creatorOf, expiryOf, madeBy, newTokenFields, timesOf, tokenFields, tokenRoutes} from './token-routes.ts';
 
 export interface ApiTokenRoutesOptions {
   readonly shards: Shards;
@@ -85,8 +85,10 @@ export const apiTokenRoutes = ({shards, cursors, now, newTokenId}: ApiTokenRoute
         const scope = await scopeOf(body.groups, principal.scope);
         const {token, hash} = newToken('api');
         const id = newTokenId();
-        const made = await table.add({id, hash, callHash, name, createdBy: principal.name, expiresAt, role, scope});
-        if (made.id !== id) throw repeatedCall(made.id);
+        const made = madeBy(
+          id,
+          await table.add({id, hash, callHash, name, ...creatorOf(principal), expiresAt, role, scope}),
+        );
         return {body: {token, data: show(made)}};
       },
     ),

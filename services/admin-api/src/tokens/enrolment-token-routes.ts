@@ -8,7 +8,7 @@ import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {agentCommand, syncUrl} from './agent-command.ts';
 import {newToken} from './new-token.ts';
-import {expiryOf, newTokenFields, repeatedCall, timesOf, tokenFields, tokenRoutes} from './token-routes.ts';
+import {creatorOf, expiryOf, madeBy, newTokenFields, timesOf, tokenFields, tokenRoutes} from './token-routes.ts';
 
 export interface EnrolmentTokenRoutesOptions {
   readonly shards: Shards;
@@ -76,9 +76,10 @@ export const enrolmentTokenRoutes = (options: EnrolmentTokenRoutesOptions): read
         }
         const {token, hash} = newToken('enrolment');
         const id = newTokenId();
-        const createdBy = principal.name;
-        const made = await table.add({id, hash, callHash, name, createdBy, expiresAt, groupId, maxDevices});
-        if (made.id !== id) throw repeatedCall(made.id);
+        const made = madeBy(
+          id,
+          await table.add({id, hash, callHash, name, ...creatorOf(principal), expiresAt, groupId, maxDevices}),
+        );
         const host = deviceHost();
         return {
           body: {

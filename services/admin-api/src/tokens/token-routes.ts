@@ -1,5 +1,5 @@
 import {z} from 'zod';
-import type {TokenRow, TokenTable} from '@pisync/core/tokens/token-table';
+import {MOST_TOKENS, type TokenRow, type TokenTable} from '@pisync/core/tokens/token-table';
 import {AppError} from '@pisync/core/errors/app-error';
 import {MAX_NAME_LENGTH, tokenNameFault} from '@pisync/core/tokens/token-name';
 import {badMember, storableText} from '../http/parse.ts';
@@ -7,6 +7,7 @@ import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {fieldsQuery, parseFields} from '../paging/fields.ts';
 import {pageOf, pageQuery, timestamp} from '../paging/page-schema.ts';
+import type {Principal} from '../sessions/principal.ts';
 
 /** What tokens of both kinds have in common: how they are shown, listed and revoked. */
 
@@ -53,13 +54,25 @@ export const expiryOf = (expiresAt: string | null, own: Date | null, nowMs: numb
   throw badMember('/expiresAt', `is later than ${own.toISOString()}, when your own token expires`);
 };
 
-/** For a call that was done before. */
-export const repeatedCall = (id: string): AppError =>
-  new AppError(
+/** What is kept of who makes a token. */
+export const creatorOf = ({name, rootId}: Principal) => ({createdBy: name, rootId});
+
+/** @throws AppError `conflict` where the token was made by the same call before, or there are too many. */
+export const madeBy = <Row extends TokenRow>(id: string, row: Row | undefined): Row => {
+  if (row === undefined) {
+    throw new AppError(
+      'conflict',
+      `There are ${MOST_TOKENS.family} tokens of yours and of those that yours has made, or ${MOST_TOKENS.region} in the region. ` +
+        `Revoke what nobody needs; those that were made within a day count until then.`,
+    );
+  }
+  if (row.id === id) return row;
+  throw new AppError(
     'conflict',
-    `The token ${id} was made by a call with this Idempotency-Key. It is not shown again; revoke it if it was lost.`,
-    {extra: {id}},
+    `The token ${row.id} was made by a call with this Idempotency-Key. It is not shown again; revoke it if it was lost.`,
+    {extra: {id: row.id}},
   );
+};
 
 interface TokenRoutesOptions<Row, Shown extends z.ZodObject> {
   readonly path: `/api/v1/${string}`;

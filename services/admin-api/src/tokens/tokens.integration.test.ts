@@ -26,12 +26,19 @@ const pageSchema = z.object({data: z.array(z.looseObject({id: z.string()})), nex
 let region: TestShards;
 let api: TestApi;
 let admin: string;
+/** Of the Secret. */
+const secret = randomUUID();
 
 beforeAll(async () => {
   region = await createTestShards({shards: 1});
   for (const group of ['pond', 'lake']) await ensureGroup(region.shards, group);
   admin = await seedApiToken(region.shards, 'admin');
-  api = await startTestApi({shards: region.shards, cache: NO_CACHE, deviceHost: 'eu.sync.example.com'});
+  api = await startTestApi({
+    shards: region.shards,
+    cache: NO_CACHE,
+    deviceHost: 'eu.sync.example.com',
+    adminToken: secret,
+  });
 }, 60_000);
 
 afterAll(async () => {
@@ -222,4 +229,56 @@ test('nobody makes an API token with more than he has himself', async () => {
   const all = await make('api-tokens', {name: 'all', role: 'viewer'});
   expect(all.data).toMatchObject({groups: null});
   expect(await revoke('api-tokens', all.data.id, scoped.token)).toBe(404);
+});
+
+describe.each(KINDS)('of %s', (kind) => {
+  const table = kind === 'api-tokens' ? 'control.api_token' : 'control.enrolment_token';
+  const own = kind === 'api-tokens' ? ['role', 'viewer'] : ['group_id', '1'];
+  const add = (count: number, rootId: string | null): Promise<unknown> =>
+    region.shards.control('job').query(
+      `insert into ${table} (token_hash, token_id, name, created_by, root_id, ${own[0] ?? ''})
+       select uuid_send(gen_random_uuid()), gen_random_uuid(), 'one of many', 'test', $2, $3 from generate_series(1, $1)`,
+      [count, rootId, own[1]],
+    );
+  const leave = (change: string): Promise<unknown> =>
+    region.shards.control('job').query(`update ${table} set ${change} where name = 'one of many'`);
+  const removed = (): Promise<unknown> =>
+    region.shards.control('job').query(`delete from ${table} where name = 'one of many'`);
+  const FULL: unknown = expect.objectContaining({status: 409, body: expect.objectContaining({code: 'conflict'})});
+
+  test('a family makes a thousand, with whichever of its tokens, and others go on', async () => {
+    const {token: root, data} = await make('api-tokens', {name: 'root', role: 'admin'}, {token: secret});
+    const {token: child} = await make('api-tokens', {name: 'child', role: 'admin'}, {token: root});
+    const {token: grandchild} = await make('api-tokens', {name: 'grandchild', role: 'admin'}, {token: child});
+    try {
+      await add(kind === 'api-tokens' ? 996 : 998, data.id);
+      const headers = {'idempotency-key': randomUUID()};
+      const last = await make(kind, BODIES[kind], {token: child, headers});
+      expect((await post(kind, BODIES[kind], {token: grandchild})).status).toBe(201);
+      for (const token of [root, child, grandchild]) expect(await post(kind, BODIES[kind], {token})).toEqual(FULL);
+      // Who repeats a call hears what became of it.
+      const again = await post(kind, BODIES[kind], {token: child, headers});
+      expect(again).toMatchObject({status: 409, body: {id: last.data.id}});
+      for (const token of [admin, secret]) expect((await post(kind, BODIES[kind], {token})).status).toBe(201);
+      await leave('revoked_at = now()');
+      expect(await post(kind, BODIES[kind], {token: child})).toEqual(FULL);
+      await leave(`created_at = now() - interval '25 h'`);
+      expect((await post(kind, BODIES[kind], {token: child})).status).toBe(201);
+    } finally {
+      await removed();
+    }
+  });
+
+  test('a region has ten thousand', async () => {
+    try {
+      await add(9_800, null);
+      expect((await post(kind, BODIES[kind])).status).toBe(201);
+      await add(200, null);
+      for (const token of [admin, secret]) expect(await post(kind, BODIES[kind], {token})).toEqual(FULL);
+      await leave(`expires_at = now(), created_at = now() - interval '25 h'`);
+      expect((await post(kind, BODIES[kind])).status).toBe(201);
+    } finally {
+      await removed();
+    }
+  });
 });

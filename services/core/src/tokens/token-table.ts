@@ -21,8 +21,13 @@ interface NewToken {
   readonly callHash: Buffer | undefined;
   readonly name: string;
   readonly createdBy: string;
+  /** The family of the token that makes it. */
+  readonly rootId: string | null;
   readonly expiresAt: Date | null;
 }
+
+/** Living tokens of one kind, and those that were made within a day: so who revokes what he makes has no more rows. Those who come at the same moment may be one or two too many. */
+export const MOST_TOKENS = {family: 1_000, region: 10_000} as const;
 
 export interface TokenTableOptions<More> {
   readonly table: 'control.enrolment_token' | 'control.api_token';
@@ -39,8 +44,8 @@ export interface TokenTable<Row, More> {
   /** The newest first. @param before the last id of the page before */
   list(scope: Scope, page: {readonly before: string | undefined; readonly limit: number}): Promise<readonly Row[]>;
   find(scope: Scope, id: string): Promise<Row | undefined>;
-  /** @returns it, or the one that was made by the same call before. */
-  add(token: NewToken & More): Promise<Row>;
+  /** @returns it, or the one that was made by the same call before; undefined when there are {@link MOST_TOKENS} */
+  add(token: NewToken & More): Promise<Row | undefined>;
   /** Also one that is revoked already. @returns false when there is none */
   revoke(scope: Scope, id: string): Promise<boolean>;
 }
@@ -53,6 +58,9 @@ export const createTokenTable = <Row extends TokenRow, More>(
   const select = `select t.token_id as id, t.name, ${columns}, t.created_at as "createdAt", t.created_by as "createdBy",
        t.expires_at as "expiresAt", t.revoked_at as "revokedAt" from ${table} t`;
   const inScope = (parameter: string): string => `(${parameter}::int[] is null or ${isWithin(parameter)})`;
+  const hasRoom = (rootId: string): string =>
+    `(select count(*) < ${MOST_TOKENS.region} and count(*) filter (where root_id = ${rootId}) < ${MOST_TOKENS.family} from ${table}
+      where (revoked_at is null and (expires_at is null or expires_at > now())) or created_at > now() - interval '1 day')`;
   const rows = async (text: string, values: readonly unknown[]): Promise<readonly Row[]> =>
     (await onceMore(() => shards.control('ingest').query<Row>(text, [...values]))).rows;
 
@@ -72,22 +80,23 @@ export const createTokenTable = <Row extends TokenRow, More>(
         call_hash: token.callHash ?? null,
         name: token.name,
         created_by: token.createdBy,
+        root_id: token.rootId,
         expires_at: token.expiresAt,
         ...stored(token),
       };
       const names = Object.keys(values);
       const parameters = names.map((_, index) => `$${index + 1}`);
       await rows(
-        `insert into ${table} (${names.join(', ')}) values (${parameters.join(', ')}) on conflict do nothing`,
+        `insert into ${table} (${names.join(', ')}) select ${parameters.join(', ')}
+         where ${hasRoom(`$${names.indexOf('root_id') + 1}`)} on conflict do nothing`,
         Object.values(values),
       );
       // It was made here, also when the answer to a first try was lost, or before.
-      const [made] = await rows(`${select} where t.token_id = $1 or t.call_hash = $2`, [
+      const found = await rows(`${select} where t.token_id = $1 or t.call_hash = $2`, [
         token.id,
         token.callHash ?? null,
       ]);
-      if (made === undefined) throw new Error(`the token ${token.id} was neither made nor is it there`);
-      return made;
+      return found[0];
     },
     async revoke(scope, id) {
       const done = await rows(

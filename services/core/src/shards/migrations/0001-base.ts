@@ -286,6 +286,8 @@ create table control.enrolment_token (
   token_id uuid not null unique,
   -- Of the call that made it, where that had an Idempotency-Key.
   call_hash bytea unique,
+  -- The API token that it descends from, of those that were made with the one of the Secret. Null: it was made with that itself.
+  root_id uuid,
   group_id int not null default 1 references control.device_group,
   name text not null check (${IS_TOKEN_NAME}),
   created_by text not null,
@@ -307,9 +309,10 @@ create table control.enrolment_place (
 
 create table control.api_token (
   token_hash bytea primary key,
-  -- These two as those of an enrolment token.
+  -- These three as those of an enrolment token.
   token_id uuid not null unique,
   call_hash bytea unique,
+  root_id uuid,
   name text not null check (${IS_TOKEN_NAME}),
   role text not null check (role in ('viewer', 'operator', 'admin', 'auditor')),
   -- Its scope. Null: all groups, also those that are made later.
