@@ -15,7 +15,7 @@ import type {AskShards} from './paging/fan-out.ts';
 import {createCensus} from './region/census.ts';
 import {regionSummaryRoute} from './region/region-summary.ts';
 import type {Authenticator} from './sessions/authenticate.ts';
-import type {RateLimiter} from './sessions/rate-limit.ts';
+import type {CallLimiter} from './sessions/rate-limit.ts';
 import {sessionRoutes} from './sessions/session-routes.ts';
 import type {Sessions} from './sessions/sessions.ts';
 import type {Sealer} from './sealing/sealer.ts';
@@ -31,7 +31,7 @@ export interface ApiOptions {
   readonly news: CredentialNews;
   readonly sealer: Sealer;
   readonly authenticator: Authenticator;
-  readonly limiter: RateLimiter;
+  readonly limiter: CallLimiter;
   readonly sessions: Sessions;
   /** Name of the cookie that has a session's id. */
   readonly cookieName: string;

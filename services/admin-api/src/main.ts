@@ -26,7 +26,7 @@ import {readStaticFiles, type StaticFiles} from './page/static-files.ts';
 import {createFanOut} from './paging/fan-out.ts';
 import {withAdminToken} from './sessions/api-tokens.ts';
 import {createAuthenticator} from './sessions/authenticate.ts';
-import {createLocalLimiter, createRateLimiter} from './sessions/rate-limit.ts';
+import {createCallLimiter} from './sessions/rate-limit.ts';
 import {sessionCookieName} from './sessions/session-cookie.ts';
 import {createSessions} from './sessions/sessions.ts';
 import {createSealer} from './sealing/sealer.ts';
@@ -93,10 +93,11 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     cookieName,
     now,
   });
-  const limiter = createRateLimiter(
-    cache,
-    createLocalLimiter({callsPerMinute: config.callsPerMinute, monotonic, maxKeys: MAX_LIMITED_TOKENS}),
-  );
+  const limiter = createCallLimiter(cache, {
+    callsPerMinute: config.callsPerMinute,
+    monotonic,
+    maxKeys: MAX_LIMITED_TOKENS,
+  });
   const routes = apiRoutes({
     shards,
     groups: createGroups(shards, monotonic),

@@ -8,7 +8,7 @@ import {type Request, type Response, Router} from 'express';
 import {authorize, type Authenticator} from '../sessions/authenticate.ts';
 import type {Principal} from '../sessions/principal.ts';
 import {type CallsUnderWay, createCallsUnderWay} from '../sessions/calls-under-way.ts';
-import {countCall, type RateLimiter} from '../sessions/rate-limit.ts';
+import {countCall, type CallLimiter} from '../sessions/rate-limit.ts';
 import {etagOf, knowsEtag, revisionsIn} from './etag.ts';
 import {parseInput, parseQueryString} from './parse.ts';
 import type {Call, Route} from './route.ts';
@@ -17,7 +17,7 @@ import {cameOverTls} from './security-headers.ts';
 export interface ServeOptions {
   readonly authenticator: Authenticator;
   /** Per API token. */
-  readonly limiter: RateLimiter;
+  readonly limiter: CallLimiter;
 }
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -115,7 +115,7 @@ const serveRoute = async (route: Route, served: Served, request: Request, respon
       csrfToken: request.get('x-csrf-token'),
       changesSomething: definition.method !== 'get',
     });
-    setHeaders(response, await countCall(limiter, principal.tokenHash));
+    setHeaders(response, await countCall(limiter, principal));
     authorize(principal, definition.access);
     leave = underWay.enter(principal.tokenHash);
   }
@@ -158,7 +158,7 @@ const serveCaller = async (
     work.holds(plain.length);
     work.arrived();
     const more = Math.floor(plain.length / BYTES_A_CALL);
-    if (principal !== undefined && more > 0) await limiter.charge(principal.tokenHash, more);
+    if (principal !== undefined && more > 0) await limiter.charge(principal, more);
     const isPacked = plain.length >= COMPRESSED_FROM_BYTES && request.acceptsEncodings('gzip') === 'gzip';
     const bytes = isPacked ? await compress(plain, EFFORT) : plain;
     work.leave();

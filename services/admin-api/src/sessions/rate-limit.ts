@@ -2,6 +2,7 @@ import {cacheKey} from '@pisync/core/cache/cache-keys';
 import {AppError} from '@pisync/core/errors/app-error';
 import {z} from 'zod';
 import type {CacheAccess} from '../caching/read-through.ts';
+import type {Principal} from './principal.ts';
 
 export interface RateLimitState {
   readonly limit: number;
@@ -13,7 +14,7 @@ export interface RateLimitState {
 }
 
 /** A budget per key that refills steadily (token bucket): short bursts pass, a loop does not. */
-export interface RateLimiter {
+interface RateLimiter {
   /** Takes one call, if one is left. */
   take(key: string): Promise<RateLimitState>;
   /** For what an answer cost beside its call. It may be more than is left: the next call then waits until it is paid. */
@@ -29,7 +30,7 @@ export interface LocalLimitOptions {
 }
 
 /** Counts in this process only. */
-export interface LocalLimiter {
+interface LocalLimiter {
   readonly callsPerMinute: number;
   take(key: string): RateLimitState;
   charge(key: string, calls: number): void;
@@ -108,7 +109,7 @@ return {taken, tostring(left)}`;
 const answerSchema = z.tuple([z.literal([0, 1]), z.coerce.number()]);
 
 /** Counts for all processes together in Redis; while that is away, each counts for itself. */
-export const createRateLimiter = (cache: CacheAccess, local: LocalLimiter): RateLimiter => {
+const createRateLimiter = (cache: CacheAccess, local: LocalLimiter): RateLimiter => {
   const {callsPerMinute} = local;
   const run = async (key: string, calls: number, least: number) => {
     const answer = await cache.use((redis) =>
@@ -127,9 +128,41 @@ export const createRateLimiter = (cache: CacheAccess, local: LocalLimiter): Rate
   };
 };
 
-/** Counts a call of a token. @returns the headers that tell its caller so. @throws AppError `rate-limited`, with them */
-export const countCall = async (limiter: RateLimiter, tokenHash: string): Promise<Readonly<Record<string, string>>> => {
-  const {limit, remaining, resetSeconds, waitSeconds} = await limiter.take(tokenHash);
+/** So many times what a token may has its family: who makes more tokens does not get more calls without end, and one that loops stops none of the others. */
+const FAMILY_SHARE = 10;
+
+type Caller = Pick<Principal, 'tokenHash' | 'rootId'>;
+
+/** The budgets of tokens, and those of families. The token of the Secret is in none. */
+export interface CallLimiter {
+  /** Takes one call of both, if one is left. @returns of the budget that has less */
+  take(caller: Caller): Promise<RateLimitState>;
+  charge(caller: Caller, calls: number): Promise<void>;
+}
+
+export const createCallLimiter = (cache: CacheAccess, options: LocalLimitOptions): CallLimiter => {
+  const limiterOf = (share: number): RateLimiter =>
+    createRateLimiter(cache, createLocalLimiter({...options, callsPerMinute: options.callsPerMinute * share}));
+  const [ofToken, ofFamily] = [limiterOf(1), limiterOf(FAMILY_SHARE)];
+  const keyOf = (rootId: string): string => `family:${rootId}`;
+  return {
+    async take({tokenHash, rootId}) {
+      const own = await ofToken.take(tokenHash);
+      // A call that is refused takes nothing of what the others have.
+      if (rootId === null || own.waitSeconds > 0) return own;
+      const family = await ofFamily.take(keyOf(rootId));
+      return family.waitSeconds > 0 || family.remaining < own.remaining ? family : own;
+    },
+    async charge({tokenHash, rootId}, calls) {
+      await ofToken.charge(tokenHash, calls);
+      if (rootId !== null) await ofFamily.charge(keyOf(rootId), calls);
+    },
+  };
+};
+
+/** Counts a call. @returns the headers that tell its caller so. @throws AppError `rate-limited`, with them */
+export const countCall = async (limiter: CallLimiter, caller: Caller): Promise<Readonly<Record<string, string>>> => {
+  const {limit, remaining, resetSeconds, waitSeconds} = await limiter.take(caller);
   const headers = {
     'RateLimit-Limit': String(limit),
     'RateLimit-Remaining': String(remaining),

@@ -5,7 +5,7 @@ import {route, type Route} from '../http/route.ts';
 import {timestamp} from '../paging/page-schema.ts';
 import type {Authenticator} from './authenticate.ts';
 import type {Principal} from './principal.ts';
-import {countCall, type RateLimiter} from './rate-limit.ts';
+import {countCall, type CallLimiter} from './rate-limit.ts';
 import {ROLES} from './roles.ts';
 import {csrfTokenOf, endedSessionCookie, sessionCookie} from './session-cookie.ts';
 import type {Sessions} from './sessions.ts';
@@ -13,7 +13,7 @@ import type {Sessions} from './sessions.ts';
 export interface SessionRoutesOptions {
   readonly authenticator: Authenticator;
   /** Of API tokens. */
-  readonly limiter: RateLimiter;
+  readonly limiter: CallLimiter;
   readonly sessions: Sessions;
   readonly cookieName: string;
   readonly region: () => string;
@@ -64,7 +64,7 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
       async ({body, reached}) => {
         const principal = await authenticator.principalOfToken(body.token);
         // It writes a row.
-        const counted = await countCall(limiter, principal.tokenHash);
+        const counted = await countCall(limiter, principal);
         const begun = await sessions.begin(principal.tokenHash, principal.expiresAt);
         const session = {...begun, csrfToken: csrfTokenOf(begun.id)};
         return {

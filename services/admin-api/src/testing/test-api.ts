@@ -18,7 +18,7 @@ import {createCredentialNews} from '../devices/credential-news.ts';
 import {createFanOut} from '../paging/fan-out.ts';
 import {hashToken, withAdminToken} from '../sessions/api-tokens.ts';
 import {createAuthenticator} from '../sessions/authenticate.ts';
-import {createLocalLimiter, createRateLimiter} from '../sessions/rate-limit.ts';
+import {createCallLimiter} from '../sessions/rate-limit.ts';
 import {sessionCookieName} from '../sessions/session-cookie.ts';
 import {createSessions} from '../sessions/sessions.ts';
 import {createSealer} from '../sealing/sealer.ts';
@@ -108,10 +108,11 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
     cookieName,
     now,
   });
-  const limiter = createRateLimiter(
-    options.cache,
-    createLocalLimiter({callsPerMinute: options.callsPerMinute ?? 100_000, monotonic, maxKeys: 100}),
-  );
+  const limiter = createCallLimiter(options.cache, {
+    callsPerMinute: options.callsPerMinute ?? 100_000,
+    monotonic,
+    maxKeys: 100,
+  });
   const routes = apiRoutes({
     shards: options.shards,
     groups: createGroups(options.shards, monotonic),

@@ -231,6 +231,37 @@ test('nobody makes an API token with more than he has himself', async () => {
   expect(await revoke('api-tokens', all.data.id, scoped.token)).toBe(404);
 });
 
+test('a family has the calls of ten tokens, however many it makes, and one that loops takes nothing from the others', async () => {
+  const {token: root} = await make('api-tokens', {name: 'root', role: 'admin'}, {token: secret});
+  const family = [root];
+  for (let more = 0; more < 14; more++) {
+    const body = {...BODIES['api-tokens'], role: 'admin'};
+    family.push((await make('api-tokens', body, {token: family[more >> 1] ?? ''})).token);
+  }
+  const strict = await startTestApi({
+    ...{shards: region.shards, cache: NO_CACHE, adminToken: secret},
+    ...{callsPerMinute: 3, monotonic: () => 0},
+  });
+  try {
+    const answered = async (token: string, calls: number): Promise<number> => {
+      let count = 0;
+      for (let call = 0; call < calls; call++) {
+        const {status, headers} = await strict.call('GET', '/api/v1/session', {token});
+        if (status === 200) count += 1;
+        else expect([status, headers.get('ratelimit-remaining'), headers.has('retry-after')]).toEqual([429, '0', true]);
+      }
+      return count;
+    };
+    expect(await answered(family.at(-1) ?? '', 40)).toBe(3);
+    let count = 0;
+    for (const token of family) count += await answered(token, 4);
+    expect(count).toBe(27);
+    expect([await answered(admin, 4), await answered(secret, 4)]).toEqual([3, 3]);
+  } finally {
+    await strict.close();
+  }
+});
+
 describe.each(KINDS)('of %s', (kind) => {
   const table = kind === 'api-tokens' ? 'control.api_token' : 'control.enrolment_token';
   const own = kind === 'api-tokens' ? ['role', 'viewer'] : ['group_id', '1'];
