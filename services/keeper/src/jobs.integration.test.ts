@@ -5,7 +5,7 @@ import {DAY_TABLES} from '@pisync/core/shards/sharded-tables';
 import {createLogger} from '@pisync/core/telemetry/logger';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {until} from '@pisync/core/testing/until';
-import {createJobs} from './jobs.ts';
+import {createControlJobs, createJobs} from './jobs.ts';
 
 let bench: TestShards;
 beforeAll(async () => {
@@ -19,7 +19,8 @@ const DAY_MS = 24 * 3_600_000;
 const OPEN: Fence = () => Promise.resolve();
 const runJob = (name: string, signal: AbortSignal, nowMs = Date.now(), fence = OPEN): Promise<void> => {
   const pool = () => bench.shards.pool(0, 'job');
-  const job = createJobs({pool, fence, log, now: () => nowMs}).find((one) => one.name === name);
+  const options = {pool, fence, log, now: () => nowMs};
+  const job = [...createJobs(options), ...createControlJobs(options)].find((one) => one.name === name);
   if (job === undefined) throw new Error(`there is no job ${name}`);
   return job.run(signal);
 };
@@ -43,6 +44,7 @@ test.each([
   {name: 'partitions', lock: 'lock table receipt in access exclusive mode', atMs: Date.now() + 40 * DAY_MS},
   {name: 'statuses', lock: 'lock table device_check in access exclusive mode', atMs: Date.now()},
   {name: 'recency', lock: 'lock table device_recency in access exclusive mode', atMs: Date.now()},
+  {name: 'tokens', lock: 'lock table control.enrolment_place in access exclusive mode', atMs: Date.now()},
 ])('the job $name ends at once when the keeper stops acting, whatever the shard does', async ({name, lock, atMs}) => {
   const holder = await bench.shards.pool(0, 'ingest').connect();
   const stop = new AbortController();
@@ -66,15 +68,64 @@ test.each([
   }
 });
 
-test.each(['partitions', 'statuses', 'recency'])('the job %s writes nothing once another keeper acts', async (name) => {
+test.each(['partitions', 'statuses', 'recency', 'tokens'])(
+  'the job %s writes nothing once another keeper acts',
+  async (name) => {
+    const pool = bench.shards.pool(0, 'ingest');
+    const atMs = Date.now() + 60 * DAY_MS;
+    // Of a device that is gone, so it would go.
+    await pool.query('insert into device_check (check_at, device_key) values (now(), 7)');
+    await pool.query(
+      `insert into control.api_token (token_hash, token_id, name, role, created_by, revoked_at)
+     values (uuid_send(gen_random_uuid()), gen_random_uuid(), 'long ago', 'viewer', 'test', '2000-01-01')`,
+    );
+    const over: Fence = () => Promise.reject(new Error('another one acts'));
+    await expect(runJob(name, new AbortController().signal, atMs, over)).rejects.toThrow('another one acts');
+    const made = daysAround(atMs, -1, 7).flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
+    expect((await pool.query('select from pg_class where relname = any($1)', [made])).rowCount).toBe(0);
+    expect((await pool.query('delete from device_check where device_key = 7')).rowCount).toBe(1);
+    expect((await pool.query('select from recency_pass')).rowCount).toBe(0);
+    expect((await pool.query(`delete from control.api_token where name = 'long ago'`)).rowCount).toBe(1);
+  },
+);
+
+test('tokens of both kinds go a month after they ended, with their places, a few thousand rows at a time', async () => {
   const pool = bench.shards.pool(0, 'ingest');
-  const atMs = Date.now() + 60 * DAY_MS;
-  // Of a device that is gone, so it would go.
-  await pool.query('insert into device_check (check_at, device_key) values (now(), 7)');
-  const over: Fence = () => Promise.reject(new Error('another one acts'));
-  await expect(runJob(name, new AbortController().signal, atMs, over)).rejects.toThrow('another one acts');
-  const made = daysAround(atMs, -1, 7).flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
-  expect((await pool.query('select from pg_class where relname = any($1)', [made])).rowCount).toBe(0);
-  expect((await pool.query('delete from device_check where device_key = 7')).rowCount).toBe(1);
-  expect((await pool.query('select from recency_pass')).rowCount).toBe(0);
+  const ends: readonly (readonly [name: string, revokedAt: string, expiresAt: string])[] = [
+    ['valid', 'null', 'null'],
+    ['expires later', 'null', `now() + interval '1 day'`],
+    ['revoked of late', `now() - interval '29 days'`, `now() - interval '29 days'`],
+    ['revoked', `now() - interval '31 days'`, 'null'],
+    ['expired', 'null', `now() - interval '31 days'`],
+    ['revoked and expired since', `now() - interval '31 days'`, `now() - interval '1 day'`],
+  ];
+  for (const [name, revokedAt, expiresAt] of ends) {
+    const common = `select uuid_send(gen_random_uuid()), gen_random_uuid(), '${name}', 'test', ${revokedAt}, ${expiresAt}`;
+    const columns = 'token_hash, token_id, name, created_by, revoked_at, expires_at';
+    await pool.query(`insert into control.api_token (${columns}, role) ${common}, 'viewer'`);
+    await pool.query(
+      `with t as (insert into control.enrolment_token (${columns}) ${common} returning token_hash)
+       insert into control.enrolment_place select token_hash, gen_random_uuid() from t, generate_series(1, $1)`,
+      [name === 'expired' ? 4_500 : 1],
+    );
+  }
+  let transactions = 0;
+  const fence: Fence = () => {
+    transactions += 1;
+    return Promise.resolve();
+  };
+  await runJob('tokens', new AbortController().signal, Date.now(), fence);
+  const left = async (from: string): Promise<unknown> =>
+    (await pool.query<{name: string}>(`select t.name from ${from} order by t.token_id`)).rows.map(({name}) => name);
+  const expected = expect.arrayContaining(['valid', 'expires later', 'revoked of late']);
+  for (const from of [
+    'control.api_token t',
+    'control.enrolment_token t',
+    'control.enrolment_place p left join control.enrolment_token t on t.token_hash = p.token_hash',
+  ]) {
+    const names = await left(from);
+    expect(names).toEqual(expected);
+    expect(names).toHaveLength(3);
+  }
+  expect(transactions).toBe(5);
 });

@@ -4,6 +4,7 @@ import {type Fence} from '@pisync/core/shards/keeper-term';
 import {daysAround, ensurePartitions, PARTITION_DAYS} from '@pisync/core/shards/partitions';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
+import {removeEndedTokens} from '@pisync/core/tokens/remove-ended';
 import {type Job} from './schedule.ts';
 
 export interface JobsOptions {
@@ -40,6 +41,18 @@ export const createJobs = ({pool, fence, log, now}: JobsOptions): readonly Job[]
     everyMs: MINUTE_MS,
     async run(signal) {
       await bringRecencyUpToDate(pool(), {fence, signal});
+    },
+  },
+];
+
+/** Beside that for shard 0, which has the control schema. */
+export const createControlJobs = ({pool, fence, log}: JobsOptions): readonly Job[] => [
+  {
+    name: 'tokens',
+    everyMs: 60 * MINUTE_MS,
+    async run(signal) {
+      const removed = await removeEndedTokens(pool(), {fence, signal});
+      if (removed > 0) log.info({removed}, 'removed tokens that ended a month ago, and their places');
     },
   },
 ];

@@ -1,8 +1,8 @@
-import {type Shards} from '@pisync/core/shards/shards';
+import {CONTROL_SHARD, type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {Gauge, type Registry} from 'prom-client';
 import {type ActingOptions, whileActing} from './acting.ts';
-import {createJobs} from './jobs.ts';
+import {createControlJobs, createJobs} from './jobs.ts';
 import {runJobs, type ScheduleOptions} from './schedule.ts';
 
 export interface KeepShardsOptions extends Pick<ActingOptions, 'newHolder' | 'intervalMs' | 'patienceMs'> {
@@ -47,15 +47,18 @@ export const keepShards = (options: KeepShardsOptions): KeptShards => {
     return whileActing(
       {...options, shardId, pool, log, sleep: schedule.sleep, onChange},
       stopping.signal,
-      (signal, fence) =>
-        runJobs(createJobs({pool, fence, log, now}), signal, {
+      (signal, fence) => {
+        const ofShard = {pool, fence, log, now};
+        const ofRegion = shardId === CONTROL_SHARD ? createControlJobs(ofShard) : [];
+        return runJobs([...createJobs(ofShard), ...ofRegion], signal, {
           ...schedule,
           log,
           onRun(job, outcome, seconds) {
             schedule.onRun(job, outcome, seconds);
             if (outcome === 'ok') doneAt.set({shard: shardId, job}, now() / 1000);
           },
-        }),
+        });
+      },
     );
   };
   const follow = (): void => {

@@ -228,3 +228,24 @@ test('a shard that joins is kept without a restart', async () => {
     await kept.stop();
   }
 });
+
+test('who acts for shard 0 removes tokens that ended long ago, and asks no other shard for them', async () => {
+  const pool = bench.shards.control('job');
+  await pool.query(
+    `insert into control.api_token (token_hash, token_id, name, role, created_by, expires_at)
+     values ('x', gen_random_uuid(), 'long ago', 'viewer', 'test', '2000-01-01')`,
+  );
+  const registry = new Registry();
+  const kept = keepInHaste(bench.shards, registry);
+  try {
+    const done = async () => {
+      const metric = await registry.getSingleMetric('pisync_keeper_job_done_timestamp_seconds')?.get();
+      return metric?.values.map(({labels}) => `${labels['job']} ${labels['shard']}`) ?? [];
+    };
+    await until('it to be gone', async () => (await pool.query('select from control.api_token')).rowCount === 0);
+    // It is begun with the others.
+    expect(await until('shard 1 to be kept', done, (seen) => seen.includes('recency 1'))).not.toContain('tokens 1');
+  } finally {
+    await kept.stop();
+  }
+});

@@ -156,7 +156,10 @@ export const tokenRoutes = <Row extends TokenRow, Shown extends z.ZodObject>(
         summary: `Revoke an ${noun}.`,
         access: 'administer',
         params,
-        success: {status: 204, description: 'It is revoked, within five seconds for every process. Its row stays.'},
+        success: {
+          status: 204,
+          description: 'It is revoked, within five seconds for every process. Its row stays for 30 days.',
+        },
         problems,
       },
       async ({params: {id}, principal}) => {

@@ -85,7 +85,7 @@ export interface ShardsOptions {
 }
 
 /** Has the control schema. */
-const CONTROL_SHARD = 0;
+export const CONTROL_SHARD = 0;
 
 /**
  * Opens pools on every shard of the topology and keeps the slot map. Succeeds while databases are down and while credentials are missing: pools connect
