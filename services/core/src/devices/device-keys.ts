@@ -10,6 +10,8 @@ const BLOCK = 1000;
 export interface DeviceKeys {
   /** @throws what the control database threw when a new block was needed. */
   next(slot: number): Promise<number>;
+  /** Leaves the rest of the block: one of its numbers was handed out before. */
+  skipBlock(): void;
 }
 
 /** One round trip per thousand numbers. What a process has left when it ends is never used, which costs nothing. */
@@ -39,6 +41,9 @@ export const createDeviceKeys = (shards: Shards): DeviceKeys => {
         await refilling;
       }
       return deviceKeyOf(slot, next++);
+    },
+    skipBlock() {
+      next = end;
     },
   };
 };

@@ -45,6 +45,8 @@ const SECRETS_AT_ONCE = 10;
 /** That many of late are no accident: two machines that share a hardware id take the device from each other. */
 const SECRETS_IN_DISPUTE = 4;
 const HOUR_S = 3600;
+/** Where shard 0 was restored from a backup the keys that it hands out are used already in other shards: of each slot one in a thousand or so. */
+const MAX_KEYS = 5;
 /** As many as a day may bring. No network delivers a call later than that. */
 const KEPT_SECRETS = SECRETS_AT_ONCE + 24;
 
@@ -75,10 +77,8 @@ export const enrol = async (shards: Shards, keys: DeviceKeys, request: Enrolment
     onOwner(shards, slot, (shardId) => withOwnedSlots(shards.pool(shardId, 'ingest'), [slot], work));
   if (known === undefined) {
     if ((await request.takePlace?.()) === false) return {kind: 'refused', why: 'no-place'};
-    const deviceKey = await keys.next(slot);
-    if (await inSlot((client) => insertDevice(client, deviceKey, request))) {
-      return {kind: 'created', deviceKey, slot, epoch: 1};
-    }
+    const deviceKey = await makeDevice(keys, slot, (key) => inSlot((client) => insertDevice(client, key, request)));
+    if (deviceKey !== undefined) return {kind: 'created', deviceKey, slot, epoch: 1};
     // Another enrolment of the same device came in between.
   }
   await request.beforeAgain?.();
@@ -87,6 +87,24 @@ export const enrol = async (shards: Shards, keys: DeviceKeys, request: Enrolment
     if (found === undefined) throw new AppError('internal', `device ${request.deviceId} was there and is gone`);
     return reEnrol(client, found, slot, request);
   });
+};
+
+/** @returns the key that the device has; undefined when it was there already */
+const makeDevice = async (
+  keys: DeviceKeys,
+  slot: number,
+  insert: (deviceKey: number) => Promise<Inserted>,
+): Promise<number | undefined> => {
+  for (let tried = 0; tried < MAX_KEYS; tried++) {
+    const deviceKey = await keys.next(slot);
+    const inserted = await insert(deviceKey);
+    if (inserted !== 'key-used') return inserted === 'made' ? deviceKey : undefined;
+    keys.skipBlock();
+  }
+  throw new AppError(
+    'internal',
+    `each of ${MAX_KEYS} new device keys is another device's: control.device_key_block is behind; see VolumeReplaced in the runbook`,
+  );
 };
 
 const findForUpdate = async (
@@ -166,19 +184,27 @@ const noteDispute = async (client: pg.PoolClient, deviceKey: number): Promise<vo
   });
 };
 
-/** False when the device exists already. */
+type Inserted = 'made' | 'is-there' | 'key-used';
+
 const insertDevice = async (
   client: pg.PoolClient,
   deviceKey: number,
   {deviceId, hardwareId, secretHash, groupId, name, model, tags}: EnrolmentRequest,
-): Promise<boolean> => {
+): Promise<Inserted> => {
   const inserted = await client.query({
     name: 'enrol-insert',
     text: `insert into device (device_key, device_id, hardware_id, secret_hash, name, model, tags)
-           values ($1, $2, $3, $4, $5, $6, $7) on conflict (device_id) do nothing`,
+           values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`,
     values: [deviceKey, deviceId, hardwareId, secretHash, name ?? null, model ?? null, JSON.stringify(tags ?? {})],
   });
-  if (inserted.rowCount === 0) return false;
+  if (inserted.rowCount === 0) {
+    const found = await client.query({
+      name: 'enrol-is-there',
+      text: 'select from device where device_id = $1',
+      values: [deviceId],
+    });
+    return found.rowCount === 0 ? 'key-used' : 'is-there';
+  }
   await client.query({
     name: 'enrol-insert-state',
     text: 'insert into device_state (device_key, epoch) values ($1, 1)',
@@ -195,5 +221,5 @@ const insertDevice = async (
     text: 'insert into device_recency (device_key, device_id) values ($1, $2) on conflict (device_key) do nothing',
     values: [deviceKey, deviceId],
   });
-  return true;
+  return 'made';
 };
