@@ -37,11 +37,11 @@ export const createSimulatedDeviceShards = (options: DeviceShardsOptions): Simul
           commands: hasCommands(tables, deviceKey, now()),
         };
       }),
-    position: ({deviceKey, slot}, asked) =>
+    position: ({deviceId, deviceKey, slot}, asked) =>
       clientOf(slot).ask((session) => {
         const tables = session.tables();
         const state = tables.states.get(deviceKey);
-        if (state === undefined) return undefined;
+        if (state?.deviceId !== deviceId) return undefined;
         return {
           epoch: state.epoch,
           appliedThrough: state.numbers.through,
@@ -90,7 +90,7 @@ export const createSimulatedDeviceShards = (options: DeviceShardsOptions): Simul
           session.written.changes.push((tables) => {
             tables.devices.set(deviceId, {deviceKey, deviceId, slot, secretHash, replacedSecrets: [], epoch: 1});
             tables.states.set(deviceKey, {
-              ...{epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
+              ...{deviceId, epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
               ...{recordsTotal: 0, syncsTotal: 0},
             });
           });

@@ -13,6 +13,7 @@ export interface DeviceRow {
 }
 
 export interface StateRow {
+  readonly deviceId: string;
   readonly epoch: number;
   readonly numbers: AppliedNumbers;
   readonly stateEpoch: number;

@@ -45,6 +45,7 @@ describeShardStore(() => ({
     const device = {deviceId: '00000000-0000-5000-8000-000000000000', deviceKey: 1, slot: 0};
     bench.database.tables().states.set(device.deviceKey, {
       ...{
+        deviceId: device.deviceId,
         epoch: 1,
         numbers: {through: 0, ahead: []},
         stateEpoch: 0,

@@ -26,8 +26,8 @@ interface Locked {
 const rowOf = (tables: Tables, deviceKey: number): LockedDevice | undefined => {
   const row = tables.states.get(deviceKey);
   if (row === undefined) return undefined;
-  const {epoch, numbers, stateEpoch, stateSeq} = row;
-  return {deviceKey, epoch, numbers, stateEpoch, stateSeq};
+  const {deviceId, epoch, numbers, stateEpoch, stateSeq} = row;
+  return {deviceKey, deviceId, epoch, numbers, stateEpoch, stateSeq};
 };
 
 /** `for update skip locked`. */
@@ -185,9 +185,9 @@ export const updateDevices =
       put(session, (tables) => {
         const row = tables.states.get(deviceKey);
         if (row === undefined) return;
-        const {recordsTotal, syncsTotal} = row;
+        const {deviceId, recordsTotal, syncsTotal} = row;
         tables.states.set(deviceKey, {
-          ...{epoch, numbers, stateEpoch, stateSeq},
+          ...{deviceId, epoch, numbers, stateEpoch, stateSeq},
           ...{recordsTotal: recordsTotal + records, syncsTotal: syncsTotal + syncs},
         });
       });

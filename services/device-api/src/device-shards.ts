@@ -10,7 +10,7 @@ export interface DeviceShards {
   /** Undefined when no such device is enrolled. */
   context(deviceId: string): Promise<DeviceContext | undefined>;
   /** Undefined when the device is not enrolled. */
-  position(device: DeviceRef, epoch: number): Promise<Position | undefined>;
+  position(device: DeviceRef & {readonly deviceId: string}, epoch: number): Promise<Position | undefined>;
   openCommands(device: DeviceRef, limit: number): Promise<readonly Command[]>;
   markDelivered(deliveries: readonly (DeviceRef & {readonly commandId: string})[], atMs: number): Promise<void>;
   touchLastSeen(sightings: readonly Sighting[]): Promise<readonly Unwritten[]>;

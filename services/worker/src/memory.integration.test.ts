@@ -113,10 +113,10 @@ test('a worker with all its hands full of the largest bundles, which wait and ar
     };
     await until('all to be parked', parkedAway, (seen) => seen >= 2 * BUNDLES, WAIT_MS);
     for (const person of locks) await person.query('rollback');
-    for (const {deviceKey, slot} of devices) {
+    for (const device of devices) {
       await until(
         'some to be applied',
-        async () => (await findPosition(shards, {deviceKey, slot}, 1))?.appliedThrough ?? 0,
+        async () => (await findPosition(shards, device, 1))?.appliedThrough ?? 0,
         (through) => through >= PARKED / 2,
         WAIT_MS,
       );

@@ -34,7 +34,7 @@ const span = (index: number) => ({
 test('the window that applies batches links to the traces of those that have one, up to a bound', async () => {
   const [device] = await enrolDevices(bench.shards.shards, 1);
   if (device === undefined) throw new Error('no device was enrolled');
-  const {deviceKey, slot} = device;
+  const {slot} = device;
   const items = Array.from({length: 41}, (_, index) => {
     const {meta, payload} = itemOf(batchOf({device, batchSeq: index + 1}));
     const {traceId, spanId} = span(index);
@@ -50,7 +50,7 @@ test('the window that applies batches links to the traces of those that have one
   });
   await until(
     'the batches to be applied',
-    async () => (await findPosition(bench.shards.shards, {deviceKey, slot}, 1))?.appliedThrough,
+    async () => (await findPosition(bench.shards.shards, device, 1))?.appliedThrough,
     (seen) => seen === 41,
   );
   await worker.close();

@@ -161,9 +161,10 @@ test('a slot that moved is followed to its new shard without losing what was que
   // Whoever moves a slot brings the positions of its devices before it gives the slot away.
   await shards
     .pool(to, 'job')
-    .query('insert into device_state (device_key, epoch, applied_through, syncs_total) values ($1, 1, 1, 1)', [
-      device.deviceKey,
-    ]);
+    .query(
+      'insert into device_state (device_key, device_id, epoch, applied_through, syncs_total) values ($1, $2, 1, 1, 1)',
+      [device.deviceKey, device.deviceId],
+    );
   await shards.pool(to, 'job').query(`update slot_owner set state = 'owned', epoch = 1 where slot = $1`, [device.slot]);
   await shards
     .control('job')
@@ -302,6 +303,28 @@ test('a message that is no bundle is kept in the control schema', async () => {
     ({rows}) => rows.length === 1,
   );
   expect(kept.rows).toMatchObject([{detail: {queue: bench.names.batches.queue(0, 'normal')}}]);
+});
+
+test('a parked batch of a device that is gone with its shard is not stored as one of the device that has its key now', async () => {
+  const device = await bench.enrolOne();
+  const home = bench.shards.shards.shardOfDevice(device.deviceId);
+  const worker = await bench.start();
+  await until(
+    'the worker to take what is parked',
+    () => bench.consumers(bench.names.parked.queue(home)),
+    (seen) => seen > 0,
+  );
+  await bench.park(home, [batchOf({device: {...device, deviceId: randomUUID()}, batchSeq: 1, state: {of: 'another'}})]);
+  await until(
+    'the batch to be on the ladder',
+    () => worker.counter('pisync_worker_batches_total', {outcome: 'retried'}),
+    (seen) => seen === 1,
+  );
+  await bench.publish([batchOf({device, batchSeq: 1, state: {of: 'this one'}})]);
+  await bench.waitApplied(device, 1);
+  expect(await findDevice(bench.shards.shards, device.deviceId)).toMatchObject({
+    ...{state: {of: 'this one'}, recordsTotal: 2, syncsTotal: 1},
+  });
 });
 
 test('sync requests become one command per device and kind, as urgent as the most urgent', async () => {

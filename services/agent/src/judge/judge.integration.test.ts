@@ -121,8 +121,8 @@ const setState = async (index: number, last: number): Promise<void> => {
   await poolOf(deviceId(index)).query(
     `with h as (
        insert into device_shadow (device_key, state) values ($1, $2) on conflict (device_key) do update set state = excluded.state)
-     insert into device_state (device_key, epoch, applied_through, ahead, state_epoch, state_seq, records_total, syncs_total)
-     values ($1, $3, 3, int8multirange(int8range(6, $4, '[]')), $3, $4, $5, $6)
+     insert into device_state (device_key, device_id, epoch, applied_through, ahead, state_epoch, state_seq, records_total, syncs_total)
+     values ($1, $7, $3, 3, int8multirange(int8range(6, $4, '[]')), $3, $4, $5, $6)
      on conflict (device_key) do update set ahead = excluded.ahead, state_seq = excluded.state_seq,
        records_total = excluded.records_total, syncs_total = excluded.syncs_total`,
     [
@@ -132,6 +132,7 @@ const setState = async (index: number, last: number): Promise<void> => {
       last,
       (BATCHES.length + more) * RECORDS,
       BATCHES.length + more,
+      deviceId(index),
     ],
   );
 };

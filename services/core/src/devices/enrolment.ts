@@ -207,8 +207,8 @@ const insertDevice = async (
   }
   await client.query({
     name: 'enrol-insert-state',
-    text: 'insert into device_state (device_key, epoch) values ($1, 1)',
-    values: [deviceKey],
+    text: 'insert into device_state (device_key, device_id, epoch) values ($1, $2, 1)',
+    values: [deviceKey, deviceId],
   });
   await client.query({
     name: 'enrol-insert-status',

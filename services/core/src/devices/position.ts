@@ -14,10 +14,10 @@ export interface Position {
   readonly commands: boolean;
 }
 
-/** Undefined when the device is not enrolled. */
+/** Undefined when the device is not enrolled; also when its key is another's, because its shard was restored from a backup since. */
 export const findPosition = (
   shards: Shards,
-  {deviceKey, slot}: DeviceRef,
+  {deviceId, deviceKey, slot}: DeviceRef & {readonly deviceId: string},
   askedEpoch: number,
 ): Promise<Position | undefined> =>
   onOwner(shards, slot, async (shardId) => {
@@ -26,10 +26,10 @@ export const findPosition = (
       text: `select s.epoch, s.applied_through as "appliedThrough",
                     case when s.epoch = $3 then s.applied_through else coalesce(e.applied_through, 0) end as "appliedOfAsked",
                     exists (select from device_command c where c.device_key = $2 and c.expires_at > now()) as commands
-             from slot_owner o left join device_state s on s.device_key = $2
+             from slot_owner o left join device_state s on s.device_key = $2 and s.device_id = $4
              left join device_epoch e on e.device_key = s.device_key and e.epoch = $3
              where o.slot = $1 and o.state = 'owned'`,
-      values: [slot, deviceKey, askedEpoch],
+      values: [slot, deviceKey, askedEpoch, deviceId],
     });
     const row = found.rows[0];
     if (row === undefined) return {kind: 'moved'};

@@ -4,6 +4,7 @@ import {createTestShards, type TestShards} from '../testing/test-shards.ts';
 import {createDeviceKeys, type DeviceKeys} from './device-keys.ts';
 import {enrol} from './enrolment.ts';
 import {DEFAULT_GROUP} from './groups.ts';
+import {findPosition} from './position.ts';
 import {tokenHash} from './tokens.ts';
 
 // Servers that others also use answer slowly at times.
@@ -55,4 +56,10 @@ test('an enrolment that meets used keys only says what to do, and a later one is
   const keys = createDeviceKeys(bench.shards);
   await expect(enrolIn(8, keys)).rejects.toThrow('see VolumeReplaced in the runbook');
   await enrolIn(8, keys);
+});
+
+test('a device whose key is another one’s by now has no position, so it is told nothing of that one', async () => {
+  const device = await enrolIn(9, createDeviceKeys(bench.shards));
+  expect(await findPosition(bench.shards, device, 1)).toMatchObject({appliedThrough: 0});
+  expect(await findPosition(bench.shards, {...device, deviceId: randomUUID()}, 1)).toBeUndefined();
 });

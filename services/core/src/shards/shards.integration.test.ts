@@ -206,7 +206,7 @@ test('a device that was never enrolled has no credential, position or page', asy
   expect(await findDeviceContext(bench.shards, nobody)).toBeUndefined();
   expect(await findDevice(bench.shards, nobody)).toBeUndefined();
   expect(
-    await findPosition(bench.shards, {deviceKey: 123_456_789, slot: bench.shards.slotOf(nobody)}, 1),
+    await findPosition(bench.shards, {deviceId: nobody, deviceKey: 123_456_789, slot: bench.shards.slotOf(nobody)}, 1),
   ).toBeUndefined();
 });
 
@@ -214,7 +214,7 @@ test('a new device is pending, at the start of epoch 1, and listed on its own sh
   const deviceId = randomUUID();
   const made = await enrol(bench.shards, createDeviceKeys(bench.shards), enrolment(deviceId, 'a'));
   if (made.kind === 'refused') throw new Error('a new device is let in');
-  expect(await findPosition(bench.shards, made, 1)).toEqual({
+  expect(await findPosition(bench.shards, {...made, deviceId}, 1)).toEqual({
     epoch: 1,
     appliedThrough: 0,
     appliedOfAsked: 0,

@@ -23,8 +23,8 @@ export const seedManyDevices = async (pool: pg.Pool, {from, count}: ManyDevices)
               case when i % 250 = 11 then now() + interval '1 day' when i % 250 = 12 then now() - interval '1 day' end
        from owned, generate_series($1::bigint, $1::bigint + $2::bigint - 1) i returning device_key, device_id),
      states as (
-       insert into device_state (device_key, epoch, last_sync_at, last_seen_at)
-       select device_key, 1, case when i % 19 <> 0 then at end, case when i % 23 <> 0 then at + i % 4 * interval '1 second' end
+       insert into device_state (device_key, device_id, epoch, last_sync_at, last_seen_at)
+       select device_key, device_id, 1, case when i % 19 <> 0 then at end, case when i % 23 <> 0 then at + i % 4 * interval '1 second' end
        from made, lateral (select device_key & 4294967295 as i) n,
             lateral (select timestamptz '2026-07-01' + i * 7919 % 100000 * interval '1 second 1 microsecond' as at) a)
      insert into device_status (device_key, device_id, group_id, status, since)

@@ -3,7 +3,7 @@ import {createLogger} from '@pisync/core/telemetry/logger';
 import {type Batch} from './batch.ts';
 import {createApply, type Patience} from './apply.ts';
 import {type ShardStore} from './shard-store.ts';
-import {batchesOf} from '../testing/pieces.ts';
+import {batchesOf, deviceIdOf} from '../testing/pieces.ts';
 
 const fault = (code: string, more: object = {}): Error => Object.assign(new Error(code), {code, ...more});
 
@@ -31,7 +31,8 @@ const bench = () => {
       if (error !== undefined) throw error;
       const value = await work({
         locked: deviceKeys.map((deviceKey) => ({
-          ...{deviceKey, epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
+          ...{deviceKey, deviceId: deviceIdOf(deviceKey), epoch: 1},
+          ...{numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
         })),
         busy: new Set(),
         epochs: [],

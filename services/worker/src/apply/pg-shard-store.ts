@@ -90,6 +90,7 @@ interface NumbersRow {
 }
 
 interface LockedRow extends NumbersRow {
+  readonly deviceId: string;
   readonly stateEpoch: number;
   readonly stateSeq: number;
 }

@@ -23,7 +23,10 @@ interface StateVersion {
 }
 
 /** A device whose row nobody else writes until the transaction ends. */
-export interface LockedDevice extends EpochNumbers, StateVersion {}
+export interface LockedDevice extends EpochNumbers, StateVersion {
+  /** Whose the key is. */
+  readonly deviceId: string;
+}
 
 export interface OpenedDevices {
   readonly locked: readonly LockedDevice[];
@@ -34,7 +37,7 @@ export interface OpenedDevices {
 }
 
 /** What the new batches of a device make of its row. */
-export interface DeviceUpdate extends LockedDevice {
+export interface DeviceUpdate extends EpochNumbers, StateVersion {
   /** By the clocks of those who received them; what is later than now by that of the shard counts as now. */
   readonly receivedAtMs: number;
   /** To be added. */

@@ -1,3 +1,4 @@
+import {randomUUID} from 'node:crypto';
 import {afterAll, beforeAll, expect, jest, test} from '@jest/globals';
 import {listOpenCommands} from '@pisync/core/commands/commands';
 import {findDevice} from '@pisync/core/queries/devices';
@@ -343,6 +344,18 @@ test('a device without a row is none of the writer’s business: it would begin 
   await bench.shards.pool(0, 'job').query('delete from device_state where device_key = $1', [device.deviceKey]);
   expect(await write([batchOf({device, batchSeq: 1})])).toMatchObject({absent: [{batchSeq: 1}], applied: []});
   expect(await stored(device)).toEqual({receipts: 1, records: 2});
+});
+
+test('a batch of a device whose key is another one’s by now is absent, also beside batches of that one', async () => {
+  const device = await oneDevice();
+  const lost = batchOf({device: {...device, deviceId: randomUUID()}, batchSeq: 1, records: [{s: 1, k: 'lost'}]});
+  expect(await write([lost])).toMatchObject({absent: [lost], applied: [], positions: []});
+  const own = [1, 2].map((batchSeq) => batchOf({device, batchSeq}));
+  expect(await write([...own, lost])).toMatchObject({absent: [lost], applied: own, conflicts: [], duplicates: []});
+  // Its number is used now.
+  expect(await write([lost])).toMatchObject({absent: [lost], conflicts: []});
+  expect(await quarantined(device)).toEqual([]);
+  expect(await stored(device)).toEqual({receipts: 2, records: 4});
 });
 
 test('so many conflicts of a device are kept, and each is counted once', async () => {

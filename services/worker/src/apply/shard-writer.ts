@@ -26,7 +26,7 @@ export interface Written {
   readonly unproved: readonly Batch[];
   /** Nothing was done: another transaction has the row of their device. */
   readonly busy: readonly Batch[];
-  /** Nothing was done: their device has no row here, as after a restore of a backup from before it enrolled. */
+  /** Nothing was done: their device has no row here, as after a restore of a backup from before it enrolled. Its key may be another device's by now. */
   readonly absent: readonly Batch[];
   /** Nothing was done: too many numbers before theirs are missing. */
   readonly tooFar: readonly Batch[];
@@ -118,7 +118,7 @@ type Numbers = ReadonlyMap<string, EpochNumbers>;
 
 /** Tells batches that are new from those that were applied before, in this window too, and from those that cannot be decided now. */
 const sortOut = ({locked, busy: held, epochs}: ShardTransaction, sorted: readonly Batch[]) => {
-  const devices = new Set(locked.map(({deviceKey}) => deviceKey));
+  const owners = new Map(locked.map(({deviceKey, deviceId}) => [deviceKey, deviceId]));
   const numbers = new Map<string, EpochNumbers>([...epochs, ...locked].map((epoch) => [nameOfEpoch(epoch), epoch]));
   const fresh: Batch[] = [];
   const known: Batch[] = [];
@@ -126,9 +126,9 @@ const sortOut = ({locked, busy: held, epochs}: ShardTransaction, sorted: readonl
   const absent: Batch[] = [];
   const tooFar: Batch[] = [];
   for (const batch of sorted) {
-    const {deviceKey, epoch, batchSeq} = batch;
+    const {deviceId, deviceKey, epoch, batchSeq} = batch;
     const applied = numbers.get(nameOfEpoch(batch))?.numbers ?? NOTHING_APPLIED;
-    if (!devices.has(deviceKey)) (held.has(deviceKey) ? busy : absent).push(batch);
+    if (owners.get(deviceKey) !== deviceId) (held.has(deviceKey) ? busy : absent).push(batch);
     else if (isApplied(applied, batchSeq)) known.push(batch);
     else if (isTooFar(applied, batchSeq)) tooFar.push(batch);
     else {

@@ -17,9 +17,9 @@ const nearToday = (day: string): string =>
 export const LOCK_DEVICES = {
   name: 'devices-lock',
   text: `with l as materialized (
-           select device_key, epoch, applied_through, ahead::text as ahead, state_epoch, state_seq from device_state
+           select device_key, device_id, epoch, applied_through, ahead::text as ahead, state_epoch, state_seq from device_state
            where device_key = any($1::bigint[]) order by device_key for update skip locked)
-         select n.device_key as "deviceKey", l.epoch, l.applied_through as through, l.ahead, l.state_epoch as "stateEpoch", l.state_seq as "stateSeq",
+         select n.device_key as "deviceKey", l.device_id as "deviceId", l.epoch, l.applied_through as through, l.ahead, l.state_epoch as "stateEpoch", l.state_seq as "stateSeq",
                 l.device_key is null and exists (select from device_state s where s.device_key = n.device_key) as busy
          from unnest($1::bigint[]) n (device_key) left join l on l.device_key = n.device_key`,
 };

@@ -46,10 +46,13 @@ export const deliver = ({
   };
 };
 
+/** Of the devices of {@link batchesOf}. */
+export const deviceIdOf = (deviceKey: number): string => `device-${deviceKey - 1}`;
+
 /** Batches of as many devices, all of them in one slot. */
 export const batchesOf = (count: number, slot = 0): readonly Batch[] =>
   Array.from({length: count}, (_, index) =>
-    batchOf({device: {deviceId: `device-${index}`, deviceKey: index + 1, slot}, batchSeq: 1}),
+    batchOf({device: {deviceId: deviceIdOf(index + 1), deviceKey: index + 1, slot}, batchSeq: 1}),
   );
 
 /** A batch whose one record has so many bytes. */

@@ -64,7 +64,8 @@ export const describeShardStore = (open: () => StoreUnderTest): void => {
     expect(await look(device)).toEqual({
       locked: [
         {
-          ...{deviceKey: device.deviceKey, epoch: 1, numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
+          ...{deviceKey: device.deviceKey, deviceId: device.deviceId, epoch: 1},
+          ...{numbers: {through: 0, ahead: []}, stateEpoch: 0, stateSeq: 0},
         },
       ],
       busy: [],

@@ -55,6 +55,8 @@ create index device_by_text on device using gin (name gin_trgm_ops, hardware_id 
 -- What every batch updates: narrow, room for the new version on the same page, and no second index, so that updates stay heap-only.
 create table device_state (
   device_key bigint primary key,
+  -- A batch that waited says whose it is: a shard that was restored from a backup may have given its device's key to another since.
+  device_id uuid not null,
   applied_through bigint not null default 0,
   -- The batch that the state in device_shadow is of, or equal to: one of an earlier batch never replaces it, in whatever order they arrive.
   state_seq bigint not null default 0,
