@@ -132,7 +132,6 @@ export const insertRecords =
   };
 
 const MAX_KEPT = 20;
-const isRefused = (kind: KeptRow['kind']): boolean => kind === 'conflict' || kind === 'unproved';
 
 const keptOf = ({batch, kind, reason, detail}: QuarantineRow): KeptRow => {
   const {deviceKey, epoch, batchSeq, contentHash} = batch;
@@ -154,14 +153,15 @@ export const keepRefused =
     const before = [...session.tables().kept, ...session.written.kept];
     for (const one of rows) {
       const row = keptOf(one);
-      const ofDevice = before.filter(({deviceKey, kind}) => deviceKey === row.deviceKey && isRefused(kind));
-      const isKnown = ofDevice.some(
+      // No world lasts as long as they are remembered.
+      const ofKind = before.filter(({deviceKey, kind}) => deviceKey === row.deviceKey && kind === row.kind);
+      const isKnown = ofKind.some(
         ({epoch, batchSeq, contentHash}) =>
           epoch === row.epoch && batchSeq === row.batchSeq && contentHash.equals(row.contentHash),
       );
       if (isKnown) continue;
       put(session, ({conflicts}) => conflicts.set(row.deviceKey, (conflicts.get(row.deviceKey) ?? 0) + 1));
-      if (ofDevice.length < MAX_KEPT) session.written.kept.push(row);
+      if (ofKind.length < MAX_KEPT) session.written.kept.push(row);
     }
   };
 

@@ -147,6 +147,7 @@ const transactionOf = (
   async keepRefused({quarantined, commands, today}: RefusedContents) {
     const hashes = byteaArray(quarantined.map(({batch}) => batch.contentHash));
     await allAnswered([
+      client.query({...sql.FORGET_REFUSED, values: [int8Array(quarantined.map(({batch}) => batch.deviceKey))]}),
       client.query({...sql.KEEP_REFUSED, values: [...quarantineArrays(quarantined), hashes, today]}),
       ...(commands.length === 0 ? [] : [insertCommands(client, commands)]),
     ]);

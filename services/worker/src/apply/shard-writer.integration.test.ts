@@ -358,22 +358,6 @@ test('a batch of a device whose key is another one’s by now is absent, also be
   expect(await stored(device)).toEqual({receipts: 2, records: 4});
 });
 
-test('so many conflicts of a device are kept, and each is counted once', async () => {
-  const device = await oneDevice();
-  await write([batchOf({device, batchSeq: 1})]);
-  const others = Array.from({length: 25}, (_, index) =>
-    batchOf({device, batchSeq: 1, records: [{s: index, k: 'other'}]}),
-  );
-  for (const other of others.slice(0, 15)) await write([other]);
-  // Those that are kept already take nobody's place, and are no other ones.
-  await write(others);
-  expect(await quarantined(device)).toHaveLength(20);
-  const found = await bench.shards
-    .pool(0, 'job')
-    .query('select conflicts from device_status where device_key = $1', [device.deviceKey]);
-  expect(found.rows).toEqual([{conflicts: 25}]);
-});
-
 test('a state that is the same is not written again, and what it is of moves on', async () => {
   const device = await oneDevice();
   const shadow = async () =>

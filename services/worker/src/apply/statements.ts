@@ -101,23 +101,30 @@ export const INSERT_QUARANTINE = {
          from unnest($1::uuid[], $2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::bytea[])`,
 };
 
-/** So many contents of a device whose number was used are kept; after that they are only counted. */
+/** So many contents of a device whose number was used are kept of a kind in so many days; after that they are only counted. */
 const MAX_KEPT = 20;
+const KEPT_DAYS = 30;
+
+/** Before {@link KEEP_REFUSED}: what was kept longer ago takes no place any more, and is kept once more if it comes again. */
+export const FORGET_REFUSED = {
+  name: 'refused-forget',
+  text: `delete from device_refusal where device_key = any($1::bigint[]) and kept_at < now() - interval '${KEPT_DAYS} days'`,
+};
 
 /** Puts contents whose number was used into quarantine, each once however often it is delivered. It counts those that are not kept yet; beyond the most, each time they come. */
 export const KEEP_REFUSED = {
   name: 'refused-keep',
   text: `with n as materialized (
-           select n.*, row_number() over (partition by device_key) as place
+           select n.*, row_number() over (partition by device_key, kind) as place
            from unnest($1::uuid[], $2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[], $8::bytea[], $9::bytea[])
              as n (id, device_key, epoch, batch_seq, kind, reason, detail, payload, content_hash)
            where not exists (
              select from device_refusal r where r.device_key = n.device_key and r.epoch = n.epoch and r.batch_seq = n.batch_seq
                and r.content_hash = n.content_hash)),
          kept as (
-           insert into device_refusal (device_key, epoch, batch_seq, content_hash)
-           select device_key, epoch, batch_seq, content_hash from n
-           where place + (select count(*) from device_refusal r where r.device_key = n.device_key) <= ${MAX_KEPT}
+           insert into device_refusal (device_key, epoch, batch_seq, content_hash, kind)
+           select device_key, epoch, batch_seq, content_hash, kind from n
+           where place + (select count(*) from device_refusal r where r.device_key = n.device_key and r.kind = n.kind) <= ${MAX_KEPT}
            returning device_key, epoch, batch_seq, content_hash),
          put as (
            insert into quarantine (id, device_key, epoch, batch_seq, kind, reason, detail, payload, created_day)

@@ -196,11 +196,14 @@ create table quarantine (
 ) partition by range (created_day);
 create index quarantine_by_tx on quarantine using brin (tx_id);
 
--- Which contents of a device that came under a used number are in quarantine, or were: the first so many. Without it each of them would be looked for on all days.
+-- Which contents of a device that came under a used number were put into quarantine lately: of each kind the first so many. Without it each of them would be
+-- looked for on all days.
 create table device_refusal (
   device_key bigint not null,
   batch_seq bigint not null,
+  kept_at timestamptz not null default now(),
   epoch int not null,
+  kind text not null,
   content_hash bytea not null,
   primary key (device_key, epoch, batch_seq, content_hash)
 );
