@@ -14,6 +14,11 @@ export const authenticate = async (store: CredentialStore, shown: ShownCredentia
   const cached = await store.find(shown.deviceId);
   // A device that enrolled anew has a secret that this process has not heard of yet.
   const credential = matches(cached, hash) ? cached : await store.findFresh(shown.deviceId);
+  return proven(credential, hash);
+};
+
+/** @param hash of the secret that was shown @throws like {@link authenticate} */
+export const proven = (credential: Credential | undefined, hash: Buffer): Credential => {
   if (credential === undefined || !matches(credential, hash)) {
     throw new AppError('unauthenticated', 'the device credential is not valid; enrol again');
   }

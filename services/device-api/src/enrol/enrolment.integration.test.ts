@@ -108,6 +108,20 @@ test('an enrolment that was committed and not answered is announced when the dev
   expect(await heartbeat({authorization: `Bearer ${String(again.json.credential)}`}, 'e2')).toBe(200);
 });
 
+test('a secret that was replaced writes nothing into the epoch that replaced it, where nobody was told of it', async () => {
+  const {hardwareId, auth} = await api.enrol();
+  expect(await heartbeat(auth, 'e1')).toBe(200);
+  const {groupId} = (await seen(hardwareId)) ?? {};
+  if (groupId === undefined) throw new Error('the device is enrolled');
+  const {shards} = api.databases;
+  const request = {deviceId: deviceIdOf(hardwareId), hardwareId, secretHash: tokenHash(randomUUID()), groupId};
+  expect(await enrol(shards, createDeviceKeys(shards), request)).toMatchObject({kind: 'replaced', epoch: 2});
+  await api.drain(0);
+  const body = JSON.stringify({epoch: 'e2', batchSeq: 1, mode: 'delta', records: [{s: 1, k: 'n', d: 1}]});
+  expect((await api.call('POST', '/v1/sync', auth, body)).status).toBe(401);
+  expect(await api.drain(0)).toEqual([]);
+});
+
 test('new secrets of one device are counted, disputed when there are many, and then one an hour', async () => {
   const {hardwareId} = await api.enrol();
   const again = () => api.enrol(hardwareId);

@@ -4,6 +4,7 @@ import type {Command} from '@pisync/core/commands/commands';
 import type {Credential} from '@pisync/core/devices/credentials';
 import {AppError} from '@pisync/core/errors/app-error';
 import {activeTrace} from '@pisync/core/telemetry/trace-context';
+import {proven} from '../credentials/authenticator.ts';
 import type {CredentialStore} from '../credentials/credential-store.ts';
 import type {DeviceShards} from '../device-shards.ts';
 import type {LastSeen} from '../heartbeat/last-seen.ts';
@@ -39,7 +40,7 @@ export interface SyncAnswer {
 export interface SyncService {
   /**
    * Takes a validated call of an authenticated device; resolves once what it brought is durable.
-   * @throws AppError `bad-request`, `enrol-again`, `batch-gap`, `rate-limited`, `shard-unavailable` for a heartbeat that nobody can answer and for a batch
+   * @throws AppError `bad-request`, `enrol-again`, `unauthenticated` or `forbidden` where a fresh look at the device says so, `batch-gap`, `rate-limited`, `shard-unavailable` for a heartbeat that nobody can answer and for a batch
    * that nobody can place, or what the broker's publisher throws.
    */
   sync(device: Credential, body: SyncBody, payload: Buffer): Promise<SyncAnswer>;
@@ -67,9 +68,9 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
     const epoch = parseEpoch(text);
     if (epoch === undefined) throw new AppError('enrol-again', 'this region never issued such an epoch; enrol again');
     if (epoch <= device.epoch) return epoch;
-    // It may have been issued a moment ago, by another process.
+    // It may have been issued a moment ago, by another process: to whoever has the secret of now, which this one need not be.
     const fresh = await credentials.findFresh(device.deviceId);
-    if (fresh !== undefined && epoch <= fresh.epoch) return epoch;
+    if (fresh !== undefined && epoch <= proven(fresh, device.secretHash).epoch) return epoch;
     throw new AppError('enrol-again', 'this epoch was not issued yet; enrol again');
   };
 
