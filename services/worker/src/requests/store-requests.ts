@@ -102,10 +102,13 @@ const commandOf = (request: SyncRequest, deviceKey: number, slot: number, comman
   };
 };
 
-/** Requests of one kind for one device are one command, as urgent as the most urgent of them. */
+/** Requests of one kind for one device are one command, as urgent as the most urgent of them and as old as the newest: one that waited for days must not end it. */
 const join = (commands: Map<string, NewCommand>, command: NewCommand): void => {
   const key = `${command.deviceKey}/${command.type}`;
   const before = commands.get(key);
   const isHigh = before?.priority === 'high' || command.priority === 'high';
-  commands.set(key, {...command, priority: isHigh ? 'high' : 'normal'});
+  const newest = before !== undefined && createdAt(before) > createdAt(command) ? before : command;
+  commands.set(key, {...newest, priority: isHigh ? 'high' : 'normal'});
 };
+
+const createdAt = ({createdAtMs}: NewCommand): number => createdAtMs ?? Infinity;
