@@ -82,7 +82,8 @@ export interface NewCommand extends DeviceRef {
 /**
  * Adds commands within a transaction that holds the slots. A device has one open command of a type: a second request joins
  * it, raising its priority and prolonging it. One that was delivered or has expired starts anew under the new id, because
- * a device does not repeat an id that it has done; the same request again changes nothing.
+ * a device does not repeat an id that it has done. The same request again changes nothing while its command is open; once that is done it is a new command, which costs the
+ * device a sync.
  */
 export const insertCommands = async (client: pg.PoolClient, commands: readonly NewCommand[]): Promise<void> => {
   const sorted = [...commands].sort((a, b) => a.deviceKey - b.deviceKey || (a.type < b.type ? -1 : 1));
