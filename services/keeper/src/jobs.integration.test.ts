@@ -1,4 +1,4 @@
-import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {afterAll, afterEach, beforeAll, expect, jest, test} from '@jest/globals';
 import {type Fence} from '@pisync/core/shards/keeper-term';
 import {daysAround, partitionName} from '@pisync/core/shards/partitions';
 import {DAY_TABLES} from '@pisync/core/shards/sharded-tables';
@@ -12,46 +12,62 @@ beforeAll(async () => {
   bench = await createTestShards({shards: 1});
 });
 afterAll(() => bench.close());
+afterEach(() => {
+  jest.restoreAllMocks();
+});
 
 const log = createLogger({level: 'silent', service: 'keeper', pod: 'test'});
-const DAY_MS = 24 * 3_600_000;
 
 const OPEN: Fence = () => Promise.resolve();
-const runJob = (name: string, signal: AbortSignal, nowMs = Date.now(), fence = OPEN): Promise<void> => {
+const runJob = (name: string, signal = new AbortController().signal, fence = OPEN): Promise<void> => {
   const pool = () => bench.shards.pool(0, 'job');
-  const options = {pool, fence, log, now: () => nowMs};
+  const options = {pool, fence, log};
   const job = [...createJobs(options), ...createControlJobs(options)].find((one) => one.name === name);
   if (job === undefined) throw new Error(`there is no job ${name}`);
   return job.run(signal);
 };
 
-test('partitions from yesterday to a week ahead are made, once', async () => {
-  const now = Date.now() + 20 * DAY_MS;
-  for (let time = 0; time < 2; time++) await runJob('partitions', new AbortController().signal, now);
-  const names = daysAround(now, -1, 7)
+const partitionsOf = (from: number, to: number): readonly string[] =>
+  daysAround(Date.now(), from, to)
     .flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)))
     .sort();
+/** All that there are. */
+const partitions = async (): Promise<readonly string[]> => {
   const found = await bench.shards
     .pool(0, 'job')
     .query<{name: string}>(
-      `select relname as name from pg_class join pg_inherits on inhrelid = oid where relname = any($1) order by 1`,
-      [names],
+      `select relname as name from pg_class join pg_inherits on inhrelid = oid where inhparent = any($1::regclass[]) and relkind = 'r' order by 1`,
+      [DAY_TABLES],
     );
-  expect(found.rows.map(({name}) => name)).toEqual(names);
+  return found.rows.map(({name}) => name);
+};
+const dropLastDay = (): Promise<unknown> =>
+  bench.shards.pool(0, 'job').query(
+    partitionsOf(7, 7)
+      .map((name) => `drop table if exists ${name}`)
+      .join(';'),
+  );
+
+test('partitions from yesterday to a week ahead are made, once, by the clock of the shard', async () => {
+  const expected = partitionsOf(-1, 7);
+  jest.spyOn(Date, 'now').mockReturnValue(Date.UTC(2018, 2, 1));
+  for (let time = 0; time < 2; time++) await runJob('partitions');
+  expect(await partitions()).toEqual(expected);
 });
 
 test.each([
-  {name: 'partitions', lock: 'lock table receipt in access exclusive mode', atMs: Date.now() + 40 * DAY_MS},
-  {name: 'statuses', lock: 'lock table device_check in access exclusive mode', atMs: Date.now()},
-  {name: 'recency', lock: 'lock table device_recency in access exclusive mode', atMs: Date.now()},
-  {name: 'tokens', lock: 'lock table control.enrolment_place in access exclusive mode', atMs: Date.now()},
-])('the job $name ends at once when the keeper stops acting, whatever the shard does', async ({name, lock, atMs}) => {
+  {name: 'partitions', lock: 'lock table receipt in access exclusive mode'},
+  {name: 'statuses', lock: 'lock table device_check in access exclusive mode'},
+  {name: 'recency', lock: 'lock table device_recency in access exclusive mode'},
+  {name: 'tokens', lock: 'lock table control.enrolment_place in access exclusive mode'},
+])('the job $name ends at once when the keeper stops acting, whatever the shard does', async ({name, lock}) => {
+  await dropLastDay();
   const holder = await bench.shards.pool(0, 'ingest').connect();
   const stop = new AbortController();
   try {
     await holder.query('begin');
     await holder.query(lock);
-    const outcome = Promise.allSettled([runJob(name, stop.signal, atMs)]);
+    const outcome = Promise.allSettled([runJob(name, stop.signal)]);
     await until('the job to wait', async () => {
       const found = await bench.shards
         .pool(0, 'dashboard')
@@ -72,7 +88,8 @@ test.each(['partitions', 'statuses', 'recency', 'tokens'])(
   'the job %s writes nothing once another keeper acts',
   async (name) => {
     const pool = bench.shards.pool(0, 'ingest');
-    const atMs = Date.now() + 60 * DAY_MS;
+    await dropLastDay();
+    const before = await partitions();
     // Of a device that is gone, so it would go.
     await pool.query('insert into device_check (check_at, device_key) values (now(), 7)');
     await pool.query(
@@ -80,9 +97,8 @@ test.each(['partitions', 'statuses', 'recency', 'tokens'])(
      values (uuid_send(gen_random_uuid()), gen_random_uuid(), 'long ago', 'viewer', 'test', '2000-01-01')`,
     );
     const over: Fence = () => Promise.reject(new Error('another one acts'));
-    await expect(runJob(name, new AbortController().signal, atMs, over)).rejects.toThrow('another one acts');
-    const made = daysAround(atMs, -1, 7).flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
-    expect((await pool.query('select from pg_class where relname = any($1)', [made])).rowCount).toBe(0);
+    await expect(runJob(name, undefined, over)).rejects.toThrow('another one acts');
+    expect(await partitions()).toEqual(before);
     expect((await pool.query('delete from device_check where device_key = 7')).rowCount).toBe(1);
     expect((await pool.query('select from recency_pass')).rowCount).toBe(0);
     expect((await pool.query(`delete from control.api_token where name = 'long ago'`)).rowCount).toBe(1);
@@ -114,7 +130,7 @@ test('tokens of both kinds go a month after they ended, with their places, a few
     transactions += 1;
     return Promise.resolve();
   };
-  await runJob('tokens', new AbortController().signal, Date.now(), fence);
+  await runJob('tokens', undefined, fence);
   const left = async (from: string): Promise<unknown> =>
     (await pool.query<{name: string}>(`select t.name from ${from} order by t.token_id`)).rows.map(({name}) => name);
   const expected = expect.arrayContaining(['valid', 'expires later', 'revoked of late']);

@@ -1,7 +1,7 @@
 import {bringRecencyUpToDate} from '@pisync/core/devices/recency-pass';
 import {sweepStatuses} from '@pisync/core/devices/status-sweep';
 import {type Fence} from '@pisync/core/shards/keeper-term';
-import {daysAround, ensurePartitions, PARTITION_DAYS} from '@pisync/core/shards/partitions';
+import {ensurePartitionsAhead} from '@pisync/core/shards/partitions';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {removeEndedTokens} from '@pisync/core/tokens/remove-ended';
@@ -11,20 +11,17 @@ export interface JobsOptions {
   readonly pool: () => ReturnType<Shards['pool']>;
   readonly fence: Fence;
   readonly log: Logger;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
 }
 
 const MINUTE_MS = 60_000;
 
 /** What the acting keeper does for a shard: nothing of it needs another one, and all of it is safe to repeat. */
-export const createJobs = ({pool, fence, log, now}: JobsOptions): readonly Job[] => [
+export const createJobs = ({pool, fence, log}: JobsOptions): readonly Job[] => [
   {
     name: 'partitions',
     everyMs: 60 * MINUTE_MS,
     async run(signal) {
-      const days = daysAround(now(), PARTITION_DAYS.from, PARTITION_DAYS.to);
-      const created = await ensurePartitions(pool(), days, {fence, signal});
+      const created = await ensurePartitionsAhead(pool(), {fence, signal});
       if (created.length > 0) log.info({created}, 'made day partitions ahead');
     },
   },

@@ -48,7 +48,7 @@ export const keepShards = (options: KeepShardsOptions): KeptShards => {
       {...options, shardId, pool, log, sleep: schedule.sleep, onChange},
       stopping.signal,
       (signal, fence) => {
-        const ofShard = {pool, fence, log, now};
+        const ofShard = {pool, fence, log};
         const ofRegion = shardId === CONTROL_SHARD ? createControlJobs(ofShard) : [];
         return runJobs([...createJobs(ofShard), ...ofRegion], signal, {
           ...schedule,

@@ -106,6 +106,12 @@ describe('shard 0 that is begun anew', () => {
   });
 });
 
+test('days are made by the clock of the shard, whatever that of the migration says', async () => {
+  await migrate({now: () => Date.UTC(2018, 2, 1)});
+  const found = await control().query(`select relname from pg_class where relname ~ '^record_2018' and relkind = 'r'`);
+  expect(found.rows).toEqual([]);
+});
+
 test('a migration that another one has locked out says so, and gives up at its deadline', async () => {
   const other = new pg.Client({...bench.target(0), application_name: 'stopped'});
   await other.connect();

@@ -4,7 +4,7 @@ import {type Topology} from '@pisync/contract/topology';
 import {AppError, describeError} from '@pisync/core/errors/app-error';
 import {type Secrets} from '@pisync/core/secrets/secrets';
 import {MIGRATION_CONNECTION, migrateShard, type MigrationTarget} from '@pisync/core/shards/migrate';
-import {daysAround, ensurePartitions, PARTITION_DAYS} from '@pisync/core/shards/partitions';
+import {ensurePartitionsAhead} from '@pisync/core/shards/partitions';
 import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 import {PG_TYPES} from '@pisync/core/shards/pg-types';
 import {readSlotMap, seedSlotMap, seedSlotOwner} from '@pisync/core/shards/provision';
@@ -56,7 +56,7 @@ export const runMigration = async (job: MigrationJob): Promise<void> => {
   const pool = poolOf(target);
   const control = shardId === 0 ? pool : poolOf(await targetOf(topology, secrets, 0));
   try {
-    const created = await ensurePartitions(pool, daysAround(now(), PARTITION_DAYS.from, PARTITION_DAYS.to));
+    const created = await ensurePartitionsAhead(pool);
     log.info({shard: shardId, created}, 'partitions are there');
     if (shardId === 0) {
       if ((await readSlotMap(pool)) === undefined) {

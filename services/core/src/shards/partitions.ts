@@ -47,25 +47,46 @@ export const ensurePartitions = (
 ): Promise<readonly string[]> =>
   withConnection(pool, signal, async (client) => {
     if (nowMs !== undefined) await checkClock(client, nowMs);
-    const names = days.flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
-    const found = await client.query<{name: string}>(
-      `select child.relname as name from pg_inherits join pg_class child on child.oid = inhrelid
-       where inhparent = any($1::regclass[]) and child.relname = any($2)`,
-      [DAY_TABLES, names],
-    );
-    const existing = new Set(found.rows.map(({name}) => name));
-    const created: string[] = [];
-    for (const day of days) {
-      if (DAY_TABLES.every((table) => existing.has(partitionName(table, day)))) continue;
-      if (await createPartitions(client, day, fence)) created.push(day);
-    }
-    return created;
+    return createMissing(client, days, fence);
   });
+
+/** {@link ensurePartitions} of {@link PARTITION_DAYS}, by the server's clock: a process whose clock is wrong makes no days that nobody needs, and none too few. */
+export const ensurePartitionsAhead = (
+  pool: pg.Pool,
+  {fence, signal}: Pick<EnsureOptions, 'fence' | 'signal'> = {},
+): Promise<readonly string[]> =>
+  withConnection(pool, signal, async (client) =>
+    createMissing(client, daysAround(await serverTimeMs(client), PARTITION_DAYS.from, PARTITION_DAYS.to), fence),
+  );
+
+const createMissing = async (
+  client: pg.PoolClient,
+  days: readonly string[],
+  fence: Fence | undefined,
+): Promise<readonly string[]> => {
+  const names = days.flatMap((day) => DAY_TABLES.map((table) => partitionName(table, day)));
+  const found = await client.query<{name: string}>(
+    `select child.relname as name from pg_inherits join pg_class child on child.oid = inhrelid
+       where inhparent = any($1::regclass[]) and child.relname = any($2)`,
+    [DAY_TABLES, names],
+  );
+  const existing = new Set(found.rows.map(({name}) => name));
+  const created: string[] = [];
+  for (const day of days) {
+    if (DAY_TABLES.every((table) => existing.has(partitionName(table, day)))) continue;
+    if (await createPartitions(client, day, fence)) created.push(day);
+  }
+  return created;
+};
+
+const serverTimeMs = async (client: pg.PoolClient): Promise<number> => {
+  const {rows} = await client.query<{nowMs: number}>('select (extract(epoch from now()) * 1000)::float8 as "nowMs"');
+  return rows[0]?.nowMs ?? NaN;
+};
 
 /** Nobody can say which of two clocks is wrong. Less than a day apart is no matter: so far the days of two servers differ around midnight. */
 const checkClock = async (client: pg.PoolClient, nowMs: number): Promise<void> => {
-  const {rows} = await client.query<{nowMs: number}>('select (extract(epoch from now()) * 1000)::float8 as "nowMs"');
-  const serverMs = rows[0]?.nowMs ?? NaN;
+  const serverMs = await serverTimeMs(client);
   if (Math.abs(serverMs - nowMs) <= DAY_MS) return;
   throw new AppError(
     'unavailable',
