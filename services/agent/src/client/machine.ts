@@ -138,6 +138,7 @@ const accepted = (
   const said = {epoch: sent.epoch, applied: answer.applied};
   const stuck = isBatch ? undefined : stuckBatch(session, said, outbox);
   const lost = lostBatch(session, said, outbox, nowMs);
+  const {barredUntilMs, times, stops} = barredAfter(session, stuck, outbox, nowMs);
   // It has numbers that we never gave out: what we have is older than what was sent from it.
   const isCopy = isPresent && answer.applied > outbox.lastBatchSeq;
   const next: Session = {
@@ -147,7 +148,7 @@ const accepted = (
     dueMs: stuck !== undefined || lost !== undefined ? nowMs : (due.dueMs ?? session.dueMs) + pauseMs,
     awaited,
     inherited,
-    barred: barredAfter(session, stuck, outbox, nowMs),
+    barredUntilMs,
     isProbed: !isBatch,
     asksInVain,
     failures: 0,
@@ -170,17 +171,13 @@ const accepted = (
     recordLimit: Math.min(answer.policy.maxRecords, session.narrowed, Math.max(session.recordLimit * 2, 1)),
     configRev: answer.config?.rev ?? session.configRev,
   };
-  const entries: OutboxEntry[] = [];
+  const entries: OutboxEntry[] = [...times];
   if (isWaitCounted) entries.push({op: 'waited'});
   if (isBatch) entries.push({op: 'accepted', epoch: sent.epoch, batchSeq: sent.batchSeq});
   if (answer.applied > 0) entries.push({op: 'applied', epoch: sent.epoch, through: answer.applied});
   if (lost !== undefined) entries.push({op: 'vacate', epoch: lost.epoch, batchSeq: lost.batchSeq});
   else if (missed !== undefined) entries.push({op: 'resend', epoch: missed.epoch, from: missed.batchSeq});
-  if (stuck !== undefined) {
-    const {epoch, batchSeq, once} = stuck;
-    // Of an epoch with a gap nobody will ever call it applied, and as accepted it would be forgotten.
-    entries.push({op: once === true ? 'reopen' : 'accepted', epoch, batchSeq});
-  }
+  entries.push(...stops);
   return {session: next.newSecretWanted ? beforeEnrolment(next, chance) : next, entries};
 };
 
@@ -253,9 +250,7 @@ export const afterSync = (
 ): Step => {
   const step = answered(session, sent, answer, outbox, chance);
   if (!('batchSeq' in sent)) return step;
-  const barred = new Map(session.barred);
-  barred.delete(nameOf(sent));
-  const next = {...step.session, barred, ...(answer.kind === 'later' ? {} : {unheard: 0})};
+  const next = {...step.session, ...(answer.kind === 'later' ? {} : {unheard: 0})};
   return {...step, session: mayBeTaken(answer) ? {...next, untaken: undefined} : next};
 };
 

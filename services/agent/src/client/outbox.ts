@@ -17,6 +17,8 @@ export interface Batch {
   readonly accepted: boolean;
   /** Answers since then that did not say that it is applied: scheduled ones, and the first after a start. */
   readonly waits?: number | undefined;
+  /** Of a batch that had no 2xx and waits as accepted because the way lets it through no more: for how long no copy of it was sent, as far as that was measured. */
+  readonly barredMs?: number | undefined;
   /** Its epoch has a gap that nobody can fill, so it is never called applied: it goes when it is accepted. */
   readonly once?: true;
 }
@@ -39,6 +41,8 @@ export type OutboxEntry =
       readonly state?: JsonObject;
     }
   | {readonly op: 'accepted'; readonly epoch: string; readonly batchSeq: number}
+  /** The way lets it through no more, and it may have been taken: it waits as accepted. See {@link Batch.barredMs}. */
+  | {readonly op: 'bar'; readonly epoch: string; readonly batchSeq: number; readonly ms: number}
   /** Everything up to here is in its shard: our copies may go. */
   | {readonly op: 'applied'; readonly epoch: string; readonly through: number}
   /** The region misses batches from here on: they count as not accepted. */
@@ -164,6 +168,13 @@ export class Outbox {
         );
         this.#change(entry.epoch, ({batchSeq}) => batchSeq === entry.batchSeq, {accepted: true});
         return;
+      case 'bar':
+        this.#batches = this.#batches.map((batch) =>
+          batch.epoch === entry.epoch && batch.batchSeq === entry.batchSeq
+            ? {...batch, accepted: true, barredMs: entry.ms}
+            : batch,
+        );
+        return;
       case 'applied':
         if (entry.epoch === this.#epoch) this.#applied = Math.max(this.#applied, entry.through);
         this.#batches = this.#batches.filter((batch) => batch.epoch !== entry.epoch || batch.batchSeq > entry.through);
@@ -264,7 +275,7 @@ export class Outbox {
   /** What is marked anew is waited for anew. */
   #change(epoch: string, which: (batch: Batch) => boolean, marks: Partial<Batch>): void {
     this.#batches = this.#batches.map((batch) =>
-      batch.epoch === epoch && which(batch) ? {...batch, waits: undefined, ...marks} : batch,
+      batch.epoch === epoch && which(batch) ? {...batch, waits: undefined, barredMs: undefined, ...marks} : batch,
     );
   }
 

@@ -1,5 +1,5 @@
 /** What was accepted and seems to be lost, and from which batch on it is sent again. Sending it again is always safe. */
-import type {Batch, Outbox} from './outbox.ts';
+import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
 import {nameOf, type Session} from './session.ts';
 
 /** A batch that is not applied for so long is sent again, which is always safe. A region's own attempts take some hours at most. */
@@ -11,8 +11,14 @@ const RESEND_AFTER_MS = 24 * 3600 * 1000;
  */
 const RESEND_AFTER_ANSWERS = 4;
 
-/** After so long, measured in one run, no copy of a batch is on its way any more: a proxy's and a region's own attempts end sooner. */
+/** After so long no copy of a batch is on its way any more: a proxy's and a region's own attempts end sooner. What is measured in each run is added up. */
 const NO_COPY_AFTER_MS = 6 * 3600 * 1000;
+
+/**
+ * What the first answer after a start counts for at least, because nobody knows how long the device was off, and one that runs for a moment each day would
+ * measure nothing. So 24 starts are enough, before the 64 numbers of a device that uses one in each run. It is also how often the time is written down.
+ */
+const START_COUNTS_MS = NO_COPY_AFTER_MS / 24;
 
 /** Of the epoch that the region was asked about. */
 interface Applied {
@@ -23,6 +29,10 @@ interface Applied {
 const isApplied = (batch: Batch, {epoch, applied}: Applied): boolean =>
   batch.epoch === epoch && batch.batchSeq <= applied;
 
+/** Only it is missing. */
+const isNext = (batch: Batch, {epoch, applied}: Applied): boolean =>
+  batch.epoch === epoch && batch.batchSeq === applied + 1;
+
 const awaitedAfter = (session: Session, said: Applied, outbox: Outbox, nowMs: number): Session['awaited'] => {
   const oldest = outbox.batches.find((batch) => batch.accepted && !isApplied(batch, said));
   if (oldest === undefined) return undefined;
@@ -31,12 +41,24 @@ const awaitedAfter = (session: Session, said: Applied, outbox: Outbox, nowMs: nu
   return {epoch, batchSeq, sinceMs: isSame ? session.awaited.sinceMs : nowMs};
 };
 
+/** What is to be added to the time of barred batches, and whether it is so much that it is written down. */
+const barredSince = ({barredUntilMs, isPositionKnown}: Session, nowMs: number) => {
+  const measuredMs = nowMs - barredUntilMs;
+  const ms = isPositionKnown ? measuredMs : Math.max(measuredMs, START_COUNTS_MS);
+  return {ms, isEnough: ms >= START_COUNTS_MS};
+};
+
+/** It is barred, and a copy of it may be on its way: another one would only begin that time anew. */
+const isSpared = (session: Session, {barredMs}: Batch, nowMs: number): boolean =>
+  barredMs !== undefined && barredMs + barredSince(session, nowMs).ms < NO_COPY_AFTER_MS;
+
 /** The oldest batch of before the start that so many answers did not mention, this one included. */
-const forgotten = ({inherited}: Session, said: Applied, {batches}: Outbox): Batch | undefined =>
+const forgotten = (session: Session, said: Applied, {batches}: Outbox, nowMs: number): Batch | undefined =>
   batches.find(
     (batch) =>
       batch.accepted &&
-      inherited.has(nameOf(batch)) &&
+      session.inherited.has(nameOf(batch)) &&
+      !isSpared(session, batch, nowMs) &&
       !isApplied(batch, said) &&
       (batch.waits ?? 0) + 1 >= RESEND_AFTER_ANSWERS,
   );
@@ -45,10 +67,10 @@ const forgotten = ({inherited}: Session, said: Applied, {batches}: Outbox): Batc
  * What a device that has stopped, because nothing of its window is applied, was told before it started that it is accepted. Neither a time nor a 409 will
  * show that it is lost.
  */
-const stopping = ({inherited}: Session, {epoch, applied}: Applied, {batches}: Outbox): Batch | undefined =>
+const stopping = (session: Session, said: Applied, {batches}: Outbox, nowMs: number): Batch | undefined =>
   batches.find(
     (batch) =>
-      batch.accepted && inherited.has(nameOf(batch)) && batch.epoch === epoch && batch.batchSeq === applied + 1,
+      batch.accepted && session.inherited.has(nameOf(batch)) && !isSpared(session, batch, nowMs) && isNext(batch, said),
   );
 
 /** Without those that are sent again from `missed` on. */
@@ -74,8 +96,8 @@ export const missedAfter = (
   const waitedMs = awaited === undefined ? 0 : nowMs - awaited.sinceMs;
   const missed =
     (waitedMs >= RESEND_AFTER_MS ? awaited : undefined) ??
-    (isWindowFull ? stopping(session, said, outbox) : undefined) ??
-    (isWaitCounted ? forgotten(session, said, outbox) : undefined);
+    (isWindowFull ? stopping(session, said, outbox, nowMs) : undefined) ??
+    (isWaitCounted ? forgotten(session, said, outbox, nowMs) : undefined);
   if (missed === undefined) return {awaited, inherited: session.inherited, missed};
   return {awaited: undefined, inherited: without(session.inherited, missed, outbox), missed};
 };
@@ -86,16 +108,26 @@ export const stuckBatch = ({blocked}: Session, {epoch, applied}: Applied, {batch
     ? batches.find((batch) => nameOf(batch) === nameOf(blocked) && batch.batchSeq > applied)
     : undefined;
 
-/** @param stuck what is asked for no more, and waits as accepted from now on */
+/** Adds to the time of barred batches. @param stuck what is asked for no more, and is barred from now on */
 export const barredAfter = (
-  {barred}: Session,
+  session: Session,
   stuck: Batch | undefined,
   {batches}: Outbox,
   nowMs: number,
-): Session['barred'] => {
-  const names = new Set(batches.map(nameOf));
-  const kept = [...barred].filter(([name]) => names.has(name));
-  return new Map(stuck === undefined ? kept : [...kept, [nameOf(stuck), nowMs]]);
+): Pick<Session, 'barredUntilMs'> & {
+  readonly times: readonly OutboxEntry[];
+  readonly stops: readonly OutboxEntry[];
+} => {
+  const {ms, isEnough} = barredSince(session, nowMs);
+  if (stuck === undefined && !isEnough) return {barredUntilMs: session.barredUntilMs, times: [], stops: []};
+  const times = batches.flatMap(({epoch, batchSeq, barredMs}): readonly OutboxEntry[] =>
+    barredMs === undefined ? [] : [{op: 'bar', epoch, batchSeq, ms: barredMs + ms}],
+  );
+  if (stuck === undefined) return {barredUntilMs: nowMs, times, stops: []};
+  const {epoch, batchSeq, once} = stuck;
+  // Of an epoch with a gap nobody will ever call it applied, and as accepted it would be forgotten.
+  const stop: OutboxEntry = once === true ? {op: 'reopen', epoch, batchSeq} : {op: 'bar', epoch, batchSeq, ms: 0};
+  return {barredUntilMs: nowMs, times, stops: [stop]};
 };
 
 /**
@@ -103,16 +135,5 @@ export const barredAfter = (
  * that only it is missing. Its number is then used for an empty batch. So the numbers behind it can be called applied, and a copy that turns up after all
  * goes to quarantine, and not beside its readings.
  */
-export const lostBatch = (
-  {barred}: Session,
-  {epoch, applied}: Applied,
-  {batches}: Outbox,
-  nowMs: number,
-): Batch | undefined =>
-  batches.find(
-    (batch) =>
-      batch.accepted &&
-      batch.epoch === epoch &&
-      batch.batchSeq === applied + 1 &&
-      nowMs - (barred.get(nameOf(batch)) ?? Infinity) >= NO_COPY_AFTER_MS,
-  );
+export const lostBatch = (session: Session, said: Applied, {batches}: Outbox, nowMs: number): Batch | undefined =>
+  batches.find((batch) => batch.barredMs !== undefined && isNext(batch, said) && !isSpared(session, batch, nowMs));

@@ -58,8 +58,8 @@ export interface Session {
   readonly blocked: Pick<Batch, 'epoch' | 'batchSeq'> | undefined;
   /** The oldest batch that is accepted and not applied, and since when we have waited for it. */
   readonly awaited: {readonly epoch: string; readonly batchSeq: number; readonly sinceMs: number} | undefined;
-  /** Batches that wait as accepted because the way lets them through no more, and since when we have sent no copy of them. */
-  readonly barred: ReadonlyMap<string, number>;
+  /** Until then the time of barred batches is in the outbox. */
+  readonly barredUntilMs: number;
   /** Batches that were accepted before we started. */
   readonly inherited: ReadonlySet<string>;
   readonly configRev: number | undefined;
@@ -113,7 +113,7 @@ export const startSession = ({isEnrolled, confirming, outbox, nowMs, delayMs = 0
   gaps: 0,
   asksInVain: 0,
   untaken: undefined,
-  barred: new Map(),
+  barredUntilMs: nowMs,
   unheard: 0,
   isProbed: false,
   narrowed: Infinity,

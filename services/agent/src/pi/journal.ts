@@ -59,6 +59,7 @@ const OPS: Readonly<Record<OutboxEntry['op'], true>> = {
   epoch: true,
   seal: true,
   accepted: true,
+  bar: true,
   applied: true,
   resend: true,
   reopen: true,

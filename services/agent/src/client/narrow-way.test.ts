@@ -1,0 +1,77 @@
+/** Devices whose way to their region lets long bodies through no more: they deliver what they have all the same. */
+import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
+import {drained, openDeviceBench, readings, type DeviceBench} from '../testing/device-bench.ts';
+import {isBatch, type Trouble} from '../testing/fake-region.ts';
+import type {Device} from './device.ts';
+import {Outbox} from './outbox.ts';
+import type {JsonObject} from './wire.ts';
+
+const HOUR_MS = 3600 * 1000;
+
+let bench: DeviceBench;
+beforeEach(async () => {
+  bench = await openDeviceBench();
+});
+afterEach(() => bench.close());
+
+const restart = (): Promise<Device> => {
+  const outbox = new Outbox();
+  for (const entry of bench.journal) outbox.apply(structuredClone(entry));
+  return bench.makeDevice(bench.saved.at(-1), outbox);
+};
+
+/** Of the readings that arrived, in order. */
+const times = (): number[] =>
+  [...bench.region.devices.values()]
+    .flatMap(({batches}) => [...batches.values()].flatMap(({records}) => records.map(({t}) => t)))
+    .sort((a, b) => a - b);
+
+const conflicts = (): string[] => [...bench.region.devices.values()].flatMap((device) => device.conflicts);
+
+/** What has more than two records meets this. */
+const narrow = (trouble: Trouble): void => {
+  bench.region.trouble = (path, body: JsonObject) =>
+    isBatch(path, body) && Array.isArray(body.records) && body.records.length > 2 ? trouble : undefined;
+};
+
+/** A device with four readings in a batch that may have been taken. */
+const doubtful = async (): Promise<Device> => {
+  const device = await bench.makeDevice();
+  await device.record(readings(4));
+  await bench.until(device, () => device.session.isPositionKnown, 'position known');
+  await device.step();
+  expect(device.outbox.toSend?.records).toHaveLength(4);
+  return restart();
+};
+
+describe('a batch that comes through no more, of a device that never runs for six hours', () => {
+  /** Starts again and again. @returns how often, until all is applied */
+  const startsUntilDrained = async (runHours: number): Promise<number> => {
+    narrow({kind: 'status', status: 408});
+    let device = await doubtful();
+    await bench.until(device, () => device.outbox.toSend === undefined, 'asked for');
+    for (let start = 1; start <= 40; start++) {
+      device = await restart();
+      await bench.until(device, () => device.session.isPositionKnown && device.outbox.toSend === undefined, 'heard');
+      if (runHours > 0) {
+        bench.aheadMs += runHours * HOUR_MS;
+        const heard = bench.region.seen.length;
+        device.ask();
+        await bench.until(device, () => bench.region.seen.length > heard, 'heard again');
+      }
+      if (device.outbox.queued === 0 && device.outbox.batches[0]?.accepted === true) continue;
+      await bench.until(device, () => drained(device), 'applied');
+      return start;
+    }
+    throw new Error(`not after 40 starts: ${JSON.stringify(device.outbox.batches)}`);
+  };
+
+  test.each([
+    [5, 2],
+    [2, 3],
+    [0, 24],
+  ])('is sent smaller when runs of %i hours have measured enough: the start %i', async (runHours, start) => {
+    expect(await startsUntilDrained(runHours)).toBe(start);
+    expect({times: times(), conflicts: conflicts()}).toEqual({times: [0, 1, 2, 3], conflicts: []});
+  });
+});
