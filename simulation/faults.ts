@@ -163,6 +163,11 @@ const cloneCard: Fault = (world, {later}) => {
   world.story.say(pi.name, () => 'has a twin, with a copy of its card');
   const twin = world.addPi(`${pi.name}'s twin`, card);
   twin.powerOn();
+  // One goes on while the other, off with a batch that it could not send, does not.
+  for (const one of [pi, twin]) {
+    later(world.random.int(100, 5_000), () => one.powerOff());
+    later(world.random.int(5_000, 10_000), () => one.powerOn());
+  }
   later(world.random.int(5_000, 40_000), () => twin.powerOff());
 };
 

@@ -94,7 +94,7 @@ export const judgedDevices = (
 type Findings = Iterable<string>;
 
 /** After so many, contents under used numbers are only counted. */
-const MAX_KEPT = 20;
+export const MAX_KEPT = 20;
 
 function* acked({device, receipts, records, kept, conflicts, hasBrokerLost, ledger}: Judged): Findings {
   const stored = new Set(records.map(({data}) => data));

@@ -33,10 +33,10 @@ describe('a device that is enrolled', () => {
     const before = {identity: device.identity, saved: bench.saved.length};
     let calls = 0;
     region.trouble = (path, body) =>
-      isBatch(path, body) && calls++ < 5 ? {kind: 'status', status: 401, body: {region: 'another'}} : undefined;
+      isBatch(path, body) && calls++ < 3 ? {kind: 'status', status: 401, body: {region: 'another'}} : undefined;
     await send(device);
-    await until(device, () => calls === 5, 'five refusals');
-    expect(device.session).toMatchObject({phase: 'sync', newSecretWanted: false, failures: 5});
+    await until(device, () => calls === 3, 'three refusals');
+    expect(device.session).toMatchObject({phase: 'sync', newSecretWanted: false, failures: 3});
     await until(device, () => device.outbox.applied === 2, 'applied');
     expect({identity: device.identity, saved: bench.saved.length}).toEqual(before);
     expect(region.seen.filter(({path}) => path === '/v1/enroll')).toHaveLength(1);

@@ -64,8 +64,9 @@ export interface DeviceParts {
 
 const PROTOCOL_HEADERS = {'content-type': 'application/json', 'x-pisync-protocol': '1'};
 
-const isApplied = ({epoch, batchSeq}: Batch, entries: readonly OutboxEntry[]): boolean =>
-  entries.some((entry) => entry.op === 'applied' && entry.epoch === epoch && entry.through >= batchSeq);
+/** What has no 2xx is called accepted after a heartbeat only where it is applied. */
+const isAccepted = ({epoch, batchSeq}: Batch, entries: readonly OutboxEntry[]): boolean =>
+  entries.some((entry) => entry.op === 'accepted' && entry.epoch === epoch && entry.batchSeq === batchSeq);
 
 export class Device {
   readonly #parts: DeviceParts;
@@ -262,7 +263,7 @@ export class Device {
     const {answer} = await this.#sync('heartbeat', body, undefined);
     const wasConfirming = this.#session.confirming !== undefined;
     const step = afterSync(this.#session, {epoch}, answer, outbox, this.#chance());
-    const learnt = outbox.batches.filter((batch) => !batch.accepted && isApplied(batch, step.entries));
+    const learnt = outbox.batches.filter((batch) => isAccepted(batch, step.entries));
     await this.#take(step);
     for (const batch of learnt) {
       observer.applied?.(this.#inUse()?.deviceId ?? '', batch, contentHash(batch.state, batch.records));

@@ -3,9 +3,10 @@
  * {@link afterSync} or {@link afterEnrol}. Times are milliseconds of a monotonic clock; a device's wall clock decides nothing.
  */
 import type {Answer, EnrolOutcome} from './answer.ts';
+import {appliedEntries, unanswered} from './applied.ts';
 import {waitForQuotaMs} from './backoff.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
-import {afterSilence, isProbeDue, REFUSALS_BEFORE_GIVING_UP, reopened, smaller} from './narrow-way.ts';
+import {afterSilence, isDoubtful, isProbeDue, REFUSALS_BEFORE_GIVING_UP, reopened, smaller} from './narrow-way.ts';
 import {barredAfter, lostBatch, missedAfter, stuckBatch} from './resend.ts';
 import {nameOf, type Session, type Step} from './session.ts';
 import {beforeEnrolment, type Chance, failed, LADDER_BEGINS, scheduledInMs, waitMs} from './waits.ts';
@@ -141,7 +142,8 @@ const accepted = (
   const {barredUntilMs, times, stops} = barredAfter(session, stuck, outbox, nowMs);
   // It has numbers that we never gave out: what we have is older than what was sent from it.
   const isCopy = isPresent && answer.applied > outbox.lastBatchSeq;
-  const next: Session = {
+  const theirs = isCopy ? unanswered(sent.epoch, sent, outbox) : [];
+  const after: Session = {
     ...session,
     ...due,
     // What is behind it, or numbered anew, waits for nothing.
@@ -171,10 +173,11 @@ const accepted = (
     recordLimit: Math.min(answer.policy.maxRecords, session.narrowed, Math.max(session.recordLimit * 2, 1)),
     configRev: answer.config?.rev ?? session.configRev,
   };
+  const next = theirs.reduce(reopened, after);
   const entries: OutboxEntry[] = [...times];
   if (isWaitCounted) entries.push({op: 'waited'});
   if (isBatch) entries.push({op: 'accepted', epoch: sent.epoch, batchSeq: sent.batchSeq});
-  if (answer.applied > 0) entries.push({op: 'applied', epoch: sent.epoch, through: answer.applied});
+  entries.push(...appliedEntries(session, said, theirs));
   if (lost !== undefined) entries.push({op: 'vacate', epoch: lost.epoch, batchSeq: lost.batchSeq});
   else if (missed !== undefined) entries.push({op: 'resend', epoch: missed.epoch, from: missed.batchSeq});
   entries.push(...stops);
@@ -300,9 +303,11 @@ const answered = (
     case 'too-large':
       if (batch !== undefined && batch.records.length > 1) return smaller(session, batch, answer, chance);
       if (answer.isCertain) return refused(session, batch, answer.error, chance);
+      if (batch !== undefined && isDoubtful(session, batch)) return smaller(session, batch, answer, chance);
       return {session: failed(session, answer.error, undefined, chance), entries: []};
     case 'too-slow':
-      if (batch !== undefined && batch.records.length > 1) return smaller(session, batch, answer, chance);
+      if (batch !== undefined && (batch.records.length > 1 || isDoubtful(session, batch)))
+        return smaller(session, batch, answer, chance);
       return {session: failed(session, answer.error, undefined, chance), entries: []};
     case 'refused':
       return refused(session, batch, answer.error, chance);

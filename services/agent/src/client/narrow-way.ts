@@ -25,6 +25,9 @@ export const reopened = (session: Session, {mode}: Batch): Session => ({
 
 const halfOf = ({records}: Batch): number => Math.max(1, Math.floor(records.length / 2));
 
+/** It may have been taken. What has no 2xx goes with the answer to a call, or when it is asked for, so also a single record that comes through no more is asked for. */
+export const isDoubtful = ({untaken}: Session, batch: Batch): boolean => untaken !== nameOf(batch);
+
 /** A batch that is refused for its size is sent as one of half its records, where nobody has taken it. */
 export const smaller = (
   session: Session,
@@ -33,7 +36,7 @@ export const smaller = (
   chance: Chance,
 ): Step => {
   const {epoch, batchSeq} = batch;
-  if (session.untaken !== nameOf(batch)) {
+  if (isDoubtful(session, batch)) {
     const refusals = session.refusals + 1;
     const next = {...failed(session, error, undefined, chance), refusals};
     const isBlocked = refusals >= REFUSALS_BEFORE_GIVING_UP;
@@ -64,10 +67,9 @@ export const afterSilence = (
   if (batch === undefined || isUntaken === true) {
     return {...next, unheard: Math.min(session.unheard, UNHEARD_BEFORE_PROBING)};
   }
-  // A shorter one would not be answered at less length, but it may have been taken, so it is asked for too.
-  if (batch.records.length <= 1 && !isTooLong) return {...next, unheard: 0};
   const unheard = session.unheard + 1;
   if (unheard < UNHEARD_BEFORE_BLOCKED) return {...next, unheard};
+  // A shorter one would not be answered at less length.
   const narrowed = isTooLong ? session.narrowed : Math.min(session.narrowed, halfOf(batch));
   const {epoch, batchSeq} = batch;
   return {

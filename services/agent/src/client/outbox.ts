@@ -23,6 +23,9 @@ export interface Batch {
   readonly once?: true;
 }
 
+/** Somebody has said that it is taken. */
+export const hadSuccess = ({accepted, barredMs}: Batch): boolean => accepted && barredMs === undefined;
+
 /** Commands that are remembered as done. The region lists ten at a time, and one of a type. */
 const MAX_DONE = 64;
 
@@ -43,7 +46,7 @@ export type OutboxEntry =
   | {readonly op: 'accepted'; readonly epoch: string; readonly batchSeq: number}
   /** The way lets it through no more, and it may have been taken: it waits as accepted. See {@link Batch.barredMs}. */
   | {readonly op: 'bar'; readonly epoch: string; readonly batchSeq: number; readonly ms: number}
-  /** Everything up to here is in its shard: our copies may go. */
+  /** Everything up to here is in its shard: our copies of what is accepted may go. Under the number of another one there may be the content of a copy of our card. */
   | {readonly op: 'applied'; readonly epoch: string; readonly through: number}
   /** The region misses batches from here on: they count as not accepted. */
   | {readonly op: 'resend'; readonly epoch: string; readonly from: number}
@@ -177,7 +180,9 @@ export class Outbox {
         return;
       case 'applied':
         if (entry.epoch === this.#epoch) this.#applied = Math.max(this.#applied, entry.through);
-        this.#batches = this.#batches.filter((batch) => batch.epoch !== entry.epoch || batch.batchSeq > entry.through);
+        this.#batches = this.#batches.filter(
+          (batch) => batch.epoch !== entry.epoch || batch.batchSeq > entry.through || !batch.accepted,
+        );
         return;
       case 'resend':
         this.#change(entry.epoch, ({batchSeq}) => batchSeq >= entry.from, {accepted: false});
