@@ -87,7 +87,9 @@ export class Device {
     const {policy = DEFAULT_POLICY, backoffScale, isStartSpread = false} = parts.options;
     this.#session = startSession({
       isEnrolled: this.#inUse() !== undefined,
-      confirming: isEnrolled(pending) ? {epoch: pending.epoch, life: lifeOf(pending.secret)} : undefined,
+      confirming: isEnrolled(pending)
+        ? {epoch: pending.epoch, life: lifeOf(pending.secret), region: pending.region}
+        : undefined,
       outbox: parts.outbox,
       nowMs: parts.clock.monotonicMs(),
       delayMs: isStartSpread ? parts.random() * policy.backoff.edgeJitter * backoffScale * 1000 : 0,

@@ -187,7 +187,7 @@ const accepted = (
 /** The first success under a new credential: from here on it is ours, and the epoch too. */
 const confirmed = (
   session: Session,
-  {epoch, life}: NonNullable<Session['confirming']>,
+  given: NonNullable<Session['confirming']>,
   answer: SyncAnswer,
   outbox: Outbox,
   chance: Chance,
@@ -197,7 +197,7 @@ const confirmed = (
   if (answer.applied > 0) {
     return {session: beforeEnrolment({...next, newSecretWanted: true}, chance), entries: []};
   }
-  return begun({...next, notBeforeMs: chance.nowMs, isPositionKnown: true}, outbox, epoch, life);
+  return begun({...next, notBeforeMs: chance.nowMs, isPositionKnown: true}, outbox, given);
 };
 
 /** Content that the region does not take: it is given up once it was refused often enough. */
@@ -314,14 +314,15 @@ const answered = (
   }
 };
 
-/** Numbers begin anew where the epoch or the secret is another one. */
-const begun = (session: Session, outbox: Outbox, epoch: string, life: string): Step => {
+/** Numbers begin anew where the epoch, the secret or the region is another one. */
+const begun = (session: Session, outbox: Outbox, given: NonNullable<Session['confirming']>): Step => {
+  const {epoch, life, region} = given;
   const {epochCommand} = session;
-  const isNew = epoch !== outbox.epoch || life !== outbox.life;
+  const isNew = epoch !== outbox.epoch || life !== outbox.life || outbox.isElsewhere(region);
   const entries: OutboxEntry[] = [];
   // The region was restored to a time before it gave out this name: batches sealed under it would collide.
   if (isNew && outbox.batches.some((batch) => batch.epoch === epoch)) entries.push({op: 'reopen', epoch});
-  if (isNew) entries.push({op: 'epoch', epoch, life});
+  if (isNew) entries.push({op: 'epoch', epoch, life, region});
   if (epochCommand !== undefined) entries.push({op: 'done', ids: [epochCommand]});
   return {
     session: {
@@ -357,7 +358,7 @@ export const afterEnrol = (
     const next = failed({...answered, newSecretWanted: true, confirming: undefined}, outcome.error, undefined, chance);
     return {session: beforeEnrolment(next, chance), entries: []};
   }
-  const {epoch, policy} = outcome.answer;
+  const {epoch, region, policy} = outcome.answer;
   // Failures are kept until a sync succeeds: a credential that is refused right after enrolment must not become a tight loop.
   const next: Session = {
     ...answered,
@@ -366,8 +367,9 @@ export const afterEnrol = (
     recordLimit: Math.min(policy.maxRecords, session.narrowed),
     confirming: undefined,
   };
-  if (isReplacing) return {session: {...next, confirming: {epoch, life}}, entries: []};
+  if (isReplacing) return {session: {...next, confirming: {epoch, life, region}}, entries: []};
   // The region may have given this epoch before: the secret is that of a copy, or of a backup.
-  const isKnown = session.isPositionKnown && epoch === outbox.epoch && life === outbox.life;
-  return begun({...next, isPositionKnown: isKnown}, outbox, epoch, life);
+  const isSame = epoch === outbox.epoch && life === outbox.life && !outbox.isElsewhere(region);
+  const isKnown = session.isPositionKnown && isSame;
+  return begun({...next, isPositionKnown: isKnown}, outbox, {epoch, life, region});
 };

@@ -34,8 +34,11 @@ export type OutboxEntry =
   | {readonly op: 'reading'; readonly reading: Reading; readonly again?: true}
   /** The oldest `count` readings that were in no batch yet are given up, because the spool is full. */
   | {readonly op: 'drop'; readonly count: number}
-  /** Numbers begin anew. `life` stands for the secret: a region that was reset gives the name of an epoch a second time. */
-  | {readonly op: 'epoch'; readonly epoch: string; readonly life: string}
+  /**
+   * Numbers begin anew. `life` stands for the secret: a region that was reset gives the name of an epoch a second time. `region` gave it; what was sealed for
+   * another one waits again. It may be missing where a journal is damaged, and is as before then.
+   */
+  | {readonly op: 'epoch'; readonly epoch: string; readonly life: string; readonly region?: string}
   | {
       readonly op: 'seal';
       readonly count: number;
@@ -69,6 +72,7 @@ export type OutboxEntry =
       readonly op: 'start';
       readonly epoch?: string;
       readonly life?: string;
+      readonly region?: string;
       readonly nextBatchSeq: number;
       readonly nextS: number;
       readonly dropped: number;
@@ -91,6 +95,7 @@ export class Outbox {
   #dropped = 0;
   #areNumbersLost = false;
   #life: string | undefined;
+  #region: string | undefined;
   #done: string[] = [];
   #lostLines = 0;
   #queue: Waiting[] = [];
@@ -102,6 +107,10 @@ export class Outbox {
   /** Of the epoch, see {@link OutboxEntry}. */
   get life(): string | undefined {
     return this.#life;
+  }
+  /** Whose numbers batches have: all are for one region. */
+  get region(): string | undefined {
+    return this.#region;
   }
   /** The highest number given out in this epoch; 0 before the first. */
   get lastBatchSeq(): number {
@@ -146,6 +155,11 @@ export class Outbox {
     return this.#batches.find((batch) => !batch.accepted);
   }
 
+  /** What was sealed was not sealed for this region. */
+  isElsewhere(region: string | undefined): boolean {
+    return this.#region !== undefined && region !== undefined && region !== this.#region;
+  }
+
   apply(entry: OutboxEntry): void {
     switch (entry.op) {
       case 'reading':
@@ -155,6 +169,8 @@ export class Outbox {
         this.#drop(entry.count);
         return;
       case 'epoch':
+        if (this.isElsewhere(entry.region)) this.#putBack(this.#batches.splice(0));
+        this.#region = entry.region ?? this.#region;
         this.#epoch = entry.epoch;
         this.#life = entry.life;
         this.#nextBatchSeq = 1;
@@ -216,6 +232,7 @@ export class Outbox {
         this.#done = [...this.#done, ...entry.ids].slice(-MAX_DONE);
         return;
       case 'start':
+        this.#region = entry.region;
         this.#epoch = entry.epoch;
         this.#life = entry.life;
         this.#nextBatchSeq = entry.nextBatchSeq;
@@ -236,6 +253,7 @@ export class Outbox {
       op: 'start',
       ...(this.#epoch === undefined ? {} : {epoch: this.#epoch}),
       ...(this.#life === undefined ? {} : {life: this.#life}),
+      ...(this.#region === undefined ? {} : {region: this.#region}),
       nextBatchSeq: this.#nextBatchSeq,
       nextS: this.#nextS,
       dropped: this.#dropped,

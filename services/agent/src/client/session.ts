@@ -26,7 +26,7 @@ export interface Session {
   /** The next enrolment uses a new secret, which makes a new epoch. */
   readonly newSecretWanted: boolean;
   /** An enrolment under which nothing succeeded yet; until then the one before it is kept. `life` is that of the outbox. */
-  readonly confirming: {readonly epoch: string; readonly life: string} | undefined;
+  readonly confirming: {readonly epoch: string; readonly life: string; readonly region: string} | undefined;
   /** Enrolments in a row of which none lasted, and when the last was answered. */
   readonly enrolments: number;
   readonly enrolledMs: number;

@@ -13,12 +13,14 @@ export interface DeviceBench {
   readonly journal: OutboxEntry[];
   /** What the region has refused for good. */
   readonly aside: Batch[];
-  /** Where each call went. All of them end up at the region. */
+  /** Where each call went. */
   readonly calls: {readonly baseUrl: string; readonly path: string}[];
   /** Whether the disk has no room for this identity. */
   refuses: (identity: Identity) => boolean;
   /** Whether the disk takes what is set aside. */
   hasRoom: boolean;
+  /** Where calls end up: at the region, unless somebody leads them elsewhere. */
+  url: string;
   /** What the device's clock is ahead of ours, for what takes days. */
   aheadMs: number;
   /** One device, or the same one after a start. The one before it is off. */
@@ -44,6 +46,7 @@ export const openDeviceBench = async (): Promise<DeviceBench> => {
     calls: [],
     refuses: () => false,
     hasRoom: true,
+    url: region.url,
     aheadMs: 0,
     async makeDevice(identity, outbox = new Outbox(), more = {}) {
       await closeTransport();
@@ -72,7 +75,7 @@ export const openDeviceBench = async (): Promise<DeviceBench> => {
         },
         transport(call) {
           bench.calls.push({baseUrl: call.baseUrl, path: call.path.replace(/\?.*/, '')});
-          return transport({...call, baseUrl: region.url});
+          return transport({...call, baseUrl: bench.url});
         },
         clock: {monotonicMs: () => performance.now() + bench.aheadMs, wallMs: () => 0},
         random: () => 0.5,
