@@ -61,8 +61,10 @@ export type Answer =
       readonly isUntaken?: boolean;
       /** Somebody answered at a length that no answer of the region has. */
       readonly isTooLong?: boolean;
-      /** The region itself says so, so the call came through. */
+      /** The region itself says so, and not of something else than what was sent. */
       readonly isHeard?: boolean;
+      /** The region says so of something else: this body does not come through as it is. */
+      readonly isDamaged?: boolean;
     }
   /** The region lives, and says when the device's own quota has room. */
   | {readonly kind: 'over-quota'; readonly status: 429; readonly error: string; readonly retryAfterMs: number}
@@ -191,8 +193,17 @@ export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
   }
   const {status} = reply;
   const {json, problem, byRegion, error, retryAfterMs} = wordOf(reply, call);
+  const isDamaged = byRegion && problem.received !== undefined && !isReceived(problem, call);
   const isUntaken = byRegion && TURNED_AWAY.has(problem.code ?? '');
-  const later: Answer = {kind: 'later', status, error, retryAfterMs, isUntaken, isHeard: byRegion};
+  const later: Answer = {
+    kind: 'later',
+    status,
+    error,
+    retryAfterMs,
+    isUntaken,
+    isHeard: byRegion && !isDamaged,
+    isDamaged,
+  };
   const taken = (): SyncAnswer | undefined => {
     const binding = bindingSchema.safeParse(json).data;
     const isBound =
@@ -233,7 +244,12 @@ export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
       if (sync !== undefined) return {kind: 'accepted', status, sync, bad: badRecords(problem)};
       if (problem.accepted !== undefined) return later;
       if (isReceived(problem, call)) return {kind: 'refused', status, error};
-      return {...later, error: `${error} (of a body that is not the one that was sent)`};
+      return {
+        ...later,
+        isHeard: false,
+        isDamaged: true,
+        error: `${error} (of a body that is not the one that was sent)`,
+      };
     }
     case 429:
       return retryAfterMs === undefined || retryAfterMs < SHORTEST_QUOTA_MS

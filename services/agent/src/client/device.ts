@@ -311,9 +311,9 @@ export class Device {
     batchSeq: number | undefined,
   ): Promise<{answer: Answer; tookMs: number}> {
     const {baseUrl, homeHosts = []} = this.#parts.options;
-    const {policy, home} = this.#session;
+    const {policy, home, isPlain} = this.#session;
     const {deviceId = '', credential = '', region} = this.#inUse() ?? {};
-    const {plain, bytes, encoding} = await encodeBody(body, policy.compress);
+    const {plain, bytes, encoding} = await encodeBody(body, isPlain ? 'none' : policy.compress);
     const {reply, nonce, tookMs} = await this.#call({
       baseUrl: home ?? baseUrl,
       path: '/v1/sync',

@@ -2,6 +2,7 @@
 import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {drained, openDeviceBench, readings, type DeviceBench} from '../testing/device-bench.ts';
 import {isBatch, type Trouble} from '../testing/fake-region.ts';
+import {startMiddlebox} from '../testing/middlebox.ts';
 import type {Device} from './device.ts';
 import {Outbox} from './outbox.ts';
 import type {JsonObject} from './wire.ts';
@@ -74,4 +75,61 @@ describe('a batch that comes through no more, of a device that never runs for si
     expect(await startsUntilDrained(runHours)).toBe(start);
     expect({times: times(), conflicts: conflicts()}).toEqual({times: [0, 1, 2, 3], conflicts: []});
   });
+});
+
+describe('a batch that reaches the region as something else', () => {
+  const long = (count: number, bytes: number) =>
+    Array.from({length: count}, (_, t) => ({k: 'n', t, d: {text: `${t}`.padEnd(bytes, 'x')}}));
+  /** What stands between does this to bodies. @returns how many batches it has seen */
+  const standBetween = async (change: (body: Buffer) => Buffer): Promise<() => number> => {
+    let batches = 0;
+    const box = await startMiddlebox(bench.region.url, async ({call, forward, answer}) => {
+      const isLong = call.body.length > 1000 || call.body[0] === 0x1f;
+      if (isLong) batches += 1;
+      answer(await forward({...call, body: change(call.body)}));
+    });
+    bench.url = box.url;
+    closeBox = () => box.close();
+    return () => batches;
+  };
+  let closeBox: () => Promise<void>;
+  afterEach(() => closeBox());
+
+  test('because somebody takes it for text is sent uncompressed', async () => {
+    const seen = await standBetween((body) => Buffer.from(body.toString('utf8')));
+    const device = await bench.makeDevice();
+    await device.record(long(20, 100));
+    await bench.until(device, () => drained(device), 'applied');
+    expect({times: times(), tries: seen()}).toEqual({times: Array.from({length: 20}, (_, t) => t), tries: 2});
+  });
+
+  test.each([
+    ['several readings', 20, 200],
+    ['one reading', 1, 4000],
+  ])(
+    'because somebody cuts what is long is asked for, and does not stop what is short: %s',
+    async (_what, count, bytes) => {
+      await standBetween((body) =>
+        body.length > 2000 || body[0] === 0x1f ? body.subarray(0, body.length - 10) : body,
+      );
+      const device = await bench.makeDevice();
+      await device.record(long(count, bytes));
+      await bench.until(device, () => device.outbox.batches[0]?.accepted === true, 'asked for');
+      expect(device.outbox.batches[0]?.barredMs).toBe(0);
+      await device.record([{k: 'n', t: 1000, d: {}}]);
+      device.wakeUp('scheduled');
+      await bench.until(device, () => times().includes(1000), 'what is behind it');
+      if (count === 1) return;
+      for (let round = 0; !drained(device) && round < 10; round++) {
+        bench.aheadMs += 6 * HOUR_MS;
+        device.ask();
+        const isWaiting = () => device.outbox.queued === 0 && device.outbox.toSend === undefined;
+        const before = bench.region.seen.length;
+        await bench.until(device, () => bench.region.seen.length > before && isWaiting(), 'another answer');
+      }
+      expect({times: times(), conflicts: conflicts()}).toEqual({
+        ...{times: [...Array.from({length: count}, (_, t) => t), 1000], conflicts: []},
+      });
+    },
+  );
 });

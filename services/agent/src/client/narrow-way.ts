@@ -58,10 +58,12 @@ export const isProbeDue = ({unheard, isProbed}: Session): boolean => unheard >= 
 export const afterSilence = (
   session: Session,
   batch: Batch | undefined,
-  {error, retryAfterMs, isUntaken, isHeard, isTooLong = false}: Answer & {readonly kind: 'later'},
+  {error, retryAfterMs, isUntaken, isHeard, isDamaged = false, isTooLong = false}: Answer & {readonly kind: 'later'},
   chance: Chance,
 ): Session => {
-  const next = {...failed(session, error, retryAfterMs, chance), isProbed: false};
+  // Some take for text what is none, or are wrong about how it is packed.
+  const isPlain = batch !== undefined && isDamaged ? !session.isPlain : session.isPlain;
+  const next = {...failed(session, error, retryAfterMs, chance), isProbed: false, isPlain};
   if (isHeard === true) return {...next, unheard: 0};
   // Nothing comes through, long or short.
   if (batch === undefined || isUntaken === true) {

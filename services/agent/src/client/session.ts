@@ -44,6 +44,8 @@ export interface Session {
   readonly refusals: number;
   /** Tries in a row of the batch at the head of which the region has said nothing. */
   readonly unheard: number;
+  /** Bodies are not compressed: the region got what was sent before as something else. */
+  readonly isPlain: boolean;
   /** A short call got an answer since the last of these. */
   readonly isProbed: boolean;
   /** Most records that a batch may have, because the way has let longer ones through no more since we started. */
@@ -115,6 +117,7 @@ export const startSession = ({isEnrolled, confirming, outbox, nowMs, delayMs = 0
   untaken: undefined,
   barredUntilMs: nowMs,
   unheard: 0,
+  isPlain: false,
   isProbed: false,
   narrowed: Infinity,
   blocked: undefined,
