@@ -7,7 +7,7 @@ import {appliedEntries, unanswered} from './applied.ts';
 import {waitForQuotaMs} from './backoff.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
 import {afterSilence, isDoubtful, isProbeDue, REFUSALS_BEFORE_GIVING_UP, reopened, smaller} from './narrow-way.ts';
-import {barredAfter, lostBatch, missedAfter, stuckBatch} from './resend.ts';
+import {barredAfter, heardAfter, longestUnheard, lostBatch, missedAfter, stuckBatch} from './resend.ts';
 import {nameOf, type Session, type Step} from './session.ts';
 import {beforeEnrolment, type Chance, failed, LADDER_BEGINS, scheduledInMs, waitMs} from './waits.ts';
 import type {JsonObject, Reason, SyncAnswer} from './wire.ts';
@@ -20,6 +20,9 @@ const GAPS_BEFORE_NEW_EPOCH = 3;
 
 /** An enrolment that lasted so long was a good one, and the next need not wait. */
 const GOOD_ENROLMENT_MS = 24 * 3600 * 1000;
+
+/** So often at most an older epoch is asked about before a batch of the present one is sealed. */
+const ASK_OLDER_MS = 3600 * 1000;
 
 export type Action =
   | {readonly kind: 'wait'; readonly untilMs: number}
@@ -50,10 +53,16 @@ export const decide = (session: Session, outbox: Outbox, nowMs: number): Action 
   if (head !== undefined) return {kind: 'send', batch: head};
   if (nowMs < session.dueMs) return {kind: 'wait', untilMs: session.dueMs};
   const ask = (epoch: string) => ({kind: 'heartbeat', epoch, reason: session.dueReason}) as const;
+  // What waits of an older epoch is mentioned in no answer to what is sealed now.
+  const older = longestUnheard(
+    session,
+    outbox.batches.filter(({epoch}) => epoch !== present),
+  );
+  if (older !== undefined && nowMs - older.heardMs >= ASK_OLDER_MS) return ask(older.epoch);
   // Only what is applied of the present epoch gives room for a number.
   if (outbox.lastBatchSeq - outbox.applied >= WINDOW_BATCHES) return ask(present);
   if (outbox.areNumbersLost || (outbox.queued === 0 && !session.syncWanted)) {
-    return ask(outbox.batches[0]?.epoch ?? present);
+    return ask(longestUnheard(session, outbox.batches)?.epoch ?? present);
   }
   const mode = session.fullWanted ? 'full' : 'delta';
   return {kind: 'seal', count: Math.min(outbox.queued, session.recordLimit), mode, reason: session.dueReason};
@@ -122,7 +131,9 @@ const accepted = (
   const isPresent = sent.epoch === outbox.epoch;
   const {isFull, answering, epochCommand, done} = ordersOf(session, answer, outbox);
   const isForced = answering.length > 0;
-  const due = dueAfter(session, answer, isForced, outbox.queued, chance);
+  // It was asked on the way to the next batch, which is as due as before.
+  const isBesides = !isBatch && !isPresent && !isForced && (outbox.queued > 0 || session.syncWanted);
+  const due = isBesides ? {} : dueAfter(session, answer, isForced, outbox.queued, chance);
   const applied = isPresent ? Math.max(outbox.applied, answer.applied) : outbox.applied;
   // Nothing can be numbered until more is applied: to ask at once, and again, would not hurry it.
   const isWindowFull = outbox.lastBatchSeq - applied >= WINDOW_BATCHES;
@@ -130,6 +141,7 @@ const accepted = (
   const pauseMs =
     isWindowFull && due.isScheduled === false ? waitMs(session, LADDER_BEGINS + session.asksInVain, chance) : 0;
   const isWaitCounted =
+    !isBesides &&
     (!session.isPositionKnown || (session.isScheduled && nowMs >= session.dueMs)) &&
     outbox.batches.some((batch) => batch.accepted);
   const {awaited, missed, inherited} = missedAfter(session, {epoch: sent.epoch, applied: answer.applied}, outbox, {
@@ -152,6 +164,7 @@ const accepted = (
     inherited,
     barredUntilMs,
     isProbed: !isBatch,
+    heardMs: heardAfter(session, sent.epoch, outbox, nowMs),
     asksInVain,
     failures: 0,
     attempt: 1,

@@ -133,3 +133,28 @@ describe('a batch that reaches the region as something else', () => {
     },
   );
 });
+
+test.each([
+  ['that always has something to send', true],
+  ['that has nothing to send', false],
+])('a batch of a replaced epoch that comes through no more arrives from a device %s', async (_what, hasMore) => {
+  narrow({kind: 'status', type: undefined, status: 413});
+  const device = await doubtful();
+  await bench.until(device, () => device.outbox.toSend === undefined, 'asked for');
+  bench.region.extra = ({epoch}) => (epoch === 'e1' ? {commands: [{id: 'c1', type: 'epoch.new'}]} : {});
+  device.ask();
+  await bench.until(device, () => device.outbox.epoch === 'e2', 'a new epoch');
+  const days = 5;
+  for (let day = 1; day <= days; day++) {
+    bench.aheadMs += 24.5 * HOUR_MS;
+    if (hasMore) await device.record([{k: 'n', t: 100 + day, d: {}}]);
+    if (hasMore) device.wakeUp('scheduled');
+    else device.ask();
+    const before = bench.region.seen.length;
+    const isQuiet = () => device.outbox.queued === 0 && device.outbox.toSend === undefined;
+    await bench.until(device, () => bench.region.seen.length > before && isQuiet(), 'a day');
+  }
+  await bench.until(device, () => drained(device), 'applied');
+  const measured = hasMore ? Array.from({length: days}, (_, day) => 101 + day) : [];
+  expect({times: times(), conflicts: conflicts()}).toEqual({times: [0, 1, 2, 3, ...measured], conflicts: []});
+});

@@ -102,6 +102,22 @@ export const missedAfter = (
   return {awaited: undefined, inherited: without(session.inherited, missed, outbox), missed};
 };
 
+/** The epoch of these batches of which the region has said nothing for longest. */
+export const longestUnheard = (
+  session: Session,
+  batches: readonly Batch[],
+): {readonly epoch: string; readonly heardMs: number} | undefined => {
+  const epochs = new Set(batches.map(({epoch}) => epoch));
+  const heard = Array.from(epochs, (epoch) => ({epoch, heardMs: session.heardMs.get(epoch) ?? -Infinity}));
+  const [longest] = heard.sort((a, b) => (a.heardMs < b.heardMs ? -1 : a.heardMs > b.heardMs ? 1 : 0));
+  return longest;
+};
+
+export const heardAfter = (session: Session, epoch: string, {batches}: Outbox, nowMs: number): Session['heardMs'] => {
+  const kept = [...session.heardMs].filter(([name]) => batches.some((batch) => batch.epoch === name));
+  return new Map(kept).set(epoch, nowMs);
+};
+
 /** The batch that the network lets through no more, where the region says that it is not applied. */
 export const stuckBatch = ({blocked}: Session, {epoch, applied}: Applied, {batches}: Outbox): Batch | undefined =>
   blocked?.epoch === epoch

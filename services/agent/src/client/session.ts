@@ -64,6 +64,8 @@ export interface Session {
   readonly barredUntilMs: number;
   /** Batches that were accepted before we started. */
   readonly inherited: ReadonlySet<string>;
+  /** When the region last said what is applied, by epoch. */
+  readonly heardMs: ReadonlyMap<string, number>;
   readonly configRev: number | undefined;
   /** The home region's address, where another one said so. */
   readonly home: string | undefined;
@@ -123,6 +125,7 @@ export const startSession = ({isEnrolled, confirming, outbox, nowMs, delayMs = 0
   blocked: undefined,
   awaited: undefined,
   inherited: new Set(outbox.batches.filter(({accepted}) => accepted).map(nameOf)),
+  heardMs: new Map(),
   configRev: undefined,
   home: undefined,
 });
