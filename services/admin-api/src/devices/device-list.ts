@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import {DEVICE_STATUSES} from '@pisync/core/devices/device-status';
 import {AppError} from '@pisync/core/errors/app-error';
+import {isStorableText} from '@pisync/core/json/storable';
 import type {Groups} from '@pisync/core/devices/groups';
 import type {Shards} from '@pisync/core/shards/shards';
 import {onShard} from '@pisync/core/filters/device-condition';
@@ -38,8 +39,6 @@ const devicePage = pageOf(listedDevice).extend({
       'Where the list goes by lastSync or lastSeen: as of when, because it is a minute or so behind what is shown. Null while a shard has never been looked at.',
     ),
 });
-
-const NO_NUL = /^[^\u0000]*$/;
 
 /** @throws AppError `bad-request` that lists what is known. */
 const parseSort = (text = 'id'): DeviceOrder => {
@@ -81,7 +80,7 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, census, now
         q: z
           .string()
           .max(128)
-          .regex(NO_NUL, 'has a NUL character')
+          .refine(isStorableText, 'has a character that cannot be stored')
           .optional()
           .describe(
             'A part of the name or of the hardware id, or how the id begins. With one or two letters: how one of them begins.',

@@ -66,6 +66,10 @@ describe('what a filter asks devices to be like', () => {
       {kind: 'time', field: 'enrolledAt', operator: '>=', at: '2026-11-01T00:00:00.000Z'},
     ],
     [
+      {filter: 'enrolledAt<9999-12-31T23:59:59.999Z'},
+      {kind: 'time', field: 'enrolledAt', operator: '<', at: '9999-12-31T23:59:59.999Z'},
+    ],
+    [
       {filter: 'statusSince>-P1WT1H30M'},
       {kind: 'time', field: 'statusSince', operator: '>', at: '2026-11-21T10:30:00.000Z'},
     ],
@@ -75,7 +79,7 @@ describe('what a filter asks devices to be like', () => {
 
   test.each<[Query, string, number | undefined, RegExp]>([
     [{status: 'asleep'}, '/status', undefined, /known are pending, on_time/],
-    [{group: 'a\u0000'}, '/group', undefined, /NUL/],
+    [{group: 'a\u0000'}, '/group', undefined, /cannot be stored/],
     [{filter: 'status==late;lastsync<1'}, '/filter', 14, /no field lastsync; known are id, name, .*tags\.<key>/],
     [{filter: 'tags==x'}, '/filter', 1, /no field tags/],
     [{filter: 'name.x==x'}, '/filter', 1, /no field name\.x/],
@@ -87,6 +91,9 @@ describe('what a filter asks devices to be like', () => {
     [{filter: 'name<x'}, '/filter', 1, /by <; known are ==/],
     [{filter: 'lastSync==-P2D'}, '/filter', 1, /by equality/],
     [{filter: 'lastSync<yesterday'}, '/filter', 10, /a time is expected/],
+    [{filter: 'lastSync<0000-12-31T23:59:59Z'}, '/filter', 10, /a time is expected/],
+    [{filter: 'lastSync<0001-01-01T00:00+14:00'}, '/filter', 10, /a time is expected/],
+    [{filter: 'lastSync<9999-12-31T23:59-14:00'}, '/filter', 10, /a time is expected/],
     [{filter: 'lastSync<P'}, '/filter', 10, /a time is expected/],
     [{filter: 'name!=x'}, '/filter', undefined, /no condition that an index finds.*status==/],
     [{filter: 'revoked==false'}, '/filter', undefined, /no condition that an index finds/],

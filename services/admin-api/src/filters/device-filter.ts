@@ -1,5 +1,6 @@
 import {type FilterNode, parseFilter} from '@pisync/core/filters/parse-filter';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
+import {isStorableText} from '@pisync/core/json/storable';
 import {DEVICE_STATUSES, type DeviceStatus} from '@pisync/core/devices/device-status';
 import {type DeviceCondition, allOf, deviceCondition, type FilterWorld} from '@pisync/core/filters/device-condition';
 import {isIndexed} from '@pisync/core/queries/device-sql';
@@ -32,7 +33,7 @@ export const parseDeviceFilter = ({
 }): DeviceFilter => {
   if (status !== undefined && !isStatus(status))
     return refuse('/status', `knows no status "${status}"; known are ${DEVICE_STATUSES.join(', ')}`);
-  if (group?.includes('\u0000') === true) refuse('/group', 'has a NUL character');
+  if (group !== undefined && !isStorableText(group)) refuse('/group', 'has a character that cannot be stored');
   return {expression: filter === undefined ? undefined : parseFilter(filter), status, group};
 };
 

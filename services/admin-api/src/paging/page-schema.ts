@@ -1,3 +1,4 @@
+import {isStorableInstant} from '@pisync/core/json/storable-instant';
 import {z} from 'zod';
 
 const DEFAULT_LIMIT = 50;
@@ -22,7 +23,13 @@ export const pageQuery = {
     .describe('`nextCursor` of the page before. It belongs to one list and filter; anything else is refused.'),
 } as const;
 
-export const timestamp = z.iso.datetime({offset: true});
+export const timestamp = z.iso.datetime({offset: true, abort: true});
+
+/** A time that is given to the API. Its offset may lead to a year that none of its answers could have. */
+export const givenTime = timestamp.refine(
+  (text) => isStorableInstant(Date.parse(text)),
+  'is not in the years 1 to 9999 of UTC',
+);
 
 /** The answer of every list. */
 export const pageOf = <Row extends z.ZodType>(row: Row) =>

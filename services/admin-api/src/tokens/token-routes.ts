@@ -6,7 +6,7 @@ import {badMember, storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {fieldsQuery, parseFields} from '../paging/fields.ts';
-import {pageOf, pageQuery, timestamp} from '../paging/page-schema.ts';
+import {givenTime, pageOf, pageQuery, timestamp} from '../paging/page-schema.ts';
 import type {Principal} from '../sessions/principal.ts';
 
 /** What tokens of both kinds have in common: how they are shown, listed and revoked. */
@@ -39,7 +39,7 @@ export const newTokenFields = {
       if (fault !== undefined) context.addIssue(fault);
     })
     .describe('By which people know it: of characters that are seen, and not `bootstrap`.'),
-  expiresAt: timestamp
+  expiresAt: givenTime
     .nullable()
     .default(null)
     .describe('From then on it does not work; null: it works as long as the token that makes it.'),

@@ -140,6 +140,7 @@ describe.each(KINDS)('%s', (kind) => {
     ['/name', {name: 'ＢootStrap '}],
     ['/expiresAt', {expiresAt: '2020-01-01T00:00:00Z'}],
     ['/expiresAt', {expiresAt: 'tomorrow'}],
+    ['/expiresAt', {expiresAt: '9999-12-31T23:59:59-23:59'}],
     ['/revoked', {revoked: true}],
   ])('are not made with a wrong %s', async (pointer, wrong) => {
     const answer = await post(kind, {...BODIES[kind], ...wrong});

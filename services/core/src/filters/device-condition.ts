@@ -1,5 +1,6 @@
 import {DEVICE_STATUSES, type DeviceStatus} from '../devices/device-status.ts';
 import type {GroupNames} from '../devices/groups.ts';
+import {isStorableInstant} from '../json/storable-instant.ts';
 import {type Comparison, type FilterNode, refuseFilter} from './parse-filter.ts';
 
 /** What a device must be like: a filter whose fields, values and times are known. Nothing of it is SQL. */
@@ -184,12 +185,17 @@ const refuseTime = (text: string, at: number): never =>
 
 /** As Postgres and people read it; undefined where it is none. */
 const instantOf = (text: string, nowMs: number): string | undefined => {
+  const atMs = msOf(text, nowMs);
+  return isStorableInstant(atMs) ? new Date(atMs).toISOString() : undefined;
+};
+
+/** NaN where it is no time. */
+const msOf = (text: string, nowMs: number): number => {
   const parts = DURATION.exec(text)?.groups;
   if (parts !== undefined) {
     const count = (name: string): number => Number(parts[name] ?? 0);
     const seconds = ((count('w') * 7 + count('d')) * 24 + count('h')) * 3600 + count('m') * 60 + count('s');
-    return new Date(nowMs + (parts['sign'] === '-' ? -1 : 1) * seconds * 1000).toISOString();
+    return nowMs + (parts['sign'] === '-' ? -1 : 1) * seconds * 1000;
   }
-  const atMs = INSTANT.test(text) ? Date.parse(text) : NaN;
-  return Number.isNaN(atMs) ? undefined : new Date(atMs).toISOString();
+  return INSTANT.test(text) ? Date.parse(text) : NaN;
 };

@@ -1,4 +1,5 @@
 import {AppError} from '../errors/app-error.ts';
+import {isStorableText} from '../json/storable.ts';
 
 /**
  * The filter of lists, a subset of RSQL (https://github.com/jirutka/rsql-parser): comparisons joined by `;` (and, binds closer) and `,` (or), and parentheses.
@@ -83,10 +84,7 @@ export const parseFilter = (text: string): FilterNode | undefined => {
     return refuseFilter(`${found} where ${what} is expected`, at);
   };
 
-  const quoted = (): string | undefined => {
-    const begin = at;
-    const found = take(QUOTED);
-    if (found === undefined) return undefined;
+  const unquoted = (found: string, begin: number): string => {
     if (found.startsWith("'")) return found.slice(1, -1).replace(/\\(.)/gs, '$1');
     try {
       return String(JSON.parse(found));
@@ -94,16 +92,22 @@ export const parseFilter = (text: string): FilterNode | undefined => {
       return refuseFilter('has a string that is not written as JSON', begin);
     }
   };
+  /** Every text that people choose. */
+  const chosen = (what: string): {readonly text: string; readonly isQuoted: boolean} => {
+    const begin = at;
+    const inQuotes = take(QUOTED);
+    const found = inQuotes === undefined ? (take(BARE) ?? expected(what)) : unquoted(inQuotes, begin);
+    if (!isStorableText(found)) refuseFilter('has a NUL character, or half of a character', begin);
+    return {text: found, isQuoted: inQuotes !== undefined};
+  };
   const value = (): FilterValue => {
     take(SPACE);
     const begin = at;
-    const inQuotes = quoted();
-    const found = inQuotes ?? take(BARE) ?? expected('a value, or one in quotes,');
-    const isPrefix = inQuotes === undefined && found.endsWith('*');
+    const {text: found, isQuoted} = chosen('a value, or one in quotes,');
+    const isPrefix = !isQuoted && found.endsWith('*');
     const shown = isPrefix ? found.slice(0, -1) : found;
-    if (inQuotes === undefined && shown.includes('*'))
+    if (!isQuoted && shown.includes('*'))
       refuseFilter('has a * that is not at the end of its value', begin + found.indexOf('*'));
-    if (shown.includes('\u0000')) refuseFilter('has a NUL character', begin);
     return {text: shown, isPrefix, at: begin};
   };
   const values = (): readonly FilterValue[] => {
@@ -119,7 +123,7 @@ export const parseFilter = (text: string): FilterNode | undefined => {
     const field = take(FIELD) ?? expected('a field');
     comparisons++;
     if (comparisons > MAX_COMPARISONS) refuseFilter(`has more than ${MAX_COMPARISONS} conditions`, begin);
-    const key = takeMark('.') ? (quoted() ?? take(BARE) ?? expected('a key')) : undefined;
+    const key = takeMark('.') ? chosen('a key').text : undefined;
     take(SPACE);
     const operatorAt = at;
     const name = take(OPERATOR) ?? expected('an operator such as ==');
