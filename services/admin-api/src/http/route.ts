@@ -32,6 +32,8 @@ export interface RouteDefinition<
   tagged?(body: z.input<S>): unknown;
   /** With it the ETag begins; by it a conditional operation knows what the caller has seen. */
   revision?(body: z.input<S>): number;
+  /** Whether it answers the same to everybody for as long as the process runs. It has an ETag then too. */
+  readonly constant?: true;
   /** Statuses beside those that every operation may have. */
   readonly problems?: Readonly<Record<number, string>>;
 }

@@ -1,3 +1,4 @@
+import {createHook} from 'node:async_hooks';
 import {randomBytes} from 'node:crypto';
 import {once} from 'node:events';
 import {connect, type Socket} from 'node:net';
@@ -12,6 +13,7 @@ import {route} from './route.ts';
 const PATH = '/api/v1/echo';
 const LONG_PATH = '/api/v1/long';
 const SLOW_PATH = '/api/v1/slow';
+const CONSTANT_PATH = '/api/v1/constant';
 const access = 'anyone';
 /** Twelve MiB, and packed more than the kernel takes for a peer that does not read: nine. */
 const DENSE = randomBytes(9 * 1024 * 1024).toString('base64');
@@ -25,6 +27,14 @@ const ANN = {
   expiresAt: null,
   tokenHash: 'of-ann',
 } as const;
+
+let timesWritten = 0;
+const CONSTANT = {
+  toJSON: () => {
+    timesWritten++;
+    return 'x'.repeat(2000);
+  },
+};
 
 let slow = Promise.withResolvers<undefined>();
 let server: HttpServer;
@@ -43,6 +53,10 @@ beforeEach(async () => {
       ),
       route({method: 'get', path: LONG_PATH, operationId: 'long', summary: '', access, success, tagged: () => 1}, () =>
         Promise.resolve({body: DENSE, headers: {'Set-Cookie': 'a=b'}}),
+      ),
+      route(
+        {method: 'get', path: CONSTANT_PATH, operationId: 'same', summary: '', access, success, constant: true},
+        () => Promise.resolve({body: CONSTANT}),
       ),
       route({method: 'get', path: SLOW_PATH, operationId: 'slow', summary: '', access: 'read', success}, async () => {
         await slow.promise;
@@ -198,6 +212,33 @@ test('an answer that is worth it is compressed for who takes that, and for nobod
   expect(await sent({'accept-encoding': 'gzip;q=0'})).toEqual([null, body.length]);
   expect(await sent({'accept-encoding': 'identity'})).toEqual([null, body.length]);
   expect((await post('{"a":1}')).headers.get('content-encoding')).toBeNull();
+});
+
+test('an answer that never changes is written and packed once for all', async () => {
+  timesWritten = 0;
+  let timesPacked = 0;
+  const packings = createHook({
+    init(_id, type) {
+      if (type === 'ZLIB') timesPacked++;
+    },
+  }).enable();
+  try {
+    const ask = (header: string): Promise<string> =>
+      answerTo(`GET ${CONSTANT_PATH} HTTP/1.1\r\nHost: a\r\n${header}\r\nConnection: close\r\n\r\n`);
+    const [packed, again, plain] = [
+      await ask('Accept-Encoding: gzip'),
+      await ask('Accept-Encoding: gzip'),
+      await ask('Accept-Encoding: identity'),
+    ];
+    expect(packed).toMatch(/^HTTP\/1\.1 200 /);
+    expect(packed).toMatch(/content-encoding: gzip/i);
+    expect(again).toMatch(/content-encoding: gzip/i);
+    const tag = /^etag: (\S+)/im.exec(plain)?.[1] ?? '';
+    expect(await ask(`If-None-Match: ${tag}`)).toMatch(/^HTTP\/1\.1 304 /);
+    expect({timesWritten, timesPacked}).toEqual({timesWritten: 1, timesPacked: 1});
+  } finally {
+    packings.disable();
+  }
 });
 
 test.each(['/API/v1/echo', '/api/v1/Echo', '/api/v1/echo/', '/api/v1//echo', '//api/v1/echo'])(

@@ -51,8 +51,9 @@ export const serveRoutes = (routes: readonly Route[], options: ServeOptions): Ro
   for (const route of routes) {
     const {method, path} = route.definition;
     const pattern = path.replace(/\{(\w+)\}/g, ':$1');
+    const served = {...options, bodies, answers, underWay, contentOf: contentsOf(route)};
     router[method](pattern, async (request, response) => {
-      await serveRoute(route, {...options, bodies, answers, underWay}, request, response);
+      await serveRoute(route, served, request, response);
     });
     // Express answers HEAD as it answers GET, without the body.
     const names = method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()];
@@ -101,6 +102,7 @@ interface Served extends ServeOptions {
   readonly bodies: BodyRoom;
   readonly answers: BodyRoom;
   readonly underWay: CallsUnderWay;
+  readonly contentOf: (body: unknown) => Content;
 }
 
 const serveRoute = async (route: Route, served: Served, request: Request, response: Response): Promise<void> => {
@@ -129,7 +131,7 @@ const serveRoute = async (route: Route, served: Served, request: Request, respon
 const serveCaller = async (
   route: Route,
   principal: Principal | undefined,
-  {limiter, bodies, answers}: Served,
+  {limiter, bodies, answers, contentOf}: Served,
   request: Request,
   response: Response,
 ): Promise<void> => {
@@ -150,9 +152,10 @@ const serveCaller = async (
         : callHashOf(principal, request.get('idempotency-key')),
     revisions: definition.conditional === undefined ? undefined : revisionsIn(request.get('if-match')),
   };
-  const written = await answerTo(route, call, request, response);
+  const written = await answerTo(route, call, contentOf, request, response);
   if (written === undefined) return;
-  const {plain, headers} = written;
+  const {content, headers} = written;
+  const plain = content.plain();
   const work = answers.enter();
   try {
     work.holds(plain.length);
@@ -160,7 +163,7 @@ const serveCaller = async (
     const more = Math.floor(plain.length / BYTES_A_CALL);
     if (principal !== undefined && more > 0) await limiter.charge(principal, more);
     const isPacked = plain.length >= COMPRESSED_FROM_BYTES && request.acceptsEncodings('gzip') === 'gzip';
-    const bytes = isPacked ? await compress(plain, EFFORT) : plain;
+    const bytes = isPacked ? await content.packed() : plain;
     work.leave();
     const held = answers.enter();
     // Only now: what is refused must not have the ETag or the cookie of what it would have been.
@@ -205,15 +208,41 @@ const COMPRESSED_FROM_BYTES = 1024;
 /** Rows are much alike: more effort takes twice the time for a tenth of the size. */
 const EFFORT = {level: 3} as const;
 
+/** What an answer says, written when it is asked for and then kept. */
+interface Content {
+  readonly etag: string | undefined;
+  readonly plain: () => Buffer;
+  readonly packed: () => Promise<Buffer>;
+}
+
+/** Of a route whose answer never changes it is kept: whoever asks again costs what it takes to send it. */
+const contentsOf = ({definition}: Route): ((body: unknown) => Content) => {
+  const contentOf = (body: unknown): Content => {
+    let plain: Buffer | undefined;
+    let packed: Promise<Buffer> | undefined;
+    const written = (): Buffer => (plain ??= Buffer.from(JSON.stringify(body)));
+    const etag = (): string | undefined => {
+      if (definition.constant === true) return etagOf(written());
+      if (!('tagged' in definition)) return undefined;
+      return etagOf(JSON.stringify(definition.tagged(body)), definition.revision?.(body));
+    };
+    return {etag: etag(), plain: written, packed: () => (packed ??= compress(written(), EFFORT))};
+  };
+  if (definition.constant !== true) return contentOf;
+  let kept: Content | undefined;
+  return (body) => (kept ??= contentOf(body));
+};
+
 interface Written {
-  readonly plain: Buffer;
+  readonly content: Content;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The answer's bytes and headers; nothing else is left of it. Undefined where there is nothing to send any more. */
+/** The answer's content and headers. Undefined where there is nothing to send any more. */
 const answerTo = async (
   {definition, handle}: Route,
   call: Parameters<Route['handle']>[0],
+  contentOf: (body: unknown) => Content,
   request: Request,
   response: Response,
 ): Promise<Written | undefined> => {
@@ -225,17 +254,15 @@ const answerTo = async (
     response.status(204).end();
     return undefined;
   }
-  const written = (more: Readonly<Record<string, string>>): Written => ({
-    plain: Buffer.from(JSON.stringify(body)),
-    headers: {...headers, Vary: 'Accept-Encoding', ...more},
-  });
-  if (!('tagged' in definition)) return written({});
-  const etag = etagOf(JSON.stringify(definition.tagged(body)), definition.revision?.(body));
-  if (definition.method !== 'get') return written({ETag: etag});
+  const content = contentOf(body);
+  const {etag} = content;
+  const always = {...headers, Vary: 'Accept-Encoding'};
+  if (etag === undefined) return {content, headers: always};
+  if (definition.method !== 'get') return {content, headers: {...always, ETag: etag}};
   // A copy may be kept but must be asked for; no-store would forbid the question.
-  const tagged = {ETag: etag, 'Cache-Control': 'private, no-cache'};
-  if (!knowsEtag(request.get('if-none-match'), etag)) return written(tagged);
-  setHeaders(response, {...headers, Vary: 'Accept-Encoding', ...tagged});
+  const tagged = {...always, ETag: etag, 'Cache-Control': 'private, no-cache'};
+  if (!knowsEtag(request.get('if-none-match'), etag)) return {content, headers: tagged};
+  setHeaders(response, tagged);
   response.status(304).end();
   return undefined;
 };

@@ -109,7 +109,7 @@ const operationOf = (definition: RouteDefinition): object => {
           ? {}
           : {content: {'application/json': {schema: jsonSchema(success.schema, 'output')}}}),
       },
-      ...('tagged' in definition && definition.method === 'get'
+      ...(('tagged' in definition && definition.method === 'get') || definition.constant === true
         ? {304: {description: 'Not changed since the given ETag.'}}
         : {}),
       ...Object.fromEntries(
