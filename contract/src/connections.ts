@@ -5,7 +5,7 @@
 export const CONNECTIONS = {
   /** Ingest: credentials and positions that no cache knows, enrolments, last-seen times. */
   deviceApi: {ingest: 8, dashboard: 1, job: 1},
-  /** Dashboard: what people look at. */
+  /** Ingest: who calls, and the names of groups. Dashboard: what people look at. */
   adminApi: {ingest: 2, dashboard: 8, job: 1},
   keeper: {ingest: 2, dashboard: 1, job: 4},
   /** Ingest: one for each window at work, and one more each for parked batches, for those that come again, and for sync requests, which the slot map shares. */

@@ -82,7 +82,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     tokens: withAdminToken(
       createTokenCache({
         find: (hash) => findApiToken(shards, Buffer.from(hash, 'hex')),
-        door: createDoor(CONNECTIONS.adminApi.dashboard),
+        door: createDoor(CONNECTIONS.adminApi.ingest),
         now: monotonic,
         freshMs: FRESH_MS,
         staleMs: STALE_MS,

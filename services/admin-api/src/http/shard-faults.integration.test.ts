@@ -1,4 +1,6 @@
 import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {createGroups, DEFAULT_GROUP} from '@pisync/core/devices/groups';
+import {tokenHash} from '@pisync/core/devices/tokens';
 import {openShards, type Shards} from '@pisync/core/shards/shards';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {Registry} from 'prom-client';
@@ -54,6 +56,23 @@ test('who finds every connection to a shard busy is told that there are too many
     const {status, headers, body} = await api.call('GET', `/api/v1/devices/${device?.id ?? ''}/syncs`, {token});
     expect({status, body}).toMatchObject({status: 503, body: {code: 'overloaded'}});
     expect(headers.has('retry-after')).toBe(true);
+  } finally {
+    reader.release();
+  }
+}, 30_000);
+
+test('pages that take every connection keep nobody from signing in, and no revoked token alive', async () => {
+  const [stays, ends] = [await seedApiToken(region.shards, 'viewer'), await seedApiToken(region.shards, 'viewer')];
+  expect((await api.call('GET', '/api/v1/session', {token: ends})).status).toBe(200);
+  const reader = await own.control('dashboard').connect();
+  try {
+    expect((await api.call('GET', '/api/v1/session', {token: stays})).status).toBe(200);
+    await region.shards
+      .control('job')
+      .query('update control.api_token set revoked_at = now() where token_hash = $1', [tokenHash(ends)]);
+    expect((await api.call('GET', '/api/v1/session', {token: ends})).status).toBe(401);
+    const names = await createGroups(own, () => performance.now()).names();
+    expect(names.nameOf(DEFAULT_GROUP)).toBe('default');
   } finally {
     reader.release();
   }

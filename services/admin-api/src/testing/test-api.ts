@@ -96,7 +96,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
     tokens: withAdminToken(
       createTokenCache({
         find: (hash) => findApiToken(options.shards, Buffer.from(hash, 'hex')),
-        door: createDoor(CONNECTIONS.adminApi.dashboard),
+        door: createDoor(CONNECTIONS.adminApi.ingest),
         now: monotonic,
         ...times,
       }),

@@ -30,7 +30,7 @@ export const createGroups = (shards: Shards, monotonic: () => number): Groups =>
 
   const read = async (): Promise<GroupNames> => {
     const found = await onceMore(() =>
-      shards.control('dashboard').query<{groupId: number; name: string}>({
+      shards.control('ingest').query<{groupId: number; name: string}>({
         name: 'groups',
         text: 'select group_id as "groupId", name from control.device_group',
       }),

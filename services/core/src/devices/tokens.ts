@@ -71,7 +71,7 @@ export interface ApiToken {
 /** Whose API token this is, or undefined when it is unknown, expired or revoked. */
 export const findApiToken = async (shards: Shards, hash: Buffer): Promise<ApiToken | undefined> => {
   const found = await onceMore(() =>
-    shards.control('dashboard').query<Omit<ApiToken, 'scope'> & {readonly scope: readonly number[] | null}>({
+    shards.control('ingest').query<Omit<ApiToken, 'scope'> & {readonly scope: readonly number[] | null}>({
       name: 'api-token',
       text: `select name, coalesce(root_id, token_id) as "rootId", role, group_ids as scope, expires_at as "expiresAt" from control.api_token
              where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,

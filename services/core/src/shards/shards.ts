@@ -15,7 +15,7 @@ import {createSlotMap, type SlotMap, type SlotMapRow} from './slot-map.ts';
 
 /**
  * The classes of work. Each has its own pool per shard, so that a slow page cannot take the connections that devices
- * wait for. `dashboard` reads from the read-only endpoint where the shard has one.
+ * wait for, nor those over which it is found out who calls. `dashboard` reads from the read-only endpoint where the shard has one.
  */
 type ShardUse = 'ingest' | 'dashboard' | 'job';
 const SHARD_USES = ['ingest', 'dashboard', 'job'] as const satisfies readonly ShardUse[];
