@@ -83,7 +83,7 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, census, now
           .refine(isStorableText, 'has a character that cannot be stored')
           .optional()
           .describe(
-            'A part of the name or of the hardware id, or how the id begins. With one or two letters: how one of them begins.',
+            'A part of the name or of the hardware id, or how the id begins. One or two characters, and a text without a letter or digit behind its first character: how one of them begins.',
           ),
         sort: z
           .string()

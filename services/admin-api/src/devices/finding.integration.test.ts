@@ -128,9 +128,13 @@ test('a search finds parts of names and hardware ids in either case, and how ids
   await pool.query(`update device set name = 'Attic 100% \\_ North', hardware_id = 'SN-77QX' where device_key = $1`, [
     one.deviceKey,
   ]);
-  for (const q of ['ttic', 'ATTIC', '100% ', '% \\_', '7qx', 'at', 'SN', one.id, one.id.slice(0, 11)])
+  for (const q of ['ttic', 'ATTIC', '100% ', '_ north', '7qx', 'at', 'SN', one.id, one.id.slice(0, 11)])
     expect({q, ids: await readAll({q})}).toEqual({q, ids: [one.id]});
-  for (const q of ['attic%', '_ttic', 'ic', 'zzz']) expect({q, ids: await readAll({q})}).toEqual({q, ids: []});
+  // Without a letter or digit behind the first character it is how one of them begins.
+  for (const q of ['attic%', '_ttic', 'ic', 'zzz', '% \\_', '   ', '0% '])
+    expect({q, ids: await readAll({q})}).toEqual({q, ids: []});
+  await pool.query(`update device set name = '%%% Attic' where device_key = $1`, [one.deviceKey]);
+  for (const q of ['%%%', '%%% ', '%% a']) expect({q, ids: await readAll({q})}).toEqual({q, ids: [one.id]});
   expect(await readAll({q: 'attic', filter: `group!=nobody;id!=${one.id}`})).toEqual([]);
   expect(await readAll({q: 'hw-', status: two.status, filter: `id==${two.id}`, sort: '-name'})).toEqual([two.id]);
   expect(await readAll({q: ''})).toHaveLength(devices.length);

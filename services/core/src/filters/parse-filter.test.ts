@@ -31,6 +31,7 @@ describe('the grammar of filters', () => {
     ['((a==1))', 'a==1'],
     ['a=in=(x, "y z" ,w*)', 'a==x|y z|w…'],
     ['a=out=(x)', 'a!=x'],
+    [`a=in=(${'x,y,x*,"x",'.repeat(150)}y)`, 'a==x|y|x…'],
     ['name==green*', 'name==green…'],
     ['name=="green*"', 'name==green*'],
     ['tags.site==s-1;tags."a b"==c', '(tags[site]==s-1 and tags[a b]==c)'],
@@ -62,7 +63,8 @@ describe('the grammar of filters', () => {
     ["tags.'\u0000'==x", 6, /NUL/],
     ['tags.\ud800==x', 6, /half of a character/],
     ['x'.repeat(2001), 2001, /after 2000 characters/],
-    [Array.from({length: 51}, () => 'a==1').join(';'), 251, /more than 50/],
+    [Array.from({length: 51}, () => 'a==1').join(';'), 254, /more than 50 values/],
+    [`a=in=(${Array.from({length: 50}, (_, i) => `${i}`).join(',')});a==x`, 151, /more than 50 values/],
     [`${'('.repeat(9)}a==1${')'.repeat(9)}`, 9, /more than 8 deep/],
   ])('refuses %s at character %i', (text, character, detail) => {
     expect(faultOf(text)).toEqual({pointer: '/filter', detail: expect.stringMatching(detail) as unknown, character});

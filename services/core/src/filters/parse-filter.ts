@@ -30,7 +30,8 @@ interface FilterValue {
 }
 
 const MAX_LENGTH = 2000;
-const MAX_COMPARISONS = 50;
+/** Of all conditions together, one that a list repeats once. A condition has one at least, and may cost a shard a look-up for each. */
+const MAX_VALUES = 50;
 const MAX_DEPTH = 8;
 
 const OPERATORS: Readonly<Record<string, {readonly operator: Operator; readonly isList: boolean}>> = {
@@ -65,7 +66,7 @@ export const refuseFilter = (detail: string, at: number): never => {
 export const parseFilter = (text: string): FilterNode | undefined => {
   if (text.length > MAX_LENGTH) return refuseFilter(`goes on after ${MAX_LENGTH} characters`, MAX_LENGTH);
   let at = 0;
-  let comparisons = 0;
+  let valueCount = 0;
 
   const take = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = at;
@@ -110,26 +111,35 @@ export const parseFilter = (text: string): FilterNode | undefined => {
       refuseFilter('has a * that is not at the end of its value', begin + found.indexOf('*'));
     return {text: shown, isPrefix, at: begin};
   };
+  const counted = (found: readonly FilterValue[]): readonly FilterValue[] => {
+    for (const one of found) {
+      valueCount++;
+      if (valueCount > MAX_VALUES) refuseFilter(`has more than ${MAX_VALUES} values`, one.at);
+    }
+    return found;
+  };
   const values = (): readonly FilterValue[] => {
     if (!takeMark('(')) expected('( and a list of values');
-    const found = [value()];
-    while (takeMark(',')) found.push(value());
+    const found = new Map<string, FilterValue>();
+    do {
+      const one = value();
+      const key = `${one.isPrefix ? '*' : '='}${one.text}`;
+      if (!found.has(key)) found.set(key, one);
+    } while (takeMark(','));
     if (!takeMark(')')) expected(', or )');
-    return found;
+    return [...found.values()];
   };
   const comparison = (): Comparison => {
     take(SPACE);
     const begin = at;
     const field = take(FIELD) ?? expected('a field');
-    comparisons++;
-    if (comparisons > MAX_COMPARISONS) refuseFilter(`has more than ${MAX_COMPARISONS} conditions`, begin);
     const key = takeMark('.') ? chosen('a key').text : undefined;
     take(SPACE);
     const operatorAt = at;
     const name = take(OPERATOR) ?? expected('an operator such as ==');
     if (!Object.hasOwn(OPERATORS, name)) refuseFilter(`has no operator ${name}`, operatorAt);
     const {operator, isList} = OPERATORS[name] ?? expected('an operator');
-    return {kind: 'comparison', field, key, operator, values: isList ? values() : [value()], at: begin};
+    return {kind: 'comparison', field, key, operator, values: counted(isList ? values() : [value()]), at: begin};
   };
   const term = (depth: number): FilterNode => {
     take(SPACE);

@@ -46,7 +46,7 @@ export const countMatching = async (
       const isTooMany = `(select count(*) from gathered) > ${MAX_GATHERED}`;
       const tables = new Set<Table>(['d', ...tablesOf(condition)]);
       return `with ${gatheredSql(source, MAX_GATHERED, bind)}
-        select count(*) as value, not ${isTooMany} as "isAll" from gathered w ${joins(tables, 'w')}
+        select count(*) as value, not ${isTooMany} as "isAll" from w ${joins(tables, 'w')}
         where not ${isTooMany} and d.device_id is not null and ${OWNED_SLOTS('w.device_key')} and ${conditionSql(condition, bind)}`;
     });
     if (found?.isAll === true) return found;

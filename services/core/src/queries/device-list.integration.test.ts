@@ -5,8 +5,9 @@ import {parseFilter} from '../filters/parse-filter.ts';
 import {seedManyDevices} from '../testing/many-devices.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
 import {countMatching} from './device-count.ts';
-import {type ListBounds, listDevices} from './device-list.ts';
+import {gatheredSql, type ListBounds, listDevices} from './device-list.ts';
 import {comparePlaces, DEVICE_SORTS, type DeviceOrder, type Place} from './device-order.ts';
+import {sourcesOf} from './device-sql.ts';
 
 // Servers that others also use answer slowly at times.
 jest.setTimeout(120_000);
@@ -166,6 +167,28 @@ test.each(Object.keys(FILTERS))('"%s" is counted, or so many of it as there is t
 test('a count without time says that there may be more', async () => {
   const options = {shard: 0, condition: conditionOf('shard==0;name!=x'), budgetMs: 0, monotonic: () => 0};
   expect(await countMatching(bench.shards, options)).toEqual({value: 0, isAll: false});
+});
+
+test('the look-ups of a source are made until there is enough', async () => {
+  const beginnings = ['Oak', 'elm', 'ash', 'fir', 'Oa', 'el'].map((text) => `name==${text}*`).join(',');
+  const [source] = sourcesOf(conditionOf(beginnings));
+  if (source === undefined) throw new Error('beginnings have an index');
+  const values: unknown[] = [];
+  const sql = gatheredSql(source, 20, (value) => `$${values.push(value)}`);
+  const {rows} = await bench.shards
+    .pool(0, 'job')
+    .query<{'QUERY PLAN': string}>(`explain (analyze, timing off) with ${sql} select * from w`, values);
+  const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+  expect(plan.match(/never executed/g)?.length ?? 0).toBeGreaterThanOrEqual(4);
+});
+
+test.each([
+  ['few look-ups come before those of a group', 'group==12;name=in=(Oak-1*,elm-1*)', 'prefix', 2],
+  ['many come behind, so who has a group asks for no more than that', 'group==12;name=in=(a*,b*,c*,d*)', 'is', 1],
+  ['many tags come behind as well', 'group==12;tags.site=in=(a,b,c,d)', 'is', 1],
+])('%s', (_what, filter, kind, count) => {
+  const [source] = sourcesOf(conditionOf(filter));
+  expect(source?.any.map((leaf) => leaf.kind)).toEqual(Array.from({length: count}, () => kind));
 });
 
 test('a page looks at so many devices and is given short', async () => {

@@ -149,9 +149,10 @@ export const joins = (tables: ReadonlySet<Table>, to: Table | 'w'): string =>
     )
     .join(' ');
 
-/** SQL of `gathered`: the keys that a source finds, at most one more than `max`. */
+/** SQL of `gathered`, what the look-ups of a source find, at most one more than `max` together, and of `w`, its keys, each once. */
 export const gatheredSql = (source: Source, max: number, bind: Bind): string =>
-  `gathered as materialized (select * from (${sourceSql(source, max + 1, bind)}) f limit ${max + 1})`;
+  `gathered as materialized (select * from (${sourceSql(source, max + 1, bind)}) f limit ${max + 1}),
+   w as (select distinct device_key from gathered)`;
 
 /** Sorts what an index finds. Undefined: that is too much. */
 const gather = async (
@@ -172,7 +173,7 @@ const gather = async (
       ctes: `${gatheredSql(source, max, bind)},
         page as materialized (
           select * from (
-            select w.device_key, d.device_id, ${value} as v from gathered w ${joins(tables, 'w')}
+            select w.device_key, d.device_id, ${value} as v from w ${joins(tables, 'w')}
             where not ${isTooMany} and d.device_id is not null and ${OWNED_SLOTS('w.device_key')} and ${isBehind} and ${conditionSql(condition, bind)}
           ) p order by ${orderBy('p')} limit ${limit})`,
       limit,

@@ -70,17 +70,18 @@ export const conditionSql = (condition: DeviceCondition, bind: Bind): string => 
     }
     case 'prefix': {
       const {table, column} = VALUE_COLUMN[condition.field];
-      const matches = `${table}.${column} like ${bind(`${escapeLike(condition.prefix)}%`)}`;
+      // Not by `like`, which an index of trigrams has as well: that is read whole, however few are asked for.
+      const matches = `${table}.${column} ^@ ${bind(condition.prefix)}::text`;
       return condition.not ? `(${matches}) is not true` : matches;
     }
     case 'tag': {
       const {key, values, not} = condition;
-      if (not) return `(d.tags ->> ${bind(key)}::text = any(${bind(values)}::text[])) is not true`;
-      // Each is a condition of its own, because the index has no way to look for one of several.
-      return `(${values.map((value) => `d.tags @> ${bind(JSON.stringify({[key]: value}))}::jsonb`).join(' or ')})`;
+      return isOneOf(`(d.tags ->> ${bind(key)}::text)`, 'text', values, not, bind);
     }
     case 'search':
-      return `(${searched(condition.text, bind).join(' or ')})`;
+      return `(${lookUpsOf(condition)
+        .map((one) => one(bind))
+        .join(' or ')})`;
     case 'flag':
       return condition.set ? FLAG[condition.flag] : `(${FLAG[condition.flag]}) is not true`;
     case 'time': {
@@ -100,23 +101,44 @@ const isOneOf = (column: string, type: string, values: readonly unknown[], not: 
   return not ? `(${among}) is not true` : among;
 };
 
-/** Fewer letters are in too many names: they are looked for where a name begins. */
-const SEARCHED_WITHIN_FROM = 3;
+/** Without a letter or digit behind its first character a text has no trigram whatever stands before it; and fewer characters are in too many texts. */
+const isSearchedWithin = (text: string): boolean => text.length >= 3 && /.[\p{L}\p{N}]/su.test(text);
+/** Such a text is the same in either case. */
+const HAS_LETTER_OR_DIGIT = /[\p{L}\p{N}]/u;
 /** An id without its dashes, as far as it is known. */
 const ID_PREFIX = /^[0-9a-f]{1,32}$/i;
 
-/** Each is answered by an index of its own. */
-const searched = (text: string, bind: Bind): readonly string[] => {
-  const isShort = text.length < SEARCHED_WITHIN_FROM;
-  const pattern = bind(`${isShort ? '' : '%'}${escapeLike(text)}%`);
+/** Writes a condition that one scan of an index answers. */
+type LookUp = (bind: Bind) => string;
+
+const searchLookUps = (text: string): readonly LookUp[] => {
+  const pattern = `${isSearchedWithin(text) ? '%' : ''}${escapeLike(text)}%`;
+  const inText = (column: string): LookUp =>
+    HAS_LETTER_OR_DIGIT.test(text)
+      ? (bind) => `${column} ilike ${bind(pattern)}`
+      : (bind) => `${column} ^@ ${bind(text)}::text`;
   const digits = text.replaceAll('-', '').toLowerCase();
   return [
-    `d.name ilike ${pattern}`,
-    `d.hardware_id ilike ${pattern}`,
+    inText('d.name'),
+    inText('d.hardware_id'),
     ...(ID_PREFIX.test(digits)
-      ? [`d.device_id between ${bind(digits.padEnd(32, '0'))}::uuid and ${bind(digits.padEnd(32, 'f'))}::uuid`]
+      ? [
+          (bind: Bind) =>
+            `d.device_id between ${bind(digits.padEnd(32, '0'))}::uuid and ${bind(digits.padEnd(32, 'f'))}::uuid`,
+        ]
       : []),
   ];
+};
+
+/** Any of these has to hold. */
+const lookUpsOf = (leaf: Leaf): readonly LookUp[] => {
+  if (leaf.kind === 'search') return searchLookUps(leaf.text);
+  if (leaf.kind === 'tag' && !leaf.not) {
+    const {key, values} = leaf;
+    // The index has no way to look for one of several.
+    return values.map((value) => (bind) => `d.tags @> ${bind(JSON.stringify({[key]: value}))}::jsonb`);
+  }
+  return [(bind) => conditionSql(leaf, bind)];
 };
 
 const escapeLike = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
@@ -153,7 +175,17 @@ export const sourcesOf = (condition: DeviceCondition): readonly Source[] => {
   return found.toSorted((a, b) => a.rank - b.rank).map(({any}) => ({any}));
 };
 
-const ranked = (condition: DeviceCondition): readonly (Source & {readonly rank: number})[] => {
+/** More look-ups than a search has are tried behind those of a group, so a token's own groups bound what it can ask for. */
+const FEW_LOOK_UPS = 3;
+const RANK_OF_MANY = RANK.group + 0.5;
+
+const ranked = (condition: DeviceCondition): readonly (Source & {readonly rank: number})[] =>
+  rankedAlone(condition).map(({any, rank}) => {
+    const isMany = any.flatMap(lookUpsOf).length > FEW_LOOK_UPS;
+    return {any, rank: isMany ? Math.max(rank, RANK_OF_MANY) : rank};
+  });
+
+const rankedAlone = (condition: DeviceCondition): readonly (Source & {readonly rank: number})[] => {
   if (condition.kind === 'and') return condition.of.flatMap(ranked);
   if (condition.kind === 'or') {
     const branches = condition.of.map((one) => ranked(one).toSorted((a, b) => a.rank - b.rank)[0]);
@@ -165,17 +197,16 @@ const ranked = (condition: DeviceCondition): readonly (Source & {readonly rank: 
   return rank === undefined ? [] : [{any: [condition], rank}];
 };
 
-/** SQL of the keys that a source finds, at most so many of each of its indexes. */
+/** SQL of the keys that a source finds, one by each of its look-ups that finds it. They are made one after the other, and no more of them than whoever reads this has need of. */
 export const sourceSql = ({any}: Source, limit: number, bind: Bind): string =>
   any
     .flatMap((leaf) => {
       const table = tableOf(leaf);
-      const conditions = leaf.kind === 'search' ? searched(leaf.text, bind) : [conditionSql(leaf, bind)];
-      return conditions.map(
-        (one) => `(select device_key from ${TABLE_OF[table]} ${table} where ${one} limit ${limit})`,
+      return lookUpsOf(leaf).map(
+        (one) => `(select device_key from ${TABLE_OF[table]} ${table} where ${one(bind)} limit ${limit})`,
       );
     })
-    .join(' union ');
+    .join(' union all ');
 
 /** Whether an index finds what a condition asks for, on every shard; one on the shard alone is all of that shard. */
 export const isIndexed = (condition: DeviceCondition): boolean => {
