@@ -136,6 +136,7 @@ const measure = async (bench: TestShards): Promise<void> => {
         limit: 51,
         fields: FIELDS,
         shardsAsked: SHARDS,
+        leftMs: () => 60_000,
       };
       await timed(
         pids,

@@ -103,6 +103,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     groups: createGroups(shards, monotonic),
     askShards: createFanOut({
       timeoutMs: config.shardTimeoutMs,
+      monotonic,
       loadOf: (shard) => shards.load(shard, 'dashboard'),
       onMissing: (shard, reason) => log.warn({shard, reason}, 'a shard is missing in an answer'),
     }),

@@ -115,9 +115,9 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, census, now
       const condition = listCondition({scope, q: query.q, filter, world: {nowMs, groups: names}});
       const asked = shards.ids().filter((shard) => onShard(condition, shard).kind !== 'never');
       const isBehind = goesByRecency(condition, order);
-      const {answers, missing} = await askShards(asked, async (shard) => ({
+      const {answers, missing} = await askShards(asked, async (shard, leftMs) => ({
         // Before the rows: they are no older than it says.
-        recencyAsOf: isBehind ? await recencyAsOf(shards, shard) : null,
+        recencyAsOf: isBehind ? await recencyAsOf(shards, shard, leftMs) : null,
         ...(await listDevices(shards, {
           shard,
           condition,
@@ -126,6 +126,7 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, census, now
           limit: query.limit + 1,
           fields: columnsFor(fields),
           shardsAsked: asked.length,
+          leftMs,
         })),
       }));
       const page = mergePages(

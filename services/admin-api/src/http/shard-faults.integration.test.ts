@@ -3,6 +3,7 @@ import {createGroups, DEFAULT_GROUP} from '@pisync/core/devices/groups';
 import {tokenHash} from '@pisync/core/devices/tokens';
 import {openShards, type Shards} from '@pisync/core/shards/shards';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
+import {until} from '@pisync/core/testing/until';
 import {Registry} from 'prom-client';
 import {seedApiToken, seedDevices} from '../testing/seed.ts';
 import {silentLog} from '../testing/silent-log.ts';
@@ -58,6 +59,38 @@ test('who finds every connection to a shard busy is told that there are too many
     expect(headers.has('retry-after')).toBe(true);
   } finally {
     reader.release();
+  }
+}, 30_000);
+
+test('a shard works for no reader who has left', async () => {
+  const token = await seedApiToken(region.shards, 'viewer');
+  const hasty = await startTestApi({
+    shards: own,
+    cache: {use: () => Promise.resolve(undefined)},
+    shardTimeoutMs: 300,
+  });
+  const pool = region.shards.pool(1, 'job');
+  const holder = await pool.connect();
+  const working = async (): Promise<number> => {
+    const {rows} = await pool.query<{n: number}>(
+      `select count(*)::int as n from pg_stat_activity
+       where application_name = 'test-full-pool/dashboard' and datname = current_database() and state = 'active'`,
+    );
+    return rows[0]?.n ?? 0;
+  };
+  try {
+    await holder.query('begin; lock table device, device_status');
+    for (const path of ['devices?filter=name==a*&limit=1', 'region/summary']) {
+      const asked = hasty.call('GET', `/api/v1/${path}`, {token});
+      await until(`${path} is at work`, async () => (await working()) === 1);
+      expect(await asked).toMatchObject({status: 200, body: {partial: ['shard-1']}});
+      // Left alone, it would wait for the lock for five seconds.
+      await until(`${path} ended`, async () => (await working()) === 0, Boolean, 2_000);
+    }
+  } finally {
+    await holder.query('rollback');
+    holder.release();
+    await hasty.close();
   }
 }, 30_000);
 

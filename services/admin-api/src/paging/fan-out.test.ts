@@ -6,6 +6,7 @@ const asking = () => {
   const load = {waiting: 0, answered: 0};
   const ask = createFanOut({
     timeoutMs: 20,
+    monotonic: () => performance.now(),
     loadOf: () => ({...load}),
     onMissing: (_, reason) => reasons.push(reason),
   });

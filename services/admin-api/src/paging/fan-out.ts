@@ -1,6 +1,7 @@
 import {describeError} from '@pisync/core/errors/app-error';
 import {withTimeout} from '@pisync/core/lifecycle/lifecycle';
 import {isPoolFull, isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
+import type {LeftMs} from '@pisync/core/shards/query-within';
 import type {PoolLoad} from '@pisync/core/shards/shards';
 import {tooManyReaders} from './too-many-readers.ts';
 
@@ -19,12 +20,21 @@ export interface FanOut<T> {
 export interface FanOutOptions {
   /** How long a reader waits for the slowest shard. */
   readonly timeoutMs: number;
+  /** Milliseconds of a clock that only goes forward. */
+  readonly monotonic: () => number;
   /** Of the connections that shards are asked over. */
   readonly loadOf: (shard: number) => PoolLoad;
   readonly onMissing: (shard: number, reason: string) => void;
 }
 
-export type AskShards = <T>(shards: readonly number[], ask: (shard: number) => Promise<T>) => Promise<FanOut<T>>;
+/** @param ask what it sends a shard is of no use once nothing is left */
+export type AskShards = <T>(
+  shards: readonly number[],
+  ask: (shard: number, leftMs: LeftMs) => Promise<T>,
+) => Promise<FanOut<T>>;
+
+/** A statement ends so long after its reader has left, who then knows that it was late. */
+const GRACE_MS = 100;
 
 /**
  * Asks shards at the same moment; one that does not answer costs its own rows, not the answer.
@@ -32,14 +42,16 @@ export type AskShards = <T>(shards: readonly number[], ask: (shard: number) => P
  * do what it was asked is a mistake of ours, and no row of it would ever come.
  */
 export const createFanOut =
-  ({timeoutMs, loadOf, onMissing}: FanOutOptions): AskShards =>
-  async <T>(shards: readonly number[], ask: (shard: number) => Promise<T>): Promise<FanOut<T>> => {
+  ({timeoutMs, monotonic, loadOf, onMissing}: FanOutOptions): AskShards =>
+  async <T>(shards: readonly number[], ask: (shard: number, leftMs: LeftMs) => Promise<T>): Promise<FanOut<T>> => {
+    const endMs = monotonic() + timeoutMs + GRACE_MS;
+    const leftMs = (): number => endMs - monotonic();
     const outcomes = await Promise.all(
       shards.map(async (shard) => {
         const late = `shard ${shard} did not answer within ${timeoutMs} ms`;
         const before = loadOf(shard);
         try {
-          return {kind: 'answer', shard, value: await withTimeout(ask(shard), timeoutMs, late)} as const;
+          return {kind: 'answer', shard, value: await withTimeout(ask(shard, leftMs), timeoutMs, late)} as const;
         } catch (error) {
           const reason = describeError(error);
           const isLate = reason === late;

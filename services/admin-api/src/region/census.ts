@@ -37,7 +37,7 @@ export const createCensus = ({shards, askShards, cache, now, onRefreshFailed}: C
     singleFlight(KEY, async () => {
       const asOf = new Date(now()).toISOString();
       const ids = shards.ids();
-      const {answers} = await askShards(ids, (shard) => countDevices(shards, shard));
+      const {answers} = await askShards(ids, (shard, leftMs) => countDevices(shards, shard, leftMs));
       // Read after the answers: another process may have counted meanwhile.
       const before = (await readCached(cache, KEY, countedSchema)) ?? last;
       last = countedNow(ids, answers, before, asOf);

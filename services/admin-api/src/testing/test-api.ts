@@ -118,6 +118,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
     groups: createGroups(options.shards, monotonic),
     askShards: createFanOut({
       timeoutMs: options.shardTimeoutMs ?? 5000,
+      monotonic: () => performance.now(),
       loadOf: (shard) => options.shards.load(shard, 'dashboard'),
       onMissing: () => undefined,
     }),

@@ -1,5 +1,7 @@
 import {allOf, type DeviceCondition, onShard} from '../filters/device-condition.ts';
+import {isSystemicDatabaseFault} from '../shards/database-fault.ts';
 import {onceMore} from '../shards/once-more.ts';
+import {queryWithin} from '../shards/query-within.ts';
 import type {Shards} from '../shards/shards.ts';
 import {gatheredSql, joins} from './device-list.ts';
 import {type Place, stretchesOf} from './device-order.ts';
@@ -15,14 +17,14 @@ export interface MatchCount {
 export interface CountOptions {
   readonly shard: number;
   readonly condition: DeviceCondition;
-  /** So long it is counted. */
+  /** So long it is counted, and no longer: statements that take more are ended. */
   readonly budgetMs: number;
   /** Milliseconds of a clock that only goes forward. */
   readonly monotonic: () => number;
 }
 
-/** Some ten milliseconds each. */
-const AT_ONCE = 10_000;
+/** Some ten milliseconds where little is asked of each device. So that something is counted where much is, fewer at first. */
+const AT_ONCE = {first: 500, most: 10_000} as const;
 const MAX_GATHERED = 20_000;
 const BY_ID = {by: 'id', descending: false} as const;
 
@@ -33,16 +35,29 @@ export const countMatching = async (
 ): Promise<MatchCount> => {
   const condition = onShard(asked, shard);
   if (condition.kind === 'never') return {value: 0, isAll: true};
-  const read = async <Row extends object>(write: (bind: Bind) => string): Promise<Row | undefined> => {
+  const began = monotonic();
+  const leftOf = (ms: number): number => began + ms - monotonic();
+  /** Undefined where so much time was not enough. */
+  const readWithin = async <Row extends object>(
+    ms: number,
+    write: (bind: Bind) => string,
+  ): Promise<Row | undefined> => {
+    if (leftOf(ms) <= 0) return undefined;
     const values: unknown[] = [];
     const text = write((value) => `$${values.push(value)}`);
-    return (await onceMore(() => shards.pool(shard, 'dashboard').query<Row>(text, values))).rows[0];
+    const pool = shards.pool(shard, 'dashboard');
+    try {
+      return (await onceMore(() => queryWithin<Row>(pool, () => leftOf(ms), {text, values}))).rows[0];
+    } catch (error) {
+      if (leftOf(ms) <= 0 && isSystemicDatabaseFault(error)) return undefined;
+      throw error;
+    }
   };
-  const until = monotonic() + budgetMs;
 
   const [source] = sourcesOf(condition);
   if (source !== undefined) {
-    const found = await read<{value: number; isAll: boolean}>((bind) => {
+    // What is left of the time is for what is met on the way, if this is too much.
+    const found = await readWithin<{value: number; isAll: boolean}>(budgetMs / 2, (bind) => {
       const isTooMany = `(select count(*) from gathered) > ${MAX_GATHERED}`;
       const tables = new Set<Table>(['d', ...tablesOf(condition)]);
       return `with ${gatheredSql(source, MAX_GATHERED, bind)}
@@ -55,21 +70,21 @@ export const countMatching = async (
   const conditions = condition.kind === 'and' ? condition.of : [condition];
   let value = 0;
   let after: Place | undefined;
-  while (monotonic() < until) {
-    const counted = await read<{value: number; last: string | null}>((bind) => {
+  for (let atOnce: number = AT_ONCE.first; ; atOnce = Math.min(2 * atOnce, AT_ONCE.most)) {
+    const counted = await readWithin<{value: number; last: string | null}>(budgetMs, (bind) => {
       const [stretch] = stretchesOf(BY_ID, conditions, after).map((make) => make(bind));
       if (stretch === undefined) throw new RangeError('the order of ids has no stretch');
       const rest = allOf(stretch.rest);
       const {table} = stretch;
-      return `select count(*) as value, (select device_id from (${stretch.rowAt(AT_ONCE - 1)}) e) as last
-        from (${stretch.rows(AT_ONCE)}) ${table} ${joins(tablesOf(rest), table)}
+      return `select count(*) as value, (select device_id from (${stretch.rowAt(atOnce - 1)}) e) as last
+        from (${stretch.rows(atOnce)}) ${table} ${joins(tablesOf(rest), table)}
         where ${OWNED_SLOTS(`${table}.device_key`)} and ${conditionSql(rest, bind)}`;
     });
-    value += counted?.value ?? 0;
-    if (counted === undefined || counted.last === null) return {value, isAll: true};
+    if (counted === undefined) return {value, isAll: false};
+    value += counted.value;
+    if (counted.last === null) return {value, isAll: true};
     after = {value: null, id: counted.last};
   }
-  return {value, isAll: false};
 };
 
 /** A device as the census knows it. */

@@ -3,6 +3,7 @@ import type {JsonText} from '../json/json-text.ts';
 import {onceMore} from '../shards/once-more.ts';
 import {PAGE_TYPES} from '../shards/pg-types.ts';
 import {cutRows, PAGE_BYTES} from '../shards/page-bytes.ts';
+import {type LeftMs, queryWithin} from '../shards/query-within.ts';
 import type {Shards} from '../shards/shards.ts';
 import {type DeviceOrder, isOfRecency, orderSql, type Place, type Stretch, stretchesOf} from './device-order.ts';
 import {
@@ -28,6 +29,7 @@ export interface DeviceQuery {
   readonly fields: readonly DeviceField[];
   /** How many shards are asked for one page: each may give its part of {@link PAGE_BYTES}. */
   readonly shardsAsked: number;
+  readonly leftMs: LeftMs;
 }
 
 /** A row of a list: where it stands, and the fields that were asked for. */
@@ -186,7 +188,7 @@ const gather = async (
 
 /** Asks the shard for a page and reads the fields of its rows. */
 const ask = async (shards: Shards, query: DeviceQuery, write: (bind: Bind) => PageSql): Promise<DevicePage> => {
-  const {shard, order, fields, shardsAsked} = query;
+  const {shard, order, fields, shardsAsked, leftMs} = query;
   const values: unknown[] = [];
   const {ctes, limit, end} = write((value) => `$${values.push(value)}`);
   const {orderBy, text} = orderSql(order);
@@ -204,7 +206,7 @@ const ask = async (shards: Shards, query: DeviceQuery, write: (bind: Bind) => Pa
   });
   const shown = columns.map((field) => `p."${field}"`).join(', ');
   const answer = await onceMore(() =>
-    shards.pool(shard, 'dashboard').query<Answered>({
+    queryWithin<Answered>(shards.pool(shard, 'dashboard'), leftMs, {
       text: `with ${ctes}
        select (select count(*) from page) as "pageRows", ${end} as "end", ${text('p.v')} as "sortValue", ${shown}${wide.length === 0 ? '' : ', p.found'}
        from (select) one left join (${wide.length === 0 ? rows : cut}) p on true order by ${orderBy('p')}`,
@@ -224,9 +226,9 @@ const ask = async (shards: Shards, query: DeviceQuery, write: (bind: Bind) => Pa
 };
 
 /** As of when the times are that lists of a shard go by; null: it was never brought up to date. */
-export const recencyAsOf = async (shards: Shards, shard: number): Promise<Date | null> => {
+export const recencyAsOf = async (shards: Shards, shard: number, leftMs: LeftMs): Promise<Date | null> => {
   const {rows} = await onceMore(() =>
-    shards.pool(shard, 'dashboard').query<{asOf: Date}>({
+    queryWithin<{asOf: Date}>(shards.pool(shard, 'dashboard'), leftMs, {
       name: 'recency-as-of',
       text: 'select as_of as "asOf" from recency_pass',
     }),

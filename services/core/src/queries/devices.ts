@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import {onceMore} from '../shards/once-more.ts';
+import {type LeftMs, queryWithin} from '../shards/query-within.ts';
 import {type Shards} from '../shards/shards.ts';
 import {onOwners, type Outer} from '../shards/on-owner.ts';
 import {slotOfKey} from '../shards/slot.ts';
@@ -132,9 +133,9 @@ export interface DeviceCount {
 }
 
 /** The devices of a shard, counted by group and status; nothing is said of combinations that do not occur. */
-export const countDevices = async (shards: Shards, shard: number): Promise<readonly DeviceCount[]> => {
+export const countDevices = async (shards: Shards, shard: number, leftMs: LeftMs): Promise<readonly DeviceCount[]> => {
   const found = await onceMore(() =>
-    shards.pool(shard, 'dashboard').query<DeviceCount>({
+    queryWithin<DeviceCount>(shards.pool(shard, 'dashboard'), leftMs, {
       name: 'devices-by-group-and-status',
       text: `select t.group_id as "groupId", t.status, count(*) as count
              from device_status t ${OWNED} group by t.group_id, t.status`,

@@ -99,25 +99,30 @@ interface Plan {
   readonly 'Shared Read Blocks': number;
 }
 
-/** What `read` reads with its one statement, how many blocks that looks at, and how many rows it writes out to measure them. */
+/** What `read` reads with its one statement, whatever goes with it, how many blocks that looks at, and how many rows it writes out to measure them. */
 const costOf = async <T>(
   read: () => Promise<T>,
 ): Promise<{readonly value: T; readonly blocks: number; readonly written: number}> => {
-  const asked = jest.spyOn(pg.Pool.prototype, 'query');
+  const asked = jest.spyOn(pg.Client.prototype, 'query');
+  const connected = jest.spyOn(pg.Pool.prototype, 'connect');
   let value: T;
-  let call: readonly unknown[] | undefined;
+  let calls: readonly (readonly unknown[])[] = [];
   let pool: pg.Pool | undefined;
   try {
     value = await read();
-    call = asked.mock.calls.at(-1);
+    calls = asked.mock.calls;
     // What the method was called on.
-    pool = asked.mock.contexts.at(-1) as pg.Pool | undefined;
+    pool = connected.mock.contexts.at(-1) as pg.Pool | undefined;
   } finally {
     asked.mockRestore();
+    connected.mockRestore();
   }
   // As our queries are sent: a text and values, or both in one object.
-  const [query, values] = call as readonly [string | {readonly text: string; readonly values: unknown[]}, unknown[]?];
-  const [text, parameters] = typeof query === 'string' ? [query, values] : [query.text, query.values];
+  const statements = calls.map((call) => {
+    const [query, values] = call as readonly [string | {readonly text: string; readonly values: unknown[]}, unknown[]?];
+    return typeof query === 'string' ? {text: query, values} : query;
+  });
+  const {text, values: parameters} = statements.findLast(({text}) => text.includes(' from ')) ?? {text: ''};
   const plan = await pool?.query<{'QUERY PLAN': readonly {readonly Plan: Plan}[]}>(
     `explain (analyze, buffers, format json) ${text}`,
     parameters,
@@ -199,6 +204,7 @@ test('what does not fit into a page is not fetched for it', async () => {
       limit: 50,
       fields: ['state'],
       shardsAsked: 1,
+      leftMs: () => 10_000,
     }),
   );
   expect(states.value.rows).toHaveLength(1);

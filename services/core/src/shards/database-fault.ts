@@ -129,6 +129,10 @@ export const databaseFault = (error: unknown): DatabaseFault => {
 export const isStaleConnection = (error: unknown): boolean =>
   typeof error === 'object' && error !== null && /^(0A|26)/.test(textOf(error, 'code') ?? '');
 
+/** Whether the server ended a statement for want of time, or because it was told to; its connection goes on. */
+export const isStatementEnded = (error: unknown): boolean =>
+  typeof error === 'object' && error !== null && textOf(error, 'code') === '57014';
+
 /** Whether a connection that had been there ended: another one may be had at once. Says nothing on whether the server did what it was asked. */
 export const isLostConnection = (error: unknown): boolean => {
   if (typeof error !== 'object' || error === null) return false;

@@ -37,7 +37,7 @@ afterAll(() => bench.close());
 
 const PENDING_BY_ID: Omit<DeviceQuery, 'shard'> = {
   condition: {kind: 'is', field: 'status', values: ['pending'], not: false},
-  ...{order: {by: 'id', descending: false}, limit: 1000, fields: DEVICE_FIELDS, shardsAsked: 2},
+  ...{order: {by: 'id', descending: false}, limit: 1000, fields: DEVICE_FIELDS, shardsAsked: 2, leftMs: () => 10_000},
 };
 
 const enrolment = (deviceId: string, secret: string) => ({
@@ -260,7 +260,7 @@ test('pages of devices follow one another without gaps or repeats', async () => 
     }
     const [inOne = 0, inOther = 0, inBoth] = sizes;
     expect(inBoth).toBe(inOne + inOther);
-    const counts = await countDevices(bench.shards, shard);
+    const counts = await countDevices(bench.shards, shard, () => 10_000);
     expect(counts).toContainEqual({groupId, status: 'pending', count: inOne});
   }
 });
