@@ -70,9 +70,13 @@ const CHECK_VIOLATION = '23514';
 
 /**
  * Of the system, when a connection is made or used. Which ones there are depends on the network: where a Service has no pod behind it, one refuses (ECONNREFUSED) and another
- * forbids (EPERM). No SQLSTATE looks like them.
+ * forbids (EPERM). No SQLSTATE looks like them, but node's own errors do (ERR_OUT_OF_RANGE): most of them say that a value is wrong.
  */
-const SYSTEM_CODE = /^E[A-Z_]{3,}$/;
+const SYSTEM_CODE = /^E(?!RR_)[A-Z_]{3,}$/;
+
+/** Of node, about a connection that ended while it was used. */
+const ENDED_STREAM =
+  /^ERR_(STREAM_(DESTROYED|PREMATURE_CLOSE|WRITE_AFTER_END)|SOCKET_CLOSED|SOCKET_CONNECTION_TIMEOUT)$/;
 
 /** What node-postgres says, without a code, when a connection is lost or cannot be had. */
 const LOST_CONNECTION =
@@ -120,7 +124,7 @@ export const databaseFault = (error: unknown): DatabaseFault => {
     return first !== undefined && others.length === 0 ? first : 'unknown';
   }
   const code = textOf(error, 'code');
-  if (code !== undefined && SYSTEM_CODE.test(code)) return 'unheard';
+  if (code !== undefined && (SYSTEM_CODE.test(code) || ENDED_STREAM.test(code))) return 'unheard';
   if (code?.length === 5) return faultOfCode(code, error);
   return LOST_CONNECTION.test(textOf(error, 'message') ?? '') ? 'unheard' : 'unknown';
 };
