@@ -127,19 +127,35 @@ test('a migration that another one has locked out says so, and gives up at its d
   await migrate();
 });
 
-test('a migration waits for a shard that gives out no transaction ids, until its deadline', async () => {
+/** What whoever begins a migration is told by the shard. */
+const whileItSays = async (errcode: string, message: string, work: () => Promise<unknown>): Promise<void> => {
   await control().query(
-    `create function exhausted() returns trigger language plpgsql as
-       $$ begin raise exception 'no transaction IDs' using errcode = '54000'; end $$;
-     create trigger exhausted before insert or update or delete on schema_migration_lock execute function exhausted()`,
+    `create function refuse() returns trigger language plpgsql as
+       $$ begin raise exception '${message}' using errcode = '${errcode}'; end $$;
+     create trigger refuse before insert or update or delete on schema_migration_lock execute function refuse()`,
   );
   try {
-    await expect(migrate({deadlineMs: 1_000})).rejects.toMatchObject({
-      code: 'shard-unavailable',
-      cause: {message: expect.stringContaining('no transaction IDs')},
-    });
+    await work();
   } finally {
-    await control().query('drop function exhausted cascade');
+    await control().query('drop function refuse cascade');
   }
   await migrate();
-});
+};
+
+test('a migration waits for a shard that gives out no transaction ids, until its deadline', () =>
+  whileItSays('54000', 'no transaction IDs', () =>
+    expect(migrate({deadlineMs: 1_000})).rejects.toMatchObject({
+      code: 'shard-unavailable',
+      cause: {message: expect.stringContaining('no transaction IDs')},
+    }),
+  ));
+
+test.each([
+  ['may not do', '42501'],
+  ['finds done already', '42P07'],
+  ['cannot say', '0A000'],
+])('a migration does not wait when there is something that it %s', (_what, errcode) =>
+  whileItSays(errcode, 'not for you', () =>
+    expect(migrate({deadlineMs: 10_000})).rejects.toMatchObject({code: errcode}),
+  ),
+);

@@ -5,7 +5,7 @@ import {AppError, describeError} from '@pisync/core/errors/app-error';
 import {type Secrets} from '@pisync/core/secrets/secrets';
 import {MIGRATION_CONNECTION, migrateShard, type MigrationTarget} from '@pisync/core/shards/migrate';
 import {ensurePartitionsAhead} from '@pisync/core/shards/partitions';
-import {isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
+import {isStatementFault, isSystemicDatabaseFault} from '@pisync/core/shards/database-fault';
 import {PG_TYPES} from '@pisync/core/shards/pg-types';
 import {readSlotMap, seedSlotMap, seedSlotOwner} from '@pisync/core/shards/provision';
 import {type KnownSlotMap, requireSavedSlotMap} from '@pisync/core/shards/saved-slot-map';
@@ -34,7 +34,7 @@ const LISTED_MS = 120_000;
 
 /**
  * Makes one shard ready for this release. Safe to repeat and to run twice at once: every step adds only what is missing.
- * @throws AppError `config-invalid` for a shard that the topology does not come to list, `shard-unavailable` after the deadline.
+ * @throws AppError `config-invalid` for a shard that the topology does not come to list, `shard-unavailable` after the deadline, and at once what the database threw when trying again is of no use.
  */
 export const runMigration = async (job: MigrationJob): Promise<void> => {
   const {shardId, secrets, log, now} = job;
@@ -50,6 +50,8 @@ export const runMigration = async (job: MigrationJob): Promise<void> => {
     () => giveUpAt,
     `shard ${shardId} at ${target.host}:${target.port}`,
     () => migrateShard(target, shardId, onProgress),
+    // It would be the same next time.
+    (error) => isSystemicDatabaseFault(error) && !isStatementFault(error),
   );
   log.info({shard: shardId, version}, 'the schema is up to date');
 
@@ -150,13 +152,14 @@ const retry = async <T>(
   giveUpAt: () => number,
   what: string,
   attempt: () => Promise<T>,
+  mayPass: (error: unknown) => boolean = isSystemicDatabaseFault,
 ): Promise<T> => {
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      // A server that starts refuses or resets connections for a while; a schema error would be the same next time.
-      if (!isSystemicDatabaseFault(error)) throw error;
+      // A server that starts refuses or resets connections for a while.
+      if (!mayPass(error)) throw error;
       if (job.now() > giveUpAt()) {
         throw new AppError('shard-unavailable', `${what} did not become ready within ${job.deadlineMs} ms`, {
           cause: error,

@@ -129,6 +129,13 @@ export const databaseFault = (error: unknown): DatabaseFault => {
   return LOST_CONNECTION.test(textOf(error, 'message') ?? '') ? 'unheard' : 'unknown';
 };
 
+/**
+ * Whether the server understands a statement and does not do it: what it names is not there, is there already or is not allowed (class 42), or no server does it (0A). For a service
+ * that is a schema of another release. For a migration, which is to make the schema, it is a mistake of its own.
+ */
+export const isStatementFault = (error: unknown): boolean =>
+  typeof error === 'object' && error !== null && /^(0A|42)[0-9A-Z]{3}$/.test(textOf(error, 'code') ?? '');
+
 /** Whether a connection has prepared statements that no longer fit, which it never gets rid of (0A000), or lost them (class 26). */
 export const isStaleConnection = (error: unknown): boolean =>
   typeof error === 'object' && error !== null && /^(0A|26)/.test(textOf(error, 'code') ?? '');
