@@ -327,6 +327,42 @@ test('a parked batch of a device that is gone with its shard is not stored as on
   });
 });
 
+test('while a slot has no owner the sync requests of others are stored, and those of its devices wait on the broker', async () => {
+  const {shards} = bench.shards;
+  const [victim, ...rest] = (await enrolDevices(shards, 30)).filter(({slot}) => shards.slotMap.shardOf(slot) === 0);
+  if (victim === undefined) throw new Error('the shard has no device');
+  const others = rest.filter(({slot}) => slot !== victim.slot);
+  const worker = await bench.start();
+  const ask = ({deviceId}: TestDevice): Promise<void> =>
+    publishSyncRequest(bench.publisher, bench.names, {
+      requestId: randomUUID(),
+      deviceId,
+      timestamp: new Date().toISOString(),
+      syncType: 'delta',
+      priority: 'normal',
+    });
+  const waitStored = (count: number) =>
+    until(
+      `${count} stored sync requests`,
+      () => worker.counter('pisync_worker_sync_requests_total', {outcome: 'stored'}),
+      (seen) => seen === count,
+    );
+  const own = (state: string) =>
+    shards.pool(0, 'job').query('update slot_owner set state = $2 where slot = $1', [victim.slot, state]);
+  await own('importing');
+  await ask(victim);
+  await Promise.all(others.map(ask));
+  await waitStored(others.length);
+  await until(
+    'the request of the slot to wait on the broker',
+    () => bench.depth(bench.names.requests.later.queue),
+    (seen) => seen === 1,
+  );
+  await own('owned');
+  await waitStored(others.length + 1);
+  expect(await listOpenCommands(shards, victim, 10)).toMatchObject([{type: 'sync.delta'}]);
+});
+
 test('sync requests become one command per device and kind, as urgent as the most urgent', async () => {
   const device = await bench.enrolOne();
   const worker = await bench.start();

@@ -32,8 +32,8 @@ export interface RequestLanesOptions {
 }
 
 /**
- * Stores sync requests with the shards of their devices, each shard at its own pace, and acks them. Those of a shard that is away wait on the broker, because
- * only so many may be in hand.
+ * Stores sync requests with the shards of their devices, each shard at its own pace, and acks them. Those of a shard that is away, or of a slot without an owner, wait
+ * on the broker, because only so many may be in hand.
  */
 export interface RequestLanes {
   take(delivery: Delivery, isUrgent: boolean): void;
@@ -45,6 +45,8 @@ const WINDOW = {maxWeight: 200, maxWaitMs: 20, concurrency: 1} as const;
 const PAUSE_MS = {first: 50, most: 1_000} as const;
 /** Before the slot map was read. */
 const MAP_PAUSE_MS = 5_000;
+/** Of a slot without an owner: some four seconds. Then they wait on the broker. */
+const MAX_RETURNS = 7;
 const TIMEOUT_MS = 2_000;
 const PATIENCE = {patienceMs: 1_000, forgetAfterMs: 30_000} as const;
 /** So often a shard that is away is tried with what has come for it. */
@@ -61,13 +63,29 @@ interface Open {
   readonly delivery: Delivery;
   readonly request: SyncRequest;
   readonly isUrgent: boolean;
+  /** How often its shard said that the slot is not its own. */
+  readonly returns: number;
 }
 
 export const createRequestLanes = (options: RequestLanesOptions): RequestLanes => {
   const {shards, cache, publisher, names, held, metrics, log, timers, stopping} = options;
   const lanes = new Map<number, Windows<Open>>();
-  /** Waits on the broker, which may have confirmed that late. */
-  const isPutOff = new WeakSet<Open>();
+  /** They wait on the broker, which may have confirmed that late. */
+  const putOffs = new WeakSet<Delivery>();
+  const background = new Set<Promise<void>>();
+
+  const run = (work: Promise<void>): void => {
+    const running = work.finally(() => background.delete(running));
+    background.add(running);
+  };
+
+  const reloadMap = (): Promise<void> =>
+    shards.slotMap
+      .reload()
+      .catch((error: unknown) => log.debug({reason: describeError(error)}, 'the slot map was not read again'));
+
+  /** Whether it is still for this worker to do. */
+  const isInHand = ({delivery}: Open): boolean => !delivery.isLost() && !putOffs.has(delivery);
 
   const shardOf = ({request}: Open): number | undefined => {
     try {
@@ -78,7 +96,7 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
     }
   };
 
-  /** @returns those that have to be tried again. */
+  /** Those whose slot is not the shard's go their own way. @returns those that have to be tried again. */
   const storeOnce = async (shardId: number, pending: readonly Open[]): Promise<readonly Open[]> => {
     const requests = pending.map(({request}) => request);
     const deadline = timers.deadline(TIMEOUT_MS);
@@ -101,16 +119,27 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
         );
       }
     }
-    const left = await putOff(pending.filter(({request}) => became.get(request) === 'busy'));
-    return [...left, ...pending.filter(({request}) => moved.includes(request))];
+    const strangers = pending.filter(({request}) => moved.includes(request));
+    if (strangers.length > 0) run(goAgain(strangers));
+    return putOff(pending.filter(({request}) => became.get(request) === 'busy'));
+  };
+
+  /** Looks for the owner after a pause that grows with every time, while the others of the lane go on. */
+  const goAgain = async (opens: readonly Open[]): Promise<void> => {
+    const returns = Math.max(...opens.map((open) => open.returns));
+    const rest = returns < MAX_RETURNS ? opens : await putOff(opens);
+    if (rest.length === 0) return;
+    await timers.sleep(Math.min(PAUSE_MS.first * 2 ** returns, PAUSE_MS.most), stopping);
+    if (!stopping.aborted) await reloadMap();
+    for (const open of rest.filter(isInHand)) dispatch({...open, returns: returns + 1});
   };
 
   /** @returns those that the broker does not take now, or has not confirmed yet */
   const putOff = async (opens: readonly Open[]): Promise<readonly Open[]> => {
     const settle = (open: Open) =>
-      held.settle([open], async () => {
+      held.settle([open.delivery], async () => {
         await publishLater(publisher, names, open.delivery);
-        isPutOff.add(open);
+        putOffs.add(open.delivery);
         open.delivery.ack();
       });
     await Promise.all(
@@ -120,7 +149,7 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
         ),
       ),
     );
-    return opens.filter((open) => !isPutOff.has(open));
+    return opens.filter(isInHand);
   };
 
   const settle = async (shardId: number, all: readonly Open[], shard: Shard): Promise<void> => {
@@ -135,12 +164,10 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
           shard.presence.failed(beganAtMs, describeError(error));
         }
       }
-      pending = pending.filter((open) => !open.delivery.isLost() && !isPutOff.has(open));
+      pending = pending.filter(isInHand);
       if (shard.presence.isAway()) pending = await putOff(pending);
       if (pending.length === 0) return;
-      await shards.slotMap
-        .reload()
-        .catch((error: unknown) => log.debug({reason: describeError(error)}, 'the slot map was not read again'));
+      await reloadMap();
       await timers.sleep(pauseMs, stopping);
       const {here = [], elsewhere = []} = Object.groupBy(pending, (open) =>
         shardOf(open) === shardId ? 'here' : 'elsewhere',
@@ -186,7 +213,7 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
   const dispatch = (open: Open): void => {
     const shardId = shardOf(open);
     if (stopping.aborted) open.delivery.requeue();
-    else if (shardId === undefined) void timers.sleep(MAP_PAUSE_MS, stopping).then(() => dispatch(open));
+    else if (shardId === undefined) run(timers.sleep(MAP_PAUSE_MS, stopping).then(() => dispatch(open)));
     else laneOf(shardId).add(open, open.isUrgent);
   };
 
@@ -200,10 +227,12 @@ export const createRequestLanes = (options: RequestLanesOptions): RequestLanes =
         void options.keepMessage(delivery, error);
         return;
       }
-      dispatch({delivery, request, isUrgent});
+      dispatch({delivery, request, isUrgent, returns: 0});
     },
     async drain() {
       await Promise.all(Array.from(lanes.values(), (lane) => lane.drain()));
+      // Nothing is dispatched any more: it is given back.
+      await Promise.all(background);
     },
   };
 };
