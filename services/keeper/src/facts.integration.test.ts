@@ -144,6 +144,11 @@ test('a broker that takes messages and confirms none is found, and so is its ret
   try {
     // The connection is being made.
     expect(await tryBroker(publisher, names, delay)).toEqual({ok: true});
+    const channel = await (await connection.ready()).createChannel();
+    await channel.deleteQueue(names.probe.queue);
+    // Somebody deleted the queue; the broker takes messages all the same.
+    expect(await tryBroker(publisher, names, delay)).toEqual({ok: true});
+    await channel.close();
     before.state.mute = true;
     const muted = await tryBroker(publisher, names, delay);
     expect(muted.ok).toBe(false);

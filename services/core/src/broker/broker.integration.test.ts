@@ -255,6 +255,29 @@ describe('a publisher', () => {
     }
   });
 
+  const gone: readonly (readonly [string, string, string, string])[] = [
+    ['a rung', names.retry.queue(RETRY_RUNGS[3]), names.retry.exchange(RETRY_RUNGS[3]), 'p00.normal'],
+    ['batches that nobody consumes', names.batches.queue(1, 'normal'), names.batches.exchange, 'p01.normal'],
+    ['what is unreadable', names.unreadable.queue, '', names.unreadable.queue],
+  ];
+  test.each(gone)('declares the queue of %s again that is gone', async (_what, queue, exchange, routingKey) => {
+    // What another one declared a moment ago counts for some seconds.
+    const own = await openAll(Number(url.port));
+    const model = await connect(url.href);
+    try {
+      const message = {exchange, routingKey, way: '', content: Buffer.from('x'), contentType: 'text/plain'};
+      const messages = new Array<typeof message>(5).fill(message);
+      await Promise.all(messages.map((message) => own.publisher.publish(message)));
+      const channel = await model.createChannel();
+      await channel.deleteQueue(queue);
+      await Promise.all(messages.map((message) => own.publisher.publish(message)));
+      expect(await channel.purgeQueue(queue)).toEqual({messageCount: messages.length});
+    } finally {
+      await model.close();
+      await own.close();
+    }
+  });
+
   test('gives up on a confirm that does not come, refuses while cut off, and works again by itself', async () => {
     const proxy = await openMuteProxy(url);
     const through = await openAll(proxy.port, '127.0.0.1');

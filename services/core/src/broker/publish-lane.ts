@@ -20,6 +20,8 @@ export interface PublishLaneOptions {
   readonly name: string;
   /** Runs on a new channel when the one before ended by an error: what messages go to may be gone. */
   readonly declare: (channel: Channel) => Promise<void>;
+  /** Runs when the broker has returned a message, which ends no channel: the queue is gone, or what leads to it. The message is sent once more then. */
+  readonly declareAgain: () => Promise<void>;
   readonly confirmTimeoutMs: number | undefined;
   /** Without any confirm for so long, what was sent is given up and a new channel opened. */
   readonly silentMs?: number;
@@ -27,7 +29,9 @@ export interface PublishLaneOptions {
 }
 
 interface Pending {
+  readonly message: Outgoing;
   returned: boolean;
+  isSentAgain: boolean;
   readonly resolve: () => void;
   readonly reject: (error: AppError) => void;
 }
@@ -46,7 +50,7 @@ const MOST_UNANSWERED = 100;
 const SILENT_MS = 600_000;
 
 export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
-  const {connection, name, declare, confirmTimeoutMs, silentMs = SILENT_MS, log} = options;
+  const {connection, name, declare, declareAgain, confirmTimeoutMs, silentMs = SILENT_MS, log} = options;
   const pending = new Map<string, Pending>();
   /** Not sent yet. */
   const waiting = new Map<string, Outgoing>();
@@ -95,7 +99,7 @@ export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
           new AppError('broker-timeout', 'the broker refused the message or lost the channel', {cause: error}),
         );
       } else if (entry?.returned === true) {
-        entry.reject(new AppError('broker-unavailable', `${exchange} has no queue for ${routingKey}`));
+        sendAgain(messageId, entry);
       } else {
         entry?.resolve();
       }
@@ -117,6 +121,24 @@ export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
     }
     to.unanswered += 1;
     if (to.unanswered === 1) listen(to);
+  };
+
+  /** It is in no queue, so this leaves no copy. */
+  const sendAgain = (messageId: string, entry: Pending): void => {
+    const {exchange, routingKey} = entry.message;
+    const refuse = (cause?: unknown): void =>
+      entry.reject(new AppError('broker-unavailable', `${exchange} has no queue for ${routingKey}`, {cause}));
+    if (entry.isSentAgain) {
+      refuse();
+      return;
+    }
+    entry.isSentAgain = true;
+    entry.returned = false;
+    declareAgain().then(() => {
+      if (!pending.has(messageId)) return;
+      waiting.set(messageId, entry.message);
+      sendWaiting();
+    }, refuse);
   };
 
   const supervised = superviseChannel({
@@ -154,7 +176,9 @@ export const createPublishLane = (options: PublishLaneOptions): PublishLane => {
         outcome();
       };
       const entry: Pending = {
+        message,
         returned: false,
+        isSentAgain: false,
         resolve: () => settle(() => resolve(undefined)),
         reject: (error) => settle(() => reject(error)),
       };

@@ -81,6 +81,7 @@ test('a confirm that never comes ends with its channel, and the next has a new o
     connection,
     name: 'test',
     declare: () => Promise.resolve(),
+    declareAgain: () => Promise.resolve(),
     confirmTimeoutMs: undefined,
     silentMs: 20,
     log,
@@ -96,7 +97,10 @@ test('a queue that does not confirm gets one message over each new channel until
   const {state, connection} = createBroker();
   state.isBad = true;
   const declare = () => Promise.resolve();
-  const lane = createPublishLane({connection, name: 'test', declare, confirmTimeoutMs: undefined, silentMs: 20, log});
+  const lane = createPublishLane({
+    ...{connection, name: 'test', declare, declareAgain: declare},
+    ...{confirmTimeoutMs: undefined, silentMs: 20, log},
+  });
   for (let reopenings = 1; reopenings <= 2; reopenings++) {
     const sent = await Promise.allSettled(Array.from({length: 150}, () => lane.publish(to('bad'))));
     expect(sent.filter(({status}) => status === 'rejected')).toHaveLength(150);

@@ -3,6 +3,7 @@ import {Gauge, Histogram, type Registry} from 'prom-client';
 import {AppError} from '../errors/app-error.ts';
 import type {Logger} from '../telemetry/logger.ts';
 import type {BrokerConnection} from './connection.ts';
+import {createDeclareAgain} from './declare-again.ts';
 import type {Outgoing} from './outgoing.ts';
 import {createPublishLane, type PublishLane} from './publish-lane.ts';
 import {superviseChannel} from './supervised-channel.ts';
@@ -23,7 +24,7 @@ export interface Publisher {
 
 export interface PublisherOptions {
   readonly connection: BrokerConnection;
-  /** Makes sure that the queues are there that messages go to: on each new connection, and again when the broker ends a channel because something is missing. */
+  /** Makes sure that the queues are there that messages go to: on each new connection, and again when the broker ends a channel or returns a message because something is missing. */
   readonly declare: (channel: Channel) => Promise<void>;
   /**
    * For callers that somebody waits for. Undefined for those that have in hand what they publish: the outcome is open until the broker says it or the channel is lost,
@@ -37,6 +38,7 @@ export interface PublisherOptions {
 export const createPublisher = (options: PublisherOptions): Publisher => {
   const {connection, declare, confirmTimeoutMs, log, registry} = options;
   const lanes = new Map<string, PublishLane>();
+  const declareAgain = createDeclareAgain({connection, declare});
   const inFlight = (): number => [...lanes.values()].reduce((sum, lane) => sum + lane.inFlight(), 0);
 
   const seconds = new Histogram({
@@ -68,7 +70,14 @@ export const createPublisher = (options: PublisherOptions): Publisher => {
     const key = `${exchange}/${way}`;
     const known = lanes.get(key);
     if (known !== undefined) return known;
-    const lane = createPublishLane({connection, name: `publisher to ${key}`, declare, confirmTimeoutMs, log});
+    const lane = createPublishLane({
+      connection,
+      name: `publisher to ${key}`,
+      declare,
+      declareAgain,
+      confirmTimeoutMs,
+      log,
+    });
     lanes.set(key, lane);
     return lane;
   };
