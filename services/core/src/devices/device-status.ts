@@ -25,7 +25,7 @@ export const nextCheck = (status: string, lastSeenAt: string): string =>
 
 /**
  * SQL: brings the statuses of devices that called up to what they are now. It writes only the rows that change, because their indexes are paid for by each of them.
- * One that is on time or failing becomes late by the sweep alone.
+ * One that is on time or failing becomes late by the sweep alone. A check that somebody has stays, and comes too early, which does no harm.
  * @param called SQL: of rows of device_status that it locks `device_key`, `before` (the status), `seen_before` (last_seen_at), `was_failing` and `is_failing`. The rows of
  * device_state have to be locked before, in another statement, and say already that the devices called.
  */
@@ -40,9 +40,10 @@ export const changeStatuses = (called: string): string =>
                         when c.is_failing then 'failing' else 'on_time' end as status) n
           where n.status <> c.before or c.is_failing <> c.was_failing
             or (c.before in ('late', 'silent') and s.last_seen_at is distinct from c.seen_before)),
-        gone as (
-          delete from device_check d using changed
-          where d.check_at = changed.check_before and d.device_key = changed.device_key and changed.check_at is distinct from changed.check_before),
+        old as materialized (
+          select d.check_at, d.device_key from changed join device_check d on d.check_at = changed.check_before and d.device_key = changed.device_key
+          where changed.check_at is distinct from changed.check_before for update of d skip locked),
+        gone as (delete from device_check d using old where d.check_at = old.check_at and d.device_key = old.device_key),
         made as (
           insert into device_check (check_at, device_key)
           select check_at, device_key from changed where check_at is not null and before not in ('on_time', 'failing') on conflict do nothing)

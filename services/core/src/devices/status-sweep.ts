@@ -74,11 +74,11 @@ const ownedSlots = async (client: pg.ClientBase): Promise<readonly number[]> => 
 const sweep = async (client: pg.PoolClient, slots: readonly number[]): Promise<Swept> => {
   const {rows} = await client.query<Due>({
     name: 'checks-due',
-    // Cut before the states are looked at: otherwise each chunk would join and sort all that is due.
+    // Cut before the states are looked at: otherwise each chunk would join and sort all that is due. A check that somebody has is passed over, and stays due.
     text: `with due as materialized (
              select check_at, device_key from device_check
              where check_at <= now() and ${slotOfKey('device_key')} = any($1::int[])
-             order by check_at, device_key limit ${CHUNK})
+             order by check_at, device_key limit ${CHUNK} for update skip locked)
            select due.device_key as "deviceKey", t.status, s.last_seen_at::text as "lastSeenAt", due.check_at::text as "checkAt",
                   s.last_seen_at > now() - interval '${LATE_AFTER_MS} ms' as "hasCalledInTime"
            from due left join device_status t on t.device_key = due.device_key

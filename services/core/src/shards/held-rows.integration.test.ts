@@ -6,6 +6,7 @@ import {createDeviceKeys} from '../devices/device-keys.ts';
 import {enrol} from '../devices/enrolment.ts';
 import {DEFAULT_GROUP} from '../devices/groups.ts';
 import {touchLastSeen} from '../devices/last-seen.ts';
+import {bringRecencyUpToDate} from '../devices/recency-pass.ts';
 import {sweepStatuses} from '../devices/status-sweep.ts';
 import {createTestShards, type TestShards} from '../testing/test-shards.ts';
 import {databaseFault} from './database-fault.ts';
@@ -109,7 +110,7 @@ test('signs of life of others are written while somebody holds a row, and that o
   expect(await seen()).toEqual([held.deviceKey, other.deviceKey].sort((a, b) => a - b));
 });
 
-test.each(['device_state', 'device_status'])(
+test.each(['device_state', 'device_status', 'device_check'])(
   'a sweep passes over a device whose row in %s somebody holds, which stays due',
   async (table) => {
     const [held, other] = [await enrolled(), await enrolled()];
@@ -128,3 +129,67 @@ test.each(['device_state', 'device_status'])(
     expect(await sweep()).toBe(1);
   },
 );
+
+test('devices come back by their heartbeats while somebody holds the check of one of them', async () => {
+  const devices = [await enrolled(), await enrolled()];
+  const pool = bench.shards.pool(0, 'job');
+  const keys = devices.map(({deviceKey}) => deviceKey);
+  // Late since an hour.
+  await pool.query(
+    `update device_state set last_sync_at = now() - interval '27 h', last_seen_at = now() - interval '27 h' where device_key = any($1)`,
+    [keys],
+  );
+  await pool.query(
+    `insert into device_check (check_at, device_key) select now() - interval '1 h', key from unnest($1::bigint[]) key`,
+    [keys],
+  );
+  const sweep = () => sweepStatuses(pool, {fence: () => Promise.resolve()});
+  expect(await sweep()).toBe(2);
+  const statuses = async (): Promise<readonly string[]> => {
+    const {rows} = await pool.query<{status: string}>(
+      'select status from device_status where device_key = any($1) order by 1',
+      [keys],
+    );
+    return rows.map(({status}) => status);
+  };
+  expect(await statuses()).toEqual(['late', 'late']);
+  const seenAtMs = Date.now();
+  const left = await whileHeld('device_check', devices[0]?.deviceKey ?? 0, () =>
+    touchLastSeen(
+      bench.shards,
+      devices.map(({deviceKey, slot}) => ({deviceKey, slot, seenAtMs})),
+    ),
+  );
+  expect({left, statuses: await statuses()}).toEqual({left: [], statuses: ['on_time', 'on_time']});
+  // The check that could not go comes too early, and changes nothing.
+  await pool.query(`update device_check set check_at = now() - interval '1 h' where device_key = any($1)`, [
+    keys.slice(1),
+  ]);
+  expect({changed: await sweep(), statuses: await statuses()}).toEqual({
+    changed: 0,
+    statuses: ['on_time', 'on_time'],
+  });
+});
+
+test('a pass over the recency of devices passes over a row that somebody holds, and comes to it the next time', async () => {
+  const [held, other, third] = [await enrolled(), await enrolled(), await enrolled()];
+  const pool = bench.shards.pool(0, 'job');
+  const pass = () => bringRecencyUpToDate(pool, {fence: () => Promise.resolve()});
+  const sync = (deviceKeys: readonly number[]): Promise<unknown> =>
+    pool.query(
+      'update device_state set last_seen_at = now(), tx_id = pg_current_xact_id()::text::bigint where device_key = any($1)',
+      [deviceKeys],
+    );
+  await pass();
+  await sync([held.deviceKey, other.deviceKey]);
+  const duringMs = await whileHeld('device_recency', held.deviceKey, async () => {
+    const {value, ms} = await timed(pass);
+    expect(value).toBe(1);
+    await sync([third.deviceKey]);
+    expect(await pass()).toBe(1);
+    return ms;
+  });
+  expect(duringMs).toBeLessThan(SOON_MS);
+  expect(await pass()).toBe(1);
+  expect(await pass()).toBe(0);
+});
