@@ -53,6 +53,13 @@ test.each<[string, (socket: Socket) => void]>([
       socket.on('close', () => clearInterval(drip));
     },
   ],
+  [
+    'says that it is at work, for ever',
+    (socket) => {
+      const work = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 20);
+      socket.on('close', () => clearInterval(work));
+    },
+  ],
   ['closes in the middle', (socket) => socket.end(HEAD)],
   ['speaks something else', (socket) => void socket.end('220 mail.example ESMTP\r\n')],
 ])('a server that %s is a failed call, within its time', async (_what, talk) => {
@@ -88,6 +95,21 @@ test('a body has the time that it needs on a slow line', async () => {
   expect([long, short]).toMatchObject([{kind: 'reply', status: 200}, {kind: 'failed'}]);
   for (const socket of sockets.splice(0)) socket.destroy();
   await Promise.all([patient.close(), hasty.close()]);
+});
+
+test('leaves no socket open for as long as the other side offers', async () => {
+  const isClosed = Promise.withResolvers<undefined>();
+  const baseUrl = await serve((socket) => {
+    socket.on('close', () => isClosed.resolve(undefined));
+    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nKeep-Alive: timeout=3660\r\nContent-Length: 2\r\n\r\n{}'));
+  });
+  const options = {connections: 1, host: undefined, timeoutMs: 300, caFile: undefined, insecure: false};
+  const {transport, close} = createTransport(options, 100);
+  expect(await transport({method: 'GET', baseUrl, path: '/', headers: {}, body: undefined})).toMatchObject({
+    kind: 'reply',
+  });
+  await isClosed.promise;
+  await close();
 });
 
 test('offers no HTTP/2, where a call that is given up in the middle of its body may never end', async () => {

@@ -21,7 +21,10 @@ export interface TransportOptions {
   readonly connections: number;
   /** Host header, where the address is an ingress's and not the region's name. */
   readonly host: string | undefined;
-  /** For the connection to be made, to whichever address of the host; for the reply to begin, besides what the body takes; and again for it to end. */
+  /**
+   * For the connection to be made, to whichever address of the host; for the reply to begin, besides what the body takes; and again for it to end. A whole
+   * call has no more than these together.
+   */
   readonly timeoutMs: number;
   /** PEM file of the authority that signed the region's certificate, besides the system's own. */
   readonly caFile: string | undefined;
@@ -30,6 +33,12 @@ export interface TransportOptions {
   /** Ends the calls under way, as failed. The region may have taken what they carried, which sending it again does not harm. */
   readonly signal?: AbortSignal;
 }
+
+/**
+ * Of a socket that waits for its next call: shorter than the 60 s and more of proxies, so that a reused one is rarely one that the other side is closing. It
+ * is so also where the other side offers more.
+ */
+const IDLE_MS = 30_000;
 
 /** The region lets a body take a second for each KiB. */
 const SLOWEST_BYTES_A_MS = 1024 / 1000;
@@ -66,16 +75,18 @@ const textWithin = async (body: Dispatcher.ResponseData['body'], ms: number): Pr
 const trusting = (caFile: string) => createSecureContext({ca: [...getCACertificates(), readFileSync(caFile)]});
 
 /** A transport and the end of its sockets. */
-export const createTransport = (options: TransportOptions): {transport: Transport; close: () => Promise<void>} => {
+export const createTransport = (
+  options: TransportOptions,
+  idleMs = IDLE_MS,
+): {transport: Transport; close: () => Promise<void>} => {
   const agent: Dispatcher = new Agent({
     connections: options.connections,
     pipelining: 1,
     // A call that is given up in the middle of its body makes node's HTTP/2 frame nothing for ever, until the memory is used up.
     allowH2: false,
-    headersTimeout: options.timeoutMs,
     bodyTimeout: options.timeoutMs,
-    // Shorter than the 60 s and more of proxies, so that a reused socket is rarely one that the other side is closing.
-    keepAliveTimeout: 30_000,
+    keepAliveTimeout: idleMs,
+    keepAliveMaxTimeout: idleMs,
     maxResponseSize: MAX_REPLY_BYTES,
     connect: {
       // A slow line needs as long for the certificates of a handshake as for an answer.
@@ -88,21 +99,36 @@ export const createTransport = (options: TransportOptions): {transport: Transpor
   });
   const host = options.host === undefined ? {} : {host: options.host};
   const transport: Transport = async (call) => {
+    const {timeoutMs, signal} = options;
+    const beginsWithinMs = timeoutMs + (call.body?.length ?? 0) / SLOWEST_BYTES_A_MS;
+    // undici measures each phase, and begins anew with each interim reply (RFC 9110, 15.2), of which somebody may send any number.
+    const end = new AbortController();
+    const wholeMs = timeoutMs + beginsWithinMs + timeoutMs;
+    const late = setTimeout(
+      () => end.abort(new Error(`the call did not end within ${Math.round(wholeMs)} ms`)),
+      wholeMs,
+    );
+    // AbortSignal.any() would leave a kilobyte at the signal of the process for each call.
+    const stop = (): void => end.abort(signal?.reason);
+    signal?.addEventListener('abort', stop);
+    if (signal?.aborted === true) stop();
     try {
       const reply = await agent.request({
         origin: call.baseUrl,
         path: call.path,
         method: call.method,
         headers: {...call.headers, ...host},
-        ...(call.body === undefined
-          ? {}
-          : {body: call.body, headersTimeout: options.timeoutMs + call.body.length / SLOWEST_BYTES_A_MS}),
-        ...(options.signal === undefined ? {} : {signal: options.signal}),
+        headersTimeout: beginsWithinMs,
+        ...(call.body === undefined ? {} : {body: call.body}),
+        signal: end.signal,
       });
-      const body = await textWithin(reply.body, options.timeoutMs);
+      const body = await textWithin(reply.body, timeoutMs);
       return {kind: 'reply', status: reply.statusCode, retryAfter: one(reply.headers['retry-after']), body};
     } catch (error) {
       return {kind: 'failed', code: codeOf(error)};
+    } finally {
+      clearTimeout(late);
+      signal?.removeEventListener('abort', stop);
     }
   };
   return {transport, close: () => agent.close()};

@@ -5,7 +5,10 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/\b(ENOTFOUND|EAI_AGAIN)\b/, 'the host name of --url is not known to the DNS'],
   [/\b(UND_ERR_CONNECT_TIMEOUT|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN)\b/, 'the host of --url cannot be reached'],
   [/\bUND_ERR_HEADERS_TIMEOUT\b/, 'no answer within --timeout'],
-  [/\b(UND_ERR_SOCKET|ECONNRESET|EPIPE)\b/, 'the connection was closed before the answer'],
+  [
+    /\b(UND_ERR_SOCKET|ECONNRESET|EPIPE)\b/,
+    'the connection was closed before the answer, or somebody sent 100 Continue unasked',
+  ],
   [/\bUND_ERR_RES_EXCEEDED_MAX_SIZE\b/, 'the answer is too large for a region: is --url right?'],
   [
     /\b(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+)\b/,
