@@ -62,7 +62,8 @@ export interface DeviceParts {
   readonly options: DeviceOptions;
 }
 
-const PROTOCOL_HEADERS = {'content-type': 'application/json', 'x-pisync-protocol': '1'};
+/** Without `Accept-Encoding` somebody in between may compress an answer (RFC 9110, 12.5.3), and then nobody understands it. */
+const PROTOCOL_HEADERS = {'content-type': 'application/json', 'x-pisync-protocol': '1', 'accept-encoding': 'identity'};
 
 /** What has no 2xx is called accepted after a heartbeat only where it is applied. */
 const isAccepted = ({epoch, batchSeq}: Batch, entries: readonly OutboxEntry[]): boolean =>

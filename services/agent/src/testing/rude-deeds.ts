@@ -258,6 +258,19 @@ const codings: readonly Rudeness[] = [
   {name: 'deletes Authorization', deed: asking(without('authorization')), isRefusal: true},
   {name: 'shows another credential', deed: asking(withHeader('authorization', 'Bearer ps_x.y')), isRefusal: true},
   {
+    name: 'compresses the answer, unless it is asked not to',
+    ...{isHarmless: true},
+    async deed({call, forward, answer}) {
+      const passed = await forward(call);
+      const isAllowed = call.headers['accept-encoding'] !== 'identity';
+      answer(
+        isAllowed
+          ? {...passed, headers: {...passed.headers, 'content-encoding': 'gzip'}, body: gzipSync(passed.body)}
+          : passed,
+      );
+    },
+  },
+  {
     name: 'pretty-prints the answer',
     ...{isHarmless: true},
     deed: answering((passed) => ({
