@@ -2,7 +2,7 @@
 /** pisync-agent: wires a device to this machine. The only file here that knows the process. */
 import {randomBytes} from 'node:crypto';
 import {readdirSync, readFileSync, statfsSync} from 'node:fs';
-import {hostname} from 'node:os';
+import {hostname, totalmem} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
 import {Device, type Observer} from '../client/device.ts';
@@ -193,7 +193,7 @@ const run = async (options: AgentOptions): Promise<number> => {
 };
 
 const main = async (): Promise<number> => {
-  const command = parseAgentCommand(process.argv.slice(2));
+  const command = parseAgentCommand(process.argv.slice(2), memoryBytes());
   switch (command.kind) {
     case 'help':
       process.stdout.write(AGENT_HELP);
@@ -207,6 +207,9 @@ const main = async (): Promise<number> => {
       return run(command.options).catch((error: unknown) => {
         throw explainFolderError(command.options.stateDir, error);
       });
+/** What the control group of this process may have, or the machine has. */
+const memoryBytes = (): number => Math.min(process.constrainedMemory() || Infinity, totalmem());
+
   }
 };
 

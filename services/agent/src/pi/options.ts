@@ -13,7 +13,7 @@ export const AGENT_HELP = `pisync-agent: measures the machine it runs on and syn
   --sync-every SECONDS          sync at least so often; default: when the region says (nextSyncAt)
   --once                        measure, sync until everything is applied, end
   --measurements N              with --once: measure so many times before the sync, default 1
-  --max-queued N                readings kept while the region cannot be reached, default 100000, at most 1000000; beyond it the oldest that were in no batch yet are dropped and counted
+  --max-queued N                readings kept while the region cannot be reached, default 100000, at most 1000000 and what the memory holds (64 MiB and a KiB for each); beyond it the oldest that were in no batch yet are dropped and counted
   --hardware-id ID              default: the board's serial number, else /etc/machine-id
   --name NAME                   shown to people, default the host name
   --home-hosts NAMES            hosts, with commas between them, to which the region may send the device besides that of --url
@@ -86,12 +86,17 @@ const parse = (args: readonly string[]) =>
 const LONGEST_S = 24 * 3600;
 /** The spool is read and written in one piece, and a string of JavaScript ends at 512 MiB: at some 200 bytes a reading, and twice that until it is rewritten. */
 const MOST_QUEUED = 1_000_000;
+const DEFAULT_QUEUED = 100_000;
+/** Measured: 51 MiB, and 0.6 KiB for each reading of our own kinds, when a spool is read at the start. With less memory each start would be killed. */
+const BASE_BYTES = 64 * 1024 * 1024;
+const READING_BYTES = 1024;
 /** What a region takes as a name. */
 const LONGEST_NAME = 128;
 
 const atMost = (max: number): string => (max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${max}`);
 
-export const parseAgentCommand = (args: readonly string[]): AgentCommand => {
+/** @param memoryBytes what this process may have */
+export const parseAgentCommand = (args: readonly string[], memoryBytes = Infinity): AgentCommand => {
   let values: ReturnType<typeof parse>;
   try {
     values = parse(args);
@@ -112,6 +117,14 @@ export const parseAgentCommand = (args: readonly string[]): AgentCommand => {
       problems.push(`--${name} must have 1 to ${LONGEST_NAME} characters`);
     return text;
   };
+  const held = Math.max(Math.floor((memoryBytes - BASE_BYTES) / READING_BYTES), 1);
+  const queued = number('max-queued', values['max-queued'], Math.min(DEFAULT_QUEUED, held), MOST_QUEUED);
+  if (queued > held && queued <= MOST_QUEUED) {
+    const mib = Math.floor(memoryBytes / 1024 / 1024);
+    problems.push(
+      `--max-queued must be at most ${held}, because this process may have ${mib} MiB of memory (MemoryMax of its unit, or the machine's)`,
+    );
+  }
   const url = values.url ?? '';
   const stateDir = values['state-dir'] ?? '';
   const urlProblem = problemOfUrl(url);
@@ -125,7 +138,7 @@ export const parseAgentCommand = (args: readonly string[]): AgentCommand => {
     syncEveryMs: values['sync-every'] === undefined ? undefined : seconds('sync-every', values['sync-every']),
     once: values.once ?? false,
     measurements: Math.ceil(number('measurements', values.measurements, 1)),
-    maxQueued: Math.ceil(number('max-queued', values['max-queued'], 100_000, MOST_QUEUED)),
+    maxQueued: Math.ceil(queued),
     hardwareId: short('hardware-id', values['hardware-id']),
     name: short('name', values.name),
     homeHosts: (values['home-hosts'] ?? '').split(',').filter((name) => name !== ''),

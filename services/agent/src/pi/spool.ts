@@ -50,11 +50,17 @@ export const syncFolder = async (folder: string): Promise<void> => {
   }
 };
 
-const writeWhole = async (path: string, text: string): Promise<void> => {
+/** @returns how many bytes it wrote */
+const writeWhole = async (path: string, parts: Iterable<string>): Promise<number> => {
   const handle = await open(path, 'w', 0o600);
   try {
-    await handle.writeFile(text);
+    let bytes = 0;
+    for (const part of parts) {
+      await handle.writeFile(part);
+      bytes += Buffer.byteLength(part);
+    }
     await handle.sync();
+    return bytes;
   } catch (error) {
     await rm(path, {force: true});
     throw error;
@@ -65,7 +71,7 @@ const writeWhole = async (path: string, text: string): Promise<void> => {
 
 /** Replaces a file so that after a power cut there is either the old or the new one, whole. */
 export const writeDurably = async (path: string, text: string): Promise<void> => {
-  await writeWhole(`${path}.new`, text);
+  await writeWhole(`${path}.new`, [text]);
   await rename(`${path}.new`, path);
   await syncFolder(dirname(path));
 };
@@ -121,6 +127,20 @@ const readBlocks = async (path: string, read: SpoolDisk['read']): Promise<Buffer
   }
 };
 
+const PART_CHARS = 256 * 1024;
+
+/** The whole of it at once would take several times its room in memory. */
+function* partsOf(outbox: Outbox): Generator<string> {
+  let part = '';
+  for (const entry of outbox.entries()) {
+    part += encode(entry);
+    if (part.length < PART_CHARS) continue;
+    yield part;
+    part = '';
+  }
+  yield part;
+}
+
 const appendDurably = async (handle: FileHandle, text: string): Promise<void> => {
   await handle.appendFile(text);
   await handle.datasync();
@@ -173,13 +193,12 @@ export const openSpool = async (
   let isDoubtful = false;
   /** A whole new file is certain whatever became of the one before, also of an fsync(2) that failed, after which the next one says that all is well. */
   const renew = async (): Promise<void> => {
-    const whole = [...outbox.entries()].map(encode).join('');
-    await writeWhole(`${path}.new`, whole);
+    const written = await writeWhole(`${path}.new`, partsOf(outbox));
     // Until the folder is synced, either file may be there after a power cut.
     isDoubtful = true;
     await rename(`${path}.new`, path);
     await disk.syncFolder(folder);
-    await use(Buffer.byteLength(whole));
+    await use(written);
     isDoubtful = false;
   };
   /** @returns false when the disk takes no second copy: the file stays as it is. */
