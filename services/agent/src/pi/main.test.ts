@@ -1,11 +1,11 @@
 /** The program itself, as a process of its own, against a region in memory. */
-import {spawn, type ChildProcess} from 'node:child_process';
+import type {ChildProcess} from 'node:child_process';
 import {mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {fileURLToPath} from 'node:url';
 import {gunzipSync} from 'node:zlib';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
+import {startAgent, type Ended} from '../testing/agent-process.ts';
 import {startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
 import {startMiddlebox, type Deed, type Passing} from '../testing/middlebox.ts';
 import {takeSocketFile} from './state-folder.ts';
@@ -30,43 +30,14 @@ afterEach(async () => {
   rmSync(folder, {recursive: true});
 });
 
-interface Ended {
-  readonly code: number | null;
-  readonly log: string;
-}
-
 /** Of each agent that is started: its disk is full while there is a file at this path. See testing/full-disk.ts. */
 const fullDisk = (): string => join(folder, 'full');
 
-/** @param heard is told all that the agent has logged so far, and may end it */
 const start = (
   more: readonly string[],
   heard?: (log: string, child: ChildProcess) => void,
   started?: (child: ChildProcess) => void,
-): Promise<Ended> =>
-  new Promise((resolve) => {
-    const main = fileURLToPath(new URL('main.ts', import.meta.url));
-    const args = [
-      '--url',
-      region.url,
-      '--enrolment-token-file',
-      join(folder, 'token'),
-      '--state-dir',
-      join(folder, 'state'),
-    ];
-    const disk = new URL('../testing/full-disk.ts', import.meta.url).href;
-    const child = spawn('node', ['--import', disk, main, ...args, '--hardware-id', 'test-pi', ...more], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-      env: {...process.env, FULL_DISK: fullDisk()},
-    });
-    started?.(child);
-    let log = '';
-    child.stderr.on('data', (chunk: Buffer) => {
-      log += chunk.toString();
-      heard?.(log, child);
-    });
-    child.on('close', (code) => resolve({code, log}));
-  });
+): Promise<Ended> => startAgent({url: region.url, folder, disk: fullDisk()}, more, heard, started);
 
 const agent = (...more: string[]): Promise<Ended> => start(more);
 
@@ -174,6 +145,15 @@ test('says what is wrong with its state folder', async () => {
   writeFileSync(join(folder, 'state'), 'a file');
   const {code, log} = await agent('--once');
   expect({code, log}).toEqual({code: 1, log: expect.stringContaining(`${join(folder, 'state')}: it must be a folder`)});
+}, 30_000);
+
+test('names its state folder, and what to do, where that can only be read', async () => {
+  expect(await agent('--once')).toMatchObject({code: 0});
+  writeFileSync(fullDisk(), 'EROFS');
+  const {code, log} = await agent('--once');
+  const said = `cannot use the state folder ${join(folder, 'state')}: its file system cannot be written`;
+  expect({code, log}).toEqual({code: 1, log: expect.stringContaining(said)});
+  expect(log).not.toContain('/proc/');
 }, 30_000);
 
 test('keeps what the region refuses for good in a file, says so, and does not end with 0', async () => {

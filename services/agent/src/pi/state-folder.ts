@@ -11,7 +11,8 @@ const codeOf = (error: unknown): unknown =>
 const HINTS: Readonly<Record<string, string>> = {
   EACCES: 'it must belong to the user who runs the agent',
   EPERM: 'it must belong to the user who runs the agent',
-  EROFS: 'it must be on a file system that can be written',
+  EROFS:
+    'its file system cannot be written, which Linux makes of it when a card fails: see dmesg, and mount it anew or replace the card; what is stored is kept, and the agent goes on from there when it is started again',
   ENOSPC: 'the disk is full; what is stored is kept, and the agent goes on from there when it is started again',
   EDQUOT: 'the quota is used up; what is stored is kept, and the agent goes on from there when it is started again',
   EIO: 'the card fails; what was stored is kept as far as the card still has it, and the agent goes on from there when it is started again',
@@ -80,6 +81,12 @@ const NO_SOCKETS: readonly unknown[] = ['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'ENOSY
 /** A few agents at most start in the same moment. */
 const TRIES = 5;
 
+/** @returns an error of a path in /proc as one of the folder that it stands for; it names no path of its own. */
+const asOf = (folder: string, path: string, error: unknown): unknown =>
+  error instanceof Error
+    ? Object.assign(new Error(error.message.replaceAll(path, folder), {cause: error}), {code: codeOf(error)})
+    : error;
+
 /**
  * A socket file in the folder is seen from every network namespace of this machine, and nobody listens at it any more when its process has ended.
  * @returns false when another process has it.
@@ -87,7 +94,8 @@ const TRIES = 5;
 export const takeSocketFile = async (folder: string): Promise<boolean> => {
   // The name of a socket may have 107 bytes, and that of a folder more.
   const handle = process.platform === 'linux' ? await open(folder, 'r') : undefined;
-  const path = `${handle === undefined ? folder : `/proc/self/fd/${handle.fd}`}/agent.sock`;
+  const short = handle === undefined ? folder : `/proc/self/fd/${handle.fd}`;
+  const path = `${short}/agent.sock`;
   try {
     for (let tries = 0; tries < TRIES; tries++) {
       const held = await isHeld(path);
@@ -97,7 +105,7 @@ export const takeSocketFile = async (folder: string): Promise<boolean> => {
     return false;
   } catch (error) {
     if (NO_SOCKETS.includes(codeOf(error))) return true;
-    throw error;
+    throw asOf(folder, short, error);
   } finally {
     await handle?.close();
   }

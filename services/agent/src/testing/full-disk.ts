@@ -1,9 +1,10 @@
 /**
  * For `node --import`: a disk that is full while there is a file at `FULL_DISK`. A state folder's path in that file is one whose reserve is the last room:
- * once it is gone there is room for small writes. With `EIO` in it the disk fails.
+ * once it is gone there is room for small writes. With `EIO` in it the disk fails. With `EROFS` it can only be read.
  */
 import {existsSync, readFileSync} from 'node:fs';
-import {open, type FileHandle} from 'node:fs/promises';
+import promises, {open, type FileHandle} from 'node:fs/promises';
+import {syncBuiltinESMExports} from 'node:module';
 import {join} from 'node:path';
 
 const FULL = process.env.FULL_DISK ?? '';
@@ -30,3 +31,11 @@ for (const name of ['writeFile', 'appendFile'] as const) {
       : Object.assign(new Error('ENOSPC: no space left on device, write'), {code: 'ENOSPC'});
   };
 }
+
+const {rename} = promises;
+promises.rename = (from, to) => {
+  if (!existsSync(FULL) || readFileSync(FULL, 'utf8') !== 'EROFS') return rename(from, to);
+  const message = `EROFS: read-only file system, rename '${String(from)}' -> '${String(to)}'`;
+  return Promise.reject(Object.assign(new Error(message), {code: 'EROFS', path: from}));
+};
+syncBuiltinESMExports();
