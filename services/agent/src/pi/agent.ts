@@ -24,6 +24,10 @@ const MAX_UNSTORED = 10_000;
 export interface Measuring {
   /** Measures once, and stores what there is to store. */
   measure(): Promise<void>;
+  /** Measures when it is time to. @returns when it will be, by the loop's clock in ms */
+  measureWhenDue(): Promise<number>;
+  /** Goes on with measuring when it is time to, as long as a call is under way. What is measured is stored before the device hears the answer. */
+  during<T>(call: Promise<T>): Promise<T>;
   /** Readings that the disk has not taken yet. They go with the process. */
   readonly unstored: () => number;
   /** How many readings were given up, because too many were not stored. */
@@ -32,9 +36,11 @@ export interface Measuring {
 
 /** What the disk does not take waits in memory, up to a bound, and is stored with a later measurement. */
 export const createMeasuring = (
-  {device, limits, collect, drop, spool, tell}: AgentLoop,
+  {device, limits, collect, drop, spool, nowMs, sleep, tell}: AgentLoop,
+  intervalMs: number,
   maxUnstored = MAX_UNSTORED,
 ): Measuring => {
+  let dueMs = nowMs();
   let unstored: readonly Reading[] = [];
   let givenUp = 0;
   const isStored = async (readings: readonly Reading[]): Promise<boolean> => {
@@ -52,22 +58,37 @@ export const createMeasuring = (
       throw error;
     }
   };
+  const measure = async (): Promise<void> => {
+    const wasStored = unstored.length === 0;
+    const readings = [...unstored, ...collect()];
+    if (await isStored(readings)) {
+      unstored = [];
+      if (!wasStored) tell('readings are stored again');
+      return;
+    }
+    unstored = readings.slice(-maxUnstored);
+    if (wasStored && unstored.length > 0)
+      tell('NOT STORED: the disk is full or fails, and readings wait in memory until it takes them');
+    const over = readings.length - unstored.length;
+    if (over > 0)
+      tell(`GIVEN UP: more than ${maxUnstored} readings are not stored, and the ${over} oldest are dropped`);
+    givenUp += over;
+  };
+  const measureWhenDue = async (): Promise<number> => {
+    if (nowMs() < dueMs) return dueMs;
+    await measure();
+    dueMs = nowMs() + intervalMs;
+    return dueMs;
+  };
   return {
-    async measure() {
-      const wasStored = unstored.length === 0;
-      const readings = [...unstored, ...collect()];
-      if (await isStored(readings)) {
-        unstored = [];
-        if (!wasStored) tell('readings are stored again');
-        return;
-      }
-      unstored = readings.slice(-maxUnstored);
-      if (wasStored && unstored.length > 0)
-        tell('NOT STORED: the disk is full or fails, and readings wait in memory until it takes them');
-      const over = readings.length - unstored.length;
-      if (over > 0)
-        tell(`GIVEN UP: more than ${maxUnstored} readings are not stored, and the ${over} oldest are dropped`);
-      givenUp += over;
+    measure,
+    measureWhenDue,
+    async during(call) {
+      const ended = new AbortController();
+      const end = (): void => ended.abort();
+      call.then(end, end);
+      while (!ended.signal.aborted) await sleep((await measureWhenDue()) - nowMs() + 1, ended.signal);
+      return call;
     },
     unstored: () => unstored.length,
     givenUp: () => givenUp,
@@ -87,7 +108,6 @@ const step = async ({device, spool, nowMs, signal, tell}: AgentLoop): Promise<nu
 };
 
 export interface AgentPace {
-  readonly intervalMs: number;
   /** An upper bound for the region's own schedule. */
   readonly syncEveryMs: number | undefined;
   /** Before a device whose disk takes nothing tries again. */
@@ -121,17 +141,13 @@ const patientStep = (loop: AgentLoop, refusedWaitMs: number): (() => Promise<num
 export const runAgent = async (
   loop: AgentLoop,
   measuring: Measuring,
-  {intervalMs, syncEveryMs, refusedWaitMs}: AgentPace,
+  {syncEveryMs, refusedWaitMs}: AgentPace,
 ): Promise<void> => {
   const {device, nowMs, sleep, signal} = loop;
   const next = patientStep(loop, refusedWaitMs);
-  let measureAtMs = nowMs();
   let syncAtMs = syncEveryMs === undefined ? Infinity : nowMs() + syncEveryMs;
   while (!signal.aborted) {
-    if (nowMs() >= measureAtMs) {
-      await measuring.measure();
-      measureAtMs = nowMs() + intervalMs;
-    }
+    const measureAtMs = await measuring.measureWhenDue();
     if (nowMs() >= syncAtMs) {
       device.wakeUp('scheduled');
       syncAtMs = nowMs() + (syncEveryMs ?? Infinity);

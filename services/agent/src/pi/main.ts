@@ -143,7 +143,7 @@ const run = async (options: AgentOptions): Promise<number> => {
         return isKept;
       },
     },
-    transport,
+    transport: options.once ? transport : (call) => measuring.during(transport(call)),
     clock,
     random: Math.random,
     newSecret,
@@ -169,7 +169,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     signal: stop.signal,
     tell: log,
   };
-  const measuring = createMeasuring(loop);
+  const measuring = createMeasuring(loop, options.intervalMs);
   try {
     if (!options.once) {
       await runAgent(loop, measuring, {...options, refusedWaitMs: REFUSED_WAIT_MS * options.backoffScale});
