@@ -50,6 +50,8 @@ export type Answer =
       readonly sync: SyncAnswer;
       /** Indexes of its bad records. */
       readonly bad: ReadonlySet<number>;
+      /** What the region says where some of it was bad: records, or the state. */
+      readonly error?: string;
     }
   /** Unknown or overloaded: the same bytes again, later. */
   | {
@@ -241,7 +243,7 @@ export const classifySync = (reply: HttpReply, call: SentSync): Answer => {
     case 415:
     case 422: {
       const sync = status === 422 && problem.accepted !== undefined ? taken() : undefined;
-      if (sync !== undefined) return {kind: 'accepted', status, sync, bad: badRecords(problem)};
+      if (sync !== undefined) return {kind: 'accepted', status, sync, bad: badRecords(problem), error};
       if (problem.accepted !== undefined) return later;
       if (isReceived(problem, call)) return {kind: 'refused', status, error};
       return {

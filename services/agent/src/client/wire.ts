@@ -79,6 +79,8 @@ export const syncAnswerSchema = z.object({
   accepted: z.int().min(0).optional(),
   applied: z.int().min(0),
   receipt: z.string().optional(),
+  /** Of the batch as the region read it; see content.ts. */
+  contentHash: z.string().optional(),
   duplicate: z.boolean().default(false),
   /** Milliseconds since 1970 by the server's clock; only its distance from `serverTime` is used. */
   nextSyncAt: z.number().optional(),

@@ -179,18 +179,33 @@ export const syncOnce = async (loop: AgentLoop, deadlineMs: number): Promise<boo
   return true;
 };
 
-/** How a run with an end went, in a sentence and an exit code. @param lost readings that were given up in this run, and lines that could not be read */
+/** What of a run is not in the region as it was measured. */
+export interface Losses {
+  /** Readings that were given up. */
+  readonly readings: number;
+  /** Of the spool, that could not be read. */
+  readonly lines: number;
+  /** Batches of which the region has set a part aside, or all of them. */
+  readonly bad?: number;
+  /** Batches that reached the region with another content. */
+  readonly garbled?: number;
+}
+
+/** How a run with an end went, in a sentence and an exit code. */
 export const verdict = (
   {outbox, session}: Device,
   done: boolean,
-  lost: {readonly readings: number; readonly lines: number},
+  lost: Losses,
   isStopped: boolean,
 ): {readonly code: 0 | 1; readonly text: string} => {
   if (!done) {
     const why = isStopped ? 'stopped' : explain(session.lastError ?? 'no time left');
     return {code: 1, text: `not everything is applied: ${why}`};
   }
+  const {bad = 0, garbled = 0} = lost;
   const losses = [
+    ...(bad > 0 ? [`${bad} batches have records or a state that the region cannot store`] : []),
+    ...(garbled > 0 ? [`${garbled} batches were garbled on their way`] : []),
     ...(lost.readings > 0 ? [`${lost.readings} readings were given up`] : []),
     ...(lost.lines > 0 ? [`${lost.lines} lines of the spool were lost`] : []),
   ];

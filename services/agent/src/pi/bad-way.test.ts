@@ -5,8 +5,9 @@ import {createServer, type AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test} from '@jest/globals';
-import {startAgent} from '../testing/agent-process.ts';
-import {startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
+import {startAgent, type Ended} from '../testing/agent-process.ts';
+import {isBatch, startFakeRegion, type FakeRegion} from '../testing/fake-region.ts';
+import {startMiddlebox} from '../testing/middlebox.ts';
 
 let region: FakeRegion;
 let folder: string;
@@ -21,6 +22,7 @@ afterEach(async () => {
 });
 
 const placeAt = (url: string) => ({url, folder, disk: join(folder, 'full')});
+const runOnce = (url = region.url): Promise<Ended> => startAgent(placeAt(url), ['--once', '--backoff-scale', '0.001']);
 
 const timesInSpool = (): number[] => [
   ...new Set(
@@ -57,4 +59,35 @@ test('goes on with measuring, and stores what it measures, while a call hangs', 
   expect({code, during}).toEqual({code: 0, during: expect.any(Number)});
   expect(during).toBeGreaterThanOrEqual(3);
   server.close();
+}, 20_000);
+
+test('says what the region calls bad, and does not end with 0', async () => {
+  region.trouble = (path, body) => {
+    if (!isBatch(path, body)) return undefined;
+    const {epoch, batchSeq} = body;
+    const [device] = region.devices.values();
+    device?.batches.set(`${String(epoch)}:${String(batchSeq)}`, {hash: '', records: [], state: undefined});
+    const errors = [{pointer: '/records/0/d'}, {pointer: '/records/3'}];
+    const detail = '2 of 6 records cannot be stored; the rest is taken';
+    return {kind: 'status', status: 422, body: {title: 'Invalid', detail, accepted: batchSeq, applied: 0, errors}};
+  };
+  expect(await runOnce()).toEqual({
+    code: 1,
+    log: expect.stringMatching(/BAD: [^\n]*2 of 6 records cannot be stored[^]*1 batches have records or a state/),
+  });
+}, 20_000);
+
+test('says that a batch reached the region with another content, and does not end with 0', async () => {
+  const box = await startMiddlebox(region.url, async ({call, forward, answer}) => {
+    const text = call.body.toString('latin1').replace(/"totalKib":\d/, '"totalKib":0.');
+    answer(await forward({...call, body: Buffer.from(text, 'latin1')}));
+  });
+  try {
+    expect(await runOnce(box.url)).toEqual({
+      code: 1,
+      log: expect.stringMatching(/GARBLED: batch e1\/1 [^]*1 batches were garbled on their way/),
+    });
+  } finally {
+    await box.close();
+  }
 }, 20_000);

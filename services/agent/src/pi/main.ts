@@ -98,13 +98,26 @@ const commit = async (spool: Spool, entries: readonly OutboxEntry[]): Promise<vo
   for (const entry of entries) spool.outbox.apply(entry);
 };
 
-const logging = (stopped: AbortSignal, ledger: Observer): Observer => ({
+const logging = (stopped: AbortSignal, ledger: Observer, losses: {bad: number; garbled: number}): Observer => ({
   ...ledger,
   enrolled: (deviceId, epoch) => log(`enrolled as ${deviceId}, epoch ${epoch}`),
   answered: (device, batch, hash, answer, tookMs) => {
     const name = `batch ${batch.epoch}/${batch.batchSeq} with ${batch.records.length} records`;
-    if (answer.kind === 'accepted') log(`${name} accepted in ${Math.round(tookMs)} ms`);
-    else if (!stopped.aborted) log(`${name}: ${explain(answer.error)}`);
+    if (answer.kind === 'accepted') {
+      log(`${name} accepted in ${Math.round(tookMs)} ms`);
+      if (answer.error !== undefined) {
+        losses.bad += 1;
+        log(
+          `BAD: the region cannot store all of batch ${batch.epoch}/${batch.batchSeq}, and keeps that in quarantine (${answer.error})`,
+        );
+      }
+      if ((answer.sync.contentHash ?? hash) !== hash) {
+        losses.garbled += 1;
+        log(
+          `GARBLED: batch ${batch.epoch}/${batch.batchSeq} reached the region with another content than was sent; over https that cannot be`,
+        );
+      }
+    } else if (!stopped.aborted) log(`${name}: ${explain(answer.error)}`);
     ledger.answered?.(device, batch, hash, answer, tookMs);
   },
   called: (what, _tookMs, error) => {
@@ -128,6 +141,7 @@ const run = async (options: AgentOptions): Promise<number> => {
   }
 
   const droppedBefore = spool.outbox.dropped;
+  const losses = {bad: 0, garbled: 0};
   const device = new Device({
     identity,
     outbox: spool.outbox,
@@ -148,7 +162,7 @@ const run = async (options: AgentOptions): Promise<number> => {
     random: Math.random,
     newSecret,
     readState: () => ({...state, dropped: spool.outbox.dropped + measuring.givenUp()}),
-    observer: logging(stop.signal, ledger === undefined ? {} : ledgerObserver(ledger, () => clock.wallMs())),
+    observer: logging(stop.signal, ledger === undefined ? {} : ledgerObserver(ledger, () => clock.wallMs()), losses),
     options: {
       baseUrl: options.url,
       enrolmentToken,
@@ -182,8 +196,9 @@ const run = async (options: AgentOptions): Promise<number> => {
       await measuring.measure();
     }
     const done = await syncOnce(loop, clock.monotonicMs() + options.timeoutMs * 10);
-    const lost = measuring.givenUp() + measuring.unstored() + spool.outbox.dropped - droppedBefore;
-    const {code, text} = verdict(device, done, {readings: lost, lines: spool.lostLines}, stop.signal.aborted);
+    const readings = measuring.givenUp() + measuring.unstored() + spool.outbox.dropped - droppedBefore;
+    const lost = {...losses, readings, lines: spool.lostLines};
+    const {code, text} = verdict(device, done, lost, stop.signal.aborted);
     log(text);
     return code;
   } finally {
@@ -191,6 +206,9 @@ const run = async (options: AgentOptions): Promise<number> => {
     await Promise.allSettled([spool.close(), ledger?.close(), close()]);
   }
 };
+
+/** What the control group of this process may have, or the machine has. */
+const memoryBytes = (): number => Math.min(process.constrainedMemory() || Infinity, totalmem());
 
 const main = async (): Promise<number> => {
   const command = parseAgentCommand(process.argv.slice(2), memoryBytes());
@@ -207,9 +225,6 @@ const main = async (): Promise<number> => {
       return run(command.options).catch((error: unknown) => {
         throw explainFolderError(command.options.stateDir, error);
       });
-/** What the control group of this process may have, or the machine has. */
-const memoryBytes = (): number => Math.min(process.constrainedMemory() || Infinity, totalmem());
-
   }
 };
 

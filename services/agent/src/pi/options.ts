@@ -26,7 +26,7 @@ export const AGENT_HELP = `pisync-agent: measures the machine it runs on and syn
   --help
 
 Exit codes: 0 all well; 1 failed, or ended with readings that the disk did not take, or --once ended without everything applied or with readings
-given up; 2 wrong usage.
+given up, set aside by the region or garbled on their way; 2 wrong usage.
 `;
 
 export interface AgentOptions {

@@ -146,6 +146,7 @@ export const startFakeRegion = async (name = 'fake'): Promise<FakeRegion> => {
     }
     const applied = (): number => (region.applied ?? contiguous)(device, body.epoch);
     let duplicate = false;
+    let taken: JsonObject = {};
     if (body.mode !== 'heartbeat') {
       if (body.batchSeq > applied() + 64) {
         reply(response, 409, {type: `${PROBLEM_TYPE}batch-gap`, title: 'gap', expected: applied() + 1});
@@ -157,6 +158,7 @@ export const startFakeRegion = async (name = 'fake'): Promise<FakeRegion> => {
       duplicate = known !== undefined;
       if (known === undefined) device.batches.set(key, {hash, records: body.records, state: body.state});
       else if (known.hash !== hash) device.conflicts.push(key);
+      taken = {accepted: body.batchSeq, contentHash: hash};
     }
     if (hangUp) {
       request.socket.destroy();
@@ -164,7 +166,7 @@ export const startFakeRegion = async (name = 'fake'): Promise<FakeRegion> => {
     }
     const now = Date.now();
     reply(response, 200, {
-      ...(body.mode === 'heartbeat' ? {} : {accepted: body.batchSeq}),
+      ...taken,
       deviceId: device.deviceId,
       epoch: body.epoch,
       applied: applied(),

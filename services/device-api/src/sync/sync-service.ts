@@ -29,6 +29,8 @@ export interface SyncAnswer {
   readonly accepted?: number;
   readonly applied: number;
   readonly receipt?: string;
+  /** See {@link SyncBody}. */
+  readonly contentHash?: string;
   readonly duplicate: boolean;
   readonly nextSyncAt: number;
   readonly continueNow: boolean;
@@ -132,7 +134,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
     device: Credential,
     body: SyncBody,
     known: KnownPosition,
-    taken: Pick<SyncAnswer, 'accepted' | 'receipt' | 'duplicate'>,
+    taken: Pick<SyncAnswer, 'accepted' | 'receipt' | 'contentHash' | 'duplicate'>,
     open?: readonly Command[],
   ): Promise<SyncAnswer> => {
     const now = wallClock();
@@ -168,7 +170,7 @@ export const createSyncService = (options: SyncServiceOptions): SyncService => {
       const {batchSeq, contentHash} = body;
       if (batchSeq < 1) throw new AppError('bad-request', 'batchSeq starts at 1');
       const position = await refuseGap(device, epoch, batchSeq, known);
-      const taken = {accepted: batchSeq, receipt: receiptId(deviceId, epoch, batchSeq)};
+      const taken = {accepted: batchSeq, receipt: receiptId(deviceId, epoch, batchSeq), contentHash};
       const last = position.accepted;
       const isSame = last?.deviceKey === deviceKey && last.epoch === epoch && last.batchSeq === batchSeq;
       if (isSame && last.contentHash === contentHash) {
