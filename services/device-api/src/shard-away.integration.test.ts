@@ -223,7 +223,7 @@ test('while a shard is away the others hear of their devices, and afterwards it 
   const seen = async ({deviceId}: Device): Promise<boolean> => {
     const {shards} = api.databases;
     const text =
-      'select 1 from device join device_state using (device_key) where device_id = $1 and last_seen_at is not null';
+      'select 1 from device join device_state using (device_key, device_id) where device_id = $1 and last_seen_at is not null';
     return (await shards.pool(shards.shardOfDevice(deviceId), 'job').query(text, [deviceId])).rowCount === 1;
   };
   await until('the other shard to hear', () => seen(devices[1]));

@@ -185,7 +185,7 @@ test('what does not fit into a page is not fetched for it', async () => {
       `insert into device (device_key, device_id, hardware_id, secret_hash) select k, gen_random_uuid(), 'h', '' from generate_series(1, 60) k`,
     );
   for (const [table, columns, values] of [
-    ['device_state', 'epoch', '1'],
+    ['device_state', 'device_id, epoch', 'device_id, 1'],
     ['device_status', 'device_id, group_id, status', `device_id, 1, 'late'`],
     ['device_shadow', 'state', large],
   ] as const) {

@@ -31,7 +31,7 @@ test('a heartbeat moves last-seen without a queue', async () => {
     const found = await shards
       .pool(shards.shardOfDevice(deviceId), 'job')
       .query(
-        'select 1 from device join device_state using (device_key) where device_id = $1 and last_seen_at is not null',
+        'select 1 from device join device_state using (device_key, device_id) where device_id = $1 and last_seen_at is not null',
         [deviceId],
       );
     return found.rowCount === 1;
