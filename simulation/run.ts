@@ -135,6 +135,7 @@ const conclude = (world: World, seed: number, isDrained: boolean): Outcome => {
       hasLostMessages: world.broker.hasLost(),
       copied: world.copied,
       misled: world.misled,
+      isNarrow: Object.values(world.ways).some((records) => records < Infinity),
       damaged: world.damaged,
     });
     if (name !== undefined) known.add(name);

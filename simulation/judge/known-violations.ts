@@ -16,6 +16,8 @@ export interface WhatHappened {
   readonly copied: ReadonlySet<string>;
   /** Batches by {@link misledName}: a copy of the call came through, and the call itself got a page that names no call. */
   readonly misled: ReadonlySet<string>;
+  /** Long batches came through no more. */
+  readonly isNarrow: boolean;
   /** Devices whose card lost an entry. */
   readonly damaged: ReadonlySet<string>;
 }
@@ -37,6 +39,12 @@ export const KNOWN_VIOLATIONS: readonly KnownViolation[] = [
       hasLostMessages &&
       device !== undefined &&
       (copied.has(device) || damaged.has(device)),
+  },
+  {
+    name: 'a copied card behind a way that became narrow',
+    why: 'what comes through no more is believed to be applied when its number is, and a copy may have used that number.',
+    matches: ({law, device}, {copied, isNarrow}) =>
+      law === 'every reading arrives' && isNarrow && device !== undefined && copied.has(device),
   },
   {
     name: 'a way that became narrow between two tries of one call',

@@ -13,7 +13,7 @@ export const unanswered = (
 };
 
 /**
- * What has no 2xx is sent once more, and goes with the answer to that. The region's word is enough only for what the way lets through no more.
+ * What has no 2xx is sent once more, and goes with the answer to that. The region's word is enough only for what the way has just let through no more.
  * @param reopened what a copy has certainly used the numbers of
  */
 export const appliedEntries = (

@@ -71,13 +71,19 @@ const diverge = async (others: number, isAsked = false): Promise<Device> => {
   return start(cards);
 };
 
-test('a batch without a 2xx is sent although a heartbeat calls its number applied, and is found in quarantine', async () => {
-  const copy = await diverge(1);
-  const before = given().length;
-  await bench.until(copy, () => drained(copy), 'applied');
-  expect(given().slice(before)).toEqual([100, 101, 102, 103]);
-  expect([...bench.region.devices.values()].flatMap(({conflicts}) => conflicts)).toEqual(['e1:3']);
-});
+test.each([
+  ['without a 2xx', false],
+  ['that was barred before a start', true],
+])(
+  'a batch %s is sent although a heartbeat calls its number applied, and is found in quarantine',
+  async (_what, isAsked) => {
+    const copy = await diverge(1, isAsked);
+    const before = given().length;
+    await bench.until(copy, () => drained(copy), 'applied');
+    expect(given().slice(before)).toEqual([100, 101, 102, 103]);
+    expect([...bench.region.devices.values()].flatMap(({conflicts}) => conflicts)).toEqual(['e1:3']);
+  },
+);
 
 test.each([
   ['had no 2xx', false],

@@ -49,7 +49,10 @@ export type OutboxEntry =
   | {readonly op: 'accepted'; readonly epoch: string; readonly batchSeq: number}
   /** The way lets it through no more, and it may have been taken: it waits as accepted. See {@link Batch.barredMs}. */
   | {readonly op: 'bar'; readonly epoch: string; readonly batchSeq: number; readonly ms: number}
-  /** Everything up to here is in its shard: our copies of what is accepted may go. Under the number of another one there may be the content of a copy of our card. */
+  /**
+   * Everything up to here is in its shard: our copies of what had a 2xx may go. The others are sent once more, because under their numbers may be what a copy
+   * of our card has sent.
+   */
   | {readonly op: 'applied'; readonly epoch: string; readonly through: number}
   /** The region misses batches from here on: they count as not accepted. */
   | {readonly op: 'resend'; readonly epoch: string; readonly from: number}
@@ -197,8 +200,9 @@ export class Outbox {
       case 'applied':
         if (entry.epoch === this.#epoch) this.#applied = Math.max(this.#applied, entry.through);
         this.#batches = this.#batches.filter(
-          (batch) => batch.epoch !== entry.epoch || batch.batchSeq > entry.through || !batch.accepted,
+          (batch) => batch.epoch !== entry.epoch || batch.batchSeq > entry.through || !hadSuccess(batch),
         );
+        this.#change(entry.epoch, ({batchSeq}) => batchSeq <= entry.through, {accepted: false});
         return;
       case 'resend':
         this.#change(entry.epoch, ({batchSeq}) => batchSeq >= entry.from, {accepted: false});
