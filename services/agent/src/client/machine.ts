@@ -7,7 +7,7 @@ import {appliedEntries, unanswered} from './applied.ts';
 import {waitForQuotaMs} from './backoff.ts';
 import type {Batch, Outbox, OutboxEntry} from './outbox.ts';
 import {afterSilence, isDoubtful, isProbeDue, REFUSALS_BEFORE_GIVING_UP, reopened, smaller} from './narrow-way.ts';
-import {barredAfter, heardAfter, longestUnheard, lostBatch, missedAfter, stuckBatch} from './resend.ts';
+import {barredAfter, heardAfter, longestUnheard, lostBatch, missedAfter, stuckBatch, sentAgain} from './resend.ts';
 import {nameOf, type Session, type Step} from './session.ts';
 import {beforeEnrolment, type Chance, failed, LADDER_BEGINS, scheduledInMs, waitMs} from './waits.ts';
 import type {JsonObject, Reason, SyncAnswer} from './wire.ts';
@@ -192,7 +192,7 @@ const accepted = (
   if (isBatch) entries.push({op: 'accepted', epoch: sent.epoch, batchSeq: sent.batchSeq});
   entries.push(...appliedEntries(session, said, theirs));
   if (lost !== undefined) entries.push({op: 'vacate', epoch: lost.epoch, batchSeq: lost.batchSeq});
-  else if (missed !== undefined) entries.push({op: 'resend', epoch: missed.epoch, from: missed.batchSeq});
+  else if (missed !== undefined) entries.push(sentAgain(missed, said, outbox));
   entries.push(...stops);
   return {session: next.newSecretWanted ? beforeEnrolment(next, chance) : next, entries};
 };

@@ -153,3 +153,16 @@ export const barredAfter = (
  */
 export const lostBatch = (session: Session, said: Applied, {batches}: Outbox, nowMs: number): Batch | undefined =>
   batches.find((batch) => batch.barredMs !== undefined && isNext(batch, said) && !isSpared(session, batch, nowMs));
+
+/**
+ * Of an epoch that is over, a number that we do not have comes no more. What stands behind it is never called applied, so it is sent once more and forgotten when it is
+ * accepted.
+ */
+export const sentAgain = (
+  {epoch, batchSeq}: Pick<Batch, 'epoch' | 'batchSeq'>,
+  said: Applied,
+  {epoch: present, batches}: Outbox,
+): OutboxEntry =>
+  epoch === said.epoch && epoch !== present && !batches.some((batch) => isNext(batch, said))
+    ? {op: 'send-once', epoch}
+    : {op: 'resend', epoch, from: batchSeq};
