@@ -72,6 +72,7 @@ test.each([
   const world = {
     ofRestoredShards: none,
     hasLostMessages: false,
+    isNarrow: false,
     ...{copied: none, damaged: none},
     misled: new Set([misledName('d1', 'e1', 2)]),
   };
