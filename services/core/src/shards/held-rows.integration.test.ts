@@ -34,6 +34,19 @@ const enrolled = async (deviceId: string = randomUUID(), secret = 1) => {
   return {deviceId, deviceKey: made.deviceKey, slot: made.slot};
 };
 
+/** Devices that have been late for an hour, and whose status does not say so yet. */
+const makeLate = async (keys: readonly number[]): Promise<void> => {
+  const pool = bench.shards.pool(0, 'job');
+  await pool.query(
+    `update device_state set last_sync_at = now() - interval '27 h', last_seen_at = now() - interval '27 h' where device_key = any($1)`,
+    [keys],
+  );
+  await pool.query(
+    `insert into device_check (check_at, device_key) select now() - interval '1 h', key from unnest($1::bigint[]) key`,
+    [keys],
+  );
+};
+
 /** Holds the rows of a device in a table, as a person in psql does, while `work` runs. */
 const whileHeld = async <T>(table: string, deviceKey: number, work: () => Promise<T>): Promise<T> => {
   const person = new pg.Client(bench.target(0));
@@ -116,14 +129,7 @@ test.each(['device_state', 'device_status', 'device_check'])(
     const [held, other] = [await enrolled(), await enrolled()];
     const pool = bench.shards.pool(0, 'job');
     const keys = [held.deviceKey, other.deviceKey];
-    await pool.query(
-      `update device_state set last_sync_at = now() - interval '27 h', last_seen_at = now() - interval '27 h' where device_key = any($1)`,
-      [keys],
-    );
-    await pool.query(
-      `insert into device_check (check_at, device_key) select now() - interval '1 h', key from unnest($1::bigint[]) key`,
-      [keys],
-    );
+    await makeLate(keys);
     const sweep = () => sweepStatuses(pool, {fence: () => Promise.resolve()});
     expect((await whileHeld(table, held.deviceKey, () => timed(sweep))).value).toBe(1);
     expect(await sweep()).toBe(1);
@@ -134,15 +140,7 @@ test('devices come back by their heartbeats while somebody holds the check of on
   const devices = [await enrolled(), await enrolled()];
   const pool = bench.shards.pool(0, 'job');
   const keys = devices.map(({deviceKey}) => deviceKey);
-  // Late since an hour.
-  await pool.query(
-    `update device_state set last_sync_at = now() - interval '27 h', last_seen_at = now() - interval '27 h' where device_key = any($1)`,
-    [keys],
-  );
-  await pool.query(
-    `insert into device_check (check_at, device_key) select now() - interval '1 h', key from unnest($1::bigint[]) key`,
-    [keys],
-  );
+  await makeLate(keys);
   const sweep = () => sweepStatuses(pool, {fence: () => Promise.resolve()});
   expect(await sweep()).toBe(2);
   const statuses = async (): Promise<readonly string[]> => {

@@ -3,9 +3,9 @@ import {type ReactNode, useId, useRef, useState} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {ApiError} from '../api/client.ts';
 import type {Device} from '../api/types.ts';
+import {GroupField} from '../layout/group-field.tsx';
 import {mayOperate, useSession} from '../session/session-context.ts';
 import {useSignedChange} from '../session/use-signed-change.ts';
-import {useKnownGroups} from '../summary/use-known-groups.ts';
 import {visibleName} from '../text/visible-name.ts';
 import {changesOf, editedOf, faultIn} from './device-changes.ts';
 import {useChangedDevice} from './use-changed-device.ts';
@@ -64,8 +64,6 @@ const EditForm = ({
   const changed = useChangedDevice();
   const [edited, setEdited] = useState(() => editedOf(before));
   const [fault, setFault] = useState<string>();
-  const listId = useId();
-  const groups = useKnownGroups();
   const save = useMutation({
     mutationFn: async () => {
       const changes = changesOf(before, edited);
@@ -101,21 +99,7 @@ const EditForm = ({
           onChange={(event) => setEdited({...edited, name: event.target.value})}
         />
       </label>
-      <label>
-        Group
-        <input
-          type="text"
-          required
-          list={listId}
-          value={edited.group}
-          onChange={(event) => setEdited({...edited, group: event.target.value})}
-        />
-      </label>
-      <datalist id={listId}>
-        {groups.map((group) => (
-          <option key={group} value={group} />
-        ))}
-      </datalist>
+      <GroupField group={edited.group} change={(group) => setEdited({...edited, group})} />
       <Tags tags={edited.tags} change={(tags) => setEdited({...edited, tags})} />
       {fault === undefined ? null : (
         <p className="field-error" role="alert">

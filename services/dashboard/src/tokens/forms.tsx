@@ -1,5 +1,6 @@
-import {type ReactNode, useId, useState} from 'react';
+import {type ReactNode, useState} from 'react';
 import {type MadeToken, ROLES} from '../api/types.ts';
+import {GroupField} from '../layout/group-field.tsx';
 import {Menu} from '../layout/menu.tsx';
 import {useKnownGroups} from '../summary/use-known-groups.ts';
 import {visibleGroup} from '../text/visible-name.ts';
@@ -11,8 +12,6 @@ interface FormProps {
 
 export const EnrolmentTokenForm = ({onMade}: FormProps): ReactNode => {
   const [state, setState] = useState({name: '', days: '7', group: 'default', maxDevices: ''});
-  const groups = useKnownGroups();
-  const listId = useId();
   return (
     <TokenForm
       kind="enrolment-tokens"
@@ -26,21 +25,7 @@ export const EnrolmentTokenForm = ({onMade}: FormProps): ReactNode => {
       })}
     >
       <CommonFields state={state} change={setState} example="greenhouses, spring" />
-      <label>
-        Group
-        <input
-          type="text"
-          required
-          list={listId}
-          value={state.group}
-          onChange={(event) => setState({...state, group: event.target.value})}
-        />
-      </label>
-      <datalist id={listId}>
-        {groups.map((group) => (
-          <option key={group} value={group} />
-        ))}
-      </datalist>
+      <GroupField group={state.group} change={(group) => setState({...state, group})} />
       <label>
         Most devices
         <input
