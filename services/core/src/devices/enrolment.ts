@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import {AppError} from '../errors/app-error.ts';
+import {allAnswered, inOneGo} from '../shards/all-answered.ts';
 import {onOwner} from '../shards/on-owner.ts';
 import {type Shards} from '../shards/shards.ts';
 import {withOwnedSlots} from '../shards/slot-transaction.ts';
@@ -73,11 +74,13 @@ export const enrol = async (shards: Shards, keys: DeviceKeys, request: Enrolment
     const {deviceKey, epoch} = known.credential;
     return {kind: 'repeated', deviceKey, slot, epoch};
   }
-  const inSlot = <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> =>
+  const inSlot = <T>(work: (client: pg.PoolClient, commit: () => Promise<void>) => Promise<T>): Promise<T> =>
     onOwner(shards, slot, (shardId) => withOwnedSlots(shards.pool(shardId, 'ingest'), [slot], work));
   if (known === undefined) {
     if ((await request.takePlace?.()) === false) return {kind: 'refused', why: 'no-place'};
-    const deviceKey = await makeDevice(keys, slot, (key) => inSlot((client) => insertDevice(client, key, request)));
+    const deviceKey = await makeDevice(keys, slot, (key) =>
+      inSlot((client, commit) => insertDevice(client, key, request, commit)),
+    );
     if (deviceKey !== undefined) return {kind: 'created', deviceKey, slot, epoch: 1};
     // Another enrolment of the same device came in between.
   }
@@ -186,40 +189,44 @@ const noteDispute = async (client: pg.PoolClient, deviceKey: number): Promise<vo
 
 type Inserted = 'made' | 'is-there' | 'key-used';
 
+/** All its rows in one statement that goes with the commit: a fleet that is switched on enrols at once, and each round trip keeps a connection from the next device. */
 const insertDevice = async (
   client: pg.PoolClient,
   deviceKey: number,
   {deviceId, hardwareId, secretHash, groupId, name, model, tags}: EnrolmentRequest,
+  commit: () => Promise<void>,
 ): Promise<Inserted> => {
-  const inserted = await client.query({
-    name: 'enrol-insert',
-    text: `insert into device (device_key, device_id, hardware_id, secret_hash, name, model, tags)
-           values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`,
-    values: [deviceKey, deviceId, hardwareId, secretHash, name ?? null, model ?? null, JSON.stringify(tags ?? {})],
+  const [inserted] = await allAnswered(
+    inOneGo(
+      client,
+      () =>
+        [
+          client.query({
+            name: 'enrol-insert',
+            // A new device is in every list at once.
+            text: `with made as (
+                     insert into device (device_key, device_id, hardware_id, secret_hash, name, model, tags)
+                     values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing returning device_key, device_id),
+                   state as (insert into device_state (device_key, device_id, epoch) select device_key, device_id, 1 from made),
+                   status as (
+                     insert into device_status (device_key, device_id, group_id, status) select device_key, device_id, $8, 'pending' from made),
+                   recency as (
+                     insert into device_recency (device_key, device_id) select device_key, device_id from made on conflict (device_key) do nothing)
+                   select from made`,
+            values: [
+              ...[deviceKey, deviceId, hardwareId, secretHash, name ?? null, model ?? null],
+              ...[JSON.stringify(tags ?? {}), groupId],
+            ],
+          }),
+          commit(),
+        ] as const,
+    ),
+  );
+  if (inserted.rowCount === 1) return 'made';
+  const found = await client.query({
+    name: 'enrol-is-there',
+    text: 'select from device where device_id = $1',
+    values: [deviceId],
   });
-  if (inserted.rowCount === 0) {
-    const found = await client.query({
-      name: 'enrol-is-there',
-      text: 'select from device where device_id = $1',
-      values: [deviceId],
-    });
-    return found.rowCount === 0 ? 'key-used' : 'is-there';
-  }
-  await client.query({
-    name: 'enrol-insert-state',
-    text: 'insert into device_state (device_key, device_id, epoch) values ($1, $2, 1)',
-    values: [deviceKey, deviceId],
-  });
-  await client.query({
-    name: 'enrol-insert-status',
-    text: `insert into device_status (device_key, device_id, group_id, status) values ($1, $2, $3, 'pending')`,
-    values: [deviceKey, deviceId, groupId],
-  });
-  // A new device is in every list at once.
-  await client.query({
-    name: 'enrol-insert-recency',
-    text: 'insert into device_recency (device_key, device_id) values ($1, $2) on conflict (device_key) do nothing',
-    values: [deviceKey, deviceId],
-  });
-  return 'made';
+  return found.rowCount === 0 ? 'key-used' : 'is-there';
 };

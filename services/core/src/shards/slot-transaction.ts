@@ -104,5 +104,10 @@ export const inSlotTransaction = async <Opened, T>(
 export const withOwnedSlots = <T>(
   pool: pg.Pool,
   slots: readonly number[],
-  work: (client: pg.PoolClient) => Promise<T>,
-): Promise<SlotVerdict<T>> => inSlotTransaction(pool, {slots, open: () => Promise.resolve(), work});
+  work: (client: pg.PoolClient, commit: () => Promise<void>) => Promise<T>,
+): Promise<SlotVerdict<T>> =>
+  inSlotTransaction(pool, {
+    slots,
+    open: () => Promise.resolve(),
+    work: (client, _opened, commit) => work(client, commit),
+  });
