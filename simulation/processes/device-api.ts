@@ -71,7 +71,7 @@ export const createDeviceApi = (options: DeviceApiOptions): DeviceApi => {
     soon: timers.soon,
     registry: new Registry(),
   });
-  const fromShard = createFromShard(timers);
+  const fromShard = createFromShard(timers, () => undefined);
   const optionalRead = createOptionalRead({shardOf, loadOf: () => ({waiting: 0, answered: 0}), timers});
   const load = async (deviceId: string) => {
     const context = await shards.context(deviceId);

@@ -32,6 +32,7 @@ import {createByteQuota} from './limits/byte-quota.ts';
 import {createDeviceQuota} from './limits/device-quota.ts';
 import {receiptsRoute} from './receipts/receipts-route.ts';
 import {createOptionalRead} from './optional-reads.ts';
+import {createLineQuota} from './limits/line-quota.ts';
 import {createNewDeviceQuota, mostOfToken} from './limits/new-device-quota.ts';
 import {createReEnrolmentQuota} from './limits/re-enrolment-quota.ts';
 import {createUsedUpQuota} from './limits/used-up-quota.ts';
@@ -84,6 +85,9 @@ const LAST_SEEN_INTERVAL_MS = 1000;
 /** A shard that takes longer to answer is away; devices of the others are served without it. */
 const WARM_UP_MS = 3000;
 
+/** A shard that is away fails each call of its devices. */
+const FAULT_LINES_A_MINUTE = 10;
+
 /** Of the calls under way, those that may wait for one queue. With few partitions it is an even part, because there are few others. */
 const shareOfQueue = (partitions: number): number => Math.max(1 / 4, 1 / partitions);
 
@@ -92,7 +96,11 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
   const {config, topology, shards, secretToken, cache, publisher, names, partitions} = options;
   const {log, registry, tracer, life, lagMs, wallClock, timers, random} = options;
   const {now} = timers;
-  const onShardFault = (error: unknown): void => log.debug({reason: describeError(error)}, 'a shard did not answer');
+  const faultLine = createLineQuota(FAULT_LINES_A_MINUTE, now);
+  const onShardFault = (error: unknown): void => {
+    const leftOut = faultLine();
+    if (leftOut !== undefined) log.warn({reason: describeError(error), leftOut}, 'a shard did not answer');
+  };
 
   const deviceShards = createDeviceShards(shards);
   const hints = createPositionHints(cache);
@@ -117,7 +125,7 @@ export const startDeviceApi = async (options: DeviceApiOptions): Promise<HttpSer
       }),
     (opened) => opened.stop(),
   );
-  const fromShard = createFromShard(timers);
+  const fromShard = createFromShard(timers, onShardFault);
   const optionalRead = createOptionalRead({
     shardOf: (slot) => shards.slotMap.shardOf(slot),
     loadOf: (shardId) => shards.load(shardId, 'ingest'),

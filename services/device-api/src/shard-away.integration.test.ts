@@ -1,5 +1,6 @@
 import {randomBytes, randomUUID} from 'node:crypto';
 import {afterAll, afterEach, beforeAll, expect, jest, test} from '@jest/globals';
+import {pino} from 'pino';
 import {cacheKey} from '@pisync/core/cache/cache-keys';
 import {type MuteProxy, openMuteProxy} from '@pisync/core/testing/mute-proxy';
 import {until} from '@pisync/core/testing/until';
@@ -20,12 +21,14 @@ const PROXY_PATIENCE_MS = 15_000;
 let api: TestDeviceApi;
 let proxy: MuteProxy;
 let skewMs = 0;
+const lines: string[] = [];
 
 beforeAll(async () => {
   proxy = await openMuteProxy(new URL(process.env.PISYNC_TEST_POSTGRES_URL ?? ''));
   api = await startTestDeviceApi({
     shardPorts: new Map([[AWAY, proxy.port]]),
     now: () => performance.now() + skewMs,
+    log: pino({level: 'warn'}, {write: (line) => lines.push(line)}),
   });
 });
 afterEach(async () => {
@@ -188,6 +191,9 @@ test('while a shard is away nobody gets in whom the caches do not know', async (
   const bearer = (deviceId: string) => ({
     authorization: `Bearer ps_${deviceId}.${randomBytes(32).toString('base64url')}`,
   });
+  // Its lines of the minutes before are used up.
+  skewMs += 60_000;
+  lines.length = 0;
   refuse();
   // It may be a newer secret; that it is wrong nobody can say.
   for (const attempt of [1, 2])
@@ -197,6 +203,10 @@ test('while a shard is away nobody gets in whom the caches do not know', async (
   expect((await api.enrol(hardwareOn(AWAY))).json).toMatchObject({status: 503, code: 'shard-unavailable'});
   expect(await api.drain(0)).toEqual([]);
   expect((await sync(device.auth, 2)).status).toBe(200);
+  const told = lines.filter((line) => line.includes('a shard did not answer'));
+  expect(told.length).toBeGreaterThan(0);
+  expect(told.length).toBeLessThanOrEqual(10);
+  expect(told[0]).toMatch(/"reason":"[^"]*(ECONNREFUSED|ECONNRESET|terminated)/);
 });
 
 test('while a shard hangs, who needs it is told when to come back before a proxy would give up', async () => {

@@ -10,13 +10,13 @@ export const SHARD_RETRY_S = 15;
 const PATIENCE_MS = 5_000;
 
 /**
- * A database that is away, or hangs, becomes a 503 with a time to come back; its own message stays in the log. What it was asked to
+ * A database that is away, or hangs, becomes a 503 with a time to come back; its own message goes to `onFault`. What it was asked to
  * write may be written all the same.
  */
 export type FromShard = <T>(work: Promise<T>) => Promise<T>;
 
 export const createFromShard =
-  (timers: Timers): FromShard =>
+  (timers: Timers, onFault: (error: unknown) => void): FromShard =>
   async (work) => {
     try {
       return await withLoopTimeout(work, {ms: PATIENCE_MS, timers});
@@ -24,6 +24,7 @@ export const createFromShard =
       const isLate = error instanceof AppError && error.code === 'unavailable';
       // What we say ourselves has its own time to come back.
       if (!isLate && (error instanceof AppError || !isSystemicDatabaseFault(error))) throw error;
+      onFault(error);
       throw new AppError('shard-unavailable', 'the device database does not answer at the moment; come back later', {
         cause: error,
         retryAfterSeconds: SHARD_RETRY_S,

@@ -2,7 +2,7 @@ import {randomBytes, randomUUID} from 'node:crypto';
 import {mkdir, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {connect} from 'amqplib';
-import {pino} from 'pino';
+import {type Logger, pino} from 'pino';
 import {Registry} from 'prom-client';
 import {type BundleItem, decodeBundle} from '@pisync/core/broker/bundle';
 import {assertBrokerTopology} from '@pisync/core/broker/broker-topology';
@@ -42,13 +42,14 @@ export interface TestDeviceApiOptions {
   /** Monotonic milliseconds. */
   readonly now?: () => number;
   readonly tracer?: Tracer | undefined;
+  readonly log?: Logger;
 }
 
 /** A device-api with databases, queues and an enrolment token of its own on the test servers. */
 export const startTestDeviceApi = async (options: TestDeviceApiOptions = {}) => {
   const amqp = serverAddress('PISYNC_TEST_AMQP_URL');
   const redis = serverAddress('PISYNC_TEST_REDIS_URL');
-  const log = pino({level: 'silent'});
+  const {log = pino({level: 'silent'})} = options;
   const names = brokerNames(`test-${randomBytes(4).toString('hex')}`);
   const life = createLifecycle({log, timeoutMs: 20_000, now: () => performance.now()});
   const databases = await life.own(
