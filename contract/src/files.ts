@@ -7,7 +7,7 @@ export const FILES = {
   topology: '/etc/pisync/topology/topology.json',
   /** The last slot map that the keeper has read, for services that start while shard 0 is away, and for shard 0 when it is begun anew; absent until there is one. */
   slotMap: '/etc/pisync/facts/slot-map.json',
-  /** One folder a Secret below it: `shard-0/{username,password}`, `rabbitmq/…`, `redis/…`, `bootstrap/…`, `signing/…`. */
+  /** One folder a Secret below it: `shard-0/{username,password}`, `rabbitmq/…`, `redis/…`, `bootstrap/…`, `signing/…`, `audit/…`. */
   secrets: '/etc/pisync/secrets',
 } as const;
 
@@ -23,6 +23,8 @@ export const SECRET_KEYS = {
   bootstrap: {adminToken: 'admin-token', enrolmentToken: 'enrolment-token'},
   /** Folder `signing`, for admin-api: 32 random bytes in base64url that seal cursors. */
   signing: {key: 'key'},
+  /** Folder `audit`, for the keeper and admin-api: 32 random bytes in base64url with which the audit chain is signed. */
+  audit: {key: 'key'},
 } as const;
 
 export const shardSecretFolder = (shardId: number): string => `shard-${shardId}`;

@@ -211,7 +211,7 @@ test('may say with what data goes where ownerReferences are protected, if the ch
       () => `${last.join()} are owned; ${logged()}`,
     );
   };
-  const secrets = ['eu-bootstrap', 'eu-pg-0', 'eu-pg-1', 'eu-rabbitmq', 'eu-redis', 'eu-signing'];
+  const secrets = ['eu-audit', 'eu-bootstrap', 'eu-pg-0', 'eu-pg-1', 'eu-rabbitmq', 'eu-redis', 'eu-signing'];
   try {
     const ingress = {host: 'guarded.sync.example.com', adminHost: 'guarded.admin.example.com'};
     const spec = {region: 'eu', ingress, deletionPolicy: 'Delete'};

@@ -222,6 +222,7 @@ describe('what does not restart pods', () => {
     ['eu-bootstrap', 'admin-token'],
     ['eu-bootstrap', 'enrolment-token'],
     ['eu-signing', 'key'],
+    ['eu-audit', 'key'],
   ])('another value in Secret %s, key %s, restarts nobody', (name, key) => {
     const region = new SimulatedRegion({region: 'eu-west'}).bringUp();
     const secret = region.find('Secret', name);

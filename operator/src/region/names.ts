@@ -24,6 +24,7 @@ export const namesOf = (name: string, image = '') => ({
   facts: `${name}-facts`,
   bootstrap: `${name}-bootstrap`,
   signing: `${name}-signing`,
+  audit: `${name}-audit`,
   /** ConfigMap and NetworkPolicy of all shards together. */
   postgres: `${name}-postgres`,
   /** StatefulSet, headless Service and Secret of one shard. */
@@ -60,11 +61,12 @@ type NamesOfKind = (names: Names, ids: readonly number[]) => readonly string[];
 /** The names under which a region has objects of a kind, whatever its spec and in whichever state it is. */
 const NAMES_BY_KIND: Readonly<Record<ChildKind['kind'], NamesOfKind>> = {
   ConfigMap: (names) => [names.topology, names.facts, ...dataTiers(names)],
-  Secret: ({shard, rabbitmq, redis, signing, bootstrap}, ids) => [
+  Secret: ({shard, rabbitmq, redis, signing, audit, bootstrap}, ids) => [
     ...ids.map(shard),
     rabbitmq,
     redis,
     signing,
+    audit,
     bootstrap,
   ],
   Service: (names, ids) => [

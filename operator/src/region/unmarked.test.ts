@@ -54,7 +54,7 @@ test('only what is missing is read', async () => {
   const region = regionOf({postgres: {shards: 2}});
   const [first, second] = ['data-eu-pg-0-0', 'data-eu-pg-1-0'];
   const sets = ['eu-pg-0', 'eu-pg-1', 'eu-rabbitmq'];
-  const secrets = [BOOTSTRAP, 'eu-signing', 'eu-redis', ...sets];
+  const secrets = [BOOTSTRAP, 'eu-signing', 'eu-audit', 'eu-redis', ...sets];
   expect(await asked(region, [])).toEqual([first, second, BROKER, ...sets, ...secrets]);
   const others = [
     ...sets.map((name) => ({...KINDS.statefulSet, metadata: bare(name)})),

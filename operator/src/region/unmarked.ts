@@ -64,9 +64,9 @@ export const observeUnmarked = async (
   }
   // Nothing else would be done in that pass, and what it says of Retain is relied on.
   if (isLeftAlone && doubt !== undefined) throw new Error(doubt);
-  const {bootstrap, signing, redis} = namesOf(name);
+  const {bootstrap, signing, audit, redis} = namesOf(name);
   // Without them a region is taken for a new one, so there is no pass as long as one cannot be read. Those of shards and broker have the names of their sets.
-  for (const key of missing(KINDS.secret, [bootstrap, signing, redis, ...setNames]))
+  for (const key of missing(KINDS.secret, [bootstrap, signing, audit, redis, ...setNames]))
     take(await cluster.read(key, signal));
   return {found, doubt};
 };

@@ -6,7 +6,8 @@ import {text} from '@pisync/core/config/values';
 
 export const keeperConfig = defineConfig({
   command: 'keeper',
-  summary: 'does what must be done once: partitions ahead and statuses by time for each shard, facts for the operator',
+  summary:
+    'does what must be done once: partitions ahead and statuses by time for each shard, the chain of the audit, facts for the operator',
   variables: {
     ...sharedVariables,
     ...publishVariables,

@@ -2,11 +2,14 @@ import {CONTROL_SHARD, type Shards} from '@pisync/core/shards/shards';
 import {type Logger} from '@pisync/core/telemetry/logger';
 import {Gauge, type Registry} from 'prom-client';
 import {type ActingOptions, whileActing} from './acting.ts';
+import {createAuditJobs} from './audit.ts';
 import {createControlJobs, createJobs} from './jobs.ts';
 import {runJobs, type ScheduleOptions} from './schedule.ts';
 
 export interface KeepShardsOptions extends Pick<ActingOptions, 'newHolder' | 'intervalMs' | 'patienceMs'> {
   readonly shards: Pick<Shards, 'ids' | 'pool'>;
+  /** What the audit chain is signed with. */
+  readonly readAuditKey: () => Promise<string>;
   readonly schedule: ScheduleOptions;
   readonly log: Logger;
   readonly registry: Registry;
@@ -23,7 +26,7 @@ export interface KeptShards {
 
 /** Looks after each shard by itself: whether it is this keeper that acts for it, and what it does then, depends on that shard alone. */
 export const keepShards = (options: KeepShardsOptions): KeptShards => {
-  const {shards, schedule, registry, now} = options;
+  const {shards, schedule, registry, now, readAuditKey} = options;
   const acting = new Gauge({
     name: 'pisync_keeper_acting',
     help: '1 while this keeper acts for the shard, 0 while it does not; a shard for which none acts is not kept',
@@ -49,7 +52,10 @@ export const keepShards = (options: KeepShardsOptions): KeptShards => {
       stopping.signal,
       (signal, fence) => {
         const ofShard = {pool, fence, log};
-        const ofRegion = shardId === CONTROL_SHARD ? createControlJobs(ofShard) : [];
+        const ofRegion =
+          shardId === CONTROL_SHARD
+            ? [...createControlJobs(ofShard), ...createAuditJobs({shards, fence, readKey: readAuditKey, log})]
+            : [];
         return runJobs([...createJobs(ofShard), ...ofRegion], signal, {
           ...schedule,
           log,

@@ -1,5 +1,6 @@
 import {CONNECTIONS} from '@pisync/contract/connections';
 import {FACTS_KEY, SLOT_MAP_KEY} from '@pisync/contract/facts';
+import {SECRET_KEYS} from '@pisync/contract/files';
 import {randomUUID} from 'node:crypto';
 import {performance} from 'node:perf_hooks';
 import {assertProbeQueue} from '@pisync/core/broker/broker-topology';
@@ -9,6 +10,7 @@ import {AppError, describeError} from '@pisync/core/errors/app-error';
 import {runService, type Service} from '@pisync/core/lifecycle/run-service';
 import {sleep} from '@pisync/core/lifecycle/sleep';
 import {connectBroker, connectCache, connectShards, followTopology, openPublisher} from '@pisync/core/region/connect';
+import {openSecrets} from '@pisync/core/secrets/secrets';
 import {encodeSlotMap} from '@pisync/core/shards/saved-slot-map';
 import {type Shards} from '@pisync/core/shards/shards';
 import {type TopologyFile} from '@pisync/core/topology/topology-file';
@@ -34,7 +36,8 @@ export const main = (argv: readonly string[]): Promise<void> =>
 
 const keep = async (service: Keeper): Promise<'serving'> => {
   const {log, registry, life, readiness} = service;
-  const {podName} = service.config;
+  const {podName, secretsDir} = service.config;
+  const secrets = openSecrets(secretsDir);
   const topology = await followTopology(service);
   const shards = await connectShards(service, topology, CONNECTIONS.keeper);
   const jobSeconds = new Histogram({
@@ -73,6 +76,7 @@ const keep = async (service: Keeper): Promise<'serving'> => {
     () =>
       keepShards({
         shards,
+        readAuditKey: () => secrets.read('audit', SECRET_KEYS.audit.key),
         newHolder: () => `${podName} ${randomUUID()}`,
         intervalMs: ACTING_INTERVAL_MS,
         schedule,

@@ -171,7 +171,7 @@ const keepInHaste = (shards: Pick<Shards, 'ids' | 'pool'>, registry: Registry) =
   const hurry = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms / 600, signal);
   const schedule = {log, now: () => performance.now(), sleep: hurry, onRun: () => undefined};
   return keepShards({
-    ...{shards, schedule, log, registry, now: Date.now},
+    ...{shards, schedule, log, registry, now: Date.now, readAuditKey: () => Promise.resolve('key')},
     ...{newHolder: randomUUID, intervalMs: 5_000, patienceMs: 500},
   });
 };

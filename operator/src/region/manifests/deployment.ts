@@ -96,7 +96,7 @@ export const adminApiDeployment = (context: RegionContext): Desired => {
     deployment(context, context.names.adminApi, 'admin-api', ROLL, {
       ...servicePod(context, {
         command: 'admin-api',
-        secrets: ['rabbitmq', 'redis', 'signing', 'admin-token'],
+        secrets: ['rabbitmq', 'redis', 'signing', 'audit', 'admin-token'],
         resources: tier.resources,
         logLevel: tier.logLevel,
       }),
@@ -136,7 +136,7 @@ export const keeperDeployment = (context: RegionContext): Desired => {
   const {keeper} = context.spec;
   const pod = servicePod(context, {
     command: 'keeper',
-    secrets: ['rabbitmq', 'redis'],
+    secrets: ['rabbitmq', 'redis', 'audit'],
     resources: keeper.resources,
     logLevel: keeper.logLevel,
     env: {[ENV.factsConfigMap]: context.names.facts},

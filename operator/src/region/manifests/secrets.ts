@@ -63,6 +63,7 @@ export const secrets = (context: RegionContext, admitted: number): readonly Desi
     ),
     secret(context, names.redis, 'redis', {[SECRET_KEYS.redis.password]: PASSWORD}),
     secret(context, names.signing, 'credentials', {[SECRET_KEYS.signing.key]: KEY}),
+    secret(context, names.audit, 'credentials', {[SECRET_KEYS.audit.key]: KEY}),
     secret(
       context,
       names.bootstrap,
@@ -78,5 +79,6 @@ export const secrets = (context: RegionContext, admitted: number): readonly Desi
 export const neededSecrets = (context: RegionContext): readonly string[] => {
   const {names} = context;
   const shards = shardIds(context).slice(0, neededShards(context));
-  return [...shards.map((id) => names.shard(id)), names.rabbitmq, names.redis, names.signing, names.bootstrap];
+  const others = [names.rabbitmq, names.redis, names.signing, names.audit, names.bootstrap];
+  return [...shards.map((id) => names.shard(id)), ...others];
 };

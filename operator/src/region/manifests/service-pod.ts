@@ -13,7 +13,7 @@ import {mountedShardIds} from '../shards.ts';
 const SERVICE_UID = 10_001;
 
 /** Folders below the mount point of Secrets, besides the shards'. */
-type SecretFolder = 'rabbitmq' | 'redis' | 'admin-token' | 'enrolment-token' | 'signing';
+type SecretFolder = 'rabbitmq' | 'redis' | 'admin-token' | 'enrolment-token' | 'signing' | 'audit';
 
 interface ServicePod {
   readonly command: Command;
@@ -46,7 +46,7 @@ const secretSources = (
   {secrets: folders, shards: required}: ServicePod,
 ): readonly SecretSource[] => {
   const {names} = context;
-  const {rabbitmq, redis, bootstrap, signing, shard} = SECRET_KEYS;
+  const {rabbitmq, redis, bootstrap, signing, audit, shard} = SECRET_KEYS;
   const others: Readonly<Record<SecretFolder, SecretSource>> = {
     // Not the cookie: with it one could run code in the broker.
     rabbitmq: {name: names.rabbitmq, folder: 'rabbitmq', keys: [rabbitmq.username, rabbitmq.password]},
@@ -55,6 +55,7 @@ const secretSources = (
     'admin-token': {name: names.bootstrap, folder: 'bootstrap', keys: [bootstrap.adminToken], followed: true},
     'enrolment-token': {name: names.bootstrap, folder: 'bootstrap', keys: [bootstrap.enrolmentToken], followed: true},
     signing: {name: names.signing, folder: 'signing', keys: [signing.key], followed: true},
+    audit: {name: names.audit, folder: 'audit', keys: [audit.key], followed: true},
   };
   return [
     ...(required ?? mountedShardIds(context)).map((id) => ({

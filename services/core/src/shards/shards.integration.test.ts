@@ -386,6 +386,8 @@ test('the list of sharded tables is what the schema has: name, key, and the colu
   );
   // Of the shard, not of devices.
   expect(others.rows.map(({name}) => name).filter((name) => !name.startsWith('knex'))).toEqual([
+    'audit_counter',
+    'audit_outbox',
     'keeper_term',
     'recency_pass',
     'schema_migration',

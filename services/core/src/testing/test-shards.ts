@@ -2,7 +2,7 @@ import {createHash, randomBytes} from 'node:crypto';
 import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {shardSecretFolder} from '@pisync/contract/files';
+import {SECRET_KEYS, shardSecretFolder} from '@pisync/contract/files';
 import {type Topology} from '@pisync/contract/topology';
 import pg from 'pg';
 import {pino} from 'pino';
@@ -97,6 +97,8 @@ export const createTestShards = async ({shards: count, nowMs = Date.now()}: Test
   const admin = new pg.Client({connectionString: url.href});
   await admin.connect();
   const secretsDir = await mkdtemp(join(tmpdir(), 'pisync-secrets-'));
+  await mkdir(join(secretsDir, 'audit'));
+  await writeFile(join(secretsDir, 'audit', SECRET_KEYS.audit.key), randomBytes(32).toString('base64url'));
   for (const [id, database] of databases.entries()) {
     const template = await ensureTemplate(admin, url, id);
     await admin.query(`create database ${database} template ${template}`);

@@ -243,6 +243,33 @@ create table device_command_closed (
 ) partition by range (closed_day);
 create index device_command_closed_by_tx on device_command_closed using brin (tx_id);
 
+-- At most one row: how many entries this shard has written. Who writes the next one has it until his transaction ends, so none is left out.
+create table audit_counter (
+  one boolean primary key default true check (one),
+  last bigint not null
+);
+
+-- What people did here, until the keeper has chained it. It stays with the shard, whatever slots do.
+create table audit_outbox (
+  counter bigint primary key,
+  at timestamptz not null default clock_timestamp(),
+  entry_id uuid not null unique default gen_random_uuid(),
+  -- Null: of the Secret.
+  actor_token uuid,
+  actor text not null,
+  role text not null,
+  action text not null,
+  object_kind text not null,
+  object_id text not null,
+  request_id text,
+  address text,
+  -- Null: the region as a whole.
+  group_ids int[],
+  before jsonb,
+  after jsonb
+);
+create index audit_outbox_by_time on audit_outbox (at, entry_id);
+
 -- At most one row: which keeper acts here. It writes only in a transaction that finds the term that it has begun.
 create table keeper_term (
   one boolean primary key default true check (one),
@@ -337,6 +364,40 @@ create table control.session (
 );
 create index session_by_token on control.session (token_hash, created_at);
 create index session_by_end on control.session (expires_at);
+
+-- What people did, in one order. Each row is signed together with the one before it.
+create table control.audit (
+  seq bigint primary key check (seq > 0),
+  -- These two say which entry it was of its shard.
+  counter bigint not null,
+  at timestamptz not null,
+  entry_id uuid not null unique,
+  actor_token uuid,
+  shard smallint not null,
+  actor text not null,
+  role text not null,
+  action text not null,
+  object_kind text not null,
+  object_id text not null,
+  request_id text,
+  address text,
+  group_ids int[],
+  before jsonb,
+  after jsonb,
+  mac bytea not null
+);
+create index audit_by_time on control.audit (at, entry_id);
+create index audit_by_actor on control.audit (actor, at, entry_id);
+create index audit_by_action on control.audit (action, at, entry_id);
+create index audit_by_object on control.audit (object_id, at, entry_id);
+
+-- One row: where the chain ends.
+create table control.audit_head (
+  one boolean primary key default true check (one),
+  seq bigint not null,
+  mac bytea not null
+);
+insert into control.audit_head (seq, mac) values (0, decode(repeat('00', 32), 'hex'));
 
 -- Messages of which nobody can say whose they are, and batches that no shard takes in any form.
 create table control.unreadable_message (
