@@ -20,9 +20,9 @@ interface Row {
   readonly ok: number;
   /**
    * What a token gets that is for the group `north`. same: it makes no difference. hides: what is of another group is a 404. leaves out: of other groups the answer
-   * says nothing. refuses: what is of another group is a 400.
+   * says nothing. refuses: what is of another group is a 400. forbids: it is for tokens of all groups.
    */
-  readonly scoped: 'same' | 'hides' | 'leaves out' | 'refuses';
+  readonly scoped: 'same' | 'hides' | 'leaves out' | 'refuses' | 'forbids';
 }
 
 let region: TestShards;
@@ -84,6 +84,9 @@ const ROWS: Readonly<Record<string, Row>> = {
   'post /api/v1/api-tokens': {...newOne, body: (group) => ({name: 'n', role: 'admin', groups: [group]})},
   'get /api/v1/api-tokens/{id}': ofApiTokens,
   'delete /api/v1/api-tokens/{id}': {...ofApiTokens, may: ['admin'], ok: 204},
+  'get /api/v1/audit': {may: WATCHING, ok: 200, scoped: 'leaves out'},
+  'get /api/v1/audit/export': {may: WATCHING, ok: 200, scoped: 'leaves out'},
+  'get /api/v1/audit/verify': {may: WATCHING, ok: 200, scoped: 'forbids'},
 };
 
 let anyToken: string;
@@ -163,6 +166,7 @@ const IN_WORDS: Readonly<Record<Row['scoped'], string>> = {
   hides: '404 for what is of another group',
   'leaves out': 'nothing of other groups is in it',
   refuses: '400 for another group',
+  forbids: '403',
 };
 
 test('docs say what is tested here', async () => {
@@ -191,7 +195,7 @@ describe.each(Object.entries(ROWS))('%s', (operation, row) => {
     const token = scopedTokens.get(role);
     const own = await call(operation, row, OWN, token);
     const other = await call(operation, row, OTHER, token);
-    if (!isFor(role)) {
+    if (!isFor(role) || scoped === 'forbids') {
       expect([own.status, other.status]).toEqual([403, 403]);
       return;
     }

@@ -1,7 +1,12 @@
+import {writeAuditOfSlot} from '@pisync/core/audit/write-audit';
 import type {SyncRequest} from '@pisync/core/broker/sync-request';
 import type {Groups} from '@pisync/core/devices/groups';
 import type {Shards} from '@pisync/core/shards/shards';
 import type {CacheAccess} from './caching/read-through.ts';
+import {auditExportRoute} from './audit/audit-export.ts';
+import {auditListRoute} from './audit/audit-list-route.ts';
+import {createAuditPages} from './audit/audit-pages.ts';
+import {auditVerifyRoute} from './audit/verify-route.ts';
 import type {CredentialNews} from './devices/credential-news.ts';
 import {deviceChangeRoutes} from './devices/device-change.ts';
 import {createDeviceDirectory} from './devices/device-directory.ts';
@@ -36,6 +41,8 @@ export interface ApiOptions {
   /** Name of the cookie that has a session's id. */
   readonly cookieName: string;
   readonly publishSyncRequest: (request: SyncRequest) => Promise<void>;
+  /** What the audit chain is signed with; read at each use. */
+  readonly readAuditKey: () => Promise<string>;
   readonly region: () => string;
   /** Host name that devices use, where the region has one. */
   readonly deviceHost: () => string | undefined;
@@ -52,6 +59,7 @@ export const apiRoutes = (options: ApiOptions): readonly Route[] => {
   const cursors = createCursors(options.sealer);
   const directory = createDeviceDirectory(options);
   const census = createCensus(options);
+  const readPage = createAuditPages(options);
   return withOpenApi(
     [
       ...sessionRoutes(options),
@@ -60,9 +68,17 @@ export const apiRoutes = (options: ApiOptions): readonly Route[] => {
       deviceRoute(directory),
       ...deviceChangeRoutes({...options, directory}),
       ...deviceHistoryRoutes({...options, cursors, directory}),
-      syncRequestRoute({...options, directory, publish: options.publishSyncRequest}),
+      syncRequestRoute({
+        ...options,
+        directory,
+        tell: (slot, entry) => writeAuditOfSlot(options.shards, slot, entry),
+        publish: options.publishSyncRequest,
+      }),
       ...enrolmentTokenRoutes({...options, cursors}),
       ...apiTokenRoutes({...options, cursors}),
+      auditListRoute({...options, readPage, cursors}),
+      auditExportRoute({...options, readPage}),
+      auditVerifyRoute({...options, cursors}),
     ],
     options,
   );

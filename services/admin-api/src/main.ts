@@ -114,6 +114,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     limiter,
     sessions,
     cookieName,
+    readAuditKey: () => secrets.read('audit', SECRET_KEYS.audit.key),
     publishSyncRequest: (request) => publishSyncRequest(publisher, names, request),
     region: () => topology.current().region,
     deviceHost: () => topology.current().deviceHost,

@@ -25,7 +25,13 @@ export interface RouteDefinition<
   readonly body?: B;
   /** Whether it makes something for good, so that a call may say by `Idempotency-Key` that it is the same one again. */
   readonly creates?: true;
-  readonly success: {readonly status: 200 | 201 | 202 | 204; readonly description: string; readonly schema?: S};
+  readonly success: {
+    readonly status: 200 | 201 | 202 | 204;
+    readonly description: string;
+    readonly schema?: S;
+    /** Media types of an answer that is sent as it is made. */
+    readonly streams?: readonly string[];
+  };
   /** Whether it changes what the caller has seen, and a call has to say by `If-Match` which revisions that may be. */
   readonly conditional?: true;
   /** What of an answer has to stay the same for its ETag to do so. Where a `get` has this, `If-None-Match` is honoured. */
@@ -45,6 +51,13 @@ export interface Reached {
   readonly port: number | undefined;
 }
 
+/** What the audit says of a call beside who makes it. */
+export interface Origin {
+  /** As answer and log name the request. */
+  readonly requestId: string | undefined;
+  readonly address: string | undefined;
+}
+
 export interface Call<P, Q, B, Who> {
   readonly params: P;
   readonly query: Q;
@@ -52,6 +65,7 @@ export interface Call<P, Q, B, Who> {
   readonly principal: Who;
   /** Where the caller reached the region. */
   readonly reached: Reached;
+  readonly origin: Origin;
   /** Of this caller's call, the same whenever he repeats it; undefined where he gave none. */
   readonly callHash: Buffer | undefined;
   /** What a conditional call may be made to; undefined: anything. */
@@ -61,6 +75,16 @@ export interface Call<P, Q, B, Who> {
 export interface Reply<S> {
   readonly body: S;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Sent instead of the body, piece by piece. */
+  readonly stream?: AnswerStream;
+}
+
+export interface AnswerStream {
+  readonly type: string;
+  /** As a browser keeps it. */
+  readonly fileName: string;
+  /** Each is made when the one before is sent. One that throws cuts the answer; the first of them is still answered as an error. */
+  readonly chunks: AsyncIterable<string>;
 }
 
 /** A route with its types erased: what the router and the document need. */

@@ -2,7 +2,7 @@ import {createHook} from 'node:async_hooks';
 import {randomBytes} from 'node:crypto';
 import {once} from 'node:events';
 import {connect, type Socket} from 'node:net';
-import {afterEach, beforeEach, expect, test} from '@jest/globals';
+import {afterEach, beforeEach, describe, expect, test} from '@jest/globals';
 import {type HttpServer, startHttpServer} from '@pisync/core/http/http-server';
 import {until} from '@pisync/core/testing/until';
 import {z} from 'zod';
@@ -14,12 +14,14 @@ const PATH = '/api/v1/echo';
 const LONG_PATH = '/api/v1/long';
 const SLOW_PATH = '/api/v1/slow';
 const CONSTANT_PATH = '/api/v1/constant';
+const PIECES_PATH = '/api/v1/pieces';
 const access = 'anyone';
 /** Twelve MiB, and packed more than the kernel takes for a peer that does not read: nine. */
 const DENSE = randomBytes(9 * 1024 * 1024).toString('base64');
 const success = {status: 200, description: 'What was sent.', schema: z.unknown()} as const;
 
 const ANN = {
+  id: null,
   name: 'ann',
   rootId: null,
   role: 'viewer',
@@ -34,6 +36,13 @@ const CONSTANT = {
     timesWritten++;
     return 'x'.repeat(2000);
   },
+};
+
+/** How many pieces of an answer were made, and how many there are before one fails. */
+let pieces = {made: 0, good: 0};
+const makePieces = async function* (): AsyncGenerator<string> {
+  for (; pieces.made < pieces.good; pieces.made++) yield await Promise.resolve('x'.repeat(200_000));
+  if (pieces.good < 1000) throw new Error('no more');
 };
 
 let slow = Promise.withResolvers<undefined>();
@@ -57,6 +66,17 @@ beforeEach(async () => {
       route(
         {method: 'get', path: CONSTANT_PATH, operationId: 'same', summary: '', access, success, constant: true},
         () => Promise.resolve({body: CONSTANT}),
+      ),
+      route(
+        {
+          method: 'get',
+          path: PIECES_PATH,
+          operationId: 'pieces',
+          summary: '',
+          access,
+          success: {...success, streams: []},
+        },
+        () => Promise.resolve({body: undefined, stream: {type: 'text/csv', fileName: 'x.csv', chunks: makePieces()}}),
       ),
       route({method: 'get', path: SLOW_PATH, operationId: 'slow', summary: '', access: 'read', success}, async () => {
         await slow.promise;
@@ -247,3 +267,35 @@ test.each(['/API/v1/echo', '/api/v1/Echo', '/api/v1/echo/', '/api/v1//echo', '//
     expect(await answerTo(`GET ${path}?a=b HTTP/1.1\r\nHost: x\r\n\r\n`)).toMatch(/^HTTP\/1\.1 404 /);
   },
 );
+
+describe('an answer that is made piece by piece', () => {
+  const get = (method = 'GET') => fetch(`http://127.0.0.1:${server.port}${PIECES_PATH}`, {method});
+
+  test('is an error where the first cannot be made, and is cut where a later one cannot', async () => {
+    pieces = {made: 0, good: 0};
+    expect((await get()).status).toBe(500);
+    pieces = {made: 0, good: 3};
+    const answer = await get();
+    expect([answer.status, answer.headers.get('content-disposition')]).toEqual([200, 'attachment; filename="x.csv"']);
+    await expect(answer.text()).rejects.toThrow();
+  });
+
+  test('is made no faster than it is read, and no further than somebody reads', async () => {
+    pieces = {made: 0, good: 1000};
+    const socket = connect(server.port, '127.0.0.1');
+    socket.pause();
+    socket.write(`GET ${PIECES_PATH} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    await until('some to be made', () => pieces.made > 1);
+    let before = -1;
+    await until('no more to be made', () => {
+      const isStill = pieces.made === before;
+      before = pieces.made;
+      return isStill;
+    });
+    expect(before).toBeLessThan(900);
+    socket.destroy();
+    pieces = {made: 0, good: 3};
+    expect((await get('HEAD')).status).toBe(200);
+    expect(pieces.made).toBeLessThan(2);
+  });
+});

@@ -5,6 +5,8 @@ import {AppError} from '@pisync/core/errors/app-error';
 import {type BodyRoom, createBodyRoom, type HeldBody} from '@pisync/core/http/body-room';
 import {readBody} from '@pisync/core/http/read-body';
 import {type Request, type Response, Router} from 'express';
+import {requestIdOf} from '@pisync/core/http/request-id';
+import {addressOf} from '../audit/actor.ts';
 import {authorize, type Authenticator} from '../sessions/authenticate.ts';
 import type {Principal} from '../sessions/principal.ts';
 import {type CallsUnderWay, createCallsUnderWay} from '../sessions/calls-under-way.ts';
@@ -13,6 +15,7 @@ import {etagOf, knowsEtag, revisionsIn} from './etag.ts';
 import {parseInput, parseQueryString} from './parse.ts';
 import type {Call, Route} from './route.ts';
 import {cameOverTls} from './security-headers.ts';
+import {sendStream} from './send-stream.ts';
 
 export interface ServeOptions {
   readonly authenticator: Authenticator;
@@ -146,13 +149,21 @@ const serveCaller = async (
       definition.body === undefined ? undefined : parseInput(definition.body, await readJson(request, bodies), 'body'),
     principal,
     reached: {secure: cameOverTls(request), port: portIn(request.get('host'))},
+    origin: {
+      requestId: requestIdOf(response),
+      address: addressOf(request.get('x-forwarded-for'), request.socket.remoteAddress),
+    },
     callHash:
       definition.creates === undefined || principal === undefined
         ? undefined
         : callHashOf(principal, request.get('idempotency-key')),
     revisions: definition.conditional === undefined ? undefined : revisionsIn(request.get('if-match')),
   };
-  const written = await answerTo(route, call, contentOf, request, response);
+  const charge = async (bytes: number): Promise<void> => {
+    const more = Math.floor(bytes / BYTES_A_CALL);
+    if (principal !== undefined && more > 0) await limiter.charge(principal, more);
+  };
+  const written = await answerTo(route, call, contentOf, {request, response, charge});
   if (written === undefined) return;
   const {content, headers} = written;
   const plain = content.plain();
@@ -160,8 +171,7 @@ const serveCaller = async (
   try {
     work.holds(plain.length);
     work.arrived();
-    const more = Math.floor(plain.length / BYTES_A_CALL);
-    if (principal !== undefined && more > 0) await limiter.charge(principal, more);
+    await charge(plain.length);
     const isPacked = plain.length >= COMPRESSED_FROM_BYTES && request.acceptsEncodings('gzip') === 'gzip';
     const bytes = isPacked ? await content.packed() : plain;
     work.leave();
@@ -238,17 +248,28 @@ interface Written {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  /** For what was sent. */
+  readonly charge: (bytes: number) => Promise<void>;
+}
+
 /** The answer's content and headers. Undefined where there is nothing to send any more. */
 const answerTo = async (
   {definition, handle}: Route,
   call: Parameters<Route['handle']>[0],
   contentOf: (body: unknown) => Content,
-  request: Request,
-  response: Response,
+  {request, response, charge}: Exchange,
 ): Promise<Written | undefined> => {
-  const {body, headers = {}} = await handle(call);
+  const {body, headers = {}, stream} = await handle(call);
   // Who asked for it has left meanwhile.
   if (response.closed) return undefined;
+  if (stream !== undefined) {
+    setHeaders(response, headers);
+    await sendStream(stream, {response, charge, pieceBytes: BYTES_A_CALL, isWanted: request.method !== 'HEAD'});
+    return undefined;
+  }
   if (definition.success.status === 204) {
     setHeaders(response, headers);
     response.status(204).end();

@@ -78,6 +78,13 @@ const PROBLEMS_OF_BODIES: Readonly<Record<number, string>> = {
   415: 'The body is not sent as application/json, or in a Content-Encoding other than gzip.',
 };
 
+const contentOf = ({schema, streams}: RouteDefinition['success']): object => {
+  if (streams !== undefined) {
+    return {content: Object.fromEntries(streams.map((type) => [type, {schema: {type: 'string'}}]))};
+  }
+  return schema === undefined ? {} : {content: {'application/json': {schema: jsonSchema(schema, 'output')}}};
+};
+
 const operationOf = (definition: RouteDefinition): object => {
   const {success} = definition;
   const problems: Readonly<Record<number, string>> = {
@@ -105,9 +112,7 @@ const operationOf = (definition: RouteDefinition): object => {
     responses: {
       [success.status]: {
         description: success.description,
-        ...(success.schema === undefined
-          ? {}
-          : {content: {'application/json': {schema: jsonSchema(success.schema, 'output')}}}),
+        ...contentOf(success),
       },
       ...(('tagged' in definition && definition.method === 'get') || definition.constant === true
         ? {304: {description: 'Not changed since the given ETag.'}}

@@ -16,7 +16,7 @@ const setUp = () => {
     find: async (hash) => {
       const known: ApiToken | undefined =
         hash === hashToken('good')
-          ? {name: 'ann', rootId: null, role: 'viewer', scope: undefined, expiresAt: new Date(EXPIRES_AT_MS)}
+          ? {id: null, name: 'ann', rootId: null, role: 'viewer', scope: undefined, expiresAt: new Date(EXPIRES_AT_MS)}
           : undefined;
       if (known === undefined) await state.answer;
       return known;

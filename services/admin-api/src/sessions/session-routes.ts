@@ -1,6 +1,7 @@
 import {z} from 'zod';
 import type {Groups} from '@pisync/core/devices/groups';
 import type {Scope} from '@pisync/core/devices/scope';
+import {actorOf} from '../audit/actor.ts';
 import {route, type Route} from '../http/route.ts';
 import {timestamp} from '../paging/page-schema.ts';
 import type {Authenticator} from './authenticate.ts';
@@ -61,11 +62,14 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
         success: {status: 200, description: 'Signed in; the cookie is set.', schema: sessionSchema},
         problems: {401: 'No such token.', 429: 'Too many calls of this token; `Retry-After` says when to come back.'},
       },
-      async ({body, reached}) => {
+      async ({body, reached, origin}) => {
         const principal = await authenticator.principalOfToken(body.token);
         // It writes a row.
         const counted = await countCall(limiter, principal);
-        const begun = await sessions.begin(principal.tokenHash, principal.expiresAt);
+        const begun = await sessions.begin(principal.tokenHash, principal.expiresAt, {
+          actor: actorOf(principal, origin),
+          scope: principal.scope,
+        });
         const session = {...begun, csrfToken: csrfTokenOf(begun.id)};
         return {
           body: await show({...principal, session}),
@@ -96,8 +100,9 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
           description: 'The session has ended, within five seconds for every process, and the cookie is gone.',
         },
       },
-      async ({principal, reached}) => {
-        if (principal.session !== undefined) await sessions.end(principal.session.id);
+      async ({principal, reached, origin}) => {
+        const {session, scope} = principal;
+        if (session !== undefined) await sessions.end(session.id, {actor: actorOf(principal, origin), scope});
         return {body: undefined, headers: {'Set-Cookie': endedSessionCookie(cookieName, reached.secure)}};
       },
     ),

@@ -2,18 +2,28 @@ import {randomBytes} from 'node:crypto';
 import {createTokenCache} from '@pisync/core/devices/token-cache';
 import {CONNECTIONS} from '@pisync/contract/connections';
 import {createDoor} from '@pisync/core/limits/door';
-import {beginSession, endSession, findSession, type StoredSession} from '@pisync/core/sessions/sessions';
+import {
+  beginSession,
+  endSession,
+  findSession,
+  type SessionActor,
+  type StoredSession,
+} from '@pisync/core/sessions/sessions';
 import type {Shards} from '@pisync/core/shards/shards';
 import {hashToken} from './api-tokens.ts';
 
 /** Browsers' sessions, by the id that the cookie has. They are in the control schema, so each ends for all processes. */
 export interface Sessions {
   /** @param tokenExpiresAt then the session ends too; null: never */
-  begin(tokenHash: string, tokenExpiresAt: Date | null): Promise<{readonly id: string; readonly expiresAtMs: number}>;
+  begin(
+    tokenHash: string,
+    tokenExpiresAt: Date | null,
+    by: SessionActor,
+  ): Promise<{readonly id: string; readonly expiresAtMs: number}>;
   /** Undefined for one that never was, was ended or is over. @throws when the database does not answer and nobody here knows. */
   find(id: string): Promise<{readonly tokenHash: string; readonly expiresAtMs: number} | undefined>;
   /** @throws when the database does not answer: then the session goes on. */
-  end(id: string): Promise<void>;
+  end(id: string, by: SessionActor): Promise<void>;
 }
 
 export interface SessionsOptions {
@@ -48,10 +58,10 @@ export const createSessions = ({shards, now, monotonic, freshMs, staleMs}: Sessi
     staleMs,
   });
   return {
-    async begin(tokenHash, tokenExpiresAt) {
+    async begin(tokenHash, tokenExpiresAt, by) {
       const id = randomBytes(ID_BYTES).toString('base64url');
       const expiresAtMs = Math.min(now() + SESSION_MS, tokenExpiresAt?.getTime() ?? Infinity);
-      await beginSession(shards, keyOf(hashToken(id)), {tokenHash, expiresAt: new Date(expiresAtMs)});
+      await beginSession(shards, keyOf(hashToken(id)), {tokenHash, expiresAt: new Date(expiresAtMs)}, by);
       return {id, expiresAtMs};
     },
     async find(id) {
@@ -60,9 +70,9 @@ export const createSessions = ({shards, now, monotonic, freshMs, staleMs}: Sessi
       if (session === undefined || session.expiresAt.getTime() <= now()) return undefined;
       return {tokenHash: session.tokenHash, expiresAtMs: session.expiresAt.getTime()};
     },
-    async end(id) {
+    async end(id, by) {
       const hash = hashToken(id);
-      await endSession(shards, keyOf(hash));
+      await endSession(shards, keyOf(hash), by);
       known.forget(hash);
     },
   };

@@ -1,6 +1,8 @@
 import {z} from 'zod';
+import type {AuditEntry} from '@pisync/core/audit/audit-entry';
 import type {SyncRequest} from '@pisync/core/broker/sync-request';
 import {AppError} from '@pisync/core/errors/app-error';
+import {actorOf} from '../audit/actor.ts';
 import type {DeviceDirectory} from '../devices/device-directory.ts';
 import {type Reply, route, type Route} from '../http/route.ts';
 
@@ -8,13 +10,15 @@ const successSchema = z.object({success: z.literal(true), requestId: z.uuid()});
 
 export interface SyncRequestOptions {
   readonly directory: DeviceDirectory;
+  /** Writes an entry of the audit on the shard of a slot. */
+  readonly tell: (slot: number, entry: AuditEntry) => Promise<void>;
   /** Resolves when the broker has the request on disk. @throws AppError `broker-unavailable` or `broker-timeout`. */
   readonly publish: (request: SyncRequest) => Promise<void>;
   readonly newId: () => string;
   readonly now: () => number;
 }
 
-export const syncRequestRoute = ({directory, publish, newId, now}: SyncRequestOptions): Route =>
+export const syncRequestRoute = ({directory, tell, publish, newId, now}: SyncRequestOptions): Route =>
   route(
     {
       method: 'post',
@@ -37,18 +41,21 @@ export const syncRequestRoute = ({directory, publish, newId, now}: SyncRequestOp
       },
       problems: {404: 'No such device.', 409: 'The device is revoked.'},
     },
-    async ({params, body, principal}): Promise<Reply<z.input<typeof successSchema>>> => {
+    async ({params, body, principal, origin}): Promise<Reply<z.input<typeof successSchema>>> => {
       const deviceId = params.id.toLowerCase();
-      const {revokedAt} = await directory.get(deviceId, principal.scope);
+      const {revokedAt, slot, groupId} = await directory.get(deviceId, principal.scope);
       if (revokedAt !== null) throw new AppError('conflict', `The device ${deviceId} is revoked and cannot sync.`);
       const requestId = newId();
-      await publish({
-        requestId,
-        deviceId,
-        timestamp: new Date(now()).toISOString(),
-        syncType: body.syncType,
-        priority: body.force ? 'high' : 'normal',
+      const [syncType, priority] = [body.syncType, body.force ? 'high' : 'normal'] as const;
+      // First, so that nothing is asked for that nobody knows of. Where the broker does not take it, it was asked for all the same.
+      await tell(slot, {
+        actor: actorOf(principal, origin),
+        action: 'device.request-sync',
+        object: {kind: 'device', id: deviceId},
+        scope: [groupId],
+        after: {requestId, syncType, priority},
       });
+      await publish({requestId, deviceId, timestamp: new Date(now()).toISOString(), syncType, priority});
       return {body: {success: true, requestId}};
     },
   );

@@ -52,6 +52,7 @@ export interface TestApiOptions {
   readonly publish?: (request: SyncRequest) => Promise<void>;
   readonly callsPerMinute?: number;
   readonly shardTimeoutMs?: number;
+  readonly auditKey?: string;
   readonly region?: string;
   readonly deviceHost?: string;
   /** The administrator's token of the Secret. */
@@ -83,6 +84,15 @@ const documentSchema = z.object({
   ),
   components: z.object({schemas: z.object({Problem: z.record(z.string(), z.unknown())})}),
 });
+
+const isText = (type: string): boolean => type === 'text/csv' || type === 'application/x-ndjson';
+
+const parseBody = (type: string, text: string): unknown => {
+  if (type === 'text/csv') return text;
+  if (type === 'application/x-ndjson')
+    return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as unknown]));
+  return text === '' ? undefined : (JSON.parse(text) as unknown);
+};
 
 export const startTestApi = async (options: TestApiOptions): Promise<TestApi> => {
   const now = options.now ?? Date.now;
@@ -129,6 +139,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
     limiter,
     sessions,
     cookieName,
+    readAuditKey: () => Promise.resolve(options.auditKey ?? 'a key'),
     publishSyncRequest: options.publish ?? (() => Promise.reject(new Error('this test publishes nothing'))),
     region: () => region,
     deviceHost: () => options.deviceHost,
@@ -189,9 +200,9 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
         ...(body === undefined ? {} : {body: typeof body === 'string' ? body : JSON.stringify(body)}),
       });
       const text = await response.text();
-      const parsed: unknown = text === '' ? undefined : JSON.parse(text);
       const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? '';
-      check(method.toLowerCase(), path.split('?')[0] ?? path, response.status, type, parsed);
+      const parsed = parseBody(type, text);
+      check(method.toLowerCase(), path.split('?')[0] ?? path, response.status, type, isText(type) ? text : parsed);
       return {status: response.status, headers: response.headers, body: parsed};
     },
     seen,

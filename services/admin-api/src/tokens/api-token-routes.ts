@@ -3,6 +3,7 @@ import {findGroups} from '@pisync/core/devices/groups';
 import {isInScope, type Scope} from '@pisync/core/devices/scope';
 import {type ApiTokenRow, createApiTokens} from '@pisync/core/tokens/api-tokens';
 import type {Shards} from '@pisync/core/shards/shards';
+import {actorOf} from '../audit/actor.ts';
 import {badMember, storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
@@ -79,7 +80,7 @@ export const apiTokenRoutes = ({shards, cursors, now, newTokenId}: ApiTokenRoute
           schema: z.object({token: z.string(), data: shown}),
         },
       },
-      async ({body, principal, callHash}) => {
+      async ({body, principal, origin, callHash}) => {
         const {name, role} = body;
         const expiresAt = expiryOf(body.expiresAt, principal.expiresAt, now());
         const scope = await scopeOf(body.groups, principal.scope);
@@ -87,7 +88,10 @@ export const apiTokenRoutes = ({shards, cursors, now, newTokenId}: ApiTokenRoute
         const id = newTokenId();
         const made = madeBy(
           id,
-          await table.add({id, hash, callHash, name, ...creatorOf(principal), expiresAt, role, scope}),
+          await table.add(
+            {id, hash, callHash, name, ...creatorOf(principal), expiresAt, role, scope},
+            actorOf(principal, origin),
+          ),
         );
         return {body: {token, data: show(made)}};
       },

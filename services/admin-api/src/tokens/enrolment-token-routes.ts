@@ -3,6 +3,7 @@ import {findGroups} from '@pisync/core/devices/groups';
 import {isInScope} from '@pisync/core/devices/scope';
 import {createEnrolmentTokens, type EnrolmentTokenRow} from '@pisync/core/tokens/enrolment-tokens';
 import type {Shards} from '@pisync/core/shards/shards';
+import {actorOf} from '../audit/actor.ts';
 import {badMember, storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
@@ -67,7 +68,7 @@ export const enrolmentTokenRoutes = (options: EnrolmentTokenRoutesOptions): read
           }),
         },
       },
-      async ({body, principal, callHash, reached}) => {
+      async ({body, principal, origin, callHash, reached}) => {
         const {group, name, maxDevices} = body;
         const expiresAt = expiryOf(body.expiresAt, principal.expiresAt, now());
         const groupId = (await findGroups(shards, [group])).get(group);
@@ -78,7 +79,10 @@ export const enrolmentTokenRoutes = (options: EnrolmentTokenRoutesOptions): read
         const id = newTokenId();
         const made = madeBy(
           id,
-          await table.add({id, hash, callHash, name, ...creatorOf(principal), expiresAt, groupId, maxDevices}),
+          await table.add(
+            {id, hash, callHash, name, ...creatorOf(principal), expiresAt, groupId, maxDevices},
+            actorOf(principal, origin),
+          ),
         );
         const host = deviceHost();
         return {

@@ -2,6 +2,7 @@ import {z} from 'zod';
 import {MOST_TOKENS, type TokenRow, type TokenTable} from '@pisync/core/tokens/token-table';
 import {AppError} from '@pisync/core/errors/app-error';
 import {MAX_NAME_LENGTH, tokenNameFault} from '@pisync/core/tokens/token-name';
+import {actorOf} from '../audit/actor.ts';
 import {badMember, storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
@@ -162,8 +163,8 @@ export const tokenRoutes = <Row extends TokenRow, Shown extends z.ZodObject>(
         },
         problems,
       },
-      async ({params: {id}, principal}) => {
-        if (!(await table.revoke(principal.scope, id))) throw unknown(id);
+      async ({params: {id}, principal, origin}) => {
+        if (!(await table.revoke(principal.scope, id, actorOf(principal, origin)))) throw unknown(id);
         return {body: undefined};
       },
     ),

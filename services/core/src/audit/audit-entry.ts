@@ -2,7 +2,7 @@ import type {Role} from '../devices/tokens.ts';
 import type {Scope} from '../devices/scope.ts';
 
 /** Who does something, and how he came. */
-interface AuditActor {
+export interface AuditActor {
   /** Name of the API token that was sent, or that stands behind the session. */
   readonly name: string;
   /** Null: the administrator's token of the Secret. */

@@ -1,4 +1,6 @@
 import type pg from 'pg';
+import {onceMore} from '../shards/once-more.ts';
+import type {Shards} from '../shards/shards.ts';
 import {type AuditEntry, boundedFields, boundedText} from './audit-entry.ts';
 
 /**
@@ -31,3 +33,7 @@ export const writeAudit = async (
     ],
   });
 };
+
+/** Tells of something in a slot what changes no row of it. Where an answer of the database is lost it may be told twice. */
+export const writeAuditOfSlot = (shards: Shards, slot: number, entry: AuditEntry): Promise<void> =>
+  onceMore(() => writeAudit(shards.pool(shards.slotMap.shardOf(slot), 'ingest'), entry));

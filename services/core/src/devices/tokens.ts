@@ -59,6 +59,8 @@ export const takePlace = async (shards: Shards, hash: Buffer, deviceId: string):
 
 /** Who shows an API token, and what he may do. */
 export interface ApiToken {
+  /** By which people name it. Null: that of the Secret. */
+  readonly id: string | null;
   readonly name: string;
   /** Names its family: the API token that it descends from, or itself, of those that were made with the one of the Secret. Null: that one. */
   readonly rootId: string | null;
@@ -73,7 +75,7 @@ export const findApiToken = async (shards: Shards, hash: Buffer): Promise<ApiTok
   const found = await onceMore(() =>
     shards.control('ingest').query<Omit<ApiToken, 'scope'> & {readonly scope: readonly number[] | null}>({
       name: 'api-token',
-      text: `select name, coalesce(root_id, token_id) as "rootId", role, group_ids as scope, expires_at as "expiresAt" from control.api_token
+      text: `select token_id as id, name, coalesce(root_id, token_id) as "rootId", role, group_ids as scope, expires_at as "expiresAt" from control.api_token
              where token_hash = $1 and revoked_at is null and (expires_at is null or expires_at > now())`,
       values: [hash],
     }),

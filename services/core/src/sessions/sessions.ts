@@ -1,3 +1,7 @@
+import {type AuditActor} from '../audit/audit-entry.ts';
+import {writeAudit} from '../audit/write-audit.ts';
+import {type Scope} from '../devices/scope.ts';
+import {inTransaction} from '../shards/in-transaction.ts';
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
 
@@ -7,6 +11,15 @@ export interface StoredSession {
   readonly tokenHash: string;
   readonly expiresAt: Date;
 }
+
+/** Who signs in or out. */
+export interface SessionActor {
+  readonly actor: AuditActor;
+  readonly scope: Scope;
+}
+
+/** Names a session without being its id, so that one can tell which sign-out belongs to which sign-in. */
+const objectOf = (hash: Buffer) => ({kind: 'session', id: hash.toString('hex').slice(0, 16)}) as const;
 
 /** When a token has more, its oldest end: whoever signs in again and again takes no room. */
 const MAX_PER_TOKEN = 100;
@@ -18,12 +31,14 @@ export const beginSession = async (
   shards: Shards,
   hash: Buffer,
   {tokenHash, expiresAt}: StoredSession,
+  {actor, scope}: SessionActor,
 ): Promise<void> => {
   await onceMore(() =>
-    shards.control('ingest').query({
-      name: 'session-begin',
-      // Rows that somebody else is removing are left to him.
-      text: `with over as (
+    inTransaction(shards.control('ingest'), async (client) => {
+      const begun = await client.query({
+        name: 'session-begin',
+        // Rows that somebody else is removing are left to him.
+        text: `with over as (
                select session_hash from control.session
                where expires_at <= now() or session_hash in (
                  select session_hash from control.session where token_hash = decode($2, 'hex')
@@ -32,7 +47,11 @@ export const beginSession = async (
              removed as (delete from control.session s using over where s.session_hash = over.session_hash)
              insert into control.session (session_hash, token_hash, expires_at) values ($1, decode($2, 'hex'), $3)
              on conflict (session_hash) do nothing`,
-      values: [hash, tokenHash, expiresAt, MAX_PER_TOKEN],
+        values: [hash, tokenHash, expiresAt, MAX_PER_TOKEN],
+      });
+      if (begun.rowCount === 1) {
+        await writeAudit(client, {actor, action: 'session.begin', object: objectOf(hash), scope, after: {expiresAt}});
+      }
     }),
   );
 };
@@ -51,12 +70,15 @@ export const findSession = async (shards: Shards, hash: Buffer): Promise<StoredS
 };
 
 /** Ends it for every process; one that has just looked at it may take some seconds to notice. */
-export const endSession = async (shards: Shards, hash: Buffer): Promise<void> => {
+export const endSession = async (shards: Shards, hash: Buffer, {actor, scope}: SessionActor): Promise<void> => {
   await onceMore(() =>
-    shards.control('ingest').query({
-      name: 'session-end',
-      text: 'delete from control.session where session_hash = $1',
-      values: [hash],
+    inTransaction(shards.control('ingest'), async (client) => {
+      const ended = await client.query({
+        name: 'session-end',
+        text: 'delete from control.session where session_hash = $1',
+        values: [hash],
+      });
+      if (ended.rowCount === 1) await writeAudit(client, {actor, action: 'session.end', object: objectOf(hash), scope});
     }),
   );
 };

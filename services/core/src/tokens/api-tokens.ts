@@ -20,6 +20,9 @@ export type ApiTokenTable = TokenTable<ApiTokenRow, NewApiToken>;
 export const createApiTokens = (shards: Shards): ApiTokenTable =>
   createTokenTable(shards, {
     table: 'control.api_token',
+    kind: 'api-token',
+    told: ({role, groups}) => ({role, groups}),
+    groupIds: 't.group_ids',
     columns: `t.role,
        case when t.group_ids is not null then
          array(select g.name from control.device_group g where g.group_id = any(t.group_ids) order by g.name) end as groups,

@@ -21,6 +21,9 @@ export type EnrolmentTokens = TokenTable<EnrolmentTokenRow, NewEnrolmentToken>;
 export const createEnrolmentTokens = (shards: Shards): EnrolmentTokens =>
   createTokenTable(shards, {
     table: 'control.enrolment_token',
+    kind: 'enrolment-token',
+    told: ({group, maxDevices}) => ({group, maxDevices}),
+    groupIds: 'array[t.group_id]',
     columns: `(select g.name from control.device_group g where g.group_id = t.group_id) as "group",
        t.max_devices as "maxDevices", t.used as devices,
        case when t.revoked_at is not null then 'revoked' when t.expires_at <= now() then 'expired'

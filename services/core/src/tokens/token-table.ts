@@ -1,4 +1,8 @@
+import type pg from 'pg';
+import type {AuditActor, AuditedFields} from '../audit/audit-entry.ts';
+import {writeAudit} from '../audit/write-audit.ts';
 import type {Scope} from '../devices/scope.ts';
+import {inTransaction} from '../shards/in-transaction.ts';
 import {onceMore} from '../shards/once-more.ts';
 import type {Shards} from '../shards/shards.ts';
 
@@ -29,8 +33,14 @@ interface NewToken {
 /** Living tokens of one kind, and those that were made within a day: so who revokes what he makes has no more rows. Those who come at the same moment may be one or two too many. */
 export const MOST_TOKENS = {family: 1_000, region: 10_000} as const;
 
-export interface TokenTableOptions<More> {
+export interface TokenTableOptions<Row, More> {
   readonly table: 'control.enrolment_token' | 'control.api_token';
+  /** As the audit says it. */
+  readonly kind: 'enrolment-token' | 'api-token';
+  /** What the audit says of one beside its name and when it expires. */
+  readonly told: (row: Row) => AuditedFields;
+  /** SQL: the groups of `t` by number; null: all. */
+  readonly groupIds: string;
   /** What is selected of `t` beside what all tokens have. */
   readonly columns: string;
   /** SQL: whether `t` is within the groups of the parameter. */
@@ -45,15 +55,19 @@ export interface TokenTable<Row, More> {
   list(scope: Scope, page: {readonly before: string | undefined; readonly limit: number}): Promise<readonly Row[]>;
   find(scope: Scope, id: string): Promise<Row | undefined>;
   /** @returns it, or the one that was made by the same call before; undefined when there are {@link MOST_TOKENS} */
-  add(token: NewToken & More): Promise<Row | undefined>;
+  add(token: NewToken & More, actor: AuditActor): Promise<Row | undefined>;
   /** Also one that is revoked already. @returns false when there is none */
-  revoke(scope: Scope, id: string): Promise<boolean>;
+  revoke(scope: Scope, id: string, actor: AuditActor): Promise<boolean>;
+}
+
+interface Groups {
+  readonly groups: readonly number[] | null;
 }
 
 // All of it asks the primary: a replica may not know yet of a token that was made a moment ago.
 export const createTokenTable = <Row extends TokenRow, More>(
   shards: Shards,
-  {table, columns, isWithin, stored}: TokenTableOptions<More>,
+  {table, kind, told, groupIds, columns, isWithin, stored}: TokenTableOptions<Row, More>,
 ): TokenTable<Row, More> => {
   const select = `select t.token_id as id, t.name, ${columns}, t.created_at as "createdAt", t.created_by as "createdBy",
        t.expires_at as "expiresAt", t.revoked_at as "revokedAt" from ${table} t`;
@@ -63,6 +77,14 @@ export const createTokenTable = <Row extends TokenRow, More>(
       where (revoked_at is null and (expires_at is null or expires_at > now())) or created_at > now() - interval '1 day')`;
   const rows = async (text: string, values: readonly unknown[]): Promise<readonly Row[]> =>
     (await onceMore(() => shards.control('ingest').query<Row>(text, [...values]))).rows;
+  const transaction = <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> =>
+    onceMore(() => inTransaction(shards.control('ingest'), work));
+  const entryOf = ({id}: Row, {groups}: Groups, actor: AuditActor) => ({
+    actor,
+    object: {kind, id},
+    scope: groups ?? undefined,
+  });
+  const fieldsOf = (row: Row): AuditedFields => ({name: row.name, ...told(row), expiresAt: row.expiresAt});
 
   return {
     list: (scope, {before, limit}) =>
@@ -73,7 +95,7 @@ export const createTokenTable = <Row extends TokenRow, More>(
     async find(scope, id) {
       return (await rows(`${select} where t.token_id = $2 and ${inScope('$1')}`, [scope ?? null, id]))[0];
     },
-    async add(token) {
+    async add(token, actor) {
       const values: Readonly<Record<string, unknown>> = {
         token_id: token.id,
         token_hash: token.hash,
@@ -86,24 +108,42 @@ export const createTokenTable = <Row extends TokenRow, More>(
       };
       const names = Object.keys(values);
       const parameters = names.map((_, index) => `$${index + 1}`);
-      await rows(
-        `insert into ${table} (${names.join(', ')}) select ${parameters.join(', ')}
-         where ${hasRoom(`$${names.indexOf('root_id') + 1}`)} on conflict do nothing`,
-        Object.values(values),
-      );
-      // It was made here, also when the answer to a first try was lost, or before.
-      const found = await rows(`${select} where t.token_id = $1 or t.call_hash = $2`, [
-        token.id,
-        token.callHash ?? null,
-      ]);
-      return found[0];
+      return transaction(async (client) => {
+        const inserted = await client.query<Groups>(
+          `insert into ${table} as t (${names.join(', ')}) select ${parameters.join(', ')}
+           where ${hasRoom(`$${names.indexOf('root_id') + 1}`)} on conflict do nothing returning ${groupIds} as groups`,
+          Object.values(values),
+        );
+        // It was made here, also when the answer to a first try was lost, or before.
+        const found = await client.query<Row>(`${select} where t.token_id = $1 or t.call_hash = $2`, [
+          token.id,
+          token.callHash ?? null,
+        ]);
+        const [made] = found.rows;
+        const [groups] = inserted.rows;
+        if (made !== undefined && groups !== undefined) {
+          await writeAudit(client, {...entryOf(made, groups, actor), action: `${kind}.create`, after: fieldsOf(made)});
+        }
+        return made;
+      });
     },
-    async revoke(scope, id) {
-      const done = await rows(
-        `update ${table} t set revoked_at = coalesce(t.revoked_at, now()) where t.token_id = $2 and ${inScope('$1')} returning t.token_id as id`,
-        [scope ?? null, id],
-      );
-      return done.length > 0;
-    },
+    revoke: (scope, id, actor) =>
+      transaction(async (client) => {
+        const revoked = await client.query<Groups>(
+          `update ${table} t set revoked_at = now()
+           where t.token_id = $2 and ${inScope('$1')} and t.revoked_at is null returning ${groupIds} as groups`,
+          [scope ?? null, id],
+        );
+        const found = await client.query<Row>(`${select} where t.token_id = $2 and ${inScope('$1')}`, [
+          scope ?? null,
+          id,
+        ]);
+        const [row] = found.rows;
+        const [groups] = revoked.rows;
+        if (row !== undefined && groups !== undefined) {
+          await writeAudit(client, {...entryOf(row, groups, actor), action: `${kind}.revoke`, before: fieldsOf(row)});
+        }
+        return row !== undefined;
+      }),
   };
 };
