@@ -1,6 +1,7 @@
 import {useQuery, useQueryClient} from '@tanstack/react-query';
 import {type ReactNode, useLayoutEffect, useRef} from 'react';
 import {useApi} from './api/api-context.ts';
+import {AuditPage} from './audit/audit-page.tsx';
 import {DevicePage} from './device/device-page.tsx';
 import {DeviceListPage} from './devices/device-list-page.tsx';
 import {ErrorBoundary} from './layout/error-boundary.tsx';
@@ -71,6 +72,8 @@ const titleOf = (view: View): string => {
       return `Device ${view.id.slice(0, 8)}`;
     case 'tokens':
       return 'Tokens';
+    case 'audit':
+      return 'Audit';
     case 'unknown':
       return 'Not found';
   }
@@ -86,6 +89,8 @@ const ShownView = ({view}: {readonly view: View}): ReactNode => {
       return <DevicePage key={view.id} id={view.id} list={view.list} />;
     case 'tokens':
       return <TokensPage />;
+    case 'audit':
+      return <AuditPage filter={view.filter} />;
     case 'unknown':
       return (
         <Untitled title="Not found">

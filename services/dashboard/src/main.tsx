@@ -19,6 +19,7 @@ import './styles/device-list.css';
 import './styles/device.css';
 import './styles/token-page.css';
 import './styles/question.css';
+import './styles/audit-page.css';
 
 /** A window beside others is seen all the time, and looked at when it gets the focus. */
 const followFocus = (): void =>

@@ -1,5 +1,7 @@
 import type {
   ApiToken,
+  AuditCheck,
+  AuditEntry,
   DeviceCommand,
   DeviceRecord,
   DeviceRow,
@@ -50,6 +52,15 @@ export interface DeviceFilter {
 
 /** What a list can be of alone. */
 export const MARKS = ['revoked', 'decommissioned', 'disputed'] as const;
+
+/** Which entries of the audit: what is given holds together. */
+export interface AuditFilter {
+  readonly actor?: string | undefined;
+  readonly action?: string | undefined;
+  readonly objectId?: string | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+}
 
 export interface SyncWish {
   readonly syncType: 'delta' | 'full';
@@ -123,6 +134,12 @@ export interface Api {
     csrfToken: string,
   ) => Promise<MadeToken>;
   readonly revokeToken: (kind: keyof TokenLists, id: string, csrfToken: string) => Promise<void>;
+  readonly audit: (filter: AuditFilter, cursor: string | null, signal?: AbortSignal) => Promise<Page<AuditEntry>>;
+  /** One part of a check. @param head that was kept elsewhere */
+  readonly verifyAudit: (
+    part: {readonly cursor: string | null; readonly head: string | undefined},
+    signal?: AbortSignal,
+  ) => Promise<AuditCheck>;
 }
 
 /** Whatever a column can show: so another column needs no other list, and moves nobody from where he is. */
@@ -153,6 +170,12 @@ export const filterExpression = (filter: DeviceFilter): string => {
   const marked = MARKS.filter((mark) => mark === filter.mark).map((mark) => `${mark}==true`);
   return [...conditions, ...marked].join(';');
 };
+
+const given = (values: Readonly<Record<string, string | null | undefined>>): [string, string][] =>
+  Object.entries(values).flatMap(([name, value]) => (value === undefined || value === null ? [] : [[name, value]]));
+
+export const auditExportHref = (filter: AuditFilter, format: 'csv' | 'ndjson'): string =>
+  `/api/v1/audit/export?${new URLSearchParams(given({...filter, format})).toString()}`;
 
 const MAX_WAIT_MS = 600_000;
 
@@ -253,6 +276,11 @@ export const createApi = (send: typeof fetch): Api => {
     tokens: (kind, cursor, signal) => get(`/${kind}?${pageQuery(cursor)}`, signal),
     makeToken: (kind, wish, callKey, csrfToken) =>
       post(`/${kind}`, wish, {'x-csrf-token': csrfToken, 'idempotency-key': callKey}),
+    audit: (filter, cursor, signal) => {
+      const query = new URLSearchParams(given({...filter}));
+      return get(`/audit?${pageQuery(cursor)}&${query.toString()}`, signal);
+    },
+    verifyAudit: (part, signal) => get(`/audit/verify?${new URLSearchParams(given({...part})).toString()}`, signal),
     revokeToken: async (kind, id, csrfToken) => {
       await call(`/${kind}/${encodeURIComponent(id)}`, {method: 'DELETE', headers: {'x-csrf-token': csrfToken}});
     },

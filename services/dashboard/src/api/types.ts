@@ -123,6 +123,41 @@ export interface ApiToken extends Token {
   readonly state: 'valid' | 'expired' | 'revoked';
 }
 
+/** One thing that somebody did. */
+export interface AuditEntry {
+  readonly id: string;
+  /** Null: not in the chain yet. */
+  readonly seq: number | null;
+  readonly at: string;
+  readonly actor: string;
+  readonly actorTokenId: string | null;
+  readonly role: string;
+  readonly action: string;
+  readonly objectKind: string;
+  readonly objectId: string;
+  /** Null: the region as a whole. */
+  readonly groups: readonly string[] | null;
+  readonly before: Readonly<Record<string, unknown>> | null;
+  readonly after: Readonly<Record<string, unknown>> | null;
+  readonly address: string | null;
+}
+
+export interface AuditFinding {
+  readonly kind: string;
+  readonly detail: string;
+}
+
+/** What one call found in its part of the chain. */
+export interface AuditCheck {
+  readonly checked: {readonly fromSeq: number; readonly toSeq: number} | null;
+  readonly findings: readonly AuditFinding[];
+  readonly moreFindings: boolean;
+  readonly head: string;
+  readonly nextCursor: string | null;
+  readonly pending: number | null;
+  readonly unchecked: readonly string[];
+}
+
 /** The one answer that has the token itself. */
 export interface MadeToken {
   readonly token: string;

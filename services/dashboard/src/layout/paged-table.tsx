@@ -28,6 +28,7 @@ export const PagedTable = <Row,>({
   columns,
   rowKey,
   empty,
+  lacking,
 }: {
   readonly queryKey: readonly string[];
   readonly read: (cursor: string | null, signal: AbortSignal) => Promise<Page<Row>>;
@@ -38,6 +39,8 @@ export const PagedTable = <Row,>({
   readonly columns: readonly TableColumn<Row>[];
   readonly rowKey: (row: Row) => string;
   readonly empty: string;
+  /** What is missing in a list where shards did not answer. */
+  readonly lacking?: (shards: readonly string[]) => string;
 }): ReactNode => {
   const queries = useQueryClient();
   const pages = useInfiniteQuery({
@@ -57,8 +60,14 @@ export const PagedTable = <Row,>({
     );
   }
   const rows = pages.data.pages.flatMap((page) => page.data);
+  const silent = [...new Set(pages.data.pages.flatMap(({partial}) => partial ?? []))];
   return (
     <div>
+      {lacking === undefined || silent.length === 0 ? null : (
+        <p className="notice" role="status">
+          <strong>Incomplete.</strong> {lacking(silent)}
+        </p>
+      )}
       {rows.length === 0 ? (
         <Empty title={empty} />
       ) : (

@@ -2,7 +2,7 @@ import {useMutation, useQueryClient} from '@tanstack/react-query';
 import {type ReactNode, useEffect, useLayoutEffect, useRef} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
-import {devicesHref} from '../navigation/view.ts';
+import {auditHref, devicesHref} from '../navigation/view.ts';
 import {mayAudit, useSession} from '../session/session-context.ts';
 import {SESSION_KEY, type SessionState} from '../session/session-state.ts';
 import {useSignedChange} from '../session/use-signed-change.ts';
@@ -57,9 +57,14 @@ export const Shell = ({title, children}: {readonly title: string; readonly child
             Devices
           </Link>
           {mayAudit(session) ? (
-            <Link href="/tokens" aria-current={view.kind === 'tokens' ? 'page' : undefined}>
-              Tokens
-            </Link>
+            <>
+              <Link href="/tokens" aria-current={view.kind === 'tokens' ? 'page' : undefined}>
+                Tokens
+              </Link>
+              <Link href={auditHref()} aria-current={view.kind === 'audit' ? 'page' : undefined}>
+                Audit
+              </Link>
+            </>
           ) : null}
         </nav>
         <div className="bar-end">

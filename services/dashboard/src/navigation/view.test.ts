@@ -24,6 +24,8 @@ describe('views and URLs', () => {
     '/devices/x/y',
     '/tokens',
     '/tokens/x',
+    '/audit',
+    '/audit/x',
     '/api/v1/session',
   ])('views.json lists %s if it is a view', (path) => {
     expect(isServed(path)).toBe(at(path).kind !== 'unknown');

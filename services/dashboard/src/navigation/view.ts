@@ -1,4 +1,4 @@
-import type {DeviceFilter} from '../api/client.ts';
+import type {AuditFilter, DeviceFilter} from '../api/client.ts';
 
 /** Every view of the page is a URL; this file is the one place that reads and writes them. */
 export type View =
@@ -6,6 +6,7 @@ export type View =
   | {readonly kind: 'devices'; readonly filter: DeviceFilter; readonly columns: readonly string[] | null}
   | {readonly kind: 'device'; readonly id: string; readonly list: DeviceListName}
   | {readonly kind: 'tokens'}
+  | {readonly kind: 'audit'; readonly filter: AuditFilter}
   | {readonly kind: 'unknown'; readonly path: string};
 
 export const DEVICE_LISTS = ['syncs', 'records', 'commands'] as const;
@@ -22,6 +23,14 @@ const FILTER_FIELDS = [
   'sort',
 ] as const satisfies readonly (keyof DeviceFilter)[];
 
+const AUDIT_FIELDS = [
+  'actor',
+  'action',
+  'objectId',
+  'since',
+  'until',
+] as const satisfies readonly (keyof AuditFilter)[];
+
 /** Undefined for a broken escape: anything may stand in an address. */
 const decoded = (part: string): string | undefined => {
   try {
@@ -34,9 +43,9 @@ const decoded = (part: string): string | undefined => {
 export const viewOf = (url: URL): View => {
   const parts = url.pathname.split('/').filter((part) => part !== '');
   const [first, second] = parts;
+  const text = (name: string): string | undefined => url.searchParams.get(name) ?? undefined;
   if (first === undefined) return {kind: 'summary'};
   if (first === 'devices' && parts.length === 1) {
-    const text = (name: string): string | undefined => url.searchParams.get(name) ?? undefined;
     const columns = url.searchParams.get('columns');
     return {
       kind: 'devices',
@@ -50,6 +59,9 @@ export const viewOf = (url: URL): View => {
     if (id !== undefined) return {kind: 'device', id, list: isDeviceList(list) ? list : 'syncs'};
   }
   if (first === 'tokens' && parts.length === 1) return {kind: 'tokens'};
+  if (first === 'audit' && parts.length === 1) {
+    return {kind: 'audit', filter: Object.fromEntries(AUDIT_FIELDS.map((field) => [field, text(field)]))};
+  }
   return {kind: 'unknown', path: url.pathname};
 };
 
@@ -62,6 +74,11 @@ export const devicesHref = (filter: DeviceFilter = {}, columns: readonly string[
   if (columns !== null) query.set('columns', columns.join(','));
   const text = query.toString();
   return text === '' ? '/devices' : `/devices?${text}`;
+};
+
+export const auditHref = (filter: AuditFilter = {}): string => {
+  const given = AUDIT_FIELDS.flatMap((field) => (filter[field] === undefined ? [] : [[field, filter[field]]]));
+  return given.length === 0 ? '/audit' : `/audit?${new URLSearchParams(given).toString()}`;
 };
 
 export const deviceHref = (id: string, list: DeviceListName = 'syncs'): string =>
