@@ -20,8 +20,8 @@ const chunksOf = async (format: string): Promise<{readonly chunks: readonly stri
     groups: {names: () => Promise.resolve({nameOf: String, idOf: () => undefined})},
   });
   const {stream} = await handle({
-    ...{params: {}, query: {format}, body: undefined, callHash: undefined},
-    principal: {id: null, name: 'ann', role: 'admin', scope: undefined, expiresAt: null, tokenHash: ''},
+    ...{params: {}, query: {format}, body: undefined, callHash: undefined, revisions: undefined},
+    principal: {id: null, rootId: null, name: 'ann', role: 'admin', scope: undefined, expiresAt: null, tokenHash: ''},
     ...{reached: {secure: true, port: undefined}, origin: {requestId: undefined, address: undefined}},
   });
   const chunks: string[] = [];

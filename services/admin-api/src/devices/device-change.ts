@@ -1,11 +1,12 @@
 import {z} from 'zod';
 import {changeDevice, type ChangeRequest, MAX_TAGS} from '@pisync/core/devices/change-device';
-import {findGroups} from '@pisync/core/devices/groups';
+import {findGroups, type Groups} from '@pisync/core/devices/groups';
 import {isInScope, type Scope} from '@pisync/core/devices/scope';
 import {AppError} from '@pisync/core/errors/app-error';
 import {isSeenText} from '@pisync/core/json/seen-text';
 import {isStorableText} from '@pisync/core/json/storable';
 import type {Shards} from '@pisync/core/shards/shards';
+import {actorOf} from '../audit/actor.ts';
 import {etagOf} from '../http/etag.ts';
 import {badMember, storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
@@ -15,6 +16,7 @@ import {deviceTag, oneDevice} from './device-route.ts';
 
 export interface DeviceChangeOptions {
   readonly shards: Shards;
+  readonly groups: Groups;
   readonly directory: DeviceDirectory;
   readonly news: CredentialNews;
 }
@@ -81,14 +83,15 @@ const STANDINGS = [
 ] as const;
 
 /** What people change of a device. Each answers with the device as it is then, and is told to whoever remembers it. */
-export const deviceChangeRoutes = ({shards, directory, news}: DeviceChangeOptions): readonly Route[] => {
+export const deviceChangeRoutes = ({shards, groups, directory, news}: DeviceChangeOptions): readonly Route[] => {
   const groupIdOf = async (group: string, scope: Scope): Promise<number> => {
     const groupId = (await findGroups(shards, [group])).get(group);
     if (groupId === undefined || !isInScope(scope, groupId)) throw badMember('/group', 'there is no such group');
     return groupId;
   };
 
-  const change = async (request: ChangeRequest): Promise<ShownDevice> => {
+  const change = async (asked: Omit<ChangeRequest, 'groups'>): Promise<ShownDevice> => {
+    const request = {...asked, groups: await groups.names()};
     const outcome = await changeDevice(shards, request).catch(async (error: unknown) => {
       // It may be made all the same: the answer to a commit can be lost.
       await news.tell(request.deviceId);
@@ -118,12 +121,14 @@ export const deviceChangeRoutes = ({shards, directory, news}: DeviceChangeOption
         ...deviceTag,
         problems: {404: 'No such device.'},
       },
-      async ({params: {id}, body: {group, ...body}, principal: {scope}, revisions}) => {
+      async ({params: {id}, body: {group, ...body}, principal, origin, revisions}) => {
+        const {scope} = principal;
         const groupId = group === undefined ? undefined : await groupIdOf(group, scope);
         const {device, asOf} = await change({
           deviceId: id.toLowerCase(),
           change: {...body, groupId},
           scope,
+          actor: actorOf(principal, origin),
           revisions,
         });
         return {body: {data: device, asOf}};
@@ -142,8 +147,13 @@ export const deviceChangeRoutes = ({shards, directory, news}: DeviceChangeOption
           ...deviceTag,
           problems: {404: 'No such device.'},
         },
-        async ({params: {id}, principal: {scope}}) => {
-          const {device, asOf} = await change({deviceId: id.toLowerCase(), change: {standing}, scope});
+        async ({params: {id}, principal, origin}) => {
+          const {device, asOf} = await change({
+            deviceId: id.toLowerCase(),
+            change: {standing},
+            scope: principal.scope,
+            actor: actorOf(principal, origin),
+          });
           return {body: {data: device, asOf}};
         },
       ),

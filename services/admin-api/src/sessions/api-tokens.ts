@@ -6,7 +6,14 @@ import {BOOTSTRAP_NAME} from '@pisync/core/tokens/token-name';
 export type ApiTokens = Tokens<ApiToken>;
 
 /** Whoever shows the token of the Secret. */
-const BOOTSTRAP: ApiToken = {id: null, name: BOOTSTRAP_NAME, rootId: null, role: 'admin', scope: undefined, expiresAt: null};
+const BOOTSTRAP: ApiToken = {
+  id: null,
+  name: BOOTSTRAP_NAME,
+  rootId: null,
+  role: 'admin',
+  scope: undefined,
+  expiresAt: null,
+};
 
 export const hashToken = (token: string): string => tokenHash(token).toString('hex');
 

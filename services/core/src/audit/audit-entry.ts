@@ -15,13 +15,17 @@ export interface AuditActor {
 }
 
 /** What people do that is told. Names stay for ever: a year of rows has them. */
-type AuditAction =
+export type AuditAction =
   | 'session.begin'
   | 'session.end'
   | 'enrolment-token.create'
   | 'enrolment-token.revoke'
   | 'api-token.create'
   | 'api-token.revoke'
+  | 'device.change'
+  | 'device.revoke'
+  | 'device.decommission'
+  | 'device.reinstate'
   | 'device.request-sync';
 
 type AuditedKind = 'session' | 'enrolment-token' | 'api-token' | 'device';
@@ -38,7 +42,7 @@ type AuditedField =
   | 'tags'
   | 'expiresAt'
   | 'maxDevices'
-  | 'revoked'
+  | 'standing'
   | 'syncType'
   | 'priority'
   | 'requestId';

@@ -17,6 +17,7 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 const [FIRST, SECOND] = [1, 2];
+const ANN = {name: 'ann', tokenId: randomUUID(), role: 'admin', requestId: 'r', address: '::1'} as const;
 
 const enrolled = async (over: Partial<EnrolmentRequest> = {}) => {
   const request: EnrolmentRequest = {
@@ -34,7 +35,7 @@ const enrolled = async (over: Partial<EnrolmentRequest> = {}) => {
 };
 
 const change = (deviceId: string, what: DeviceChange, over: Partial<ChangeRequest> = {}): Promise<ChangeOutcome> =>
-  changeDevice(bench.shards, {deviceId, change: what, scope: undefined, ...over});
+  changeDevice(bench.shards, {deviceId, change: what, scope: undefined, actor: ANN, groups: {nameOf: String}, ...over});
 
 const deviceOf = async (deviceId: string) => {
   const found = await findDevice(bench.shards, deviceId);
@@ -51,6 +52,41 @@ test('name, group and tags change together, each change is one revision, and wha
   expect(after).toMatchObject({name: 'cellar', groupId: SECOND, tags: {'floor plan': 'b', floor: '3'}, revision: 2});
   expect(await change(deviceId, {name: null})).toMatchObject({kind: 'done', device: {name: null, revision: 3}});
   expect(await deviceOf(deviceId)).toMatchObject({groupId: SECOND, tags: {'floor plan': 'b', floor: '3'}});
+});
+
+test('the audit is told who changed what of a device, and from what, and nothing of a change that is made already', async () => {
+  const {deviceId} = await enrolled();
+  const changes: readonly DeviceChange[] = [
+    {name: 'attic', groupId: SECOND, tags: {site: null, floor: '2', door: 'a'}},
+    {standing: 'decommissioned'},
+    {standing: 'decommissioned'},
+    {standing: 'active'},
+  ];
+  for (const what of changes) await change(deviceId, what);
+  await change(deviceId, {name: 'cellar'}, {revisions: [1]});
+  const told = await bench.shards
+    .pool(bench.shards.shardOfDevice(deviceId), 'job')
+    .query(
+      `select actor, action, group_ids as groups, before, after from audit_outbox where object_kind = 'device' and object_id = $1 order by counter`,
+      [deviceId],
+    );
+  expect(told.rows).toEqual([
+    {
+      ...{actor: 'ann', action: 'device.change', groups: [FIRST, SECOND]},
+      before: {group: '1', tags: {site: 'oak', door: null}},
+      after: {group: '2', tags: {site: null, door: 'a'}},
+    },
+    {
+      ...{actor: 'ann', action: 'device.decommission', groups: [SECOND]},
+      before: {standing: 'active'},
+      after: {standing: 'decommissioned'},
+    },
+    {
+      ...{actor: 'ann', action: 'device.reinstate', groups: [SECOND]},
+      before: {standing: 'decommissioned'},
+      after: {standing: 'active'},
+    },
+  ]);
 });
 
 test('a change to another revision writes nothing and says what the device is', async () => {

@@ -1,9 +1,12 @@
 import {isDeepStrictEqual} from 'node:util';
 import type pg from 'pg';
+import {type AuditAction, type AuditActor, type AuditedFields, type AuditEntry} from '../audit/audit-entry.ts';
+import {writeAudit} from '../audit/write-audit.ts';
 import {type Device, readDevice} from '../queries/devices.ts';
 import {onOwner} from '../shards/on-owner.ts';
 import {type Shards} from '../shards/shards.ts';
 import {withOwnedSlots} from '../shards/slot-transaction.ts';
+import {type GroupNames} from './groups.ts';
 import {isInScope, type Scope} from './scope.ts';
 
 /** How many tags a device may have. */
@@ -30,6 +33,10 @@ export interface ChangeRequest {
   readonly change: DeviceChange;
   /** The groups whose devices the caller may change, as the device's group is before the change. */
   readonly scope: Scope;
+  /** Who changes it: the audit has it. */
+  readonly actor: AuditActor;
+  /** By which the audit names groups. */
+  readonly groups: Pick<GroupNames, 'nameOf'>;
   /** Revisions that the change may be made to. Absent: any. */
   readonly revisions?: readonly number[] | undefined;
 }
@@ -43,7 +50,7 @@ export type ChangeOutcome =
   | {readonly kind: 'absent'}
   | {readonly kind: 'too-many-tags'};
 
-/** Changes a device in one transaction on its shard. May be run again: what is so already is not changed. Whoever calls it tells the caches after that. */
+/** Changes a device in one transaction on its shard, and tells the audit. May be run again: what is so already is not changed. Whoever calls it tells the caches after that. */
 export const changeDevice = (shards: Shards, request: ChangeRequest): Promise<ChangeOutcome> => {
   const slot = shards.slotOf(request.deviceId);
   return onOwner(shards, slot, (shardId) =>
@@ -51,10 +58,8 @@ export const changeDevice = (shards: Shards, request: ChangeRequest): Promise<Ch
   );
 };
 
-const changeLocked = async (
-  client: pg.PoolClient,
-  {deviceId, change, scope, revisions}: ChangeRequest,
-): Promise<ChangeOutcome> => {
+const changeLocked = async (client: pg.PoolClient, request: ChangeRequest): Promise<ChangeOutcome> => {
+  const {deviceId, change, scope, revisions} = request;
   const before = await lockDevice(client, deviceId);
   if (before === undefined || !isInScope(scope, before.groupId)) return {kind: 'absent'};
   const wanted = wantedOf(before, change);
@@ -64,6 +69,7 @@ const changeLocked = async (
   if (change.tags !== undefined && Object.keys(wanted.tags).length > MAX_TAGS) return {kind: 'too-many-tags'};
   await write(client, before, wanted);
   const device = await readDevice(client, deviceId);
+  await writeAudit(client, entryOf(before, wanted, request));
   return device === undefined ? {kind: 'absent'} : {kind: 'done', device};
 };
 
@@ -113,6 +119,37 @@ const mergedTags = (
     else tags.set(key, value);
   }
   return Object.fromEntries(tags);
+};
+
+const ACTION: Readonly<Record<Standing, AuditAction>> = {
+  active: 'device.reinstate',
+  revoked: 'device.revoke',
+  decommissioned: 'device.decommission',
+};
+
+const entryOf = (device: Device, after: Changeable, {actor, groups}: ChangeRequest): AuditEntry => {
+  const before = changeableOf(device);
+  return {
+    actor,
+    action: before.standing === after.standing ? 'device.change' : ACTION[after.standing],
+    object: {kind: 'device', id: device.deviceId},
+    // Who sees one of its groups alone is not told where it went.
+    scope: [...new Set([before.groupId, after.groupId])],
+    before: changedOf(before, after, groups),
+    after: changedOf(after, before, groups),
+  };
+};
+
+/** What of `one` is not so in the other. */
+const changedOf = (one: Changeable, other: Changeable, groups: ChangeRequest['groups']): AuditedFields => {
+  const [own, others] = [new Map(Object.entries(one.tags)), new Map(Object.entries(other.tags))];
+  const tags = [...new Set([...own.keys(), ...others.keys()])].filter((key) => own.get(key) !== others.get(key));
+  return {
+    ...(one.name === other.name ? {} : {name: one.name}),
+    ...(one.groupId === other.groupId ? {} : {group: groups.nameOf(one.groupId)}),
+    ...(tags.length === 0 ? {} : {tags: Object.fromEntries(tags.map((key) => [key, own.get(key) ?? null]))}),
+    ...(one.standing === other.standing ? {} : {standing: one.standing}),
+  };
 };
 
 const write = async (

@@ -8,6 +8,10 @@ export const ACTIONS: Readonly<Record<string, string>> = {
   'enrolment-token.revoke': 'revoked an enrolment token',
   'api-token.create': 'made an API token',
   'api-token.revoke': 'revoked an API token',
+  'device.change': 'changed a device',
+  'device.revoke': 'revoked a device',
+  'device.decommission': 'decommissioned a device',
+  'device.reinstate': 'let a device in again',
   'device.request-sync': 'asked for a sync',
 };
 
