@@ -16,17 +16,18 @@ const THIRD_RUNG_SECONDS = 660;
 /** What the fault may add to the slowest hundredth of the others' calls. */
 const MOST_SLOWER = 1.25;
 
-const p99 = (calls: readonly TimedCall[]): number => {
+/** Milliseconds that a share of the calls took at most. */
+const quantile = (calls: readonly TimedCall[], share: number): number => {
   const sorted = calls.map(({tookMs}) => tookMs).sort((a, b) => a - b);
-  const found = sorted[Math.ceil(sorted.length * 0.99) - 1];
+  const found = sorted[Math.ceil(sorted.length * share) - 1];
   if (found === undefined) throw new Error('nobody called');
   return found;
 };
 
 describe('every service is restarted under load', () => {
   let region: Region;
-  /** Of the same restarts with nothing broken. */
-  let usualMs: number;
+  /** The slowest hundredth of the others' calls, by what was the matter. */
+  const slowestMs = new Map<string, number>();
   beforeAll(async () => {
     await helmInstall();
     region = await readyRegion('restarted');
@@ -58,6 +59,8 @@ describe('every service is restarted under load', () => {
   const devicesOf = async (shard: number): Promise<ReadonlySet<string>> =>
     new Set(await shardRows(region, shard, 'select device_id from device'));
 
+  const nothing = (): Promise<() => Promise<void>> => Promise.resolve(() => Promise.resolve());
+
   interface Seen {
     readonly verdict: Verdict;
     readonly calls: readonly TimedCall[];
@@ -83,17 +86,20 @@ describe('every service is restarted under load', () => {
     return seen;
   };
 
-  const expectUsual = (calls: readonly TimedCall[], concerned: (device: string) => boolean): void => {
+  const note = (
+    what: string,
+    calls: readonly TimedCall[],
+    concerned: (device: string) => boolean = () => false,
+  ): void => {
     const others = calls.filter(({device}) => !concerned(device));
-    const tookMs = p99(others);
-    process.stdout.write(`    p99 of the others ${tookMs.toFixed(1)} ms, without a fault ${usualMs.toFixed(1)} ms\n`);
+    const [half, most, nearlyAll] = [0.5, 0.95, 0.99].map((share) => quantile(others, share).toFixed(0));
+    process.stdout.write(`    ${what}: p50 ${half} ms, p95 ${most} ms, p99 ${nearlyAll} ms\n`);
     expect(others.length).toBeGreaterThan(BATCHES / 3);
-    expect(tookMs).toBeLessThanOrEqual(usualMs * MOST_SLOWER);
+    slowestMs.set(what, quantile(others, 0.99));
   };
 
   test('and nothing else is the matter', async () => {
-    const {calls} = await restartedWhile(() => Promise.resolve(() => Promise.resolve()));
-    usualMs = p99(calls);
+    note('nothing', (await restartedWhile(nothing)).calls);
     await untilReady(region);
   }, 500_000);
 
@@ -111,7 +117,7 @@ describe('every service is restarted under load', () => {
       held.catch(() => undefined);
       return () => held;
     });
-    expectUsual(calls, (device) => device === victim);
+    note('a row is held', calls, (device) => device === victim);
     await untilReady(region);
   }, 500_000);
 
@@ -129,7 +135,7 @@ describe('every service is restarted under load', () => {
       );
       return () => shardRows(region, 1, 'drop trigger damaged on device_state; drop function damaged()', 'postgres');
     }, THIRD_RUNG_SECONDS);
-    expectUsual(calls, (device) => device === victim);
+    note('a row is damaged', calls, (device) => device === victim);
     await untilReady(region);
   }, 1_200_000);
 
@@ -145,7 +151,15 @@ describe('every service is restarted under load', () => {
       };
     });
     const away = await devicesOf(0);
-    expectUsual(calls, (device) => away.has(device));
+    note('a shard is gone', calls, (device) => away.has(device));
     await untilReady(region);
   }, 600_000);
+
+  test('and the faults make the others next to no slower than the restarts do', async () => {
+    // Once more: where pods start on a busy machine the slowest calls of two runs differ by more than a fault may add.
+    note('nothing, again', (await restartedWhile(nothing)).calls);
+    const usualMs = Math.max(slowestMs.get('nothing') ?? 0, slowestMs.get('nothing, again') ?? 0);
+    const tooSlow = [...slowestMs].filter(([, tookMs]) => tookMs > usualMs * MOST_SLOWER);
+    expect(tooSlow).toEqual([]);
+  }, 500_000);
 });
