@@ -119,3 +119,22 @@ test('a message is not suspect because connections were lost, only because proce
   }
   expect(seen.map(({returned}) => returned)).toEqual([2, 2, 2, 2]);
 });
+
+test('what was in hand when the broker cancelled the consumer is lost, and its queue is consumed again', async () => {
+  consume(['first']);
+  const consumerCount = async () => (await channel.assertQueue(`${prefix}-first`, QUORUM)).consumerCount;
+  await until('the consumer', async () => (await consumerCount()) === 1);
+  send('first');
+  await waitFor(1);
+  expect(seen[0]?.isLost()).toBe(false);
+  await channel.deleteQueue(`${prefix}-first`);
+  await until('the loss to be known', () => seen[0]?.isLost());
+  seen[0]?.ack();
+  await until('the consumer again', async () => (await consumerCount()) === 1);
+  send('first');
+  await waitFor(2);
+  expect(seen[1]?.isLost()).toBe(false);
+  seen[1]?.ack();
+  await consumer?.close();
+  expect((await channel.checkQueue(`${prefix}-first`)).messageCount).toBe(0);
+});

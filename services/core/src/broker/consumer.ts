@@ -20,7 +20,7 @@ export interface Delivery {
    * last hour are taken off.
    */
   readonly returned: number;
-  /** Its channel is gone: settling it has no effect and it will be delivered again. */
+  /** The broker has taken it back, with its channel or its consumer: settling it has no effect and it will be delivered again. */
   readonly isLost: () => boolean;
   /** Done with it. Without effect when the channel is gone: it will come again, which idempotent receivers do not mind. */
   ack(): void;
@@ -176,9 +176,12 @@ const consumeQueue = (options: QueueConsumerOptions): Consumer => {
       void deliver(from.channel, from, message);
       return;
     }
-    from.isAsked = false;
+    // With the queue, or because a message was in hand for too long: RabbitMQ from 4.3 on takes back all that was, and leaves the channel open.
+    from.isOver = true;
     from.tag = undefined;
-    leaveOut('the broker cancelled the consumer');
+    const reason = 'the broker cancelled the consumer';
+    leaveOut(reason);
+    supervised.reopen(reason);
   };
 
   const cancel = async (on: Open): Promise<void> => {

@@ -55,8 +55,8 @@ const TIMEOUT_MS = {first: 2_000, most: 16_000} as const;
 /** Shorter than what the others would notice, longer than a fence or a deadlock. */
 const PATIENCE_MS = 1_000;
 /**
- * RabbitMQ closes the channel of whoever has a message in hand for half an hour (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout), and counts that like a
- * death. What waits for its shard so long goes back to the end of its queue first.
+ * From whoever has a message in hand for half an hour RabbitMQ takes back all that he has (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout). Before 4.3
+ * it closes his channel for that and counts it like a death; from then on it cancels his consumer. What waits for its shard so long goes back to the end of its queue first.
  */
 const HOLD_MS = 600_000;
 /** Longer than the longest attempt and pause. */
