@@ -3,7 +3,7 @@ import type {AuditQuery, ListedRow} from '@pisync/core/audit/audit-list';
 import type {GroupNames} from '@pisync/core/devices/groups';
 import type {Scope} from '@pisync/core/devices/scope';
 import {isStorableText} from '@pisync/core/json/storable';
-import {timestamp} from '../paging/page-schema.ts';
+import {givenTime, inUtc, timestamp} from '../paging/page-schema.ts';
 
 const text = z.string().min(1).max(256).refine(isStorableText, 'has a character that cannot be stored');
 
@@ -13,14 +13,18 @@ export const auditFilter = {
   action: text.optional().describe('As `device.request-sync`.'),
   objectKind: text.optional().describe('As `device`.'),
   objectId: text.optional(),
-  since: timestamp.optional().describe('Not before this.'),
-  until: timestamp.optional().describe('Before this.'),
+  since: givenTime.optional().describe('Not before this.'),
+  until: givenTime.optional().describe('Before this.'),
 } as const;
 
 export const auditQuery = (
   {actor, action, objectKind, objectId, since, until}: z.output<z.ZodObject<typeof auditFilter>>,
   scope: Scope,
-): AuditQuery => ({scope, actor, action, objectKind, objectId, since, until});
+): AuditQuery => ({
+  ...{scope, actor, action, objectKind, objectId},
+  since: since === undefined ? undefined : inUtc(since),
+  until: until === undefined ? undefined : inUtc(until),
+});
 
 const fields = z.record(z.string(), z.unknown()).nullable();
 

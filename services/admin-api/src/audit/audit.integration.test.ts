@@ -173,6 +173,17 @@ describe('the list', () => {
     expect((await list(query as Readonly<Record<string, string>>)).data).toHaveLength(count);
   });
 
+  test.each([
+    [{since: '2020-01-01T00:00:00-23:59', until: `2100-01-01T00:00:00.${'9'.repeat(200)}+23:59`}, 200],
+    [{since: '0000-01-01T00:00:00Z'}, 400],
+    [{until: '9999-12-31T23:59:59-00:01'}, 400],
+  ])('with times at the ends of the calendar, %j, is a %i', async (query, status) => {
+    for (const path of ['/api/v1/audit', '/api/v1/audit/export']) {
+      const asked = `${path}?${new URLSearchParams(query as Readonly<Record<string, string>>).toString()}`;
+      expect((await audited.api.call('GET', asked, {token: audited.admin})).status).toBe(status);
+    }
+  });
+
   test('finds what concerns an object, and ends between two moments', async () => {
     await fill();
     expect((await list({objectId: audited.deviceOn(1).id})).data).toHaveLength(1);

@@ -2,7 +2,7 @@ import {expect, test} from '@jest/globals';
 import {z} from 'zod';
 import {route} from '../http/route.ts';
 import {openApiDocument} from '../openapi/document.ts';
-import {pageQuery} from './page-schema.ts';
+import {givenTime, inUtc, pageQuery} from './page-schema.ts';
 
 const query = z.strictObject(pageQuery);
 
@@ -41,3 +41,21 @@ test('the document says what a limit may be', () => {
     },
   });
 });
+
+test.each([
+  ['2026-11-28T19:00:00Z', '2026-11-28T19:00:00Z'],
+  ['2026-11-28T19:00:00.5+02:00', '2026-11-28T17:00:00.5Z'],
+  ['2026-11-28T19:00:00.402911Z', '2026-11-28T19:00:00.402911Z'],
+  [`2026-11-28T19:00:00.${'9'.repeat(200)}Z`, '2026-11-28T19:00:00.999999Z'],
+  ['2999-01-01T00:00:00-23:59', '2999-01-01T23:59:00Z'],
+  ['0001-01-02T00:00:00+23:59', '0001-01-01T00:01:00Z'],
+])('the time %s is %s in UTC', (given, utc) => {
+  expect(inUtc(givenTime.parse(given))).toBe(utc);
+});
+
+test.each(['0000-01-01T00:00:00Z', '0001-01-01T00:00:00+00:01', '9999-12-31T23:59:59-00:01'])(
+  'the time %s cannot be given',
+  (given) => {
+    expect(givenTime.safeParse(given).success).toBe(false);
+  },
+);
