@@ -17,7 +17,7 @@ const HELP = `usage: node scripts/test/main.ts [--only check,integration,e2e,bro
        node scripts/test/main.ts --bench --region [-- options of bench/region/main.ts]
 
   --only     run these suites only (comma between them); browser: the pages of the dashboard, without a cluster
-  --faults   run the fault scenarios of the end-to-end suite only, also those that take minutes (faults-*.e2e.test.ts), and all that test/hostile can do
+  --faults   run the fault scenarios of the end-to-end suite only, also those that take minutes (faults-*.e2e.test.ts), and all hostile and generated calls
   --match    run the test files whose path matches this pattern only
   --bench    run no tests but the benchmark; --quick takes about two minutes, --no-budget accepts any result
   --region   the benchmark of a whole region
@@ -32,9 +32,13 @@ const results = join(out, 'test');
 /** Of the end-to-end files those that run only when they are asked for: they wait for what takes its time, such as a node that is away or every field of a region. */
 const LONG_FAULTS = '/faults-[a-z]+\\.e2e';
 
-/** Of the integration tests those that do more when they are asked to: calls, and minutes of one device, that mean no good. */
-const HOSTILE = 'test/hostile';
-const HOSTILE_ENV = {PISYNC_TEST_HOSTILE_CALLS: '10000', PISYNC_TEST_HOSTILE_MINUTES: '10'};
+/** Of the integration tests those that do more when they are asked to: calls, and minutes of one device, that mean no good, and calls made of the OpenAPI document. */
+const HOSTILE = ['test/hostile', 'generated-calls'];
+const HOSTILE_ENV = {
+  PISYNC_TEST_HOSTILE_CALLS: '10000',
+  PISYNC_TEST_HOSTILE_MINUTES: '10',
+  PISYNC_TEST_GENERATED_CALLS: '20000',
+};
 
 const heading = (text: string): void => console.log(`\n== ${text}`);
 
@@ -121,9 +125,9 @@ async function integration(cluster: ClusterFile, match: readonly string[]): Prom
 }
 
 /** By themselves, because they measure how much the innocent notice. */
-async function hostile(cluster: ClusterFile): Promise<Tally> {
+async function hostile(cluster: ClusterFile, files: readonly string[]): Promise<Tally> {
   return withServers(cluster.exec, 'durable', (servers) =>
-    jest('integration', cluster, {...servers, ...HOSTILE_ENV}, ['--runInBand', HOSTILE]),
+    jest('integration', cluster, {...servers, ...HOSTILE_ENV}, ['--runInBand', ...files]),
   );
 }
 
@@ -198,8 +202,9 @@ async function main(): Promise<number> {
     if (afresh !== undefined) tallies.push(await afresh);
     if (suites.includes('integration') && cluster !== undefined) tallies.push(await integration(cluster, match));
     // With --match, where that is what is meant.
-    const isHostile = values.faults && HOSTILE.includes(values.match ?? HOSTILE);
-    if (isHostile && cluster !== undefined) tallies.push(await hostile(cluster));
+    const ofHostile = values.faults ? HOSTILE.filter((files) => files.includes(values.match ?? files)) : [];
+    const isHostile = ofHostile.length > 0;
+    if (isHostile && cluster !== undefined) tallies.push(await hostile(cluster, ofHostile));
     const isEndToEnd = suites.includes('e2e') && !(isHostile && values.match !== undefined);
     const arePages = suites.includes('browser');
     if (isEndToEnd || arePages) {

@@ -8,13 +8,14 @@ import {CONNECTIONS} from '@pisync/contract/connections';
 import {createDoor} from '@pisync/core/limits/door';
 import {systemTimers} from '@pisync/core/lifecycle/timers';
 import type {Shards} from '@pisync/core/shards/shards';
+import {type DocumentedOperation, documentedAnswers} from './documented-answers.ts';
 import {silentLog} from './silent-log.ts';
-import {z} from 'zod';
 import {v7 as uuidv7} from 'uuid';
 import {apiRoutes} from '../api.ts';
 import {createApp, MAX_HEADER_BYTES} from '../app.ts';
 import type {CacheAccess} from '../caching/read-through.ts';
 import {createCredentialNews} from '../devices/credential-news.ts';
+import type {RouteDefinition} from '../http/route.ts';
 import {createFanOut} from '../paging/fan-out.ts';
 import {hashToken, withAdminToken} from '../sessions/api-tokens.ts';
 import {createAuthenticator} from '../sessions/authenticate.ts';
@@ -31,6 +32,9 @@ export interface TestApi {
   /** `method path` of every operation that was called and answered as documented. */
   readonly seen: ReadonlySet<string>;
   readonly documented: readonly string[];
+  readonly operations: readonly DocumentedOperation[];
+  /** As they are declared. */
+  readonly routes: readonly RouteDefinition[];
   close(): Promise<void>;
 }
 
@@ -67,23 +71,6 @@ export interface TestApiOptions {
 
 /** One key for all: a cursor of one test API is good at another one, as it is between the pods of a region. */
 const SEALING_KEY = Buffer.alloc(32, 5).toString('base64url');
-
-const documentSchema = z.object({
-  paths: z.record(
-    z.string(),
-    z.record(
-      z.string(),
-      z.object({
-        operationId: z.string(),
-        responses: z.record(
-          z.string(),
-          z.object({content: z.record(z.string(), z.object({schema: z.record(z.string(), z.unknown())})).optional()}),
-        ),
-      }),
-    ),
-  ),
-  components: z.object({schemas: z.object({Problem: z.record(z.string(), z.unknown())})}),
-});
 
 const isText = (type: string): boolean => type === 'text/csv' || type === 'application/x-ndjson';
 
@@ -160,32 +147,8 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   });
   const server = await startHttpServer({app, port: 0, maxConnections: 100, maxHeaderBytes: MAX_HEADER_BYTES});
   const base = `http://127.0.0.1:${server.port}`;
-  const document = documentSchema.parse(await (await fetch(`${base}/api/v1/openapi.json`)).json());
+  const document = documentedAnswers(await (await fetch(`${base}/api/v1/openapi.json`)).json());
   const seen = new Set<string>();
-
-  const check = (method: string, path: string, status: number, type: string, body: unknown): void => {
-    const operation = Object.entries(document.paths).find(
-      ([template, methods]) =>
-        Object.hasOwn(methods, method) && new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]+')}$`).test(path),
-    );
-    const response = operation?.[1][method]?.responses[String(status)];
-    if (operation === undefined || response === undefined) {
-      if (status === 404 || status === 405) return;
-      throw new Error(`${method} ${path} answered ${status}, which the document does not know`);
-    }
-    const schema = response.content?.[type]?.schema;
-    if (response.content === undefined) {
-      if (body !== undefined)
-        throw new Error(`${method} ${path} ${status} has a body, which the document does not know`);
-    } else {
-      if (schema === undefined)
-        throw new Error(`${method} ${path} ${status} came as "${type}", which the document does not know`);
-      const own = schema['$ref'] === '#/components/schemas/Problem' ? document.components.schemas.Problem : schema;
-      const parsed = z.fromJSONSchema(own).safeParse(body);
-      if (!parsed.success) throw new Error(`${method} ${path} ${status} is not as documented: ${parsed.error.message}`);
-    }
-    seen.add(`${method} ${operation[0]}`);
-  };
 
   return {
     port: server.port,
@@ -202,13 +165,18 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
       const text = await response.text();
       const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? '';
       const parsed = parseBody(type, text);
-      check(method.toLowerCase(), path.split('?')[0] ?? path, response.status, type, isText(type) ? text : parsed);
+      const operation = document.check(method.toLowerCase(), path.split('?')[0] ?? path, {
+        status: response.status,
+        type,
+        body: isText(type) ? text : parsed,
+      });
+      if (operation !== undefined) seen.add(`${operation.method} ${operation.path}`);
       return {status: response.status, headers: response.headers, body: parsed};
     },
     seen,
-    documented: Object.entries(document.paths).flatMap(([path, methods]) =>
-      Object.keys(methods).map((method) => `${method} ${path}`),
-    ),
+    operations: document.operations,
+    routes: routes.map(({definition}) => definition),
+    documented: document.operations.map(({method, path}) => `${method} ${path}`),
     close: () => server.stop(0),
   };
 };
