@@ -1,34 +1,51 @@
-/** Who gets what of which operation: each role, nobody, a token of another region, and tokens that are for one group. An operation without a row here fails. */
+/** Who gets what of which operation: each role, who is nobody here, tokens that are for one group, and pages of other sites; and what the audit says of it. */
+import {randomUUID} from 'node:crypto';
 import {readFile, writeFile} from 'node:fs/promises';
-import {afterAll, beforeAll, describe, expect, test} from '@jest/globals';
-import type {Role} from '@pisync/core/devices/tokens';
+import {afterAll, beforeAll, expect, test} from '@jest/globals';
+import {type Role, tokenHash} from '@pisync/core/devices/tokens';
 import {createTestShards, type TestShards} from '@pisync/core/testing/test-shards';
 import {z} from 'zod';
-import {ROLES} from './sessions/roles.ts';
+import type {RouteDefinition} from './http/route.ts';
+import {ROLES, rolesFor} from './sessions/roles.ts';
+import {markdownTable} from './testing/markdown-table.ts';
 import {type SeededDevice, seedApiToken, seedDevices} from './testing/seed.ts';
-import {type Answer, startTestApi, type TestApi} from './testing/test-api.ts';
+import {type Answer, type CallOptions, startTestApi, type TestApi} from './testing/test-api.ts';
 
 const [OWN, OTHER] = ['north', 'south'] as const;
 type Group = typeof OWN | typeof OTHER;
 
-interface Row {
-  readonly may: 'anyone' | readonly Role[];
+/** How an operation is called, and what is expected of it where that does not follow from how it is declared. */
+interface Way {
+  readonly may?: 'anyone' | readonly Role[];
   /** The `{id}` of something that is of this group; asked for before each call. */
   readonly id?: (group: Group) => Promise<string>;
   readonly body?: (group: Group) => unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly ok: number;
+  readonly ok?: number;
   /**
    * What a token gets that is for the group `north`. same: it makes no difference. hides: what is of another group is a 404. leaves out: of other groups the answer
    * says nothing. refuses: what is of another group is a 400. forbids: it is for tokens of all groups.
    */
-  readonly scoped: 'same' | 'hides' | 'leaves out' | 'refuses' | 'forbids';
+  readonly scoped?: 'same' | 'hides' | 'leaves out' | 'refuses' | 'forbids';
+  /** Default: whatever is no GET. */
+  readonly changes?: boolean;
+}
+
+interface Row extends Way {
+  readonly operation: string;
+  readonly method: string;
+  readonly path: string;
+  readonly changes: boolean;
+  readonly may: 'anyone' | readonly Role[];
+  readonly ok: number;
+  readonly scoped: NonNullable<Way['scoped']>;
 }
 
 let region: TestShards;
 let elsewhere: TestShards;
 let api: TestApi;
 let devices: readonly SeededDevice[];
+let rows: readonly Row[];
 
 const deviceOf = (group: Group): Promise<string> => {
   const found = devices.find((device) => device.group === group);
@@ -47,46 +64,49 @@ const apiTokenOf = async (group: Group): Promise<string> => {
 };
 const madeId = ({body}: Answer): string => z.object({data: z.object({id: z.string()})}).parse(body).data.id;
 
-/** Who administers the region, and who watches him. */
-const WATCHING = ['admin', 'auditor'] as const;
-const ofEnrolmentTokens = {may: WATCHING, id: enrolmentTokenOf, ok: 200, scoped: 'hides'} as const;
-const ofApiTokens = {may: WATCHING, id: apiTokenOf, ok: 200, scoped: 'hides'} as const;
-const newOne = {may: ['admin'], ok: 201, scoped: 'refuses'} as const;
+/** Whom nobody has shut out, or somebody has. */
+const deviceThat = (action: 'reinstate' | 'revoke') => async (group: Group) => {
+  const id = await deviceOf(group);
+  await api.call('POST', `/api/v1/devices/${id}/${action}`, {token: tokens.get('admin') ?? ''});
+  return id;
+};
 
-const ofDevices = {may: ROLES, id: deviceOf, ok: 200, scoped: 'hides'} as const;
+/** By the part of the address before `{id}`. */
+const IDS: Readonly<Record<string, Way['id']>> = {
+  devices: deviceOf,
+  'enrolment-tokens': enrolmentTokenOf,
+  'api-tokens': apiTokenOf,
+};
 
-const ROWS: Readonly<Record<string, Row>> = {
-  'get /api/v1/openapi.json': {may: 'anyone', ok: 200, scoped: 'same'},
-  'post /api/v1/session': {may: 'anyone', body: () => ({token: anyToken}), ok: 200, scoped: 'same'},
-  'get /api/v1/session': {may: ROLES, ok: 200, scoped: 'same'},
-  'delete /api/v1/session': {may: ROLES, ok: 204, scoped: 'same'},
-  'get /api/v1/region/summary': {may: ROLES, ok: 200, scoped: 'leaves out'},
-  'get /api/v1/devices': {may: ROLES, ok: 200, scoped: 'leaves out'},
-  'get /api/v1/devices/{id}': ofDevices,
-  'patch /api/v1/devices/{id}': {
-    ...ofDevices,
-    may: ['operator', 'admin'],
-    body: () => ({tags: {colour: 'red'}}),
-    headers: {'if-match': '*'},
-  },
-  'get /api/v1/devices/{id}/syncs': ofDevices,
-  'get /api/v1/devices/{id}/records': ofDevices,
-  'get /api/v1/devices/{id}/commands': ofDevices,
-  'post /api/v1/devices/{id}/sync': {...ofDevices, may: ['operator', 'admin'], body: () => ({}), ok: 202},
-  'post /api/v1/devices/{id}/revoke': {...ofDevices, may: ['admin']},
-  'post /api/v1/devices/{id}/decommission': {...ofDevices, may: ['admin']},
-  'post /api/v1/devices/{id}/reinstate': {...ofDevices, may: ['admin']},
-  'get /api/v1/enrolment-tokens': {may: WATCHING, ok: 200, scoped: 'leaves out'},
-  'post /api/v1/enrolment-tokens': {...newOne, body: (group) => ({name: 'n', group})},
-  'get /api/v1/enrolment-tokens/{id}': ofEnrolmentTokens,
-  'delete /api/v1/enrolment-tokens/{id}': {...ofEnrolmentTokens, may: ['admin'], ok: 204},
-  'get /api/v1/api-tokens': {may: WATCHING, ok: 200, scoped: 'leaves out'},
-  'post /api/v1/api-tokens': {...newOne, body: (group) => ({name: 'n', role: 'admin', groups: [group]})},
-  'get /api/v1/api-tokens/{id}': ofApiTokens,
-  'delete /api/v1/api-tokens/{id}': {...ofApiTokens, may: ['admin'], ok: 204},
-  'get /api/v1/audit': {may: WATCHING, ok: 200, scoped: 'leaves out'},
-  'get /api/v1/audit/export': {may: WATCHING, ok: 200, scoped: 'leaves out'},
-  'get /api/v1/audit/verify': {may: WATCHING, ok: 200, scoped: 'forbids'},
+let colours = 0;
+
+/** Operations that need more than their declaration says. One that changes something has to do so each time. */
+const WAYS: Readonly<Record<string, Way>> = {
+  'post /api/v1/session': {body: () => ({token: anyToken})},
+  'get /api/v1/session': {scoped: 'same'},
+  'delete /api/v1/session': {scoped: 'same'},
+  'patch /api/v1/devices/{id}': {body: () => ({tags: {colour: String(colours++)}}), headers: {'if-match': '*'}},
+  'post /api/v1/devices/{id}/sync': {id: deviceThat('reinstate'), body: () => ({})},
+  'post /api/v1/devices/{id}/revoke': {id: deviceThat('reinstate')},
+  'post /api/v1/devices/{id}/decommission': {id: deviceThat('reinstate')},
+  'post /api/v1/devices/{id}/reinstate': {id: deviceThat('revoke')},
+  'post /api/v1/enrolment-tokens': {body: (group) => ({name: 'n', group})},
+  'post /api/v1/api-tokens': {body: (group) => ({name: 'n', role: 'admin', groups: [group]})},
+  'get /api/v1/audit/verify': {scoped: 'forbids'},
+};
+
+/** Of every operation that is declared, so a new one is tried at once. */
+const rowOf = ({method, path, access, success, creates}: RouteDefinition): Row => {
+  const operation = `${method} ${path}`;
+  const id = path.includes('{id}') ? IDS[path.split('/')[3] ?? ''] : undefined;
+  const scoped =
+    id !== undefined ? 'hides' : creates === true ? 'refuses' : access === 'anyone' ? 'same' : 'leaves out';
+  return {
+    ...{operation, method, path, scoped, changes: method !== 'get', ok: success.status},
+    may: access === 'anyone' ? access : rolesFor(access),
+    ...(id === undefined ? {} : {id}),
+    ...WAYS[operation],
+  };
 };
 
 let anyToken: string;
@@ -107,6 +127,7 @@ beforeAll(async () => {
     cache: {use: () => Promise.resolve(undefined)},
     publish: () => Promise.resolve(),
   });
+  rows = api.routes.map(rowOf);
   for (const group of [OWN, OTHER]) await Promise.all([enrolmentTokenOf(group), apiTokenOf(group)]);
 }, 60_000);
 
@@ -116,50 +137,176 @@ afterAll(async () => {
   await elsewhere.close();
 }, 30_000);
 
-const call = async (operation: string, {id, body, headers}: Row, group: Group, token?: string): Promise<Answer> => {
-  const [method = '', path = ''] = operation.split(' ');
-  return api.call(method.toUpperCase(), path.replace('{id}', (await id?.(group)) ?? ''), {
-    ...(token === undefined ? {} : {token}),
+const isFor = ({may}: Row, role: Role): boolean => may === 'anyone' || may.includes(role);
+
+const call = async ({method, path, id, body, headers}: Row, group: Group, as: CallOptions): Promise<Answer> =>
+  api.call(method.toUpperCase(), path.replace('{id}', (await id?.(group)) ?? ''), {
+    ...as,
     ...(body === undefined ? {} : {body: body(group)}),
-    ...(headers === undefined ? {} : {headers}),
+    headers: {...headers, ...as.headers},
   });
+
+/** What each operation answers, and what was expected. */
+const tryAll = async (
+  who: () => CallOptions | Promise<CallOptions>,
+  expected: (row: Row) => number,
+  see: (row: Row, answer: Answer) => void = () => undefined,
+): Promise<void> => {
+  const [seen, wanted]: [string, number][][] = [[], []];
+  for (const row of rows) {
+    const answer = await call(row, OTHER, await who());
+    seen?.push([row.operation, answer.status]);
+    wanted?.push([row.operation, expected(row)]);
+    see(row, answer);
+  }
+  expect(seen).toEqual(wanted);
 };
 
-test('every operation has a row, and every row an operation', () => {
-  expect(Object.keys(ROWS).sort()).toEqual([...api.documented].sort());
+const signIn = async (token: string): Promise<{readonly cookie: string; readonly 'x-csrf-token': string}> => {
+  const {headers, body} = await api.call('POST', '/api/v1/session', {body: {token}});
+  const {csrfToken} = z.object({csrfToken: z.string()}).parse(body);
+  return {cookie: headers.get('set-cookie')?.split(';')[0] ?? '', 'x-csrf-token': csrfToken};
+};
+
+const asAllowed = (row: Row, role: Role): number => (isFor(row, role) ? row.ok : 403);
+const asStranger = ({may, ok}: Row): number => (may === 'anyone' ? ok : 401);
+/** A page of another site has a browser's cookie at most. */
+const asOtherSite = (row: Row): number => (row.changes && row.may !== 'anyone' ? 403 : row.ok);
+
+test.each(ROLES)('what a token gets that is %s', async (role) => {
+  await tryAll(
+    () => ({token: tokens.get(role) ?? ''}),
+    (row) => asAllowed(row, role),
+  );
 });
 
-/** As docs have it. What it says of each cell the tests below try. */
-const matrix = (): string => {
-  const cell = (row: Row, role: Role): string =>
-    row.may === 'anyone' || row.may.includes(role) ? String(row.ok) : '403';
-  const lines = Object.entries(ROWS).map(([operation, row]) => {
-    const [method = '', path = ''] = operation.split(' ');
-    const stranger = row.may === 'anyone' ? String(row.ok) : '401';
-    return [
-      `\`${method.toUpperCase()} ${path}\``,
-      stranger,
-      ...ROLES.map((role) => cell(row, role)),
-      IN_WORDS[row.scoped],
-    ];
-  });
-  const table = [['operation', 'nobody, other region', ...ROLES, 'a token for some groups'], ...lines];
-  const widths = table[0]?.map((_, column) => Math.max(...table.map((cells) => cells[column]?.length ?? 0))) ?? [];
-  const [head = '', ...rows] = table.map(
-    (cells) => `| ${cells.map((text, column) => text.padEnd(widths[column] ?? 0)).join(' | ')} |`,
+test.each(ROLES)('what a session gets whose token is %s: the same', async (role) => {
+  await tryAll(
+    async () => ({headers: await signIn(tokens.get(role) ?? '')}),
+    (row) => asAllowed(row, role),
   );
-  return [
-    '# Who may do what',
-    '',
-    'What each operation of the [admin API](admin.md) answers to whom, as a test tries it (`services/admin-api/src/access.integration.test.ts` writes this page).',
-    'Sessions are as their tokens.',
-    '',
-    head,
-    `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`,
-    ...rows,
-    '',
-  ].join('\n');
+});
+
+test.each<[string, () => Promise<CallOptions>]>([
+  ['without a token', () => Promise.resolve({})],
+  ['with a token of another region', async () => ({token: await seedApiToken(elsewhere.shards, 'admin')})],
+  ['with a token that has expired', () => endedToken(`expires_at = now() - interval '1 s'`)],
+  ['with a token that was revoked', () => endedToken('revoked_at = now()')],
+  ['with a session whose token was revoked', async () => ({headers: await signIn((await endedToken('')).token)})],
+  ['with a session that was ended', endedSession],
+])('what somebody gets %s', async (what, who) => {
+  const credentials = await who();
+  if (what.includes('session whose')) await endTokens('revoked_at = now()');
+  await tryAll(() => credentials, asStranger);
+});
+
+/** Of the region, an administrator's. @param change SQL of how it ends; empty: not yet */
+async function endedToken(change: string): Promise<{readonly token: string}> {
+  const token = await seedApiToken(region.shards, 'admin');
+  await region.shards
+    .control('job')
+    .query(`update control.api_token set name = 'to end' where token_hash = $1`, [tokenHash(token)]);
+  if (change !== '') await endTokens(change);
+  return {token};
+}
+async function endTokens(change: string): Promise<void> {
+  await region.shards.control('job').query(`update control.api_token set ${change} where name = 'to end'`);
+}
+async function endedSession(): Promise<CallOptions> {
+  const headers = await signIn(tokens.get('admin') ?? '');
+  expect((await api.call('DELETE', '/api/v1/session', {headers})).status).toBe(204);
+  return {headers};
+}
+
+test.each<[string, (own: string) => Promise<Readonly<Record<string, string>>>]>([
+  ['without its CSRF token', () => Promise.resolve({})],
+  ['with the CSRF token of another one', async () => ({'x-csrf-token': (await signIn(anyToken))['x-csrf-token']})],
+  [
+    'from a page of another site',
+    () => Promise.resolve({origin: 'https://elsewhere.example', 'sec-fetch-site': 'cross-site'}),
+  ],
+  ['from a page of no site', () => Promise.resolve({origin: 'null'})],
+])('what a session gets %s, and such a page reads nothing of it', async (_what, more) => {
+  const {cookie, 'x-csrf-token': own} = await signIn(tokens.get('admin') ?? '');
+  const headers = {cookie, ...(await more(own))};
+  await tryAll(
+    () => ({headers}),
+    asOtherSite,
+    (_row, answer) => {
+      expect([...answer.headers.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([]);
+      expect(answer.headers.get('cross-origin-resource-policy')).toBe('same-origin');
+    },
+  );
+});
+
+test('a browser that asks first for a page of another site is told of no permission', async () => {
+  for (const {path, method, id} of rows) {
+    const answer = await api.call('OPTIONS', path.replace('{id}', (await id?.(OTHER)) ?? ''), {
+      headers: {
+        origin: 'https://elsewhere.example',
+        'access-control-request-method': method.toUpperCase(),
+        'access-control-request-headers': 'authorization, content-type, x-csrf-token',
+      },
+    });
+    expect(answer.status).toBe(405);
+    expect([...answer.headers.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([]);
+  }
+});
+
+test('a form of another site has a body that nobody reads', async () => {
+  const token = tokens.get('admin') ?? '';
+  for (const row of rows.filter(({body}) => body !== undefined)) {
+    const answer = await call(row, OTHER, {token, headers: {'content-type': 'text/plain'}});
+    expect([row.operation, answer.status]).toEqual([row.operation, 415]);
+  }
+});
+
+/** Actions that the audit has of a request. */
+const toldOf = async (requestId: string): Promise<readonly string[]> => {
+  const found = await Promise.all(
+    region.shards
+      .ids()
+      .map((shard) =>
+        region.shards
+          .pool(shard, 'job')
+          .query<{action: string}>('select action from audit_outbox where request_id = $1', [requestId]),
+      ),
+  );
+  return found.flatMap(({rows}) => rows.map(({action}) => action));
 };
+
+/** @returns what the audit says of each operation that changes something, once it was called */
+const tellAll = async (
+  as: (row: Row) => CallOptions | Promise<CallOptions>,
+): Promise<ReadonlyMap<string, readonly string[]>> => {
+  const told = new Map<string, readonly string[]>();
+  for (const row of rows) {
+    const requestId = randomUUID();
+    const who = await as(row);
+    await call(row, OTHER, {...who, headers: {...who.headers, 'x-request-id': requestId}});
+    told.set(row.operation, await toldOf(requestId));
+  }
+  return told;
+};
+
+test('each operation that changes something is told once, and no other; docs say how, and what was tried above', async () => {
+  const told = await tellAll(async () => ({headers: await signIn(tokens.get('admin') ?? '')}));
+  for (const {operation, changes} of rows) {
+    expect({operation, times: told.get(operation)?.length}).toEqual({operation, times: changes ? 1 : 0});
+  }
+  const file = new URL('../../../docs/api/admin-access.md', import.meta.url);
+  const page = matrix(told);
+  if (process.env['PISYNC_UPDATE_GOLDEN'] === '1') await writeFile(file, page);
+  expect(await readFile(file, 'utf8')).toBe(page);
+});
+
+test('of what is refused nothing is told', async () => {
+  const refused = rows.filter((row) => row.changes && row.may !== 'anyone');
+  for (const token of [undefined, tokens.get('viewer')]) {
+    const told = await tellAll(() => (token === undefined ? {} : {token}));
+    for (const {operation} of refused) expect({operation, told: told.get(operation)}).toEqual({operation, told: []});
+  }
+});
 
 const IN_WORDS: Readonly<Record<Row['scoped'], string>> = {
   same: 'the same',
@@ -169,124 +316,54 @@ const IN_WORDS: Readonly<Record<Row['scoped'], string>> = {
   forbids: '403',
 };
 
-test('docs say what is tested here', async () => {
-  const file = new URL('../../../docs/api/admin-access.md', import.meta.url);
-  if (process.env['PISYNC_UPDATE_GOLDEN'] === '1') await writeFile(file, matrix());
-  expect(await readFile(file, 'utf8')).toBe(matrix());
-});
+/** As docs have it. */
+const matrix = (told: ReadonlyMap<string, readonly string[]>): string => {
+  const lines = rows.map((row) => [
+    `\`${row.method.toUpperCase()} ${row.path}\``,
+    String(asStranger(row)),
+    ...ROLES.map((role) => String(asAllowed(row, role))),
+    IN_WORDS[row.scoped],
+    String(asOtherSite(row)),
+    (told.get(row.operation) ?? []).map((action) => `\`${action}\``).join(', '),
+  ]);
+  const head = ['operation', 'stranger', ...ROLES, 'a token for some groups', 'another site', 'audit'];
+  return [
+    '# Who may do what',
+    '',
+    'What each operation of the [admin API](admin.md) answers to whom, as a test tries it (`services/admin-api/src/access.integration.test.ts` writes this page).',
+    '',
+    ...markdownTable([head, ...lines]),
+    '',
+    '- A **stranger** has no token, or one of another region, or one that expired or was revoked, or a session that has ended or whose token has.',
+    '- A session that repeats its CSRF token gets what its token gets.',
+    '- **Another site** is a page that a signed-in browser shows: it sends the cookie at most, and not the CSRF token of the session. Whatever it gets it cannot read: no answer has a CORS header, and',
+    '  `Cross-Origin-Resource-Policy` is `same-origin`. A preflight (`OPTIONS`) is a 405 that permits nothing, and a body that is not sent as `application/json`, as that of a form, is a 415.',
+    '- **audit** is the `action` of the entry that a call leaves behind when it changes something. What is refused leaves none.',
+    '',
+  ].join('\n');
+};
 
-describe.each(Object.entries(ROWS))('%s', (operation, row) => {
-  const {may, ok, scoped} = row;
-  const isFor = (role: Role): boolean => may === 'anyone' || may.includes(role);
-
-  test.each(ROLES)('%s', async (role) => {
-    const {status} = await call(operation, row, OTHER, tokens.get(role));
-    expect(status).toBe(isFor(role) ? ok : 403);
-  });
-
-  test('nobody, and who has a token of another region', async () => {
-    const foreign = await seedApiToken(elsewhere.shards, 'admin');
-    for (const token of [undefined, foreign]) {
-      expect((await call(operation, row, OWN, token)).status).toBe(may === 'anyone' ? ok : 401);
+test.each(ROLES)(`what a token gets that is %s of the group ${OWN}`, async (role) => {
+  const token = scopedTokens.get(role) ?? '';
+  for (const row of rows) {
+    const {operation, ok, scoped} = row;
+    const own = await call(row, OWN, {token});
+    const other = await call(row, OTHER, {token});
+    const statuses = {operation, own: own.status, other: other.status};
+    if (!isFor(row, role) || scoped === 'forbids') {
+      expect(statuses).toEqual({operation, own: 403, other: 403});
+      continue;
     }
-  });
-
-  test.each(ROLES)(`%s of the group ${OWN}`, async (role) => {
-    const token = scopedTokens.get(role);
-    const own = await call(operation, row, OWN, token);
-    const other = await call(operation, row, OTHER, token);
-    if (!isFor(role) || scoped === 'forbids') {
-      expect([own.status, other.status]).toEqual([403, 403]);
-      return;
-    }
-    expect(own.status).toBe(ok);
-    expect(other.status).toBe(scoped === 'hides' ? 404 : scoped === 'refuses' ? 400 : ok);
-    if (scoped === 'same') return;
+    const otherwise = scoped === 'hides' ? 404 : scoped === 'refuses' ? 400 : ok;
+    expect(statuses).toEqual({operation, own: ok, other: otherwise});
+    if (scoped === 'same') continue;
     const text = JSON.stringify([own.body, other.body]);
     const foreign = devices.filter(({group}) => group !== OWN);
     // Of an address that was asked for, and of what was sent, the refusal speaks.
     const said = scoped === 'leaves out' ? text : JSON.stringify(own.body ?? '');
-    for (const name of [OTHER, ...foreign.map(({id}) => id)]) expect(said).not.toContain(name);
-    if (scoped === 'leaves out') expect(text).toContain(`"${OWN}"`);
-  });
-});
-
-test('a scoped token counts, pages and filters as if there were no other groups, and its cursor is of no use without the scope', async () => {
-  const token = await seedApiToken(region.shards, 'viewer', [OWN, OTHER]);
-  const seen = devices.filter(({group}) => group === OWN || group === OTHER);
-  const read = async (path: string, as = token) => (await api.call('GET', path, {token: as})).body;
-  expect(await read('/api/v1/region/summary')).toMatchObject({
-    devices: seen.length,
-    byGroup: [OWN, OTHER].map((group) => ({group, devices: seen.filter((one) => one.group === group).length})),
-  });
-  const ids: string[] = [];
-  let cursor = '';
-  for (let page = 0; page <= seen.length; page++) {
-    const answer = (await read(`/api/v1/devices?limit=3${cursor === '' ? '' : `&cursor=${cursor}`}`)) as {
-      readonly data: readonly {readonly id: string}[];
-      readonly nextCursor: string | null;
-    };
-    ids.push(...answer.data.map(({id}) => id));
-    if (answer.nextCursor === null) break;
-    cursor = answer.nextCursor;
+    for (const name of [OTHER, ...foreign.map(({id}) => id)])
+      expect({operation, said}).toEqual({operation, said: expect.not.stringContaining(name) as unknown});
+    if (scoped === 'leaves out')
+      expect({operation, text}).toEqual({operation, text: expect.stringContaining(`"${OWN}"`) as unknown});
   }
-  expect(ids).toEqual(seen.map(({id}) => id).sort());
-  expect(await read('/api/v1/devices?group=default')).toMatchObject({data: [], hasNextPage: false});
-  expect(await read(`/api/v1/devices?limit=3&cursor=${cursor}`, anyToken)).toMatchObject({
-    status: 400,
-    errors: [{pointer: '/cursor'}],
-  });
 });
-
-const found = z.object({
-  data: z.array(z.object({id: z.string()})),
-  hasNextPage: z.boolean(),
-  nextCursor: z.string().nullable(),
-  count: z.object({value: z.int(), exact: z.boolean(), atLeast: z.boolean()}).optional(),
-});
-
-test.each([[[OWN]], [[OWN, OTHER]]])(
-  'a token for %j finds, sorts and counts as if there were no other groups',
-  async (scope) => {
-    const token = await seedApiToken(region.shards, 'viewer', scope);
-    const other = devices.find(({group}) => group === 'default');
-    const is = (group: string) => (device: SeededDevice) => device.group === group;
-    const queries: readonly [Readonly<Record<string, string>>, (device: SeededDevice, index: number) => boolean][] = [
-      [{}, () => true],
-      [{status: 'late'}, ({status}) => status === 'late'],
-      [{filter: 'status==late,group==default'}, ({status}) => status === 'late'],
-      [{filter: 'name!=nobody'}, () => true],
-      [{filter: `group!=${OWN}`}, ({group}) => group !== OWN],
-      [{filter: 'group!=default'}, () => true],
-      [{filter: `group=in=(${OWN},default)`}, is(OWN)],
-      [{filter: `id==${other?.id ?? ''}`}, () => false],
-      [{filter: `id==${other?.id ?? ''},tags.site==s-1`}, (_, index) => index % 7 === 1],
-      [{filter: 'group==default'}, () => false],
-      [{group: 'default', q: 'site'}, () => false],
-      [{q: 'hw-0'}, () => true],
-      [{q: 'site-oak', filter: 'tags.site!=s-0'}, (_, index) => index % 4 === 0 && index % 7 !== 0],
-      [{q: other?.id ?? ''}, () => false],
-    ];
-    const isSeen = ({group}: SeededDevice): boolean => scope.some((name) => name === group);
-    for (const [query, fits] of queries) {
-      const expected = devices.filter((device, index) => isSeen(device) && fits(device, index)).map(({id}) => id);
-      for (const sort of ['id', '-name', 'lastSeen', '-enrolledAt']) {
-        const ids: string[] = [];
-        let cursor = '';
-        do {
-          const asked = {...query, sort, limit: '2', count: 'true', ...(cursor === '' ? {} : {cursor})};
-          const path = `/api/v1/devices?${new URLSearchParams(asked).toString()}`;
-          const page = found.parse((await api.call('GET', path, {token})).body);
-          expect({asked, count: page.count}).toEqual({
-            asked,
-            count: expect.objectContaining({value: expected.length, exact: true, atLeast: false}) as unknown,
-          });
-          ids.push(...page.data.map(({id}) => id));
-          cursor = page.nextCursor ?? '';
-        } while (cursor !== '' && ids.length <= expected.length);
-        expect({query, sort, ids: ids.sort()}).toEqual({query, sort, ids: expected.sort()});
-      }
-    }
-  },
-  60_000,
-);
