@@ -28,16 +28,12 @@ import {withAdminToken} from './sessions/api-tokens.ts';
 import {createAuthenticator} from './sessions/authenticate.ts';
 import {createCallLimiter} from './sessions/rate-limit.ts';
 import {sessionCookieName} from './sessions/session-cookie.ts';
-import {createSessions} from './sessions/sessions.ts';
+import {createSessions, REMEMBERED} from './sessions/sessions.ts';
 import {createSealer} from './sealing/sealer.ts';
 import packageJson from '../package.json' with {type: 'json'};
 
 /** People are few; what is beyond this is a loop, and its proxy waits. */
 const MAX_CONNECTIONS = 2000;
-/** A revoked token, or a session that was ended, works for no longer than this. */
-const FRESH_MS = 5_000;
-/** How long people who were here go on reading while the control database is away. */
-const STALE_MS = 300_000;
 /** More than a region has tokens, small enough to forget about. */
 const MAX_LIMITED_TOKENS = 10_000;
 
@@ -75,7 +71,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
     confirmTimeoutMs: config.confirmTimeoutMs,
   });
 
-  const sessions = createSessions({shards, now, monotonic, freshMs: FRESH_MS, staleMs: STALE_MS});
+  const sessions = createSessions({shards, now, monotonic, ...REMEMBERED});
   // A region's public name never changes.
   const cookieName = sessionCookieName(topology.current().region);
   const authenticator = createAuthenticator({
@@ -84,8 +80,7 @@ const serve = async (service: AdminApi): Promise<'serving'> => {
         find: (hash) => findApiToken(shards, Buffer.from(hash, 'hex')),
         door: createDoor(CONNECTIONS.adminApi.ingest),
         now: monotonic,
-        freshMs: FRESH_MS,
-        staleMs: STALE_MS,
+        ...REMEMBERED,
       }),
       createSecretToken({secrets, key: 'adminToken', monotonic}),
     ),

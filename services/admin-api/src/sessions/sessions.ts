@@ -41,6 +41,14 @@ export interface SessionsOptions {
 /** A working day. */
 export const SESSION_MS = 12 * 60 * 60 * 1000;
 
+/** How long a process goes by what it has read of tokens and sessions. */
+export const REMEMBERED = {
+  /** One that was ended works for no longer than this. */
+  freshMs: 5_000,
+  /** How long people who were here go on while the control database is away. */
+  staleMs: 300_000,
+} as const;
+
 const ID_BYTES = 32;
 
 /** Whatever else is no id is not worth a look into the database. */

@@ -21,7 +21,7 @@ import {hashToken, withAdminToken} from '../sessions/api-tokens.ts';
 import {createAuthenticator} from '../sessions/authenticate.ts';
 import {createCallLimiter} from '../sessions/rate-limit.ts';
 import {sessionCookieName} from '../sessions/session-cookie.ts';
-import {createSessions} from '../sessions/sessions.ts';
+import {createSessions, REMEMBERED} from '../sessions/sessions.ts';
 import {createSealer} from '../sealing/sealer.ts';
 
 /** The API on a free port of the loopback. Every answer is checked against the OpenAPI document before the test sees it. */
@@ -87,7 +87,7 @@ export const startTestApi = async (options: TestApiOptions): Promise<TestApi> =>
   const region = options.region ?? 'test';
   const cookieName = sessionCookieName(region);
   const monotonic = options.monotonic ?? (() => performance.now());
-  const times = {freshMs: options.freshMs ?? 0, staleMs: 300_000};
+  const times = {...REMEMBERED, freshMs: options.freshMs ?? 0};
   const sessions = createSessions({shards: options.shards, now, monotonic, ...times});
   const authenticator = createAuthenticator({
     tokens: withAdminToken(
