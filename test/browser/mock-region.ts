@@ -3,7 +3,15 @@ import type {MockApi} from './dashboard.ts';
 
 export const AT = '2026-11-24T02:00:26.557Z';
 export const COUNTS = {pending: 1, on_time: 1234, late: 2, silent: 0, failing: 3};
-export const ANN = {name: 'ann', role: 'admin', groups: null, region: 'eu', csrfToken: 'of-ann', expiresAt: null};
+export const ANN = {
+  id: null,
+  name: 'ann',
+  role: 'admin',
+  groups: null,
+  region: 'eu',
+  csrfToken: 'of-ann',
+  expiresAt: null,
+};
 export const BOB = {...ANN, name: 'bob', role: 'operator', csrfToken: 'of-bob'};
 const COUNT = 100_000;
 export const PAGE = 200;

@@ -56,6 +56,7 @@ describe('the end of the session', () => {
     await shown.getByText('Your session has ended').waitFor();
     await shown.getByLabel(/token/i).fill('x');
     await shown.getByLabel(/token/i).press('Enter');
+    await shown.getByTestId('sign-in').waitFor({state: 'detached'});
     await shown.getByTestId('sync-now').waitFor();
     expect(await shown.getByLabel('Everything').isChecked()).toBe(isKept);
     expect(await shown.getByLabel('Ahead of others').isChecked()).toBe(isKept);

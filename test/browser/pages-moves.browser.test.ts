@@ -95,7 +95,7 @@ describe('another tab', () => {
     await shown.getByText('ann').waitFor();
     who = BOB;
     await lookedAt(shown);
-    await shown.getByText('bob').waitFor();
+    await shown.getByText('bob', {exact: true}).waitFor();
   });
 
   test('signs in as somebody else: nothing is done as a person whom the page did not name', async () => {
@@ -115,7 +115,7 @@ describe('another tab', () => {
     await shown.getByText('Another tab signed in as bob').waitFor();
     who = {...ANN, csrfToken: 'of-ann-again'};
     await shown.getByRole('button', {name: 'Sign out'}).click();
-    await shown.getByText('Sign out failed').waitFor();
+    await shown.getByText('Another tab signed in as ann').waitFor();
     expect(done).toEqual([]);
     await shown.getByTestId('sync-now').click();
     await shown.getByText('Queued.').waitFor();

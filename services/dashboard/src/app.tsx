@@ -10,31 +10,36 @@ import {Empty, Failed, Loading, Untitled} from './layout/states.tsx';
 import {Link, useNavigation} from './navigation/navigation.tsx';
 import type {View} from './navigation/view.ts';
 import {SessionContext} from './session/session-context.ts';
-import {nextSession, SESSION_KEY, type SessionState} from './session/session-state.ts';
+import {personOf, SESSION_KEY} from './session/session-state.ts';
 import {SignInPage} from './session/sign-in-page.tsx';
+import {takeSession} from './session/take-session.ts';
+import {TakenOver} from './session/taken-over.tsx';
 import {SummaryPage} from './summary/summary-page.tsx';
 import {TokensPage} from './tokens/tokens-page.tsx';
 
-/** Nothing but the sign-in page without a session; the URL stays, so signing in shows the view that was asked for. */
+/**
+ * Nothing but the sign-in page without a session; the URL stays, so signing in shows the view that was asked for. Where a session ended, the
+ * view stays as it is below the sign-in form, with all that was typed. It goes when somebody else signs in.
+ */
 export const App = (): ReactNode => {
   const api = useApi();
   const queries = useQueryClient();
   const session = useQuery({
     queryKey: SESSION_KEY,
-    queryFn: async ({signal}) => {
-      const answer = await api.session(signal);
-      return nextSession(queries.getQueryData<SessionState>(SESSION_KEY), answer);
-    },
+    queryFn: async ({signal}) => takeSession(queries, await api.session(signal)),
     staleTime: Infinity,
     // Another tab may have signed in, as somebody else too, or out.
     refetchOnWindowFocus: 'always',
   });
   const {view, href} = useNavigation();
-  const isSignedOut = session.data === null || session.data === 'ended';
+  const isSignedOut = session.data !== undefined && (session.data.who === null || session.data.hasEnded);
   const wasSignedOut = useRef(false);
-  // The sign-in form had the focus, and is gone.
+  // The sign-in form had the focus, and is gone. What had it before has it again, where that is still there.
   useLayoutEffect(() => {
-    if (wasSignedOut.current && !isSignedOut) document.getElementById('content')?.focus({preventScroll: true});
+    const isFree = document.activeElement === document.body;
+    if (wasSignedOut.current && !isSignedOut && isFree) {
+      document.getElementById('content')?.focus({preventScroll: true});
+    }
     wasSignedOut.current = isSignedOut;
   }, [isSignedOut]);
   if (session.data === undefined) {
@@ -50,15 +55,21 @@ export const App = (): ReactNode => {
       </main>
     );
   }
-  if (session.data === null || session.data === 'ended') return <SignInPage ended={session.data === 'ended'} />;
+  const {who, hasEnded, isTakenOver} = session.data;
   return (
-    <SessionContext value={session.data}>
-      <Shell title={titleOf(view)}>
-        <ErrorBoundary key={new URL(href).pathname}>
-          <ShownView view={view} />
-        </ErrorBoundary>
-      </Shell>
-    </SessionContext>
+    <>
+      {who === null ? null : (
+        <SessionContext key={personOf(who)} value={who}>
+          <Shell title={titleOf(view)}>
+            {isTakenOver ? <TakenOver session={who} /> : null}
+            <ErrorBoundary key={new URL(href).pathname}>
+              <ShownView view={view} />
+            </ErrorBoundary>
+          </Shell>
+        </SessionContext>
+      )}
+      {isSignedOut ? <SignInPage ended={hasEnded} /> : null}
+    </>
   );
 };
 

@@ -8,7 +8,7 @@ import {App} from './app.tsx';
 import {ErrorBoundary} from './layout/error-boundary.tsx';
 import {applyTheme, storedTheme} from './layout/theme.ts';
 import {NavigationProvider} from './navigation/navigation.tsx';
-import {nextSession, SESSION_KEY, type SessionState} from './session/session-state.ts';
+import {takeSession} from './session/take-session.ts';
 import {createServerClock} from './time/server-clock.ts';
 import {NowProvider} from './time/time.tsx';
 import './styles/tokens.css';
@@ -34,10 +34,9 @@ const followFocus = (): void =>
 const main = (): void => {
   applyTheme(storedTheme());
   followFocus();
-  // Any 401 means that the session ended, wherever it is noticed: the sign-in page replaces the view, the URL stays.
+  // Any 401 means that the session ended, wherever it is noticed: the sign-in form covers the view until somebody signs in.
   const onError = (error: Error): void => {
-    if (!(error instanceof ApiError) || error.status !== 401) return;
-    queries.setQueryData<SessionState>(SESSION_KEY, (old) => (old === undefined ? undefined : nextSession(old, null)));
+    if (error instanceof ApiError && error.status === 401) void takeSession(queries, null);
   };
   const queries = new QueryClient({
     queryCache: new QueryCache({onError}),

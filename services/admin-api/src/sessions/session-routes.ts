@@ -28,6 +28,7 @@ const sessionSchema = z.object({
   role: z.enum(ROLES),
   groups: z.array(z.string()).nullable().describe('The groups that it is for; null: all.'),
   region: z.string(),
+  id: z.uuid().nullable().describe('Of the API token; null: that of the Secret.'),
   csrfToken: z
     .string()
     .describe('To be repeated in X-CSRF-Token by every change. Empty where a token was sent instead of a session.'),
@@ -42,11 +43,12 @@ export const sessionRoutes = (options: SessionRoutesOptions): readonly Route[] =
     const names = await groups.names();
     return scope.map((groupId) => names.nameOf(groupId));
   };
-  const show = async ({name, role, scope, session}: Principal): Promise<z.input<typeof sessionSchema>> => ({
+  const show = async ({id, name, role, scope, session}: Principal): Promise<z.input<typeof sessionSchema>> => ({
     name,
     role,
     groups: await namesOf(scope),
     region: region(),
+    id,
     csrfToken: session?.csrfToken ?? '',
     expiresAt: session === undefined ? null : new Date(session.expiresAtMs).toISOString(),
   });

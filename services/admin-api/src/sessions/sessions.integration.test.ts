@@ -131,6 +131,23 @@ describe('a browser session', () => {
     expect(await status('DELETE', '/api/v1/session', {headers: {cookie, 'x-csrf-token': csrfToken}})).toBe(204);
   });
 
+  test('says whose it is by the id of the token, where names are alike', async () => {
+    const whose = async (token: string) => {
+      const {cookie} = await signIn(token);
+      const {body} = await api.call('GET', '/api/v1/session', {headers: {cookie}});
+      return z.object({id: z.uuid(), name: z.string()}).parse(body);
+    };
+    const token = await seedApiToken(region.shards, 'viewer');
+    const [one, again, other] = [
+      await whose(token),
+      await whose(token),
+      await whose(await seedApiToken(region.shards, 'viewer')),
+    ];
+    expect(again).toEqual(one);
+    expect(other.name).toBe(one.name);
+    expect(other.id).not.toBe(one.id);
+  });
+
   test('cannot be guessed, and ends when its token is revoked', async () => {
     const token = await seedApiToken(region.shards, 'viewer');
     const {cookie} = await signIn(token);

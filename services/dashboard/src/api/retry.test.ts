@@ -1,9 +1,10 @@
 import {describe, expect, test} from '@jest/globals';
 import {ApiError} from './client.ts';
-import {isRetried, refetchMs, retryDelayMs, retryMs} from './retry.ts';
+import {isRetried, pollMs, refetchMs, retryDelayMs, retryMs} from './retry.ts';
 
 const away = new ApiError(503, 'away', {retryAfterMs: 2_000});
 const tooMany = new ApiError(429, 'too many', {retryAfterMs: 30_000});
+const ended = new ApiError(401, 'ended');
 const gone = new ApiError(404, 'gone');
 const broken = new ApiError(500, 'broken');
 
@@ -18,6 +19,10 @@ describe('a call that failed', () => {
     expect(refetchMs(15_000, tooMany)).toBe(30_000);
     expect(refetchMs(15_000, away)).toBe(15_000);
     expect(refetchMs(15_000, null)).toBe(15_000);
+  });
+
+  test('is not made again by a view whose session ended', () => {
+    expect([ended, tooMany, gone, null].map((error) => pollMs(15_000, error))).toEqual([false, 30_000, 15_000, 15_000]);
   });
 
   test('is made again by a view that shows nothing, unless that changes nothing', () => {

@@ -19,6 +19,10 @@ export const retryDelayMs = (failures: number, error: Error): number => Math.max
 /** Of a view that asks again every so often. @returns when it does after this error */
 export const refetchMs = (usualMs: number, error: Error | null): number => Math.max(usualMs, waitMs(error));
 
+/** The same of a view that asks as long as it is shown. @returns false where the session ended: after a sign-in all is read again */
+export const pollMs = (usualMs: number, error: Error | null): number | false =>
+  error instanceof ApiError && error.status === 401 ? false : refetchMs(usualMs, error);
+
 /** Of a view that asks once. @returns false for never */
 export const retryMs = (hasData: boolean, error: Error | null): number | false =>
   hasData || error === null || isFinal(error) ? false : refetchMs(RETRY_MS, error);

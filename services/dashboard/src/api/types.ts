@@ -7,6 +7,8 @@ export const ROLES = ['viewer', 'operator', 'auditor', 'admin'] as const;
 export type Role = (typeof ROLES)[number];
 
 export interface Session {
+  /** Of the API token; null: that of the Secret. */
+  readonly id: string | null;
   readonly name: string;
   readonly role: Role;
   /** Null: all. */

@@ -2,7 +2,7 @@ import {useQuery} from '@tanstack/react-query';
 import type {ReactNode} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {ApiError} from '../api/client.ts';
-import {refetchMs} from '../api/retry.ts';
+import {pollMs} from '../api/retry.ts';
 import type {Device} from '../api/types.ts';
 import {StatusLabel} from '../devices/status.tsx';
 import {AsOf, Empty, Failed, Loading, Untitled} from '../layout/states.tsx';
@@ -24,9 +24,10 @@ export const DevicePage = ({id, list}: {readonly id: string; readonly list: Devi
   const device = useQuery({
     queryKey: ['device', id],
     queryFn: ({signal}) => api.device(id, signal),
-    refetchInterval: ({state}) => refetchMs(REFETCH_MS, state.error),
+    refetchInterval: ({state}) => pollMs(REFETCH_MS, state.error),
   });
-  if (device.data === undefined) {
+  // Who saw it may not see it any more.
+  if (device.data === undefined || isUnknown(device.error)) {
     return (
       <Untitled title="Device">
         {device.error === null ? (
@@ -46,7 +47,7 @@ export const DevicePage = ({id, list}: {readonly id: string; readonly list: Devi
 };
 
 /** 400 is the answer to what cannot be a device's id. */
-const isUnknown = (error: Error): boolean =>
+const isUnknown = (error: Error | null): boolean =>
   error instanceof ApiError && (error.status === 404 || error.status === 400);
 
 const DeviceView = ({

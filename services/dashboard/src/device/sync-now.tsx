@@ -1,12 +1,12 @@
 import {useMutation, useQueryClient} from '@tanstack/react-query';
-import type {ReactNode} from 'react';
+import {type ReactNode, useState} from 'react';
 import {useApi} from '../api/api-context.ts';
+import type {SyncWish} from '../api/client.ts';
 import type {Device} from '../api/types.ts';
 import {Link} from '../navigation/navigation.tsx';
 import {deviceHref} from '../navigation/view.ts';
 import {mayOperate, useSession} from '../session/session-context.ts';
 import {useSignedChange} from '../session/use-signed-change.ts';
-import {useWish} from './use-wish.ts';
 
 /** The broker has the request at once; a worker makes a command of it within moments. */
 const COMMAND_AFTER_MS = 1_000;
@@ -17,7 +17,7 @@ export const SyncNow = ({device}: {readonly device: Device}): ReactNode => {
   const session = useSession();
   const change = useSignedChange();
   const queries = useQueryClient();
-  const [wish, setWish] = useWish(device.id);
+  const [wish, setWish] = useState<SyncWish>({syncType: 'delta', force: false});
   const request = useMutation({
     mutationFn: () => change((csrfToken) => api.requestSync(device.id, wish, csrfToken)),
     onSuccess: () => {

@@ -43,7 +43,7 @@ export const DeviceTable = ({rows, columns, sort, sortHref, dimmed, more}: Devic
   const [active, setActive] = useState(start?.row ?? 0);
   // The row that is to get the focus. One far away is drawn only after the scroll: until then there is nothing to focus.
   const wanted = useRef(start?.row);
-  // What failed before this was shown is tried again, as the reader may have signed in since.
+  // What failed before this was shown is tried again.
   const [errorBefore] = useState(more.error);
   const error = more.error === errorBefore ? null : more.error;
   const shown = useScrolledRows({

@@ -1,6 +1,6 @@
 import {useInfiniteQuery, useQueryClient} from '@tanstack/react-query';
 import type {ReactNode} from 'react';
-import {refetchMs} from '../api/retry.ts';
+import {pollMs} from '../api/retry.ts';
 import type {Page} from '../api/types.ts';
 import {Empty, Failed, Loading} from './states.tsx';
 import {Ago} from '../time/time.tsx';
@@ -48,7 +48,7 @@ export const PagedTable = <Row,>({
     queryFn: ({pageParam, signal}) => read(pageParam, signal),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => (page.hasNextPage ? page.nextCursor : null),
-    refetchInterval: ({state}) => (isLive(state.data?.pages.length) ? refetchMs(REFETCH_MS, state.error) : false),
+    refetchInterval: ({state}) => (isLive(state.data?.pages.length) ? pollMs(REFETCH_MS, state.error) : false),
     // Static: only the reader has it read again, no focus of the window does.
     staleTime: ({state}) => (isLive(state.data?.pages.length) ? FRESH_MS : 'static'),
   });

@@ -4,7 +4,7 @@ import {useApi} from '../api/api-context.ts';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {auditHref, devicesHref} from '../navigation/view.ts';
 import {mayAudit, useSession} from '../session/session-context.ts';
-import {SESSION_KEY, type SessionState} from '../session/session-state.ts';
+import {leaveSession} from '../session/take-session.ts';
 import {useSignedChange} from '../session/use-signed-change.ts';
 import {visibleGroup} from '../text/visible-name.ts';
 import {Logo} from './logo.tsx';
@@ -98,11 +98,7 @@ const SignOut = (): ReactNode => {
   const change = useSignedChange();
   const signOut = useMutation({
     mutationFn: () => change(api.signOut),
-    onSuccess: () => {
-      // The session stays in the cache, as "nobody": the page looks at it and shows the sign-in form.
-      queries.setQueryData<SessionState>(SESSION_KEY, null);
-      queries.removeQueries({predicate: ({queryKey}) => queryKey[0] !== SESSION_KEY[0]});
-    },
+    onSuccess: () => leaveSession(queries),
   });
   return (
     <>

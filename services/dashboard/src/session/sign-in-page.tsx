@@ -1,10 +1,11 @@
 import {useMutation, useQueryClient} from '@tanstack/react-query';
 import {type ReactNode, type SubmitEvent, useEffect, useRef, useState} from 'react';
 import {useApi} from '../api/api-context.ts';
+import {Dialog} from '../layout/dialog.tsx';
 import {Logo} from '../layout/logo.tsx';
-import {SESSION_KEY, type SessionState} from './session-state.ts';
+import {takeSession} from './take-session.ts';
 
-/** `ended`: somebody was signed in here and is no more, without having asked for it. */
+/** `ended`: somebody was signed in here and is no more, without having asked for it. Then it covers what he saw. */
 export const SignInPage = ({ended}: {readonly ended: boolean}): ReactNode => {
   const api = useApi();
   const queries = useQueryClient();
@@ -15,19 +16,24 @@ export const SignInPage = ({ended}: {readonly ended: boolean}): ReactNode => {
     onSuccess: async (session) => {
       // What was asked for before says nothing of this session, and a late 401 would end it.
       await queries.cancelQueries();
-      queries.setQueryData<SessionState>(SESSION_KEY, session);
+      await takeSession(queries, session);
     },
     onError: () => field.current?.focus(),
   });
   useEffect(() => {
+    const before = document.title;
     document.title = 'Sign in · PiSync';
+    return () => {
+      document.title = before;
+    };
   }, []);
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
     if (!signIn.isPending) signIn.mutate();
   };
+  const Frame = ended ? Cover : 'main';
   return (
-    <main className="sign-in">
+    <Frame className="sign-in">
       <form onSubmit={submit} className="panel sign-in-panel" data-testid="sign-in">
         <h1>
           <Logo /> PiSync
@@ -66,6 +72,10 @@ export const SignInPage = ({ended}: {readonly ended: boolean}): ReactNode => {
           {signIn.isPending ? 'Signing in…' : 'Sign in'}
         </button>
       </form>
-    </main>
+    </Frame>
   );
 };
+
+const Cover = (props: {readonly className: string; readonly children: ReactNode}): ReactNode => (
+  <Dialog {...props} aria-label="Sign in" stays />
+);

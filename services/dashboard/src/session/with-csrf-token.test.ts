@@ -3,7 +3,15 @@ import {ApiError} from '../api/client.ts';
 import type {Session} from '../api/types.ts';
 import {withCsrfToken} from './with-csrf-token.ts';
 
-const ann: Session = {name: 'ann', role: 'admin', groups: null, region: 'eu', csrfToken: 'old', expiresAt: null};
+const ann: Session = {
+  id: null,
+  name: 'ann',
+  role: 'admin',
+  groups: null,
+  region: 'eu',
+  csrfToken: 'old',
+  expiresAt: null,
+};
 const newer: Session = {...ann, csrfToken: 'new'};
 const refused = new ApiError(403, 'no');
 
@@ -42,6 +50,8 @@ test('who may not do it is told so, without a second try', async () => {
 test.each([
   {...newer, name: 'bob'},
   {...newer, role: 'viewer'},
+  {...newer, groups: ['north']},
+  {...newer, id: '019ae2d5-0000-7000-8000-000000000001'},
 ] satisfies Session[])('nothing is done as $name ($role), who was not on the page', async (other) => {
   const {sent, change} = changing('new');
   await expect(withCsrfToken(ann, () => Promise.resolve(other), change)).rejects.toThrow(other.name);

@@ -1,5 +1,6 @@
 import {ApiError} from '../api/client.ts';
 import type {Session} from '../api/types.ts';
+import {personOf} from './session-state.ts';
 
 /**
  * Makes a change with the session's CSRF token. Signing in in another tab replaces the session of this one, so a token that was refused is
@@ -17,7 +18,7 @@ export const withCsrfToken = async <T>(
     if (!(error instanceof ApiError) || error.status !== 403) throw error;
     const current = await readSession();
     if (current === null || current.csrfToken === known.csrfToken) throw error;
-    if (current.name !== known.name || current.role !== known.role) {
+    if (personOf(current) !== personOf(known)) {
       throw new Error(`Another tab signed in as ${current.name} (${current.role}). Nothing was done.`, {cause: error});
     }
     return change(current.csrfToken);

@@ -1,7 +1,7 @@
 import {useQuery} from '@tanstack/react-query';
 import type {ReactNode} from 'react';
 import {useApi} from '../api/api-context.ts';
-import {refetchMs} from '../api/retry.ts';
+import {pollMs} from '../api/retry.ts';
 import {STATUSES, type Status, type Summary} from '../api/types.ts';
 import {STATUS_LABELS, STATUS_MEANINGS, StatusMark} from '../devices/status.tsx';
 import {AsOf, Empty, Failed, Loading, NotKnown, PartialNotice, Untitled} from '../layout/states.tsx';
@@ -20,7 +20,7 @@ export const SummaryPage = (): ReactNode => {
   const summary = useQuery({
     queryKey: SUMMARY_QUERY_KEY,
     queryFn: ({signal}) => api.summary(signal),
-    refetchInterval: ({state}) => refetchMs(summaryRefetchMs(state.data?.ageSeconds), state.error),
+    refetchInterval: ({state}) => pollMs(summaryRefetchMs(state.data?.ageSeconds), state.error),
   });
   if (summary.data === undefined) {
     return (
