@@ -93,6 +93,23 @@ test('a change answers with the device as every reader sees it then, and with it
   expect(listed.body).toMatchObject({data: [{id, name: 'greenhouse 7'}]});
 });
 
+test('a tag may be called anything, and everybody sees it', async () => {
+  const {id} = nextOf();
+  const tagsOf = (body: unknown): string =>
+    JSON.stringify(z.object({data: z.object({tags: z.unknown()})}).parse(body).data.tags);
+  const tags = '{"__proto__":"a","constructor":"b"}';
+  const removed = Object.fromEntries(Object.keys((await get(id)).tags).map((name) => [name, null]));
+  await patch(id, {tags: removed}, '*');
+  const answer = await patch(id, {tags: JSON.parse(tags) as unknown}, '*');
+  expect([answer.status, tagsOf(answer.body)]).toEqual([200, tags]);
+  // From the shard, and from the cache.
+  for (let read = 0; read < 2; read++) {
+    expect(tagsOf((await cachedApi.call('GET', `/api/v1/devices/${id}`, {token: admin})).body)).toBe(tags);
+  }
+  const gone = await patch(id, {tags: JSON.parse('{"__proto__":null}') as unknown}, '*');
+  expect(tagsOf(gone.body)).toBe('{"constructor":"b"}');
+});
+
 test('a change is refused to who has not seen the device as it is, with the ETag of what it is', async () => {
   const {id} = nextOf();
   const first = await get(id);

@@ -9,6 +9,7 @@ import type {Shards} from '@pisync/core/shards/shards';
 import {actorOf} from '../audit/actor.ts';
 import {etagOf} from '../http/etag.ts';
 import {badMember, storableText} from '../http/parse.ts';
+import {recordOf} from '../http/record-of.ts';
 import {route, type Route} from '../http/route.ts';
 import type {CredentialNews} from './credential-news.ts';
 import {type DeviceDirectory, type ShownDevice, unknownDevice} from './device-directory.ts';
@@ -36,8 +37,7 @@ const faultOfKey = (key: string, isSet: boolean): string | undefined => {
   return isSet && !isSeenText(key) ? SEEN : undefined;
 };
 
-const tags = z
-  .record(z.string(), storableText.max(MAX_VALUE).nullable())
+const tags = recordOf(storableText.max(MAX_VALUE).nullable())
   .superRefine((changed, context) => {
     for (const [key, value] of Object.entries(changed)) {
       const message = faultOfKey(key, value !== null);

@@ -9,6 +9,7 @@ import {isInScope, type Scope} from '@pisync/core/devices/scope';
 import {AppError} from '@pisync/core/errors/app-error';
 import type {Shards} from '@pisync/core/shards/shards';
 import {type CacheAccess, readCached} from '../caching/read-through.ts';
+import {recordOf} from '../http/record-of.ts';
 import type {DeviceView} from './device-schema.ts';
 import {formatEpoch} from '@pisync/core/devices/epoch';
 
@@ -23,7 +24,7 @@ const infoSchema = z.object({
   groupId: z.int(),
   model: z.string().nullable(),
   hardwareId: z.string(),
-  tags: z.record(z.string(), z.string()),
+  tags: recordOf(z.string()),
   enrolledAt: z.string(),
   revokedAt: z.string().nullable(),
   decommissionedAt: z.string().nullable(),
