@@ -19,10 +19,14 @@ interface Sent {
 }
 
 /** The page of a device that the region changes as it is asked to, while `isStale` does not say that somebody else has. */
-const open = async (options: Parameters<typeof showPage>[1] & {readonly session?: object} = {}) => {
+const open = async (
+  options: Parameters<typeof showPage>[1] & {readonly session?: object; readonly refuse?: MockApi} = {},
+) => {
   const state = {is: {...device(1), tags: {site: 'oak', floor: '2'}}, isStale: false};
   const sent: Sent[] = [];
-  const over: MockApi = (method, url) => {
+  const over: MockApi = (method, url, headers) => {
+    const refused = options.refuse?.(method, url, headers);
+    if (refused !== undefined) return refused;
     if (url.pathname.endsWith('/session')) return {body: options.session ?? ANN};
     // As it was when the list was read.
     if (isList(url)) return list([row(0), row(1)]);
@@ -209,6 +213,62 @@ test('a device is shut out after a question, and let in again; not by who goes b
     ['revoke', 'decommission', 'reinstate'].map((action) => `POST /api/v1${PATH}/${action}`),
   );
   await shown.getByTestId('sync-now').waitFor();
+});
+
+/** Holds the answer to a change back. @returns how to let it go */
+const hold = async (shown: Page, path: string): Promise<() => void> => {
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await shown.route(`**${path}`, async (held) => {
+    if (held.request().method() !== 'GET') await released;
+    await held.fallback();
+  });
+  return release;
+};
+
+test('what is under way cannot be left, and what came of it is told', async () => {
+  const {shown, sent} = await open({
+    refuse: (method, url) =>
+      method === 'POST' && url.pathname.endsWith('/revoke') ? refusal(503, 'The shard is away.') : undefined,
+  });
+  const release = await hold(shown, `${PATH}/revoke`);
+  await question(shown, 'Revoke');
+  const yes = shown.getByRole('button', {name: 'Revoke it'});
+  await yes.focus();
+  await shown.keyboard.press('Enter');
+  await shown.getByRole('button', {name: 'Revoking…'}).waitFor();
+  await shown.keyboard.press('Escape');
+  await shown.keyboard.press('Escape');
+  await shown.getByRole('button', {name: 'Keep it'}).click({force: true});
+  expect(await shown.getByRole('dialog').isVisible()).toBe(true);
+  release();
+  await shown.getByRole('alert').filter({hasText: 'The shard is away.'}).waitFor();
+  await yes.focus();
+  await shown.keyboard.press('Enter');
+  await until('another try', () => sent.length === 2);
+  await yes.waitFor();
+  expect(await focusOf(shown)).toBe('BUTTON Revoke it');
+  await shown.getByRole('button', {name: 'Keep it'}).click();
+  await shown.getByRole('dialog').waitFor({state: 'hidden'});
+  expect(await focusOf(shown)).toBe('BUTTON Revoke');
+});
+
+test('the form that is saved stays until it is, so that its answer closes no other', async () => {
+  const {shown} = await open();
+  const release = await hold(shown, PATH);
+  await edit(shown);
+  await shown.getByLabel('Name', {exact: true}).fill('greenhouse');
+  await shown.getByRole('button', {name: 'Save'}).click();
+  await shown.getByRole('button', {name: 'Saving…'}).waitFor();
+  await shown.keyboard.press('Escape');
+  await shown.keyboard.press('Escape');
+  await shown.getByRole('button', {name: 'Cancel'}).click({force: true});
+  expect(await shown.getByLabel('Name', {exact: true}).inputValue()).toBe('greenhouse');
+  release();
+  await shown.getByRole('dialog').waitFor({state: 'hidden'});
+  await shown.getByRole('heading', {level: 1, name: 'greenhouse'}).waitFor();
 });
 
 test.each([

@@ -80,6 +80,16 @@ describe('the API client', () => {
     ]);
   });
 
+  test('a change that is not answered ends, and is not said to be undone', async () => {
+    const sent: RequestInit[] = [];
+    const api = createApi((_url, init) => {
+      sent.push(init ?? {});
+      return Promise.reject(new DOMException('signal timed out', 'TimeoutError'));
+    });
+    await expect(api.setAccess('x', 'revoke', 'csrf')).rejects.toThrow('It may be done all the same');
+    expect(sent[0]?.signal).toBeInstanceOf(AbortSignal);
+  });
+
   test('no answer at all is said as such', async () => {
     const api = createApi(() => Promise.reject(new TypeError('fetch failed')));
     await expect(api.summary()).rejects.toMatchObject({status: 0});

@@ -179,6 +179,9 @@ export const auditExportHref = (filter: AuditFilter, format: 'csv' | 'ndjson'): 
 
 const MAX_WAIT_MS = 600_000;
 
+/** Longer than any change takes that is answered at all. */
+const CHANGE_MS = 60_000;
+
 /** Of `Retry-After` in seconds, as admin-api writes it; a proxy's date counts as nothing. */
 const retryAfterMsOf = ({headers}: Response): number => {
   const seconds = Number(headers.get('retry-after') ?? 0);
@@ -212,9 +215,16 @@ export const createApi = (send: typeof fetch): Api => {
     let response: Response;
     // An ETag leaves out `asOf`: a browser that asks with one is told "not modified", and hands over its old answer with the old time.
     try {
-      response = await send(`/api/v1${path}`, {credentials: 'same-origin', cache: 'no-store', ...init});
+      // What only reads is ended by who asks.
+      const signal = init.method === undefined ? {} : {signal: AbortSignal.timeout(CHANGE_MS)};
+      response = await send(`/api/v1${path}`, {credentials: 'same-origin', cache: 'no-store', ...signal, ...init});
     } catch (cause) {
       if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
+      if (cause instanceof DOMException && cause.name === 'TimeoutError') {
+        throw new ApiError(0, 'No answer came within a minute. It may be done all the same: look before you try again.', {
+          cause,
+        });
+      }
       throw new ApiError(0, 'The server cannot be reached. Check the network.', {cause});
     }
     if (!response.ok) throw await problemOf(response);

@@ -3,6 +3,7 @@ import {type ReactNode, useId, useRef, useState} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {ApiError} from '../api/client.ts';
 import type {Device} from '../api/types.ts';
+import {Dialog} from '../layout/dialog.tsx';
 import {GroupField} from '../layout/group-field.tsx';
 import {mayOperate, useSession} from '../session/session-context.ts';
 import {useSignedChange} from '../session/use-signed-change.ts';
@@ -16,45 +17,34 @@ const MAX_TAGS = 32;
 /** A button that opens a form for name, group and tags. */
 export const EditDevice = ({device}: {readonly device: Device}): ReactNode => {
   const session = useSession();
-  const dialog = useRef<HTMLDialogElement>(null);
-  const titleId = useId();
   /** As it was when the form began; null while there is no form. */
   const [before, setBefore] = useState<Device | null>(null);
   if (!mayOperate(session)) return null;
   return (
     <>
-      <button
-        type="button"
-        className="button"
-        onClick={() => {
-          setBefore(device);
-          dialog.current?.showModal();
-        }}
-      >
+      <button type="button" className="button" onClick={() => setBefore(device)}>
         Edit
       </button>
-      <dialog ref={dialog} className="question" aria-labelledby={titleId} onClose={() => setBefore(null)}>
-        <h2 id={titleId}>Name, group and tags</h2>
-        {before === null ? null : (
-          <EditForm
-            key={before.revision}
-            before={before}
-            close={() => dialog.current?.close()}
-            beginAgain={device.revision === before.revision ? undefined : () => setBefore(device)}
-          />
-        )}
-      </dialog>
+      {before === null ? null : (
+        <EditForm
+          key={before.revision}
+          before={before}
+          leave={() => setBefore(null)}
+          beginAgain={device.revision === before.revision ? undefined : () => setBefore(device)}
+        />
+      )}
     </>
   );
 };
 
+/** Once it is saved, it stays until it is known what came of it. */
 const EditForm = ({
   before,
-  close,
+  leave,
   beginAgain,
 }: {
   readonly before: Device;
-  readonly close: () => void;
+  readonly leave: () => void;
   /** Where the device is not any more what it was. */
   readonly beginAgain: (() => void) | undefined;
 }): ReactNode => {
@@ -62,6 +52,7 @@ const EditForm = ({
   const queries = useQueryClient();
   const change = useSignedChange();
   const changed = useChangedDevice();
+  const titleId = useId();
   const [edited, setEdited] = useState(() => editedOf(before));
   const [fault, setFault] = useState<string>();
   const save = useMutation({
@@ -71,7 +62,7 @@ const EditForm = ({
       return change((csrfToken) => api.changeDevice(before.id, changes, before.revision, csrfToken));
     },
     onSuccess: (answer) => {
-      close();
+      leave();
       if (answer !== undefined) void changed(answer);
     },
     onError: (error) => {
@@ -79,54 +70,63 @@ const EditForm = ({
     },
   });
   return (
-    <form
-      className="edit-form"
-      onSubmit={(event) => {
-        event.preventDefault();
-        const found = faultIn(edited);
-        setFault(found);
-        if (found === undefined && !save.isPending) save.mutate();
-      }}
-    >
-      <label>
-        Name
-        <input
-          type="text"
-          autoFocus
-          maxLength={128}
-          placeholder="none: it is shown by its id"
-          value={edited.name}
-          onChange={(event) => setEdited({...edited, name: event.target.value})}
-        />
-      </label>
-      <GroupField group={edited.group} change={(group) => setEdited({...edited, group})} />
-      <Tags tags={edited.tags} change={(tags) => setEdited({...edited, tags})} />
-      {fault === undefined ? null : (
-        <p className="field-error" role="alert">
-          {fault}
-        </p>
-      )}
-      {fault === undefined && save.isError ? (
-        <p className="field-error" role="alert">
-          {isStale(save.error)
-            ? 'Somebody else has changed this device meanwhile. Nothing is saved.'
-            : save.error.message}
-        </p>
-      ) : null}
-      <div className="question-answers">
-        {isStale(save.error) && beginAgain !== undefined ? (
-          <button type="button" className="button" onClick={beginAgain}>
-            Begin again with what it is now
-          </button>
+    <Dialog aria-labelledby={titleId} stays={save.isPending} leave={leave}>
+      <h2 id={titleId}>Name, group and tags</h2>
+      <form
+        className="edit-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const found = faultIn(edited);
+          setFault(found);
+          if (found === undefined && !save.isPending) save.mutate();
+        }}
+      >
+        <label>
+          Name
+          <input
+            type="text"
+            maxLength={128}
+            placeholder="none: it is shown by its id"
+            value={edited.name}
+            onChange={(event) => setEdited({...edited, name: event.target.value})}
+          />
+        </label>
+        <GroupField group={edited.group} change={(group) => setEdited({...edited, group})} />
+        <Tags tags={edited.tags} change={(tags) => setEdited({...edited, tags})} />
+        {fault === undefined ? null : (
+          <p className="field-error" role="alert">
+            {fault}
+          </p>
+        )}
+        {fault === undefined && save.isError ? (
+          <p className="field-error" role="alert">
+            {isStale(save.error)
+              ? 'Somebody else has changed this device meanwhile. Nothing is saved.'
+              : save.error.message}
+          </p>
         ) : null}
-        <button type="button" className="button" onClick={close}>
-          Cancel
-        </button>
-        <button type="submit" className="button button-primary" aria-disabled={save.isPending}>
-          {save.isPending ? 'Saving…' : 'Save'}
-        </button>
-      </div>
-    </form>
+        <div className="question-answers">
+          {isStale(save.error) && beginAgain !== undefined ? (
+            <button type="button" className="button" onClick={beginAgain}>
+              Begin again with what it is now
+            </button>
+          ) : null}
+          <button
+            type="button"
+            className="button"
+            aria-disabled={save.isPending}
+            onClick={() => {
+              if (!save.isPending) leave();
+            }}
+          >
+            Cancel
+          </button>
+          <button type="submit" className="button button-primary" aria-disabled={save.isPending}>
+            {save.isPending ? 'Saving…' : 'Save'}
+          </button>
+        </div>
+      </form>
+    </Dialog>
   );
 };
 

@@ -1,5 +1,7 @@
 import {useMutation} from '@tanstack/react-query';
-import {type ReactNode, useId, useRef} from 'react';
+import {type ReactNode, useId, useState} from 'react';
+import {flushSync} from 'react-dom';
+import {Dialog} from './dialog.tsx';
 
 interface QuestionProps<Answer> {
   /** On the button. */
@@ -20,51 +22,61 @@ interface QuestionProps<Answer> {
 
 /** A button that asks before it does something. */
 export const Question = <Answer,>(props: QuestionProps<Answer>): ReactNode => {
-  const {action, label, title, children, no, yes, doing, act, onDone} = props;
-  const dialog = useRef<HTMLDialogElement>(null);
+  const {action, label} = props;
+  const [isAsked, setIsAsked] = useState(false);
+  return (
+    <>
+      <button type="button" className="button" aria-label={label} onClick={() => setIsAsked(true)}>
+        {action}
+      </button>
+      {isAsked ? <Asked {...props} leave={() => setIsAsked(false)} /> : null}
+    </>
+  );
+};
+
+/** The question. Once it is answered with yes, it stays until it is known what came of it. */
+const Asked = <Answer,>(props: QuestionProps<Answer> & {readonly leave: () => void}): ReactNode => {
+  const {title, children, no, yes, doing, act, onDone, leave} = props;
   const titleId = useId();
   const deed = useMutation({
     mutationFn: act,
     onSuccess: (answer) => {
-      dialog.current?.close();
+      // What comes then may have the focus.
+      flushSync(leave);
       onDone(answer);
     },
   });
   return (
-    <>
-      <button
-        type="button"
-        className="button"
-        aria-label={label}
-        onClick={() => {
-          deed.reset();
-          dialog.current?.showModal();
-        }}
-      >
-        {action}
-      </button>
-      <dialog ref={dialog} className="question" aria-labelledby={titleId}>
-        <h2 id={titleId}>{title}</h2>
-        <p>{children}</p>
-        {deed.isError ? (
-          <p className="field-error" role="alert">
-            {deed.error.message}
-          </p>
-        ) : null}
-        <div className="question-answers">
-          <button type="button" className="button" autoFocus onClick={() => dialog.current?.close()}>
-            {no}
-          </button>
-          <button
-            type="button"
-            className="button button-primary"
-            disabled={deed.isPending}
-            onClick={() => deed.mutate()}
-          >
-            {deed.isPending ? doing : yes}
-          </button>
-        </div>
-      </dialog>
-    </>
+    <Dialog aria-labelledby={titleId} stays={deed.isPending} leave={leave}>
+      <h2 id={titleId}>{title}</h2>
+      <p>{children}</p>
+      {deed.isError ? (
+        <p className="field-error" role="alert">
+          {deed.error.message}
+        </p>
+      ) : null}
+      <div className="question-answers">
+        <button
+          type="button"
+          className="button"
+          aria-disabled={deed.isPending}
+          onClick={() => {
+            if (!deed.isPending) leave();
+          }}
+        >
+          {no}
+        </button>
+        <button
+          type="button"
+          className="button button-primary"
+          aria-disabled={deed.isPending}
+          onClick={() => {
+            if (!deed.isPending) deed.mutate();
+          }}
+        >
+          {deed.isPending ? doing : yes}
+        </button>
+      </div>
+    </Dialog>
   );
 };

@@ -96,7 +96,7 @@ export const TokenForm = <K extends keyof TokenWishes>({
       }}
     >
       {children}
-      <button type="submit" className="button button-primary" disabled={make.isPending}>
+      <button type="submit" className="button button-primary" aria-disabled={make.isPending}>
         {make.isPending ? 'Making…' : 'Make token'}
       </button>
       {make.isError ? (
