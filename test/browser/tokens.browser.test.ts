@@ -179,6 +179,39 @@ test('a token is revoked after a question, and not by who goes back from it', as
   await shown.close();
 });
 
+test('a token that was just made is there until that is done, and the page is not closed without a question', async () => {
+  const {api} = region();
+  let isIn = true;
+  const shown = await show((method, url, headers) => {
+    if (method === 'POST' && url.pathname.endsWith('/session')) isIn = true;
+    return isIn ? api(method, url, headers) : {status: 401, body: {title: 'No', status: 401, detail: 'Sign in.'}};
+  });
+  const asks = (): Promise<boolean> =>
+    shown.evaluate<boolean>(`!window.dispatchEvent(new Event('beforeunload', {cancelable: true}))`);
+  const kind = shown.getByTestId('enrolment-tokens');
+  await kind.getByLabel('Name').fill('spring');
+  expect(await asks()).toBe(false);
+  await kind.getByRole('button', {name: 'Make token'}).click();
+  const made = kind.getByTestId('made-token');
+  await made.waitFor();
+  expect(await asks()).toBe(true);
+  isIn = false;
+  await shown.evaluate(`window.dispatchEvent(new Event('focus'))`);
+  const form = shown.getByTestId('sign-in');
+  await form.getByLabel('API token').fill('x');
+  await form.getByLabel('API token').press('Enter');
+  await form.waitFor({state: 'detached'});
+  expect(await made.getByLabel('Token', {exact: true}).inputValue()).toBe(TOKEN);
+  await shown.getByRole('link', {name: 'Summary', exact: true}).click();
+  await shown.getByTestId('summary-tiles').waitFor();
+  await shown.goBack();
+  expect(await made.getByLabel('Token', {exact: true}).inputValue()).toBe(TOKEN);
+  await made.getByRole('button', {name: 'Done'}).click();
+  await made.waitFor({state: 'detached'});
+  expect(await asks()).toBe(false);
+  await shown.close();
+});
+
 test.each([
   ['auditor', 'sees them and changes nothing'],
   ['viewer', 'is told that they are not his'],

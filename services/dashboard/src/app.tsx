@@ -15,6 +15,7 @@ import {SignInPage} from './session/sign-in-page.tsx';
 import {takeSession} from './session/take-session.ts';
 import {TakenOver} from './session/taken-over.tsx';
 import {SummaryPage} from './summary/summary-page.tsx';
+import {MadeTokensProvider} from './tokens/made-tokens.tsx';
 import {TokensPage} from './tokens/tokens-page.tsx';
 
 /**
@@ -60,12 +61,14 @@ export const App = (): ReactNode => {
     <>
       {who === null ? null : (
         <SessionContext key={personOf(who)} value={who}>
-          <Shell title={titleOf(view)}>
-            {isTakenOver ? <TakenOver session={who} /> : null}
-            <ErrorBoundary key={new URL(href).pathname}>
-              <ShownView view={view} />
-            </ErrorBoundary>
-          </Shell>
+          <MadeTokensProvider>
+            <Shell title={titleOf(view)}>
+              {isTakenOver ? <TakenOver session={who} /> : null}
+              <ErrorBoundary key={new URL(href).pathname}>
+                <ShownView view={view} />
+              </ErrorBoundary>
+            </Shell>
+          </MadeTokensProvider>
         </SessionContext>
       )}
       {isSignedOut ? <SignInPage ended={hasEnded} /> : null}

@@ -1,4 +1,4 @@
-import {type ReactNode, useRef, useState} from 'react';
+import {type ReactNode, useRef} from 'react';
 import {useApi} from '../api/api-context.ts';
 import type {TokenLists} from '../api/client.ts';
 import type {ApiToken, EnrolmentToken, MadeToken} from '../api/types.ts';
@@ -11,6 +11,7 @@ import {visibleGroup, visibleName} from '../text/visible-name.ts';
 import {Ago} from '../time/time.tsx';
 import {ApiTokenForm, EnrolmentTokenForm} from './forms.tsx';
 import {MadeTokenView} from './made-token.tsx';
+import {useMadeToken} from './made-tokens.tsx';
 import {Revoke} from './revoke.tsx';
 
 /** With what devices come into the region, and people and scripts call it. */
@@ -66,7 +67,7 @@ const TokenKind = <K extends keyof TokenLists>({
   const api = useApi();
   const session = useSession();
   const heading = useRef<HTMLHeadingElement>(null);
-  const [made, setMade] = useState<MadeToken | null>(null);
+  const [made, setMade] = useMadeToken(kind);
   /** Where what had the focus goes. */
   const focusHeading = (): void => heading.current?.focus();
   const action: TableColumn<TokenLists[K]> = {
