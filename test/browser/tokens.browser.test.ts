@@ -212,6 +212,37 @@ test('a token that was just made is there until that is done, and the page is no
   await shown.close();
 });
 
+test('a token whose answer was lost is revoked, and another made', async () => {
+  const {api, changes} = region();
+  const lostId = token(6).id;
+  const keys: string[] = [];
+  const shown = await show((method, url, headers) => {
+    if (method !== 'POST') return api(method, url, headers);
+    keys.push(String(headers['idempotency-key']));
+    if (keys.length === 1) return {status: 502, headers: {'content-type': 'text/html'}, body: '<html>'};
+    if (keys.length > 2) return api(method, url, headers);
+    return {status: 409, body: {title: 'Conflict', status: 409, detail: 'It was made before.', id: lostId}};
+  });
+  const kind = shown.getByTestId('enrolment-tokens');
+  await kind.getByLabel('Name').fill('spring');
+  const make = kind.getByRole('button', {name: 'Make token'});
+  await make.focus();
+  await shown.keyboard.press('Enter');
+  await kind.getByRole('alert').filter({hasText: '502'}).waitFor();
+  expect(await make.evaluate((button) => button === button.ownerDocument.activeElement)).toBe(true);
+  await shown.keyboard.press('Enter');
+  await kind.getByRole('alert').filter({hasText: 'It was made before'}).waitFor();
+  await kind.getByRole('button', {name: 'Revoke spring'}).click();
+  await shown.getByRole('button', {name: 'Revoke it'}).click();
+  await kind.getByRole('alert').waitFor({state: 'detached'});
+  await shown.keyboard.press('Enter');
+  await kind.getByTestId('made-token').waitFor();
+  expect(changes[0]).toContain(`DELETE /api/v1/enrolment-tokens/${lostId}`);
+  expect(keys[1]).toBe(keys[0]);
+  expect(keys[2]).not.toBe(keys[0]);
+  await shown.close();
+});
+
 test.each([
   ['auditor', 'sees them and changes nothing'],
   ['viewer', 'is told that they are not his'],

@@ -21,16 +21,23 @@ export class ApiError extends Error {
   readonly status: number;
   /** No call before this much time is over; 0 where the server said nothing of it. */
   readonly retryAfterMs: number;
+  /** What the same call had made before, where that is why it is refused. */
+  readonly madeId: string | undefined;
 
   constructor(
     status: number,
     message: string,
-    {retryAfterMs = 0, ...options}: ErrorOptions & {readonly retryAfterMs?: number} = {},
+    {
+      retryAfterMs = 0,
+      madeId,
+      ...options
+    }: ErrorOptions & {readonly retryAfterMs?: number; readonly madeId?: string | undefined} = {},
   ) {
     super(message, options);
     this.name = 'ApiError';
     this.status = status;
     this.retryAfterMs = retryAfterMs;
+    this.madeId = madeId;
   }
 }
 
@@ -201,7 +208,7 @@ const problemOf = async (response: Response): Promise<ApiError> => {
     // Every error of admin-api is problem+json; anything else (a proxy's page) fails to parse or has no title.
     const problem = JSON.parse(text) as Partial<Problem>;
     const message = problem.detail ?? problem.title ?? `The server answered ${response.status}.`;
-    return new ApiError(response.status, message, {retryAfterMs});
+    return new ApiError(response.status, message, {retryAfterMs, madeId: problem.id});
   } catch (cause) {
     return new ApiError(response.status, `The server answered ${response.status} ${response.statusText}.`, {
       cause,

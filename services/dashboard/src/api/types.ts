@@ -191,4 +191,5 @@ export interface Problem {
   readonly status: number;
   readonly detail?: string;
   readonly code?: string;
+  readonly id?: string;
 }

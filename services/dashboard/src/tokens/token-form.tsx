@@ -1,9 +1,11 @@
 import {useMutation, useQueryClient} from '@tanstack/react-query';
 import {type ReactNode, useRef} from 'react';
 import {useApi} from '../api/api-context.ts';
-import type {TokenWishes} from '../api/client.ts';
+import {ApiError, type TokenWishes} from '../api/client.ts';
 import type {MadeToken} from '../api/types.ts';
 import {useSignedChange} from '../session/use-signed-change.ts';
+import {visibleName} from '../text/visible-name.ts';
+import {Revoke} from './revoke.tsx';
 
 const DAY_MS = 86_400_000;
 
@@ -67,7 +69,7 @@ export const TokenForm = <K extends keyof TokenWishes>({
 }: {
   readonly kind: K;
   /** What is filled in: while it stays, it is the same call. */
-  readonly state: object;
+  readonly state: {readonly name: string};
   readonly wishOf: (nowMs: number) => TokenWishes[K];
   readonly onMade: (made: MadeToken) => void;
   readonly children: ReactNode;
@@ -82,11 +84,12 @@ export const TokenForm = <K extends keyof TokenWishes>({
       const {key} = call.current;
       return change((csrfToken) => api.makeToken(kind, wishOf(Date.now()), key, csrfToken));
     },
-    onSuccess: (made) => {
-      onMade(made);
-      void queries.invalidateQueries({queryKey: ['tokens', kind]});
-    },
+    onSuccess: onMade,
+    // One that failed may have made it all the same.
+    onSettled: () => void queries.invalidateQueries({queryKey: ['tokens', kind]}),
   });
+  const submit = useRef<HTMLButtonElement>(null);
+  const lostId = make.error instanceof ApiError ? make.error.madeId : undefined;
   return (
     <form
       className="token-form"
@@ -96,14 +99,29 @@ export const TokenForm = <K extends keyof TokenWishes>({
       }}
     >
       {children}
-      <button type="submit" className="button button-primary" aria-disabled={make.isPending}>
+      <button ref={submit} type="submit" className="button button-primary" aria-disabled={make.isPending}>
         {make.isPending ? 'Making…' : 'Make token'}
       </button>
       {make.isError ? (
         <p className="field-error" role="alert">
-          {make.error.message}
+          {lostId === undefined
+            ? make.error.message
+            : 'It was made before, but the answer that had it did not come here. Nobody sees it again: revoke it, then make another.'}
         </p>
       ) : null}
+      {lostId === undefined ? null : (
+        <Revoke
+          kind={kind}
+          id={lostId}
+          name={visibleName(state.name, lostId)}
+          consequence="Nobody has it."
+          onRevoked={() => {
+            call.current = {of: state, key: ''};
+            make.reset();
+            submit.current?.focus();
+          }}
+        />
+      )}
     </form>
   );
 };
