@@ -229,7 +229,7 @@ test('a token whose answer was lost is revoked, and another made', async () => {
   await make.focus();
   await shown.keyboard.press('Enter');
   await kind.getByRole('alert').filter({hasText: '502'}).waitFor();
-  expect(await make.evaluate((button) => button === button.ownerDocument.activeElement)).toBe(true);
+  expect(await shown.evaluate('document.activeElement.textContent')).toBe('Make token');
   await shown.keyboard.press('Enter');
   await kind.getByRole('alert').filter({hasText: 'It was made before'}).waitFor();
   await kind.getByRole('button', {name: 'Revoke spring'}).click();
@@ -240,6 +240,20 @@ test('a token whose answer was lost is revoked, and another made', async () => {
   expect(changes[0]).toContain(`DELETE /api/v1/enrolment-tokens/${lostId}`);
   expect(keys[1]).toBe(keys[0]);
   expect(keys[2]).not.toBe(keys[0]);
+  await shown.close();
+});
+
+test('a token lasts as long as it says, also where the clock of the reader is wrong', async () => {
+  const shown = await show(region().api);
+  await shown.addInitScript('const now = Date.now.bind(Date); Date.now = () => now() + 365 * 86_400_000;');
+  await shown.reload();
+  const kind = shown.getByTestId('enrolment-tokens');
+  await kind.getByLabel('Name').fill('spring');
+  await kind.getByLabel('Works for').selectOption({label: 'a day'});
+  const asked = shown.waitForRequest((request) => request.method() === 'POST');
+  await kind.getByRole('button', {name: 'Make token'}).click();
+  const {expiresAt} = (await asked).postDataJSON() as {readonly expiresAt: string};
+  expect(Math.abs(Date.parse(expiresAt) - Date.now() - 86_400_000)).toBeLessThan(60_000);
   await shown.close();
 });
 

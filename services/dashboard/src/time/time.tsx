@@ -27,6 +27,9 @@ export const NowProvider = ({
   return <NowContext value={now}>{children}</NowContext>;
 };
 
+/** Milliseconds since 1970 by the server's clock, some seconds ago at most. */
+export const useNow = (): number => useContext(NowContext);
+
 const exact = new Intl.DateTimeFormat(undefined, {
   year: 'numeric',
   month: 'short',

@@ -4,6 +4,7 @@ import {useApi} from '../api/api-context.ts';
 import {ApiError, type TokenWishes} from '../api/client.ts';
 import type {MadeToken} from '../api/types.ts';
 import {useSignedChange} from '../session/use-signed-change.ts';
+import {useNow} from '../time/time.tsx';
 import {visibleName} from '../text/visible-name.ts';
 import {Revoke} from './revoke.tsx';
 
@@ -77,12 +78,13 @@ export const TokenForm = <K extends keyof TokenWishes>({
   const api = useApi();
   const queries = useQueryClient();
   const change = useSignedChange();
+  const now = useNow();
   const call = useRef({of: state, key: ''});
   const make = useMutation({
     mutationFn: () => {
       if (call.current.of !== state || call.current.key === '') call.current = {of: state, key: newCallKey()};
       const {key} = call.current;
-      return change((csrfToken) => api.makeToken(kind, wishOf(Date.now()), key, csrfToken));
+      return change((csrfToken) => api.makeToken(kind, wishOf(now), key, csrfToken));
     },
     onSuccess: onMade,
     // One that failed may have made it all the same.
