@@ -2,7 +2,7 @@
 import {expect, test} from '@jest/globals';
 import {until} from '@pisync/core/testing/until';
 import type {MockApi} from './dashboard.ts';
-import {AT, idOf, isList, list} from './mock-region.ts';
+import {AT, idOf, isList, list, nameOf, row} from './mock-region.ts';
 import {usePages} from './pages.ts';
 
 const showPage = usePages();
@@ -47,3 +47,26 @@ test('what is typed is searched for, a head sorts and keeps the focus, the addre
   await shown.getByText('by lastSync 0', {exact: false}).first().waitFor();
   await until('the address', () => new URL(shown.url()).searchParams.get('q') === null);
 }, 60_000);
+
+test('a device that comes with two pages is shown once, as it was last', async () => {
+  const {shown} = await showPage('/devices?sort=lastSync', {
+    over: (_method, url) => {
+      if (!isList(url)) return undefined;
+      if (url.searchParams.get('cursor') === null) {
+        return list(
+          Array.from({length: 200}, (_, index) => row(index)),
+          {hasNextPage: true, nextCursor: 'c'},
+        );
+      }
+      return list([row(200), {...row(199), name: 'seen again'}]);
+    },
+  });
+  await shown.getByTestId('device-row').first().getByRole('link').focus();
+  await shown.keyboard.press('End');
+  await shown.getByText('201 devices', {exact: true}).waitFor();
+  await shown.keyboard.press('End');
+  await shown.getByRole('link', {name: nameOf(200)}).waitFor();
+  expect(await shown.locator(`[data-device-id="${idOf(199)}"]`).allInnerTexts()).toEqual([
+    expect.stringContaining('seen again') as unknown,
+  ]);
+});

@@ -10,7 +10,7 @@ import {Ago} from '../time/time.tsx';
 import {chosenColumns} from './columns.ts';
 import {DeviceTable} from './device-table.tsx';
 import {Filters} from './filters.tsx';
-import {cursorAfter, extentOf, extentText} from './list-extent.ts';
+import {cursorAfter, extentOf, extentText, rowsOf} from './list-extent.ts';
 
 /** Left and come back to (Back) within this time, the list is as it was, scrolled pages included; later it is read anew. */
 const REMEMBERED_MS = 600_000;
@@ -48,7 +48,7 @@ export const DeviceListPage = ({
       void queries.resetQueries({queryKey, exact: true});
     }
   }, [step, place, queries, queryKey]);
-  const rows = useMemo(() => list.data?.pages.flatMap((page) => page.data) ?? [], [list.data]);
+  const rows = useMemo(() => rowsOf(list.data?.pages ?? []), [list.data]);
   const extent = useMemo(() => extentOf(list.data?.pages ?? []), [list.data]);
   const {hasMore, missing} = extent;
   const isEmpty = rows.length === 0;

@@ -1,9 +1,10 @@
 import {describe, expect, test} from '@jest/globals';
 import type {DeviceRow, Page} from '../api/types.ts';
-import {cursorAfter, extentOf, extentText} from './list-extent.ts';
+import {cursorAfter, extentOf, extentText, rowsOf} from './list-extent.ts';
 
+let made = 0;
 const page = (rows: number, more: Partial<Page<DeviceRow>> = {}): Page<DeviceRow> => ({
-  data: Array.from({length: rows}, (_, index) => ({id: String(index)})),
+  data: Array.from({length: rows}, () => ({id: String(made++)})),
   hasNextPage: false,
   nextCursor: null,
   asOf: '2026-11-24T02:00:26.557Z',
@@ -37,6 +38,15 @@ describe('what is known of a list', () => {
   test('a shard whose devices came with a later page is missing no more', () => {
     expect(extentOf([page(200, {...DEAD, hasNextPage: true}), page(200)]).missing).toEqual([]);
     expect(extentOf([page(200, {hasNextPage: true}), page(1, DEAD)]).missing).toEqual(['shard-1']);
+  });
+
+  test('a device that came twice is one, as it was last', () => {
+    const [first, second] = [
+      {...page(0), data: [{id: 'a', name: 'old'}, {id: 'b'}]},
+      {...page(0), data: [{id: 'c'}, {id: 'a', name: 'new'}]},
+    ];
+    expect(rowsOf([first, second])).toEqual([{id: 'a', name: 'new'}, {id: 'b'}, {id: 'c'}]);
+    expect(extentText(extentOf([first, second]))).toBe('3 devices');
   });
 
   test('the list goes on behind its end while a shard is missing', () => {

@@ -11,10 +11,15 @@ export interface ListExtent {
   readonly count: Page<DeviceRow>['count'];
 }
 
+/** Each device once. One whose value changed meanwhile may come twice: it stays in its place, and is what it was last. */
+export const rowsOf = (pages: readonly Page<DeviceRow>[]): readonly DeviceRow[] => [
+  ...new Map(pages.flatMap(({data}) => data.map((row) => [row.id, row] as const))).values(),
+];
+
 export const extentOf = (pages: readonly Page<DeviceRow>[]): ListExtent => {
   const last = pages.at(-1);
   return {
-    rows: pages.reduce((sum, page) => sum + page.data.length, 0),
+    rows: rowsOf(pages).length,
     hasMore: last?.hasNextPage ?? false,
     missing: last?.partial ?? [],
     count: pages[0]?.count,
