@@ -2,7 +2,7 @@
 import {expect, test} from '@jest/globals';
 import {until} from '@pisync/core/testing/until';
 import type {MockApi} from './dashboard.ts';
-import {AT, idOf, isList, list, nameOf, row} from './mock-region.ts';
+import {AT, idOf, isList, list, nameOf, refusal, row} from './mock-region.ts';
 import {usePages} from './pages.ts';
 
 const showPage = usePages();
@@ -69,4 +69,30 @@ test('a device that comes with two pages is shown once, as it was last', async (
   expect(await shown.locator(`[data-device-id="${idOf(199)}"]`).allInnerTexts()).toEqual([
     expect.stringContaining('seen again') as unknown,
   ]);
+});
+
+/** Of a page that found nothing in what it looked at. */
+const NOTHING = {hasNextPage: true, count: {value: 37, exact: false, atLeast: true, asOf: AT}};
+
+test('a search goes on by itself where it found nothing so far, and says so', async () => {
+  let isAway = true;
+  const asked: (string | null)[] = [];
+  const {shown} = await showPage('/devices?q=attic', {
+    over: (_method, url) => {
+      if (!isList(url)) return undefined;
+      const cursor = url.searchParams.get('cursor');
+      asked.push(cursor);
+      if (cursor === null) return list([], {...NOTHING, nextCursor: 'one'});
+      if (cursor === 'one') return list([], {...NOTHING, nextCursor: 'two'});
+      return isAway ? refusal(400, 'The shard is away.') : list([row(7)]);
+    },
+  });
+  await shown.getByText('The shard is away.').waitFor();
+  await shown.getByText('Still looking', {exact: true}).waitFor();
+  expect(await shown.getByText('No device matches').count()).toBe(0);
+  isAway = false;
+  await shown.getByRole('button', {name: 'Try again'}).click();
+  await shown.getByText(nameOf(7)).waitFor();
+  await shown.getByText('1 device', {exact: true}).waitFor();
+  expect(asked).toEqual([null, 'one', 'two', 'two']);
 });

@@ -54,9 +54,16 @@ export const DeviceListPage = ({
   const isEmpty = rows.length === 0;
 
   const {refetch, fetchNextPage, isFetching, error} = list;
-  const askMissing = useCallback(() => void (isEmpty ? refetch() : fetchNextPage()), [isEmpty, refetch, fetchNextPage]);
+  const isNew = isEmpty && !hasMore;
+  const askMissing = useCallback(() => void (isNew ? refetch() : fetchNextPage()), [isNew, refetch, fetchNextPage]);
+  // A page has what was found in the part that it looked at, which may be nothing.
+  const looksOn = isEmpty && hasMore && !list.isPlaceholderData;
+  const goesOn = looksOn && !isFetching && error === null;
+  useEffect(() => {
+    if (goesOn) void fetchNextPage();
+  }, [goesOn, fetchNextPage]);
   const isCutOff = missing.length > 0 && !hasMore && !list.isPlaceholderData;
-  const asksAgain = isCutOff && !isFetching && (error === null || !isFinal(error));
+  const asksAgain = (isCutOff || (looksOn && error !== null)) && !isFetching && (error === null || !isFinal(error));
   useEffect(() => {
     if (!asksAgain) return;
     const timer = setTimeout(askMissing, refetchMs(ASK_AGAIN_MS, error));
@@ -89,6 +96,12 @@ export const DeviceListPage = ({
           <Loading what="devices" />
         ) : (
           <Failed what="devices" error={list.error} retry={() => void list.refetch()} />
+        )
+      ) : looksOn ? (
+        error === null ? (
+          <Loading what="devices: none matches so far" />
+        ) : (
+          <Failed what="devices" error={error} retry={askMissing} />
         )
       ) : isEmpty && missing.length > 0 ? (
         <NotKnown title="Nobody knows now which devices match" shards={missing} askAgain={askMissing} />

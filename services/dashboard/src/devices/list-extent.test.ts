@@ -22,6 +22,11 @@ describe('what is known of a list', () => {
     ['that there is none where everybody answered', [page(0)], 'No devices'],
     ['the number where all came', [page(200, {hasNextPage: true}), page(3)], '203 devices'],
     ['no number while a shard is missing', [page(3, DEAD)], '3 loaded, others are missing'],
+    [
+      'nothing while none was found and there is more to look at',
+      [counted(37, false, true), page(0)].map((one) => ({...one, data: [], hasNextPage: true})),
+      'Still looking',
+    ],
     ['that there are more', [page(200, {hasNextPage: true})], '200 loaded, more below'],
     ['how many there are', [counted(5000, true)], '5,000 devices, 200 loaded'],
     ['how many there were', [counted(5000, false)], 'about 5,000 devices, 200 loaded'],

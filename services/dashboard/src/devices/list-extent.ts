@@ -34,6 +34,7 @@ const integer = new Intl.NumberFormat();
 
 /** Says a number of devices that nobody can have more of, or how sure it is. */
 export const extentText = ({rows, hasMore, missing, count}: ListExtent): string => {
+  if (hasMore && rows === 0) return 'Still looking';
   if (hasMore && count !== undefined && count.value > rows)
     return `${count.atLeast ? 'at least ' : count.exact ? '' : 'about '}${integer.format(count.value)} devices, ${integer.format(rows)} loaded`;
   if (hasMore) return `${integer.format(rows)} loaded, more below`;
