@@ -96,3 +96,27 @@ test('a search goes on by itself where it found nothing so far, and says so', as
   await shown.getByText('1 device', {exact: true}).waitFor();
   expect(asked).toEqual([null, 'one', 'two', 'two']);
 });
+
+test('what the search field shows is what is searched for', async () => {
+  const {shown} = await showPage('/devices?status=late', {over: found});
+  const field = shown.getByRole('searchbox');
+  const isAsked = (status: string | null, q: string | null): Promise<unknown> =>
+    until('the address', () => {
+      const {searchParams} = new URL(shown.url());
+      return searchParams.get('status') === status && searchParams.get('q') === q;
+    });
+  // At once after the last letter.
+  await field.pressSequentially('oak');
+  await shown.getByRole('link', {name: 'Silent'}).click();
+  await isAsked('silent', 'oak');
+  expect(await field.inputValue()).toBe('oak');
+  await shown.getByRole('navigation', {name: 'Views'}).getByRole('link', {name: 'Devices'}).click();
+  await isAsked(null, null);
+  expect(await field.inputValue()).toBe('');
+  await field.pressSequentially('elm');
+  await isAsked(null, 'elm');
+  // The field has the focus.
+  await shown.goBack();
+  await isAsked('silent', 'oak');
+  await until('the field', async () => (await field.inputValue()) === 'oak');
+});

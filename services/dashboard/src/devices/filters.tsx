@@ -54,18 +54,28 @@ const Search = ({
 }): ReactNode => {
   const {go} = useNavigation();
   const field = useRef<HTMLInputElement>(null);
+  /** Runs while what is typed is not searched for yet. */
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  // The address may change without it; who types in it is not interrupted.
-  useEffect(() => {
-    const input = field.current;
-    if (input !== null && document.activeElement !== input) input.value = filter.q ?? '';
-  }, [filter.q]);
-  useEffect(() => () => clearTimeout(timer.current), [filter, columnNames]);
-  const search = (): void => {
+  const stop = (): void => {
     clearTimeout(timer.current);
+    timer.current = undefined;
+  };
+  useEffect(() => stop, []);
+  const search = (): void => {
+    stop();
     const text = field.current?.value.trim() ?? '';
     go(devicesHref({...filter, q: text === '' ? undefined : text}, columnNames), {replace: true});
   };
+  const latestSearch = useRef(search);
+  useEffect(() => {
+    latestSearch.current = search;
+  });
+  // The address may change without it. What is typed meanwhile is searched for there, too.
+  useEffect(() => {
+    const input = field.current;
+    if (input === null || timer.current !== undefined) return;
+    if (input.value.trim() !== (filter.q ?? '')) input.value = filter.q ?? '';
+  }, [filter.q]);
   return (
     <form
       role="search"
@@ -84,7 +94,7 @@ const Search = ({
         defaultValue={filter.q}
         onChange={() => {
           clearTimeout(timer.current);
-          timer.current = setTimeout(search, TYPED_MS);
+          timer.current = setTimeout(() => latestSearch.current(), TYPED_MS);
         }}
       />
     </form>
