@@ -22,14 +22,14 @@ interface Sent {
 const open = async (
   options: Parameters<typeof showPage>[1] & {readonly session?: object; readonly refuse?: MockApi} = {},
 ) => {
-  const state = {is: {...device(1), tags: {site: 'oak', floor: '2'}}, isStale: false};
+  const state = {is: {...device(1), tags: {site: 'oak', floor: '2'}}, isStale: false, rows: [row(0), row(1)]};
   const sent: Sent[] = [];
   const over: MockApi = (method, url, headers) => {
     const refused = options.refuse?.(method, url, headers);
     if (refused !== undefined) return refused;
     if (url.pathname.endsWith('/session')) return {body: options.session ?? ANN};
     // As it was when the list was read.
-    if (isList(url)) return list([row(0), row(1)]);
+    if (isList(url)) return list(state.rows);
     if (!url.pathname.startsWith(`/api/v1${PATH}`)) return undefined;
     if (method === 'GET') return url.pathname === `/api/v1${PATH}` ? {body: {data: state.is, asOf: AT}} : undefined;
     if (state.isStale) return refusal(412, 'Somebody has changed the device.');
@@ -145,6 +145,21 @@ test('the list that a device was opened from has its new name, in its place', as
   await shown.getByRole('heading', {level: 1, name: 'greenhouse'}).waitFor();
   await shown.goBack();
   await shown.getByRole('link', {name: 'greenhouse'}).waitFor();
+});
+
+test('a list in which a device was changed is as old as it was', async () => {
+  const {shown, state} = await open();
+  await shown.goto(new URL('/devices', shown.url()).href);
+  await shown.getByRole('link', {name: 'pi-000001'}).click();
+  await shown.getByRole('heading', {level: 1}).waitFor();
+  await shown.clock.setFixedTime(Date.now() + 60_000);
+  await edit(shown);
+  await shown.getByLabel('Name', {exact: true}).fill('greenhouse');
+  await shown.getByRole('button', {name: 'Save'}).click();
+  await shown.getByRole('heading', {level: 1, name: 'greenhouse'}).waitFor();
+  state.rows = [row(0), row(1), row(2)];
+  await shown.getByRole('navigation', {name: 'Views'}).getByRole('link', {name: 'Devices'}).click();
+  await shown.getByText('pi-000002').waitFor();
 });
 
 test('nothing is sent where nothing is changed, where it is left, or where two tags have one name', async () => {

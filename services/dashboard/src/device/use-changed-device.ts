@@ -14,11 +14,17 @@ export const useChangedDevice = (): ((answer: OneDevice) => Promise<void>) => {
     await queries.cancelQueries({queryKey, exact: true});
     queries.setQueryData<OneDevice>(queryKey, answer);
     const changed = (row: DeviceRow): DeviceRow => (row.id === device.id ? {...row, ...device} : row);
-    queries.setQueriesData<DeviceList>({queryKey: ['devices']}, (list) =>
-      list === undefined
-        ? undefined
-        : {...list, pages: list.pages.map((page) => ({...page, data: page.data.map(changed)}))},
-    );
+    for (const {queryKey: listKey, state} of queries.getQueryCache().findAll({queryKey: ['devices']})) {
+      queries.setQueryData<DeviceList>(
+        listKey,
+        (list) =>
+          list === undefined
+            ? undefined
+            : {...list, pages: list.pages.map((page) => ({...page, data: page.data.map(changed)}))},
+        // Its other rows are as old as before.
+        {updatedAt: state.dataUpdatedAt},
+      );
+    }
     void queries.invalidateQueries({queryKey: SUMMARY_QUERY_KEY});
   };
 };
