@@ -120,3 +120,16 @@ test('what the search field shows is what is searched for', async () => {
   await isAsked('silent', 'oak');
   await until('the field', async () => (await field.inputValue()) === 'oak');
 });
+
+test.each([
+  [new Date(Date.now() - 6 * 3_600_000).toISOString(), /, sorted as of 6 h ago/],
+  [null, /, not sorted yet/],
+  [undefined, /as of [^,]*$/],
+])('of a list that is sorted as of %s it is said', async (sortedAsOf, text) => {
+  const {shown} = await showPage('/devices?sort=lastSync', {
+    over: (_method, url) => (isList(url) ? list([row(0)], {sortedAsOf}) : undefined),
+  });
+  await shown.getByText('1 device', {exact: true}).waitFor();
+  const said = await shown.locator('.page-head p').innerText();
+  expect(said.replace('Read again', '').trim()).toMatch(text);
+});

@@ -25,6 +25,8 @@ export interface Page<Row> {
   readonly nextCursor: string | null;
   readonly asOf: string;
   readonly partial?: readonly string[];
+  /** The order is of then, where it is older than the rows; null: no keeper has sorted them yet. */
+  readonly sortedAsOf?: string | null;
   /** Of the whole list; on its first page. */
   readonly count?: {readonly value: number; readonly exact: boolean; readonly atLeast: boolean};
 }

@@ -78,6 +78,7 @@ export const DeviceListPage = ({
           {list.data === undefined || list.isPlaceholderData ? null : (
             <>
               <span role="status">{extentText(extent)}</span> · as of <Ago at={list.data.pages[0]?.asOf} />
+              <SortedAsOf at={list.data.pages[0]?.sortedAsOf} />
             </>
           )}
           <button
@@ -129,3 +130,13 @@ export const DeviceListPage = ({
     </div>
   );
 };
+
+/** Rows are from now, and stand where they belonged then. */
+const SortedAsOf = ({at}: {readonly at: string | null | undefined}): ReactNode =>
+  at === undefined ? null : at === null ? (
+    ', not sorted yet'
+  ) : (
+    <>
+      , sorted as of <Ago at={at} />
+    </>
+  );
