@@ -50,7 +50,7 @@ export interface DeviceFilter {
   readonly group?: string | undefined;
   readonly shard?: string | undefined;
   /** Few devices are what this says, see {@link MARKS}. */
-  readonly mark?: string | undefined;
+  readonly mark?: Mark | undefined;
   /** Words of a name or hardware id, or how an id begins. */
   readonly q?: string | undefined;
   /** What the list is sorted by, as the API says it: `-lastSync`. */
@@ -59,6 +59,9 @@ export interface DeviceFilter {
 
 /** What a list can be of alone. */
 export const MARKS = ['revoked', 'decommissioned', 'disputed'] as const;
+type Mark = (typeof MARKS)[number];
+/** Undefined where no list can be of that. */
+export const markOf = (text: string | undefined): Mark | undefined => MARKS.find((mark) => mark === text);
 
 /** Which entries of the audit: what is given holds together. */
 export interface AuditFilter {
@@ -174,8 +177,7 @@ export const filterExpression = (filter: DeviceFilter): string => {
     const value = filter[field];
     return value === undefined ? [] : [`${field}==${/^[\w.-]+$/.test(value) ? value : JSON.stringify(value)}`];
   });
-  const marked = MARKS.filter((mark) => mark === filter.mark).map((mark) => `${mark}==true`);
-  return [...conditions, ...marked].join(';');
+  return [...conditions, ...(filter.mark === undefined ? [] : [`${filter.mark}==true`])].join(';');
 };
 
 const given = (values: Readonly<Record<string, string | null | undefined>>): [string, string][] =>
@@ -228,9 +230,13 @@ export const createApi = (send: typeof fetch): Api => {
     } catch (cause) {
       if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
       if (cause instanceof DOMException && cause.name === 'TimeoutError') {
-        throw new ApiError(0, 'No answer came within a minute. It may be done all the same: look before you try again.', {
-          cause,
-        });
+        throw new ApiError(
+          0,
+          'No answer came within a minute. It may be done all the same: look before you try again.',
+          {
+            cause,
+          },
+        );
       }
       throw new ApiError(0, 'The server cannot be reached. Check the network.', {cause});
     }

@@ -1,7 +1,7 @@
 import {useQuery} from '@tanstack/react-query';
 import {type ReactNode, useEffect, useRef} from 'react';
 import {useApi} from '../api/api-context.ts';
-import {type DeviceFilter, MARKS} from '../api/client.ts';
+import {type DeviceFilter, markOf, MARKS} from '../api/client.ts';
 import {STATUSES} from '../api/types.ts';
 import {Menu} from '../layout/menu.tsx';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
@@ -141,7 +141,7 @@ const Choices = ({
     <>
       <Choice label="Group" value={filter.group} options={groups} choose={(group) => choose({group})} />
       <Choice label="Shard" value={filter.shard} options={shards} choose={(shard) => choose({shard})} />
-      <Choice label="Only" value={filter.mark} options={MARK_OPTIONS} choose={(mark) => choose({mark})} />
+      <Choice label="Only" value={filter.mark} options={MARK_OPTIONS} choose={(mark) => choose({mark: markOf(mark)})} />
     </>
   );
 };

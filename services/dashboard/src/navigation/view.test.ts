@@ -37,7 +37,7 @@ describe('views and URLs', () => {
 
   test('a filtered list survives the way through its URL', () => {
     const filter = {
-      ...{status: 'late', group: 'north & south', shard: '3', mark: 'disputed'},
+      ...({status: 'late', group: 'north & south', shard: '3', mark: 'disputed'} as const),
       ...{q: 'attic & co', sort: '-lastSync'},
     };
     expect(at(devicesHref(filter, ['status', 'shard']))).toEqual({
@@ -45,6 +45,11 @@ describe('views and URLs', () => {
       filter,
       columns: ['status', 'shard'],
     });
+  });
+
+  test('a list is of nothing alone that is not known', () => {
+    expect(at('/devices?mark=nope')).toMatchObject({kind: 'devices', filter: {mark: undefined}});
+    expect(at('/devices?mark=revoked')).toMatchObject({kind: 'devices', filter: {mark: 'revoked'}});
   });
 
   test('a device and the list that it shows survive the way through the URL', () => {

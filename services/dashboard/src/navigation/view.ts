@@ -1,4 +1,4 @@
-import type {AuditFilter, DeviceFilter} from '../api/client.ts';
+import {type AuditFilter, type DeviceFilter, markOf} from '../api/client.ts';
 
 /** Every view of the page is a URL; this file is the one place that reads and writes them. */
 export type View =
@@ -49,7 +49,10 @@ export const viewOf = (url: URL): View => {
     const columns = url.searchParams.get('columns');
     return {
       kind: 'devices',
-      filter: Object.fromEntries(FILTER_FIELDS.map((field) => [field, text(field)])),
+      filter: {
+        ...Object.fromEntries(FILTER_FIELDS.map((field) => [field, text(field)])),
+        mark: markOf(text('mark')),
+      },
       columns: columns === null ? null : columns.split(',').filter((name) => name !== ''),
     };
   }
