@@ -1,6 +1,6 @@
 /** The dashboard on a phone. Needs a browser and no cluster. */
 import {expect, test} from '@jest/globals';
-import {ANN, AT, device, idOf} from './mock-region.ts';
+import {ANN, AT, COUNTS, device, idOf, list} from './mock-region.ts';
 import {usePages} from './pages.ts';
 
 const show = usePages();
@@ -43,5 +43,32 @@ test.each([320, 360, 375, 390, 412])(
       for (const name of [who.name, 'admin']) expect(await shown.getByText(name, {exact: true}).isVisible()).toBe(true);
       await shown.close();
     }
+  },
+);
+
+test.each([320, 390, 1280])(
+  'at %i px the choice of groups is on the screen, however many and however long',
+  async (width) => {
+    const byGroup = Array.from({length: 40}, (_, index) => ({
+      group: `${'greenhouse-'.repeat(9)}${index}`,
+      devices: 1,
+      byStatus: COUNTS,
+    }));
+    const {shown} = await show('/tokens', {
+      over: (_method, url) => {
+        if (url.pathname.endsWith('-tokens')) return list([]);
+        if (!url.pathname.endsWith('/summary')) return undefined;
+        return {body: {region: 'eu', devices: 40, byStatus: COUNTS, byGroup, byShard: [], asOf: AT, ageSeconds: 3}};
+      },
+      viewport: {width, height: 740},
+    });
+    await shown.getByText('Groups: all').click();
+    for (const place of [0, 1]) await shown.locator('.menu-body input').nth(place).check();
+    expect(await shown.evaluate('document.documentElement.scrollWidth')).toBe(width);
+    const box = await shown.locator('.menu-body').boundingBox();
+    if (box === null) throw new Error('the menu is not shown');
+    expect(box.x).toBeGreaterThanOrEqual(0);
+    expect(box.x + box.width).toBeLessThanOrEqual(width);
+    expect(box.height).toBeLessThanOrEqual(740 * 0.6 + 1);
   },
 );
