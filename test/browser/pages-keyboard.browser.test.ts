@@ -1,6 +1,8 @@
 /** Where the focus of a reader is who has no pointer. Needs a browser and no cluster. */
 import {expect, test} from '@jest/globals';
+import type {Page} from 'playwright-core';
 import {until} from '../e2e/kit/until.ts';
+import type {MockApi} from './dashboard.ts';
 import {ANN, idOf, isList, list, nameOf, refusal, row, SYNC} from './mock-region.ts';
 import {focusOf, usePages} from './pages.ts';
 
@@ -78,4 +80,40 @@ test('a button that reads the list again keeps the focus', async () => {
   await shown.keyboard.press('Enter');
   await shown.getByText(nameOf(12)).waitFor();
   expect(await focusOf(shown)).toBe('BUTTON Read again');
+});
+
+test('where what had the focus goes away, the reader is not taken out of the view', async () => {
+  let isAway = true;
+  const over: MockApi = (_method, url) => {
+    if (isAway && url.pathname.endsWith('/summary')) return refusal(400, 'Nobody counts now.');
+    if (isList(url) && url.searchParams.get('filter') === 'status==silent') return list([]);
+    if (!url.pathname.endsWith('/syncs')) return undefined;
+    const from = Number(url.searchParams.get('cursor') ?? 0);
+    return list([{...SYNC, batchSeq: 1000 - from}], {hasNextPage: true, nextCursor: String(from + 1)});
+  };
+  const presses = async (shown: Page, role: 'button' | 'link', name: string): Promise<void> => {
+    await shown.getByRole(role, {name}).focus();
+    await shown.keyboard.press('Enter');
+  };
+  const {shown, url} = await show('/', {over});
+  await shown.getByText('Nobody counts now.').waitFor();
+  isAway = false;
+  await presses(shown, 'button', 'Try again');
+  await shown.getByTestId('summary-tiles').waitFor();
+  expect(await focusOf(shown)).toBe('MAIN');
+
+  await shown.goto(`${url}/devices?status=silent`);
+  await presses(shown, 'link', 'Show all devices');
+  await shown.getByTestId('device-row').first().waitFor();
+  expect(await focusOf(shown)).toBe('MAIN');
+
+  await shown.goto(`${url}/devices/${idOf(1)}`);
+  for (const batch of ['e1:999', 'e1:998', 'e1:997']) {
+    await presses(shown, 'button', 'Show older');
+    await shown.getByText(batch).waitFor();
+  }
+  await presses(shown, 'button', 'Show the newest');
+  await shown.getByText('e1:997').waitFor({state: 'detached'});
+  await shown.getByText('e1:1000').waitFor();
+  expect(await focusOf(shown)).toBe('MAIN');
 });

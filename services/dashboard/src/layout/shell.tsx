@@ -9,6 +9,7 @@ import {useSignedChange} from '../session/use-signed-change.ts';
 import {visibleGroup} from '../text/visible-name.ts';
 import {Logo} from './logo.tsx';
 import {type Theme, useTheme} from './theme.ts';
+import {useHeldFocus} from './use-held-focus.ts';
 
 const THEME_LABELS: Readonly<Record<Theme, string>> = {system: 'Auto', light: 'Light', dark: 'Dark'};
 
@@ -19,6 +20,7 @@ export const Shell = ({title, children}: {readonly title: string; readonly child
   const [theme, stepTheme] = useTheme();
   const main = useRef<HTMLElement>(null);
   const shownKind = useRef(view.kind);
+  useHeldFocus(main);
 
   useEffect(() => {
     document.title = `${title} · ${session.region} · PiSync`;
