@@ -8,7 +8,7 @@ const MAX_LIST_BYTES = 64 * 1024;
 const cut = (text: string): string => (text.length > MAX_SHOWN_CHARS ? `${text.slice(0, MAX_SHOWN_CHARS)}…` : text);
 
 /** As an answer shows it. */
-export const shortened = ({pointer, detail}: Fault): Fault => ({pointer: cut(pointer), detail: cut(detail)});
+export const shortened = (fault: Fault): Fault => ({...fault, pointer: cut(fault.pointer), detail: cut(fault.detail)});
 
 export const sizeOfFault = (fault: Fault): number => Buffer.byteLength(JSON.stringify(fault)) + ','.length;
 

@@ -4,7 +4,7 @@ import {problemOf} from './problem.ts';
 
 test('a known error tells its caller what and where', () => {
   const error = new AppError('bad-request', 'the body is wrong', {
-    errors: [{pointer: '/a', detail: 'is missing'}],
+    errors: [{pointer: '/a', detail: 'is missing', character: 3}],
     extra: {max: 3},
   });
   expect(problemOf(error, 'request-1').body).toEqual({
@@ -14,7 +14,7 @@ test('a known error tells its caller what and where', () => {
     code: 'bad-request',
     detail: 'the body is wrong',
     instance: 'urn:pisync:request:request-1',
-    errors: [{pointer: '/a', detail: 'is missing'}],
+    errors: [{pointer: '/a', detail: 'is missing', character: 3}],
     max: 3,
   });
 });
