@@ -62,7 +62,18 @@ const apiTokenOf = async (group: Group): Promise<string> => {
   const body = {name: `for ${group}`, role: 'viewer', groups: [group]};
   return madeId(await api.call('POST', '/api/v1/api-tokens', {token: tokens.get('admin') ?? '', body}));
 };
-const madeId = ({body}: Answer): string => z.object({data: z.object({id: z.string()})}).parse(body).data.id;
+const madeId = ({body}: Answer): string =>
+  String(z.object({data: z.object({id: z.union([z.string(), z.int()])})}).parse(body).data.id);
+let madeGroups = 0;
+const newGroup = (): {readonly name: string} => ({name: `made ${madeGroups++}`});
+const groupOf = async (group: Group): Promise<string> => {
+  const {body} = await api.call('GET', '/api/v1/groups?fields=name', {token: tokens.get('admin') ?? ''});
+  const {data} = z.object({data: z.array(z.object({id: z.int(), name: z.string()}))}).parse(body);
+  return String(data.find(({name}) => name === group)?.id);
+};
+/** One that nobody has a device of, because the call may end it. */
+const groupToChange = async (): Promise<string> =>
+  madeId(await api.call('POST', '/api/v1/groups', {token: tokens.get('admin') ?? '', body: newGroup()}));
 
 /** Whom nobody has shut out, or somebody has. */
 const deviceThat = (action: 'reinstate' | 'revoke') => async (group: Group) => {
@@ -74,6 +85,7 @@ const deviceThat = (action: 'reinstate' | 'revoke') => async (group: Group) => {
 /** By the part of the address before `{id}`. */
 const IDS: Readonly<Record<string, Way['id']>> = {
   devices: deviceOf,
+  groups: groupOf,
   'enrolment-tokens': enrolmentTokenOf,
   'api-tokens': apiTokenOf,
 };
@@ -90,6 +102,9 @@ const WAYS: Readonly<Record<string, Way>> = {
   'post /api/v1/devices/{id}/revoke': {id: deviceThat('reinstate')},
   'post /api/v1/devices/{id}/decommission': {id: deviceThat('reinstate')},
   'post /api/v1/devices/{id}/reinstate': {id: deviceThat('revoke')},
+  'post /api/v1/groups': {body: newGroup, scoped: 'forbids'},
+  'patch /api/v1/groups/{id}': {id: groupToChange, body: newGroup, headers: {'if-match': '*'}, scoped: 'forbids'},
+  'delete /api/v1/groups/{id}': {id: groupToChange, scoped: 'forbids'},
   'post /api/v1/enrolment-tokens': {body: (group) => ({name: 'n', group})},
   'post /api/v1/api-tokens': {body: (group) => ({name: 'n', role: 'admin', groups: [group]})},
   'get /api/v1/audit/verify': {scoped: 'forbids'},

@@ -13,6 +13,8 @@ import {createDeviceDirectory} from './devices/device-directory.ts';
 import {deviceHistoryRoutes} from './devices/device-history.ts';
 import {deviceListRoute} from './devices/device-list.ts';
 import {deviceRoute} from './devices/device-route.ts';
+import {createGroupCounts} from './groups/group-counts.ts';
+import {groupRoutes} from './groups/group-routes.ts';
 import type {Route} from './http/route.ts';
 import {withOpenApi} from './openapi/openapi-route.ts';
 import {createCursors} from './paging/cursors.ts';
@@ -74,6 +76,7 @@ export const apiRoutes = (options: ApiOptions): readonly Route[] => {
         tell: (slot, entry) => writeAuditOfSlot(options.shards, slot, entry),
         publish: options.publishSyncRequest,
       }),
+      ...groupRoutes({...options, cursors, counts: createGroupCounts({...options, census})}),
       ...enrolmentTokenRoutes({...options, cursors}),
       ...apiTokenRoutes({...options, cursors}),
       auditListRoute({...options, readPage, cursors}),

@@ -143,5 +143,26 @@ test('tokens of both kinds go a month after they ended, with their places, a few
     expect(names).toEqual(expected);
     expect(names).toHaveLength(3);
   }
-  expect(transactions).toBe(5);
+  expect(transactions).toBe(6);
+});
+
+test('groups go a month after they were deleted, once no token names them any more', async () => {
+  const pool = bench.shards.pool(0, 'ingest');
+  await pool.query(
+    `insert into control.device_group (name, deleted_at) values
+       ('living', null), ('of late', now() - interval '29 days'), ('gone', now() - interval '31 days'), ('gone, with a token', now() - interval '31 days')`,
+  );
+  await pool.query(
+    `insert into control.enrolment_token (token_hash, token_id, name, created_by, group_id)
+     select uuid_send(gen_random_uuid()), gen_random_uuid(), 'of a group', 'test', group_id from control.device_group where name = 'gone, with a token'`,
+  );
+  const names = async (): Promise<readonly string[]> =>
+    (await pool.query<{name: string}>('select name from control.device_group order by group_id')).rows.map(
+      ({name}) => name,
+    );
+  await runJob('tokens');
+  expect(await names()).toEqual(['default', 'living', 'of late', 'gone, with a token']);
+  await pool.query(`delete from control.enrolment_token where name = 'of a group'`);
+  await runJob('tokens');
+  expect(await names()).toEqual(['default', 'living', 'of late']);
 });

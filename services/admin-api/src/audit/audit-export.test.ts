@@ -17,7 +17,10 @@ const chunksOf = async (format: string): Promise<{readonly chunks: readonly stri
   const pages = [page({}), page({missing: [1]})];
   const {handle} = auditExportRoute({
     readPage: () => Promise.resolve(pages.shift() ?? page({hasNextPage: false})),
-    groups: {names: () => Promise.resolve({nameOf: String, idOf: () => undefined})},
+    groups: {
+      names: () => Promise.resolve({nameOf: String, idOf: () => undefined, filterOf: () => undefined}),
+      forget: () => undefined,
+    },
   });
   const {stream} = await handle({
     ...{params: {}, query: {format}, body: undefined, callHash: undefined, revisions: undefined},

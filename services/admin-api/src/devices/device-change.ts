@@ -1,12 +1,12 @@
 import {z} from 'zod';
 import {changeDevice, type ChangeRequest, MAX_TAGS} from '@pisync/core/devices/change-device';
-import {findGroups, type Groups} from '@pisync/core/devices/groups';
-import {isInScope, type Scope} from '@pisync/core/devices/scope';
+import type {Groups} from '@pisync/core/devices/groups';
 import {AppError} from '@pisync/core/errors/app-error';
 import {isSeenText} from '@pisync/core/json/seen-text';
 import {isStorableText} from '@pisync/core/json/storable';
 import type {Shards} from '@pisync/core/shards/shards';
 import {actorOf} from '../audit/actor.ts';
+import {staticGroup} from '../groups/static-groups.ts';
 import {etagOf} from '../http/etag.ts';
 import {badMember, storableText} from '../http/parse.ts';
 import {recordOf} from '../http/record-of.ts';
@@ -49,7 +49,7 @@ const tags = recordOf(storableText.max(MAX_VALUE).nullable())
 const changes = z
   .strictObject({
     name: name.nullable().optional().describe('Null: it has none, and is shown by its id.'),
-    group: storableText.optional().describe('A group that is there. The device moves to it.'),
+    group: storableText.optional().describe('A static group that is there. The device moves to it.'),
     tags: tags
       .optional()
       .describe(`Tags to set, and those that go: null. Others stay. A device has ${MAX_TAGS} at most.`),
@@ -84,12 +84,6 @@ const STANDINGS = [
 
 /** What people change of a device. Each answers with the device as it is then, and is told to whoever remembers it. */
 export const deviceChangeRoutes = ({shards, groups, directory, news}: DeviceChangeOptions): readonly Route[] => {
-  const groupIdOf = async (group: string, scope: Scope): Promise<number> => {
-    const groupId = (await findGroups(shards, [group])).get(group);
-    if (groupId === undefined || !isInScope(scope, groupId)) throw badMember('/group', 'there is no such group');
-    return groupId;
-  };
-
   const change = async (asked: Omit<ChangeRequest, 'groups'>): Promise<ShownDevice> => {
     const request = {...asked, groups: await groups.names()};
     const outcome = await changeDevice(shards, request).catch(async (error: unknown) => {
@@ -123,7 +117,7 @@ export const deviceChangeRoutes = ({shards, groups, directory, news}: DeviceChan
       },
       async ({params: {id}, body: {group, ...body}, principal, origin, revisions}) => {
         const {scope} = principal;
-        const groupId = group === undefined ? undefined : await groupIdOf(group, scope);
+        const groupId = group === undefined ? undefined : await staticGroup(shards, group, scope, '/group');
         const {device, asOf} = await change({
           deviceId: id.toLowerCase(),
           change: {...body, groupId},

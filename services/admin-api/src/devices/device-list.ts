@@ -16,7 +16,7 @@ import {mergePages, type Positions} from '../paging/merge.ts';
 import {pageOf, pageQuery, timestamp} from '../paging/page-schema.ts';
 import type {Census} from '../region/census.ts';
 import {countDevicesOf, countSchema} from './count-devices.ts';
-import {listCondition} from './list-condition.ts';
+import {groupsIn, listCondition} from './list-condition.ts';
 import {columnsFor, DEFAULT_FIELDS, DEVICE_VIEW_FIELDS, deviceSchema, viewOf} from './device-schema.ts';
 
 export interface DeviceListOptions {
@@ -105,13 +105,13 @@ export const deviceListRoute = ({shards, groups, askShards, cursors, census, now
       const filter = parseDeviceFilter(query);
       const fields = parseFields(query.fields, DEVICE_VIEW_FIELDS, DEFAULT_FIELDS);
       const order = parseSort(query.sort);
-      const list = `devices ${JSON.stringify([scope ?? null, query.q ?? '', order.by, order.descending])} ${filterText(filter)}`;
+      const names = await groups.names();
+      const list = `devices ${JSON.stringify([scope ?? null, query.q ?? '', order.by, order.descending])} ${filterText(filter, groupsIn(scope, names))}`;
       const atMs = now();
       const start = query.cursor === undefined ? undefined : await cursors.open(list, startSchema, query.cursor);
       const before: Positions<Place> =
         start === undefined ? new Map<number, Place>() : unpackPositions(start.positions);
       const nowMs = start?.nowMs ?? atMs;
-      const names = await groups.names();
       const condition = listCondition({scope, q: query.q, filter, world: {nowMs, groups: names}});
       const asked = shards.ids().filter((shard) => onShard(condition, shard).kind !== 'never');
       const isBehind = goesByRecency(condition, order);

@@ -1,6 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import type {Scope} from '@pisync/core/devices/scope';
 import type {DeviceCondition} from '@pisync/core/filters/device-condition';
+import {parseFilter} from '@pisync/core/filters/parse-filter';
 import {parseDeviceFilter} from '../filters/device-filter.ts';
 import {listCondition} from './list-condition.ts';
 
@@ -9,7 +10,13 @@ const IDS = new Map([
   ['south', 3],
   ['west', 4],
 ]);
-const world = {nowMs: 0, groups: {nameOf: String, idOf: (name: string) => IDS.get(name)}};
+const world = {
+  nowMs: 0,
+  groups: {
+    idOf: (name: string) => IDS.get(name),
+    filterOf: (name: string) => (name === 'dry' ? parseFilter('group=in=(3,4);status==late') : undefined),
+  },
+};
 const conditionOf = (filter: string, scope: Scope, q?: string): DeviceCondition =>
   listCondition({scope, q, filter: parseDeviceFilter({filter}), world});
 const inGroups = (...values: number[]) => ({kind: 'is', field: 'group', values, not: false});
@@ -37,6 +44,10 @@ describe('what devices of a list fulfil', () => {
     (filter) => {
       const of = (name: string): DeviceCondition => conditionOf(filter.replace('NAME', name), [2, 3]);
       expect(of('west')).toEqual(of('nowhere'));
+      expect(of('dry')).toEqual(of('nowhere'));
+      expect(conditionOf(filter.replace('NAME', 'dry'), undefined, 'attic')).not.toEqual(
+        conditionOf(filter.replace('NAME', 'nowhere'), undefined, 'attic'),
+      );
       expect(of('south')).not.toEqual(of('nowhere'));
     },
   );

@@ -1,4 +1,3 @@
-import type {GroupNames} from '@pisync/core/devices/groups';
 import {isInScope, type Scope} from '@pisync/core/devices/scope';
 import {allOf, type DeviceCondition, type FilterWorld} from '@pisync/core/filters/device-condition';
 import {type DeviceFilter, filterConditions, requireIndexed} from '../filters/device-filter.ts';
@@ -20,9 +19,9 @@ export const listCondition = ({scope, q, filter, world}: Listed): DeviceConditio
   return requireIndexed(allOf([...scoped, ...search, asked]));
 };
 
-/** Nobody learns whether a group that is none of his is there. */
-const groupsIn = (scope: Scope, names: GroupNames): GroupNames => ({
-  nameOf: (groupId) => names.nameOf(groupId),
+/** Nobody learns whether a group that is none of his is there. A dynamic one may ask for any groups, so it is of who knows all of them. */
+export const groupsIn = (scope: Scope, names: FilterWorld['groups']): FilterWorld['groups'] => ({
+  filterOf: (name) => (scope === undefined ? names.filterOf(name) : undefined),
   idOf(name) {
     const groupId = names.idOf(name);
     return groupId !== undefined && isInScope(scope, groupId) ? groupId : undefined;

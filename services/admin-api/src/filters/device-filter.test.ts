@@ -1,11 +1,22 @@
 import {describe, expect, test} from '@jest/globals';
 import {AppError} from '@pisync/core/errors/app-error';
 import {onShard} from '@pisync/core/filters/device-condition';
+import {parseFilter} from '@pisync/core/filters/parse-filter';
 import {filterConditions, filterText, parseDeviceFilter, requireIndexed} from './device-filter.ts';
+
+/** Dynamic groups, as they are kept. */
+const DYNAMIC: Readonly<Record<string, string>> = {
+  dry: 'group=in=(3,4);lastSync<-P2D',
+  first: 'shard==0;status==late',
+  many: `id=in=(${Array.from({length: 30}, (_, index) => `0a3f0000-0000-4000-8000-0000000000${index + 10}`).join(',')})`,
+};
 
 const world = {
   nowMs: Date.UTC(2026, 10, 28, 12),
-  groups: {nameOf: () => '', idOf: (name: string) => (name === 'north' ? 7 : undefined)},
+  groups: {
+    idOf: (name: string) => (name === 'north' ? 7 : undefined),
+    filterOf: (name: string) => (DYNAMIC[name] === undefined ? undefined : parseFilter(DYNAMIC[name])),
+  },
 };
 
 type Query = Parameters<typeof parseDeviceFilter>[0];
@@ -121,9 +132,56 @@ describe('what a filter asks devices to be like', () => {
   });
 
   test('its text tells filters apart, and keeps relative times as they were written', () => {
-    const text = (query: Query): string => filterText(parseDeviceFilter(query));
+    const text = (query: Query): string => filterText(parseDeviceFilter(query), world.groups);
     expect(text({filter: 'lastSync<-P2D'})).toBe(text({filter: ' lastSync < -P2D'}));
     const texts = [{}, {filter: 'status==late'}, {status: 'late'}, {group: 'late'}, {filter: 'group==late'}].map(text);
     expect(new Set(texts).size).toBe(5);
+  });
+
+  test('its text is another one once a dynamic group that it names asks for something else', () => {
+    const text = (query: Query, dry: string): string =>
+      filterText(parseDeviceFilter(query), {
+        ...world.groups,
+        filterOf: (name) => (name === 'dry' ? parseFilter(dry) : undefined),
+      });
+    for (const query of [{group: 'dry'}, {filter: 'status==late,group=in=(x,dry)'}]) {
+      expect(text(query, 'group==3')).toBe(text(query, ' group == 3'));
+      expect(text(query, 'group==3')).not.toBe(text(query, 'group==4'));
+    }
+  });
+});
+
+describe('a dynamic group', () => {
+  const dry = {
+    kind: 'and',
+    of: [is('group', 3, 4), {kind: 'time', field: 'lastSync', operator: '<', at: '2026-11-26T12:00:00.000Z'}],
+  };
+
+  test.each<[Query, unknown]>([
+    [{group: 'dry'}, dry],
+    [{filter: 'group==dry'}, dry],
+    [{filter: 'group=in=(dry,north)'}, {kind: 'or', of: [is('group', 7), dry]}],
+    [{filter: 'status==late;group!=dry'}, {kind: 'and', of: [is('status', 'late'), {kind: 'not', of: dry}]}],
+    [
+      {filter: 'status==late;group=out=(dry,north,nobody)'},
+      {kind: 'and', of: [is('status', 'late'), {kind: 'not', of: {kind: 'or', of: [is('group', 7), dry]}}]},
+    ],
+    [{filter: 'group!=dry'}, expect.objectContaining({status: 400, pointer: '/filter'})],
+    [
+      {filter: 'group==many;name=in=(a,group)', group: 'many'},
+      expect.objectContaining({status: 400, detail: expect.stringMatching(/dynamic groups that ask for more than 50/)}),
+    ],
+    [{filter: 'group==many;group!=dry'}, expect.objectContaining({kind: 'and'})],
+  ])('%j is what its filter asks for, or what it does not', (query, condition) => {
+    expect(conditionOf(query)).toEqual(condition);
+  });
+
+  test('is known before a shard is asked where it goes by the shard', () => {
+    const condition = filterConditions(parseDeviceFilter({filter: 'name==x;group!=first'}), world);
+    expect(onShard(condition, 1)).toEqual(is('name', 'x'));
+    expect(onShard(condition, 0)).toEqual({
+      kind: 'and',
+      of: [is('name', 'x'), {kind: 'not', of: is('status', 'late')}],
+    });
   });
 });

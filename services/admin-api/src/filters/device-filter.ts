@@ -1,4 +1,4 @@
-import {type FilterNode, parseFilter} from '@pisync/core/filters/parse-filter';
+import {type FilterNode, parseFilter, withGroups} from '@pisync/core/filters/parse-filter';
 import {AppError, type Fault} from '@pisync/core/errors/app-error';
 import {isStorableText} from '@pisync/core/json/storable';
 import {DEVICE_STATUSES, type DeviceStatus} from '@pisync/core/devices/device-status';
@@ -37,23 +37,33 @@ export const parseDeviceFilter = ({
   return {expression: filter === undefined ? undefined : parseFilter(filter), status, group};
 };
 
-/** The same text for the same filter: what cursors are bound to. Relative times stand in it as they were written. */
-export const filterText = ({expression, status, group}: DeviceFilter): string =>
-  JSON.stringify([canonicalFilter(expression), status ?? null, group ?? null]);
+/** The same text for the same filter: what cursors are bound to. Relative times stand in it as they were written, and dynamic groups with what they ask for. */
+export const filterText = ({expression, status, group}: DeviceFilter, groups: FilterWorld['groups']): string => {
+  const named = new Set(group === undefined ? [] : [group]);
+  if (expression !== undefined) {
+    withGroups(expression, (name) => {
+      named.add(name);
+      return name;
+    });
+  }
+  const filters = [...named].map((name) => canonicalFilter(groups.filterOf(name)));
+  return JSON.stringify([canonicalFilter(expression), status ?? null, group ?? null, filters]);
+};
 
 /** What can be added to what no index finds. */
 const ADD =
   'q=…, id==…, name==… or name==abc*, hardwareId==…, model==…, group==…, status==…, shard==…, tags.<key>==…, revoked==true, decommissioned==true, disputed==true, or an end of lastSync, lastSeen, enrolledAt or statusSince such as lastSync<-P2D';
 
+const isGroup = (group: string): FilterNode => {
+  const values = [{text: group, isPrefix: false, at: 0}];
+  return {kind: 'comparison', field: 'group', key: undefined, operator: '==', values, at: 0};
+};
+
 /** The conditions of a filter. */
 export const filterConditions = ({expression, status, group}: DeviceFilter, world: FilterWorld): DeviceCondition => {
-  const asked = expression === undefined ? [] : [deviceCondition(expression, world)];
+  const nodes = [...(expression === undefined ? [] : [expression]), ...(group === undefined ? [] : [isGroup(group)])];
+  const asked = nodes.length === 0 ? [] : [deviceCondition({kind: 'and', nodes, at: 0}, world)];
   if (status !== undefined) asked.push({kind: 'is', field: 'status', values: [status], not: false});
-  if (group !== undefined) {
-    const groupId = world.groups.idOf(group);
-    // Nothing is in a group that is not there.
-    asked.push(groupId === undefined ? {kind: 'never'} : {kind: 'is', field: 'group', values: [groupId], not: false});
-  }
   return allOf(asked);
 };
 

@@ -10,7 +10,7 @@ export const problemSchema = z.looseObject({
   detail: z.string(),
   instance: z.string().optional().describe('Names the request; the log has the same.'),
   errors: z.array(z.object({pointer: z.string(), detail: z.string(), character: z.int().optional()})).optional(),
-  id: z.uuid().optional().describe('What a call with the same Idempotency-Key made before.'),
+  id: z.union([z.uuid(), z.int()]).optional().describe('What a call with the same Idempotency-Key made before.'),
 });
 
 type JsonSchema = Readonly<Record<string, unknown>>;

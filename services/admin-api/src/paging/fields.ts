@@ -24,3 +24,8 @@ export const parseFields = <F extends string>(
   }
   return [...new Set<F | 'id'>(['id', ...names.filter(isKnown)])];
 };
+
+/** A row of which a list shows these. */
+export const chosen = <T extends object>(view: T, fields: readonly string[]): T =>
+  // The schema of the answer asks for the id alone.
+  Object.fromEntries(Object.entries(view).filter(([field]) => fields.includes(field))) as T;

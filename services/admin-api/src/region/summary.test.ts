@@ -1,7 +1,7 @@
 import {expect, test} from '@jest/globals';
 import {countedNow, summarise} from './summary.ts';
 
-const names = {nameOf: (id: number) => ['', 'a', 'b'][id] ?? '', idOf: () => undefined};
+const names = {nameOf: (id: number) => ['', 'a', 'b'][id] ?? ''};
 
 test('adds up shards, groups and statuses, and says what is missing', () => {
   const counted = countedNow(

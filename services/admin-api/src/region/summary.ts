@@ -6,7 +6,7 @@ import {DEVICE_STATUSES, type DeviceStatus} from '@pisync/core/devices/device-st
 import {shardNames} from '../paging/fan-out.ts';
 import {timestamp} from '../paging/page-schema.ts';
 
-const countsSchema = z.object({
+export const countsSchema = z.object({
   pending: z.int(),
   on_time: z.int(),
   late: z.int(),
@@ -70,7 +70,9 @@ export const countedNow = (
   return {asOf, missing: ids.filter((id) => answers.every(({shard}) => shard !== id)), shards};
 };
 
-const countByStatus = (counts: readonly DeviceCount[]): {readonly devices: number; readonly byStatus: Counts} => {
+export const countByStatus = (
+  counts: readonly DeviceCount[],
+): {readonly devices: number; readonly byStatus: Counts} => {
   const byStatus: Record<DeviceStatus, number> = {pending: 0, on_time: 0, late: 0, silent: 0, failing: 0};
   for (const {status, count} of counts) byStatus[status] += count;
   return {devices: DEVICE_STATUSES.reduce((sum, status) => sum + byStatus[status], 0), byStatus};
@@ -79,7 +81,7 @@ const countByStatus = (counts: readonly DeviceCount[]): {readonly devices: numbe
 /** Adds up what the shards counted in the groups of the scope; groups in the order of their names, shards in the order of their ids. */
 export const summarise = (
   {asOf, missing, shards: all}: Counted,
-  names: GroupNames,
+  names: Pick<GroupNames, 'nameOf'>,
   scope: Scope,
 ): Omit<z.input<typeof summarySchema>, 'region' | 'ageSeconds'> => {
   const shards = all.map((shard) => ({

@@ -41,7 +41,7 @@ const pick = <T>(values: readonly [T, ...T[]] | readonly T[], index: number): T 
 export const ensureGroup = async (shards: Shards, name: string): Promise<number> => {
   const found = await shards.control('job').query<{groupId: number}>(
     `insert into control.device_group (name) values ($1)
-     on conflict (name) do update set name = excluded.name returning group_id as "groupId"`,
+     on conflict (name) where deleted_at is null do update set name = excluded.name returning group_id as "groupId"`,
     [name],
   );
   const [row] = found.rows;

@@ -1,10 +1,10 @@
 import {z} from 'zod';
-import {findGroups} from '@pisync/core/devices/groups';
-import {isInScope, type Scope} from '@pisync/core/devices/scope';
+import type {Scope} from '@pisync/core/devices/scope';
 import {type ApiTokenRow, createApiTokens} from '@pisync/core/tokens/api-tokens';
 import type {Shards} from '@pisync/core/shards/shards';
 import {actorOf} from '../audit/actor.ts';
-import {badMember, storableText} from '../http/parse.ts';
+import {staticGroups} from '../groups/static-groups.ts';
+import {storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {ROLES} from '../sessions/roles.ts';
@@ -40,17 +40,10 @@ const show = (row: ApiTokenRow): z.input<typeof shown> => ({
 export const apiTokenRoutes = ({shards, cursors, now, newTokenId}: ApiTokenRoutesOptions): readonly Route[] => {
   const table = createApiTokens(shards);
 
-  /** @throws AppError `bad-request` for groups that are not there, or are none of the caller's. */
+  /** @throws AppError `bad-request` for groups that are not there, are none of the caller's, or are dynamic. */
   const scopeOf = async (names: readonly string[] | null, callers: Scope): Promise<Scope> => {
     if (names === null) return callers;
-    const known = await findGroups(shards, names);
-    const groupIds = names.map((name, index) => {
-      const groupId = known.get(name);
-      if (groupId === undefined || !isInScope(callers, groupId)) {
-        throw badMember(`/groups/${index}`, 'there is no such group');
-      }
-      return groupId;
-    });
+    const groupIds = await staticGroups(shards, names, callers, (index) => `/groups/${index}`);
     return [...new Set(groupIds)].sort((a, b) => a - b);
   };
 
@@ -72,7 +65,7 @@ export const apiTokenRoutes = ({shards, cursors, now, newTokenId}: ApiTokenRoute
             .max(MOST_GROUPS)
             .nullable()
             .default(null)
-            .describe('Groups that are there. Null: all groups that the caller knows of.'),
+            .describe('Static groups that are there. Null: all groups that the caller knows of.'),
         }),
         success: {
           status: 201,

@@ -1,10 +1,9 @@
 import {z} from 'zod';
-import {findGroups} from '@pisync/core/devices/groups';
-import {isInScope} from '@pisync/core/devices/scope';
 import {createEnrolmentTokens, type EnrolmentTokenRow} from '@pisync/core/tokens/enrolment-tokens';
 import type {Shards} from '@pisync/core/shards/shards';
 import {actorOf} from '../audit/actor.ts';
-import {badMember, storableText} from '../http/parse.ts';
+import {staticGroup} from '../groups/static-groups.ts';
+import {storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
 import {agentCommand, syncUrl} from './agent-command.ts';
@@ -50,7 +49,7 @@ export const enrolmentTokenRoutes = (options: EnrolmentTokenRoutesOptions): read
         creates: true,
         body: z.strictObject({
           ...newTokenFields,
-          group: storableText.describe('A group that is there. Devices come into it.'),
+          group: storableText.describe('A static group that is there. Devices come into it.'),
           maxDevices: z.int().min(1).max(MOST_DEVICES).nullable().default(null).describe('Null: no limit.'),
         }),
         success: {
@@ -71,10 +70,7 @@ export const enrolmentTokenRoutes = (options: EnrolmentTokenRoutesOptions): read
       async ({body, principal, origin, callHash, reached}) => {
         const {group, name, maxDevices} = body;
         const expiresAt = expiryOf(body.expiresAt, principal.expiresAt, now());
-        const groupId = (await findGroups(shards, [group])).get(group);
-        if (groupId === undefined || !isInScope(principal.scope, groupId)) {
-          throw badMember('/group', 'there is no such group');
-        }
+        const groupId = await staticGroup(shards, group, principal.scope, '/group');
         const {token, hash} = newToken('enrolment');
         const id = newTokenId();
         const made = madeBy(

@@ -6,7 +6,7 @@ import {actorOf} from '../audit/actor.ts';
 import {badMember, storableText} from '../http/parse.ts';
 import {route, type Route} from '../http/route.ts';
 import type {Cursors} from '../paging/cursors.ts';
-import {fieldsQuery, parseFields} from '../paging/fields.ts';
+import {chosen, fieldsQuery, parseFields} from '../paging/fields.ts';
 import {givenTime, pageOf, pageQuery, timestamp} from '../paging/page-schema.ts';
 import type {Principal} from '../sessions/principal.ts';
 
@@ -170,7 +170,3 @@ export const tokenRoutes = <Row extends TokenRow, Shown extends z.ZodObject>(
     ),
   ];
 };
-
-const chosen = <T extends object>(view: T, fields: readonly string[]): T =>
-  // The schema of the answer asks for the id alone.
-  Object.fromEntries(Object.entries(view).filter(([field]) => fields.includes(field))) as T;

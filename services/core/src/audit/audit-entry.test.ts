@@ -32,6 +32,11 @@ describe('what the audit keeps of a change', () => {
     expect(JSON.parse(boundedFields({tags}) ?? '')).toEqual({leftOutBytes: expect.any(Number) as unknown});
   });
 
+  test('has the whole of a filter', () => {
+    const filter = 'x'.repeat(5_000);
+    expect(JSON.parse(boundedFields({name: 'dry', filter}) ?? '')).toEqual({name: 'dry', filter});
+  });
+
   test('can be stored, whatever it was', () => {
     expect(boundedText(`a\0\ud800b`)).toBe('a\ufffd\ufffdb');
     expect(boundedText(`${'x'.repeat(255)}🌳`).isWellFormed()).toBe(true);

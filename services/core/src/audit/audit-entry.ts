@@ -26,9 +26,12 @@ export type AuditAction =
   | 'device.revoke'
   | 'device.decommission'
   | 'device.reinstate'
-  | 'device.request-sync';
+  | 'device.request-sync'
+  | 'group.create'
+  | 'group.change'
+  | 'group.delete';
 
-type AuditedKind = 'session' | 'enrolment-token' | 'api-token' | 'device';
+type AuditedKind = 'session' | 'enrolment-token' | 'api-token' | 'device' | 'group';
 
 type AuditedValue =
   string | number | boolean | Date | null | readonly string[] | Readonly<Record<string, string | null>>;
@@ -40,6 +43,7 @@ type AuditedField =
   | 'groups'
   | 'role'
   | 'tags'
+  | 'filter'
   | 'expiresAt'
   | 'maxDevices'
   | 'standing'
@@ -65,19 +69,21 @@ export interface AuditEntry {
 
 /** Of a text. A name has at most 128 characters, a tag less. */
 const MAX_CHARS = 256;
+/** Of a filter: who reads what it was wants all of it. */
+const MAX_FILTER_CHARS = 6000;
 /** Of a list or of tags. */
 const MAX_PARTS = 64;
 /** Of `before` and `after` each, as JSON: more than all tags of a device. */
 const MAX_BYTES = 16 * 1024;
 
 /** As the database takes it: within the bound, and without what it cannot store. */
-export const boundedText = (text: string): string =>
-  (text.length > MAX_CHARS ? `${text.slice(0, MAX_CHARS)}…` : text).toWellFormed().replaceAll('\0', '\ufffd');
+export const boundedText = (text: string, maxChars = MAX_CHARS): string =>
+  (text.length > maxChars ? `${text.slice(0, maxChars)}…` : text).toWellFormed().replaceAll('\0', '\ufffd');
 
-const boundedValue = (value: AuditedValue): unknown => {
-  if (typeof value === 'string') return boundedText(value);
+const boundedValue = (field: string, value: AuditedValue): unknown => {
+  if (typeof value === 'string') return boundedText(value, field === 'filter' ? MAX_FILTER_CHARS : MAX_CHARS);
   if (value === null || typeof value !== 'object' || value instanceof Date) return value;
-  if (isList(value)) return value.slice(0, MAX_PARTS).map(boundedText);
+  if (isList(value)) return value.slice(0, MAX_PARTS).map((text) => boundedText(text));
   return Object.fromEntries(
     Object.entries(value)
       .slice(0, MAX_PARTS)
@@ -92,7 +98,7 @@ const isList = (value: readonly string[] | Readonly<Record<string, string | null
 /** The fields as JSON, within the bounds. Of what is too long all the same, how long it is. */
 export const boundedFields = (fields: AuditedFields | undefined): string | null => {
   if (fields === undefined) return null;
-  const bounded = Object.entries(fields).map(([field, value]) => [field, boundedValue(value)] as const);
+  const bounded = Object.entries(fields).map(([field, value]) => [field, boundedValue(field, value)] as const);
   const text = JSON.stringify(Object.fromEntries(bounded));
   const bytes = Buffer.byteLength(text);
   return bytes <= MAX_BYTES ? text : JSON.stringify({leftOutBytes: bytes});

@@ -4,6 +4,18 @@
  */
 export const DEVICE_STATUSES = ['pending', 'on_time', 'late', 'silent', 'failing'] as const;
 export type DeviceStatus = (typeof DEVICE_STATUSES)[number];
+/** How many devices have each status. */
+export type StatusCounts = Readonly<Record<DeviceStatus, number>>;
+export const NO_DEVICES: StatusCounts = {pending: 0, on_time: 0, late: 0, silent: 0, failing: 0};
+
+/** Adds up, status by status. */
+export const addCounts = (a: StatusCounts, b: StatusCounts): StatusCounts => ({
+  pending: a.pending + b.pending,
+  on_time: a.on_time + b.on_time,
+  late: a.late + b.late,
+  silent: a.silent + b.silent,
+  failing: a.failing + b.failing,
+});
 
 const HOUR_MS = 3_600_000;
 /** A day, plus the hour that the sync window may move a device by and the hour of a device's longest back-off. */

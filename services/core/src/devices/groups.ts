@@ -1,4 +1,6 @@
 import {AppError} from '../errors/app-error.ts';
+import type {FilterNode} from '../filters/parse-filter.ts';
+import {readSavedFilter} from '../filters/saved-filter.ts';
 import {withTimeout} from '../lifecycle/lifecycle.ts';
 import {onceMore} from '../shards/once-more.ts';
 import {type Shards} from '../shards/shards.ts';
@@ -10,13 +12,17 @@ export const DEFAULT_GROUP = 1;
 export interface GroupNames {
   /** Of a group that was made since, its number in words. */
   nameOf(groupId: number): string;
-  /** Undefined when there is no such group. @throws AppError `shard-unavailable` when nobody knows */
+  /** Of a static group, which devices are in. Undefined when there is no such group. @throws AppError `shard-unavailable` when nobody knows */
   idOf(name: string): number | undefined;
+  /** What a dynamic group asks for, with static groups by number. Otherwise as `idOf`. @throws AppError `bad-request` when this release cannot read it */
+  filterOf(name: string): FilterNode | undefined;
 }
 
 export interface Groups {
   /** At most some seconds old; older while shard 0 does not answer. When it never did there are numbers instead of names. */
   names(): Promise<GroupNames>;
+  /** Something has changed: the next reader is told of it. */
+  forget(): void;
 }
 
 const FRESH_MS = 5_000;
@@ -28,27 +34,28 @@ export const createGroups = (shards: Shards, monotonic: () => number): Groups =>
   let known: {readonly names: GroupNames; readonly readAtMs: number} | undefined;
   let reading: Promise<GroupNames> | undefined;
 
+  /** Counts what was told of: who began to read before that knows nothing of it. */
+  let changes = 0;
+
   const read = async (): Promise<GroupNames> => {
+    const began = changes;
     const found = await onceMore(() =>
-      shards.control('ingest').query<{groupId: number; name: string}>({
+      shards.control('ingest').query<KnownGroup>({
         name: 'groups',
-        text: 'select group_id as "groupId", name from control.device_group',
+        text: 'select group_id as "groupId", name, filter, deleted_at is not null as "isDeleted" from control.device_group',
       }),
     );
-    const byId = new Map(found.rows.map(({groupId, name}) => [groupId, name]));
-    const byName = new Map(found.rows.map(({groupId, name}) => [name, groupId]));
-    const names: GroupNames = {
-      nameOf: (groupId) => byId.get(groupId) ?? numbered(groupId),
-      idOf: (name) => byName.get(name),
-    };
-    known = {names, readAtMs: monotonic()};
+    const names = namesIn(found.rows);
+    if (began === changes) known = {names, readAtMs: monotonic()};
     return names;
   };
   const readOnce = (): Promise<GroupNames> => {
-    reading ??= read().finally(() => {
-      reading = undefined;
+    if (reading !== undefined) return reading;
+    const mine = read().finally(() => {
+      if (reading === mine) reading = undefined;
     });
-    return reading;
+    reading = mine;
+    return mine;
   };
 
   return {
@@ -63,25 +70,73 @@ export const createGroups = (shards: Shards, monotonic: () => number): Groups =>
         return known.names;
       }
     },
+    forget() {
+      changes++;
+      reading = undefined;
+      if (known !== undefined) known = {...known, readAtMs: -Infinity};
+    },
   };
 };
 
-/** The numbers of groups by name, as they are now. Names that no group has are not among them. */
-export const findGroups = async (shards: Shards, names: readonly string[]): Promise<ReadonlyMap<string, number>> => {
+interface FoundGroup {
+  readonly groupId: number;
+  /** Then no device is in it: it is for looking alone. */
+  readonly isDynamic: boolean;
+}
+
+/** Groups by name, as they are now. Names that no group has are not among them. */
+export const findGroups = async (
+  shards: Shards,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, FoundGroup>> => {
   const found = await onceMore(() =>
-    shards.control('ingest').query<{
-      groupId: number;
-      name: string;
-    }>('select group_id as "groupId", name from control.device_group where name = any($1)', [names]),
+    shards.control('ingest').query<FoundGroup & {readonly name: string}>(
+      `select name, group_id as "groupId", filter is not null as "isDynamic" from control.device_group
+       where name = any($1) and deleted_at is null`,
+      [names],
+    ),
   );
-  return new Map(found.rows.map(({groupId, name}) => [name, groupId]));
+  return new Map(found.rows.map(({name, ...group}) => [name, group]));
+};
+
+interface KnownGroup {
+  readonly groupId: number;
+  readonly name: string;
+  readonly filter: string | null;
+  readonly isDeleted: boolean;
+}
+
+const namesIn = (rows: readonly KnownGroup[]): GroupNames => {
+  const byId = new Map(rows.map((row) => [row.groupId, row]));
+  const byName = new Map(rows.filter(({isDeleted}) => !isDeleted).map((row) => [row.name, row]));
+  return {
+    nameOf(groupId) {
+      const row = byId.get(groupId);
+      if (row === undefined) return numbered(groupId);
+      return row.isDeleted ? `${row.name} (deleted)` : row.name;
+    },
+    idOf(name) {
+      const row = byName.get(name);
+      return row?.filter === null ? row.groupId : undefined;
+    },
+    filterOf(name) {
+      const filter = byName.get(name)?.filter ?? null;
+      if (filter === null) return undefined;
+      const node = readSavedFilter(filter);
+      if (node !== undefined) return node;
+      const detail = `names the group "${name}", whose own filter this release cannot read`;
+      throw new AppError('bad-request', `The filter cannot be used: it ${detail}.`, {
+        errors: [{pointer: '/filter', detail}],
+      });
+    },
+  };
 };
 
 const numbered = (groupId: number): string => `group ${groupId}`;
 
-const unknownNames = (cause: unknown): GroupNames => ({
-  nameOf: numbered,
-  idOf() {
+const unknownNames = (cause: unknown): GroupNames => {
+  const nobodyKnows = (): never => {
     throw new AppError('shard-unavailable', 'the names of groups cannot be read: shard 0 does not answer', {cause});
-  },
-});
+  };
+  return {nameOf: numbered, idOf: nobodyKnows, filterOf: nobodyKnows};
+};

@@ -1,12 +1,14 @@
 import {DEVICE_STATUSES, type DeviceStatus} from '../devices/device-status.ts';
 import type {GroupNames} from '../devices/groups.ts';
 import {isStorableInstant} from '../json/storable-instant.ts';
-import {type Comparison, type FilterNode, refuseFilter} from './parse-filter.ts';
+import {type Comparison, type FilterNode, MAX_VALUES, refuseFilter, valuesIn} from './parse-filter.ts';
 
 /** What a device must be like: a filter whose fields, values and times are known. Nothing of it is SQL. */
 export type DeviceCondition =
   | {readonly kind: 'and'; readonly of: readonly DeviceCondition[]}
   | {readonly kind: 'or'; readonly of: readonly DeviceCondition[]}
+  /** Of a device of which nobody can say whether it holds, this does. */
+  | {readonly kind: 'not'; readonly of: DeviceCondition}
   | {readonly kind: 'always'}
   | {readonly kind: 'never'}
   | {
@@ -52,7 +54,7 @@ const FIELD_NAMES = Object.keys(FIELDS).map((field) => (field === 'tags' ? 'tags
 export interface FilterWorld {
   /** What relative times count from; a list keeps it from page to page. */
   readonly nowMs: number;
-  readonly groups: GroupNames;
+  readonly groups: Pick<GroupNames, 'idOf' | 'filterOf'>;
 }
 
 /** Where everything holds of. */
@@ -70,6 +72,11 @@ const anyOf = (conditions: readonly DeviceCondition[]): DeviceCondition => {
   return only === undefined ? {kind: 'never'} : second === undefined ? only : {kind: 'or', of};
 };
 
+const notOf = (condition: DeviceCondition): DeviceCondition => {
+  if (condition.kind === 'always') return {kind: 'never'};
+  return condition.kind === 'never' ? {kind: 'always'} : {kind: 'not', of: condition};
+};
+
 /** What is left of a condition on one shard, where it is known which one that is. */
 export const onShard = (condition: DeviceCondition, shard: number): DeviceCondition => {
   switch (condition.kind) {
@@ -77,6 +84,8 @@ export const onShard = (condition: DeviceCondition, shard: number): DeviceCondit
       return allOf(condition.of.map((one) => onShard(one, shard)));
     case 'or':
       return anyOf(condition.of.map((one) => onShard(one, shard)));
+    case 'not':
+      return notOf(onShard(condition.of, shard));
     case 'shard':
       return {kind: condition.shards.includes(shard) === condition.not ? 'never' : 'always'};
     default:
@@ -86,14 +95,29 @@ export const onShard = (condition: DeviceCondition, shard: number): DeviceCondit
 
 /** What a filter asks for. @throws AppError `bad-request` that says at which character, and what is known there. */
 export const deviceCondition = (node: FilterNode, world: FilterWorld): DeviceCondition => {
-  if (node.kind === 'comparison') return conditionOf(node, world);
-  const of = node.nodes.map((one) => deviceCondition(one, world));
+  let borrowed = 0;
+  /** The filter of a dynamic group. All that are named together look for no more than one filter may. */
+  const borrow = (name: string, at: number): FilterNode | undefined => {
+    const filter = world.groups.filterOf(name);
+    if (filter === undefined) return undefined;
+    borrowed += valuesIn(filter);
+    if (borrowed > MAX_VALUES) refuseFilter(`names dynamic groups that ask for more than ${MAX_VALUES} values`, at);
+    return filter;
+  };
+  return conditionIn(node, world, borrow);
+};
+
+type Borrow = (group: string, at: number) => FilterNode | undefined;
+
+const conditionIn = (node: FilterNode, world: FilterWorld, borrow: Borrow): DeviceCondition => {
+  if (node.kind === 'comparison') return conditionOf(node, world, borrow);
+  const of = node.nodes.map((one) => conditionIn(one, world, borrow));
   return node.kind === 'and' ? allOf(of) : anyOf(of);
 };
 
 const isField = (name: string): name is Field => Object.hasOwn(FIELDS, name);
 
-const conditionOf = (comparison: Comparison, world: FilterWorld): DeviceCondition => {
+const conditionOf = (comparison: Comparison, world: FilterWorld, borrow: Borrow): DeviceCondition => {
   const {field, key, at} = comparison;
   if (!isField(field) || (field === 'tags') !== (key !== undefined)) {
     const name = key === undefined ? field : `${field}.${key}`;
@@ -111,11 +135,8 @@ const conditionOf = (comparison: Comparison, world: FilterWorld): DeviceConditio
       return {kind: 'is', field, not, values: exact(comparison, 'a whole id such as 0a3f….', UUID)};
     case 'status':
       return {kind: 'is', field, not, values: exact(comparison, `one of ${DEVICE_STATUSES.join(', ')}`, isStatus)};
-    case 'group': {
-      // Nothing is in a group that is not there.
-      const known = exact(comparison, 'a name').flatMap((name) => world.groups.idOf(name) ?? []);
-      return known.length === 0 ? {kind: not ? 'always' : 'never'} : {kind: 'is', field, not, values: known};
-    }
+    case 'group':
+      return groupCondition(comparison, not, world, borrow);
     case 'shard':
       return {kind: 'shard', not, shards: exact(comparison, 'the number of a shard', /^\d{1,4}$/).map(Number)};
     case 'revoked':
@@ -131,6 +152,30 @@ const conditionOf = (comparison: Comparison, world: FilterWorld): DeviceConditio
       return refuseFilter(`has no field ${field}`, at);
   }
 };
+
+/** A static group is one that devices have. A dynamic one is what its filter asks for, which names static groups alone, by number. */
+const groupCondition = (comparison: Comparison, not: boolean, world: FilterWorld, borrow: Borrow): DeviceCondition => {
+  const names = exact(comparison, 'a name');
+  // Nothing is in a group that is not there.
+  const known = names.flatMap((name) => world.groups.idOf(name) ?? []);
+  const dynamic = names.flatMap((name, index): readonly DeviceCondition[] => {
+    const filter = borrow(name, comparison.values[index]?.at ?? comparison.at);
+    return filter === undefined ? [] : [conditionIn(filter, {...world, groups: BY_NUMBER}, () => undefined)];
+  });
+  const any = anyOf([...(known.length === 0 ? [] : [isInGroups(known, false)]), ...dynamic]);
+  if (!not) return any;
+  return dynamic.length === 0 && known.length > 0 ? isInGroups(known, true) : notOf(any);
+};
+
+const isInGroups = (values: readonly number[], not: boolean): DeviceCondition => ({
+  kind: 'is',
+  field: 'group',
+  values,
+  not,
+});
+
+/** What a saved filter is read with. */
+export const BY_NUMBER: FilterWorld['groups'] = {idOf: Number, filterOf: () => undefined};
 
 /** Whether it is not to be one of the values. */
 const equality = ({operator, field, at}: Comparison): boolean => {

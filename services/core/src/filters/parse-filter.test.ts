@@ -1,7 +1,7 @@
 import {describe, expect, test} from '@jest/globals';
 import fc from 'fast-check';
 import {AppError} from '../errors/app-error.ts';
-import {canonicalFilter, type FilterNode, parseFilter} from './parse-filter.ts';
+import {canonicalFilter, type FilterNode, parseFilter, valuesIn, writeFilter} from './parse-filter.ts';
 
 /** As short as it can be read: `(a==1 and b!=2)`. */
 const shown = (node: FilterNode | undefined): string => {
@@ -94,6 +94,54 @@ describe('the grammar of filters', () => {
         },
       ),
     );
+  });
+
+  test('reads what was written of any filter as the same', () => {
+    const value = fc.oneof(
+      fc.record({text: fc.string({minLength: 1}), isPrefix: fc.constant(false), at: fc.constant(0)}),
+      fc.record({text: fc.constantFrom('', 'green', 'a.b-c'), isPrefix: fc.constant(true), at: fc.constant(0)}),
+    );
+    const comparison = fc
+      .record({
+        kind: fc.constant('comparison' as const),
+        field: fc.constantFrom('name', 'tags'),
+        key: fc.option(fc.string({minLength: 1}), {nil: undefined}),
+        operator: fc.constantFrom('==' as const, '!=' as const),
+        values: fc.uniqueArray(value, {minLength: 1, maxLength: 3, selector: JSON.stringify}),
+        at: fc.constant(0),
+      })
+      .map((node): FilterNode => node);
+    const {node} = fc.letrec<{node: FilterNode}>((tie) => ({
+      node: fc.oneof(
+        {maxDepth: 3, withCrossShrink: true},
+        comparison,
+        fc.record({
+          kind: fc.constantFrom('and' as const, 'or' as const),
+          nodes: fc.array(tie('node'), {minLength: 2, maxLength: 3}),
+          at: fc.constant(0),
+        }),
+      ),
+    }));
+    fc.assert(
+      fc.property(node, (filter) => {
+        fc.pre(valuesIn(filter) <= 50);
+        const written = writeFilter(filter);
+        expect(canonicalFilter(parseFilter(written, Infinity))).toBe(canonicalFilter(filter));
+      }),
+    );
+  });
+
+  test.each([
+    [
+      ' status == \'late\' ; ( tags."floor plan" == x , lastSync<-P2D )',
+      'status==late;(tags."floor plan"==x,lastSync<-P2D)',
+    ],
+    ['group=in=(a,"b c",a);name==green*', 'group=in=(a,"b c");name==green*'],
+    ['name=out=(x);(a==1;b==2),c=le=3', 'name!=x;(a==1;b==2),c<=3'],
+    ['name=="*"', 'name=="*"'],
+  ])('%s is written as %s', (text, written) => {
+    const node = parseFilter(text);
+    expect(node === undefined ? '' : writeFilter(node)).toBe(written);
   });
 
   test('has one canonical text however a filter was written', () => {

@@ -31,7 +31,7 @@ interface FilterValue {
 
 const MAX_LENGTH = 2000;
 /** Of all conditions together, one that a list repeats once. A condition has one at least, and may cost a shard a look-up for each. */
-const MAX_VALUES = 50;
+export const MAX_VALUES = 50;
 const MAX_DEPTH = 8;
 
 const OPERATORS: Readonly<Record<string, {readonly operator: Operator; readonly isList: boolean}>> = {
@@ -63,8 +63,8 @@ export const refuseFilter = (detail: string, at: number): never => {
 };
 
 /** The tree of a filter; undefined for an empty one. @throws AppError `bad-request` that says at which character. */
-export const parseFilter = (text: string): FilterNode | undefined => {
-  if (text.length > MAX_LENGTH) return refuseFilter(`goes on after ${MAX_LENGTH} characters`, MAX_LENGTH);
+export const parseFilter = (text: string, maxLength = MAX_LENGTH): FilterNode | undefined => {
+  if (text.length > maxLength) return refuseFilter(`goes on after ${maxLength} characters`, maxLength);
   let at = 0;
   let valueCount = 0;
 
@@ -166,6 +166,36 @@ export const parseFilter = (text: string): FilterNode | undefined => {
   if (at < text.length) expected('; or , or the end');
   return filter;
 };
+
+/** What says the same to {@link parseFilter} in as few characters as that takes, so filters that say the same are written the same. */
+export const writeFilter = (node: FilterNode): string => {
+  if (node.kind === 'comparison') {
+    const {field, key, operator, values} = node;
+    const [only, second] = values;
+    const compared = `${field}${key === undefined ? '' : `.${writeText(key)}`}`;
+    if (only !== undefined && second === undefined) return `${compared}${operator}${writeValue(only)}`;
+    return `${compared}${operator === '!=' ? '=out=' : '=in='}(${values.map(writeValue).join(',')})`;
+  }
+  // An "and" within an "or" needs no parentheses, as it binds closer.
+  const isPlain = ({kind}: FilterNode): boolean => kind === 'comparison' || (kind === 'and' && node.kind === 'or');
+  return node.nodes
+    .map((one) => (isPlain(one) ? writeFilter(one) : `(${writeFilter(one)})`))
+    .join(node.kind === 'and' ? ';' : ',');
+};
+
+const writeText = (text: string): string => (/^[\w.:+-]+$/.test(text) ? text : JSON.stringify(text));
+const writeValue = ({text, isPrefix}: FilterValue): string => (isPrefix ? `${text}*` : writeText(text));
+
+/** The filter with other names for the groups that it asks for. */
+export const withGroups = (node: FilterNode, nameOf: (group: string, at: number) => string): FilterNode => {
+  if (node.kind !== 'comparison') return {...node, nodes: node.nodes.map((one) => withGroups(one, nameOf))};
+  if (node.field !== 'group') return node;
+  return {...node, values: node.values.map((value) => ({...value, text: nameOf(value.text, value.at)}))};
+};
+
+/** How many values all its conditions have together. */
+export const valuesIn = (node: FilterNode): number =>
+  node.kind === 'comparison' ? node.values.length : node.nodes.reduce((sum, one) => sum + valuesIn(one), 0);
 
 /** The same text for filters that say the same in the same order, however they were written. */
 export const canonicalFilter = (node: FilterNode | undefined): string =>

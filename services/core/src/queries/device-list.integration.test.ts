@@ -57,7 +57,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench.close());
 
-const groups = {nameOf: String, idOf: Number};
+const groups = {idOf: Number, filterOf: () => undefined};
 const conditionOf = (filter: string): DeviceCondition => {
   const parsed = parseFilter(filter);
   return parsed === undefined ? {kind: 'always'} : deviceCondition(parsed, {nowMs: Date.UTC(2026, 6, 2), groups});

@@ -34,7 +34,7 @@ const FLAG: Readonly<Record<Flag, string>> = {
   disputed: 'd.disputed_until > now()',
 };
 
-type Leaf = Exclude<DeviceCondition, {readonly kind: 'and' | 'or'}>;
+type Leaf = Exclude<DeviceCondition, {readonly kind: 'and' | 'or' | 'not'}>;
 
 const tableOf = (leaf: Leaf): Table => {
   switch (leaf.kind) {
@@ -51,6 +51,7 @@ const tableOf = (leaf: Leaf): Table => {
 export const tablesOf = (condition: DeviceCondition): ReadonlySet<Table> => {
   if (condition.kind === 'and' || condition.kind === 'or')
     return new Set(condition.of.flatMap((one) => [...tablesOf(one)]));
+  if (condition.kind === 'not') return tablesOf(condition.of);
   return new Set(condition.kind === 'always' || condition.kind === 'never' ? [] : [tableOf(condition)]);
 };
 
@@ -60,6 +61,8 @@ export const conditionSql = (condition: DeviceCondition, bind: Bind): string => 
     case 'and':
     case 'or':
       return `(${condition.of.map((one) => conditionSql(one, bind)).join(` ${condition.kind} `)})`;
+    case 'not':
+      return `(${conditionSql(condition.of, bind)}) is not true`;
     case 'always':
       return 'true';
     case 'never':
@@ -193,6 +196,7 @@ const rankedAlone = (condition: DeviceCondition): readonly (Source & {readonly r
     const all = branches.flatMap((branch) => branch ?? []);
     return [{any: all.flatMap(({any}) => any), rank: Math.max(...all.map(({rank}) => rank))}];
   }
+  if (condition.kind === 'not') return [];
   const rank = rankOf(condition);
   return rank === undefined ? [] : [{any: [condition], rank}];
 };
@@ -217,6 +221,8 @@ export const isIndexed = (condition: DeviceCondition): boolean => {
       return condition.of.every(isIndexed);
     case 'shard':
       return !condition.not;
+    case 'not':
+      return false;
     case 'always':
     case 'never':
       return true;

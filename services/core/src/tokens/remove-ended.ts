@@ -24,10 +24,14 @@ const STEPS = [
      select t.token_hash from control.enrolment_token t
      where ${hasEnded} and not exists (select from control.enrolment_place p where p.token_hash = t.token_hash) limit ${CHUNK})`,
   `delete from control.api_token where token_hash in (select t.token_hash from control.api_token t where ${hasEnded} limit ${CHUNK})`,
+  // Its tokens are gone by then.
+  `delete from control.device_group where group_id in (
+     select g.group_id from control.device_group g where g.deleted_at < now() - interval '${KEPT_DAYS} days'
+       and not exists (select from control.enrolment_token t where t.group_id = g.group_id) limit ${CHUNK})`,
 ];
 
 /**
- * Removes tokens of both kinds that were revoked, or expired, a month ago. What descends from one stays, and so do the devices that it let in.
+ * Removes tokens of both kinds that were revoked, or expired, a month ago, and groups that were deleted then. What descends from a token stays, and so do the devices that it let in.
  * @param pool of shard 0
  * @returns how many rows went, places too
  */

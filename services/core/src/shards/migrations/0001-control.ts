@@ -23,12 +23,20 @@ do $$ begin
   execute format('create sequence control.device_key_block start with %s', (extract(epoch from now() - timestamptz '2026-01-01') / 600)::bigint);
 end $$;
 
--- Devices name their group by its number, so a new name changes this row alone.
+-- Devices name their group by its number, so a new name changes this row alone. One that is deleted stays for a while: tokens that were revoked, and the audit, name it.
 create table control.device_group (
   group_id int generated always as identity primary key,
-  name text not null unique check (${IS_NAME}),
-  created_at timestamptz not null default now()
+  name text not null check (${IS_NAME}),
+  -- Of a dynamic group: it is of devices that this finds, and none is in it. Static groups are in it by number. Null: it is static.
+  filter text check (char_length(filter) between 1 and 6000),
+  created_at timestamptz not null default now(),
+  deleted_at timestamptz,
+  -- As that of an enrolment token.
+  call_hash bytea unique,
+  -- Grows with each change.
+  revision int not null default 1
 );
+create unique index device_group_by_name on control.device_group (name) where deleted_at is null;
 insert into control.device_group (name) values ('default');
 
 create table control.enrolment_token (
