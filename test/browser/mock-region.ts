@@ -57,6 +57,15 @@ export const SYNC = {
   receivedAt: AT,
   appliedAt: AT,
 };
+const GROUPS = ['default', 'north', 'south'].map((name, index) => ({
+  id: index + 1,
+  name,
+  kind: 'static',
+  filter: null,
+  createdAt: AT,
+  revision: 1,
+  count: {value: 7, exact: true, atLeast: false, asOf: AT, byStatus: COUNTS},
+}));
 export const list = (data: readonly unknown[], more: object = {}) => ({
   body: {data, hasNextPage: false, nextCursor: null, asOf: AT, ...more},
 });
@@ -74,6 +83,7 @@ export const region =
       const counts = {devices: 1240, byStatus: COUNTS};
       return {body: {region: 'eu', ...counts, byGroup: [], byShard: [], asOf: AT, ageSeconds: 3}};
     }
+    if (first === 'groups') return list(GROUPS);
     if (method === 'POST') return {status: 202, body: {success: true, requestId: idOf(9)}};
     if (id === '') {
       const from = Number(url.searchParams.get('cursor') ?? 0);

@@ -51,6 +51,10 @@ const region = (role = 'admin'): Region => {
       const byGroup = ['north', 'south'].map((group) => ({group, ...counts}));
       return {body: {region: 'eu', ...counts, byGroup, byShard: [], asOf: AT, ageSeconds: 3}};
     }
+    if (first === 'groups') {
+      const data = ['north', 'south'].map((name, id) => ({id, name, kind: 'static'}));
+      return {body: {data, hasNextPage: false, nextCursor: null, asOf: AT}};
+    }
     const list = lists[first];
     if (list === undefined) return undefined;
     if (method === 'GET') return {body: {data: list(), hasNextPage: false, nextCursor: null, asOf: AT}};

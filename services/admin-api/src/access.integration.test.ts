@@ -67,7 +67,7 @@ const madeId = ({body}: Answer): string =>
 let madeGroups = 0;
 const newGroup = (): {readonly name: string} => ({name: `made ${madeGroups++}`});
 const groupOf = async (group: Group): Promise<string> => {
-  const {body} = await api.call('GET', '/api/v1/groups?fields=name', {token: tokens.get('admin') ?? ''});
+  const {body} = await api.call('GET', '/api/v1/groups?fields=name&limit=500', {token: tokens.get('admin') ?? ''});
   const {data} = z.object({data: z.array(z.object({id: z.int(), name: z.string()}))}).parse(body);
   return String(data.find(({name}) => name === group)?.id);
 };

@@ -4,6 +4,7 @@ import {useApi} from './api/api-context.ts';
 import {AuditPage} from './audit/audit-page.tsx';
 import {DevicePage} from './device/device-page.tsx';
 import {DeviceListPage} from './devices/device-list-page.tsx';
+import {GroupsPage} from './groups/groups-page.tsx';
 import {ErrorBoundary} from './layout/error-boundary.tsx';
 import {Shell} from './layout/shell.tsx';
 import {Empty, Failed, Loading, Untitled} from './layout/states.tsx';
@@ -84,6 +85,8 @@ const titleOf = (view: View): string => {
       return 'Devices';
     case 'device':
       return `Device ${view.id.slice(0, 8)}`;
+    case 'groups':
+      return 'Groups';
     case 'tokens':
       return 'Tokens';
     case 'audit':
@@ -101,6 +104,8 @@ const ShownView = ({view}: {readonly view: View}): ReactNode => {
       return <DeviceListPage filter={view.filter} columnNames={view.columns} />;
     case 'device':
       return <DevicePage key={view.id} id={view.id} list={view.list} />;
+    case 'groups':
+      return <GroupsPage />;
     case 'tokens':
       return <TokensPage />;
     case 'audit':

@@ -20,6 +20,7 @@ import './styles/device.css';
 import './styles/token-page.css';
 import './styles/question.css';
 import './styles/audit-page.css';
+import './styles/groups-page.css';
 
 /** A window beside others is seen all the time, and looked at when it gets the focus. */
 const followFocus = (): void =>

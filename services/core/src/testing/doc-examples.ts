@@ -151,6 +151,8 @@ export const compareShown = (shown: unknown, answer: unknown): Comparison => {
       if (!Object.hasOwn(example, MORE) && more.length > 0) faults.push(`${at} has ${more.join(', ')} too`);
     } else if (typeof example === 'string' && typeof actual === 'string' && example.endsWith(MORE)) {
       cut.set(example, actual);
+    } else if (typeof example === 'number' && at.endsWith('/id')) {
+      cut.set(String(example), String(actual));
     }
   };
   compare(shown, answer, '');

@@ -6,6 +6,9 @@ import type {
   DeviceRecord,
   DeviceRow,
   EnrolmentToken,
+  Fault,
+  Group,
+  GroupName,
   MadeToken,
   OneDevice,
   Page,
@@ -23,6 +26,8 @@ export class ApiError extends Error {
   readonly retryAfterMs: number;
   /** What the same call had made before, where that is why it is refused. */
   readonly madeId: string | undefined;
+  /** What the server found wrong, part by part. */
+  readonly faults: readonly Fault[];
 
   constructor(
     status: number,
@@ -30,14 +35,20 @@ export class ApiError extends Error {
     {
       retryAfterMs = 0,
       madeId,
+      faults = [],
       ...options
-    }: ErrorOptions & {readonly retryAfterMs?: number; readonly madeId?: string | undefined} = {},
+    }: ErrorOptions & {
+      readonly retryAfterMs?: number;
+      readonly madeId?: string | undefined;
+      readonly faults?: readonly Fault[];
+    } = {},
   ) {
     super(message, options);
     this.name = 'ApiError';
     this.status = status;
     this.retryAfterMs = retryAfterMs;
     this.madeId = madeId;
+    this.faults = faults;
   }
 }
 
@@ -109,6 +120,22 @@ export interface TokenWishes {
   readonly 'api-tokens': TokenWish & {readonly role: Role; readonly groups: readonly string[] | null};
 }
 
+export interface GroupWish {
+  readonly name: string;
+  /** Null: a static group. */
+  readonly filter: string | null;
+}
+
+/** What differs. */
+export interface GroupChanges {
+  readonly name?: string;
+  readonly filter?: string;
+}
+
+interface OneGroup {
+  readonly data: Group;
+}
+
 export interface Api {
   readonly session: (signal?: AbortSignal) => Promise<Session | null>;
   readonly signIn: (token: string) => Promise<Session>;
@@ -144,6 +171,14 @@ export interface Api {
     csrfToken: string,
   ) => Promise<MadeToken>;
   readonly revokeToken: (kind: keyof TokenLists, id: string, csrfToken: string) => Promise<void>;
+  readonly groups: (cursor: string | null, signal?: AbortSignal) => Promise<Page<Group>>;
+  /** Those of all pages. */
+  readonly groupNames: (signal?: AbortSignal) => Promise<readonly GroupName[]>;
+  /** @param callKey as of `makeToken` */
+  readonly makeGroup: (wish: GroupWish, callKey: string, csrfToken: string) => Promise<OneGroup>;
+  /** @param revision as of `changeDevice` */
+  readonly changeGroup: (id: number, changes: GroupChanges, revision: number, csrfToken: string) => Promise<OneGroup>;
+  readonly deleteGroup: (id: number, csrfToken: string) => Promise<void>;
   readonly audit: (filter: AuditFilter, cursor: string | null, signal?: AbortSignal) => Promise<Page<AuditEntry>>;
   /** One part of a check. @param head that was kept elsewhere */
   readonly verifyAudit: (
@@ -170,6 +205,9 @@ const ROW_FIELDS = [
 /** Rows that the device list asks for at a time: some screens full, so that scrolling rarely waits. */
 const DEVICE_PAGE_ROWS = 200;
 const LIST_PAGE_ROWS = 25;
+/** More than most regions have. */
+const GROUP_PAGE_ROWS = 100;
+const GROUP_NAMES_PAGE_ROWS = 500;
 
 /** The grammar that admin-api's `filter` parameter speaks: conditions joined by `;`. */
 export const filterExpression = (filter: DeviceFilter): string => {
@@ -197,8 +235,8 @@ const retryAfterMsOf = ({headers}: Response): number => {
   return seconds > 0 ? Math.min(seconds * 1000, MAX_WAIT_MS) : 0;
 };
 
-const pageQuery = (cursor: string | null): string => {
-  const query = new URLSearchParams({limit: String(LIST_PAGE_ROWS)});
+const pageQuery = (cursor: string | null, rows = LIST_PAGE_ROWS): string => {
+  const query = new URLSearchParams({limit: String(rows)});
   if (cursor !== null) query.set('cursor', cursor);
   return query.toString();
 };
@@ -210,7 +248,11 @@ const problemOf = async (response: Response): Promise<ApiError> => {
     // Every error of admin-api is problem+json; anything else (a proxy's page) fails to parse or has no title.
     const problem = JSON.parse(text) as Partial<Problem>;
     const message = problem.detail ?? problem.title ?? `The server answered ${response.status}.`;
-    return new ApiError(response.status, message, {retryAfterMs, madeId: problem.id});
+    return new ApiError(response.status, message, {
+      retryAfterMs,
+      ...(problem.id === undefined ? {} : {madeId: String(problem.id)}),
+      faults: problem.errors ?? [],
+    });
   } catch (cause) {
     return new ApiError(response.status, `The server answered ${response.status} ${response.statusText}.`, {
       cause,
@@ -299,6 +341,25 @@ export const createApi = (send: typeof fetch): Api => {
     tokens: (kind, cursor, signal) => get(`/${kind}?${pageQuery(cursor)}`, signal),
     makeToken: (kind, wish, callKey, csrfToken) =>
       post(`/${kind}`, wish, {'x-csrf-token': csrfToken, 'idempotency-key': callKey}),
+    groups: (cursor, signal) => get(`/groups?${pageQuery(cursor, GROUP_PAGE_ROWS)}`, signal),
+    groupNames: async (signal) => {
+      const names: GroupName[] = [];
+      let cursor: string | null = null;
+      do {
+        const query = `${pageQuery(cursor, GROUP_NAMES_PAGE_ROWS)}&fields=name,kind`;
+        const page: Page<GroupName> = await get(`/groups?${query}`, signal);
+        names.push(...page.data);
+        cursor = page.nextCursor;
+      } while (cursor !== null);
+      return names;
+    },
+    makeGroup: (wish, callKey, csrfToken) =>
+      post('/groups', wish, {'x-csrf-token': csrfToken, 'idempotency-key': callKey}),
+    changeGroup: (id, changes, revision, csrfToken) =>
+      change('PATCH', `/groups/${id}`, changes, {'x-csrf-token': csrfToken, 'if-match': `"${revision}"`}),
+    deleteGroup: async (id, csrfToken) => {
+      await call(`/groups/${id}`, {method: 'DELETE', headers: {'x-csrf-token': csrfToken}});
+    },
     audit: (filter, cursor, signal) => {
       const query = new URLSearchParams(given({...filter}));
       return get(`/audit?${pageQuery(cursor)}&${query.toString()}`, signal);

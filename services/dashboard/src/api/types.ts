@@ -127,6 +127,26 @@ export interface ApiToken extends Token {
   readonly state: 'valid' | 'expired' | 'revoked';
 }
 
+/** What a group is called, and whether devices are in it or found by its filter. */
+export interface GroupName {
+  readonly id: number;
+  readonly name: string;
+  readonly kind: 'static' | 'dynamic';
+}
+
+export interface Group extends GroupName {
+  /** Null: it is static. */
+  readonly filter: string | null;
+  /** Grows with each change. */
+  readonly revision: number;
+  readonly count: {
+    readonly value: number;
+    readonly exact: boolean;
+    readonly atLeast: boolean;
+    readonly byStatus: Counts;
+  };
+}
+
 /** One thing that somebody did. */
 export interface AuditEntry {
   readonly id: string;
@@ -193,5 +213,15 @@ export interface Problem {
   readonly status: number;
   readonly detail?: string;
   readonly code?: string;
-  readonly id?: string;
+  /** A number where it is a group. */
+  readonly id?: string | number;
+  readonly errors?: readonly Fault[];
+}
+
+/** What is wrong with one part of what was sent. */
+export interface Fault {
+  readonly pointer: string;
+  readonly detail: string;
+  /** Where in the text, from 1. */
+  readonly character?: number;
 }

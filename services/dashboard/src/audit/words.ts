@@ -13,6 +13,9 @@ export const ACTIONS: Readonly<Record<string, string>> = {
   'device.decommission': 'decommissioned a device',
   'device.reinstate': 'let a device in again',
   'device.request-sync': 'asked for a sync',
+  'group.create': 'made a group',
+  'group.change': 'changed a group',
+  'group.delete': 'deleted a group',
 };
 
 /** A newer server knows more of them. */

@@ -3,6 +3,7 @@ import {type ReactNode, useEffect, useRef} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {type DeviceFilter, markOf, MARKS} from '../api/client.ts';
 import {STATUSES} from '../api/types.ts';
+import {useGroups} from '../groups/use-groups.ts';
 import {Menu} from '../layout/menu.tsx';
 import {Link, useNavigation} from '../navigation/navigation.tsx';
 import {devicesHref} from '../navigation/view.ts';
@@ -134,7 +135,10 @@ const Choices = ({
   const api = useApi();
   const {go} = useNavigation();
   const summary = useQuery({queryKey: SUMMARY_QUERY_KEY, queryFn: ({signal}) => api.summary(signal)});
-  const groups = (summary.data?.byGroup ?? []).map((row) => ({value: row.group, label: visibleGroup(row.group)}));
+  const groups = useGroups().map(({name, kind}) => ({
+    value: name,
+    label: kind === 'dynamic' ? `${visibleGroup(name)} (dynamic)` : visibleGroup(name),
+  }));
   const shards = (summary.data?.byShard ?? []).map((row) => ({value: String(row.shard), label: `shard-${row.shard}`}));
   const choose = (change: DeviceFilter): void => go(devicesHref({...filter, ...change}, columnNames), {replace: true});
   return (

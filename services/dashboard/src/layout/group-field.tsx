@@ -1,15 +1,15 @@
 import {type ReactNode, useId} from 'react';
-import {useKnownGroups} from '../summary/use-known-groups.ts';
+import {useStaticGroups} from '../groups/use-groups.ts';
 
 interface GroupFieldProps {
   readonly group: string;
   readonly change: (group: string) => void;
 }
 
-/** The name of a group, which may be one without devices; those that have some are proposed. */
+/** The name of a static group; those that there are are proposed. */
 export const GroupField = ({group, change}: GroupFieldProps): ReactNode => {
   const listId = useId();
-  const groups = useKnownGroups();
+  const groups = useStaticGroups();
   return (
     <>
       <label>

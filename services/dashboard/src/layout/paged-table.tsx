@@ -18,7 +18,9 @@ export interface TableColumn<Row> {
   readonly cell: (row: Row) => ReactNode;
 }
 
-/** A list, newest first, read page by page. */
+const NEWEST_FIRST = {begin: 'newest', further: 'older'};
+
+/** A list, newest first unless `order` says otherwise, read page by page. */
 export const PagedTable = <Row,>({
   queryKey,
   read,
@@ -28,6 +30,7 @@ export const PagedTable = <Row,>({
   columns,
   rowKey,
   empty,
+  order = NEWEST_FIRST,
   lacking,
 }: {
   readonly queryKey: readonly string[];
@@ -39,6 +42,8 @@ export const PagedTable = <Row,>({
   readonly columns: readonly TableColumn<Row>[];
   readonly rowKey: (row: Row) => string;
   readonly empty: string;
+  /** As its first rows, and those behind them, are called. */
+  readonly order?: {readonly begin: string; readonly further: string};
   /** What is missing in a list where shards did not answer. */
   readonly lacking?: (shards: readonly string[]) => string;
 }): ReactNode => {
@@ -99,7 +104,7 @@ export const PagedTable = <Row,>({
       )}
       {pages.isError ? (
         <p className="field-error show-more" role="alert">
-          {pages.isFetchNextPageError ? 'The older ones did not come' : 'This cannot be read again now'}:{' '}
+          {pages.isFetchNextPageError ? `The ${order.further} ones did not come` : 'This cannot be read again now'}:{' '}
           <bdi>{pages.error.message}</bdi>
         </p>
       ) : null}
@@ -113,14 +118,18 @@ export const PagedTable = <Row,>({
             if (pages.hasNextPage && !pages.isFetchingNextPage) void pages.fetchNextPage();
           }}
         >
-          {pages.isFetchingNextPage ? 'Loading…' : pages.hasNextPage ? 'Show older' : 'Nothing older'}
+          {pages.isFetchingNextPage
+            ? 'Loading…'
+            : pages.hasNextPage
+              ? `Show ${order.further}`
+              : `Nothing ${order.further}`}
         </button>
       ) : null}
       {isLive(pages.data.pages.length) ? null : (
         <p className="faint show-more">
-          Read <Ago at={pages.data.pages[0]?.asOf} />. With older ones shown it is not read again by itself.{' '}
+          Read <Ago at={pages.data.pages[0]?.asOf} />. With {order.further} ones shown it is not read again by itself.{' '}
           <button type="button" className="button" onClick={() => void queries.resetQueries({queryKey, exact: true})}>
-            Show the newest
+            Show the {order.begin}
           </button>
         </p>
       )}

@@ -58,6 +58,9 @@ export const Shell = ({title, children}: {readonly title: string; readonly child
           >
             Devices
           </Link>
+          <Link href="/groups" aria-current={view.kind === 'groups' ? 'page' : undefined}>
+            Groups
+          </Link>
           {mayAudit(session) ? (
             <>
               <Link href="/tokens" aria-current={view.kind === 'tokens' ? 'page' : undefined}>

@@ -22,6 +22,8 @@ describe('views and URLs', () => {
     '/devices/a%2Fb',
     '/nope',
     '/devices/x/y',
+    '/groups',
+    '/groups/x',
     '/tokens',
     '/tokens/x',
     '/audit',

@@ -5,6 +5,7 @@ export type View =
   | {readonly kind: 'summary'}
   | {readonly kind: 'devices'; readonly filter: DeviceFilter; readonly columns: readonly string[] | null}
   | {readonly kind: 'device'; readonly id: string; readonly list: DeviceListName}
+  | {readonly kind: 'groups'}
   | {readonly kind: 'tokens'}
   | {readonly kind: 'audit'; readonly filter: AuditFilter}
   | {readonly kind: 'unknown'; readonly path: string};
@@ -61,6 +62,7 @@ export const viewOf = (url: URL): View => {
     const id = decoded(second);
     if (id !== undefined) return {kind: 'device', id, list: isDeviceList(list) ? list : 'syncs'};
   }
+  if (first === 'groups' && parts.length === 1) return {kind: 'groups'};
   if (first === 'tokens' && parts.length === 1) return {kind: 'tokens'};
   if (first === 'audit' && parts.length === 1) {
     return {kind: 'audit', filter: Object.fromEntries(AUDIT_FIELDS.map((field) => [field, text(field)]))};

@@ -1,8 +1,8 @@
 import {type ReactNode, useState} from 'react';
 import {type MadeToken, ROLES} from '../api/types.ts';
+import {useStaticGroups} from '../groups/use-groups.ts';
 import {GroupField} from '../layout/group-field.tsx';
 import {Menu} from '../layout/menu.tsx';
-import {useKnownGroups} from '../summary/use-known-groups.ts';
 import {visibleGroup} from '../text/visible-name.ts';
 import {CommonFields, expiryAfter, TokenForm} from './token-form.tsx';
 
@@ -50,7 +50,7 @@ export const ApiTokenForm = ({onMade}: FormProps): ReactNode => {
     readonly role: (typeof ROLES)[number];
     readonly groups: readonly string[];
   }>({name: '', days: '365', role: 'viewer', groups: []});
-  const known = useKnownGroups();
+  const known = useStaticGroups();
   const chooseRole = (role: string): void => {
     if (isRole(role)) setState({...state, role});
   };

@@ -3,6 +3,7 @@ import {type ReactNode, useRef} from 'react';
 import {useApi} from '../api/api-context.ts';
 import {ApiError, type TokenWishes} from '../api/client.ts';
 import type {MadeToken} from '../api/types.ts';
+import {newCallKey} from '../session/call-key.ts';
 import {useSignedChange} from '../session/use-signed-change.ts';
 import {useNow} from '../time/time.tsx';
 import {visibleName} from '../text/visible-name.ts';
@@ -56,10 +57,6 @@ export const CommonFields = <State extends {readonly name: string; readonly days
     </label>
   </>
 );
-
-/** Names a call, so that a button pressed again after a lost answer makes no second token. */
-const newCallKey = (): string =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 
 export const TokenForm = <K extends keyof TokenWishes>({
   kind,
